@@ -1,0 +1,63 @@
+"""Evolve neural networks that find the defects in STEM movies, from one labelled frame.
+
+The names below load on first use: importing the package loads no torch, Qt, napari or distributed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.annotation.classes import DefectClass
+    from napari_menndl.api import Run, compare, open_run, run_search
+    from napari_menndl.errors import InputError
+    from napari_menndl.genome.space import SearchSpace
+    from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.reading import open_movie
+    from napari_menndl.movie.simulation import simulate_movie
+
+try:
+    __version__ = version("napari-menndl")
+except PackageNotFoundError:  # a source tree that is not installed
+    __version__ = "0.1.0.dev0"
+
+_WHERE = {
+    "Annotation": "annotation.annotation",
+    "DefectClass": "annotation.classes",
+    "InputError": "errors",
+    "Movie": "movie.movie",
+    "Run": "api",
+    "SearchSpace": "genome.space",
+    "compare": "api",
+    "open_movie": "movie.reading",
+    "open_run": "api",
+    "run_search": "api",
+    "simulate_movie": "movie.simulation",
+}
+
+__all__ = [
+    "Annotation",
+    "DefectClass",
+    "InputError",
+    "Movie",
+    "Run",
+    "SearchSpace",
+    "compare",
+    "open_movie",
+    "open_run",
+    "run_search",
+    "simulate_movie",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,59 @@
+"""Counts of found, false and missed defects, and the scores made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Counts:
+    """True positives, false positives, false negatives; they add up over frames and folds."""
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+
+    @property
+    def precision(self) -> float:
+        """tp / (tp + fp); 0 where nothing was predicted."""
+        return self.tp / (self.tp + self.fp) if self.tp + self.fp else 0.0
+
+    @property
+    def recall(self) -> float:
+        """tp / (tp + fn); 0 where nothing was there to find."""
+        return self.tp / (self.tp + self.fn) if self.tp + self.fn else 0.0
+
+    @property
+    def f1(self) -> float:
+        """2 tp / (2 tp + fp + fn); 0 where there is neither a defect nor a prediction."""
+        total = 2 * self.tp + self.fp + self.fn
+        return 2 * self.tp / total if total else 0.0
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How well one class was found, at the threshold that maximises defect F1.
+
+    Attributes
+    ----------
+    name : str
+        Defect class.
+    f1, average_precision, pixel_f1 : float
+        Defect F1 at `threshold`; area under precision over recall across thresholds; F1 of the pixels at `threshold`.
+    threshold : float
+        On the probability.
+    tp, fp, fn : int
+        Defects at `threshold`.
+    """
+
+    name: str
+    f1: float
+    average_precision: float
+    pixel_f1: float
+    threshold: float
+    tp: int
+    fp: int
+    fn: int
