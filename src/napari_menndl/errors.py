@@ -1,6 +1,13 @@
-"""The one error a person meets: what was expected, what was found, what to do."""
+"""The one error a person meets, and the failure that is data."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Failures that a genome itself causes and that count against it.
+GENOME_FAILURES = frozenset({"unbuildable", "constant", "diverged", "out_of_memory", "timeout", "crashed"})
+#: Failures of the machinery: retried, and they cost the genome nothing.
+POOL_FAILURES = frozenset({"worker_lost", "scheduler_lost", "disk_full", "cancelled", "error"})
 
 
 class InputError(ValueError):
@@ -24,3 +31,24 @@ class InputError(ValueError):
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
         return type(self), (self.expected, self.found, self.remedy)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no fitness.
+
+    Attributes
+    ----------
+    kind : str
+        One of `GENOME_FAILURES` or `POOL_FAILURES`.
+    message, traceback : str
+        For a person to read.
+    """
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+    @property
+    def blames_genome(self) -> bool:
+        return self.kind in GENOME_FAILURES

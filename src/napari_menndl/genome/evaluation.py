@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from napari_menndl.errors import Failure
 from napari_menndl.metrics.scores import ClassScore
-
-#: Failures that a genome itself causes and that count against it.
-GENOME_FAILURES = frozenset({"unbuildable", "constant", "diverged", "out_of_memory", "timeout", "crashed"})
-#: Failures of the machinery: retried, and they cost the genome nothing.
-POOL_FAILURES = frozenset({"worker_lost", "scheduler_lost", "disk_full", "cancelled", "error"})
 
 
 @dataclass(frozen=True)
@@ -41,27 +37,6 @@ class Rung:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Rung:
         return cls(data["name"], int(data["pixels"]), tuple(data["folds"]), int(data["split"]))
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why there is no fitness.
-
-    Attributes
-    ----------
-    kind : str
-        One of `GENOME_FAILURES` or `POOL_FAILURES`.
-    message, traceback : str
-        For a person to read.
-    """
-
-    kind: str
-    message: str
-    traceback: str = ""
-
-    @property
-    def blames_genome(self) -> bool:
-        return self.kind in GENOME_FAILURES
 
 
 @dataclass(frozen=True)
