@@ -1,0 +1,50 @@
+# `make demo` and `make test` each set up everything they need, then do their one thing.
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := tools/with-screen
+
+.PHONY: demo test lint bench notebooks clean help
+
+help:
+	@echo "make demo   evolve networks on a simulated movie and show the defects of later frames (about 6 minutes)"
+	@echo "make test   the whole test suite"
+	@echo "make lint   ruff, mypy --strict, import-linter"
+	@echo "make bench  every benchmark; cells that are done are skipped"
+
+$(VENV)/bin/python:
+	tools/system-packages python
+	@test -n "$(PYTHON)" || { echo "Expected Python 3.11 or newer; found none. Install one, or say make PYTHON=/path/to/python3." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	tools/system-packages window
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	tools/system-packages window screen
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.demo
+	$(BIN)/napari-menndl demo --out demo-output
+
+test: $(VENV)/.dev
+	$(RUN) $(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info demo-output

@@ -1,0 +1,136 @@
+"""What an annotation is made of: defect classes, the status of a frame, regions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Colours that stay apart for colour-blind eyes (Okabe & Ito, https://jfly.uni-koeln.de/color/);
+#: the purple and the orange come last because a review uses such colours for false positives and negatives.
+COLOURS = ("#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#e69f00")
+
+#: Labels are uint8, 0 is "no defect", and 255 is what masks use for "yes".
+MOST_CLASSES = 254
+
+
+class FrameStatus(StrEnum):
+    """How far the annotation of one frame is."""
+
+    UNTOUCHED = "untouched"
+    IN_PROGRESS = "in progress"
+    COMPLETE = "complete"
+
+
+class Region(NamedTuple):
+    """A rectangle that is fully annotated, half open: rows y0 … y1-1, columns x0 … x1-1 [px]."""
+
+    y0: int
+    x0: int
+    y1: int
+    x1: int
+
+    def clipped(self, height: int, width: int) -> Region:
+        """The part inside a frame.
+
+        Raises
+        ------
+        InputError
+            Nothing of the rectangle lies inside the frame.
+        """
+        y0, x0, y1, x1 = (round(float(edge)) for edge in self)
+        inside = Region(max(y0, 0), max(x0, 0), min(y1, height), min(x1, width))
+        if inside.y0 >= inside.y1 or inside.x0 >= inside.x1:
+            raise InputError(
+                f"a region (y0, x0, y1, x1) inside the frame of {height} x {width} px",
+                f"the rectangle {(y0, x0, y1, x1)}",
+                "Give the upper left corner first, then the lower right one.",
+            )
+        return inside
+
+
+@dataclass(frozen=True)
+class DefectClass:
+    """One kind of defect.
+
+    Attributes
+    ----------
+    name : str
+    colour : str
+        ``"#rrggbb"``.
+    extended : bool
+        A defect with an area of its own (a growing hole): matched by overlap, not by its centre.
+    tolerance : float or None
+        Largest distance between a found and a true centre, [nm] where the annotation's pixel size is known, else [px];
+        None: 1.5 times the median radius of the annotated defects, each taken as a disc.
+
+    Raises
+    ------
+    InputError
+        Empty name, a colour that is none, a tolerance that is not positive.
+    """
+
+    name: str
+    colour: str = COLOURS[0]
+    extended: bool = False
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise InputError("a name for the defect class", repr(self.name), "Name it, for example 'S vacancy'.")
+        if not isinstance(self.colour, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", self.colour):
+            raise InputError("a colour such as '#56b4e9'", repr(self.colour), f"Correct the colour of {self.name!r}.")
+        tolerance = self.tolerance
+        if tolerance is not None and not 0 < tolerance < float("inf"):
+            raise InputError("a positive tolerance", repr(tolerance), f"Correct the tolerance of {self.name!r}.")
+
+
+def as_classes(classes: Sequence[DefectClass | str]) -> tuple[DefectClass, ...]:
+    """Defect classes from classes or bare names; a bare name gets the next colour of the cycle.
+
+    Raises
+    ------
+    InputError
+        No class, more than 254, or two of the same name.
+    """
+    if isinstance(classes, str | DefectClass):
+        classes = (classes,)
+    colours = islice(cycle(COLOURS), len(classes))
+    made = tuple(
+        c if isinstance(c, DefectClass) else DefectClass(c, colour) for c, colour in zip(classes, colours, strict=True)
+    )
+    if not 0 < len(made) <= MOST_CLASSES:
+        raise InputError(f"1 to {MOST_CLASSES} defect classes", f"{len(made)}", "Label kinds of defects, not objects.")
+    names = [c.name for c in made]
+    if repeated := {n for n in names if names.count(n) > 1}:
+        raise InputError("defect classes of different names", f"{sorted(repeated)} twice", "Rename one of them.")
+    return made
+
+
+def as_status(status: FrameStatus | str) -> FrameStatus:
+    """A status from its name; InputError for any other word."""
+    try:
+        return FrameStatus(status)
+    except ValueError:
+        choices = ", ".join(repr(str(s)) for s in FrameStatus)
+        raise InputError(f"a status among {choices}", repr(status), "Choose one of them.") from None
+
+
+def as_pixel_size(size: Sequence[float] | None) -> tuple[float, float] | None:
+    """A pixel size (y, x) [nm] that makes sense, or None for unknown; InputError otherwise."""
+    if size is None:
+        return None
+    try:
+        y, x = (float(s) for s in size)
+    except (TypeError, ValueError):
+        y = x = float("nan")
+    if not (0 < y < float("inf") and 0 < x < float("inf")):
+        raise InputError("a pixel size (y, x) in nm, both positive", f"{size!r}", "Correct it, or leave it out.")
+    return y, x

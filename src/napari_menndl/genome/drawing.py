@@ -1,0 +1,141 @@
+"""Random genes and genomes of a search space."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.genome.editing import open_places
+from napari_menndl.genome.genes import Branches, Conv, Pool, Residual, Skip, TrainingGenes, Upsample
+from napari_menndl.genome.genome import Genome
+from napari_menndl.genome.ranges import LAYER_GENES
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from napari_menndl.genome.genes import Layer
+    from napari_menndl.genome.ranges import Allowed, LayerSpace, TrainingSpace
+    from napari_menndl.genome.space import SearchSpace
+
+#: How often a kind of layer is drawn, relative to the others.
+FREQUENCY = {"conv": 6.0, "residual": 2.0, "branches": 1.5, "pool": 1.5, "upsample": 1.5}
+
+
+def draw(space: SearchSpace, rng: np.random.Generator) -> Genome:
+    """Draw a genome whose genes are in their ranges; whether it keeps the limits is another question."""
+    limits = space.limits
+    layers: list[Layer] = []
+    stride = 1
+    for _ in range(rng.integers(limits.layers[0], limits.layers[1], endpoint=True)):
+        layer = draw_layer(space, stride, rng)
+        layers.append(layer)
+        match layer:
+            case Upsample():
+                stride //= layer.factor
+            case Conv() | Pool():
+                stride *= layer.stride
+    genome = Genome(tuple(layers), (), draw_training(space.training, rng))
+    for _ in range(rng.integers(0, min(limits.skips, 2), endpoint=True)):
+        places = open_places(genome)
+        if places:
+            source, target = places[rng.integers(len(places))]
+            skip = Skip(source, target, draw_value(space.layers, "joins", rng))
+            genome = replace(genome, skips=(*genome.skips, skip))
+    return genome
+
+
+def draw_layer(space: SearchSpace, stride: int, rng: np.random.Generator) -> Layer:
+    """Draw a layer that fits behind a stride [px of the network's input]."""
+    layers = space.layers
+    finer = [factor for factor in layers.factors if stride % factor == 0]
+    kinds = [kind for kind in layers.kinds if kind != "upsample" or finer]
+    coarser = any(step * stride <= space.limits.stride for step in layers.pool_strides)
+    kinds = [kind for kind in kinds if kind != "pool" or coarser] or ["conv"]
+    weights = [FREQUENCY[kind] for kind in kinds]
+    kind = kinds[_pick(weights, rng)]
+    match kind:
+        case "upsample":
+            return Upsample(finer[rng.integers(len(finer))], draw_value(layers, "interpolations", rng))
+        case "pool":
+            return draw_pool(layers, rng)
+        case "residual":
+            count = rng.integers(layers.body[0], layers.body[1], endpoint=True)
+            body = [draw_conv(layers, rng, stride=1) for _ in range(count)]
+            # As in He et al. 2016: what is added to the input is not yet cut off below zero.
+            body[-1] = replace(body[-1], activation="linear")
+            return Residual(tuple(body), draw_value(layers, "activations", rng))
+        case "branches":
+            count = rng.integers(layers.ways[0], layers.ways[1], endpoint=True)
+            return Branches(tuple(_draw_branch(layers, rng) for _ in range(count)))
+        case _:
+            conv = draw_conv(layers, rng)
+            return (
+                replace(conv, stride=1) if conv.stride * stride > space.limits.stride and 1 in layers.strides else conv
+            )
+
+
+def draw_conv(layers: LayerSpace, rng: np.random.Generator, stride: int | None = None) -> Conv:
+    """Draw a convolution."""
+    drawn = {name: draw_value(layers, allowed, rng) for name, allowed in LAYER_GENES[Conv].items()}
+    drawn["kernel"] = draw_kernel(layers, rng)
+    if stride in layers.strides:
+        drawn["stride"] = stride
+    return Conv(**drawn)
+
+
+def draw_kernel(layers: LayerSpace, rng: np.random.Generator) -> tuple[int, int]:
+    """Draw a kernel: mostly square, mostly odd, small ones more often."""
+    sides = [k for k in range(layers.kernel[0], layers.kernel[1] + 1) if layers.even_kernels or k % 2]
+    weights = [math.exp(-abs(k - 3) / 2) * (1.0 if k % 2 else 0.2) for k in sides]
+    y, x = sides[_pick(weights, rng)], sides[_pick(weights, rng)]
+    return (y, x) if rng.random() < 0.25 else (y, y)
+
+
+def draw_pool(layers: LayerSpace, rng: np.random.Generator) -> Pool:
+    """Draw a pooling whose window is not smaller than its stride."""
+    stride = draw_value(layers, "pool_strides", rng)
+    sizes = [size for size in layers.pool_sizes if size >= stride] or [stride]
+    return Pool(draw_value(layers, "poolings", rng), sizes[rng.integers(len(sizes))], stride)
+
+
+def _draw_branch(layers: LayerSpace, rng: np.random.Generator) -> tuple[Conv | Pool, ...]:
+    conv = draw_conv(layers, rng, stride=1)
+    if "pool" in layers.kinds and 1 in layers.pool_strides and rng.random() < 0.25:
+        return replace(draw_pool(layers, rng), stride=1), conv
+    return (conv,)
+
+
+def draw_training(training: TrainingSpace, rng: np.random.Generator) -> TrainingGenes:
+    """Draw training genes, with one loss at least."""
+    drawn = {one.name: draw_value(training, one.name, rng) for one in dataclasses.fields(training)}
+    losses = [name for name in ("bce", "focal", "dice") if getattr(training, name)[1] > 0]
+    if not any(drawn[name] for name in losses):
+        name = losses[rng.integers(len(losses))]
+        drawn[name] = getattr(training, name)[1]
+    return TrainingGenes(**drawn)
+
+
+def draw_value(group: Allowed, name: str, rng: np.random.Generator) -> Any:
+    """Draw from a range (a rare one: 0 every other time) or from choices (the first one every other time)."""
+    allowed, about = getattr(group, name), type(group).__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
+    if not group.ranged(name):
+        return allowed[0] if rng.random() < 0.5 else allowed[rng.integers(len(allowed))]
+    low, high = allowed
+    if high == 0 or (about.get("rare") and low == 0 and rng.random() < 0.5):
+        return type(low)(0)
+    if about.get("log"):
+        # A range that begins at zero has no logarithm: four decades of it have to do.
+        return rounded(math.exp(rng.uniform(math.log(low or high * 1e-4), math.log(high))), low, high)
+    return rounded(rng.uniform(low, high), low, high)
+
+
+def rounded(value: float, low: float, high: float) -> Any:
+    """Round to an integer, or to three digits, within a range: a person reads genomes."""
+    value = round(value) if isinstance(low, int) and isinstance(high, int) else float(f"{value:.3g}")
+    return min(max(value, low), high)
+
+
+def _pick(weights: list[float], rng: np.random.Generator) -> int:
+    return int(rng.choice(len(weights), p=[weight / sum(weights) for weight in weights]))

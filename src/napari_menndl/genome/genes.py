@@ -1,0 +1,227 @@
+"""The genes: what a layer, a skip connection and the training are described by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from napari_menndl.genome.fields import about, objections
+
+NORMS = ("batch", "channel", "none")
+ACTIVATIONS = ("relu", "leaky", "elu", "gelu", "silu", "tanh", "linear")
+POOLINGS = ("max", "average")
+INTERPOLATIONS = ("nearest", "bilinear")
+JOINS = ("concat", "add")
+OPTIMISERS = ("adam", "adamw", "sgd", "rmsprop")
+SCHEDULES = ("constant", "cosine", "onecycle")
+NORMALISATIONS = ("global", "flattened", "local")
+
+
+class GenomeError(ValueError):
+    """A genome that cannot be built, or that lies outside the search space.
+
+    Parameters
+    ----------
+    reason : str
+        What is wrong, for a person.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Gene:
+    """A record that refuses values outside what its fields' metadata allow."""
+
+    def __post_init__(self) -> None:
+        for objection in objections(self):
+            raise GenomeError(objection)
+
+
+@dataclass(frozen=True)
+class Conv(Gene):
+    """Convolution, then normalisation, activation and dropout; zero-padded to "same" size.
+
+    Attributes
+    ----------
+    filters : int
+        Output channels.
+    kernel : (ky, kx) int [px of its input]
+        An even kernel reaches one pixel further down and right than up and left.
+    stride, dilation : int
+        The same along both axes.
+    depthwise : bool
+        One kernel per input channel followed by a 1×1 convolution, instead of a full one.
+    norm : {"batch", "channel", "none"}
+        Over the batch (running statistics when predicting), or over the channels of each pixel. Instance and group
+        normalisation are left out on purpose: they see the whole tile, so that tiled and untiled predictions differ.
+    activation : str
+        One of `ACTIVATIONS`.
+    dropout : float
+        Share of channels dropped in training.
+    """
+
+    kind: ClassVar[str] = "conv"
+    filters: int = field(default=16, metadata=about("Filters", min=1, max=4096))
+    kernel: tuple[int, int] = field(default=(3, 3), metadata=about("Kernel", unit="px", min=1, max=31))
+    stride: int = field(default=1, metadata=about("Stride", unit="px", min=1, max=8))
+    dilation: int = field(default=1, metadata=about("Dilation", unit="px", min=1, max=64))
+    depthwise: bool = field(default=False, metadata=about("Depthwise"))
+    norm: str = field(default="batch", metadata=about("Normalisation", options=NORMS))
+    activation: str = field(default="relu", metadata=about("Activation", options=ACTIVATIONS))
+    dropout: float = field(default=0.0, metadata=about("Dropout", min=0.0, max=0.9))
+
+
+@dataclass(frozen=True)
+class Pool(Gene):
+    """Largest value or mean of a window of ``size`` × ``size``, every ``stride`` pixels."""
+
+    kind: ClassVar[str] = "pool"
+    mode: str = field(default="max", metadata=about("Pooling", options=POOLINGS))
+    size: int = field(default=2, metadata=about("Size", unit="px", min=1, max=31))
+    stride: int = field(default=2, metadata=about("Stride", unit="px", min=1, max=8))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size < self.stride:
+            raise GenomeError(f"a pool of size {self.size} with stride {self.stride} would ignore pixels")
+
+
+@dataclass(frozen=True)
+class Upsample(Gene):
+    """Finer by an integer factor; never finer than the network's input."""
+
+    kind: ClassVar[str] = "upsample"
+    factor: int = field(default=2, metadata=about("Factor", min=2, max=8))
+    mode: str = field(default="bilinear", metadata=about("Interpolation", options=INTERPOLATIONS))
+
+
+@dataclass(frozen=True)
+class Residual(Gene):
+    """Convolutions added to their input; a 1×1 convolution brings the input to their channels and stride if need be."""
+
+    kind: ClassVar[str] = "residual"
+    body: tuple[Conv, ...]
+    activation: str = field(default="relu", metadata=about("Activation", options=ACTIVATIONS))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.body:
+            raise GenomeError("a residual block without a convolution")
+
+
+@dataclass(frozen=True)
+class Branches(Gene):
+    """Ways side by side, of one and the same stride, their channels concatenated."""
+
+    kind: ClassVar[str] = "branches"
+    branches: tuple[tuple[Conv | Pool, ...], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.branches or not all(self.branches):
+            raise GenomeError("a branch without a layer")
+
+
+@dataclass(frozen=True)
+class Skip(Gene):
+    """Joins the output of an earlier layer to the output of a later one of the same resolution.
+
+    Attributes
+    ----------
+    source, target : int
+        Layers, counted from 0; ``source < target``.
+    join : {"concat", "add"}
+        When added, a 1×1 convolution brings the source to the target's channels if need be.
+    """
+
+    source: int = field(metadata=about("From layer", min=0))
+    target: int = field(metadata=about("To layer", min=1))
+    join: str = field(default="concat", metadata=about("Join", options=JOINS))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.source >= self.target:
+            raise GenomeError(f"a skip connection from layer {self.source} back to layer {self.target}")
+
+
+Part = Conv | Pool | Upsample
+Layer = Conv | Pool | Upsample | Residual | Branches
+
+
+def parts(layer: Layer) -> tuple[Part, ...]:
+    """Return the simple layers a layer is made of, in the order in which they are computed."""
+    match layer:
+        case Residual(body=body):
+            return body
+        case Branches(branches=branches):
+            return tuple(part for branch in branches for part in branch)
+        case _:
+            return (layer,)
+
+
+def with_part(layer: Layer, index: int, part: Part) -> Layer:
+    """Replace one of `parts`."""
+    match layer, part:
+        case Residual(body=body), Conv():
+            return replace(layer, body=(*body[:index], part, *body[index + 1 :]))
+        case Branches(branches=branches), Conv() | Pool():
+            fresh = [part if i == index else old for i, old in enumerate(one for branch in branches for one in branch)]
+            flow = iter(fresh)
+            return replace(layer, branches=tuple(tuple(next(flow) for _ in branch) for branch in branches))
+        case Conv() | Pool() | Upsample(), _:
+            return part
+        case _:
+            raise GenomeError(f"a {layer.kind} cannot hold a {part.kind}")
+
+
+@dataclass(frozen=True)
+class TrainingGenes(Gene):
+    """How a network is trained, and how its input is prepared.
+
+    Attributes
+    ----------
+    optimiser, schedule : str
+        One of `OPTIMISERS`, `SCHEDULES`.
+    learning_rate, weight_decay : float
+        Peak learning rate; decay as the optimiser's library takes it.
+    bce, focal, dice : float
+        Weights of binary cross entropy, focal loss (Lin et al. 2017, arXiv:1708.02002) and soft Dice loss
+        (Milletari et al. 2016, arXiv:1606.04797); only their ratio matters, and one at least is above 0.
+    class_weight : float
+        Weight of a defect's pixel in the pixel-wise losses; background weighs 1.
+    batch, tile : int
+        Tiles in a step; a tile's side [px].
+    normalisation, radius : str, float [px]
+        One of `NORMALISATIONS`; the radius does nothing for ``"global"``.
+    flips : bool
+        Augment by the eight symmetries of the square.
+    contrast, gamma, noise, blur, zoom, jitter : float
+        Strength of an augmentation: 0 is off, 1 the strongest that the training knows.
+    """
+
+    optimiser: str = field(default="adam", metadata=about("Optimiser", options=OPTIMISERS))
+    learning_rate: float = field(default=1e-3, metadata=about("Learning rate", min=1e-7, max=1.0))
+    weight_decay: float = field(default=0.0, metadata=about("Weight decay", min=0.0, max=1.0))
+    schedule: str = field(default="constant", metadata=about("Schedule", options=SCHEDULES))
+    bce: float = field(default=1.0, metadata=about("Cross entropy", min=0.0, max=1.0))
+    focal: float = field(default=0.0, metadata=about("Focal loss", min=0.0, max=1.0))
+    dice: float = field(default=0.0, metadata=about("Dice loss", min=0.0, max=1.0))
+    class_weight: float = field(default=1.0, metadata=about("Weight of a defect's pixel", min=0.01, max=1e3))
+    batch: int = field(default=8, metadata=about("Tiles per step", min=1, max=4096))
+    tile: int = field(default=64, metadata=about("Tile", unit="px", min=8, max=4096))
+    normalisation: str = field(default="local", metadata=about("Input normalisation", options=NORMALISATIONS))
+    radius: float = field(default=20.0, metadata=about("Its radius", unit="px", min=1.0, max=1024.0))
+    flips: bool = field(default=True, metadata=about("Flips and quarter turns"))
+    contrast: float = field(default=0.0, metadata=about("Brightness and contrast", min=0.0, max=1.0))
+    gamma: float = field(default=0.0, metadata=about("Gamma", min=0.0, max=1.0))
+    noise: float = field(default=0.0, metadata=about("Noise", min=0.0, max=1.0))
+    blur: float = field(default=0.0, metadata=about("Blur", min=0.0, max=1.0))
+    zoom: float = field(default=0.0, metadata=about("Zoom", min=0.0, max=1.0))
+    jitter: float = field(default=0.0, metadata=about("Shift of the tile", min=0.0, max=1.0))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bce + self.focal + self.dice <= 0:
+            raise GenomeError("no loss has a weight")

@@ -1,0 +1,72 @@
+"""A genome: layers, skip connections and training genes; plain data with a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from napari_menndl.genome.fields import decode, encode
+from napari_menndl.genome.genes import Gene, GenomeError, Layer, Skip, TrainingGenes
+
+
+@dataclass(frozen=True)
+class Genome(Gene):
+    """All that is needed to build and train one network, save the data.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        In the order of the data's flow; a 1×1 convolution to the classes and the way back to the input's resolution
+        follow by themselves.
+    skips : tuple of Skip
+    training : TrainingGenes
+
+    Raises
+    ------
+    GenomeError
+        On a genome without a layer. Whether the rest can be built, `make_plan` says.
+    """
+
+    layers: tuple[Layer, ...]
+    skips: tuple[Skip, ...] = ()
+    training: TrainingGenes = field(default_factory=TrainingGenes)
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise GenomeError("a genome without a layer")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return dicts and lists; `from_json` gives the equal genome back."""
+        plain: dict[str, Any] = encode(self)
+        return plain
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Genome:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        InputError
+            On an unknown field or kind of gene, or on a value that no gene can have.
+        """
+        genome: Genome = decode(cls, data, "genome")
+        return genome
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of the canonical JSON: equal for equal genomes, and only for those."""
+        return _digest(self.to_json())
+
+    @cached_property
+    def topology(self) -> str:
+        """The digest of layers and skip connections alone."""
+        plain = self.to_json()
+        return _digest([plain["layers"], plain["skips"]])
+
+
+def _digest(plain: Any) -> str:
+    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -1,0 +1,235 @@
+"""A genome's plan: every operation with its shape, reach and cost, computed without torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.genome.genes import Branches, Conv, GenomeError, Pool, Residual, Upsample
+from napari_menndl.genome.nodes import Node, made_finer, through_window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_menndl.genome.genes import Layer, Part, Skip
+    from napari_menndl.genome.genome import Genome
+
+#: Numbers an optimiser keeps per parameter.
+MOMENTS = {"adam": 2, "adamw": 2, "sgd": 1, "rmsprop": 2}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a genome decodes to.
+
+    Attributes
+    ----------
+    nodes : tuple of Node
+        In the order of computing; the last one is the head: a 1×1 convolution to one logit per class.
+    classes : int
+    stride : int
+        Total stride [px]: the network works on inputs padded to a multiple of it, below and on the right. Tiles equal
+        the untiled result where their origins are multiples of it and their margin is `receptive_radius`.
+    optimiser : str
+        Counts in `memory`.
+    """
+
+    nodes: tuple[Node, ...]
+    classes: int
+    stride: int
+    optimiser: str
+
+    @cached_property
+    def receptive_radius(self) -> int:
+        """Upper bound of the distance, along y or x, at which an input pixel can influence an output pixel [px]."""
+        output = made_finer(self.nodes[-1], self.nodes[-1].stride, "bilinear")
+        return max(*output.before, *output.after)
+
+    @cached_property
+    def parameters(self) -> int:
+        """Trained numbers: weights and biases of convolutions, scales and shifts of normalisations."""
+        return sum(node.parameters for node in self.nodes)
+
+    @cached_property
+    def flops_per_pixel(self) -> float:
+        """Forward [FLOP per pixel of the padded input]; what is counted, `flops` says."""
+        return sum(node.flops_per_pixel for node in self.nodes)
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size [px] that the network pads its input to."""
+        return -(-height // self.stride) * self.stride, -(-width // self.stride) * self.stride
+
+    def flops(self, height: int, width: int) -> int:
+        """Forward pass on one frame [FLOP].
+
+        Convolutions only, one multiply-add counted as 2, as `torch.utils.flop_counter` does. Left out, being small
+        beside them: biases, normalisation, activation, pooling, interpolation, addition.
+        """
+        return round(self.flops_per_pixel * math.prod(self.padded(height, width)))
+
+    def memory(self, batch: int, height: int, width: int) -> int:
+        """Estimate from above what training takes [byte], in float32.
+
+        ``4 * (parameters * (2 + moments) + batch * pixels * (kept + 3 * largest))``: weights, their gradients and the
+        optimiser's moments; every node's output, kept for the backward pass (`Node.kept_per_pixel`); and three times
+        the largest output, for the gradients in flight and the convolution's workspace. To it comes what torch itself
+        occupies.
+        """
+        pixels = math.prod(self.padded(height, width))
+        kept = sum(node.kept_per_pixel for node in self.nodes)
+        # The logits, at full resolution, and three arrays of that size in the loss.
+        kept += 4 * self.classes
+        largest = max(node.channels / node.stride**2 for node in self.nodes)
+        fixed = self.parameters * (2 + MOMENTS[self.optimiser])
+        return math.ceil(4 * (fixed + batch * pixels * (kept + 3 * largest)))
+
+    def shape(self, index: int, height: int, width: int) -> tuple[int, int, int]:
+        """Return (channels, y, x) of a node's output for a frame of ``height`` × ``width``."""
+        node, (y, x) = self.nodes[index], self.padded(height, width)
+        return node.channels, y // node.stride, x // node.stride
+
+
+def make_plan(genome: Genome, classes: int = 1) -> Plan:
+    """Decode a genome.
+
+    Parameters
+    ----------
+    genome : Genome
+    classes : int
+        Defect classes, one logit each.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    GenomeError
+        Where it cannot be built: finer than the input, joined at different resolutions, a skip connection to nowhere.
+    """
+    if classes < 1:
+        raise GenomeError(f"a network for {classes} classes")
+    ends = [(skip.source, skip.target) for skip in genome.skips]
+    if len(set(ends)) < len(ends):
+        raise GenomeError("the same skip connection twice")
+    if far := [skip.target for skip in genome.skips if skip.target >= len(genome.layers)]:
+        raise GenomeError(f"a skip connection to layer {far[0]} of {len(genome.layers)}")
+    draft = _Draft()
+    outputs: list[int] = []
+    for index, layer in enumerate(genome.layers):
+        outputs.append(draft.add_layer(layer, outputs[-1] if outputs else 0))
+        for skip in genome.skips:
+            if skip.target == index:
+                outputs[index] = draft.add_skip(skip, outputs)
+    draft.layer, draft.part = len(genome.layers), 0
+    draft.conv(outputs[-1], classes, bias=True, owner="head")
+    stride = math.lcm(*(node.stride for node in draft.nodes))
+    return Plan(tuple(draft.nodes), classes, stride, genome.training.optimiser)
+
+
+class _Draft:
+    """Nodes as they are added, each finding its shape in those before it."""
+
+    def __init__(self) -> None:
+        self.nodes = [Node("input", "input")]
+        self.layer, self.part = -1, 0
+
+    def append(self, kind: str, inputs: Sequence[int], like: Node, channels: int, owner: str = "") -> int:
+        name = f"{owner or f'layer{self.layer}'}_{kind}"
+        twins = sum(node.name.rstrip("0123456789") == name for node in self.nodes)
+        node = replace(
+            like,
+            name=f"{name}{twins + 1}" if twins else name,
+            kind=kind,
+            inputs=tuple(inputs),
+            layer=self.layer,
+            part=self.part,
+            channels_in=self.nodes[inputs[0]].channels,
+            channels=channels,
+        )
+        self.nodes.append(node)
+        return len(self.nodes) - 1
+
+    def conv(self, source: int, filters: int, gene: Conv | None = None, *, groups: int = 1, **more: Any) -> int:
+        """Add a bare convolution with a gene's window; a 1×1 one without a gene."""
+        gene = gene or Conv(kernel=(1, 1))
+        like = through_window(self.nodes[source], gene.kernel, gene.stride, gene.dilation)
+        owner = more.pop("owner", "")
+        return self.append("conv", [source], replace(like, groups=groups, **more), filters, owner)
+
+    def pixelwise(self, kind: str, source: int, mode: str, rate: float = 0.0) -> int:
+        """Add an operation that keeps the shape; none for a mode that does nothing."""
+        if mode in ("none", "linear"):
+            return source
+        node = self.nodes[source]
+        like = Node("", "", stride=node.stride, before=node.before, after=node.after, mode=mode, rate=rate)
+        return self.append(kind, [source], like, node.channels)
+
+    def join(self, kind: str, sources: Sequence[int]) -> int:
+        """Add or concatenate nodes of one resolution."""
+        nodes = [self.nodes[source] for source in sources]
+        strides = sorted({node.stride for node in nodes})
+        if len(strides) > 1:
+            raise GenomeError(f"layer {self.layer} joins strides {' and '.join(map(str, strides))}")
+        before = tuple(zip(*(node.before for node in nodes), strict=True))
+        after = tuple(zip(*(node.after for node in nodes), strict=True))
+        like = Node(
+            "", "", stride=strides[0], before=(max(before[0]), max(before[1])), after=(max(after[0]), max(after[1]))
+        )
+        channels = sum(node.channels for node in nodes) if kind == "concat" else nodes[0].channels
+        return self.append(kind, sources, like, channels)
+
+    def add_part(self, gene: Part, source: int) -> int:
+        node = self.nodes[source]
+        match gene:
+            case Conv():
+                # A normalisation's shift makes the convolution's bias idle.
+                bias = gene.norm == "none"
+                if gene.depthwise:
+                    last = self.conv(source, node.channels, gene, groups=node.channels)
+                    last = self.conv(last, gene.filters, bias=bias)
+                else:
+                    last = self.conv(source, gene.filters, gene, bias=bias)
+                last = self.pixelwise("norm", last, gene.norm)
+                last = self.pixelwise("activation", last, gene.activation)
+                return self.pixelwise("dropout", last, "channels", gene.dropout) if gene.dropout else last
+            case Pool():
+                like = through_window(node, (gene.size, gene.size), gene.stride, 1)
+                return self.append("pool", [source], replace(like, mode=gene.mode), node.channels)
+            case Upsample():
+                if node.stride % gene.factor:
+                    raise GenomeError(f"layer {self.layer} upsamples by {gene.factor} at a stride of {node.stride}")
+                return self.append("upsample", [source], made_finer(node, gene.factor, gene.mode), node.channels)
+
+    def add_layer(self, layer: Layer, source: int) -> int:
+        self.layer, self.part = self.layer + 1, -1
+        match layer:
+            case Residual():
+                last = self.chain(layer.body, source)
+                return self.pixelwise("activation", self.add(source, last), layer.activation)
+            case Branches():
+                return self.join("concat", [self.chain(branch, source) for branch in layer.branches])
+            case _:
+                return self.chain([layer], source)
+
+    def chain(self, genes: Sequence[Part], source: int) -> int:
+        for gene in genes:
+            self.part += 1
+            source = self.add_part(gene, source)
+        return source
+
+    def add(self, source: int, target: int) -> int:
+        """Add one node to another, brought to its channels and stride by a 1×1 convolution if need be."""
+        one, other = self.nodes[source], self.nodes[target]
+        if one.channels != other.channels or one.stride != other.stride:
+            step = max(1, other.stride // one.stride)
+            source = self.conv(source, other.channels, Conv(kernel=(1, 1), stride=step), bias=True)
+        return self.join("add", [target, source])
+
+    def add_skip(self, skip: Skip, outputs: Sequence[int]) -> int:
+        source, target = outputs[skip.source], outputs[skip.target]
+        if self.nodes[source].stride != self.nodes[target].stride:
+            raise GenomeError(f"a skip connection from layer {skip.source} to {skip.target}, of another resolution")
+        return self.add(source, target) if skip.join == "add" else self.join("concat", [target, source])

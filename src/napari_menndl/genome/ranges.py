@@ -1,0 +1,225 @@
+"""What genes may be, and the limits a network has to keep: the three groups of a search space."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.errors import InputError
+from napari_menndl.genome import genes
+from napari_menndl.genome.fields import about, objections
+from napari_menndl.genome.genes import Branches, Conv, Pool, Residual, Skip, TrainingGenes, Upsample, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_menndl.genome.genome import Genome
+    from napari_menndl.genome.plan import Plan
+
+KINDS = ("conv", "residual", "branches", "pool", "upsample")
+
+#: Which field of `LayerSpace` says what a gene's field may be.
+LAYER_GENES: dict[type[Any], dict[str, str]] = {
+    Conv: {
+        "filters": "filters",
+        "kernel": "kernel",
+        "stride": "strides",
+        "dilation": "dilations",
+        "depthwise": "depthwise",
+        "norm": "norms",
+        "activation": "activations",
+        "dropout": "dropout",
+    },
+    Pool: {"mode": "poolings", "stride": "pool_strides", "size": "pool_sizes"},
+    Upsample: {"factor": "factors", "mode": "interpolations"},
+    Residual: {"activation": "activations"},
+    Branches: {},
+    Skip: {"join": "joins"},
+}
+
+
+class Allowed:
+    """Fields that are ranges ``(lowest, highest)`` or choices; the first choice is the plain one, drawn most often."""
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        for objection in objections(self):
+            raise InputError(f"a sensible {name}", objection, "Correct the search space.")
+        for one in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, one.name)
+            if one.metadata.get("range") and value[0] > value[1]:
+                raise InputError(f"a range (lowest, highest) as {name}.{one.name}", str(value), "Exchange the two.")
+            if isinstance(value, tuple) and (
+                not value or (not one.metadata.get("range") and len(set(value)) < len(value))
+            ):
+                raise InputError(f"different choices, one at least, as {name}.{one.name}", str(value), "Correct them.")
+
+    def allows(self, name: str, value: Any) -> bool:
+        """Whether a field's range or choices hold a value."""
+        allowed = getattr(self, name)
+        return bool(allowed[0] <= value <= allowed[1]) if self.ranged(name) else value in allowed
+
+    @classmethod
+    def ranged(cls, name: str) -> bool:
+        """Whether a field is a range, not choices."""
+        return bool(cls.__dataclass_fields__[name].metadata.get("range"))  # type: ignore[attr-defined]
+
+
+def _like(gene: Any, name: str, **more: Any) -> dict[str, Any]:
+    """Metadata of the gene's own field, for the field that says what it may be."""
+    return {**gene.__dataclass_fields__[name].metadata, **more}
+
+
+@dataclass(frozen=True)
+class LayerSpace(Allowed):
+    """What layers may be made of; how an attribute maps to a gene is in `LAYER_GENES`.
+
+    Attributes
+    ----------
+    kinds, strides, dilations, depthwise, norms, activations, poolings, pool_sizes, pool_strides : tuple
+        Choices.
+    factors, interpolations, joins : tuple
+        Choices, of upsampling and skip connections.
+    filters, kernel, dropout, body, ways : (lowest, highest)
+        Ranges; ``body``: convolutions in a residual block; ``ways``: branches side by side.
+    even_kernels : bool
+        Whether kernels may have an even side.
+    """
+
+    kinds: tuple[str, ...] = field(default=KINDS, metadata=about("Kinds of layer", options=KINDS))
+    filters: tuple[int, int] = field(default=(4, 48), metadata=_like(Conv, "filters", range=True, log=True))
+    kernel: tuple[int, int] = field(default=(1, 9), metadata=_like(Conv, "kernel", range=True))
+    even_kernels: bool = field(default=True, metadata=about("Even kernels"))
+    strides: tuple[int, ...] = field(default=(1, 2), metadata=_like(Conv, "stride"))
+    dilations: tuple[int, ...] = field(default=(1, 2, 4, 8), metadata=_like(Conv, "dilation"))
+    depthwise: tuple[bool, ...] = field(default=(False, True), metadata=about("Depthwise"))
+    norms: tuple[str, ...] = field(default=genes.NORMS, metadata=_like(Conv, "norm"))
+    activations: tuple[str, ...] = field(
+        default=("relu", "leaky", "elu", "gelu", "silu"), metadata=_like(Conv, "activation")
+    )
+    dropout: tuple[float, float] = field(default=(0.0, 0.3), metadata=_like(Conv, "dropout", range=True, rare=True))
+    poolings: tuple[str, ...] = field(default=genes.POOLINGS, metadata=_like(Pool, "mode"))
+    pool_sizes: tuple[int, ...] = field(default=(2, 3), metadata=_like(Pool, "size"))
+    pool_strides: tuple[int, ...] = field(default=(2, 1), metadata=_like(Pool, "stride"))
+    factors: tuple[int, ...] = field(default=(2, 4), metadata=_like(Upsample, "factor"))
+    interpolations: tuple[str, ...] = field(default=genes.INTERPOLATIONS, metadata=_like(Upsample, "mode"))
+    joins: tuple[str, ...] = field(default=genes.JOINS, metadata=_like(Skip, "join"))
+    body: tuple[int, int] = field(default=(1, 3), metadata=about("Layers in a block", min=1, max=16, range=True))
+    ways: tuple[int, int] = field(default=(2, 3), metadata=about("Branches in a block", min=1, max=16, range=True))
+
+    def objections(self, genome: Genome) -> Iterator[str]:
+        """Say which layer and skip genes lie outside."""
+        for index, layer in enumerate(genome.layers):
+            if layer.kind not in self.kinds:
+                yield f"layer {index} is of kind {layer.kind}"
+            inner = parts(layer)
+            if isinstance(layer, Residual) and not self.body[0] <= len(inner) <= self.body[1]:
+                yield f"layer {index} is a residual block of {len(inner)} convolutions"
+            if isinstance(layer, Branches) and not self.ways[0] <= len(layer.branches) <= self.ways[1]:
+                yield f"layer {index} has {len(layer.branches)} branches"
+            for gene in (*inner, layer):
+                for name in self.outside(gene, in_body=isinstance(layer, Residual) and gene is not layer):
+                    yield f"layer {index} has {name} {getattr(gene, name)}"
+        for skip in genome.skips:
+            if not self.allows("joins", skip.join):
+                yield f"a skip connection joins by {skip.join}"
+
+    def outside(self, gene: Any, *, in_body: bool = False) -> list[str]:
+        """Return the names of a gene's fields whose value is not allowed; a residual's body may always be linear."""
+        bad = []
+        for name, allowed in LAYER_GENES[type(gene)].items():
+            value = getattr(gene, name)
+            each = value if isinstance(value, tuple) else (value,)
+            fine = all(self.allows(allowed, one) for one in each)
+            if name == "kernel" and not self.even_kernels and not all(one % 2 for one in each):
+                fine = False
+            if not fine and not (in_body and name == "activation" and value == "linear"):
+                bad.append(name)
+        return bad
+
+
+@dataclass(frozen=True)
+class TrainingSpace(Allowed):
+    """What the training genes may be: for every field of `TrainingGenes` its range or choices."""
+
+    optimiser: tuple[str, ...] = field(default=genes.OPTIMISERS[:3], metadata=_like(TrainingGenes, "optimiser"))
+    learning_rate: tuple[float, float] = field(
+        default=(3e-4, 2e-2), metadata=_like(TrainingGenes, "learning_rate", range=True, log=True)
+    )
+    weight_decay: tuple[float, float] = field(
+        default=(0.0, 1e-2), metadata=_like(TrainingGenes, "weight_decay", range=True, log=True, rare=True)
+    )
+    schedule: tuple[str, ...] = field(default=genes.SCHEDULES, metadata=_like(TrainingGenes, "schedule"))
+    bce: tuple[float, float] = field(default=(0.0, 1.0), metadata=_like(TrainingGenes, "bce", range=True, rare=True))
+    focal: tuple[float, float] = field(
+        default=(0.0, 1.0), metadata=_like(TrainingGenes, "focal", range=True, rare=True)
+    )
+    dice: tuple[float, float] = field(default=(0.0, 1.0), metadata=_like(TrainingGenes, "dice", range=True, rare=True))
+    class_weight: tuple[float, float] = field(
+        default=(1.0, 20.0), metadata=_like(TrainingGenes, "class_weight", range=True, log=True)
+    )
+    batch: tuple[int, ...] = field(default=(8, 4, 2, 16), metadata=_like(TrainingGenes, "batch"))
+    tile: tuple[int, ...] = field(default=(64, 32, 48, 96, 128), metadata=_like(TrainingGenes, "tile"))
+    normalisation: tuple[str, ...] = field(
+        default=("local", "flattened", "global"), metadata=_like(TrainingGenes, "normalisation")
+    )
+    radius: tuple[float, float] = field(
+        default=(6.0, 60.0), metadata=_like(TrainingGenes, "radius", range=True, log=True)
+    )
+    flips: tuple[bool, ...] = field(default=(True, False), metadata=_like(TrainingGenes, "flips"))
+    contrast: tuple[float, float] = field(
+        default=(0.0, 1.0), metadata=_like(TrainingGenes, "contrast", range=True, rare=True)
+    )
+    gamma: tuple[float, float] = field(
+        default=(0.0, 1.0), metadata=_like(TrainingGenes, "gamma", range=True, rare=True)
+    )
+    noise: tuple[float, float] = field(
+        default=(0.0, 1.0), metadata=_like(TrainingGenes, "noise", range=True, rare=True)
+    )
+    blur: tuple[float, float] = field(default=(0.0, 1.0), metadata=_like(TrainingGenes, "blur", range=True, rare=True))
+    zoom: tuple[float, float] = field(default=(0.0, 1.0), metadata=_like(TrainingGenes, "zoom", range=True, rare=True))
+    jitter: tuple[float, float] = field(
+        default=(0.0, 1.0), metadata=_like(TrainingGenes, "jitter", range=True, rare=True)
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bce[1] + self.focal[1] + self.dice[1] <= 0:
+            raise InputError("a loss that may have a weight", "bce, focal and dice all at 0", "Widen one of them.")
+
+    def outside(self, training: TrainingGenes) -> list[str]:
+        """Return the names of the genes whose value is not allowed."""
+        return [f.name for f in dataclasses.fields(self) if not self.allows(f.name, getattr(training, f.name))]
+
+
+@dataclass(frozen=True)
+class Limits(Allowed):
+    """What no network of the space exceeds."""
+
+    layers: tuple[int, int] = field(default=(2, 10), metadata=about("Layers", min=1, max=256, range=True))
+    skips: int = field(default=4, metadata=about("Skip connections", min=0, max=256))
+    parameters: int = field(default=300_000, metadata=about("Parameters", min=100, max=10**10))
+    flops: float = field(default=60_000.0, metadata=about("Forward pass", unit="FLOP/px", min=100.0, max=1e12))
+    radius: int = field(default=48, metadata=about("Receptive radius", unit="px", min=0, max=4096))
+    stride: int = field(default=8, metadata=about("Total stride", unit="px", min=1, max=1024))
+    memory: int = field(default=1024, metadata=about("Memory in training", unit="MiB", min=1, max=10**7))
+
+    def exceeded(self, genome: Genome, plan: Plan) -> Iterator[tuple[str, str]]:
+        """Say by name and in words which limits a network exceeds."""
+        count, training = len(genome.layers), genome.training
+        if not self.layers[0] <= count <= self.layers[1]:
+            yield "layers", f"{count} layers, not {self.layers[0]} to {self.layers[1]}"
+        if len(genome.skips) > self.skips:
+            yield "skips", f"{len(genome.skips)} skip connections, more than {self.skips}"
+        if plan.stride > self.stride:
+            yield "stride", f"a total stride of {plan.stride} px, more than {self.stride}"
+        if plan.receptive_radius > self.radius:
+            yield "radius", f"a receptive radius of {plan.receptive_radius} px, more than {self.radius}"
+        if plan.parameters > self.parameters:
+            yield "parameters", f"{plan.parameters} parameters, more than {self.parameters}"
+        if plan.flops_per_pixel > self.flops:
+            yield "flops", f"{plan.flops_per_pixel:.0f} FLOP per pixel, more than {self.flops:.0f}"
+        needed = plan.memory(training.batch, training.tile, training.tile) / 2**20
+        if needed > self.memory:
+            yield "memory", f"{needed:.0f} MiB in training, more than {self.memory}"

@@ -1,0 +1,141 @@
+"""The search space: data that a user narrows or widens, and the random genomes of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.errors import InputError
+from napari_menndl.genome.drawing import draw
+from napari_menndl.genome.fields import decode, encode
+from napari_menndl.genome.genes import OPTIMISERS, GenomeError
+from napari_menndl.genome.plan import Plan, make_plan
+from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
+from napari_menndl.genome.repair import repair
+
+if TYPE_CHECKING:
+    import os
+
+    import numpy as np
+
+    from napari_menndl.genome.genome import Genome
+
+#: Genomes drawn before a space is called too narrow.
+ATTEMPTS = 100
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Where a search looks.
+
+    Attributes
+    ----------
+    layers : LayerSpace
+    training : TrainingSpace
+    limits : Limits
+        The defaults are for networks that two CPU cores train in seconds; `large` is for a GPU.
+
+    Raises
+    ------
+    InputError
+        On a range or choice that makes no sense.
+    """
+
+    layers: LayerSpace = field(default_factory=LayerSpace)
+    training: TrainingSpace = field(default_factory=TrainingSpace)
+    limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def large(cls) -> SearchSpace:
+        """Return a space for networks that want a GPU."""
+        return cls(
+            LayerSpace(filters=(8, 128), dilations=(1, 2, 4, 8, 16), body=(1, 4), ways=(2, 4)),
+            TrainingSpace(batch=(16, 8, 32, 64), tile=(128, 64, 96, 192, 256), optimiser=OPTIMISERS),
+            Limits((2, 24), 8, 5_000_000, 2e6, 200, 16, 16_384),
+        )
+
+    def sample(self, rng: np.random.Generator) -> Genome:
+        """Draw a random genome of the space.
+
+        Raises
+        ------
+        InputError
+            Where the space is so narrow that again and again nothing in it can be built.
+        """
+        reason = ""
+        for _ in range(ATTEMPTS):
+            try:
+                genome = repair(draw(self, rng), self, rng)
+                self.check(genome)
+            except GenomeError as problem:
+                reason = problem.reason
+            else:
+                return genome
+        raise InputError("a search space in which networks can be built", f"none ({reason})", "Widen the search space.")
+
+    def plan(self, genome: Genome) -> Plan:
+        """Return the plan (for one class) of a genome that belongs to the space.
+
+        Raises
+        ------
+        GenomeError
+            With the reason why it cannot be built or lies outside.
+        """
+        for objection in self.layers.objections(genome):
+            raise GenomeError(f"{objection}, outside the search space")
+        for name in self.training.outside(genome.training):
+            raise GenomeError(f"{name} is {getattr(genome.training, name)!r}, outside the search space")
+        plan = make_plan(genome)
+        for _, words in self.limits.exceeded(genome, plan):
+            raise GenomeError(words)
+        return plan
+
+    def check(self, genome: Genome) -> None:
+        """Raise what `plan` raises, before torch is touched."""
+        self.plan(genome)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return dicts and lists; `from_json` gives the equal space back."""
+        plain: dict[str, Any] = encode(self)
+        return plain
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> SearchSpace:
+        """Read what `to_json` wrote, or a part of it: what is left out keeps its default.
+
+        Raises
+        ------
+        InputError
+            On unknown fields and nonsense.
+        """
+        space: SearchSpace = decode(cls, data, "space")
+        return space
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the space as JSON for a person to edit."""
+        groups = [
+            f'  "{group}": {{\n'
+            + ",\n".join(f'    "{name}": {json.dumps(one)}' for name, one in fields.items())
+            + "\n  }"
+            for group, fields in self.to_json().items()
+        ]
+        Path(path).write_text("{\n" + ",\n".join(groups) + "\n}\n", encoding="utf-8")
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> SearchSpace:
+        """Read a space from a JSON file.
+
+        Raises
+        ------
+        InputError
+            Where the file cannot be read or holds something else.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as problem:
+            raise InputError(
+                f"a search space as JSON in {path}", str(problem), "Write one by SearchSpace().save."
+            ) from problem
+        return cls.from_json(data)

@@ -1,0 +1,88 @@
+"""Grey values of a frame brought to a common scale."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Normalisation = Literal["global", "flattened", "local"]
+NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
+#: No normalised value lies further from 0: one hot pixel must not drown a network's first layer.
+LIMIT = 30.0
+#: Local standard deviations are not taken for smaller than this share of the frame's median one.
+FLOOR = 0.1
+
+
+def normalise(frame: ArrayLike, kind: Normalisation | str, radius: float) -> NDArray[np.float32]:
+    """Bring a frame's grey values to zero centre and unit spread.
+
+    The statistics are the whole frame's, so normalise first and cut into tiles afterwards.
+
+    Parameters
+    ----------
+    frame : (Y, X) real numbers
+    kind : str
+        ``"global"``: minus the median, over 1.4826 times the median absolute deviation (which for normally distributed
+        values is the standard deviation; Rousseeuw & Croux 1993, doi:10.1080/01621459.1993.10476408);
+        over the standard deviation where more than half of the pixels are equal.
+        ``"flattened"``: minus the background, a Gaussian mean, then as ``"global"``.
+        ``"local"``: minus the local mean, over the local standard deviation, both Gaussian-weighted.
+    radius : float [px]
+        Standard deviation of the Gaussian; not used by ``"global"``.
+
+    Returns
+    -------
+    (Y, X) float32
+        Clipped to ± `LIMIT`.
+
+    Raises
+    ------
+    InputError
+        If the frame is constant, has a NaN or infinite pixel, or is not (Y, X); if the kind is unknown or the radius
+        not positive.
+    """
+    if kind not in NORMALISATIONS:
+        raise InputError(f"a normalisation among {', '.join(NORMALISATIONS)}", repr(kind), "Choose one of them.")
+    values = np.asarray(frame)
+    if values.ndim != 2 or not values.size:
+        raise InputError("one frame, (Y, X)", f"an array of shape {values.shape}", "Normalise frame by frame.")
+    if not np.isfinite(values).all():
+        raise InputError("finite grey values", "NaN or infinite pixels", "Leave this frame out, or mend these pixels.")
+    # Limited twice over before any filter: a hot pixel would otherwise bend the background all around it.
+    unit = _robust(values.astype(np.float64), 10 * LIMIT)
+    if kind != "global":
+        if not (math.isfinite(radius) and radius > 0):
+            raise InputError("a positive radius in px", repr(radius), "Give for example radius=20.")
+        sigma = min(float(radius), float(max(unit.shape)))  # wider than the frame is the frame's mean already
+        flat = unit - gaussian_filter(unit, sigma)
+        unit = _robust(flat, LIMIT) if kind == "flattened" else _local(flat, sigma)
+    return cast("NDArray[np.float32]", np.clip(unit, -LIMIT, LIMIT).astype(np.float32))
+
+
+def _robust(values: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
+    """Minus the median, over 1.4826 MAD (or the standard deviation where that is 0), clipped."""
+    scale = float(np.abs(values).max()) or 1.0
+    centred = values / scale  # keeps sums and squares of huge values finite
+    centred -= np.median(centred)
+    spread = 1.4826 * float(np.median(np.abs(centred)))
+    if spread == 0:
+        spread = float(centred.std())
+    if spread == 0:
+        raise InputError(
+            "a frame with differences in grey value", "a constant frame", "Leave it out: there is nothing to see in it."
+        )
+    return cast("NDArray[np.float64]", np.clip(centred / spread, -limit, limit))
+
+
+def _local(flat: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    spread = np.sqrt(np.maximum(gaussian_filter(flat**2, sigma), 0))
+    floor = FLOOR * (float(np.median(spread)) or float(flat.std()))
+    return flat / np.maximum(spread, floor)

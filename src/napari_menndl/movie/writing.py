@@ -1,0 +1,147 @@
+"""`write_movie`: a movie to TIFF or OME-Zarr, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+import zarr
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_menndl.movie.movie import Movie
+
+Progress = Callable[[int, int], None]
+#: What ImageJ's own TIFF can hold; anything else is written as OME-TIFF.
+_IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
+_IMAGEJ_BYTES = 2**32 - 2**20
+
+
+def write_movie(
+    movie: Movie, path: str | os.PathLike[str], progress: Progress | None = None, *, overwrite: bool = False
+) -> Path:
+    """Write a movie, frame by frame.
+
+    Parameters
+    ----------
+    movie : Movie
+    path : path
+        ``.tif``/``.tiff``: ImageJ's TIFF, or OME-TIFF for ``.ome.tif``, over 4 GB and values ImageJ does not know;
+        ``.zarr``: OME-Zarr 0.5.
+    progress : callable, optional
+        Called with (frames written, frames in all) after each frame.
+    overwrite : bool
+        Whether to replace what is there.
+
+    Returns
+    -------
+    Path
+        Where it was written.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another one, the place is taken or cannot be written, or the disk is full.
+    """
+    path = Path(path).expanduser()
+    suffix = path.suffix.lower()
+    if suffix not in (".tif", ".tiff", ".zarr"):
+        raise InputError("a path that ends in .tif or .zarr", str(path), "Choose one of the two.")
+    if path.exists() and not overwrite:
+        raise InputError(f"nothing yet at {path}", "a file or folder", "Choose another name, or allow to overwrite it.")
+    if not path.parent.is_dir():
+        raise InputError(f"a folder {path.parent}", "none", "Create it first.")
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part{suffix}")
+    try:
+        if suffix == ".zarr":
+            _write_zarr(movie, beside, progress)
+        else:
+            _write_tiff(movie, beside, path.name.lower(), progress)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        os.replace(beside, path)
+    except OSError as error:
+        raise InputError(
+            f"{path} to be writable", str(error), "Choose a folder you may write to, on a disk with enough room."
+        ) from error
+    finally:
+        if beside.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
+        else:
+            beside.unlink(missing_ok=True)
+    return path
+
+
+def _stored_dtype(movie: Movie) -> np.dtype[Any]:
+    dtype = np.dtype(movie.frames.dtype)
+    return np.dtype("uint8") if dtype.kind == "b" else dtype.newbyteorder("=")
+
+
+def _raw_frames(movie: Movie, progress: Progress | None) -> Iterator[NDArray[Any]]:
+    dtype = _stored_dtype(movie)
+    for t in range(len(movie)):
+        movie.frame(t)  # says what is wrong with a frame before it is written
+        yield np.asarray(movie.frames[t].compute(scheduler="synchronous")).astype(dtype)
+        if progress is not None:
+            progress(t + 1, len(movie))
+
+
+def _write_tiff(movie: Movie, path: Path, name: str, progress: Progress | None) -> None:
+    dtype = _stored_dtype(movie)
+    size = int(np.prod(movie.shape)) * dtype.itemsize
+    imagej = dtype.name in _IMAGEJ_DTYPES and size < _IMAGEJ_BYTES and ".ome." not in name
+    metadata: dict[str, object] = {"axes": "TYX"}
+    resolution = None
+    y, x = movie.pixel_size or (None, None)
+    if imagej:
+        if movie.frame_time:
+            metadata |= {"finterval": movie.frame_time}
+        if y and x:
+            resolution = (1 / x, 1 / y)
+            metadata |= {"unit": "nm"}
+    else:
+        if movie.frame_time:
+            metadata |= {"TimeIncrement": movie.frame_time, "TimeIncrementUnit": "s"}
+        if y and x:
+            metadata |= {"PhysicalSizeY": y, "PhysicalSizeYUnit": "nm", "PhysicalSizeX": x, "PhysicalSizeXUnit": "nm"}
+    with tifffile.TiffWriter(path, imagej=imagej, ome=not imagej, bigtiff=size >= _IMAGEJ_BYTES) as tiff:
+        tiff.write(
+            _raw_frames(movie, progress),
+            shape=movie.shape,
+            dtype=dtype,
+            photometric="minisblack",
+            resolution=resolution,
+            metadata=metadata,
+        )
+
+
+def _write_zarr(movie: Movie, path: Path, progress: Progress | None) -> None:
+    group = zarr.open_group(str(path), mode="w", zarr_format=3)
+    y, x = movie.pixel_size or (None, None)
+    axes: list[dict[str, str]] = [
+        {"name": "t", "type": "time"} | ({"unit": "second"} if movie.frame_time else {}),
+        {"name": "y", "type": "space"} | ({"unit": "nanometer"} if y else {}),
+        {"name": "x", "type": "space"} | ({"unit": "nanometer"} if x else {}),
+    ]
+    scale = [movie.frame_time or 1.0, y or 1.0, x or 1.0]
+    level: dict[str, Any] = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    image: dict[str, Any] = {"name": movie.name, "axes": axes, "datasets": [level]}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
+    array = group.create_array(
+        "0",
+        shape=movie.shape,
+        chunks=(1, *movie.shape[1:]),
+        dtype=_stored_dtype(movie),
+        dimension_names=["t", "y", "x"],
+    )
+    for t, frame in enumerate(_raw_frames(movie, progress)):
+        array[t] = frame

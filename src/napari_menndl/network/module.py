@@ -1,0 +1,162 @@
+"""A plan as a torch module."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import skip_init
+
+if TYPE_CHECKING:
+    from napari_menndl.genome.nodes import Node
+    from napari_menndl.genome.plan import Plan
+
+#: Probability of a defect that a fresh network gives every pixel: with rare defects the first steps are not spent on
+#: unlearning a half (Lin et al. 2017, arXiv:1708.02002, section 4.1, with its 0.01 doubled).
+PRIOR = 0.02
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+class Network(nn.Module):
+    """Logits of every pixel, at the input's resolution.
+
+    Weights are drawn after He et al. 2015 (arXiv:1502.01852), the head's smaller and its bias at `PRIOR`; they are a
+    function of plan and seed alone, and the global random stream is neither read nor moved.
+
+    Parameters
+    ----------
+    plan : Plan
+    seed : int or torch.Generator
+
+    Attributes
+    ----------
+    plan : Plan
+    """
+
+    def __init__(self, plan: Plan, seed: int | torch.Generator = 0) -> None:
+        super().__init__()
+        self.plan = plan
+        self.steps = nn.ModuleDict({node.name: step for node in plan.nodes if (step := _step(node)) is not None})
+        # How often each node's output is read: it is let go after the last time.
+        self._readers = [sum(node.inputs.count(i) for node in plan.nodes) for i in range(len(plan.nodes))]
+        self._draw(seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Turn frames (B, 1, Y, X) float into logits (B, C, Y, X) of the same type."""
+        height, width = frames.shape[-2:]
+        padded_height, padded_width = self.plan.padded(height, width)
+        if (padded_height, padded_width) != (height, width):
+            frames = functional.pad(frames, (0, padded_width - width, 0, padded_height - height), mode="replicate")
+        values: dict[int, Tensor] = {0: frames}
+        waiting = list(self._readers)
+        for index, node in enumerate(self.plan.nodes[1:], start=1):
+            inputs = [values[i] for i in node.inputs]
+            if node.kind == "add":
+                values[index] = inputs[0] + inputs[1]
+            elif node.kind == "concat":
+                values[index] = torch.cat(inputs, dim=1)
+            else:
+                values[index] = self.steps[node.name](inputs[0])
+            for i in node.inputs:
+                waiting[i] -= 1
+                if not waiting[i]:
+                    values.pop(i, None)
+        logits = values[len(self.plan.nodes) - 1]
+        if (stride := self.plan.nodes[-1].stride) > 1:
+            logits = functional.interpolate(logits, scale_factor=stride, mode="bilinear", align_corners=False)
+        return logits[..., :height, :width]
+
+    @torch.no_grad()
+    def _draw(self, generator: torch.Generator) -> None:
+        head = self.steps[self.plan.nodes[-1].name]
+        for step in self.steps.values():
+            if isinstance(step, nn.Conv2d):
+                spread = (0.1 if step is head else math.sqrt(2)) / math.sqrt(step.weight[0].numel())
+                step.weight.normal_(0, spread, generator=generator)
+                if step.bias is not None:
+                    step.bias.fill_(math.log(PRIOR / (1 - PRIOR)) if step is head else 0)
+            elif isinstance(step, (nn.BatchNorm2d, ChannelNorm)):
+                step.reset_parameters()
+
+
+class Conv(nn.Conv2d):
+    """Convolution of "same" size whose zero padding may differ from side to side."""
+
+    margins: tuple[int, int, int, int] | None = None
+
+    def forward(self, values: Tensor) -> Tensor:
+        return super().forward(functional.pad(values, self.margins) if self.margins else values)
+
+
+class Pool(nn.Module):
+    """Pooling of "same" size; the largest value never comes from the padding, the mean counts it as 0."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        (above, below), (left, right) = node.padding
+        self.margins = (left, right, above, below)
+        self.size, self.stride = node.kernel, node.step
+        self.largest = node.mode == "max"
+
+    def forward(self, values: Tensor) -> Tensor:
+        if any(self.margins):
+            values = functional.pad(values, self.margins, value=-math.inf if self.largest else 0.0)
+        pool = functional.max_pool2d if self.largest else functional.avg_pool2d
+        pooled: Tensor = pool(values, self.size, self.stride)
+        return pooled
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each pixel (Ba et al. 2016, arXiv:1607.06450): local in space."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return super().forward(values.movedim(1, -1)).movedim(-1, 1)
+
+
+def _step(node: Node) -> nn.Module | None:
+    """Return the module that does a node's work; None for what needs no module."""
+    match node.kind:
+        case "conv":
+            return _conv(node)
+        case "norm":
+            return nn.BatchNorm2d(node.channels) if node.mode == "batch" else ChannelNorm(node.channels)
+        case "activation":
+            return ACTIVATIONS[node.mode]()
+        case "dropout":
+            return nn.Dropout2d(node.rate)
+        case "pool":
+            return Pool(node)
+        case "upsample":
+            corners = False if node.mode == "bilinear" else None
+            return nn.Upsample(scale_factor=node.step, mode=node.mode, align_corners=corners)
+        case _:
+            return None
+
+
+def _conv(node: Node) -> Conv:
+    (above, below), (left, right) = node.padding
+    # skip_init: torch's own initialisation would move the global random stream.
+    conv: Conv = skip_init(
+        Conv,
+        node.channels_in,
+        node.channels,
+        node.kernel,
+        stride=node.step,
+        padding=0 if node.lopsided else (above, left),
+        dilation=node.dilation,
+        groups=node.groups,
+        bias=node.bias,
+    )
+    conv.margins = (left, right, above, below) if node.lopsided else None
+    return conv

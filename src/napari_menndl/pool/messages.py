@@ -1,0 +1,122 @@
+"""Messages of a JSON header and raw bytes, framed by their lengths: over a trainer's pipes and to Dask workers alike.
+
+Layout: ``b"NMPL"``, header length (uint32), attachment length (uint64), header (UTF-8 JSON), attachment; big-endian.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from typing import IO, Any
+
+from napari_menndl.errors import Failure
+from napari_menndl.pool.protocol import Outcome
+
+_HEAD = struct.Struct(">4sIQ")
+_MAGIC = b"NMPL"
+
+#: The largest header and the largest attachment that are sent or believed [byte].
+HEADER_LIMIT = 64 * 2**20
+LIMIT = 2**30
+
+Message = tuple[dict[str, Any], bytes]
+
+
+def write_message(stream: IO[bytes], header: dict[str, Any], attachment: bytes = b"") -> None:
+    """Write one message and flush.
+
+    Raises
+    ------
+    ValueError
+        Header or attachment are over the limit; nothing has been written then.
+    TypeError
+        The header is not JSON.
+    """
+    text = json.dumps(header, separators=(",", ":")).encode()
+    if len(text) > HEADER_LIMIT or len(attachment) > LIMIT:
+        raise ValueError(
+            f"a message of {len(text)} + {len(attachment)} bytes is over the limit of {HEADER_LIMIT} + {LIMIT}"
+        )
+    stream.write(_HEAD.pack(_MAGIC, len(text), len(attachment)) + text)
+    if attachment:
+        stream.write(attachment)
+    stream.flush()
+
+
+def read_message(stream: IO[bytes]) -> Message | None:
+    """Read one message; None where the stream ends, be it between messages or within one.
+
+    Raises
+    ------
+    ValueError
+        What arrives is no message, or claims to be over the limit.
+    """
+    head = stream.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        return None
+    magic, header_length, attachment_length = _HEAD.unpack(head)
+    if magic != _MAGIC or header_length > HEADER_LIMIT or attachment_length > LIMIT:
+        raise ValueError("what arrived is no message of this protocol")
+    text = stream.read(header_length)
+    attachment = stream.read(attachment_length) if attachment_length else b""
+    if len(text) < header_length or len(attachment) < attachment_length:
+        return None
+    header = json.loads(text)
+    if not isinstance(header, dict):
+        raise ValueError("a message's header must be a JSON object")
+    return header, attachment
+
+
+def pack(messages: list[Message]) -> bytes:
+    """Join messages to one piece of bytes; `unpack` undoes it."""
+    stream = io.BytesIO()
+    for header, attachment in messages:
+        write_message(stream, header, attachment)
+    return stream.getvalue()
+
+
+def unpack(data: bytes) -> list[Message]:
+    """Split what `pack` joined.
+
+    Raises
+    ------
+    ValueError
+        The bytes are no sequence of whole messages.
+    """
+    stream = io.BytesIO(data)
+    messages = []
+    while stream.tell() < len(data):
+        message = read_message(stream)
+        if message is None:
+            raise ValueError("the last message is cut off")
+        messages.append(message)
+    return messages
+
+
+def outcome_to_message(outcome: Outcome) -> Message:
+    failure = outcome.failure
+    header = {
+        "key": outcome.key,
+        "payload": outcome.payload,
+        "failure": None if failure is None else [failure.kind, failure.message, failure.traceback],
+        "slot": outcome.slot,
+        "started": outcome.started,
+        "finished": outcome.finished,
+    }
+    return header, outcome.attachment
+
+
+def outcome_from_message(message: Message) -> Outcome:
+    """Undo `outcome_to_message`; raises KeyError, TypeError or ValueError on a foreign message."""
+    header, attachment = message
+    failure = header["failure"]
+    return Outcome(
+        str(header["key"]),
+        header["payload"],
+        attachment,
+        None if failure is None else Failure(*map(str, failure)),
+        str(header["slot"]),
+        float(header["started"]),
+        float(header["finished"]),
+    )

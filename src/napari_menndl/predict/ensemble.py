@@ -1,0 +1,151 @@
+"""Several trained networks that predict together."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_menndl.errors import InputError
+from napari_menndl.predict import storage
+from napari_menndl.predict.trained import KIND as NETWORK
+from napari_menndl.predict.trained import TrainedNetwork
+from napari_menndl.training.inference import WINDOW
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.predict.scale import PixelSize
+
+KIND = "ensemble"
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """The mean of its members' probabilities, read off at its own thresholds; used like a `TrainedNetwork`.
+
+    Attributes
+    ----------
+    members : tuple of TrainedNetwork
+        Of the same classes and pixel size.
+    thresholds : C float
+
+    Raises
+    ------
+    InputError
+        If there is no member, or if they do not agree.
+    """
+
+    members: tuple[TrainedNetwork, ...]
+    thresholds: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        kinds = {(m.class_names, m.pixel_size) for m in self.members}
+        if len(kinds) != 1:
+            raise InputError(
+                "members of the same classes and pixel size", str(kinds or "none"), "Choose other members."
+            )
+        if len(self.thresholds) != len(self.class_names):
+            raise InputError(f"{len(self.class_names)} thresholds", str(len(self.thresholds)), "Give one per class.")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.members[0].class_names
+
+    @property
+    def detectors(self) -> tuple[Detector, ...]:
+        return self.members[0].detectors
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        return self.members[0].pixel_size
+
+    @property
+    def frame_shape(self) -> tuple[int, int] | None:
+        return self.members[0].frame_shape
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits that change with anything that changes a prediction."""
+        text = " ".join([*(member.digest for member in self.members), *map(str, self.thresholds)])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def predict_frame(
+        self, frame: ArrayLike, pixel_size: PixelSize | None = None, window: int = WINDOW
+    ) -> NDArray[np.float32]:
+        """Mean probabilities of a frame; see `TrainedNetwork.predict_frame`."""
+        total = self.members[0].predict_frame(frame, pixel_size, window)
+        for member in self.members[1:]:
+            total += member.predict_frame(frame, pixel_size, window)
+        return total / np.float32(len(self.members))
+
+    def agreement(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
+        """How far the members are of one mind about a frame.
+
+        Returns
+        -------
+        (C, Y, X) float32
+            1: all of them find the class in this pixel, each at its own threshold, or none does; 0: half of them do.
+        """
+        votes = [
+            member.predict_frame(frame, pixel_size) >= np.asarray(member.thresholds, np.float32)[:, None, None]
+            for member in self.members
+        ]
+        return np.abs(2 * np.mean(votes, axis=0, dtype=np.float32) - 1)
+
+    def with_thresholds(self, thresholds: Sequence[float]) -> Ensemble:
+        """The same members, read off at other thresholds."""
+        return replace(self, thresholds=tuple(float(t) for t in thresholds))
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it to one file (safetensors)."""
+        about = {"thresholds": list(self.thresholds), "members": [member.describe() for member in self.members]}
+        weights = {f"{i}/{name}": t for i, member in enumerate(self.members) for name, t in member.weights.items()}
+        return storage.save_file(path, KIND, about, weights)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Ensemble:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged, foreign, newer, or holds something else.
+        """
+        predictor = open_predictor(path)
+        if not isinstance(predictor, Ensemble):
+            raise InputError("a file with an ensemble", "one with one network", "Open it with TrainedNetwork.open.")
+        return predictor
+
+
+def open_predictor(path: str | os.PathLike[str]) -> TrainedNetwork | Ensemble:
+    """Open a saved network or ensemble, whichever it is.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, foreign, or newer.
+    """
+    about, tensors = storage.open_file(path)
+    if about["kind"] == NETWORK:
+        return TrainedNetwork.from_description(about, tensors)
+    if about["kind"] != KIND:
+        raise InputError("a network or an ensemble", f"a file with {about['kind']!r}", "Update napari-menndl.")
+    try:
+        members = tuple(
+            TrainedNetwork.from_description(
+                member, {n.removeprefix(f"{i}/"): t for n, t in tensors.items() if n.startswith(f"{i}/")}
+            )
+            for i, member in enumerate(about["members"])
+        )
+        return Ensemble(members, tuple(map(float, about["thresholds"])))
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise InputError("a complete description of an ensemble", repr(problem), storage.REMEDY) from problem

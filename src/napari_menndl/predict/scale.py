@@ -1,0 +1,85 @@
+"""A frame brought to the pixel size a network was trained at, and its probabilities back."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+from skimage.transform import resize
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Pixel sizes that differ by less are taken for the same.
+SAME = 0.02
+#: Beyond this ratio of pixel sizes a network is outside its range.
+RANGE = 2.0
+
+PixelSize = tuple[float, float]
+
+
+def scale_between(found: PixelSize | None, trained: PixelSize | None) -> tuple[float, float] | None:
+    """Factors (y, x) by which a frame's number of pixels must change; None where it fits as it is.
+
+    Parameters
+    ----------
+    found, trained : (y, x) float [nm] or None
+        Of the frame, and of the frames trained on.
+
+    Raises
+    ------
+    InputError
+        If one is known and the other is not: nobody can say whether they fit.
+
+    Warns
+    -----
+    UserWarning
+        If they differ by more than a factor of `RANGE`.
+    """
+    if found is None and trained is None:
+        return None
+    if found is None:
+        raise InputError(
+            f"the frame's pixel size, since the network knows its own, {_nm(trained)}",
+            "none",
+            "Give pixel_size=(y, x) in nm, to this call or when opening the movie.",
+        )
+    if trained is None:
+        raise InputError(
+            "a frame of unknown pixel size, as those the network was trained on",
+            f"one of {_nm(found)}",
+            "Give no pixel_size if it looks alike; or train anew with pixel_size= given for the movie.",
+        )
+    factors = (found[0] / trained[0], found[1] / trained[1])
+    if max(*factors, *(1 / f for f in factors)) > RANGE:
+        warnings.warn(
+            f"A pixel of this movie is {factors[0]:.2g} × {factors[1]:.2g} times one of the frames trained on: "
+            "the network is outside its range.",
+            stacklevel=3,
+        )
+    return factors if max(abs(f - 1) for f in factors) > SAME else None
+
+
+def resample(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Bring the last two axes to another number of pixels; what becomes coarser is smoothed before.
+
+    Parameters
+    ----------
+    image : (..., Y, X) float32
+    shape : (int, int)
+
+    Returns
+    -------
+    (..., *shape) float32
+    """
+    planes = image.reshape(-1, *image.shape[-2:])
+    options = {"order": 1, "mode": "edge", "anti_aliasing": True, "preserve_range": True}
+    scaled = np.stack([resize(plane, shape, **options) for plane in planes])
+    return scaled.reshape(*image.shape[:-2], *shape).astype(np.float32)
+
+
+def _nm(size: PixelSize | None) -> str:
+    return " × ".join(f"{side:.4g}" for side in size or ()) + " nm"

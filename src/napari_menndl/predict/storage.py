@@ -1,0 +1,89 @@
+"""The one file of a trained network or an ensemble: safetensors, described in JSON; nothing in it can execute."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.errors import InputError
+from napari_menndl.network.weights import from_bytes, to_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+#: Where the description stands among the file's metadata.
+MARK = "napari-menndl"
+SCHEMA = 1
+REMEDY = "Give a file that napari-menndl saved, or take a fresh copy of it."
+
+
+def save_file(path: str | os.PathLike[str], kind: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
+    """Write a file; it appears whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+        What it holds: ``"network"``, ``"ensemble"``.
+    about : mapping
+        Goes into JSON.
+    tensors : mapping of str to Tensor
+
+    Raises
+    ------
+    InputError
+        If the place cannot be written.
+    """
+    path = Path(path)
+    described = json.dumps({"schema": SCHEMA, "kind": kind, **about})
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with beside.open("wb") as file:
+            file.write(to_bytes(tensors, {MARK: described}))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as problem:
+        raise InputError("a place that can be written", f"{path}: {problem}", "Choose another folder.") from problem
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def open_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read a file.
+
+    Returns
+    -------
+    about : dict
+        As saved, with ``"kind"``.
+    tensors : dict of str to Tensor
+
+    Raises
+    ------
+    InputError
+        If it is missing, cut short, from elsewhere, or from a newer version.
+    """
+    path = Path(path)
+    try:
+        blob = path.read_bytes()
+    except OSError as problem:
+        raise InputError("a saved network or ensemble", f"{path}: {problem}", "Check the path.") from problem
+    try:
+        tensors, metadata = from_bytes(blob)
+    except InputError as problem:
+        raise InputError("a saved network or ensemble", f"{path}: {problem.found}", REMEDY) from problem
+    try:
+        about = json.loads(metadata[MARK])
+        schema, known = about["schema"], isinstance(about["kind"], str)
+    except (KeyError, TypeError, ValueError) as problem:
+        raise InputError("a network that napari-menndl saved", f"{path} without our mark", REMEDY) from problem
+    if not known or not isinstance(schema, int) or schema > SCHEMA:
+        found = f"version {schema!r} in {path}"
+        raise InputError(f"a network of schema version {SCHEMA} or older", found, "Update napari-menndl.")
+    return about, tensors

@@ -1,0 +1,247 @@
+"""A trained network with all that is needed to predict."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_menndl.errors import InputError
+from napari_menndl.genome.genes import GenomeError
+from napari_menndl.genome.genome import Genome
+from napari_menndl.genome.plan import make_plan
+from napari_menndl.metrics.detection import Detector
+from napari_menndl.movie.normalisation import normalise
+from napari_menndl.network.module import Network
+from napari_menndl.network.weights import from_bytes
+from napari_menndl.predict import storage
+from napari_menndl.predict.scale import PixelSize, resample, scale_between
+from napari_menndl.training.device import choose_device
+from napari_menndl.training.evaluate import WHOLE
+from napari_menndl.training.inference import WINDOW, predict_tiled
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike, NDArray
+    from torch import Tensor
+
+    from napari_menndl.genome.plan import Plan
+    from napari_menndl.task.task import TrainingTask
+
+KIND = "network"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """A network, its weights, and what it has to know about frames and classes.
+
+    Attributes
+    ----------
+    genome : Genome
+        Topology and input normalisation.
+    weights : dict of str to Tensor
+        On the CPU.
+    class_names : C str
+    thresholds : C float
+        A pixel is of a class where its probability reaches the threshold.
+    detectors : C Detector
+        How the defects of each class are counted; tolerances and areas in pixels of `pixel_size`.
+    pixel_size : (y, x) float [nm] or None
+        Of the frames trained on.
+    frame_shape : (Y, X) or None
+        Of the frames trained on [px].
+    device : str or None
+        Where to predict; None: a GPU if there is one. Not saved.
+
+    Raises
+    ------
+    InputError
+        If the parts do not belong together.
+    """
+
+    genome: Genome
+    weights: Mapping[str, Tensor]
+    class_names: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    detectors: tuple[Detector, ...]
+    pixel_size: PixelSize | None = None
+    frame_shape: tuple[int, int] | None = None
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        counts = {len(self.class_names), len(self.thresholds), len(self.detectors)}
+        if len(counts) > 1 or not self.class_names:
+            raise InputError("as many thresholds and detectors as classes", f"{sorted(counts)}", storage.REMEDY)
+        try:
+            expected = {name: tuple(t.shape) for name, t in Network(self.plan).state_dict().items()}
+        except GenomeError as problem:
+            raise InputError("a genome that can be built", problem.reason, storage.REMEDY) from problem
+        if expected != {name: tuple(t.shape) for name, t in self.weights.items()}:
+            raise InputError("the weights of the genome's network", "others", storage.REMEDY)
+
+    @classmethod
+    def from_evaluation(
+        cls,
+        genome: Genome,
+        task: TrainingTask,
+        weights: bytes,
+        thresholds: Sequence[float],
+        fold: int | str = WHOLE,
+    ) -> TrainedNetwork:
+        """One of the networks that `training.evaluate` returned the weights of.
+
+        Parameters
+        ----------
+        genome : Genome
+        task : TrainingTask
+        weights : bytes
+        thresholds : C float
+        fold : int or str
+            Which of them; left out: the one trained on everything.
+        """
+        tensors, _ = from_bytes(weights)
+        own = {name.removeprefix(f"{fold}/"): t for name, t in tensors.items() if name.startswith(f"{fold}/")}
+        return cls(
+            genome,
+            own,
+            tuple(task.class_names),
+            tuple(float(t) for t in thresholds),
+            tuple(task.detectors),
+            task.pixel_size,
+            (int(task.frames.shape[1]), int(task.frames.shape[2])),
+        )
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Shapes, stride, receptive radius, cost."""
+        return make_plan(self.genome, len(self.class_names))
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits that change with anything that changes a prediction."""
+        sha = hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode())
+        for name in sorted(self.weights):
+            sha.update(name.encode() + self.weights[name].contiguous().cpu().numpy().tobytes())
+        return sha.hexdigest()[:16]
+
+    @cached_property
+    def _network(self) -> Network:
+        network = Network(self.plan)
+        network.load_state_dict(dict(self.weights))
+        network.to(choose_device(self.device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network.eval()
+
+    def predict_frame(
+        self, frame: ArrayLike, pixel_size: PixelSize | None = None, window: int = WINDOW
+    ) -> NDArray[np.float32]:
+        """Probabilities of a frame, at its own resolution.
+
+        Parameters
+        ----------
+        frame : (Y, X) real
+            As recorded.
+        pixel_size : (y, x) float [nm], optional
+            Where it differs from that of the training, the frame is resampled and the probabilities brought back.
+        window : int
+            Edge of the overlapping windows a large frame goes through the network in [px]; does not change the result.
+
+        Returns
+        -------
+        (C, Y, X) float32
+            0 everywhere, with a warning, for a frame without any contrast.
+
+        Raises
+        ------
+        InputError
+            If the frame is not (Y, X) or not finite, or if only one of the two pixel sizes is known.
+        """
+        values = np.asarray(frame, np.float32)
+        if values.ndim != 2 or not values.size:
+            raise InputError("one frame, (Y, X)", f"an array of shape {values.shape}", "Predict frame by frame.")
+        factors = scale_between(pixel_size, self.pixel_size)
+        shape = (values.shape[0], values.shape[1])
+        if values.min() == values.max():
+            warnings.warn("A frame without any contrast: nothing is predicted in it.", stacklevel=2)
+            return np.zeros((len(self.class_names), *shape), np.float32)
+        if factors:
+            values = resample(values, (max(1, round(shape[0] * factors[0])), max(1, round(shape[1] * factors[1]))))
+        genes = self.genome.training
+        normalised = normalise(values, genes.normalisation, genes.radius)
+        plan = self.plan
+        probabilities = predict_tiled(
+            self._network, normalised, stride=plan.stride, radius=plan.receptive_radius, size=window
+        )
+        return resample(probabilities, shape) if factors else probabilities
+
+    def with_thresholds(self, thresholds: Sequence[float]) -> TrainedNetwork:
+        """The same network, read off at other thresholds."""
+        return replace(self, thresholds=tuple(float(t) for t in thresholds))
+
+    def describe(self) -> dict[str, Any]:
+        """All but the weights, as JSON."""
+        return {
+            "genome": self.genome.to_json(),
+            "class_names": list(self.class_names),
+            "thresholds": list(self.thresholds),
+            "detectors": [asdict(detector) for detector in self.detectors],
+            "pixel_size": list(self.pixel_size) if self.pixel_size else None,
+            "frame_shape": list(self.frame_shape) if self.frame_shape else None,
+        }
+
+    @classmethod
+    def from_description(cls, about: Mapping[str, Any], weights: Mapping[str, Tensor]) -> TrainedNetwork:
+        """Undo `describe`.
+
+        Raises
+        ------
+        InputError
+            If something is missing, of the wrong type, or does not fit the weights.
+        """
+        try:
+            return cls(
+                Genome.from_json(about["genome"]),
+                dict(weights),
+                tuple(map(str, about["class_names"])),
+                tuple(map(float, about["thresholds"])),
+                tuple(Detector(**detector) for detector in about["detectors"]),
+                _pair(about["pixel_size"], float),
+                _pair(about["frame_shape"], int),
+            )
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError) as problem:
+            raise InputError("a complete description of a network", repr(problem), storage.REMEDY) from problem
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it to one file (safetensors)."""
+        return storage.save_file(path, KIND, self.describe(), self.weights)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> TrainedNetwork:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged, foreign, newer, or holds something else.
+        """
+        about, tensors = storage.open_file(path)
+        if about["kind"] != KIND:
+            raise InputError("a file with one network", f"one with an {about['kind']}", "Open it with open_predictor.")
+        return cls.from_description(about, tensors)
+
+
+def _pair(values: Any, kind: Any) -> Any:
+    if values is None:
+        return None
+    first, second = values
+    return kind(first), kind(second)

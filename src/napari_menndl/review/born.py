@@ -1,0 +1,98 @@
+"""Which defects of a later frame the labelled frame did not have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial import KDTree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from napari_menndl.metrics.components import Components
+    from napari_menndl.metrics.detection import Detector
+
+
+class Births:
+    """Tells the defects born after the labelled frames from those that were there; frames are asked for in order.
+
+    A defect was there if it is the same as one of its class in a labelled frame, or as one in the previous frame asked
+    for that was there. The same are: point defects whose centres are within the tolerance; extended ones that overlap.
+    Following a defect from frame to frame lets it drift with the sample, by up to the tolerance per frame.
+
+    Parameters
+    ----------
+    detectors : C Detector
+    labelled : sequence of C Components
+        The classes' defects in each labelled frame.
+    """
+
+    def __init__(self, detectors: Sequence[Detector], labelled: Sequence[Sequence[Components]]) -> None:
+        self._detectors = detectors
+        self._labelled = labelled
+        self._previous: list[tuple[Components, NDArray[np.bool_]]] = []
+
+    def born(self, frame: int, true: Sequence[Components]) -> list[NDArray[np.bool_]]:
+        """C times (m,) bool: which of a later frame's defects, class by class, are new."""
+        old = []
+        for c, (components, detector) in enumerate(zip(true, self._detectors, strict=True)):
+            there = np.zeros(len(components), dtype=bool)
+            for labelled in self._labelled:
+                there |= _same(components, labelled[c], np.ones(len(labelled[c]), dtype=bool), detector)
+            if self._previous:
+                there |= _same(components, *self._previous[c], detector)
+            old.append(there)
+        self._previous = list(zip(true, old, strict=True))
+        return [~there for there in old]
+
+
+class BirthsFromEvents:
+    """As `Births`, from the event table of a simulated movie.
+
+    A defect's place at a frame is that of its latest event up to then.
+
+    Parameters
+    ----------
+    events : DataFrame
+        Columns defect, frame, class, y, x [px], event, and born, the frame of a defect's birth; without born, that of
+        its first event.
+    class_names : C str
+    labelled : int
+        The last labelled frame: what was born after it is new.
+    """
+
+    def __init__(self, events: pd.DataFrame, class_names: Sequence[str], labelled: int) -> None:
+        birth = events["born"] if "born" in events else events.groupby("defect")["frame"].transform("min")
+        self._events = events.assign(new=birth > labelled).sort_values("frame", kind="stable")
+        self._names = class_names
+
+    def born(self, frame: int, true: Sequence[Components]) -> list[NDArray[np.bool_]]:
+        """C times (m,) bool: which of a frame's defects, class by class, are new."""
+        now = self._events[self._events["frame"] <= frame].groupby("defect").tail(1)
+        born = []
+        for components, name in zip(true, self._names, strict=True):
+            there = now[(now["class"] == name) & (now["event"] != "vanished")]
+            new = np.zeros(len(components), dtype=bool)
+            if len(there) and len(components):
+                _, nearest = KDTree(there[["y", "x"]].to_numpy(float)).query(components.centres)
+                new = there["new"].to_numpy(bool)[nearest]
+            born.append(new)
+        return born
+
+
+def _same(
+    components: Components, others: Components, chosen: NDArray[np.bool_], detector: Detector
+) -> NDArray[np.bool_]:
+    """(m,) bool: which components are the same defect as one of the chosen others."""
+    if detector.extended:
+        covered = np.concatenate([[False], chosen])[others.labels]
+        touched = np.unique(components.labels[covered])
+        return np.asarray(np.isin(np.arange(1, len(components) + 1), touched), dtype=bool)
+    if not chosen.any() or not len(components):
+        return np.zeros(len(components), dtype=bool)
+    distance, _ = KDTree(others.centres[chosen]).query(components.centres)
+    return np.asarray(distance <= detector.tolerance, dtype=bool)

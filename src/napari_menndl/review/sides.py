@@ -1,0 +1,142 @@
+"""The two sides of a review, brought to the same classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from dask.base import compute
+
+from napari_menndl.errors import InputError
+from napari_menndl.review.frame import ReviewedFrame, review_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.metrics.detection import Detector
+
+
+@dataclass(frozen=True)
+class Sides:
+    """A predicted side and an annotated one, in the numbers of their common classes.
+
+    Attributes
+    ----------
+    names : C str
+        The common classes, in the annotation's order.
+    not_compared : tuple of str
+        Classes of one side alone.
+    detectors : C Detector
+    annotation : Annotation
+    """
+
+    names: tuple[str, ...]
+    not_compared: tuple[str, ...]
+    detectors: tuple[Detector, ...]
+    annotation: Annotation
+    _labels: Any
+    _probabilities: Any
+    _second: Any
+    _from_predicted: NDArray[np.uint8]
+    _from_true: NDArray[np.uint8]
+    _channels: tuple[int, ...]
+
+    @classmethod
+    def of(cls, predicted: Any, annotation: Annotation, probabilities: Any) -> Sides:
+        """From what `Review.of` takes.
+
+        Raises
+        ------
+        InputError
+            No class in common, or frames of different shapes.
+        """
+        true_names = annotation.class_names
+        named = getattr(predicted, "outline", predicted)  # of a Prediction
+        names = tuple(getattr(named, "class_names", true_names))
+        common = tuple(n for n in true_names if n in names)
+        if not common:
+            raise InputError(
+                f"a class of the annotation: {', '.join(true_names)}",
+                ", ".join(names),
+                "Give the classes the same names on both sides.",
+            )
+        labels = getattr(predicted, "labels", predicted)
+        if not hasattr(labels, "shape"):
+            labels = np.asarray(labels)
+        if labels.ndim == 2:
+            labels = labels[np.newaxis]
+        if labels.ndim != 3 or labels.shape[1:] != annotation.shape[1:]:
+            raise InputError(
+                f"labels of (T, {annotation.shape[1]}, {annotation.shape[2]}), as annotated",
+                f"an array of shape {tuple(labels.shape)}",
+                "Compare a prediction and an annotation of the same movie.",
+            )
+        channels = tuple(names.index(n) for n in common)
+        return cls(
+            common,
+            tuple(n for n in (*true_names, *names) if n not in common),
+            tuple(annotation.detector(n) for n in common),
+            annotation,
+            labels,
+            getattr(predicted, "probabilities", None) if probabilities is None else probabilities,
+            predicted if hasattr(predicted, "known") else None,
+            _numbers(channels, len(names)),
+            _numbers([true_names.index(n) for n in common], len(true_names)),
+            channels,
+        )
+
+    @property
+    def numbers(self) -> range:
+        """Labels of the common classes, 1 to C."""
+        return range(1, len(self.names) + 1)
+
+    def frames(self, wanted: Sequence[int] | None) -> tuple[int, ...]:
+        """The frames that are annotated, predicted and wanted; InputError if there is none."""
+        shared = min(len(self.annotation), int(self._labels.shape[0]))
+        frames = tuple(t for t in range(shared) if (wanted is None or t in wanted) and self.known(t).any())
+        if not frames:
+            raise InputError(
+                "at least one annotated frame that is predicted too",
+                f"{self.annotation!r} and {self._labels.shape[0]} predicted frames"
+                + ("" if wanted is None else f", of which {sorted(wanted)} are wanted"),
+                "Mark the annotated frames as complete, or in progress with a region.",
+            )
+        return frames
+
+    def known(self, t: int) -> NDArray[np.bool_]:
+        """(Y, X) bool: where both sides say something."""
+        known = self.annotation.known(t)
+        return known if self._second is None else known & self._second.known(t)
+
+    def true(self, t: int) -> NDArray[np.uint8]:
+        """(Y, X) uint8, as annotated."""
+        return self._from_true[self.annotation.frame(t)]
+
+    def predicted(self, t: int) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+        """(Y, X) uint8, as predicted, and (C, Y, X) float32 probabilities or None."""
+        # Together, because a lazy prediction makes its labels from its probabilities.
+        labels, chances = compute(self._labels[t], None if self._probabilities is None else self._probabilities[t])
+        labels = np.asarray(labels)
+        if labels.max(initial=0) >= len(self._from_predicted):
+            raise InputError(
+                f"labels 0 to {len(self._from_predicted) - 1}", f"the label {labels.max()}", "Compare the same classes."
+            )
+        if chances is not None:
+            chances = np.asarray(chances, np.float32)[list(self._channels)]
+        return self._from_predicted[labels], chances
+
+    def look(self, t: int) -> ReviewedFrame:
+        """Review one frame."""
+        return review_labels(self.predicted(t)[0], self.true(t), self.known(t), self.detectors)
+
+
+def _numbers(classes: Sequence[int], total: int) -> NDArray[np.uint8]:
+    """Table from a side's labels to those of the common classes: the k-th of `classes` becomes k + 1, others 0."""
+    table = np.zeros(total + 1, np.uint8)
+    for number, c in enumerate(classes, start=1):
+        table[c + 1] = number
+    return table

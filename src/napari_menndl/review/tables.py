@@ -1,0 +1,235 @@
+"""The tables of a review: one row per defect, one row per score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from napari_menndl.metrics.detection import Detector, Match, count_defects, pixel_counts
+from napari_menndl.metrics.ranking import average_precision, choose_thresholds
+from napari_menndl.metrics.scores import Counts
+from napari_menndl.review.frame import FALSE_NEGATIVE, FALSE_POSITIVE, OUTCOMES, TRUE_POSITIVE, pixels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+#: Which defects a score is about: all; all but those of the labelled frames; those born after the labelled frames.
+SCOPES = ("all", "later", "born")
+#: What stands for "all together" in the columns frame and class of the scores.
+TOTAL = "all"
+DEFECT_COLUMNS = (
+    "frame",
+    "class",
+    "outcome",
+    "y",
+    "x",
+    "y_nm",
+    "x_nm",
+    "area_px",
+    "area_nm2",
+    "confidence",
+    "born",
+)
+SCORE_COLUMNS = (
+    "scope",
+    "frame",
+    "class",
+    "tp",
+    "fp",
+    "fn",
+    "f1",
+    "precision",
+    "recall",
+    "average_precision",
+    "pixel_f1",
+)
+
+
+def defect_table(
+    frame: int,
+    name: str,
+    match: Match,
+    probability: NDArray[np.floating] | None,
+    born: NDArray[np.bool_] | None,
+    pixel_size: tuple[float, float] | None,
+) -> pd.DataFrame:
+    """Defects of one class in one frame.
+
+    Parameters
+    ----------
+    frame : int
+    name : str
+    match : Match
+    probability : (Y, X) float, optional
+    born : (m,) bool, optional
+        Which of the true defects were born after the labelled frame.
+    pixel_size : (y, x) float [nm], optional
+
+    Returns
+    -------
+    DataFrame
+        With `DEFECT_COLUMNS`. Place and area of true and false positives are as predicted, of false negatives as
+        annotated; the confidence is the mean probability over these pixels. NaN where unknown.
+    """
+    scale = np.array(pixel_size if pixel_size else (np.nan, np.nan))
+    pairs = match.counted_pairs
+    nowhere = np.full(len(match.found_unmatched), -1)
+    tables = []
+    for outcome, components, index, true in (
+        (TRUE_POSITIVE, match.found, pairs[:, 0], pairs[:, 1]),
+        (FALSE_POSITIVE, match.found, match.found_unmatched, nowhere),
+        (FALSE_NEGATIVE, match.true, match.true_unmatched, match.true_unmatched),
+    ):
+        if not len(index):
+            continue
+        centres, areas = components.centres[index], components.areas[index]
+        confidence = np.full(len(index), np.nan)
+        if probability is not None:
+            confidence = np.asarray(ndimage.mean(probability, components.labels, index + 1), np.float64)
+        new = np.full(len(index), False) if born is None or outcome == FALSE_POSITIVE else born[true]
+        columns = (
+            np.full(len(index), frame),
+            np.full(len(index), name, object),
+            np.full(len(index), OUTCOMES[outcome], object),
+            *centres.T,
+            *(centres * scale).T,
+            areas,
+            areas * scale.prod(),
+            confidence,
+            new,
+        )
+        tables.append(pd.DataFrame(dict(zip(DEFECT_COLUMNS, columns, strict=True))))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(DEFECT_COLUMNS))
+
+
+@dataclass
+class Tally:
+    """Counts of one class in one frame, or of many of them added up.
+
+    Attributes
+    ----------
+    defects, pixels : Counts
+    sweep : list of Counts
+        In defects, one per threshold; empty without probabilities.
+    """
+
+    defects: Counts = field(default_factory=Counts)
+    pixels: Counts = field(default_factory=Counts)
+    sweep: list[Counts] = field(default_factory=list)
+
+    @classmethod
+    def sum(cls, tallies: Iterable[Tally]) -> Tally:
+        tallies = list(tallies)
+        sweeps = [t.sweep for t in tallies if t.sweep]
+        return cls(
+            sum((t.defects for t in tallies), Counts()),
+            sum((t.pixels for t in tallies), Counts()),
+            [sum(at_level, Counts()) for at_level in zip(*sweeps, strict=True)],
+        )
+
+
+class Tallies:
+    """Counts by scope, frame and class, from which every score is made.
+
+    Parameters
+    ----------
+    class_names : C str
+    detectors : C Detector
+    """
+
+    def __init__(self, class_names: Sequence[str], detectors: Sequence[Detector]) -> None:
+        self._names = class_names
+        self._detectors = detectors
+        self._levels: dict[int, NDArray[np.float64]] = {}
+        self._tallies: dict[tuple[str, int, int], Tally] = {}
+
+    def add(
+        self,
+        frame: int,
+        c: int,
+        match: Match,
+        known: NDArray[np.bool_],
+        probability: NDArray[np.floating] | None,
+        scopes: dict[str, NDArray[np.bool_]],
+    ) -> None:
+        """Count class c of one frame.
+
+        Parameters
+        ----------
+        frame, c : int
+        match : Match
+        known : (Y, X) bool
+        probability : (Y, X) float, optional
+        scopes : dict of scope to (m,) bool
+            Which of the true defects it is about.
+        """
+        for scope, among in scopes.items():
+            others = match.pairs[~among[match.pairs[:, 1]], 0]
+            found = (match.found.labels > 0) & ~pixels_of(match.found.labels, others)
+            true = pixels_of(match.true.labels, np.flatnonzero(among))
+            sweep = []
+            if probability is not None:
+                levels = self._levels_of(c, probability, match, known)
+                sweep = count_defects(probability, match.true, known, self._detectors[c], levels, among)
+            self._tallies[scope, frame, c] = Tally(match.counts_among(among), pixel_counts(found, true, known), sweep)
+
+    def _levels_of(
+        self, c: int, probability: NDArray[np.floating], match: Match, known: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """The thresholds of a class: the same for all frames, so that their counts can be added."""
+        if c not in self._levels:
+            share = np.count_nonzero(match.true.labels[known]) / np.count_nonzero(known)
+            self._levels[c] = choose_thresholds([probability[known]], max(share, 1e-3))
+        return self._levels[c]
+
+    def scores(self) -> pd.DataFrame:
+        """Every score: by class and frame, and `TOTAL` over either.
+
+        Returns
+        -------
+        DataFrame
+            With `SCORE_COLUMNS`. Counts are added over frames and over classes, except that the average precision of
+            all classes is the mean over the classes that occur. Shares of nothing are NaN.
+        """
+        rows = []
+        for scope in SCOPES:
+            frames = sorted({f for s, f, _ in self._tallies if s == scope})
+            places: list[tuple[int | str, list[int]]] = [(TOTAL, frames), *((f, [f]) for f in frames)]
+            for frame, chosen in places if frames else []:
+                by_class = [Tally.sum(self._tallies[scope, f, c] for f in chosen) for c in range(len(self._names))]
+                precisions = [average_precision(t.sweep) if _occurs(t) else np.nan for t in by_class]
+                occurring = [p for p in precisions if not np.isnan(p)]
+                mean = float(np.mean(occurring)) if occurring else np.nan
+                rows.append(_row(scope, frame, TOTAL, Tally.sum(by_class), mean))
+                rows += [
+                    _row(scope, frame, name, tally, precision)
+                    for name, tally, precision in zip(self._names, by_class, precisions, strict=True)
+                ]
+        return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+
+
+def _occurs(tally: Tally) -> bool:
+    return bool(tally.sweep) and tally.defects.tp + tally.defects.fn > 0
+
+
+def _row(scope: str, frame: int | str, name: str, tally: Tally, precision: float) -> tuple[object, ...]:
+    d = tally.defects
+    return (
+        scope,
+        frame,
+        name,
+        d.tp,
+        d.fp,
+        d.fn,
+        d.f1 if d.tp + d.fp + d.fn else np.nan,
+        d.precision if d.tp + d.fp else np.nan,
+        d.recall if d.tp + d.fn else np.nan,
+        precision,
+        tally.pixels.f1 if tally.pixels.tp + tally.pixels.fp + tally.pixels.fn else np.nan,
+    )

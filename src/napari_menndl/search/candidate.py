@@ -1,0 +1,94 @@
+"""A candidate and what it is asked to do; a candidate with the fitness it got."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_menndl.genome.evaluation import Rung
+from napari_menndl.genome.genome import Genome
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One network of the search, at one rung.
+
+    Attributes
+    ----------
+    id : int
+        Its birth, counted from 0.
+    genome : Genome
+    rung : Rung
+        What it is to be evaluated at.
+    parents : tuple of int
+        Ids; none for founders and random ones.
+    origin : str
+        ``"founder u_net"``, ``"random"``, ``"crossover"``, ``"mutation"``.
+    weights_of : str or None
+        Key of the evaluation whose weights it starts from; None: from nothing.
+    """
+
+    id: int
+    genome: Genome
+    rung: Rung
+    parents: tuple[int, ...] = ()
+    origin: str = "random"
+    weights_of: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Names this evaluation in pool, journal and folder."""
+        return f"{self.id}/{self.rung.name}"
+
+    def seed(self, search: int) -> int:
+        """Seed of its training, from the search's seed; the same at every rung."""
+        return int(np.random.SeedSequence([search, self.id]).generate_state(1)[0])
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "rung": self.rung.to_json(),
+            "parents": list(self.parents),
+            "origin": self.origin,
+            "weights_of": self.weights_of,
+            "genome": self.genome.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Candidate:
+        return cls(
+            int(data["id"]),
+            Genome.from_json(data["genome"]),
+            Rung.from_json(data["rung"]),
+            tuple(data["parents"]),
+            data["origin"],
+            data["weights_of"],
+        )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate with the fitness of its highest rung so far.
+
+    Attributes
+    ----------
+    candidate : Candidate
+        At that rung.
+    fitness : float
+    seconds_per_pixel : float [s/px]
+        What one training cost per labelled pixel shown.
+    """
+
+    candidate: Candidate
+    fitness: float
+    seconds_per_pixel: float = 0.0
+
+    @property
+    def id(self) -> int:
+        return self.candidate.id
+
+    @property
+    def key(self) -> str:
+        return self.candidate.key

@@ -1,0 +1,233 @@
+"""Asynchronous steady-state evolution: ask for candidates, tell their evaluations, in any order, at any time.
+
+There are no generations: whoever asks gets the offspring of the population as it is now. Ageing follows Real et al.
+2019, "Regularized evolution for image classifier architecture search", arXiv:1802.01548.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_menndl.errors import InputError
+from napari_menndl.genome.founders import FOUNDERS
+from napari_menndl.genome.genes import GenomeError
+from napari_menndl.genome.variation import crossover, mutate
+from napari_menndl.search.asha import Contest
+from napari_menndl.search.candidate import Candidate, Scored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_menndl.genome.evaluation import Evaluation
+    from napari_menndl.genome.genome import Genome
+    from napari_menndl.genome.space import SearchSpace
+    from napari_menndl.search.settings import SearchSettings
+
+#: Draws for one birth before the space is taken to be exhausted.
+_ATTEMPTS = 100
+#: A promotion is judged against so many populations of evaluations.
+_MEMORY = 4
+
+
+class Evolution:
+    """The candidates of a search; plain bookkeeping that trains nothing, writes nothing and knows no clock.
+
+    The n-th birth draws from ``default_rng([seed, n])``: given the same evaluations in the same order the same
+    candidates are born, in one go or with interruptions. Time per birth is constant; of the dead the digest is kept.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    settings : SearchSettings
+
+    Attributes
+    ----------
+    births : int
+        Candidates born so far.
+    in_flight : dict of str to Candidate
+        Asked for and not told yet, by key.
+    population : list of Scored
+        The possible parents, oldest first.
+    best : Scored or None
+        The highest fitness, each candidate counting with its highest rung.
+    stale : int
+        Births since `best` was last surpassed.
+    """
+
+    def __init__(self, space: SearchSpace, settings: SearchSettings) -> None:
+        if unknown := sorted(set(settings.founders) - set(FOUNDERS)):
+            raise InputError(f"founders among {', '.join(FOUNDERS)}", ", ".join(unknown), "Correct the name.")
+        self.space = space
+        self.settings = settings
+        self.rungs = settings.rungs
+        self.births = 0
+        self.in_flight: dict[str, Candidate] = {}
+        self.population: list[Scored] = []
+        self._hall: list[Scored] = []
+        self._record = -math.inf
+        self._record_birth = 0
+        self._digests: set[int] = set()
+        self._levels = {rung.name: level for level, rung in enumerate(self.rungs)}
+        window = _MEMORY * settings.population
+        self._contests = [Contest(settings.eta, window) for _ in self.rungs[:-1]]
+        self._founders = [(name, FOUNDERS[name]) for name in settings.founders if self._usable(FOUNDERS[name])]
+
+    # ------------------------------------------------------------------ ask
+
+    def ask(self, number: int, births: float = math.inf) -> list[Candidate]:
+        """Propose candidates to evaluate: promotions first, then births.
+
+        Parameters
+        ----------
+        number : int
+            At most so many; fewer where nothing is left to promote and nothing new can be born.
+        births : float
+            At most so many of them newborn.
+        """
+        asked: list[Candidate] = []
+        last = self.births + births
+        while len(asked) < number:
+            candidate = self._promotion() or (self._birth() if self.births < last else None)
+            if candidate is None:
+                break
+            self.adopt(candidate)
+            asked.append(candidate)
+        return asked
+
+    def adopt(self, candidate: Candidate) -> None:
+        """Count a candidate as asked for: one that `ask` just made, or one from the journal of an earlier process."""
+        level = self._levels[candidate.rung.name]
+        if level:
+            self._contests[level - 1].promote(candidate.id)
+        else:
+            self.births = candidate.id + 1
+            self._digests.add(int(candidate.genome.digest, 16))
+        self.in_flight[candidate.key] = candidate
+
+    def promoted(self, identity: int, rung: str) -> Candidate:
+        """Make the candidate that a promotion to `rung` yields."""
+        level = self._levels[rung]
+        below = self._contests[level - 1].waiting(identity)
+        return replace(below.candidate, rung=self.rungs[level], weights_of=below.key)
+
+    def _promotion(self) -> Candidate | None:
+        for contest, rung in reversed(list(zip(self._contests, self.rungs[1:], strict=True))):
+            for scored in contest.promotable()[:1]:
+                return self.promoted(scored.id, rung.name)
+        return None
+
+    def _birth(self) -> Candidate | None:
+        """The next unseen genome; None where the space seems to hold no other."""
+        rng = np.random.default_rng([self.settings.seed, self.births])
+        for genome, parents, origin in self._proposals(rng):
+            if int(genome.digest, 16) not in self._digests and self._usable(genome):
+                return Candidate(self.births, genome, self.rungs[0], parents, origin)
+        return None
+
+    def _proposals(self, rng: np.random.Generator) -> Iterator[tuple[Genome, tuple[int, ...], str]]:
+        if self.births < len(self._founders):
+            name, genome = self._founders[self.births]
+            yield genome, (), f"founder {name}"
+        if self.births >= self.settings.population and len(self.population) > 1:
+            for _ in range(_ATTEMPTS):
+                try:
+                    yield self._offspring(rng)
+                except GenomeError:
+                    continue
+        for _ in range(_ATTEMPTS):
+            yield self.space.sample(rng), (), "random"
+
+    def _offspring(self, rng: np.random.Generator) -> tuple[Genome, tuple[int, ...], str]:
+        mother = self._tournament(rng)
+        if rng.random() < self.settings.crossover:
+            father = self._tournament(rng)
+            if father.id != mother.id:
+                child = crossover(mother.candidate.genome, father.candidate.genome, self.space, rng)
+                return child, (mother.id, father.id), "crossover"
+        return mutate(mother.candidate.genome, self.space, rng), (mother.id,), "mutation"
+
+    def _tournament(self, rng: np.random.Generator) -> Scored:
+        size = min(self.settings.tournament, len(self.population))
+        drawn = rng.choice(len(self.population), size=size, replace=False)
+        return max((self.population[i] for i in drawn), key=lambda scored: scored.fitness)
+
+    def _usable(self, genome: Genome) -> bool:
+        try:
+            self.space.check(genome)
+        except GenomeError:
+            return False
+        return True
+
+    # ------------------------------------------------------------------ tell
+
+    def tell(self, key: str, evaluation: Evaluation) -> tuple[int, ...]:
+        """Take in an evaluation; one nobody waits for (late or double) changes nothing.
+
+        Without a fitness the candidate is never a parent.
+
+        Returns
+        -------
+        tuple of int
+            Ids of those that left the population for it.
+        """
+        candidate = self.in_flight.pop(key, None)
+        if candidate is None or evaluation.fitness is None or not math.isfinite(evaluation.fitness):
+            return ()
+        level = self._levels[candidate.rung.name]
+        scored = Scored(candidate, evaluation.fitness, evaluation.seconds / self._shown(candidate))
+        if level < len(self._contests):
+            self._contests[level].add(scored)
+        self._enter_hall(scored)
+        return self._enter_population(scored, newborn=level == 0)
+
+    def _shown(self, candidate: Candidate) -> float:
+        """Labelled pixels of this evaluation's own training, over its folds [px]."""
+        level, rung = self._levels[candidate.rung.name], candidate.rung
+        below = self.rungs[level - 1] if candidate.weights_of else None
+        carried = below.pixels * len(set(below.folds) & set(rung.folds)) if below else 0
+        return max(1, rung.pixels * len(rung.folds) - carried)
+
+    def _enter_population(self, scored: Scored, newborn: bool) -> tuple[int, ...]:
+        if newborn:
+            self.population.append(scored)
+        else:
+            self.population = [scored if one.id == scored.id else one for one in self.population]
+        if len(self.population) <= self.settings.population:
+            return ()
+        # By the time of joining, not of birth: a network that trains slowly must not be old when it arrives.
+        by_age = self.settings.replacement == "age"
+        leaving = 0 if by_age else min(range(len(self.population)), key=lambda i: self.population[i].fitness)
+        return (self.population.pop(leaving).id,)
+
+    def _enter_hall(self, scored: Scored) -> None:
+        """Keep the best ever, some more than are needed: one that does worse at a higher rung sinks again."""
+        hall = [one for one in self._hall if one.id != scored.id]
+        hall = sorted([*hall, scored], key=lambda one: (-one.fitness, one.id))
+        self._hall = hall[: 3 * self.settings.finalists]
+        if scored.fitness > self._record:
+            self._record, self._record_birth = scored.fitness, self.births
+
+    # ------------------------------------------------------------------ where the search stands
+
+    @property
+    def best(self) -> Scored | None:
+        return self._hall[0] if self._hall else None
+
+    @property
+    def stale(self) -> int:
+        return self.births - self._record_birth
+
+    def finalists(self, number: int) -> list[Scored]:
+        """Return the best candidates so far, best first."""
+        return self._hall[:number]
+
+    @property
+    def wanted_weights(self) -> set[str]:
+        """Keys of the evaluations whose weights may be asked for: population, best, those about to be promoted."""
+        about_to = [one for contest in self._contests for one in contest.promotable()]
+        wanted = {one.key for one in (*self.population, *self._hall[:1], *about_to)}
+        return wanted | {one.weights_of for one in self.in_flight.values() if one.weights_of}

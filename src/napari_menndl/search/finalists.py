@@ -1,0 +1,280 @@
+"""The last step: the best are judged on new folds, members chosen, and trained on everything that is labelled."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from napari_menndl.genome.evaluation import Evaluation, Rung
+from napari_menndl.metrics.detection import Fitness, fitness
+from napari_menndl.search.candidate import Candidate, Scored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from napari_menndl.search.settings import SearchSettings
+    from napari_menndl.task.task import TrainingTask
+
+Probabilities = NDArray[np.floating]
+#: What a further member must add to the fitness to be worth the time it takes in every prediction.
+MINIMAL_GAIN = 0.005
+_MOST_MEMBERS = 5
+#: Fewer finalists than this are hardly a choice: rather each gets fewer pixels.
+_FEWEST = 3
+#: Above any probability: a class that never reached a useful threshold is not predicted.
+_NEVER = 2.0
+_UNKNOWN = 0.5
+
+
+def allot(
+    best: Sequence[Scored], settings: SearchSettings, folds: int, slot_seconds: float
+) -> tuple[list[Candidate], str]:
+    """Enter as many finalists as the time allows, at the highest rung that lets enough of them in.
+
+    Parameters
+    ----------
+    best : sequence of Scored
+        Best first.
+    settings : SearchSettings
+    folds : int
+        Of the task; a finalist is trained once for each, and once more on everything if it is chosen.
+    slot_seconds : float [s]
+        Time left times slots; may be infinite.
+
+    Returns
+    -------
+    finalists : list of Candidate
+        At the rung "final".
+    note : str
+        What was decided, for the journal.
+    """
+    pixels, count = 0, 0
+    for rung in reversed(settings.rungs):
+        pixels = rung.pixels
+        cost = np.cumsum([one.seconds_per_pixel * pixels * (folds + 1) for one in best])
+        count = int(np.searchsorted(cost, slot_seconds, side="right")) if math.isfinite(slot_seconds) else len(best)
+        if count >= min(_FEWEST, len(best)):
+            break
+    count = max(count, min(1, len(best)))
+    final = Rung("final", pixels, tuple(range(folds)), settings.final_split)
+    note = f"{count} of {len(best)} finalists on {folds} new folds, {pixels} px each"
+    if count < len(best) or pixels < settings.rungs[-1].pixels:
+        note += f": {max(0.0, slot_seconds):.0f} s of slot time are left"
+    return [Candidate(one.id, one.candidate.genome, final, (), "finalist") for one in best[:count]], note
+
+
+class Judge:
+    """Scores out-of-fold probabilities against the task's labels.
+
+    Parameters
+    ----------
+    task : TrainingTask
+    split : int
+        Whose folds the probabilities were left out of.
+    seed : int
+    """
+
+    def __init__(self, task: TrainingTask, split: int, seed: int) -> None:
+        self._task = task
+        self._seed = seed
+        folds = [task.split(split, fold).validate for fold in range(task.folds)]
+        self._inside = np.logical_or.reduce(folds)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._task.class_names)
+
+    def __call__(self, oof: Probabilities) -> Fitness:
+        """Return the fitness of probabilities (N, C, Y, X) float."""
+        rng = np.random.default_rng(self._seed)
+        task = self._task
+        return fitness(oof.astype(np.float32), task.labels, self._inside, task.class_names, task.detectors, rng)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The members that are best on average.
+
+    Attributes
+    ----------
+    members : tuple of int
+        Ids; one, or up to five to be averaged.
+    fitness : Fitness
+        Of their average, out of fold; its thresholds are those to predict with.
+    alone : dict of int to Fitness
+        Of each finalist.
+    """
+
+    members: tuple[int, ...]
+    fitness: Fitness
+    alone: dict[int, Fitness]
+
+
+def choose(oof: dict[int, Probabilities], judge: Callable[[Probabilities], Fitness]) -> Choice:
+    """Take the best, then whichever adds most to the average, while it adds enough.
+
+    Greedy forward selection (Caruana et al. 2004, 10.1145/1015330.1015432) without repetition, among the five best.
+
+    Parameters
+    ----------
+    oof : dict of int to (N, C, Y, X) float
+        Out-of-fold probabilities; at least one.
+    judge : callable
+    """
+    alone = {identity: judge(one) for identity, one in oof.items()}
+    ranked = sorted(alone, key=lambda identity: (-_value(alone[identity]), identity))
+    members, reached = [ranked[0]], alone[ranked[0]]
+    total: Probabilities = oof[ranked[0]].astype(np.float32)
+    others = ranked[1:_MOST_MEMBERS]
+    while others:
+        tried = {one: judge((total + oof[one]) / (len(members) + 1)) for one in others}
+        added = max(others, key=lambda one: _value(tried[one]))
+        if _value(tried[added]) < _value(reached) + MINIMAL_GAIN:
+            break
+        members.append(added)
+        others.remove(added)
+        total, reached = total + oof[added], tried[added]
+    return Choice(tuple(members), reached, alone)
+
+
+class Finalists:
+    """Asks for the finalists' evaluations, then for the training of the chosen ones; the evolution's successor.
+
+    Parameters
+    ----------
+    entrants : sequence of Candidate
+        At the rung "final".
+    judge : Judge
+    oof : callable
+        Key → out-of-fold probabilities (N, C, Y, X), or None when there are none.
+    results : dict of str to Evaluation
+        By key: what an interrupted last step has already.
+
+    Attributes
+    ----------
+    done : bool
+    members : list of Candidate
+        The chosen ones, at the rung "whole".
+    """
+
+    def __init__(
+        self,
+        entrants: Sequence[Candidate],
+        judge: Judge,
+        oof: Callable[[str], Probabilities | None],
+        results: dict[str, Evaluation],
+    ) -> None:
+        self._entrants = list(entrants)
+        self._judge = judge
+        self._oof = oof
+        self._results = dict(results)
+        self._unfit: set[int] = set()
+        self._choice: Choice | None = None
+        self.members: list[Candidate] = []
+        self.done = False
+        known = {key for key, one in results.items() if one.failure or key.endswith("/whole") or oof(key) is not None}
+        self._queue = deque(one for one in entrants if one.key not in known)
+        self._open: set[str] = set()
+        if not self._queue:
+            self._advance()
+
+    def ask(self, number: int) -> list[Candidate]:
+        """Propose up to `number` candidates to evaluate."""
+        asked = [self._queue.popleft() for _ in range(min(number, len(self._queue)))]
+        self._open.update(one.key for one in asked)
+        return asked
+
+    def tell(self, key: str, evaluation: Evaluation) -> tuple[int, ...]:
+        """Take in an evaluation; nobody leaves a population for it."""
+        if key in self._open:
+            self._open.discard(key)
+            self._results[key] = evaluation
+            if not self._open and not self._queue:
+                self._advance()
+        return ()
+
+    def hurry(self) -> None:
+        """Time is over: judge those that are evaluated, once there is one."""
+        if not self.members and any(one.key in self._results for one in self._entrants):
+            self._queue.clear()
+            if not self._open and not self.done:
+                self._advance()
+
+    def _advance(self) -> None:
+        """Choose among those that are left; ask for the training of the chosen, or be done."""
+        while True:
+            self._choice, self.members = self._choose(), []
+            if self._choice is None:
+                self.done = True
+                return
+            by_id = {one.id: one for one in self._entrants}
+            self.members = [_whole(by_id[identity]) for identity in self._choice.members]
+            failed = {one.id for one in self.members if one.key in self._results and self._results[one.key].failure}
+            self._queue.extend(one for one in self.members if one.key not in self._results)
+            if not failed:
+                self.done = not self._queue
+                return
+            self._unfit |= failed
+            self._queue.clear()
+
+    def _choose(self) -> Choice | None:
+        oof = {}
+        for entrant in self._entrants:
+            evaluation = self._results.get(entrant.key)
+            if entrant.id not in self._unfit and evaluation is not None and evaluation.fitness is not None:
+                probabilities = self._oof(entrant.key)
+                if probabilities is not None:
+                    oof[entrant.id] = probabilities
+        return choose(oof, self._judge) if oof else None
+
+    def conclusion(self) -> dict[str, Any]:
+        """Return what the journal keeps: members, thresholds and out-of-fold scores; no members when all failed."""
+        if self._choice is None:
+            return {"members": [], "thresholds": {}, "fitness": None, "error": None, "scores": [], "finalists": []}
+        found, alone = self._choice.fitness, self._choice.alone
+        return {
+            "members": [
+                {
+                    "id": one.id,
+                    "key": one.key,
+                    "genome": one.genome.to_json(),
+                    "thresholds": self._thresholds(alone[one.id]),
+                }
+                for one in self.members
+            ],
+            "thresholds": self._thresholds(found),
+            "fitness": found.value,
+            "error": found.error,
+            "scores": [asdict(score) for score in found.scores],
+            "finalists": [{"id": one, "fitness": fit.value, "error": fit.error} for one, fit in alone.items()],
+        }
+
+    def _thresholds(self, found: Fitness) -> dict[str, float]:
+        by_class = {score.name: min(score.threshold, _NEVER) for score in found.scores}
+        return {name: by_class.get(name, _UNKNOWN) for name in self._judge.names}
+
+
+def read_oof(path: Path) -> Probabilities | None:
+    """Read the out-of-fold probabilities (N, C, Y, X) that a finalist's evaluation left, if it did."""
+    try:
+        with safe_open(path, framework="np") as file:
+            probabilities: Probabilities = file.get_tensor("oof")
+    except (OSError, SafetensorError):
+        return None
+    return probabilities
+
+
+def _whole(entrant: Candidate) -> Candidate:
+    """As long as for the folds that its thresholds come from."""
+    return Candidate(entrant.id, entrant.genome, Rung("whole", entrant.rung.pixels, ()), (), "member")
+
+
+def _value(found: Fitness) -> float:
+    return -math.inf if found.value is None else found.value

@@ -1,0 +1,260 @@
+"""The run folder: one search, and the interface between the search process and its views."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.errors import InputError
+from napari_menndl.genome.space import SearchSpace
+from napari_menndl.search import results
+from napari_menndl.search.disk import Pause, wait_for_room, write_whole
+from napari_menndl.search.journal import Fact, iterate_journal, read_journal
+from napari_menndl.search.lock import WriterLock, unwritable
+from napari_menndl.search.settings import SearchSettings
+from napari_menndl.search.status import Status
+from napari_menndl.task.task import TrainingTask
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    import pandas as pd
+
+    from napari_menndl.genome.evaluation import Evaluation
+
+FORMAT = "napari-menndl search"
+SCHEMA = 1
+_RECORDED = ("napari-menndl", "numpy", "scipy", "torch", "dask", "distributed", "zarr", "safetensors")
+
+
+class RunFolder:
+    """One search on disk; made by `create` or `open`.
+
+    Attributes
+    ----------
+    path : Path
+    settings : SearchSettings
+    space : SearchSpace
+    task_digest : str
+    """
+
+    def __init__(self, path: Path, record: dict[str, Any]) -> None:
+        self.path = path
+        self._record = record
+        self.settings = SearchSettings.from_json(record["settings"])
+        self.space = SearchSpace.from_json(record["space"])
+        self.task_digest = str(record["task"])
+        self._lock = WriterLock(path)
+        self._status = Status()
+        self._offset = 0
+
+    @classmethod
+    def create(
+        cls, path: str | os.PathLike[str], settings: SearchSettings, space: SearchSpace, task: TrainingTask
+    ) -> RunFolder:
+        """Make the folder of a new search.
+
+        Raises
+        ------
+        InputError
+            When there is something in it already, or it cannot be written.
+        """
+        folder = Path(path).absolute()
+        try:
+            if folder.is_dir() and any(not one.name.startswith(".") for one in folder.iterdir()):
+                what = "a search" if (folder / "search.json").exists() else "files that are not a search's"
+                remedy = "Resume it (--resume), or name another." if what == "a search" else "Name another folder."
+                raise InputError("a new or empty run folder", f"{what} in {folder}", remedy)
+            for part in ("networks", "requests"):
+                (folder / part).mkdir(parents=True, exist_ok=True)
+            task.save(folder / "task.zarr")
+            record = {
+                "format": FORMAT,
+                "schema": SCHEMA,
+                "versions": dict(_versions()),
+                "task": task.digest,
+                "settings": settings.to_json(),
+                "space": space.to_json(),
+            }
+            # Last, because it is what makes a folder a run folder.
+            write_whole(folder / "search.json", json.dumps(record, indent=1).encode())
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        return cls(folder, record)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """Open the folder of a search, running or not; it may be read-only.
+
+        Raises
+        ------
+        InputError
+            When it is no run folder, is damaged, or a newer version wrote it.
+        """
+        folder = Path(path).absolute()
+        try:
+            record = json.loads((folder / "search.json").read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            raise InputError("a run folder", f"no search.json in {folder}", "Check the path.") from None
+        except (OSError, ValueError) as error:
+            raise InputError("a readable search.json", f"{error} in {folder}", "Restore it from a copy.") from error
+        if not isinstance(record, dict) or record.get("format") != FORMAT:
+            raise InputError("a run folder", f"a search.json of something else in {folder}", "Check the path.")
+        if not isinstance(record.get("schema"), int) or record["schema"] > SCHEMA:
+            raise InputError(
+                f"a run folder of schema {SCHEMA} or older",
+                f"schema {record.get('schema')}, written by version {record.get('versions', {}).get(_RECORDED[0])}",
+                "Update napari-menndl.",
+            )
+        if missing := sorted({"settings", "space", "task"} - record.keys()):
+            raise InputError(
+                "a complete search.json", f"one without {', '.join(missing)} in {folder}", "Restore it from a copy."
+            )
+        return cls(folder, record)
+
+    def change_budget(self, budget: str) -> None:
+        """Give a search that is not running another budget, to be resumed with.
+
+        Raises
+        ------
+        InputError
+            For a bad budget, or while a search is at work in the folder.
+        """
+        self.settings = replace(self.settings, budget=budget)
+        self._record = {**self._record, "settings": self.settings.to_json()}
+        with self.lock():
+            write_whole(self.path / "search.json", json.dumps(self._record, indent=1).encode())
+
+    # ------------------------------------------------------------------ where things are
+
+    @property
+    def journal_path(self) -> Path:
+        return self.path / "journal.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "search.log"
+
+    @property
+    def task_path(self) -> Path:
+        return self.path / "task.zarr"
+
+    @cached_property
+    def task(self) -> TrainingTask:
+        """What the networks learn from."""
+        return TrainingTask.open(self.task_path)
+
+    # ------------------------------------------------------------------ the writer's
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Be the only writer; raises InputError when there is another. May be nested."""
+        return self._lock.held()
+
+    def note(self, state: str) -> None:
+        """Tell views how the writer is doing: "running", "paused: …"."""
+        self._lock.note(state)
+
+    def weights_path(self, key: str) -> Path:
+        """Where the weights of an evaluation are; one file each, lest one is overwritten that is still counted on."""
+        return self.path / "networks" / f"{key.replace('/', '-')}.safetensors"
+
+    def write_weights(self, key: str, data: bytes, pause: Pause | None = None) -> None:
+        """Keep the weights of an evaluation; whole on the disk on return."""
+        wait_for_room(lambda: write_whole(self.weights_path(key), data), pause)
+
+    def read_weights(self, key: str) -> bytes:
+        """Return the weights of an evaluation; empty when they are not kept."""
+        try:
+            return self.weights_path(key).read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def remove_weights(self, key: str) -> None:
+        """Keep the weights of an evaluation no longer."""
+        self.weights_path(key).unlink(missing_ok=True)
+
+    def kept_weights(self) -> set[str]:
+        """Keys of all evaluations whose weights are kept."""
+        return {path.stem.replace("-", "/") for path in (self.path / "networks").glob("[0-9]*.safetensors")}
+
+    # ------------------------------------------------------------------ requests
+
+    def request(self, what: str) -> None:
+        """Ask the search process for something: ``"stop"``."""
+        try:
+            write_whole(self.path / "requests" / what, b"")
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def requested(self, what: str) -> bool:
+        """Whether it was asked for and not answered yet."""
+        return (self.path / "requests" / what).exists()
+
+    def clear_requests(self) -> None:
+        """Take all requests as answered."""
+        for one in (self.path / "requests").glob("*"):
+            one.unlink(missing_ok=True)
+
+    # ------------------------------------------------------------------ the views'
+
+    def facts(self) -> Iterator[Fact]:
+        """Every fact of the journal, in order."""
+        if self.journal_path.exists():
+            for fact, _ in iterate_journal(self.journal_path):
+                yield fact
+
+    def status(self) -> dict[str, Any]:
+        """State, counts, rates and best of the search; only what is new in the journal is read.
+
+        ``state`` is ``"running"``, ``"stopped"``, ``"finished"``, ``"interrupted"`` or ``"new"``; ``note`` says what
+        the running search is waiting for, if it is; the rest is `Status.summary`.
+        """
+        # Asked first: a search that ends in between is then still "running", not "interrupted".
+        running, holder = self._lock.is_held, self._lock.holder()
+        facts, self._offset = read_journal(self.journal_path, self._offset)
+        for fact in facts:
+            self._status.take(fact)
+        state = self._status.phase if self._status.phase in ("stopped", "finished") else "interrupted"
+        if not self._offset:
+            state = "new"
+        note = str(holder.get("state", "")) if running else ""
+        return {
+            "state": "running" if running else state,
+            "note": "" if note == "running" else note,
+            "path": str(self.path),
+            "budget": self.settings.budget,
+            "holder": {name: holder.get(name) for name in ("pid", "host")} if running else None,
+            **self._status.summary(),
+        }
+
+    def evaluations(self) -> list[tuple[int, Evaluation]]:
+        """Every recorded evaluation with its candidate's id, in the order of the journal."""
+        return results.evaluations(self.facts())
+
+    def history(self) -> pd.DataFrame:
+        """One row per evaluation, in the order of the journal."""
+        return results.history(self.facts())
+
+    def chosen(self) -> results.Chosen:
+        """Return what the last step chose, or the best so far.
+
+        Raises
+        ------
+        InputError
+            When no network has a fitness yet, or its weights are gone.
+        """
+        return results.chosen(self)
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in _RECORDED:
+        try:
+            yield name, importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            yield name, "unknown"

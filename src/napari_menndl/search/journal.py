@@ -1,0 +1,190 @@
+"""The journal: one checksummed JSON object per line, one writer, any number of readers."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+import warnings
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.errors import InputError
+from napari_menndl.search.disk import Pause, wait_for_room
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+Fact = dict[str, Any]
+_CHECKSUM = b',"crc32":"'
+
+
+class Journal:
+    """The writing end of a journal.
+
+    What was recorded is on the disk when `commit` returns, all of it or nothing of it: a torn end, left by a process
+    that died while writing, is cut off on opening.
+
+    Parameters
+    ----------
+    path : Path
+        Created when absent.
+    pause : callable, optional
+        Called with the error while the disk is full; what is recorded is kept and written once there is room.
+
+    Raises
+    ------
+    InputError
+        When a line before the last is damaged: a search must not go on from a history with a hole.
+    """
+
+    def __init__(self, path: Path, pause: Pause | None = None) -> None:
+        self.path = path
+        self._pause = pause
+        self._lines: list[bytes] = []
+        self._length = 0
+        if path.exists():
+            for _, self._length in iterate_journal(path, strict=True):
+                pass
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        os.ftruncate(self._file, self._length)
+
+    def record(self, kind: str, **facts: Any) -> Fact:
+        """Note a fact, with the time [unix s]; it is on the disk after the next `commit`."""
+        fact = {"kind": kind, "time": round(time.time(), 3), **facts}
+        self._lines.append(_to_line(fact))
+        return fact
+
+    def commit(self) -> None:
+        """Bring everything recorded to the disk; waits while the disk is full."""
+        if self._lines:
+            data = b"".join(self._lines)
+            wait_for_room(lambda: self._append(data), self._pause)
+            self._length += len(data)
+            self._lines.clear()
+
+    def _append(self, data: bytes) -> None:
+        try:
+            os.lseek(self._file, self._length, os.SEEK_SET)
+            left = memoryview(data)
+            while left:
+                left = left[os.write(self._file, left) :]
+            os.fsync(self._file)
+        except OSError:
+            # A part of the lines must not stay: the next attempt writes them all.
+            os.ftruncate(self._file, self._length)
+            raise
+
+    def close(self) -> None:
+        """Close the file; what was not committed is dropped."""
+        os.close(self._file)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_journal(path: Path, offset: int = 0) -> tuple[list[Fact], int]:
+    """Read what was added since the last time; works while the search writes.
+
+    Parameters
+    ----------
+    path : Path
+        May be absent still.
+    offset : int [byte]
+        What the last call returned.
+
+    Returns
+    -------
+    facts : list of dict
+    offset : int [byte]
+        For the next call. A line that is not complete yet is left for then; a damaged one is skipped with a warning.
+    """
+    facts = []
+    try:
+        for fact, end in iterate_journal(path, offset):
+            facts.append(fact)
+            offset = end
+    except FileNotFoundError:
+        pass
+    return facts, offset
+
+
+def iterate_journal(path: Path, offset: int = 0, *, strict: bool = False) -> Iterator[tuple[Fact, int]]:
+    """Yield each fact and the offset [byte] at which its line ends, keeping one line in memory.
+
+    Lines after the last good one are not there yet: their writer is at work, or died at work.
+
+    Raises
+    ------
+    InputError
+        If `strict`, for a damaged line with good ones after it; otherwise there is a warning.
+    """
+    damaged: list[int] = []
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            start, offset = offset, offset + len(line)
+            fact = _from_line(line)
+            if fact is None:
+                damaged.append(start)
+                continue
+            if damaged:
+                _complain(path, damaged[0], strict)
+                damaged.clear()
+            yield fact, offset
+
+
+def _complain(path: Path, offset: int, strict: bool) -> None:
+    with path.open("rb") as file:
+        number = file.read(offset).count(b"\n") + 1
+    error = InputError(
+        "a journal whose lines match their checksums",
+        f"line {number} of {path} damaged",
+        "Restore the file from a copy, or start a new search; the results so far can still be read.",
+    )
+    if strict:
+        raise error
+    warnings.warn(str(error), stacklevel=4)
+
+
+def _to_line(fact: Fact) -> bytes:
+    try:
+        text = json.dumps(fact, separators=(",", ":"), allow_nan=False, default=_plain)
+    except ValueError:
+        text = json.dumps(_finite(fact), separators=(",", ":"), allow_nan=False, default=_plain)
+    body = text.encode()[:-1]
+    return body + _CHECKSUM + f'{zlib.crc32(body):08x}"}}\n'.encode()
+
+
+def _from_line(line: bytes) -> Fact | None:
+    body, mark, checksum = line.rpartition(_CHECKSUM)
+    if not mark or checksum != f'{zlib.crc32(body):08x}"}}\n'.encode():
+        return None
+    fact: Fact = json.loads(body + b"}")
+    return fact
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} does not belong in a journal")
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN: what is not finite is not known."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

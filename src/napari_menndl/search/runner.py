@@ -1,0 +1,299 @@
+"""The search itself: evolution proposes, the pool evaluates, the journal remembers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal, SignalGroup
+
+from napari_menndl.errors import InputError
+from napari_menndl.genome.evaluation import Evaluation
+from napari_menndl.search.candidate import Candidate
+from napari_menndl.search.dispatch import Dispatch
+from napari_menndl.search.evolution import Evolution
+from napari_menndl.search.finalists import Finalists, Judge, allot, read_oof
+from napari_menndl.search.goals import parse_budget
+from napari_menndl.search.recorder import Recorder, is_last_step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_menndl.pool.protocol import Pool
+    from napari_menndl.search.folder import RunFolder
+    from napari_menndl.search.journal import Fact
+
+log = logging.getLogger(__name__)
+#: Between two telemetry facts; between two looks for requests [s].
+_TELEMETRY, _REQUESTS = 5.0, 0.2
+_PAUSED = "paused: disk full"
+
+
+class SearchEvents(SignalGroup):
+    """What happened in a search, after it was recorded.
+
+    ``evaluation_finished(key, Evaluation)``, ``best_improved(Scored)``, ``state_changed(str)``.
+    """
+
+    evaluation_finished = Signal(str, object)
+    best_improved = Signal(object)
+    state_changed = Signal(str)
+
+
+class SearchRunner:
+    """Runs the search of a run folder, from its start or from where its journal ends.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    pool : Pool
+        Its jobs are `training.job.run` or something of the same shape.
+    evolution : Evolution, optional
+        Left out: that of the folder's space and settings.
+    grace : float [s]
+        When asked to stop, what is being evaluated may take so long to end; the rest is evaluated when resumed.
+
+    Attributes
+    ----------
+    events : SearchEvents
+    state : str
+        ``"new"``, ``"searching"``, ``"finishing"``, ``"paused: disk full"``, ``"stopped"``, ``"finished"``.
+    """
+
+    def __init__(
+        self, folder: RunFolder, pool: Pool, evolution: Evolution | None = None, *, grace: float = 2.0
+    ) -> None:
+        self.folder = folder
+        self.settings = folder.settings
+        self.evolution = evolution or Evolution(folder.space, folder.settings)
+        self.goal = parse_budget(self.settings.budget)
+        self.events = SearchEvents()
+        self.state = "new"
+        self._slots = pool.slots
+        self._jobs = Dispatch(pool, self._job)
+        self._grace = grace
+        self._stop = threading.Event()
+        self._looked_at = 0.0
+        self._paused_from = ""
+        self._entrants: list[Candidate] = []
+        self._final_results: dict[str, Evaluation] = {}
+        self._finalists: Finalists | None = None
+        self._conclusion: Fact | None = None
+
+    def stop(self) -> None:
+        """Ask for an end at the next opportunity; from a signal handler or another thread."""
+        self._stop.set()
+
+    def run(self) -> str:
+        """Search until the goal is reached and the finalists are trained, or until asked to stop.
+
+        Returns
+        -------
+        str
+            The state: ``"finished"`` or ``"stopped"``.
+
+        Raises
+        ------
+        InputError
+            When another process searches in the folder, the journal is damaged, or the pool trains nothing.
+        """
+        with self.folder.lock(), Recorder(self.folder, self._slots, self._pause) as self._record:
+            self._restore()
+            if self._conclusion and (self._goal_reached() or not self._births_left()):
+                self._change_state("finished")
+                return self.state
+            with suppress(_StillFullError):
+                try:
+                    self._begin()
+                    self._search_and_finish()
+                except InputError as error:
+                    self._leave(str(error))
+                    raise
+                except KeyboardInterrupt:
+                    self.stop()
+                if self.state != "finished":
+                    self._leave("asked to stop")
+            return self.state
+
+    # ------------------------------------------------------------------ the heart
+
+    def _search_and_finish(self) -> None:
+        reason = self._search()
+        if reason and not self._stopping():
+            self._finish(reason)
+
+    def _search(self) -> str:
+        """Evolve until the goal is reached; returns why it ended."""
+        self._change_state("searching")
+        while not self._stopping():
+            if reason := self._goal_reached():
+                return reason
+            self._submit(self.evolution.ask(self._jobs.free, self._births_left()))
+            if self._jobs.idle:
+                return f"{self.evolution.births} networks born" if not self._births_left() else "no new genome left"
+            self._collect()
+        return ""
+
+    def _finish(self, reason: str) -> None:
+        """Judge the best anew, choose, and train the chosen on everything."""
+        self._change_state("finishing")
+        self._finalists = finalists = self._call_finalists()
+        while not finalists.done and not self._stopping():
+            if self._record.elapsed > self.goal.seconds:
+                finalists.hurry()
+            self._submit(finalists.ask(self._jobs.free))
+            self._collect()
+        if finalists.done:
+            self._jobs.cancel()
+            self._record.telemetry(self._median())
+            self._record.fact("finished", reason=reason, elapsed=self._record.elapsed, **finalists.conclusion())
+            self._commit()
+            self._change_state("finished")
+
+    def _submit(self, candidates: Sequence[Candidate]) -> None:
+        """Births and promotions are on disk before they are evaluated."""
+        for candidate in candidates:
+            if not is_last_step(candidate.key):
+                self._entrants.clear()
+                self._record.announce(candidate)
+        self._commit()
+        self._jobs.submit(candidates)
+
+    def _collect(self) -> None:
+        """Wait for evaluations; they are on disk before they are bred from or shown."""
+        results = self._jobs.finished(timeout=_REQUESTS)
+        for result in results:
+            self._record.result(result)
+        self._commit()
+        for result in results:
+            if result.lost is None:
+                self._tell(result.key, result.evaluation)
+        self._record.telemetry(self._median(), every=_TELEMETRY)
+
+    def _tell(self, key: str, evaluation: Evaluation) -> None:
+        before = self.evolution.best
+        learner = self._finalists if self._finalists and is_last_step(key) else self.evolution
+        for retired in learner.tell(key, evaluation):
+            self._record.fact("retired", id=retired)
+        best = self.evolution.best
+        if best is not None and best is not before:
+            self._record.fact("best", id=best.id, key=best.key, fitness=best.fitness)
+            self.events.best_improved.emit(best)
+        self._record.keep(self.evolution.wanted_weights)
+        self.events.evaluation_finished.emit(key, evaluation)
+
+    def _job(self, candidate: Candidate) -> tuple[dict[str, Any], bytes]:
+        """What `training.job.run` is called with."""
+        payload = {
+            "genome": candidate.genome.to_json(),
+            "rung": candidate.rung.to_json(),
+            "seed": candidate.seed(self.settings.seed),
+            "task": str(self.folder.task_path),
+            "digest": self.folder.task_digest,
+        }
+        return payload, self._record.weights_for(candidate)
+
+    # ------------------------------------------------------------------ beginning and end
+
+    def _restore(self) -> None:
+        """Live the journal again, without breeding or evaluating anything."""
+        for fact in self._record.replay():
+            match fact["kind"]:
+                case "born" | "promoted":
+                    born = fact["kind"] == "born"
+                    again = Candidate.from_json(fact) if born else self.evolution.promoted(fact["id"], fact["rung"])
+                    self.evolution.adopt(again)
+                    self._entrants, self._conclusion = [], None
+                case "evaluated" | "failed":
+                    evaluation = Evaluation.from_json(fact["evaluation"])
+                    if is_last_step(fact["key"]):
+                        self._final_results[fact["key"]] = evaluation
+                    else:
+                        self.evolution.tell(fact["key"], evaluation)
+                case "finalist":
+                    self._entrants.append(Candidate.from_json(fact))
+                case "finished":
+                    self._conclusion = fact
+
+    def _begin(self) -> None:
+        kind = "resumed" if self._record.status.slots else "started"
+        self._record.fact(kind, slots=self._slots, budget=self.settings.budget)
+        self._commit()
+        if not self._goal_reached():
+            self._jobs.submit(list(self.evolution.in_flight.values()))
+
+    def _call_finalists(self) -> Finalists:
+        """Enter the best into the last step, or those who had entered it before an interruption."""
+        task, settings = self.folder.task, self.settings
+        if not self._entrants:
+            best = self.evolution.finalists(settings.finalists)
+            slot_seconds = (self.goal.seconds - self._record.elapsed) * self._slots
+            self._entrants, note = allot(best, settings, task.folds, slot_seconds)
+            for entrant in self._entrants:
+                self._record.fact("finalist", note=note, **entrant.to_json())
+            self._commit()
+            log.info(note)
+        judge = Judge(task, settings.final_split, settings.seed)
+        return Finalists(
+            self._entrants, judge, lambda key: read_oof(self.folder.weights_path(key)), self._final_results
+        )
+
+    def _leave(self, reason: str) -> None:
+        """End cleanly what can be ended soon; the rest is evaluated when resumed."""
+        deadline = time.monotonic() + self._grace
+        with suppress(InputError):
+            while not self._jobs.idle and time.monotonic() < deadline:
+                self._collect()
+        self._jobs.cancel()
+        self._record.telemetry(self._median())
+        self._record.fact("stopped", reason=reason, elapsed=self._record.elapsed)
+        self._commit()
+        self.folder.clear_requests()
+        self._change_state("stopped")
+
+    def _stopping(self) -> bool:
+        if time.monotonic() - self._looked_at >= _REQUESTS:
+            self._looked_at = time.monotonic()
+            if self.folder.requested("stop"):
+                self._stop.set()
+        return self._stop.is_set()
+
+    def _goal_reached(self) -> str:
+        best = self.evolution.best.fitness if self.evolution.best else None
+        return self.goal.reached(self._record.elapsed, best, self.evolution.stale, self.settings.finish_share)
+
+    def _births_left(self) -> float:
+        return self.goal.births_left(self.evolution.births)
+
+    def _median(self) -> float | None:
+        fitness = sorted(one.fitness for one in self.evolution.population)
+        return fitness[len(fitness) // 2] if fitness else None
+
+    # ------------------------------------------------------------------ state
+
+    def _commit(self) -> None:
+        self._record.commit()
+        if self.state == _PAUSED:
+            self._change_state(self._paused_from)
+
+    def _pause(self, error: OSError) -> None:
+        """Wait for room on the disk."""
+        if self.state != _PAUSED:
+            log.warning("the disk is full (%s); the search goes on when there is room", error)
+            self._paused_from = self.state
+            self._change_state(_PAUSED)
+        if self._stopping():
+            raise _StillFullError
+        time.sleep(1.0)
+
+    def _change_state(self, state: str) -> None:
+        self.state = state
+        self.folder.note(state if state == _PAUSED else "running")
+        self.events.state_changed.emit(state)
+
+
+class _StillFullError(Exception):
+    """Asked to stop while the disk is full: nothing more can be recorded."""

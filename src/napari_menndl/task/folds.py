@@ -1,0 +1,124 @@
+"""Cutting a frame into rectangles, so that each fold has its share of every class."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+#: A cut leaves at least this much of its even share of the known pixels on either side: 0.35 to 0.65 for two halves.
+_LEAST = 0.7
+
+
+def cut_folds(
+    weight: npt.NDArray[np.floating],
+    points: npt.NDArray[np.float64],
+    kinds: npt.NDArray[np.int_],
+    folds: int,
+    split: int,
+) -> npt.NDArray[np.uint8]:
+    """Bisect a frame again and again until there are as many rectangles as folds (a k-d tree of labelled pixels).
+
+    Each cut lies where the defects of every class part most evenly, among the places that also part the known pixels
+    fairly. The first cut parts rows for even splits and columns for odd ones, and each split aims at other places, so
+    that what was next to a border in one split is not in another.
+
+    Parameters
+    ----------
+    weight : (Y, X) float
+        How many frames know each pixel.
+    points : (n, 2) float64
+        Centres (y, x) of the defects of all frames [px].
+    kinds : (n,) int
+        Class of each.
+    folds : int
+    split : int
+
+    Returns
+    -------
+    (Y, X) uint8
+        Which fold validates each pixel.
+    """
+    fold_map = np.zeros(weight.shape, np.uint8)
+    rng = np.random.default_rng([split, folds])
+
+    def bisect(y0: int, x0: int, y1: int, x1: int, inside: npt.NDArray[np.intp], first: int, count: int) -> None:
+        if count == 1:
+            fold_map[y0:y1, x0:x1] = first
+            return
+        known = weight[y0:y1, x0:x1]
+        aim = rng.uniform(-0.1, 0.1)
+        left = count // 2
+        if count == folds:
+            # Another axis only where this one would leave a fold without a class.
+            extra = np.array([1.0, 0.0] if split % 2 else [0.0, 1.0])
+        else:
+            # Across the longer side of what is known, unless the classes part much better across the other.
+            sides = np.array([np.count_nonzero(known.sum(axis=1 - axis)) for axis in (0, 1)], float)
+            extra = 0.3 * (sides.max() - sides) / sides.max() if sides.max() else np.zeros(2)
+        options = []
+        for axis, start in enumerate((y0, x0)):
+            places = points[inside, axis] - start
+            cost, at = _best_cut(known.sum(axis=1 - axis), places, kinds[inside], left, count - left, aim)
+            options.append((cost + extra[axis], axis, start + at))
+        _, axis, cut = min(options)
+        before = points[inside, axis] < cut - 0.5
+        if axis == 0:
+            bisect(y0, x0, cut, x1, inside[before], first, left)
+            bisect(cut, x0, y1, x1, inside[~before], first + left, count - left)
+        else:
+            bisect(y0, x0, y1, cut, inside[before], first, left)
+            bisect(y0, cut, y1, x1, inside[~before], first + left, count - left)
+
+    height, width = weight.shape
+    bisect(0, 0, height, width, np.arange(len(points)), 0, folds)
+    return fold_map
+
+
+def _best_cut(
+    profile: npt.NDArray[np.floating],
+    places: npt.NDArray[np.float64],
+    kinds: npt.NDArray[np.int_],
+    left: int,
+    right: int,
+    aim: float,
+) -> tuple[float, int]:
+    """Where to cut along one axis, counted from its start, and how bad that is.
+
+    Parameters
+    ----------
+    profile : (L,) float
+        Known pixels per line.
+    places, kinds : (n,)
+        The defects along the axis, and their classes.
+    left, right : int
+        Folds on either side.
+    aim : float
+        How far from the even cut to aim, as a share of the known pixels.
+
+    Returns
+    -------
+    cost : float
+    cut : int
+        The first line of the second part.
+    """
+    even = left / (left + right)
+    total = profile.sum()
+    if total <= 0 or len(profile) < 2:
+        return float("inf"), max(1, round(len(profile) * even))
+    cuts = np.arange(1, len(profile))
+    share = np.cumsum(profile)[:-1] / total
+    fair = (share >= _LEAST * even) & (1 - share >= _LEAST * (1 - even))
+    if not fair.any():
+        fair = np.abs(share - even) == np.abs(share - even).min()
+    cuts, share = cuts[fair], share[fair]
+    cost = 0.5 * np.abs(share - even - aim)
+    for kind in np.unique(kinds):
+        of_kind = np.sort(places[kinds == kind])
+        before = np.searchsorted(of_kind, cuts - 0.5)
+        n = len(of_kind)
+        # First that no fold is left without the class, where there is enough of it; then that it parts evenly.
+        if n >= left + right:
+            cost += 10.0 * ((before < left).astype(float) + (n - before < right))
+        cost += np.abs(before / n - even)
+    best = int(np.argmin(cost))
+    return float(cost[best]), int(cuts[best])

@@ -1,0 +1,271 @@
+"""What a search trains on: labelled frames, what is known of them, and how they are split."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from napari_menndl.annotation.files import open_own_group, own_array, written_whole
+from napari_menndl.errors import InputError
+from napari_menndl.metrics.components import label_components
+from napari_menndl.metrics.detection import Detector
+from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
+from napari_menndl.task.folds import cut_folds
+from napari_menndl.task.split import Split
+from napari_menndl.task.tiles import Tiles, choose_tiles, fit_tile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+    from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.movie.movie import Movie
+
+FORM = "napari-menndl training task"
+SCHEMA = 1
+#: Narrowest guard band [px].
+LEAST_GUARD = 8
+_ARRAYS = {"frames": "float32", "labels": "uint8", "known": "bool"}
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingTask:
+    """Labelled frames, immutable and addressed by their digest.
+
+    Attributes
+    ----------
+    frames : (N, Y, X) float32
+        Raw.
+    labels : (N, Y, X) uint8
+        0 = no defect, c + 1 = class c.
+    known : (N, Y, X) bool
+        Where the labels say something; elsewhere nothing is learned and nothing is judged.
+    class_names : tuple of str
+    detectors : tuple of Detector
+        How the defects of each class are counted [px].
+    pixel_size : (y, x) float [nm] or None
+    folds : int
+        Rectangles that a frame is cut into; each is validated on once per split.
+    guard : int
+        Width of the band around a validation block that no tile may touch [px].
+    """
+
+    frames: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.uint8]
+    known: npt.NDArray[np.bool_]
+    class_names: tuple[str, ...]
+    detectors: tuple[Detector, ...]
+    pixel_size: tuple[float, float] | None = None
+    folds: int = 4
+    guard: int = LEAST_GUARD
+
+    def __post_init__(self) -> None:
+        shape = self.frames.shape
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        if len(shape) != 3 or any(a.shape != shape or a.dtype != _ARRAYS[name] for name, a in arrays.items()):
+            found = ", ".join(f"{name} {a.dtype} {a.shape}" for name, a in arrays.items())
+            raise InputError("frames float32, labels uint8 and known bool, all (N, Y, X)", found, "Convert them.")
+        if len(self.class_names) != len(self.detectors):
+            raise InputError(
+                "one detector per class",
+                f"{len(self.detectors)} for {len(self.class_names)}",
+                "Give one for each.",
+            )
+        if not 2 <= self.folds <= 64 or self.guard < 0:
+            raise InputError(
+                "2 to 64 folds, a guard band of 0 px or more",
+                f"{self.folds} folds, {self.guard} px",
+                "Correct them.",
+            )
+
+    @classmethod
+    def from_movie(
+        cls,
+        movie: Movie,
+        annotation: Annotation,
+        frames: int | Sequence[int] = (0,),
+        *,
+        folds: int = 4,
+        guard: int | None = None,
+    ) -> TrainingTask:
+        """Take the labelled frames out of a movie.
+
+        Parameters
+        ----------
+        movie : Movie
+        annotation : Annotation
+        frames : int or sequence of int
+            The labelled frames to train on.
+        folds : int
+        guard : int, optional
+            By default 8 px or, where that is more, twice the largest tolerance.
+
+        Raises
+        ------
+        InputError
+            Anything that would make training senseless: another shape, a frame that does not exist, is not annotated,
+            constant or not finite, no defect, nothing but defects, an unknown class, a frame too small to be split.
+        """
+        chosen = [frames] if isinstance(frames, int) else [int(t) for t in frames]
+        annotation.check(movie.shape)
+        if not chosen or len(set(chosen)) < len(chosen):
+            raise InputError("labelled frames to train on, each once", f"{chosen}", "Name at least one, for example 0.")
+        for t in chosen:
+            if not 0 <= t < len(movie):
+                raise InputError(f"a frame from 0 to {len(movie) - 1}", f"frame {t}", "Count frames from 0.")
+            if t >= len(annotation) or not annotation.known(t).any():
+                raise InputError(
+                    f"an annotation of frame {t}",
+                    "none",
+                    "Annotate it and mark it complete, or draw a region.",
+                )
+        pixel_size = check_pixel_sizes(movie.pixel_size, annotation.pixel_size)
+        labels = np.stack([annotation.frame(t) for t in chosen])
+        known = np.stack([annotation.known(t) for t in chosen])
+        check_labels(labels, known, annotation.class_names)
+        raw = np.stack([check_frame(movie.frame(t), t) for t in chosen])
+        detectors = tuple(annotation.detector(name) for name in annotation.class_names)
+        if guard is None:
+            guard = max(LEAST_GUARD, int(np.ceil(2 * max(d.tolerance for d in detectors))))
+        # What lies outside the known area must not steer anything, not even through a digest.
+        labels = np.where(known, labels, 0).astype(np.uint8)
+        task = cls(raw, labels, known, annotation.class_names, detectors, pixel_size, folds, guard)
+        for split in (0, 1):
+            for fold in range(folds):
+                part = task.split(split, fold)
+                fit_tile(max(task.frames.shape), part.area, part.train)
+        return task
+
+    @cached_property
+    def digest(self) -> str:
+        """Sha256 of all that it holds, as hex."""
+        sha = hashlib.sha256(json.dumps(self._attributes(), sort_keys=True).encode())
+        for name in _ARRAYS:
+            array = np.ascontiguousarray(getattr(self, name))
+            sha.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            sha.update(array.view(np.uint8).data)
+        return sha.hexdigest()
+
+    def fold_map(self, split: int) -> npt.NDArray[np.uint8]:
+        """(Y, X) uint8: which fold validates each pixel; the same rectangles in every frame, since defects persist."""
+        points, kinds = self._defects
+        return cut_folds(self.known.sum(axis=0), points, kinds, self.folds, split)
+
+    def split(self, split: int, fold: int) -> Split:
+        """Pixels to train on and to validate on.
+
+        Parameters
+        ----------
+        split : int
+            Which way the frame is cut, from 0.
+        fold : int
+            Which rectangle validates.
+
+        Raises
+        ------
+        InputError
+            No such fold.
+        """
+        if not 0 <= fold < self.folds or split < 0:
+            raise InputError(
+                f"a fold from 0 to {self.folds - 1}, a split from 0", f"fold {fold}, split {split}", "Choose another."
+            )
+        block = self.fold_map(split) == fold
+        rows, columns = np.flatnonzero(block.any(axis=1)), np.flatnonzero(block.any(axis=0))
+        area = np.ones(block.shape, bool)
+        area[
+            max(0, rows[0] - self.guard) : rows[-1] + self.guard + 1,
+            max(0, columns[0] - self.guard) : columns[-1] + self.guard + 1,
+        ] = False
+        return Split(self.known & area, self.known & block, area)
+
+    def everything(self) -> Split:
+        """Train on all that is known, validate on nothing."""
+        return Split(self.known, np.zeros_like(self.known), np.ones(self.known.shape[1:], bool))
+
+    def tiles(self, split: Split, size: int, rng: np.random.Generator) -> Tiles:
+        """`choose_tiles` for one split; the tiles are smaller than `size` where that does not fit."""
+        fitting = fit_tile(size, split.area, split.train)
+        return choose_tiles(self.frames, self.labels, split.train, split.area, fitting, rng)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a zarr group, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            The place cannot be written, or something stands there already.
+        """
+        path = Path(path)
+        if path.exists():
+            raise InputError("a new path for the training task", f"{path}, which exists", "Choose another path.")
+        with written_whole(path) as folder:
+            group = zarr.open_group(folder, mode="w")
+            for name in _ARRAYS:
+                array = getattr(self, name)
+                group.create_array(name, data=array, chunks=(1, *array.shape[1:]))
+            group.attrs.update(self._attributes() | {"digest": self.digest})
+
+    @classmethod
+    def open(cls, path: str | PathLike[str]) -> TrainingTask:
+        """Read what `save` wrote, and make sure that it is unchanged.
+
+        Raises
+        ------
+        InputError
+            No training task of ours, from a newer version, damaged or changed.
+        """
+        path = Path(path)
+        group = open_own_group(path, FORM, SCHEMA)
+        attributes: dict[str, Any] = dict(group.attrs)
+        stored = {name: own_array(group, name, np.dtype(dtype).kind, 3) for name, dtype in _ARRAYS.items()}
+        try:
+            pixel_size = attributes["pixel_size"]
+            task = cls(
+                **{name: np.asarray(array[:]) for name, array in stored.items()},
+                class_names=tuple(attributes["class_names"]),
+                detectors=tuple(Detector(**d) for d in attributes["detectors"]),
+                pixel_size=None if pixel_size is None else (float(pixel_size[0]), float(pixel_size[1])),
+                folds=attributes["folds"],
+                guard=attributes["guard"],
+            )
+            found = task.digest
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}"
+        if found != attributes.get("digest"):
+            raise InputError(
+                f"the training task that was saved, digest {attributes.get('digest')}",
+                f"{path}: {found}",
+                "It was changed or damaged; take a fresh copy or start a new search.",
+            )
+        return task
+
+    @cached_property
+    def _defects(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int_]]:
+        """Centres (n, 2) [px] and class (n,) of the known defects of all frames."""
+        points, kinds = [np.zeros((0, 2))], [np.zeros(0, int)]
+        for c in range(len(self.class_names)):
+            for labels, known in zip(self.labels, self.known, strict=True):
+                centres = label_components((labels == c + 1) & known, 1).centres
+                points.append(centres)
+                kinds.append(np.full(len(centres), c))
+        return np.concatenate(points), np.concatenate(kinds)
+
+    def _attributes(self) -> dict[str, Any]:
+        return {
+            "format": FORM,
+            "schema": SCHEMA,
+            "class_names": list(self.class_names),
+            "detectors": [asdict(d) for d in self.detectors],
+            "pixel_size": None if self.pixel_size is None else list(self.pixel_size),
+            "folds": self.folds,
+            "guard": self.guard,
+        }

@@ -1,0 +1,107 @@
+"""Random changes to a batch of tiles that leave its labels true."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_menndl.training.losses import UNKNOWN
+
+if TYPE_CHECKING:
+    from napari_menndl.genome.genes import TrainingGenes
+
+
+#: What strength 1 of a gene means: offset [standard deviations of a normalised frame], factors of gain, gamma and
+#: magnification either way, standard deviations of noise [standard deviations] and blur [px].
+STRONGEST = {"offset": 0.5, "gain": 2.0, "gamma": 1.5, "zoom": 1.5, "noise": 1.0, "blur": 2.0}
+
+
+def augment(tiles: Tensor, target: Tensor, genes: TrainingGenes, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Change every tile of a batch by its own random amounts.
+
+    Turning and shifting is done where tiles are cut (`data.TileSource`).
+
+    Parameters
+    ----------
+    tiles : (B, 1, Y, X) float32
+    target : (B, Y, X) uint8
+        Moved along with the tiles, by nearest neighbour; `UNKNOWN` where a tile now shows what lies outside it.
+    genes : TrainingGenes
+        The strengths.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    tiles, target
+        Of the same shapes and dtypes.
+    """
+    draws = rng.uniform(-1.0, 1.0, (6, len(tiles), 1, 1, 1)).astype(np.float32)
+    offset, gain, gamma, zoom, noise, blur = torch.from_numpy(draws).to(tiles.device)
+    if genes.zoom:
+        tiles, target = zoomed(tiles, target, factor(zoom, genes.zoom, "zoom").flatten())
+    if genes.blur:
+        widest = genes.blur * STRONGEST["blur"]
+        tiles = blurred(tiles, blur.abs().flatten() * widest, radius=math.ceil(2.5 * widest))
+    if genes.gamma:
+        tiles = tiles.sign() * (tiles.abs() + 1e-6) ** factor(gamma, genes.gamma, "gamma")
+    if genes.contrast:
+        tiles = tiles * factor(gain, genes.contrast, "gain") + offset * genes.contrast * STRONGEST["offset"]
+    if genes.noise:
+        generator = torch.Generator(tiles.device).manual_seed(int(rng.integers(2**62)))
+        white = torch.randn(tiles.shape, generator=generator, device=tiles.device)
+        tiles = tiles + white * noise.abs() * (genes.noise * STRONGEST["noise"])
+    return tiles, target
+
+
+def factor(draw: Tensor, strength: float, name: str) -> Tensor:
+    """Turn a draw from -1 to 1 into a factor between the strongest one and its inverse, evenly in the logarithm."""
+    return torch.exp(draw * (strength * math.log(STRONGEST[name])))
+
+
+def zoomed(tiles: Tensor, target: Tensor, magnification: Tensor) -> tuple[Tensor, Tensor]:
+    """Magnify each tile about its centre.
+
+    Parameters
+    ----------
+    tiles : (B, 1, Y, X) float32
+    target : (B, Y, X) uint8
+    magnification : (B,) float32
+        Above 1 enlarges; below 1 the margin is a reflection whose target is `UNKNOWN`.
+    """
+    zero = torch.zeros_like(magnification)
+    scale = 1 / magnification
+    matrix = torch.stack([torch.stack([scale, zero, zero], 1), torch.stack([zero, scale, zero], 1)], 1)
+    grid = functional.affine_grid(matrix, list(tiles.shape), align_corners=False)
+    tiles = functional.grid_sample(tiles, grid, padding_mode="reflection", align_corners=False)
+    moved = functional.grid_sample(
+        target[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False
+    )
+    outside = (grid.abs() > 1).any(-1)
+    return tiles, moved[:, 0].to(target.dtype).masked_fill(outside, UNKNOWN)
+
+
+def blurred(tiles: Tensor, sigma: Tensor, radius: int) -> Tensor:
+    """Blur each tile with its own Gaussian.
+
+    Parameters
+    ----------
+    tiles : (B, 1, Y, X) float32
+    sigma : (B,) float32
+        [px]; 0 leaves a tile as it is.
+    radius : int
+        Half the kernel's width [px]; cut to the tile's.
+    """
+    count, _, height, width = tiles.shape
+    radius = min(radius, height - 1, width - 1)
+    offset = torch.arange(-radius, radius + 1, device=tiles.device, dtype=tiles.dtype)
+    kernel = torch.exp(-0.5 * (offset / sigma.clamp(min=1e-3)[:, None]) ** 2)
+    kernel = kernel / kernel.sum(1, keepdim=True)
+    # One group per tile lets a single convolution hold as many kernels as there are tiles.
+    padded = functional.pad(tiles, [radius] * 4, mode="reflect").transpose(0, 1)
+    rows = functional.conv2d(padded, kernel[:, None, :, None], groups=count)
+    return functional.conv2d(rows, kernel[:, None, None, :], groups=count).transpose(0, 1)

@@ -1,0 +1,192 @@
+"""Train one network for one rung and judge it on what it has not seen."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_menndl.errors import Failure
+from napari_menndl.genome.evaluation import Evaluation
+from napari_menndl.genome.genes import GenomeError
+from napari_menndl.genome.plan import make_plan
+from napari_menndl.metrics.detection import fitness
+from napari_menndl.network.weights import from_bytes, to_bytes
+from napari_menndl.training import device as devices
+from napari_menndl.training.folds import FoldTrainer
+from napari_menndl.training.loop import CONSTANT, TrainingStopped
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_menndl.genome.evaluation import Rung
+    from napari_menndl.genome.genome import Genome
+    from napari_menndl.task.task import TrainingTask
+
+#: Name of the network that is trained on everything, in place of a fold's number.
+WHOLE = "whole"
+#: Rung whose evaluations also return the probabilities that they were judged by.
+FINAL = "final"
+
+
+def evaluate(
+    genome: Genome,
+    task: TrainingTask,
+    rung: Rung,
+    seed: int,
+    weights: bytes = b"",
+    device: str | torch.device | None = None,
+) -> tuple[Evaluation, bytes]:
+    """Train a genome once per fold of a rung and judge the folds together.
+
+    The same arguments give the same weights on the same device. What a genome cannot do is the evaluation's failure and
+    raises nothing.
+
+    Parameters
+    ----------
+    genome : Genome
+    task : TrainingTask
+    rung : Rung
+        Without folds: one training on everything that is known, and no fitness.
+    seed : int
+    weights : bytes
+        From a lower rung of the same genome on the same split, to go on from. Others are not used: a network of another
+        split may have seen what it would now be judged on.
+    device : str or torch.device, optional
+        Left out: a GPU if there is one.
+
+    Returns
+    -------
+    evaluation : Evaluation
+    weights : bytes
+        As `network.weights` writes them, tensors named ``"<fold>/<parameter>"`` (or ``"whole/…"``), with the metadata
+        ``"seen/<fold>"`` [px], ``"split"`` and ``"genome"``. Of the rung "final" also ``"oof"``, (N, C, Y, X) float16:
+        each pixel's probabilities by the fold that validates it, 0 where none does. Empty on failure.
+    """
+    started = time.perf_counter()
+    on = devices.choose_device(device)
+    devices.reset_peak_memory(on)
+    found: dict[str, Any] = {}
+    blob = b""
+    try:
+        with devices.out_of_memory_as(OutOfMemory):
+            blob = _evaluate(genome, task, rung, seed, weights, on, found)
+    except GenomeError as problem:
+        found["failure"] = Failure("unbuildable", problem.reason)
+    except TrainingStopped as stopped:
+        found["failure"] = stopped.failure
+    if on.type == "cuda":
+        # Other trainers share this GPU.
+        torch.cuda.empty_cache()
+    seconds = time.perf_counter() - started
+    peak = devices.peak_memory(on)
+    return Evaluation(rung.name, device=devices.describe(on), seconds=seconds, peak_memory=peak, **found), blob
+
+
+class OutOfMemory(TrainingStopped):
+    """The device's memory did not suffice."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("out_of_memory", message)
+
+
+def _evaluate(
+    genome: Genome,
+    task: TrainingTask,
+    rung: Rung,
+    seed: int,
+    weights: bytes,
+    device: torch.device,
+    found: dict[str, Any],
+) -> bytes:
+    """Fill `found` with fields of the evaluation as they become known, so that a failure keeps those before it."""
+    plan = make_plan(genome, len(task.class_names))
+    found |= {"parameters": plan.parameters, "flops": plan.flops_per_pixel}
+    stream = (seed, int(genome.digest, 16), zlib.crc32(rung.name.encode()))
+    trainer = FoldTrainer(genome, plan, task, stream, device)
+    about = {"genome": genome.digest, "split": str(rung.split)}
+    carried, seen = carried_on(weights, about)
+    tensors: dict[str, Tensor] = {}
+    curves, shown, seconds, looked = [], 0, 0.0, 0
+    pooled = np.zeros((len(task.frames), plan.classes, *task.frames.shape[1:]), np.float32)
+    validated = np.zeros(task.frames.shape, bool)
+    for fold in rung.folds or (WHOLE,):
+        split = task.everything() if isinstance(fold, str) else task.split(rung.split, fold)
+        before = seen.get(str(fold), 0)
+        trained = trainer.train(str(fold), split, rung.pixels - before, carried.get(str(fold)))
+        shown += trained.pixels
+        curves += [trained.loss] if trained.loss else []
+        found |= {"train_flops": 3 * plan.flops_per_pixel * shown}
+        found |= {"loss": mean_curve(curves)}
+        tensors |= {f"{fold}/{name}": tensor.cpu() for name, tensor in trained.network.state_dict().items()}
+        about[f"seen/{fold}"] = str(before + trained.pixels)
+        if rung.folds:
+            look = trainer.look(trained.network, split)
+            seconds, looked = seconds + look.seconds, looked + look.pixels
+            # Where no fold validates, only a defect's part beyond the border is wanted.
+            pooled = np.where(validated[:, None], pooled, np.maximum(pooled, look.probabilities))
+            pooled = np.where(split.validate[:, None], look.probabilities, pooled)
+            validated |= split.validate
+    if rung.folds:
+        found["latency"] = 1e3 * seconds / (looked / 1e6)
+        found |= judge(pooled, validated, task, np.random.default_rng(stream))
+    if rung.name == FINAL:
+        tensors["oof"] = torch.from_numpy((pooled * validated[:, None]).astype(np.float16))
+    return to_bytes(tensors, about)
+
+
+def mean_curve(curves: list[tuple[float, ...]]) -> tuple[float, ...]:
+    """Average loss curves, stretched to the longest one's number of points."""
+    points = max(map(len, curves), default=0)
+    stretched = [np.interp(np.linspace(0, 1, points), np.linspace(0, 1, len(curve)), curve) for curve in curves]
+    return tuple(np.mean(stretched, axis=0).tolist()) if curves else ()
+
+
+def carried_on(weights: bytes, about: dict[str, str]) -> tuple[dict[str, dict[str, Tensor]], dict[str, int]]:
+    """Networks of an earlier evaluation that may be trained on: those of the same genome and split.
+
+    Returns
+    -------
+    weights : dict of str to dict of str to Tensor
+        By fold.
+    seen : dict of str to int
+        Pixels each was shown [px].
+    """
+    tensors, metadata = from_bytes(weights) if weights else ({}, {})
+    if any(metadata.get(key) != value for key, value in about.items()):
+        return {}, {}
+    seen = {key.removeprefix("seen/"): int(value) for key, value in metadata.items() if key.startswith("seen/")}
+    by_fold: dict[str, dict[str, Tensor]] = {fold: {} for fold in seen}
+    for name, tensor in tensors.items():
+        fold, _, parameter = name.partition("/")
+        if fold in by_fold:
+            by_fold[fold][parameter] = tensor
+    return by_fold, seen
+
+
+def judge(
+    probabilities: np.ndarray, validated: np.ndarray, task: TrainingTask, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Fitness and scores, once it is sure that the network says anything at all.
+
+    Raises
+    ------
+    TrainingStopped
+        "diverged" where a probability is not finite. "constant" where no class's probability varies, or where none of
+        the present classes' is higher on its defects than beside them: then the best that any scaling of the output
+        can do is a constant.
+    """
+    inside = np.moveaxis(probabilities, 1, 0)[:, validated]
+    if not np.isfinite(inside).all():
+        raise TrainingStopped("diverged", "A validated probability is not finite.")
+    if inside.std(1).max() < CONSTANT:
+        raise TrainingStopped("constant", "The output is the same everywhere.")
+    labels = task.labels[validated]
+    gains = [p[labels == c + 1].mean() - p.mean() for c, p in enumerate(inside) if (labels == c + 1).any()]
+    if gains and max(gains) <= 0:
+        raise TrainingStopped("constant", "The output is no higher on defects than beside them.")
+    result = fitness(probabilities, task.labels, validated, task.class_names, task.detectors, rng)
+    return {"fitness": result.value, "error": result.error, "scores": result.scores, "absent": result.absent}

@@ -1,0 +1,153 @@
+"""One fold of an evaluation: a network is trained on one side of a split and looked at on the other."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from napari_menndl.movie.normalisation import normalise
+from napari_menndl.network.module import Network
+from napari_menndl.training.data import TileSource
+from napari_menndl.training.device import repeatable, wait
+from napari_menndl.training.inference import cut_windows, predict_tiled
+from napari_menndl.training.loop import plan_steps, train
+from napari_menndl.training.losses import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from napari_menndl.genome.genome import Genome
+    from napari_menndl.genome.plan import Plan
+    from napari_menndl.task.split import Split
+    from napari_menndl.task.task import TrainingTask
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained fold.
+
+    Attributes
+    ----------
+    network : Network
+        In evaluation mode.
+    loss : tuple of float
+        Its curve.
+    pixels : int
+        Shown in this training [px].
+    """
+
+    network: Network
+    loss: tuple[float, ...]
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a network sees where a fold validates.
+
+    Attributes
+    ----------
+    probabilities : (N, C, Y, X) float32
+        0 far from the validated area.
+    seconds, pixels : float, int
+        Time [s] for so many pixels.
+    """
+
+    probabilities: np.ndarray
+    seconds: float
+    pixels: int
+
+
+@dataclass(frozen=True)
+class FoldTrainer:
+    """What the folds of one evaluation have in common.
+
+    Attributes
+    ----------
+    genome, plan, task
+        What is trained on what.
+    stream : tuple of int
+        Seeds everything random, together with the fold's name.
+    device : torch.device
+    """
+
+    genome: Genome
+    plan: Plan
+    task: TrainingTask
+    stream: tuple[int, ...]
+    device: torch.device
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        """(N, Y, X) float32: normalised whole, as prediction will do it."""
+        genes = self.genome.training
+        return np.stack([normalise(frame, genes.normalisation, genes.radius) for frame in self.task.frames])
+
+    def train(self, name: str, split: Split, pixels: int, weights: Mapping[str, Tensor] | None = None) -> Trained:
+        """Train one network.
+
+        Parameters
+        ----------
+        name : str
+            Of the fold.
+        split : Split
+        pixels : int
+            To be shown [px]; nothing is trained where it is not positive.
+        weights : mapping of str to Tensor, optional
+            To start from.
+
+        Raises
+        ------
+        TrainingStopped
+            By a gate of the loop.
+        """
+        rng = np.random.default_rng([*self.stream, zlib.crc32(name.encode())])
+        genes = self.genome.training
+        with repeatable(self.device, int(rng.integers(2**62))):
+            network = Network(self.plan, int(rng.integers(2**62))).to(self.device)
+            if weights:
+                network.load_state_dict(dict(weights))
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            curve: tuple[float, ...] = ()
+            shown = 0
+            if pixels > 0:
+                source = self._source(split, rng)
+                steps, batch = plan_steps(pixels, genes.batch, source.size)
+                curve = train(network, source, genes, steps, batch, rng)
+                shown = steps * batch * source.size**2
+            network.eval()
+        return Trained(network, curve, shown)
+
+    def _source(self, split: Split, rng: np.random.Generator) -> TileSource:
+        tiles = self.task.tiles(split, self.genome.training.tile, rng)
+        target = np.where(split.train, self.task.labels, UNKNOWN).astype(np.uint8)
+        frames, labels = (torch.from_numpy(array).to(self.device) for array in (self.frames, target))
+        return TileSource(frames, labels, tiles.origins, tiles.weights, tiles.size, split.area)
+
+    def look(self, network: Network, split: Split) -> Look:
+        """Predict where a fold validates, and a margin beyond, since a defect is matched across the border."""
+        reach = max((d.tolerance for d in self.task.detectors if not d.extended), default=0.0)
+        margin = 2 * max(16, round(4 * reach)) + 1
+        shape = (self.frames.shape[1], self.frames.shape[2])
+        result = np.zeros((len(self.frames), self.plan.classes, *shape), np.float32)
+        seconds, pixels = 0.0, 0
+        options = {"stride": self.plan.stride, "radius": self.plan.receptive_radius}
+        for frame, inside, probabilities in zip(self.frames, split.validate, result, strict=True):
+            if not inside.any():
+                continue
+            where = ndimage.maximum_filter(inside, margin)
+            begin = time.perf_counter()
+            probabilities[:] = predict_tiled(network, frame, where=where, **options)
+            wait(self.device)
+            seconds += time.perf_counter() - begin
+            pixels += sum(window.pixels for window in cut_windows(shape, where=where, **options))
+        return Look(result, seconds, pixels)

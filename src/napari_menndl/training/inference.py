@@ -1,0 +1,129 @@
+"""A whole frame through a network, by overlapping windows that leave no seam.
+
+Two things make a window's output equal that of the undivided frame. Every window starts on a multiple of the network's
+total stride, so that its grid of pooled pixels is the frame's. And a window reaches past the part that is kept by at
+least the receptive radius, so that no kept pixel feels the window's edge; at the frame's edge both end alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import nn
+
+#: Edge of a window [px]: a frame of a usual camera goes through at once, a larger one does not exhaust the memory.
+WINDOW = 1024
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a frame: what is read, and what of its output is kept.
+
+    Attributes
+    ----------
+    read, keep : (slice, slice)
+        Along y and x of the frame [px]; `keep` lies inside `read`.
+    """
+
+    read: tuple[slice, slice]
+    keep: tuple[slice, slice]
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """`keep` in coordinates of `read`."""
+        y, x = (slice(k.start - r.start, k.stop - r.start) for r, k in zip(self.read, self.keep, strict=True))
+        return y, x
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that go through the network."""
+        return (self.read[0].stop - self.read[0].start) * (self.read[1].stop - self.read[1].start)
+
+
+def cut_windows(
+    shape: tuple[int, int], stride: int, radius: int, size: int = WINDOW, where: np.ndarray | None = None
+) -> Iterator[Window]:
+    """Windows whose kept parts cover a frame once.
+
+    Parameters
+    ----------
+    shape : (Y, X)
+        Of the frame [px].
+    stride, radius : int
+        Total stride and receptive radius of the network [px].
+    size : int
+        Edge of a window [px]; larger where stride and radius need it.
+    where : (Y, X) bool, optional
+        Only these pixels need to be covered.
+    """
+    overlap = round_up(radius, stride)
+    # A kept part narrower than its overlap would spend most of the work on pixels that are thrown away.
+    core = max(round_up(size - 2 * overlap, stride), round_up(size // 4, stride), stride)
+    if max(shape) <= size:
+        core = round_up(max(shape), stride)
+    for top in range(0, shape[0], core):
+        for left in range(0, shape[1], core):
+            keep = (slice(top, min(top + core, shape[0])), slice(left, min(left + core, shape[1])))
+            if where is not None:
+                needed = np.argwhere(where[keep])
+                if not len(needed):
+                    continue
+                low, high = needed.min(0) // stride * stride, needed.max(0) + 1
+                keep = (slice(top + low[0], top + high[0]), slice(left + low[1], left + high[1]))
+            read = tuple(
+                slice(max(0, part.start - overlap), min(length, round_up(part.stop, stride) + overlap))
+                for part, length in zip(keep, shape, strict=True)
+            )
+            yield Window((read[0], read[1]), keep)
+
+
+@torch.inference_mode()
+def predict_tiled(
+    network: nn.Module,
+    frame: np.ndarray,
+    *,
+    stride: int,
+    radius: int,
+    size: int = WINDOW,
+    where: np.ndarray | None = None,
+) -> np.ndarray:
+    """Probabilities of a normalised frame, on the device the network is on.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        In evaluation mode; ``(1, 1, Y, X)`` to logits ``(1, C, Y, X)``.
+    frame : (Y, X) float32
+        Normalised as in training.
+    stride, radius, size, where
+        See `cut_windows`.
+
+    Returns
+    -------
+    (C, Y, X) float32
+        0 outside `where`'s windows.
+    """
+    first = next(network.parameters())
+    result: np.ndarray | None = None
+    for window in cut_windows((frame.shape[0], frame.shape[1]), stride, radius, size, where):
+        part = torch.from_numpy(np.ascontiguousarray(frame[window.read], np.float32))[None, None].to(first.device)
+        logits = network(part.contiguous(memory_format=torch.channels_last))[0]
+        kept = logits[:, *window.inner].float().sigmoid().cpu().numpy()
+        if result is None:
+            result = np.zeros((len(kept), *frame.shape), np.float32)
+        result[:, *window.keep] = kept
+    if result is None:
+        raise ValueError("No pixel to predict.")
+    return result
+
+
+def round_up(length: int, stride: int) -> int:
+    """The next multiple of `stride` that is not below `length`."""
+    return -(-length // stride) * stride

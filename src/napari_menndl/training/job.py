@@ -1,0 +1,50 @@
+"""What a trainer child is told to run: one evaluation, as plain data and bytes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from napari_menndl.errors import InputError
+from napari_menndl.genome.evaluation import Rung
+from napari_menndl.genome.genome import Genome
+from napari_menndl.task.task import TrainingTask
+from napari_menndl.training.evaluate import evaluate
+
+
+def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], bytes]:
+    """Evaluate a genome.
+
+    Parameters
+    ----------
+    payload : dict
+        ``"genome"``, ``"rung"``: JSON; ``"seed"``: int; ``"task"``: path; ``"digest"``: of the task.
+    attachment : bytes
+        Weights to go on from; see `evaluate`.
+
+    Returns
+    -------
+    payload : dict
+        ``"evaluation"``: JSON.
+    attachment : bytes
+        Weights.
+
+    Raises
+    ------
+    InputError
+        Where the task at the path is another one than the search was started with.
+    """
+    task = open_task(payload["task"], payload["digest"])
+    genome, rung = Genome.from_json(payload["genome"]), Rung.from_json(payload["rung"])
+    evaluation, weights = evaluate(genome, task, rung, payload["seed"], attachment)
+    return {"evaluation": evaluation.to_json()}, weights
+
+
+@lru_cache(maxsize=2)
+def open_task(path: str, digest: str) -> TrainingTask:
+    """Open a task once per process."""
+    task = TrainingTask.open(path)
+    if task.digest != digest:
+        found = f"digest {task.digest[:12]} in {path}"
+        raise InputError(f"the task with digest {digest[:12]}", found, "Start a new search for a changed task.")
+    return task

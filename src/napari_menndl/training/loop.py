@@ -1,0 +1,167 @@
+"""The one training loop, and the gates that stop what will come to nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from napari_menndl.errors import Failure
+from napari_menndl.training.augment import augment
+from napari_menndl.training.losses import UNKNOWN, MixedLoss
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from napari_menndl.genome.genes import TrainingGenes
+    from napari_menndl.training.data import TileSource
+
+#: Fewest steps of a training: where the budget is smaller, the batch is.
+MIN_STEPS = 8
+#: Points of a loss curve, and moments at which the gates are checked.
+STRETCHES = 32
+#: Largest norm of the gradient over all parameters.
+CLIP = 5.0
+#: A loss this many times that of a network that says "0.5" everywhere has diverged.
+DIVERGED = 3.0
+#: Probabilities whose standard deviation over a batch is below this say the same everywhere.
+CONSTANT = 1e-4
+
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": lambda parameters, **options: torch.optim.SGD(parameters, momentum=0.9, nesterov=True, **options),
+}
+
+
+class TrainingStopped(Exception):  # noqa: N818 - it is an outcome, not an error
+    """A gate closed; `failure` is what the evaluation reports."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.failure = Failure(kind, message)
+
+
+def plan_steps(pixels: int, batch: int, tile: int) -> tuple[int, int]:
+    """Steps and tiles per step that show a network so many pixels, or a few more.
+
+    Returns
+    -------
+    steps, batch : int
+        The batch of the genes, or a smaller one where the budget would not last for `MIN_STEPS`.
+    """
+    batch = max(1, min(batch, pixels // (MIN_STEPS * tile**2)))
+    return max(MIN_STEPS, math.ceil(pixels / (batch * tile**2))), batch
+
+
+def rate(schedule: str, progress: float) -> float:
+    """Learning rate over its peak, at `progress` from 0 to 1.
+
+    ``"cosine"``: Loshchilov & Hutter 2017 (arXiv:1608.03983); ``"onecycle"``: up from 1/25 during the first 30 %, then
+    down by a cosine, Smith & Topin 2018 (arXiv:1708.07120).
+    """
+    if schedule == "onecycle":
+        if progress < 0.3:
+            return 1 / 25 + (1 - 1 / 25) * progress / 0.3
+        progress = (progress - 0.3) / 0.7
+    return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def train(
+    network: nn.Module,
+    source: TileSource,
+    genes: TrainingGenes,
+    steps: int,
+    batch: int,
+    rng: np.random.Generator,
+) -> tuple[float, ...]:
+    """Train a network in place.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        On the device of `source`; left in evaluation mode.
+    source : TileSource
+    genes : TrainingGenes
+    steps, batch : int
+        As from `plan_steps`.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    tuple of float
+        Training loss, averaged over at most `STRETCHES` equal stretches.
+
+    Raises
+    ------
+    TrainingStopped
+        With ``"diverged"`` or ``"constant"``.
+    """
+    device = source.frames.device
+    criterion = MixedLoss(genes.bce, genes.focal, genes.dice, genes.class_weight)
+    options = {"lr": genes.learning_rate, "weight_decay": genes.weight_decay}
+    optimiser = OPTIMISERS[genes.optimiser](network.parameters(), **options)
+    draws = source.draw(steps * batch, rng, genes.jitter, genes.flips)
+    ends = {round((i + 1) * steps / STRETCHES) - 1 for i in range(STRETCHES)}
+    curve: list[float] = []
+    total, since = torch.zeros((), device=device), 0
+    network.train()
+    for step in range(steps):
+        tiles, target = source.cut(draws[step * batch : (step + 1) * batch])
+        tiles, target = augment(tiles, target, genes, rng)
+        for group in optimiser.param_groups:
+            group["lr"] = genes.learning_rate * rate(genes.schedule, step / steps)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            logits = network(tiles.contiguous(memory_format=torch.channels_last))
+        loss = criterion(logits, target)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+        if step == 0:
+            probe(loss, norm)
+        optimiser.step()
+        total, since = total + loss.detach(), since + 1
+        # Reading a value waits for the device: only at the end of a stretch.
+        if step in ends:
+            curve.append(float(total) / since)
+            total, since = torch.zeros((), device=device), 0
+            check(curve[-1], criterion, logits.detach(), target, halfway=2 * (step + 1) >= steps)
+    network.eval()
+    return tuple(curve)
+
+
+def probe(loss: Tensor, norm: Tensor) -> None:
+    """Refuse, after one batch, what cannot learn."""
+    if not bool(torch.isfinite(loss)):
+        raise TrainingStopped("diverged", "The first batch's loss is not finite.")
+    if not bool(torch.isfinite(norm)):
+        raise TrainingStopped("diverged", "The first batch's gradient is not finite.")
+
+
+def check(mean_loss: float, criterion: MixedLoss, logits: Tensor, target: Tensor, halfway: bool) -> None:
+    """Refuse a training that has left the rails; a constant output is forgiven in the first half."""
+    if not math.isfinite(mean_loss):
+        raise TrainingStopped("diverged", "The loss is not finite.")
+    undecided = float(criterion(torch.zeros_like(logits), target))
+    if halfway and mean_loss > DIVERGED * max(undecided, 1e-6):
+        message = f"The loss, {mean_loss:.3g}, is over {DIVERGED:g} times that of a network that always says 0.5."
+        raise TrainingStopped("diverged", message)
+    if halfway and is_constant(logits.float().sigmoid(), target != UNKNOWN):
+        raise TrainingStopped("constant", "The output is the same everywhere.")
+
+
+def is_constant(probabilities: Tensor, known: Tensor) -> bool:
+    """Whether no class's probability varies.
+
+    Parameters
+    ----------
+    probabilities : (B, C, Y, X) float32
+    known : (B, Y, X) bool
+    """
+    values = probabilities.movedim(1, 0)[:, known]
+    return values.shape[1] > 1 and float(values.std(1).max()) < CONSTANT

@@ -1,0 +1,80 @@
+"""What training minimises: a weighted mix of losses over independent sigmoid channels, on known pixels alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+#: Value of a target pixel about which nothing is known.
+UNKNOWN = 255
+#: Focusing exponent of the focal loss (Lin et al. 2017, arXiv:1708.02002).
+FOCAL_GAMMA = 2.0
+
+
+@dataclass(frozen=True)
+class MixedLoss:
+    """Binary cross-entropy, focal and Dice loss in a fixed mixture.
+
+    Attributes
+    ----------
+    cross_entropy, focal, dice : float
+        Share of each; they are divided by their sum.
+    positive_weight : float
+        Weight of a defect's pixel in the two pixel-wise losses; background weighs 1.
+    """
+
+    cross_entropy: float
+    focal: float
+    dice: float
+    positive_weight: float = 1.0
+
+    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Loss of a batch.
+
+        Parameters
+        ----------
+        logits : (B, C, Y, X) float
+        target : (B, Y, X) uint8
+            0 = no defect, c + 1 = class c, `UNKNOWN` = says nothing.
+
+        Returns
+        -------
+        () float32 tensor
+            0 where no pixel is known.
+        """
+        logits = logits.float()
+        classes = torch.arange(1, logits.shape[1] + 1, device=logits.device, dtype=target.dtype)
+        true = (target[:, None] == classes[:, None, None]).float()
+        known = (target != UNKNOWN)[:, None].float()
+        shares = self.cross_entropy + self.focal + self.dice
+        total = logits.new_zeros(())
+        if self.cross_entropy or self.focal:
+            surprise = functional.binary_cross_entropy_with_logits(logits, true, reduction="none")
+            surprise = surprise * (1 + (self.positive_weight - 1) * true)
+            if self.focal:
+                probability = logits.sigmoid()
+                missed = true + probability * (1 - 2 * true)
+                surprise = surprise * (self.cross_entropy + self.focal * missed**FOCAL_GAMMA)
+            else:
+                surprise = surprise * self.cross_entropy
+            total = total + (surprise * known).sum() / (known.sum() * logits.shape[1]).clamp(min=1)
+        if self.dice:
+            total = total + self.dice * soft_dice(logits.sigmoid() * known, true * known)
+        return total / shares
+
+
+def soft_dice(probability: Tensor, true: Tensor) -> Tensor:
+    """One minus the soft Dice overlap per class, averaged (Milletari et al. 2016, arXiv:1606.04797).
+
+    Parameters
+    ----------
+    probability, true : (B, C, Y, X) float
+        Zero where a pixel is to be ignored.
+    """
+    overlap = (probability * true).sum((0, 2, 3))
+    sizes = (probability**2).sum((0, 2, 3)) + (true**2).sum((0, 2, 3))
+    # The added pixel keeps a batch without a defect from a gradient of 0/0.
+    return (1 - (2 * overlap + 1) / (sizes + 1)).mean()

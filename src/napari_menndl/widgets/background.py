@@ -1,0 +1,67 @@
+"""Work beside the window of which only the latest question matters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from superqt.utils import create_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Latest(QObject):
+    """Answers questions one at a time in a worker thread; a new question replaces the one that waits.
+
+    Parameters
+    ----------
+    answer : callable
+        Called in the worker thread with a question; never by two threads at once.
+
+    Attributes
+    ----------
+    answered : Signal(question, answer)
+    failed : Signal(question, exception)
+        For every question that was begun, on the thread of this object.
+    """
+
+    answered = Signal(object, object)
+    failed = Signal(object, object)
+
+    def __init__(self, answer: Callable[[Any], Any], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._answer = answer
+        self._waiting: list[Any] = []
+        self._at_work: Any = None
+
+    @property
+    def busy(self) -> bool:
+        return self._at_work is not None
+
+    def ask(self, question: Any) -> None:
+        """Begin now, or when the question at work has its answer."""
+        self._waiting = [question]
+        self._next()
+
+    def forget(self) -> None:
+        """Drop the question that waits."""
+        self._waiting = []
+
+    def _next(self) -> None:
+        if self.busy or not self._waiting:
+            return
+        self._at_work = self._waiting.pop()
+        # Bound methods of a QObject: Qt then delivers on this object's thread, with every binding.
+        connect: dict[str, Any] = {"returned": self._on_returned, "errored": self._on_errored}
+        create_worker(self._answer, self._at_work, _connect=connect)
+
+    def _on_returned(self, answer: Any) -> None:
+        question, self._at_work = self._at_work, None
+        self.answered.emit(question, answer)
+        self._next()
+
+    def _on_errored(self, error: Exception) -> None:
+        question, self._at_work = self._at_work, None
+        self.failed.emit(question, error)
+        self._next()

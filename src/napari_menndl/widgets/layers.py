@@ -1,0 +1,149 @@
+"""Movies and annotations as napari layers, and back; no window is needed for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_menndl.errors import InputError
+from napari_menndl.movie.reading import open_movie
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels, Layer
+
+    from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.movie.movie import Movie
+
+    LayerData = tuple[Any, dict[str, Any], str]
+
+AXES = ("t", "y", "x")
+#: What says where the pixels of a layer lie.
+PLACE = ("scale", "translate", "units", "axis_labels")
+
+
+def grid(pixel_size: tuple[float, float] | None, frame_time: float | None) -> dict[str, Any]:
+    """Where the pixels of a movie lie, in the words of a layer.
+
+    Parameters
+    ----------
+    pixel_size : (y, x) float [nm], optional
+    frame_time : float [s], optional
+
+    Returns
+    -------
+    dict
+        ``scale``, ``units`` and ``axis_labels``; whatever is unknown counts in pixels.
+    """
+    return {
+        "scale": (frame_time or 1.0, *(pixel_size or (1.0, 1.0))),
+        "units": ("s" if frame_time else "pixel", *(("nm", "nm") if pixel_size else ("pixel", "pixel"))),
+        "axis_labels": AXES,
+    }
+
+
+def movie_layer(movie: Movie) -> LayerData:
+    """A movie as image layer; its frames stay lazy, and the contrast is that of its first frame."""
+    first = np.asarray(movie.frames[0])
+    low, high = np.nanpercentile(first[np.isfinite(first)], (0.1, 99.9)) if np.isfinite(first).any() else (0.0, 0.0)
+    about: dict[str, Any] = {"name": movie.name, **grid(movie.pixel_size, movie.frame_time)}
+    about["metadata"] = {"pixel_size": movie.pixel_size, "frame_time": movie.frame_time, "source": movie.source}
+    if high > low:
+        about["contrast_limits"] = (float(low), float(high))
+    return movie.frames, about, "image"
+
+
+def annotation_layer(annotation: Annotation, frame_time: float | None = None, name: str = "annotation") -> LayerData:
+    """An annotation as labels layer in the colours of its classes; strokes go into its own array."""
+    colours: dict[int | None, str] = {None: "transparent"}
+    colours |= {index: defect.colour for index, defect in enumerate(annotation.classes, start=1)}
+    about = {
+        "name": name,
+        **grid(annotation.pixel_size, frame_time),
+        "metadata": {"annotation": annotation},
+        "colormap": colours,
+        "opacity": 0.6,
+    }
+    return annotation.labels, about, "labels"
+
+
+def movie_of(layer: Image) -> Movie:
+    """The movie that an image layer shows.
+
+    Raises
+    ------
+    InputError
+        If the layer shows colours, or anything but frames over time.
+    """
+    if layer.rgb:
+        raise InputError(
+            "a movie of single-channel frames", f"colours in the layer {layer.name!r}", "Choose the raw detector image."
+        )
+    if not 2 <= layer.ndim <= 3:
+        raise InputError(
+            "frames of (T, Y, X)",
+            f"{layer.ndim} axes in the layer {layer.name!r}",
+            "Split the layer along its other axes: right-click it and choose 'Split Stack'.",
+        )
+    data = layer.data[0] if layer.multiscale else layer.data
+    return open_movie(data, pixel_size=pixel_size_of(layer))
+
+
+def pixel_size_of(layer: Layer) -> tuple[float, float] | None:
+    """(y, x) [nm] from the file, or else from the layer's scale where its units are lengths; None when unknown."""
+    known = layer.metadata.get("pixel_size")
+    if known is not None:
+        return float(known[0]), float(known[1])
+    sizes = [
+        float((abs(scale) * unit).to("nm").magnitude)
+        for scale, unit in zip(layer.scale[-2:], layer.units[-2:], strict=True)
+        if unit.is_compatible_with("nm")
+    ]
+    return (sizes[0], sizes[1]) if len(sizes) == 2 else None
+
+
+def frame_in_view(layer: Layer, point: tuple[float, ...]) -> int:
+    """The frame of a layer that a viewer shows at its world position ``viewer.dims.point``."""
+    if layer.ndim < 3:
+        return 0
+    return int(np.clip(round(layer.world_to_data(point)[0]), 0, layer.data.shape[0] - 1))
+
+
+def annotated_frame(layer: Labels, frame: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a labels layer says about one frame.
+
+    A layer that this plugin opened knows which of its pixels are annotated. In any other, a frame with a label on it
+    is taken as annotated throughout, and one without as not looked at; a single image speaks of frame 0.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        (T, Y, X) or (Y, X)
+    frame : int
+
+    Returns
+    -------
+    labels : (Y, X) uint8
+    known : (Y, X) bool
+        Where something is said.
+
+    Raises
+    ------
+    InputError
+        If the layer holds more labels than there can be classes.
+    """
+    data = layer.data if layer.ndim > 2 else layer.data[np.newaxis]
+    if frame >= data.shape[0]:
+        nothing = np.zeros(data.shape[-2:], np.uint8)
+        return nothing, nothing.astype(bool)
+    annotation = layer.metadata.get("annotation")
+    if annotation is not None and annotation.labels is layer.data:
+        return annotation.frame(frame), annotation.known(frame)
+    labels = np.asarray(data[frame])
+    if labels.max(initial=0) > np.iinfo(np.uint8).max:
+        raise InputError(
+            "one label per defect class, 1 … 255",
+            f"the label {labels.max()} in the layer {layer.name!r}",
+            "Choose the layer that holds classes, not the one that numbers single defects.",
+        )
+    return labels.astype(np.uint8), np.full(labels.shape, bool(labels.any()))

@@ -1,0 +1,61 @@
+"""Napari with a movie, its annotation and the dock "Review frames", opened from code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import napari
+
+from napari_menndl.widgets.layers import annotation_layer, movie_layer
+
+if TYPE_CHECKING:
+    import os
+
+    from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.movie.movie import Movie
+    from napari_menndl.widgets.review_frames import ReviewFrames
+
+
+def open_review(
+    movie: Movie,
+    annotation: Annotation | None,
+    run: str | os.PathLike[str],
+    *,
+    frame: int = 0,
+    viewer: napari.Viewer | None = None,
+    block: bool = True,
+) -> ReviewFrames:
+    """Show a movie with the prediction of a run laid over one of its frames.
+
+    Parameters
+    ----------
+    movie : Movie
+    annotation : Annotation, optional
+    run : path
+        The run folder.
+    frame : int
+        Which frame to begin with.
+    viewer : napari.Viewer, optional
+        Where to show it; a new window by default.
+    block : bool
+        Return when the window is closed, as a script needs it; otherwise at once.
+
+    Returns
+    -------
+    ReviewFrames
+        The dock, at work on the frame.
+    """
+    viewer = viewer or napari.Viewer(title="napari-menndl")
+    data, about, _ = movie_layer(movie)
+    viewer.add_image(data, **about)
+    if annotation is not None:
+        data, about, _ = annotation_layer(annotation, movie.frame_time)
+        viewer.add_labels(data, **about)
+    viewer.canvas.overlays.scale_bar.visible = movie.pixel_size is not None
+    viewer.dims.set_current_step(0, frame)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Review frames")
+    dock.form["run"].value = run
+    dock.predict()
+    if block:
+        napari.run()
+    return dock

@@ -1,0 +1,68 @@
+"""The reader behind File › Open: what `open_movie` knows, and our annotations."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import napari
+import numpy as np
+import zarr
+from napari.layers import Image
+
+from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.annotation.storage import FORM
+from napari_menndl.movie.reading import open_movie
+from napari_menndl.widgets.layers import PLACE, annotation_layer, movie_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_menndl.widgets.layers import LayerData
+
+SUFFIXES = (".tif", ".tiff", ".npy", ".zarr")
+
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
+    """The function that opens this path, or None for other kinds of files; several paths are one movie."""
+    first = Path(path if isinstance(path, str) else path[0])
+    series = first.is_dir() and any(file.suffix.lower() in SUFFIXES for file in first.iterdir())
+    return read if series or first.suffix.lower() in SUFFIXES else None
+
+
+def read(path: str | list[str]) -> list[LayerData]:
+    """Open a movie as image layer, or an annotation as labels layer.
+
+    An annotation that can be written is painted on disk: each stroke is saved at once.
+
+    Raises
+    ------
+    InputError
+        If there is neither a movie nor an annotation.
+    """
+    if not (isinstance(path, str) and is_annotation(path)):
+        return [movie_layer(open_movie(path))]
+    writable = os.access(path, os.W_OK)
+    annotation = Annotation.open(path, mode="r+" if writable else "r")
+    if not writable:
+        annotation.labels = np.asarray(annotation.labels)
+    data, about, kind = annotation_layer(annotation, name=Path(path).stem)
+    return [(data, about | place_of_movie(annotation.shape), kind)]
+
+
+def is_annotation(path: str) -> bool:
+    """Whether a zarr group with our mark stands there."""
+    try:
+        return bool(zarr.open_group(path, mode="r").attrs.get("format") == FORM)
+    except Exception:  # whatever zarr makes of files that are none of its own
+        return False
+
+
+def place_of_movie(shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Place and scale of an open movie with frames of this shape: an annotation does not know the time of a frame."""
+    viewer = napari.current_viewer()
+    for layer in viewer.layers if viewer is not None else ():
+        if isinstance(layer, Image) and layer.ndim == 3 and layer.data.shape[-2:] == shape[-2:]:
+            return {name: getattr(layer, name) for name in PLACE}
+    return {}

@@ -1,0 +1,289 @@
+"""The dock "Review frames": the frame in view, predicted and laid over its annotation in the colours of a review."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.notifications import show_error
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from superqt.utils import QSignalThrottler
+
+from napari_menndl.errors import InputError
+from napari_menndl.widgets.background import Latest
+from napari_menndl.widgets.form import make_form, read_form
+from napari_menndl.widgets.frame_review import FrameReview, FrameReviewer, Question
+from napari_menndl.widgets.layers import PLACE, frame_in_view, movie_of
+from napari_menndl.widgets.overlay import Overlay
+from napari_menndl.widgets.palette import PALETTES, legend, overlay_colours, score_table
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+    from napari_menndl.movie.movie import Movie
+
+HINT = "Choose the folder of a run, or drop it here, then predict. The overlay follows the frame in view."
+
+
+@dataclass(frozen=True)
+class ReviewSettings:
+    """What to review, and how to show it."""
+
+    run: Path = field(
+        default=Path(),
+        metadata={"title": "Run", "help": "The folder that a search wrote", "form": {"mode": "d"}},
+    )
+    movie: Image | None = field(default=None, metadata={"title": "Movie", "help": "The movie to predict"})
+    annotation: Labels | None = field(
+        default=None,
+        metadata={"title": "Annotation", "help": "What an expert says; without it the prediction is shown alone"},
+    )
+    own_threshold: bool = field(
+        default=True,
+        metadata={
+            "title": "",
+            "help": "Use the thresholds that the search chose, one per class",
+            "form": {"text": "Thresholds of the network"},
+        },
+    )
+    threshold: float = field(
+        default=0.5,
+        metadata={
+            "title": "Threshold",
+            "help": "A pixel belongs to a defect where its probability reaches this; for every class",
+            "min": 0.01,
+            "max": 0.99,
+            "form": {"widget_type": "FloatSlider", "step": 0.01},
+        },
+    )
+    colours: Literal[tuple(PALETTES)] = field(  # type: ignore[valid-type]
+        default=next(iter(PALETTES)), metadata={"title": "Colours", "help": "Found · false · missed"}
+    )
+
+
+class ReviewFrames(QWidget):
+    """The dock.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.reviewer = FrameReviewer()
+        self.latest = Latest(self.reviewer.answer, self)
+        self.overlay = Overlay(viewer, overlay_colours(next(iter(PALETTES))))
+        self.shown: FrameReview | None = None
+        self._following = False
+        self._movie: tuple[Any, Movie] | None = None
+        self._watched: Labels | None = None
+        self._said = ""
+        self._build()
+        self._connect()
+        self.reset_choices()
+
+    # The window -------------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.form = make_form(
+            ReviewSettings,
+            movie={"choices": lambda _: self._layers(Image), "nullable": True},
+            annotation={"choices": lambda _: self._layers(Labels), "nullable": True},
+        )
+        self.form["run"].choose_btn.text = "…"
+        self.form["run"].choose_btn.native.setMaximumWidth(32)
+        self.form["run"].line_edit.native.setPlaceholderText("my-search.menndl")
+        self.form["run"].line_edit.native.setAcceptDrops(False)  # the whole dock takes them
+        self.setAcceptDrops(True)
+        self.button = QPushButton("Predict frame in view")
+        self.button.setToolTip("Read the run's best network and predict; from then on the overlay follows the frame")
+        self.status = QLabel(HINT)
+        self.scores = QLabel()
+        self.scores.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.legend = QLabel(legend(self.form["colours"].value))
+        self.legend.setStyleSheet("background: #000000; color: #f0f0f0; padding: 6px; border-radius: 3px;")
+        for label in (self.status, self.scores, self.legend):
+            label.setTextFormat(Qt.TextFormat.RichText)
+            label.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        for widget in (self.form.native, self.button, self.status, self.scores, self.legend):
+            layout.addWidget(widget)
+        layout.addStretch()
+        self.setMinimumWidth(300)
+
+    def _connect(self) -> None:
+        self._throttle = QSignalThrottler(parent=self)
+        self._throttle.setTimeout(100)
+        self._throttle.triggered.connect(self._ask)
+        self.button.clicked.connect(self.predict)
+        self.latest.answered.connect(self._show)
+        self.latest.failed.connect(lambda _, error: self._fail(error))
+        self.form["run"].changed.connect(lambda: self._rest(HINT))
+        self.form["movie"].changed.connect(self._movie_chosen)
+        self.form["annotation"].changed.connect(self._annotation_chosen)
+        self.form["threshold"].changed.connect(self._threshold_moved)
+        self.form["own_threshold"].changed.connect(self._follow)
+        self.form["colours"].changed.connect(self._recolour)
+        step, follow = self.viewer.dims.events.current_step, self._follow
+        step.connect(follow)
+        self.destroyed.connect(lambda: step.disconnect(follow))
+
+    def dragEnterEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        self.form["run"].value = event.mimeData().urls()[0].toLocalFile()
+
+    # What changes -----------------------------------------------------------------------------------------------------
+
+    def _layers(self, kind: type) -> list[Any]:
+        return [layer for layer in self.viewer.layers if isinstance(layer, kind) and not self.overlay.owns(layer)]
+
+    def reset_choices(self, event: Any = None) -> None:
+        """Take up that layers came, went or changed their names; napari calls this."""
+        self.form.reset_choices()
+        if self.overlay.removed:
+            self.overlay.layer = None
+            self._rest("The overlay was removed. Predict to show it again.")
+        if self.form["movie"].value is None and (movies := self._layers(Image)):
+            self.form["movie"].value = movies[0]
+        self._suggest_annotation()
+
+    def _suggest_annotation(self) -> None:
+        movie = self.form["movie"].value
+        if movie is not None and self.form["annotation"].value is None:
+            fitting = [layer for layer in self._layers(Labels) if layer.data.shape[-2:] == movie.data.shape[-2:]]
+            self.form["annotation"].value = fitting[0] if fitting else None
+
+    def _movie_chosen(self, layer: Image | None) -> None:
+        self._clear()
+        self._suggest_annotation()
+        if layer is None:
+            self._rest(HINT)
+        self._follow()
+
+    def _annotation_chosen(self, layer: Labels | None) -> None:
+        # Undo and redo tell of themselves by set_data alone.
+        for watched, act in ((self._watched, "disconnect"), (layer, "connect")):
+            if watched is not None:
+                getattr(watched.events.paint, act)(self._follow)
+                getattr(watched.events.set_data, act)(self._follow)
+        self._watched = layer
+        movie = self.form["movie"].value
+        if layer is not None and "annotation" in layer.metadata and movie is not None and movie.ndim == layer.ndim:
+            for name in PLACE:
+                setattr(layer, name, getattr(movie, name))  # an annotation does not know the time of a frame
+        self._follow()
+
+    def _threshold_moved(self) -> None:
+        with self.form["own_threshold"].changed.blocked():
+            self.form["own_threshold"].value = False
+        self._follow()
+
+    def _recolour(self, palette: str) -> None:
+        self.legend.setText(legend(palette))
+        self.overlay.recolour(overlay_colours(palette))
+
+    # Asking -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> ReviewSettings:
+        """What the form says."""
+        settings: ReviewSettings = read_form(self.form, ReviewSettings)
+        return settings
+
+    def predict(self) -> None:
+        """Predict the frame in view, and follow the view from now on."""
+        self.reviewer.forget()
+        self._following = True
+        self._said = ""
+        self._ask()
+
+    def _question(self) -> Question:
+        settings, layer = self.settings, self.form["movie"].value
+        if layer is None:
+            raise InputError("a movie", "no image layer", "Open a movie, or File › Open Sample › MENNDL.")
+        if not self.form["run"].line_edit.value:
+            raise InputError("the folder of a run", "an empty field", "Choose the folder that a search wrote.")
+        if self._movie is None or self._movie[0] is not layer.data:
+            self._movie = layer.data, movie_of(layer)
+        return Question(
+            run=str(settings.run.expanduser()),
+            movie=self._movie[1],
+            frame=frame_in_view(layer, self.viewer.dims.point),
+            annotation=settings.annotation,
+            threshold=None if settings.own_threshold else settings.threshold,
+        )
+
+    def _follow(self) -> None:
+        """Something changed that the overlay depends on."""
+        if not self._following:
+            return
+        movie = self.form["movie"].value
+        if self.shown is not None and movie is not None:
+            if frame_in_view(movie, self.viewer.dims.point) != self.shown.frame:
+                self._clear()  # never the defects of one frame over another
+        self._throttle.throttle()
+
+    def _ask(self) -> None:
+        if not self._following:
+            return
+        try:
+            question = self._question()
+        except InputError as error:
+            self._fail(error)
+            return
+        if not self.reviewer.remembers(question):
+            self.status.setText(f"Predicting frame {question.frame} …")
+        self.latest.ask(question)
+
+    # Showing ----------------------------------------------------------------------------------------------------------
+
+    def _show(self, question: Question, review: FrameReview) -> None:
+        try:
+            now = self._question()
+        except InputError:
+            return  # the layer went while its frame was at work
+        if not self._following or (now.run, now.movie, now.frame) != (question.run, question.movie, question.frame):
+            return
+        self._said = ""
+        self.shown = review
+        self.overlay.show(review.overlay, self.form["movie"].value)
+        if question.threshold is None and (finite := [t for t in review.thresholds if np.isfinite(t)]):
+            with self.form["threshold"].changed.blocked():
+                self.form["threshold"].value = float(np.clip(np.mean(finite), 0.01, 0.99))
+        took = f", predicted in {review.seconds:.1f} s" if review.seconds else ""
+        alone = "" if review.annotated else " It has no annotation: the prediction is shown alone."
+        self.status.setText(f"Frame {review.frame}{took}.{alone}")
+        self.scores.setText(score_table(review))
+
+    def _clear(self) -> None:
+        self.shown = None
+        self.scores.clear()
+        self.overlay.clear()
+
+    def _rest(self, text: str) -> None:
+        """Stop following the view."""
+        self._following = False
+        self.latest.forget()
+        self._clear()
+        self.status.setText(text)
+
+    def _fail(self, error: Exception) -> None:
+        self._clear()
+        if not isinstance(error, InputError):
+            logging.getLogger(__name__).error("Reviewing a frame failed", exc_info=error)
+        text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        self.status.setText(escape(text))
+        if text != self._said:  # once, not for every frame passed while scrubbing
+            self._said = text
+            show_error(text)

@@ -1,0 +1,36 @@
+"""Importing the package is cheap and needs no window, no GPU library and no network."""
+
+import subprocess
+import sys
+
+import pytest
+
+import napari_menndl
+
+HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PySide6", "distributed", "dask", "magicgui")
+
+
+def imported_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*{{m.split('.')[0] for m in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert not imported_after("import napari_menndl") & set(HEAVY)
+
+
+@pytest.mark.parametrize("module", ["search.runner", "genome.variation", "genome.plan", "review.review", "pool.slot"])
+def test_torch_free_folders_load_no_torch(module):
+    assert "torch" not in imported_after(f"import napari_menndl.{module}")
+
+
+@pytest.mark.parametrize("name", napari_menndl.__all__)
+def test_every_public_name_exists(name):
+    assert getattr(napari_menndl, name) is not None
+    assert name in dir(napari_menndl)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'train'"):
+        napari_menndl.train  # noqa: B018

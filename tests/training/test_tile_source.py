@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_menndl.training.data import Draw, TileSource
+
+SIZE = 16
+
+
+def source(frames: np.ndarray, area: np.ndarray, origins: list[tuple[int, int, int]]) -> TileSource:
+    labels = (frames.astype(np.int64) % 251).astype(np.uint8)
+    weights = np.ones(len(origins))
+    return TileSource(
+        torch.from_numpy(frames.astype(np.float32)), torch.from_numpy(labels), np.array(origins), weights, SIZE, area
+    )
+
+
+def numbered(count: int = 2, height: int = 40, width: int = 48) -> np.ndarray:
+    """Frames in which every pixel has its own value."""
+    return np.arange(count * height * width).reshape(count, height, width)
+
+
+def test_a_cut_tile_is_that_part_of_the_frame_turned() -> None:
+    frames = numbered()
+    tiles = source(frames, np.ones((40, 48), bool), [(1, 3, 5)])
+    part = frames[1, 3 : 3 + SIZE, 5 : 5 + SIZE]
+    for flip_y in (False, True):
+        for flip_x in (False, True):
+            for transpose in (False, True):
+                cut, target = tiles.cut(Draw(np.array([[1, 3, 5]]), np.array([[flip_y, flip_x, transpose]])))
+                expected = part[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+                expected = expected.T if transpose else expected
+                assert np.array_equal(cut[0, 0].numpy(), expected)
+                assert np.array_equal(target[0].numpy(), (expected % 251).astype(np.uint8))
+
+
+@given(seed=st.integers(0, 10_000), jitter=st.floats(0, 1))
+@settings(max_examples=30, deadline=None)
+def test_a_shifted_tile_stays_in_the_area(seed: int, jitter: float) -> None:
+    rng = np.random.default_rng(seed)
+    frames = numbered()
+    area = np.ones((40, 48), bool)
+    area[:, 26:] = False
+    area[30:, :4] = False
+    tiles = source(frames, area, [(0, 0, 0), (1, 14, 10), (0, 24, 8)])
+    draw = tiles.draw(60, rng, jitter)
+    inside = set(frames[:, area].ravel().tolist())
+    cut, _ = tiles.cut(draw)
+    assert set(cut.numpy().astype(int).ravel().tolist()) <= inside
+
+
+def test_the_same_stream_draws_the_same_tiles() -> None:
+    tiles = source(numbered(), np.ones((40, 48), bool), [(0, 0, 0), (1, 14, 10)])
+    first, again = (tiles.draw(30, np.random.default_rng(7)) for _ in range(2))
+    assert np.array_equal(first.origins, again.origins)
+    assert np.array_equal(first.turns, again.turns)
+    assert len(np.unique(first.origins, axis=0)) > 10
+
+
+@pytest.mark.parametrize("flips", [True, False])
+def test_without_flips_no_tile_is_turned(flips: bool) -> None:
+    draw = source(numbered(), np.ones((40, 48), bool), [(0, 0, 0)]).draw(50, np.random.default_rng(0), 0.0, flips)
+    assert draw.turns.any() == flips
+    assert not draw.origins.any()
