@@ -7,6 +7,7 @@ in a process of its own.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -61,6 +62,7 @@ def run_search(
     ----------
     movie : path, array (T, Y, X) or Movie
     annotation : Annotation, path or array (T, Y, X) or (Y, X)
+        One label image alone is that of frame 0.
     frames : sequence of int
         Annotated frames to learn from.
     budget : str
@@ -132,12 +134,20 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 
 
 def open_annotation(source: Any, movie: Movie) -> Annotation:
-    """Open an annotation file or array as that of a movie: one label image stands for frame 0."""
+    """Open an annotation file or array, and make sure that it belongs to the movie."""
     if isinstance(source, (str, os.PathLike)):
         annotation = Annotation.open(source)
     else:
         annotation = Annotation.from_labels(source)
-    return annotation.fitted(movie.shape, movie.pixel_size)
+    annotation.check(movie.shape)
+    return annotation
+
+
+def open_prediction_or_annotation(path: str | os.PathLike[str]) -> Prediction | Annotation:
+    """Open what `Prediction.write` wrote, or an annotation; both can be compared with an annotation."""
+    from napari_menndl.predict.prediction import Prediction
+
+    return Prediction.open(path) if Prediction.stands_at(path) else Annotation.open(path)
 
 
 class Run:
@@ -244,13 +254,18 @@ class Run:
         from napari_menndl.predict.trained import TrainedNetwork
 
         chosen = self.folder.chosen()
-        members = [
-            TrainedNetwork.from_training(member.genome, member.weights, self.task, member.thresholds)
-            for member in chosen.members
-        ]
-        if len(members) == 1:
-            return members[0]
-        return Ensemble(tuple(members), chosen.thresholds)
+        # Before the last step there is one network per fold; the first is as good as any.
+        fold = "whole" if chosen.final else self.settings.rungs[0].folds[0]
+        names = self.task.class_names
+
+        def ordered(thresholds: dict[str, float]) -> tuple[float, ...]:
+            return tuple(thresholds.get(name, 0.5) for name in names)
+
+        members = tuple(
+            TrainedNetwork.from_evaluation(one.genome, self.task, one.weights, ordered(one.thresholds), fold)
+            for one in chosen.members
+        )
+        return members[0] if len(members) == 1 else Ensemble(members, ordered(chosen.thresholds))
 
     def evaluations(self) -> list[tuple[int, Evaluation]]:
         """Every recorded evaluation with its candidate's id, in the order of the journal."""
@@ -285,6 +300,9 @@ def search_process(path: str | os.PathLike[str]) -> None:
     from napari_menndl.search.runner import SearchRunner
 
     folder = RunFolder.open(path)
+    for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: folder.request("stop"))
     with folder.lock():
         settings = folder.settings
         pool = open_pool(settings.pool, TRAIN, slots=settings.slots, timeout=settings.timeout)

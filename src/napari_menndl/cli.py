@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.simulation import Acquisition, Sample
+from napari_menndl.movie.acquisition import Acquisition
+from napari_menndl.movie.sample import Sample
 from napari_menndl.options import settings_options
 from napari_menndl.search.settings import SearchSettings
 
@@ -60,9 +61,11 @@ def simulate(
     settings: dict[str, Any],
     frames: Annotated[int, typer.Option(help="Number of frames.", min=1)] = 20,
     size: Annotated[int, typer.Option(help="Height and width of a frame [px].", min=16)] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
-    noise_seed: Annotated[int, typer.Option(help="Seed of the noise: the same sample, recorded again.")] = 0,
-    area: Annotated[int, typer.Option(help="Which area of the sample; another number is a fresh one.")] = 0,
+    snr: Annotated[
+        float | None, typer.Option(help="Signal-to-noise ratio of a single S vacancy, reached by the dose.")
+    ] = None,
+    area_seed: Annotated[int, typer.Option(help="Another number is a fresh area.", min=0)] = 0,
+    noise_seed: Annotated[int, typer.Option(help="Another number is the same area, recorded again.", min=0)] = 0,
 ) -> None:
     """Simulate a STEM movie of Mo-doped WS2 with defects that grow, and its true annotation."""
     from napari_menndl.annotation.annotation import Annotation
@@ -71,13 +74,19 @@ def simulate(
 
     with told():
         simulated = simulate_movie(
-            frames=frames, shape=(size, size), seed=seed, noise_seed=noise_seed, area=area, **settings
+            frames,
+            (size, size),
+            snr=snr,
+            area_seed=area_seed,
+            noise_seed=noise_seed,
+            sample=Sample(**{k: v for k, v in settings.items() if k in Sample.__dataclass_fields__}),
+            acquisition=Acquisition(**{k: v for k, v in settings.items() if k in Acquisition.__dataclass_fields__}),
         )
         write_movie(simulated.movie, to)
         beside = to.with_name(to.stem + ".annotation.zarr")
         Annotation.from_simulation(simulated).save(beside)
         simulated.events.to_csv(to.with_name(to.stem + ".events.csv"), index=False)
-        out.print(f"Wrote {to}, {beside.name} and {to.stem}.events.csv")
+        out.print(f"Wrote {to}, {beside.name} and {to.stem}.events.csv (S vacancy SNR {simulated.snr:.1f})")
 
 
 @app.command()
@@ -177,9 +186,9 @@ def status(run: RunArgument, as_json: AsJson = False) -> None:
 
 def show_status(found: dict[str, Any]) -> None:
     """Print a search's state and its best networks."""
-    from napari_menndl.progress import status_table
+    from napari_menndl.progress import status_view
 
-    out.print(status_table(found))
+    out.print(status_view(found))
 
 
 @app.command()
@@ -213,7 +222,7 @@ def predict(
     with told():
         prediction = open_run(run).predict(open_movie(movie, pixel_size=pixel_size))
         with Progress(console=out) as bar:
-            task = bar.add_task("Predicting", total=prediction.frames)
+            task = bar.add_task("Predicting", total=len(prediction))
             prediction.write(to, progress=lambda done, total: bar.update(task, completed=done, total=total))
         table = to.with_name(to.stem + ".defects.csv")
         prediction.defects.to_csv(table, index=False)
@@ -230,11 +239,11 @@ def compare(
     """Score a prediction, or a second annotation, against an annotation: per class, per frame, overall."""
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.api import compare as compare_api
-    from napari_menndl.predict.prediction import Prediction
+    from napari_menndl.api import open_prediction_or_annotation
     from napari_menndl.progress import scores_table
 
     with told():
-        found: Any = Prediction.open(prediction) if Prediction.is_one(prediction) else Annotation.open(prediction)
+        found: Any = open_prediction_or_annotation(prediction)
         review = compare_api(found, Annotation.open(annotation), labelled=labelled)
         if as_json:
             print(json.dumps(review.summary()))

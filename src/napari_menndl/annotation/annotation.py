@@ -14,21 +14,20 @@ from napari_menndl.annotation.classes import DefectClass, FrameStatus, Region, a
 from napari_menndl.annotation.files import is_zarr_group, read_label_image
 from napari_menndl.annotation.points import points_to_labels
 from napari_menndl.annotation.storage import open_stored, store, to_attributes
+from napari_menndl.annotation.tolerance import make_detector
 from napari_menndl.annotation.values import as_labels, place_frames
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
-from napari_menndl.metrics.detection import Detector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from os import PathLike
 
+    from napari_menndl.metrics.detection import Detector
     from napari_menndl.movie.simulation import SimulatedMovie
 
 #: For point defects of simulated WS2 [nm]: below half the projected W-S distance of 0.184 nm.
 SIMULATED_TOLERANCE = 0.09
-#: A tolerance where nothing is annotated to take it from [px].
-FALLBACK_TOLERANCE = 3.0
 
 
 class Annotation:
@@ -71,7 +70,8 @@ class Annotation:
         self.labels = labels
         self._group: Any = None
         self._classes = as_classes(classes)
-        self._status = tuple(as_status(s) for s in status or [FrameStatus.UNTOUCHED] * len(self))
+        given = [FrameStatus.UNTOUCHED] * len(self) if status is None else status
+        self._status = tuple(as_status(s) for s in given)
         if len(self._status) != len(self):
             raise InputError(
                 f"one status per frame, {len(self)} in all", f"{len(self._status)}", "Give one for each frame."
@@ -169,13 +169,11 @@ class Annotation:
         InputError
             No such class.
         """
-        if isinstance(name, int):
-            if 0 <= name < len(self._classes):
-                return name
-        else:
-            wanted = name.name if isinstance(name, DefectClass) else name
-            if wanted in self.class_names:
-                return self.class_names.index(wanted)
+        if isinstance(name, int) and 0 <= name < len(self._classes):
+            return name
+        wanted = name.name if isinstance(name, DefectClass) else name
+        if wanted in self.class_names:
+            return self.class_names.index(str(wanted))
         raise InputError(f"one of the classes {', '.join(self.class_names)}", repr(name), "Correct the class's name.")
 
     def detector(self, name: str | int | DefectClass) -> Detector:
@@ -187,16 +185,7 @@ class Annotation:
             for t, status in enumerate(self._status)
             if status is not FrameStatus.UNTOUCHED
         ]
-        area = float(np.median(np.concatenate(areas))) if any(len(a) for a in areas) else None
-        # A defect annotated with one or two pixels must not be too small to be found.
-        smallest = 3 if area is None else max(1, min(3, int(area)))
-        if defect.tolerance is None:
-            tolerance = FALLBACK_TOLERANCE if area is None else max(1.0, 1.5 * float(np.sqrt(area / np.pi)))
-        elif self.pixel_size is not None:
-            tolerance = defect.tolerance / float(np.sqrt(np.prod(self.pixel_size)))
-        else:
-            tolerance = defect.tolerance
-        return Detector(float(tolerance), defect.extended, smallest)
+        return make_detector(defect, np.concatenate([np.zeros(0, np.int64), *areas]), self.pixel_size)
 
     def to_points(self, t: int | None = None) -> pd.DataFrame:
         """Centres of the marked defects.

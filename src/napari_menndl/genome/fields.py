@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -41,10 +42,15 @@ def objections(record: Any) -> Iterator[str]:
                 yield f"{field.name} is {one!r}, not {bounds} {allowed.get('unit', '')}".rstrip()
 
 
+@functools.cache
+def _hints(record: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(record)
+
+
 def encode(value: Any) -> Any:
     """Turn dataclasses and tuples into what JSON knows; a dataclass with a ``kind`` is tagged with it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        hints = typing.get_type_hints(type(value))
+        hints = _hints(type(value))
         tag = {"kind": value.kind} if hasattr(value, "kind") else {}
         named = {f.name: (hints[f.name], getattr(value, f.name)) for f in dataclasses.fields(value)}
         return tag | {
@@ -110,7 +116,7 @@ def _decode_record(record: Any, data: Any, where: str) -> Any:
         if data.get("kind") != record.kind:
             raise InputError(f"a gene of kind {record.kind} at {where}", repr(data.get("kind")), "Correct the file.")
         data = {name: one for name, one in data.items() if name != "kind"}
-    hints = typing.get_type_hints(record)
+    hints = _hints(record)
     declared = {f.name: f for f in dataclasses.fields(record)}
     required = {name for name, f in declared.items() if f.default is f.default_factory is dataclasses.MISSING}
     if unknown := data.keys() - declared.keys():

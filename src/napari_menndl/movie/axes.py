@@ -46,7 +46,7 @@ def frame_axes(shape: Sequence[int], axes: str, source: str) -> tuple[int, int, 
         raise InputError(
             "one grey value per pixel",
             f"{found}: {' and '.join(colour)}",
-            "Convert it to grey values, or open one channel: open_movie(array[..., 0]).",
+            "Open one channel of it as an array; if these are frames, open the whole as an array: open_movie(array).",
         )
     if len(rest) > 1 or not sizes:
         names = " and ".join(f"{_LONG.get(axis, 'axis ' + axis)} ({n})" for axis, n in rest)

@@ -79,7 +79,7 @@ def make_lattice(sample: Sample, height: float, width: float, margin: float, rng
     bonds = cKDTree(positions).query_pairs(1.2 * a / np.sqrt(3), output_type="ndarray")
     same = cKDTree(positions).query_pairs(1.1 * a, output_type="ndarray")
     same = same[is_metal[same[:, 0]] == is_metal[same[:, 1]]]
-    area = ((positions >= 0) & (positions < np.array([height, width]))).all(axis=1)
+    area = np.asarray(((positions >= 0) & (positions < np.array([height, width]))).all(axis=1))
     return Lattice(positions, is_metal, area, bonds, np.concatenate([same, same[:, ::-1]]))
 
 
@@ -127,6 +127,7 @@ class _Evolution:
             self._open(int(site))
             for _ in range(2):
                 self._grow(0.5)
+            self._grow(0)  # no column dangles at its edge
 
     def _step(self) -> None:
         sample, kind = self.sample, self.kind

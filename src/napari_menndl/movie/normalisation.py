@@ -56,30 +56,47 @@ def normalise(frame: ArrayLike, kind: Normalisation | str, radius: float) -> NDA
         raise InputError("one frame, (Y, X)", f"an array of shape {values.shape}", "Normalise frame by frame.")
     if not np.isfinite(values).all():
         raise InputError("finite grey values", "NaN or infinite pixels", "Leave this frame out, or mend these pixels.")
-    # Limited twice over before any filter: a hot pixel would otherwise bend the background all around it.
-    unit = _robust(values.astype(np.float64), 10 * LIMIT)
-    if kind != "global":
+    values = values.astype(np.float64)
+    if kind == "global":
+        unit = _robust(values)
+    else:
         if not (math.isfinite(radius) and radius > 0):
             raise InputError("a positive radius in px", repr(radius), "Give for example radius=20.")
-        sigma = min(float(radius), float(max(unit.shape)))  # wider than the frame is the frame's mean already
-        flat = unit - gaussian_filter(unit, sigma)
-        unit = _robust(flat, LIMIT) if kind == "flattened" else _local(flat, sigma)
+        sigma = min(float(radius), float(max(values.shape)))  # wider than the frame is the frame's mean already
+        values = _without_outliers(values)
+        flat = values - gaussian_filter(values, sigma)
+        unit = _robust(flat) if kind == "flattened" else _local(flat, sigma)
     return cast("NDArray[np.float32]", np.clip(unit, -LIMIT, LIMIT).astype(np.float32))
 
 
-def _robust(values: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
-    """Minus the median, over 1.4826 MAD (or the standard deviation where that is 0), clipped."""
-    scale = float(np.abs(values).max()) or 1.0
-    centred = values / scale  # keeps sums and squares of huge values finite
+def _without_outliers(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values between 0 and about 1, hot and dead pixels limited: they would bend the background all around them."""
+    values = values / (float(np.abs(values).max()) or 1.0)  # keeps sums and squares of huge values finite
+    low, high = np.percentile(values, (0.05, 99.95))
+    if high == low:
+        low, high = values.min(), values.max()
+    span = high - low
+    if span == 0:
+        raise _constant()
+    return np.asarray(np.clip((values - low) / span, -1, 2))
+
+
+def _robust(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Minus the median, over 1.4826 MAD (or the standard deviation where that is 0)."""
+    centred = values / (float(np.abs(values).max()) or 1.0)
     centred -= np.median(centred)
     spread = 1.4826 * float(np.median(np.abs(centred)))
     if spread == 0:
         spread = float(centred.std())
     if spread == 0:
-        raise InputError(
-            "a frame with differences in grey value", "a constant frame", "Leave it out: there is nothing to see in it."
-        )
-    return cast("NDArray[np.float64]", np.clip(centred / spread, -limit, limit))
+        raise _constant()
+    return centred / spread
+
+
+def _constant() -> InputError:
+    return InputError(
+        "a frame with differences in grey value", "a constant frame", "Leave it out: there is nothing to see in it."
+    )
 
 
 def _local(flat: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:

@@ -60,7 +60,7 @@ def read_zarr(path: Path) -> Movie:
         return movie_of(node, path.stem, str(path))
     node, image = _image(node, path)
     if image is None:
-        arrays = [name for name, _ in node.arrays()]
+        arrays = sorted(name for name, _ in node.arrays())
         if len(arrays) != 1:
             names = ", ".join([*arrays, *(name for name, _ in node.groups())][:8]) or "nothing"
             raise InputError(

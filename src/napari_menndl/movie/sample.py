@@ -54,7 +54,7 @@ class Sample:
         0.008, "Double S vacancies", "1", "Share of the S2 columns that lack both S at the start.", 0, 1, HONG
     )
     w_vacancies: float = parameter(
-        0.006, "W vacancies", "1", "Share of the metal sites empty at the start.", 0, 1, CHOSEN
+        0.012, "W vacancies", "1", "Share of the metal sites empty at the start.", 0, 1, CHOSEN
     )
     hole_density: float = parameter(0.04, "Holes", "nm⁻²", "Holes per area at the start.", 0, 1, CHOSEN)
     s_loss: float = parameter(

@@ -26,7 +26,7 @@ LABEL_RADIUS = 0.08
 #: Random streams of an area: lattice, changes, drift, dirt; of a recording: focus, and one per frame.
 _LATTICE, _CHANGES, _DRIFT, _DIRT = range(4)
 _FOCUS = 0
-_MARGIN = 0.8  # [nm] beyond what drift brings into view
+_MARGIN, _MARGIN_STEP = 0.8, 2.0  # [nm] beyond what drift brings into view
 _DIRT_WIDTH = 1.5  # [nm]
 
 
@@ -138,7 +138,9 @@ class _Area:
         self.bond = sample.lattice_constant / np.sqrt(3)
         pixel = acquisition.pixel_size
         self.drift = _drift(frames, shape, acquisition, np.random.default_rng([area_seed, _DRIFT]))
-        margin = _MARGIN + float(np.abs(self.drift).max()) * pixel
+        needed = _MARGIN + float(np.abs(self.drift).max()) * pixel
+        # In wide steps, so that a longer movie begins like a shorter one of the same area.
+        margin = _MARGIN_STEP * np.ceil(needed / _MARGIN_STEP)
         rng = np.random.default_rng([area_seed, _LATTICE])
         self.lattice: Lattice = make_lattice(sample, shape[0] * pixel, shape[1] * pixel, margin, rng)
         static = rng.normal(0, sample.displacement, self.lattice.positions.shape)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import re
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +19,18 @@ from napari_menndl.movie.calibration import has_unit, read_frame_time, read_pixe
 from napari_menndl.movie.movie import Movie, lazy_frames
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+
+#: What tifffile logs of a file that ends too early: in its chain of pages, or before its description.
+_BROKEN = re.compile(
+    "invalid page offset|invalid offset to page|failed to reshape|corrupted file|TiffTag 270 .*invalid value offset"
+)
+#: ImageJ composes no more channels; more of them are frames that were saved as channels.
+_MOST_CHANNELS = 7
 
 
 class TiffFrames:
@@ -51,7 +63,7 @@ def read_tiff(path: Path) -> Movie:
         holds colour, or has more axes than time, height and width.
     """
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with _complaints() as complaints, tifffile.TiffFile(path) as tiff:
             if not tiff.pages or not tiff.series:
                 raise InputError("a TIFF file with an image", f"none in {path}", "Export the movie again.")
             series = tiff.series[0]
@@ -62,14 +74,17 @@ def read_tiff(path: Path) -> Movie:
                     f"is the movie (others: {others}).",
                     stacklevel=3,
                 )
-            shape = frame_axes(series.shape, series.axes, str(path))
+            axes = series.axes
+            if axes.count("C") == 1 and series.shape[axes.index("C")] > _MOST_CHANNELS:
+                axes = axes.replace("C", "I")
+            shape = frame_axes(series.shape, axes, str(path))
             _check_codec(tiff, path)
-            _check_length(tiff, shape[0], path)
+            _check_length(tiff, shape[0], path, complaints)
             pixel_size, frame_time = _calibration(tiff, path.name)
             dtype = series.dtype
-    except (tifffile.TiffFileError, ValueError, KeyError, IndexError, TypeError, OSError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file ends in many kinds of error, in struct's for one
         raise InputError(
             f"a TIFF file at {path}", str(error), "Check that it was copied completely, or export it again."
         ) from error
@@ -88,7 +103,24 @@ def _check_codec(tiff: tifffile.TiffFile, path: Path) -> None:
         ) from None
 
 
-def _check_length(tiff: tifffile.TiffFile, count: int, path: Path) -> None:
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What tifffile only logs while it opens a file, a broken chain of pages for one."""
+    said: list[str] = []
+
+    def listen(record: logging.LogRecord) -> bool:
+        said.append(record.getMessage())
+        return False
+
+    logger = logging.getLogger("tifffile")
+    logger.addFilter(listen)
+    try:
+        yield said
+    finally:
+        logger.removeFilter(listen)
+
+
+def _check_length(tiff: tifffile.TiffFile, count: int, path: Path, complaints: list[str]) -> None:
     """Say at once that a file is cut short: tifffile drops missing pages, or fails in the middle of a movie."""
     series = tiff.series[0]
     promised = int((tiff.imagej_metadata or {}).get("images", 1))
@@ -97,10 +129,11 @@ def _check_length(tiff: tifffile.TiffFile, count: int, path: Path) -> None:
     else:
         pages = [page for page in (series.pages[0], series.pages[-1]) if page is not None]
         end = max(o + n for page in pages for o, n in zip(page.dataoffsets, page.databytecounts, strict=False))
-    if end > tiff.filehandle.size or promised > count:
+    broken = any(_BROKEN.search(text) for text in complaints)
+    if broken or end > tiff.filehandle.size or promised > count:
         raise InputError(
-            f"a complete TIFF file of {max(count, promised)} frames",
-            f"{path} is cut short ({tiff.filehandle.size} bytes)",
+            "a complete TIFF file",
+            f"{path} is cut short, after {tiff.filehandle.size} bytes",
             "Copy it anew from where it was recorded.",
         )
 

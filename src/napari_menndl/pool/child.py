@@ -1,4 +1,4 @@
-"""The trainer child: ``python -m napari_menndl.pool.child ENTRY`` calls one function for every message on standard input.
+"""The trainer child: ``python -m napari_menndl.pool.child ENTRY`` calls one function for every message it is sent.
 
 Standard input and output carry messages and nothing else: whatever libraries print goes to standard error. The child
 lives exactly as long as its standard input: when that closes, its owner is dead or done with it, and it exits at once,

@@ -6,11 +6,13 @@ import errno
 import json
 import traceback
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import Failure
 from napari_menndl.pool.messages import HEADER_LIMIT, LIMIT
-from napari_menndl.pool.protocol import Entry
+
+if TYPE_CHECKING:
+    from napari_menndl.pool.protocol import Entry
 
 
 def load_entry(entry: str) -> Entry:

@@ -95,6 +95,7 @@ def unpack(data: bytes) -> list[Message]:
 
 
 def outcome_to_message(outcome: Outcome) -> Message:
+    """Everything of an outcome as one message."""
     failure = outcome.failure
     header = {
         "key": outcome.key,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from napari_menndl.errors import Failure
+if TYPE_CHECKING:
+    from napari_menndl.errors import Failure
 
 #: What a pool runs: payloads are JSON objects, attachments raw bytes.
 Entry = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]

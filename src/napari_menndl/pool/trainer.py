@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -9,10 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_menndl.pool.messages import Message, read_message, write_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _TAIL = 16_384
 _POLL = 0.5
@@ -25,15 +28,15 @@ _THREAD_VARIABLES = (
 )
 
 
-class TrainerDied(Exception):
+class TrainerDiedError(Exception):
     """The child's process is gone."""
 
 
-class TrainerTimedOut(Exception):
+class TrainerTimedOutError(Exception):
     """The child did not answer in time."""
 
 
-class TrainerUnwanted(Exception):
+class TrainerUnwantedError(Exception):
     """Nobody wants the answer any more."""
 
 
@@ -55,7 +58,13 @@ class Trainer:
     """
 
     def __init__(
-        self, entry: str, *, threads: int = 1, env: Mapping[str, str] | None = None, nice: bool = True, idle: float = 120.0
+        self,
+        entry: str,
+        *,
+        threads: int = 1,
+        env: Mapping[str, str] | None = None,
+        nice: bool = True,
+        idle: float = 120.0,
     ) -> None:
         # -P: the folder we happen to be in is not a place to import from.
         command = [sys.executable, "-P", "-m", "napari_menndl.pool.child", entry, "--idle", str(idle)]
@@ -103,7 +112,7 @@ class Trainer:
 
         Raises
         ------
-        TrainerDied, TrainerTimedOut, TrainerUnwanted
+        TrainerDiedError, TrainerTimedOutError, TrainerUnwantedError
             After the latter two the child is still running.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -114,16 +123,16 @@ class Trainer:
                 message = self._replies.get(timeout=max(0.0, remaining))
             except queue.Empty:
                 if deadline is not None and time.monotonic() >= deadline:
-                    raise TrainerTimedOut from None
+                    raise TrainerTimedOutError from None
                 # What a dead child had started may hold its pipe open: no end of the stream will come then.
                 if dead:
-                    raise TrainerDied from None
+                    raise TrainerDiedError from None
                 dead = not self.alive
                 if wanted is not None and not wanted():
-                    raise TrainerUnwanted from None
+                    raise TrainerUnwantedError from None
             else:
                 if message is None:
-                    raise TrainerDied
+                    raise TrainerDiedError
                 return message
 
     def send(self, header: dict[str, Any], attachment: bytes = b"") -> None:
@@ -186,10 +195,8 @@ class Trainer:
         finally:
             self._replies.put(None)
             for stream in (self._process.stdin, self._process.stdout):
-                try:
+                with contextlib.suppress(OSError):
                     stream.close()
-                except OSError:
-                    pass
 
     def _drain(self) -> None:
         assert self._process.stderr is not None

@@ -15,7 +15,7 @@ import pandas as pd
 import zarr
 from dask.delayed import delayed
 
-from napari_menndl.annotation.files import open_own_group, own_array, written_whole
+from napari_menndl.annotation.files import is_zarr_group, open_own_group, own_array, written_whole
 from napari_menndl.errors import InputError
 from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects
 from napari_menndl.predict.outline import Outline
@@ -90,6 +90,11 @@ class Prediction:
         # One frame at a time: torch uses all processors for it anyway, and memory is for one.
         self._lock = threading.Lock()
         self._token = uuid.uuid4().hex
+
+    @staticmethod
+    def stands_at(path: str | os.PathLike[str]) -> bool:
+        """Whether `path` is a prediction that `write` wrote, or a damaged one."""
+        return is_zarr_group(Path(path)) and zarr.open_group(path, mode="r").attrs.get("format") == FORM
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Prediction:

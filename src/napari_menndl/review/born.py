@@ -78,8 +78,9 @@ class BirthsFromEvents:
             there = now[(now["class"] == name) & (now["event"] != "vanished")]
             new = np.zeros(len(components), dtype=bool)
             if len(there) and len(components):
-                _, nearest = KDTree(there[["y", "x"]].to_numpy(float)).query(components.centres)
-                new = there["new"].to_numpy(bool)[nearest]
+                distance, nearest = KDTree(there[["y", "x"]].to_numpy(float)).query(components.centres)
+                # One further off than twice its radius is another defect: this one's centre is beyond the border.
+                new = there["new"].to_numpy(bool)[nearest] & (distance <= 2 * np.sqrt(components.areas / np.pi))
             born.append(new)
         return born
 

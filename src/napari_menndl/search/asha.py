@@ -45,9 +45,9 @@ class Contest:
             del self._ranked[bisect_left(self._ranked, _rank(oldest))]
             self._waiting.pop(oldest.id, None)
 
-    def promotable(self) -> list[Scored]:
-        """Those among the best 1/eta that were not promoted yet, best first."""
-        top = len(self._ranked) // self.eta
+    def promotable(self, besides: int = 0) -> list[Scored]:
+        """Those among the best 1/eta that were not promoted yet, best first; `besides` more that come close."""
+        top = min(len(self._ranked), len(self._ranked) // self.eta + besides)
         best = reversed(self._ranked[len(self._ranked) - top :])
         return [self._waiting[-negative] for _, negative in best if -negative in self._waiting]
 

@@ -25,7 +25,7 @@ class Candidate:
     parents : tuple of int
         Ids; none for founders and random ones.
     origin : str
-        ``"founder u_net"``, ``"random"``, ``"crossover"``, ``"mutation"``.
+        ``"founder unet"``, ``"random"``, ``"crossover"``, ``"mutation"``.
     weights_of : str or None
         Key of the evaluation whose weights it starts from; None: from nothing.
     """

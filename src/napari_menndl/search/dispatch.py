@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from napari_menndl.pool.protocol import Outcome, Pool
     from napari_menndl.search.candidate import Candidate
 
-#: A genome that crashes its trainer is given a second chance: the first crash may have been a neighbour's doing.
-_CRASHES = 2
-#: Losses after which a candidate is given up where others went through meanwhile, or went through at all.
-_LOSSES_AMONG_SUCCESSES, _LOSSES = 3, 5
-#: Longest wait before a lost candidate is submitted again [s].
-_LONGEST_WAIT = 30.0
+#: Losses after which a candidate is given up: where others went through meanwhile; where it always raises an error.
+_LOSSES_AMONG_SUCCESSES, _ERRORS = 3, 5
+#: First and longest wait before a lost candidate is submitted again; doubled each time [s].
+_WAIT, _LONGEST_WAIT = 0.25, 30.0
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ class Dispatch:
         candidate = self.in_flight[outcome.key]
         evaluation = _evaluation(outcome, candidate)
         failure = evaluation.failure
-        if failure is None or (failure.blames_genome and failure.kind != "crashed"):
+        if failure is None or failure.blames_genome:
             self._successes += 1
             self._lost_in_a_row = 0
         elif self._tries_again(candidate, failure):
@@ -143,24 +141,28 @@ class Dispatch:
         return Result(candidate, evaluation, outcome.attachment, outcome)
 
     def _tries_again(self, candidate: Candidate, failure: Failure) -> bool:
+        self._check_pool(failure)
         losses = self._losses.setdefault(candidate.key, _Losses(0, self._successes))
         losses.count += 1
-        if failure.blames_genome:
-            again = losses.count < _CRASHES
-        else:
-            among = losses.count >= _LOSSES_AMONG_SUCCESSES and self._successes > losses.successes_before
-            again = not among and not (losses.count >= _LOSSES and self._successes)
-            self._lost_in_a_row += 1
-            if self._lost_in_a_row > 10 + 3 * self.pool.slots:
-                raise InputError(
-                    "a pool that trains networks",
-                    f"{self._lost_in_a_row} losses in a row, the last one {failure.kind}: {failure.message}",
-                    "See search.log, put the pool right and resume: nothing was counted against a network.",
-                )
-        if again:
-            wait = 0.0 if losses.count == 1 else min(_LONGEST_WAIT, 2.0 ** (losses.count - 2))
-            self._queue.append((time.monotonic() + wait, candidate))
-        return again
+        if losses.count >= _LOSSES_AMONG_SUCCESSES and self._successes > losses.successes_before:
+            return False
+        if losses.count >= _ERRORS and self._successes and failure.kind == "error":
+            return False
+        wait = 0.0 if losses.count == 1 else min(_LONGEST_WAIT, _WAIT * 2.0 ** (losses.count - 2))
+        self._queue.append((time.monotonic() + wait, candidate))
+        return True
+
+    def _check_pool(self, failure: Failure) -> None:
+        """An outage is waited out for some minutes; errors from the start on are no outage."""
+        self._lost_in_a_row += 1
+        slots = self.pool.slots
+        broken = failure.kind == "error" and not self._successes
+        if self._lost_in_a_row > (5 + slots if broken else 10 + 3 * slots):
+            raise InputError(
+                "a pool that trains networks",
+                f"{self._lost_in_a_row} losses in a row, the last one {failure.kind}: {failure.message}",
+                "See search.log, put the pool right and resume: nothing was counted against a network.",
+            )
 
 
 def _evaluation(outcome: Outcome, candidate: Candidate) -> Evaluation:

@@ -227,7 +227,7 @@ class Evolution:
 
     @property
     def wanted_weights(self) -> set[str]:
-        """Keys of the evaluations whose weights may be asked for: population, best, those about to be promoted."""
-        about_to = [one for contest in self._contests for one in contest.promotable()]
+        """Keys of the evaluations whose weights may be asked for: population, best, those close to promotion."""
+        about_to = [one for contest in self._contests for one in contest.promotable(besides=self.settings.eta)]
         wanted = {one.key for one in (*self.population, *self._hall[:1], *about_to)}
         return wanted | {one.weights_of for one in self.in_flight.values() if one.weights_of}

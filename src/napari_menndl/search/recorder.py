@@ -35,7 +35,6 @@ class Recorder:
     Parameters
     ----------
     folder : RunFolder
-    slots : int
     pause : callable
         Called with the error while the disk is full.
 
@@ -45,15 +44,14 @@ class Recorder:
         Sums over all facts so far.
     """
 
-    def __init__(self, folder: RunFolder, slots: int, pause: Pause) -> None:
+    def __init__(self, folder: RunFolder, pause: Pause) -> None:
         self.status = Status()
         self._folder = folder
-        self._slots = slots
         self._pause = pause
         self._journal = Journal(folder.journal_path, pause)
         self._kept = folder.kept_weights()
         self._began = self._telemetry_at = time.monotonic()
-        self._elapsed_before = self._slot_seconds_before = 0.0
+        self._elapsed_before = self._slot_seconds = 0.0
 
     def replay(self) -> Iterator[Fact]:
         """Yield every fact of the journal, adding it to the sums; time is counted on from there."""
@@ -61,7 +59,7 @@ class Recorder:
             self.status.take(fact)
             yield fact
         self._began = self._telemetry_at = time.monotonic()
-        self._elapsed_before, self._slot_seconds_before = self.status.elapsed, self.status.slot_seconds
+        self._elapsed_before, self._slot_seconds = self.status.elapsed, self.status.slot_seconds
 
     @property
     def elapsed(self) -> float:
@@ -109,14 +107,23 @@ class Recorder:
             self._folder.remove_weights(key)
             self._kept.discard(key)
 
-    def telemetry(self, median: float | None, every: float = 0.0) -> None:
-        """Note time and rates, unless that was done less than `every` [s] ago."""
+    def telemetry(self, median: float | None, slots: int, every: float = 0.0) -> None:
+        """Note time and rates, unless that was done less than `every` [s] ago.
+
+        Parameters
+        ----------
+        median : float or None
+            Fitness of the population.
+        slots : int
+            Of the pool now.
+        every : float [s]
+        """
         now = time.monotonic()
         if now - self._telemetry_at < every:
             return
+        self._slot_seconds += (now - self._telemetry_at) * slots
         self._telemetry_at = now
-        slot_seconds = self._slot_seconds_before + (now - self._began) * self._slots
-        self.fact("telemetry", elapsed=self.elapsed, slot_seconds=slot_seconds, median=median)
+        self.fact("telemetry", elapsed=self.elapsed, slot_seconds=self._slot_seconds, slots=slots, median=median)
         rates = self.status.summary()
         log.info("%s", {name: rates[name] for name in _SHOWN})
         self._folder.note("running")

@@ -72,7 +72,7 @@ class SearchRunner:
         self.goal = parse_budget(self.settings.budget)
         self.events = SearchEvents()
         self.state = "new"
-        self._slots = pool.slots
+        self._pool = pool
         self._jobs = Dispatch(pool, self._job)
         self._grace = grace
         self._stop = threading.Event()
@@ -100,7 +100,7 @@ class SearchRunner:
         InputError
             When another process searches in the folder, the journal is damaged, or the pool trains nothing.
         """
-        with self.folder.lock(), Recorder(self.folder, self._slots, self._pause) as self._record:
+        with self.folder.lock(), Recorder(self.folder, self._pause) as self._record:
             self._restore()
             if self._conclusion and (self._goal_reached() or not self._births_left()):
                 self._change_state("finished")
@@ -148,7 +148,7 @@ class SearchRunner:
             self._collect()
         if finalists.done:
             self._jobs.cancel()
-            self._record.telemetry(self._median())
+            self._send_telemetry()
             self._record.fact("finished", reason=reason, elapsed=self._record.elapsed, **finalists.conclusion())
             self._commit()
             self._change_state("finished")
@@ -171,7 +171,7 @@ class SearchRunner:
         for result in results:
             if result.lost is None:
                 self._tell(result.key, result.evaluation)
-        self._record.telemetry(self._median(), every=_TELEMETRY)
+        self._send_telemetry(every=_TELEMETRY)
 
     def _tell(self, key: str, evaluation: Evaluation) -> None:
         before = self.evolution.best
@@ -213,14 +213,14 @@ class SearchRunner:
                         self._final_results[fact["key"]] = evaluation
                     else:
                         self.evolution.tell(fact["key"], evaluation)
-                case "finalist":
-                    self._entrants.append(Candidate.from_json(fact))
+                case "finalists":
+                    self._entrants = [Candidate.from_json(entrant) for entrant in fact["entrants"]]
                 case "finished":
                     self._conclusion = fact
 
     def _begin(self) -> None:
-        kind = "resumed" if self._record.status.slots else "started"
-        self._record.fact(kind, slots=self._slots, budget=self.settings.budget)
+        kind = "resumed" if self._record.status.phase else "started"
+        self._record.fact(kind, slots=self._pool.slots, budget=self.settings.budget)
         self._commit()
         if not self._goal_reached():
             self._jobs.submit(list(self.evolution.in_flight.values()))
@@ -230,10 +230,9 @@ class SearchRunner:
         task, settings = self.folder.task, self.settings
         if not self._entrants:
             best = self.evolution.finalists(settings.finalists)
-            slot_seconds = (self.goal.seconds - self._record.elapsed) * self._slots
+            slot_seconds = (self.goal.seconds - self._record.elapsed) * self._pool.slots
             self._entrants, note = allot(best, settings, task.folds, slot_seconds)
-            for entrant in self._entrants:
-                self._record.fact("finalist", note=note, **entrant.to_json())
+            self._record.fact("finalists", note=note, entrants=[entrant.to_json() for entrant in self._entrants])
             self._commit()
             log.info(note)
         judge = Judge(task, settings.final_split, settings.seed)
@@ -248,7 +247,7 @@ class SearchRunner:
             while not self._jobs.idle and time.monotonic() < deadline:
                 self._collect()
         self._jobs.cancel()
-        self._record.telemetry(self._median())
+        self._send_telemetry()
         self._record.fact("stopped", reason=reason, elapsed=self._record.elapsed)
         self._commit()
         self.folder.clear_requests()
@@ -268,9 +267,9 @@ class SearchRunner:
     def _births_left(self) -> float:
         return self.goal.births_left(self.evolution.births)
 
-    def _median(self) -> float | None:
+    def _send_telemetry(self, every: float = 0.0) -> None:
         fitness = sorted(one.fitness for one in self.evolution.population)
-        return fitness[len(fitness) // 2] if fitness else None
+        self._record.telemetry(fitness[len(fitness) // 2] if fitness else None, self._pool.slots, every)
 
     # ------------------------------------------------------------------ state
 

@@ -55,7 +55,7 @@ class SearchSettings:
         metadata=about("Replacement", note="Who leaves a full population: oldest or worst.", options=REPLACEMENTS),
     )
     founders: tuple[str, ...] = field(
-        default=("dilated_fcn", "u_net", "defectnet"),
+        default=("dilated_fcn", "unet", "defectnet"),
         metadata=about("Founders", note="Hand-designed networks that are born first."),
     )
     pixels: int = field(

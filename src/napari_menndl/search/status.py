@@ -18,13 +18,13 @@ class Status:
     Attributes
     ----------
     phase : str
-        ``"searching"``, ``"finishing"``, ``"stopped"``, ``"finished"``.
+        ``""`` before the start, ``"searching"``, ``"finishing"``, ``"stopped"``, ``"finished"``.
     elapsed, slot_seconds : float [s]
         Time the search has run, over all resumes; the same times the slots it had.
     """
 
     def __init__(self) -> None:
-        self.phase = "searching"
+        self.phase = ""
         self.reason = ""
         self.slots = 0
         self.births = 0
@@ -65,7 +65,7 @@ class Status:
         self.promotions += 1
         self._in_flight[f"{fact['id']}/{fact['rung']}"] = "promotion"
 
-    def _take_finalist(self, fact: Fact) -> None:
+    def _take_finalists(self, fact: Fact) -> None:
         self.phase = "finishing"
 
     def _take_evaluated(self, fact: Fact) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -106,7 +107,7 @@ class TrainingTask:
             The labelled frames to train on.
         folds : int
         guard : int, optional
-            By default 8 px or, where that is more, twice the largest tolerance.
+            By default 8 px or, where that is more, twice the largest tolerance of a point defect.
 
         Raises
         ------
@@ -134,7 +135,9 @@ class TrainingTask:
         raw = np.stack([check_frame(movie.frame(t), t) for t in chosen])
         detectors = tuple(annotation.detector(name) for name in annotation.class_names)
         if guard is None:
-            guard = max(LEAST_GUARD, int(np.ceil(2 * max(d.tolerance for d in detectors))))
+            # Extended defects are matched by overlap: their tolerance is a size, not a distance.
+            tolerances = [d.tolerance for d in detectors if not d.extended]
+            guard = max([LEAST_GUARD, *(math.ceil(2 * tolerance) for tolerance in tolerances)])
         # What lies outside the known area must not steer anything, not even through a digest.
         labels = np.where(known, labels, 0).astype(np.uint8)
         task = cls(raw, labels, known, annotation.class_names, detectors, pixel_size, folds, guard)

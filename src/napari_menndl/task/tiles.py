@@ -180,7 +180,7 @@ def _around_defects(
         ]
         for n, y, x in anchors:
             y0, x0 = max(0, y - size + 1), max(0, x - size + 1)
-            around = (*np.argwhere(permitted[n, y0 : y + 1, x0 : x + 1]), y0, x0)
+            around = np.argwhere(permitted[n, y0 : y + 1, x0 : x + 1]) + np.array([y0, x0])
             for oy, ox in rng.permutation(around)[:_PLACES]:
                 key = (n, int(oy), int(ox))
                 # By the root of the class's number: rare classes are not drowned, single defects not learned by heart.

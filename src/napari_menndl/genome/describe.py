@@ -1,0 +1,59 @@
+"""A genome in words, one short line per layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_menndl.genome.genes import Branches, Conv, Pool, Residual, Upsample
+
+if TYPE_CHECKING:
+    from napari_menndl.genome.genes import Layer, Skip, TrainingGenes
+    from napari_menndl.genome.genome import Genome
+
+
+def describe(genome: Genome) -> list[str]:
+    """Return one line per layer, for leaderboards: ``"conv 5×5 /2 ×32 batch relu"``; then one for the training."""
+    lines = [describe_gene(layer) for layer in genome.layers]
+    for skip in genome.skips:
+        lines[skip.target] += f" {'+' if skip.join == 'add' else '⧺'} layer {skip.source}"
+    return [*lines, describe_training(genome.training)]
+
+
+def describe_gene(gene: Layer | Skip) -> str:
+    """Return a layer or skip connection in a few words; what is off is left out."""
+    match gene:
+        case Conv():
+            words = [
+                "depthwise" if gene.depthwise else "conv",
+                f"{gene.kernel[0]}×{gene.kernel[1]}",
+                f"/{gene.stride}" if gene.stride > 1 else "",
+                f"dilated {gene.dilation}" if gene.dilation > 1 else "",
+                f"×{gene.filters}",
+                gene.norm if gene.norm != "none" else "",
+                gene.activation if gene.activation != "linear" else "",
+                f"dropout {gene.dropout:g}" if gene.dropout else "",
+            ]
+            return " ".join(word for word in words if word)
+        case Pool():
+            return f"{gene.mode} pool {gene.size}×{gene.size} /{gene.stride}"
+        case Upsample():
+            return f"upsample ×{gene.factor} {gene.mode}"
+        case Residual():
+            return f"residual [{', '.join(map(describe_gene, gene.body))}] {gene.activation}"
+        case Branches():
+            return f"branches [{' | '.join(', '.join(map(describe_gene, way)) for way in gene.branches)}]"
+        case _:
+            return f"layer {gene.source} → layer {gene.target} ({gene.join})"
+
+
+def describe_training(training: TrainingGenes) -> str:
+    """Return the training genes in one line."""
+    losses = [f"{getattr(training, name):g} {name}" for name in ("bce", "focal", "dice") if getattr(training, name)]
+    strengths = ("contrast", "gamma", "noise", "blur", "zoom", "jitter")
+    augmented = ["flips"] * training.flips
+    augmented += [f"{name} {getattr(training, name):g}" for name in strengths if getattr(training, name)]
+    radius = "" if training.normalisation == "global" else f" {training.radius:g} px"
+    return (
+        f"{training.optimiser} {training.learning_rate:g} {training.schedule}, {' + '.join(losses)}, "
+        f"{training.batch} × {training.tile}² px, {training.normalisation}{radius}, {', '.join(augmented) or 'as it is'}"
+    )

@@ -1,0 +1,67 @@
+"""Networks designed by hand, as genomes: the baselines of a search, and its first population where they fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_menndl.genome.genes import Conv, Pool, Residual, Skip, TrainingGenes, Upsample
+from napari_menndl.genome.genome import Genome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def dilated_fcn() -> Genome:
+    """Return five dilated convolutions of 16 filters, after Yu & Koltun 2016 (arXiv:1511.07122): the plain baseline."""
+    return Genome(
+        tuple(Conv(16, dilation=dilation) for dilation in (1, 2, 4, 2, 1)),
+        training=TrainingGenes(learning_rate=1e-3, class_weight=5.0),
+    )
+
+
+def unet() -> Genome:
+    """Return a small U-Net of two levels (Ronneberger et al. 2015, arXiv:1505.04597)."""
+    return Genome(
+        (
+            Conv(12),  # 0
+            Pool("max", 2, 2),
+            Conv(24),  # 2
+            Pool("max", 2, 2),
+            Conv(48),
+            Upsample(2, "bilinear"),  # 5, beside 2
+            Conv(24),
+            Upsample(2, "bilinear"),  # 7, beside 0
+            Conv(12),
+        ),
+        (Skip(2, 5), Skip(0, 7)),
+        TrainingGenes(learning_rate=1e-3, schedule="cosine", dice=1.0),
+    )
+
+
+def defectnet() -> Genome:
+    """Return an encoder-decoder of about 150,000 parameters, like the DefectNet of the WS2 movie.
+
+    Maksov et al., npj Comput. Mater. 5, 12 (2019): focal loss, Adam at 1e-3, batches of 32. Its layer table is not
+    reproduced; size, loss and optimiser are. Too costly for the default search space, whose founder it is not.
+    """
+    return Genome(
+        (
+            Conv(24),
+            Conv(24),  # 1
+            Pool("max", 2, 2),
+            Conv(48),
+            Conv(48),  # 4
+            Pool("max", 2, 2),
+            Residual((Conv(64), Conv(64, activation="linear"))),
+            Upsample(2, "bilinear"),
+            Conv(32),
+            Upsample(2, "bilinear"),
+            Conv(24),
+        ),
+        (Skip(4, 7, "concat"), Skip(1, 9, "concat")),
+        TrainingGenes(learning_rate=1e-3, bce=0.0, focal=1.0, batch=32, tile=64),
+    )
+
+
+#: By name, as the command line and the run folder know them.
+FOUNDERS: dict[str, Callable[[], Genome]] = {"dilated_fcn": dilated_fcn, "unet": unet, "defectnet": defectnet}

@@ -1,0 +1,199 @@
+"""The mutations by name: each changes one thing and says what, or finds nothing to change.
+
+A mutation takes ``(genome, space, rng)`` and returns ``(genome, description)``; where it does not apply it raises
+`GenomeError`, and another one is drawn. What no longer fits afterwards is mended by `repair`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from napari_menndl.genome.describe import describe_gene
+from napari_menndl.genome.drawing import draw_conv, draw_kernel, draw_layer, draw_value, rounded
+from napari_menndl.genome.editing import inserted, open_places, replaced, strides, without
+from napari_menndl.genome.genes import Branches, Conv, GenomeError, Pool, Residual, Skip, Upsample, parts, with_part
+from napari_menndl.genome.ranges import LAYER_GENES
+
+if TYPE_CHECKING:
+    from napari_menndl.genome.genome import Genome
+    from napari_menndl.genome.ranges import Allowed
+    from napari_menndl.genome.space import SearchSpace
+
+Mutation = Callable[["Genome", "SearchSpace", np.random.Generator], tuple["Genome", str]]
+Item = TypeVar("Item")
+
+
+def insert_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Put a random layer somewhere."""
+    _need(len(genome.layers) < space.limits.layers[1], "as many layers as there may be")
+    index = int(rng.integers(len(genome.layers) + 1))
+    layer = draw_layer(space, strides(genome.layers)[index], rng)
+    return inserted(genome, index, layer), f"layer {index} inserted: {describe_gene(layer)}"
+
+
+def remove_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Take a layer out."""
+    _need(len(genome.layers) > space.limits.layers[0], "as few layers as there may be")
+    index = int(rng.integers(len(genome.layers)))
+    return without(genome, index), f"layer {index} removed: {describe_gene(genome.layers[index])}"
+
+
+def repeat_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Put a copy of a layer behind it."""
+    _need(len(genome.layers) < space.limits.layers[1], "as many layers as there may be")
+    index = int(rng.integers(len(genome.layers)))
+    _need(not isinstance(genome.layers[index], (Pool, Upsample)), "a change of resolution is not repeated")
+    return inserted(genome, index + 1, genome.layers[index]), f"layer {index} repeated"
+
+
+def add_level(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Have some layers work at a coarser resolution, bridged by a skip connection: one level of a U-Net."""
+    _need({"pool", "upsample"} <= set(space.layers.kinds), "no pooling or upsampling")
+    _need(len(genome.layers) + 2 <= space.limits.layers[1], "as many layers as there may be")
+    pairs = [(step, size) for step in space.layers.pool_strides for size in space.layers.pool_sizes if size >= step > 1]
+    step, size = _one_of([pair for pair in pairs if pair[0] in space.layers.factors], rng)
+    first = int(rng.integers(1, len(genome.layers) + 1))
+    last = int(rng.integers(first, len(genome.layers) + 1))
+    before = strides(genome.layers)
+    _need(before[first] == before[last], "the resolution changes in between")
+    up = Upsample(step, draw_value(space.layers, "interpolations", rng))
+    pool = Pool(draw_value(space.layers, "poolings", rng), size, step)
+    deeper = inserted(inserted(genome, last, up), first, pool)
+    bridge = Skip(first - 1, last + 1, draw_value(space.layers, "joins", rng))
+    return replace(deeper, skips=(*deeper.skips, bridge)), f"layers {first} to {last} made coarser by {step}"
+
+
+def add_skip(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Join two layers of one resolution."""
+    _need(len(genome.skips) < space.limits.skips, "as many skip connections as there may be")
+    source, target = _one_of(open_places(genome), rng)
+    skip = Skip(source, target, draw_value(space.layers, "joins", rng))
+    return replace(genome, skips=(*genome.skips, skip)), f"skip added: {describe_gene(skip)}"
+
+
+def remove_skip(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Take a skip connection out."""
+    skip = _one_of(genome.skips, rng)
+    kept = tuple(one for one in genome.skips if one != skip)
+    return replace(genome, skips=kept), f"skip removed: {describe_gene(skip)}"
+
+
+def make_residual(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Wrap a convolution into a residual block."""
+    _need("residual" in space.layers.kinds, "no residual blocks")
+    index, conv = _one_of([(i, layer) for i, layer in enumerate(genome.layers) if isinstance(layer, Conv)], rng)
+    low, high = space.layers.body
+    more = [draw_conv(space.layers, rng, stride=1) for _ in range(rng.integers(low, high, endpoint=True) - 1)]
+    body = [conv, *(replace(one, filters=conv.filters) for one in more)]
+    body[-1] = replace(body[-1], activation="linear")
+    block = Residual(tuple(body), draw_value(space.layers, "activations", rng))
+    return replaced(genome, index, block), f"layer {index} made residual"
+
+
+def make_branches(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Split a convolution into ways side by side that share its filters."""
+    _need("branches" in space.layers.kinds, "no branches")
+    index, conv = _one_of([(i, layer) for i, layer in enumerate(genome.layers) if isinstance(layer, Conv)], rng)
+    count = int(rng.integers(space.layers.ways[0], space.layers.ways[1], endpoint=True))
+    filters = max(space.layers.filters[0], conv.filters // count)
+    others = [replace(draw_conv(space.layers, rng), stride=conv.stride, filters=filters) for _ in range(count - 1)]
+    ways = ((replace(conv, filters=filters),), *((other,) for other in others))
+    return replaced(genome, index, Branches(ways)), f"layer {index} made {count} branches"
+
+
+def flatten_block(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Leave one part of a block only."""
+    blocks = [i for i, layer in enumerate(genome.layers) if isinstance(layer, (Residual, Branches))]
+    index = _one_of(blocks, rng)
+    part = _one_of(parts(genome.layers[index]), rng)
+    if isinstance(part, Conv) and part.activation == "linear":
+        part = replace(part, activation=draw_value(space.layers, "activations", rng))
+    return replaced(genome, index, part), f"layer {index} reduced to {describe_gene(part)}"
+
+
+def change_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Give one gene of one layer another value: filters, kernel, stride, depthwise, normalisation …"""
+    index = int(rng.integers(len(genome.layers)))
+    layer = genome.layers[index]
+    place = int(rng.integers(len(parts(layer))))
+    part = parts(layer)[place]
+    # Width and window decide most and are changed most.
+    names = sorted(LAYER_GENES[type(part)]) + ["filters", "kernel"] * isinstance(part, Conv)
+    name = _one_of(names, rng)
+    fresh = _other_value(part, name, space, rng)
+    changed = replaced(genome, index, with_part(layer, place, replace(part, **{name: fresh})))
+    return changed, f"layer {index}: {name} {_words(getattr(part, name))} → {_words(fresh)}"
+
+
+def change_training(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Give one training gene another value."""
+    training = genome.training
+    names = [field.name for field in dataclasses.fields(training)]
+    if training.normalisation == "global":
+        # The radius would change nothing but the digest.
+        names.remove("radius")
+    name = _one_of(names, rng)
+    fresh = _perturbed(space.training, name, getattr(training, name), rng)
+    changed = replace(genome, training=replace(training, **{name: fresh}))
+    return changed, f"{name.replace('_', ' ')} {_words(getattr(training, name))} → {_words(fresh)}"
+
+
+def _other_value(part: Any, name: str, space: SearchSpace, rng: np.random.Generator) -> Any:
+    if name == "kernel":
+        kernels = [draw_kernel(space.layers, rng) for _ in range(20)]
+        return _one_of([kernel for kernel in kernels if kernel != part.kernel], rng)
+    return _perturbed(space.layers, LAYER_GENES[type(part)][name], getattr(part, name), rng)
+
+
+def _perturbed(group: Allowed, name: str, value: Any, rng: np.random.Generator) -> Any:
+    """Return a value near another one within a range, or another one of the choices."""
+    allowed, about = getattr(group, name), type(group).__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
+    if not group.ranged(name):
+        return _one_of([one for one in allowed if one != value], rng)
+    low, high = allowed
+    if not value > low or rng.random() < 0.2:
+        fresh = draw_value(group, name, rng)
+    elif about.get("log"):
+        # A fifth of the range, or a factor of 1.5 where that is more: filters 16 → 24.
+        spread = max(math.log(high / (low or high * 1e-4)) / 5, math.log(1.5))
+        fresh = rounded(value * math.exp(rng.normal(0, spread)), low, high)
+    else:
+        fresh = rounded(value + rng.normal(0, (high - low) / 5), low, high)
+    _need(fresh != value, "the same value again")
+    return fresh
+
+
+def _one_of(items: Sequence[Item], rng: np.random.Generator) -> Item:
+    _need(len(items) > 0, "nothing to choose from")
+    return items[int(rng.integers(len(items)))]
+
+
+def _need(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise GenomeError(otherwise)
+
+
+def _words(value: Any) -> str:
+    return "×".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+#: How often each is drawn, relative to the others; about three quarters touch the topology.
+MUTATIONS: tuple[tuple[float, Mutation], ...] = (
+    (2.0, insert_layer),
+    (2.0, remove_layer),
+    (0.5, repeat_layer),
+    (1.0, add_level),
+    (1.5, add_skip),
+    (0.7, remove_skip),
+    (1.0, make_residual),
+    (0.7, make_branches),
+    (0.6, flatten_block),
+    (5.0, change_layer),
+    (4.0, change_training),
+)

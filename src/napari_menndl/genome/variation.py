@@ -1,0 +1,140 @@
+"""Offspring: named mutations of one genome, and the cut and splice of two."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_menndl.errors import InputError
+from napari_menndl.genome.editing import strides
+from napari_menndl.genome.genes import GenomeError, TrainingGenes
+from napari_menndl.genome.mutations import MUTATIONS
+from napari_menndl.genome.repair import repair
+
+if TYPE_CHECKING:
+    from napari_menndl.genome.genome import Genome
+    from napari_menndl.genome.space import SearchSpace
+
+ATTEMPTS = 50
+#: Share of offspring that carry one mutation more; of those again, and so on.
+AGAIN = 0.3
+
+
+def mutate(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Change a genome a little.
+
+    Parameters
+    ----------
+    genome : Genome
+    space : SearchSpace
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    genome : Genome
+        In the space, and never the same as before.
+    description : str
+        What was changed, for the lineage: ``"layer 3: filters 16 → 24"``.
+
+    Raises
+    ------
+    InputError
+        Where the space is so narrow that there is nothing else in it.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            offspring, words = _mutated(genome, space, rng)
+            while rng.random() < AGAIN:
+                offspring, more = _mutated(offspring, space, rng)
+                words = f"{words}; {more}"
+        except GenomeError:
+            continue
+        if offspring.digest != genome.digest:
+            return offspring, words
+    for _ in range(ATTEMPTS):
+        if (fresh := space.sample(rng)).digest != genome.digest:
+            return fresh, "drawn anew"
+    raise InputError(
+        "a search space of more than one genome", "the same one again and again", "Widen the search space."
+    )
+
+
+def _mutated(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    weights = np.array([weight for weight, _ in MUTATIONS])
+    _, mutation = MUTATIONS[rng.choice(len(MUTATIONS), p=weights / weights.sum())]
+    changed, words = mutation(genome, space, rng)
+    mended = repair(changed, space, rng)
+    space.check(mended)
+    return mended, words if mended.digest == changed.digest else f"{words}, made to fit"
+
+
+def crossover(one: Genome, other: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
+    """Join the first layers of one genome to the last ones of another, and mix their training genes.
+
+    Both are cut where they have the same stride, so that what follows finds the resolution it is used to; skip
+    connections stay where both their ends do.
+
+    Parameters
+    ----------
+    one, other : Genome
+        Their order does not matter.
+    space : SearchSpace
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Genome
+        In the space; of a topology that neither parent has, unless no cut gives one.
+    """
+    if rng.random() < 0.5:
+        one, other = other, one
+    training = _mixed(one.training, other.training, rng)
+    fallback = replace(one, training=training)
+    cuts = _cuts(one, other, space)
+    for place in rng.permutation(len(cuts))[:ATTEMPTS]:
+        first, second = cuts[place]
+        try:
+            offspring = repair(_spliced(one, first, other, second, training), space, rng)
+            space.check(offspring)
+        except GenomeError:
+            continue
+        if offspring.topology not in (one.topology, other.topology):
+            return offspring
+    try:
+        fallback = repair(fallback, space, rng)
+        space.check(fallback)
+    except GenomeError:
+        return space.sample(rng)
+    return fallback
+
+
+def _cuts(one: Genome, other: Genome, space: SearchSpace) -> list[tuple[int, int]]:
+    """Return where to cut: layers taken of the first, layers left out of the second; both give one at least."""
+    low, high = space.limits.layers
+    here, there = strides(one.layers), strides(other.layers)
+    return [
+        (i, j)
+        for i in range(1, len(one.layers) + 1)
+        for j in range(len(other.layers))
+        if here[i] == there[j] and low <= i + len(other.layers) - j <= high
+    ]
+
+
+def _spliced(one: Genome, first: int, other: Genome, second: int, training: TrainingGenes) -> Genome:
+    head = tuple(skip for skip in one.skips if skip.target < first)
+    tail = tuple(
+        replace(skip, source=skip.source - second + first, target=skip.target - second + first)
+        for skip in other.skips
+        if skip.source >= second
+    )
+    return replace(one, layers=one.layers[:first] + other.layers[second:], skips=head + tail, training=training)
+
+
+def _mixed(one: TrainingGenes, other: TrainingGenes, rng: np.random.Generator) -> TrainingGenes:
+    mixed = {f.name: getattr(one if rng.random() < 0.5 else other, f.name) for f in dataclasses.fields(TrainingGenes)}
+    # The losses come from one parent, whose mix is known to have a weight.
+    donor = one if rng.random() < 0.5 else other
+    return TrainingGenes(**mixed | {name: getattr(donor, name) for name in ("bce", "focal", "dice")})

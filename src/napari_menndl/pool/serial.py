@@ -1,0 +1,76 @@
+"""The reference pool: one job at a time, in the order in which they came."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import Any
+
+from napari_menndl.errors import Failure
+from napari_menndl.pool.entry import call_entry
+from napari_menndl.pool.messages import LIMIT
+from napari_menndl.pool.protocol import Entry, Outcome
+from napari_menndl.pool.slot import Slot
+
+
+class SerialPool:
+    """Runs the oldest job within `finished`; the `Pool` whose order is always the same.
+
+    Parameters
+    ----------
+    function : callable or Slot
+        A callable runs in this process and cannot be stopped; a slot runs jobs in its trainer child.
+    timeout : float, optional
+        Of each job in a slot [s].
+    """
+
+    slots = 1
+
+    def __init__(self, function: Entry | Slot, timeout: float | None = None) -> None:
+        self._function = function
+        self._timeout = timeout
+        self._waiting: OrderedDict[str, tuple[dict[str, Any], bytes]] = OrderedDict()
+        self._cancelled: list[Outcome] = []
+        self._closed = False
+
+    @property
+    def free(self) -> int:
+        return 0 if self._waiting or self._closed else 1
+
+    def submit(self, key: str, payload: dict[str, Any], attachment: bytes = b"") -> None:
+        if self._closed:
+            raise RuntimeError("the pool is closed")
+        if key in self._waiting:
+            raise ValueError(f"{key!r} is in flight already")
+        if len(attachment) > LIMIT:
+            raise ValueError(f"an attachment of {len(attachment)} bytes is over the limit of {LIMIT}")
+        self._waiting[key] = (payload, attachment)
+
+    def finished(self, timeout: float | None = None) -> list[Outcome]:
+        """Run the oldest job to its end, whatever `timeout` says: there is nobody else to run it."""
+        if self._cancelled:
+            cancelled, self._cancelled = self._cancelled, []
+            return cancelled
+        if not self._waiting or self._closed:
+            return []
+        key, (payload, attachment) = next(iter(self._waiting.items()))
+        if isinstance(self._function, Slot):
+            outcome = self._function.run(key, payload, attachment, self._timeout)
+        else:
+            started = time.time()
+            result = call_entry(self._function, payload, attachment)
+            outcome = Outcome(key, *result, "here", started, time.time())
+        self._waiting.pop(key, None)
+        return [] if self._closed else [outcome]
+
+    def cancel(self, key: str) -> None:
+        if self._waiting.pop(key, None) is not None:
+            now = time.time()
+            failure = Failure("cancelled", "The job was cancelled.")
+            self._cancelled.append(Outcome(key, None, b"", failure, "", now, now))
+
+    def close(self) -> None:
+        self._closed = True
+        self._waiting.clear()
+        if isinstance(self._function, Slot):
+            self._function.close()

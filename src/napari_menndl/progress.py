@@ -1,0 +1,140 @@
+"""A search on a terminal: one view of `Run.status`, live or once, and tables of scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+_SHOWN = 5
+_STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "interrupted": "red", "new": "dim"}
+
+
+class SearchProgress:
+    """Shows a search's status in place; where the output is no terminal, a line now and then.
+
+    Parameters
+    ----------
+    console : Console
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4, transient=False) if console.is_terminal else None
+        self._printed = -1
+
+    def __enter__(self) -> SearchProgress:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def update(self, status: dict[str, Any]) -> None:
+        """Show a newer status."""
+        if self._live:
+            self._live.update(status_view(status))
+        elif status["evaluations"] // 10 > self._printed:
+            self._printed = status["evaluations"] // 10
+            self._console.print(headline(status))
+
+
+def headline(status: dict[str, Any]) -> Text:
+    """One line: what the search is doing and how fast."""
+    state = status["state"] if status["state"] != "running" else status["phase"]
+    best = status["best_fitness"]
+    parts = [
+        f"{status['networks']} networks",
+        f"{status['evaluations']} evaluations",
+        f"best fitness {best:.3f}" if best is not None else "no fitness yet",
+        f"{duration(status['elapsed'])} of {status['budget']}",
+    ]
+    line = Text(f"{state:<10} ", style=_STYLES.get(status["state"], ""))
+    return line.append(" · ".join(parts), style="default")
+
+
+def rates(status: dict[str, Any]) -> Text:
+    """One line: networks per hour, how busy the slots are, arithmetic, failures."""
+    failures = {**status["failures"], **status["lost"]}
+    named = ", ".join(f"{n} {kind}" for kind, n in sorted(failures.items())) or "no failures"
+    return Text(
+        f"{status['networks_per_hour']:.0f} networks/h · {status['slots']} slots {status['slots_busy']:.0%} busy · "
+        f"{status['flops_per_second'] / 1e9:.2f} GFLOP/s · {named}",
+        style="dim",
+    )
+
+
+def leaderboard(status: dict[str, Any]) -> Table:
+    """The best networks so far."""
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for name in ("rank", "network", "rung", "fitness", "±", "parameters", "ms/Mpx"):
+        table.add_column(name, justify="right")
+    for rank, one in enumerate(status["leaders"][:_SHOWN], start=1):
+        table.add_row(
+            str(rank),
+            str(one["id"]),
+            one["key"].partition("/")[2],
+            f"{one['fitness']:.3f}",
+            f"{one['error']:.3f}",
+            f"{one['parameters']:,}",
+            f"{one['latency']:.0f}",
+        )
+    return table
+
+
+def status_view(status: dict[str, Any]) -> Group:
+    """Everything: headline, rates, leaderboard, and what was chosen in the end."""
+    lines: list[Any] = [headline(status), rates(status)]
+    if status["note"]:
+        lines.append(Text(status["note"], style="yellow"))
+    if status["leaders"]:
+        lines.append(leaderboard(status))
+    finished = status["finished"]
+    if finished and finished["members"]:
+        members = ", ".join(str(one["id"]) for one in finished["members"])
+        kind = "network" if len(finished["members"]) == 1 else "ensemble of networks"
+        lines.append(
+            Text(f"Chosen: {kind} {members}; fitness {finished['fitness']:.3f} ± {finished['error']:.3f} on new folds")
+        )
+    return Group(*lines)
+
+
+def scores_table(scores: pd.DataFrame) -> Table:
+    """Totals of a review, by scope and class."""
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    columns = {
+        "f1": "defect F1",
+        "average_precision": "average precision",
+        "precision": "precision",
+        "recall": "recall",
+        "pixel_f1": "pixel F1",
+    }
+    for name in ("scope", "class", "found", "false", "missed", *columns.values()):
+        table.add_column(name, justify="left" if name in ("scope", "class") else "right")
+    for row in scores[scores["frame"] == "all"].to_dict("records"):
+        counts = (f"{row['tp']:.0f}", f"{row['fp']:.0f}", f"{row['fn']:.0f}")
+        table.add_row(str(row["scope"]), str(row["class"]), *counts, *(number(row[name]) for name in columns))
+    return table
+
+
+def number(value: float) -> str:
+    """Three digits, or a dash where there is nothing to score."""
+    return "–" if value != value else f"{value:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Return ``"1 h 02 min"``, ``"3 min 20 s"`` or ``"12 s"``."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"

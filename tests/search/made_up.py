@@ -1,0 +1,113 @@
+"""A made-up landscape, so that a search takes no time: fitness is a function of the genome and of nothing else."""
+
+import time
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+from safetensors.numpy import save
+
+from napari_menndl.errors import Failure
+from napari_menndl.genome.evaluation import Evaluation, Rung
+from napari_menndl.genome.genome import Genome
+from napari_menndl.genome.space import SearchSpace
+from napari_menndl.metrics.detection import Detector
+from napari_menndl.pool.protocol import Outcome
+from napari_menndl.search.folder import RunFolder
+from napari_menndl.search.settings import SearchSettings
+from napari_menndl.task.task import TrainingTask
+
+SETTINGS = SearchSettings(
+    budget="40networks", pool="serial", population=8, finalists=3, pixels=1000, founders=("dilated_fcn", "unet")
+)
+
+
+def landscape(genome, rung):
+    """Best: six layers and a learning rate of 0.01. More pixels help a little; one genome in eight is useless."""
+    if int(genome.digest, 16) % 8 == 0:
+        return Evaluation(rung.name, failure=Failure("constant", "predicts the same everywhere"))
+    distance = abs(len(genome.layers) - 6) / 6 + abs(np.log10(genome.training.learning_rate) + 2) / 4
+    noise = int(genome.digest, 16) % 997 / 997
+    fitness = float(np.clip(0.8 - distance / 3 + 0.1 * noise + 0.02 * int(rung.name), 0, 1))
+    return Evaluation(rung.name, fitness, 0.01, parameters=100, train_flops=1e6, seconds=0.01)
+
+
+def evaluate(payload, attachment):
+    """Stand in for `training.job.run`."""
+    genome, rung = Genome.from_json(payload["genome"]), Rung.from_json(payload["rung"])
+    if rung.name == "whole":
+        return {"evaluation": Evaluation("whole", seconds=0.01).to_json()}, save({"whole/a": np.ones(3, np.float32)})
+    if rung.name == "final":
+        evaluation = landscape(genome, replace(rung, name="2"))
+        tensors = {"oof": guesses(genome.digest)} | {f"{fold}/a": np.ones(3, np.float32) for fold in rung.folds}
+        return {"evaluation": replace(evaluation, rung="final").to_json()}, save(tensors)
+    return {"evaluation": landscape(genome, rung).to_json()}, b"weights of " + genome.digest.encode()
+
+
+def labels():
+    """Nine 3×3 defects on a lattice.
+
+    Every third of 48 pixels holds three: . . . ▪ ▪ ▪ . . .
+    """
+    frame = np.zeros((1, 48, 48), np.uint8)
+    for y in range(6, 48, 16):
+        for x in range(6, 48, 16):
+            frame[0, y : y + 3, x : x + 3] = 1
+    return frame
+
+
+def guesses(digest):
+    """Noisy probabilities (N, C, Y, X): each network sees two of three defects, its own."""
+    rng = np.random.default_rng(int(digest, 16))
+    seen = labels()[:, None].astype(np.float32) * (rng.random((1, 1, 3, 3)) < 0.67).repeat(16, 2).repeat(16, 3)
+    return (0.8 * seen + 0.1 * rng.random(seen.shape)).astype(np.float16)
+
+
+def make_task():
+    frames = np.random.default_rng(0).normal(size=(1, 48, 48)).astype(np.float32)
+    return TrainingTask(frames, labels(), np.ones(frames.shape, bool), ("vacancy",), (Detector(4.0),), guard=4)
+
+
+def make_folder(path, **changes):
+    return RunFolder.create(path, replace(SETTINGS, **changes), SearchSpace(), make_task())
+
+
+class Crash(BaseException):
+    """The search process dies here."""
+
+
+class InlinePool:
+    """The smallest pool: `slots` jobs wait, one is run whenever someone asks for what has finished.
+
+    `spoil(key)` may give a failure instead, or raise; every key that was run is in `ran`.
+    """
+
+    def __init__(self, entry=evaluate, slots=1, spoil=lambda key: None):
+        self.entry, self.slots, self.spoil = entry, slots, spoil
+        self.waiting, self.ran = deque(), []
+
+    @property
+    def free(self):
+        return max(0, self.slots - len(self.waiting))
+
+    def submit(self, key, payload, attachment=b""):
+        assert key not in [one for one, _, _ in self.waiting]
+        self.waiting.append((key, payload, attachment))
+
+    def finished(self, timeout=None):
+        if not self.waiting:
+            return []
+        key, payload, attachment = self.waiting.popleft()
+        started = time.time()
+        failure = self.spoil(key)
+        self.ran.append(key)
+        if failure:
+            return [Outcome(key, None, b"", failure, "inline", started, time.time())]
+        payload, attachment = self.entry(payload, attachment)
+        return [Outcome(key, payload, attachment, None, "inline", started, time.time())]
+
+    def cancel(self, key):
+        self.waiting = deque(one for one in self.waiting if one[0] != key)
+
+    def close(self):
+        self.waiting.clear()

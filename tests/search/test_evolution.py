@@ -1,0 +1,164 @@
+from dataclasses import replace
+from statistics import median
+
+import pytest
+from made_up import SETTINGS, landscape
+
+from napari_menndl.errors import Failure, InputError
+from napari_menndl.genome.evaluation import Evaluation
+from napari_menndl.genome.space import SearchSpace
+from napari_menndl.search.asha import Contest
+from napari_menndl.search.candidate import Candidate, Scored
+from napari_menndl.search.evolution import Evolution
+
+
+def evolve(evolution, births, slots=1):
+    """Ask and tell until so many are born; returns the candidates in the order in which they were asked for."""
+    asked = []
+    while True:
+        fresh = evolution.ask(slots, births - evolution.births)
+        if not fresh:
+            return asked
+        asked += fresh
+        for candidate in fresh:
+            evolution.tell(candidate.key, landscape(candidate.genome, candidate.rung))
+
+
+@pytest.fixture
+def evolution():
+    return Evolution(SearchSpace(), SETTINGS)
+
+
+def test_founders_come_first_then_random_then_offspring(evolution):
+    born = [one for one in evolve(evolution, 30) if one.rung.name == "0"]
+    origins = [one.origin for one in born]
+    founders = [origin for origin in origins if origin.startswith("founder")]
+    assert origins[: len(founders)] == founders
+    assert set(origins[len(founders) : SETTINGS.population]) == {"random"}
+    assert set(origins[SETTINGS.population :]) == {"mutation", "crossover"}
+
+
+def test_parents_were_born_before_and_have_a_fitness(evolution):
+    asked = evolve(evolution, 40)
+    useless = {one.id for one in asked if landscape(one.genome, one.rung).fitness is None}
+    for one in asked:
+        assert all(parent < one.id and parent not in useless for parent in one.parents)
+
+
+def test_same_genome_is_never_born_twice(evolution):
+    digests = [one.genome.digest for one in evolve(evolution, 60, slots=3) if one.rung.name == "0"]
+    assert len(digests) == 60
+    assert len(set(digests)) == 60
+
+
+def test_same_evaluation_is_never_asked_for_twice(evolution):
+    keys = [one.key for one in evolve(evolution, 60, slots=3)]
+    assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize("replacement", ["age", "worst"])
+def test_population_is_bounded(replacement):
+    evolution = Evolution(SearchSpace(), replace(SETTINGS, replacement=replacement))
+    for births in range(5, 40, 5):
+        evolve(evolution, births)
+        assert len(evolution.population) <= SETTINGS.population
+
+
+def test_oldest_or_worst_leaves():
+    left = {}
+    for replacement in ("age", "worst"):
+        evolution = Evolution(SearchSpace(), replace(SETTINGS, replacement=replacement, rung_folds=(1,)))
+        fitness = [0.5, 0.1, 0.9, 0.4, 0.6, 0.7, 0.3, 0.8, 0.2]
+        for candidate, value in zip(evolution.ask(9), fitness, strict=True):
+            left[replacement] = evolution.tell(candidate.key, Evaluation("0", value))
+    assert left == {"age": (0,), "worst": (1,)}
+
+
+def test_same_seed_gives_the_same_search():
+    first, second = (evolve(Evolution(SearchSpace(), SETTINGS), 25) for _ in range(2))
+    other = evolve(Evolution(SearchSpace(), replace(SETTINGS, seed=1)), 25)
+    assert first == second
+    assert first != other
+
+
+def test_evolution_climbs(evolution):
+    evolve(evolution, 8)
+    random = median(one.fitness for one in evolution.population)
+    evolve(evolution, 80)
+    assert median(one.fitness for one in evolution.population) > random + 0.05
+    assert evolution.best.fitness == max(one.fitness for one in evolution.finalists(3))
+
+
+def test_failures_are_no_parents(evolution):
+    for candidate in evolution.ask(8):
+        evolution.tell(candidate.key, Evaluation("0", failure=Failure("diverged", "")))
+    assert evolution.population == []
+    assert evolution.best is None
+    assert {one.origin for one in evolution.ask(3)} == {"random"}
+
+
+def test_what_was_not_asked_for_changes_nothing(evolution):
+    (candidate,) = evolution.ask(1)
+    evolution.tell(candidate.key, Evaluation("0", 0.5))
+    for key in (candidate.key, "77/0", "final"):
+        assert evolution.tell(key, Evaluation("0", 0.9)) == ()
+    assert evolution.best.fitness == 0.5
+    assert len(evolution.population) == 1
+
+
+def test_promoted_are_in_the_best_third_of_their_rung(evolution):
+    """Until a rung has more evaluations than are remembered this is the published algorithm."""
+    told = {"0": [], "1": [], "2": []}
+    for _ in range(60):
+        (candidate,) = evolution.ask(1)
+        if candidate.rung.name != "0":
+            below = str(int(candidate.rung.name) - 1)
+            assert candidate.weights_of == f"{candidate.id}/{below}"
+            own = dict(told[below])[candidate.id]
+            better = sum(fitness > own for _, fitness in told[below][-32:])
+            assert better < len(told[below][-32:]) // 3
+        evaluation = landscape(candidate.genome, candidate.rung)
+        evolution.tell(candidate.key, evaluation)
+        if evaluation.fitness is not None:
+            told[candidate.rung.name].append((candidate.id, evaluation.fitness))
+    assert len(told["1"]) >= len(told["0"]) // 4
+    assert told["2"]
+
+
+def test_promotion_comes_before_birth_and_best_first(evolution):
+    contest = Contest(eta=3, window=100)
+    genome = evolution.ask(1)[0].genome
+    for identity, fitness in enumerate([0.1, 0.9, 0.5, 0.9, 0.2, 0.3]):
+        contest.add(Scored(Candidate(identity, genome, SETTINGS.rungs[0]), fitness))
+    assert [one.id for one in contest.promotable()] == [1, 3]
+    contest.promote(1)
+    assert [one.id for one in contest.promotable()] == [3]
+
+
+def test_best_counts_with_its_highest_rung(evolution):
+    first, second, third = evolution.ask(3)
+    for candidate, fitness in ((first, 0.6), (second, 0.5), (third, 0.4)):
+        evolution.tell(candidate.key, Evaluation("0", fitness))
+    assert evolution.best.key == "0/0"
+    (promoted,) = evolution.ask(1)
+    assert promoted.key == "0/1"
+    evolution.tell(promoted.key, Evaluation("1", 0.45))
+    assert evolution.best.key == "1/0"
+    assert [one.key for one in evolution.finalists(3)] == ["1/0", "0/1", "2/0"]
+
+
+def test_weights_wanted_are_those_of_population_and_best(evolution):
+    evolve(evolution, 40)
+    keys = {one.key for one in evolution.population} | {evolution.best.key}
+    assert keys <= evolution.wanted_weights
+    assert len(evolution.wanted_weights) <= SETTINGS.population + 20
+
+
+def test_births_can_be_limited(evolution):
+    assert len(evolution.ask(10, births=4)) == 4
+    assert evolution.ask(10, births=0) == []
+
+
+def test_unknown_founder_is_refused():
+    with pytest.raises(InputError, match="resnet"):
+        Evolution(SearchSpace(), replace(SETTINGS, founders=("resnet",)))

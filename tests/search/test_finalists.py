@@ -1,0 +1,126 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up import SETTINGS, labels, make_task
+
+from napari_menndl.errors import Failure
+from napari_menndl.genome.evaluation import Evaluation, Rung
+from napari_menndl.genome.genes import Conv
+from napari_menndl.genome.genome import Genome
+from napari_menndl.search.candidate import Candidate, Scored
+from napari_menndl.search.finalists import MINIMAL_GAIN, Finalists, Judge, allot, choose
+
+GENOMES = [Genome((Conv(filters=4 + i),)) for i in range(10)]
+TRUTH = labels()[:, None].astype(np.float16)
+
+
+def best(count, seconds_per_pixel):
+    rung = SETTINGS.rungs[-1]
+    return [Scored(Candidate(i, GENOMES[i], rung), 1 - i / 10, seconds_per_pixel) for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return Judge(make_task(), split=1, seed=0)
+
+
+def test_all_finalists_enter_where_time_does_not_matter():
+    entrants, note = allot(best(10, 1.0), SETTINGS, folds=4, slot_seconds=math.inf)
+    assert [one.id for one in entrants] == list(range(10))
+    assert {one.rung for one in entrants} == {Rung("final", 9000, (0, 1, 2, 3), 1)}
+    assert note == "10 of 10 finalists on 4 new folds, 9000 px each"
+
+
+@given(
+    seconds=st.floats(0, 1e6),
+    count=st.integers(1, 10),
+    cost=st.floats(1e-6, 1e-2),
+)
+def test_finalists_fit_into_the_time_that_is_left(seconds, count, cost):
+    """9000, 3000 or 1000 px in each of 4 folds and once more in the end; one enters whatever it costs."""
+    entrants, _ = allot(best(count, cost), SETTINGS, folds=4, slot_seconds=seconds)
+    pixels = entrants[0].rung.pixels
+    assert 1 <= len(entrants) <= count
+    assert len(entrants) == 1 or len(entrants) * 5 * pixels * cost <= seconds * (1 + 1e-9)
+    if pixels < 9000:
+        assert min(3, count) * 5 * 3 * pixels * cost > seconds * (1 - 1e-9)
+
+
+def test_better_one_alone_is_not_diluted(judge):
+    choice = choose({0: 0 * TRUTH + 0.3, 1: TRUTH}, judge)
+    assert choice.members == (1,)
+    assert choice.fitness.value == 1.0
+
+
+def test_ensemble_where_it_validates_better(judge):
+    """One sees the left two columns of defects, the other the right two; each sees ghosts the other does not."""
+    ghosts = np.roll(TRUTH, 8, axis=2)
+    left, right = TRUTH.copy(), TRUTH.copy()
+    left[..., 32:] = ghosts[..., 32:]
+    right[..., :16] = ghosts[..., :16]
+    choice = choose({3: left, 5: right}, judge)
+    assert set(choice.members) == {3, 5}
+    assert choice.fitness.value >= max(one.value for one in choice.alone.values()) + MINIMAL_GAIN
+
+
+def finals(judge, oof, results=None):
+    rung = Rung("final", 9000, (0, 1, 2, 3), 1)
+    entrants = [Candidate(i, GENOMES[i], rung, (), "finalist") for i in range(len(oof))]
+    return Finalists(entrants, judge, lambda key: oof[int(key.split("/")[0])], results or {})
+
+
+def run(finalists, evaluation=lambda key: Evaluation("final", 0.5)):
+    asked = []
+    while not finalists.done:
+        for candidate in finalists.ask(2):
+            asked.append(candidate.key)
+            finalists.tell(candidate.key, evaluation(candidate.key))
+    return asked
+
+
+def test_chosen_are_trained_on_everything(judge):
+    finalists = finals(judge, [0 * TRUTH, TRUTH])
+    assert run(finalists) == ["0/final", "1/final", "1/whole"]
+    (member,) = finalists.members
+    assert member.rung == Rung("whole", 9000, (), 0)
+    conclusion = finalists.conclusion()
+    assert [one["key"] for one in conclusion["members"]] == ["1/whole"]
+    assert 0 < conclusion["thresholds"]["vacancy"] <= 1
+    assert conclusion["fitness"] == 1.0
+
+
+def test_one_that_fails_in_the_end_is_replaced_by_the_next(judge):
+    worse = TRUTH.copy()
+    worse[..., :16] = 0
+    finalists = finals(judge, [TRUTH, worse])
+    failing = replace(Evaluation("whole"), failure=Failure("diverged", ""))
+    asked = run(finalists, lambda key: failing if key == "0/whole" else Evaluation("final", 0.5))
+    assert asked == ["0/final", "1/final", "0/whole", "1/whole"]
+    assert [one.id for one in finalists.members] == [1]
+
+
+def test_no_members_where_all_fail(judge):
+    finalists = finals(judge, [TRUTH, TRUTH])
+    run(finalists, lambda key: Evaluation("final", failure=Failure("timeout", "")))
+    assert finalists.conclusion()["members"] == []
+
+
+def test_what_is_evaluated_already_is_not_asked_for(judge):
+    results = {"0/final": Evaluation("final", 0.5), "1/final": Evaluation("final", 0.5)}
+    assert run(finals(judge, [0 * TRUTH, TRUTH], results)) == ["1/whole"]
+    results["1/whole"] = Evaluation("whole")
+    assert finals(judge, [0 * TRUTH, TRUTH], results).done
+
+
+def test_when_time_is_over_those_evaluated_are_judged(judge):
+    finalists = finals(judge, [TRUTH, TRUTH, TRUTH])
+    finalists.hurry()
+    (first,) = finalists.ask(1)
+    finalists.hurry()
+    finalists.tell(first.key, Evaluation("final", 0.5))
+    finalists.hurry()
+    assert [one.key for one in finalists.ask(5)] == ["0/whole"]

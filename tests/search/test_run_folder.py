@@ -1,0 +1,162 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from made_up import SETTINGS, make_folder, make_task
+
+from napari_menndl.errors import InputError
+from napari_menndl.genome.space import SearchSpace
+from napari_menndl.search.folder import RunFolder
+from napari_menndl.search.journal import Journal
+
+
+def test_folder_opens_as_it_was_created(tmp_path):
+    made = make_folder(tmp_path / "run", seed=7)
+    found = RunFolder.open(tmp_path / "run")
+    assert found.settings == replace(SETTINGS, seed=7)
+    assert found.space == SearchSpace()
+    assert found.task.digest == found.task_digest == made.task_digest
+    assert found.status()["state"] == "new"
+
+
+def rewrite(path, **changes):
+    file = path / "search.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+BAD_FOLDERS = {
+    "absent": (lambda path: [one.unlink() for one in path.glob("search.json")], "no search.json"),
+    "truncated": (lambda path: (path / "search.json").write_text('{"format"'), "readable search.json"),
+    "another program's": (lambda path: (path / "search.json").write_text('{"hits": 3}'), "something else"),
+    "a list": (lambda path: (path / "search.json").write_text("[]"), "something else"),
+    "newer": (lambda path: rewrite(path, schema=99), "schema 99.*Update"),
+    "unknown setting": (lambda path: rewrite(path, settings={"colour": 1}), "colour"),
+    "unknown gene": (lambda path: rewrite(path, space={"layers": {"kernels9": [3]}}), "kernels9"),
+    "task changed": (lambda path: rewrite(path, task=None), ""),
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in BAD_FOLDERS if kind != "task changed"])
+def test_folder_that_is_no_search_is_refused(tmp_path, kind):
+    make_folder(tmp_path / "run")
+    spoil, says = BAD_FOLDERS[kind]
+    spoil(tmp_path / "run")
+    with pytest.raises(InputError, match=says):
+        RunFolder.open(tmp_path / "run")
+
+
+def test_existing_search_is_not_overwritten(tmp_path):
+    make_folder(tmp_path / "run")
+    with pytest.raises(InputError, match=r"a search in.*--resume"):
+        make_folder(tmp_path / "run")
+
+
+def test_foreign_files_are_not_mixed_with(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(InputError, match=r"not a search's.*Name another folder"):
+        make_folder(tmp_path)
+
+
+def test_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="a folder that can be written"):
+        RunFolder.create(tmp_path / "file" / "run", SETTINGS, SearchSpace(), make_task())
+
+
+def test_second_writer_is_told_who_writes(tmp_path):
+    make_folder(tmp_path / "run")
+    script = """
+import sys
+from napari_menndl.search.folder import RunFolder
+with RunFolder.open(sys.argv[1]).lock():
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    writer = subprocess.Popen([sys.executable, "-c", script, os.fspath(tmp_path / "run")], **pipes, text=True)
+    try:
+        writer.stdout.readline()
+        folder = RunFolder.open(tmp_path / "run")
+        assert folder.status()["state"] == "running"
+        assert folder.status()["holder"]["pid"] == writer.pid
+        with pytest.raises(InputError, match=f"process {writer.pid} on"), folder.lock():
+            pass
+    finally:
+        writer.kill()
+        writer.communicate()
+    assert folder.status()["state"] != "running"  # the lock died with its process
+    with folder.lock(), folder.lock():
+        assert RunFolder.open(tmp_path / "run").status()["state"] == "running"
+
+
+def test_state_is_told_by_lock_and_journal(tmp_path):
+    folder = make_folder(tmp_path / "run")
+    with Journal(folder.journal_path) as journal:
+        journal.record("started", slots=1)
+        journal.commit()
+        assert folder.status()["state"] == "interrupted"
+        with folder.lock():
+            folder.note("paused: disk full")
+            status = RunFolder.open(folder.path).status()
+            assert (status["state"], status["note"]) == ("running", "paused: disk full")
+        journal.record("stopped", reason="asked to stop", elapsed=3.0)
+        journal.commit()
+        assert folder.status()["state"] == "stopped"
+        json.dumps(folder.status())
+
+
+def test_weights_are_kept_by_key(tmp_path):
+    folder = make_folder(tmp_path / "run")
+    assert folder.read_weights("3/0") == b""
+    folder.write_weights("3/0", b"zero")
+    folder.write_weights("3/1", b"one")
+    assert folder.kept_weights() == {"3/0", "3/1"}
+    folder.remove_weights("3/0")
+    assert (folder.read_weights("3/0"), folder.read_weights("3/1")) == (b"", b"one")
+
+
+def test_request_is_answered_once(tmp_path):
+    folder = make_folder(tmp_path / "run")
+    RunFolder.open(tmp_path / "run").request("stop")
+    assert folder.requested("stop")
+    folder.clear_requests()
+    assert not folder.requested("stop")
+
+
+def test_budget_can_be_changed_between_runs(tmp_path):
+    folder = make_folder(tmp_path / "run")
+    folder.change_budget("7networks")
+    assert RunFolder.open(tmp_path / "run").settings == replace(SETTINGS, budget="7networks")
+    with pytest.raises(InputError, match="10min"):
+        folder.change_budget("a while")
+
+
+def test_folder_without_write_permission_can_be_read(tmp_path):
+    """As a user who may only read; where the tests run as root, that user is "nobody"."""
+    folder = make_folder(tmp_path / "run")
+    with Journal(folder.journal_path) as journal:
+        journal.record("started", slots=1)
+        journal.commit()
+    with folder.lock():
+        pass
+    for one in (tmp_path / "run", *(tmp_path / "run").rglob("*")):
+        one.chmod(one.stat().st_mode & ~0o222 | 0o444)
+    for one in (tmp_path, *tmp_path.parents):
+        if one.stat().st_uid == os.getuid() and str(one).startswith("/tmp/"):
+            one.chmod(one.stat().st_mode | 0o555)
+    reader = RunFolder.open(tmp_path / "run")
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        assert reader.status()["state"] == "interrupted"
+        with pytest.raises(InputError, match="a folder that can be written"), reader.lock():
+            pass
+        with pytest.raises(InputError, match="a folder that can be written"):
+            reader.request("stop")
+    finally:
+        if root:
+            os.seteuid(0)

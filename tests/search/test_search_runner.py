@@ -1,0 +1,308 @@
+import json
+import resource
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from made_up import Crash, InlinePool, evaluate, make_folder
+
+from napari_menndl.errors import Failure, InputError
+from napari_menndl.search.folder import RunFolder
+from napari_menndl.search.journal import read_journal
+from napari_menndl.search.runner import SearchRunner
+
+
+def told(folder, *kinds):
+    """What the journal says in the end, without times."""
+    return [
+        {k: v for k, v in fact.items() if k not in ("time", "started", "finished", "elapsed", "slot_seconds", "slots")}
+        for fact in folder.facts()
+        if fact["kind"]
+        in (kinds or ("born", "promoted", "evaluated", "failed", "retired", "best", "finalists", "finished"))
+    ]
+
+
+def once(facts):
+    """Retirements and bests follow from evaluations; one not committed before a crash is not written again."""
+    return [fact for fact in facts if fact["kind"] not in ("retired", "best")]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = make_folder(tmp_path_factory.mktemp("search") / "run")
+    assert SearchRunner(folder, InlinePool()).run() == "finished"
+    return folder
+
+
+def test_search_reaches_its_goal_and_says_so(uninterrupted):
+    status = uninterrupted.status()
+    assert status["state"] == "finished"
+    assert status["births"] == status["networks"] == 40
+    assert status["in_flight"] == 0
+    assert status["finished"]["members"]
+    assert status["best_fitness"] == status["leaders"][0]["fitness"]
+
+
+def test_no_evaluation_is_made_twice(uninterrupted):
+    keys = [fact["key"] for fact in told(uninterrupted, "evaluated", "failed")]
+    assert len(set(keys)) == len(keys)
+
+
+def test_everything_born_is_evaluated(uninterrupted):
+    born = {f"{fact['id']}/{fact['rung']['name']}" for fact in told(uninterrupted, "born")}
+    promoted = {f"{fact['id']}/{fact['rung']}" for fact in told(uninterrupted, "promoted")}
+    evaluated = {fact["key"] for fact in told(uninterrupted, "evaluated", "failed")}
+    assert born | promoted == {key for key in evaluated if key[-1].isdigit()}
+
+
+def test_weights_are_kept_of_population_best_and_members_alone(uninterrupted):
+    for fact in told(uninterrupted, "finished")[0]["members"]:
+        assert uninterrupted.read_weights(fact["key"])
+    assert 0 < len([key for key in uninterrupted.kept_weights() if key[-1].isdigit()]) <= 8 + 4
+    assert uninterrupted.read_weights(uninterrupted.status()["best"]["key"])
+
+
+def test_promoted_are_given_their_own_weights(tmp_path):
+    given = {}
+
+    def watching(payload, attachment):
+        given[json.dumps(payload["genome"]), payload["rung"]["name"]] = attachment
+        return evaluate(payload, attachment)
+
+    SearchRunner(make_folder(tmp_path / "run"), InlinePool(watching)).run()
+    for (_, rung), attachment in given.items():
+        assert attachment.startswith(b"weights of") == (rung in ("1", "2"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_resume_equals_uninterrupted(tmp_path, uninterrupted, seed):
+    """Killed before or after evaluations, at random, and with a torn journal: the same search in the end."""
+    rng = np.random.default_rng(seed)
+    folder = make_folder(tmp_path / "run")
+
+    def die(key):
+        if rng.random() < 0.08:
+            raise Crash
+
+    ended = ""
+    while ended != "finished":
+        try:
+            ended = SearchRunner(folder, InlinePool(spoil=die)).run()
+        except Crash:
+            data = folder.journal_path.read_bytes()
+            torn = int(rng.integers(0, 40))  # bytes of a last line that were not synced
+            lines = data.rstrip(b"\n").rpartition(b"\n")
+            if torn and lines[2]:
+                folder.journal_path.write_bytes(data[: max(len(lines[0]) + 1, len(data) - torn)])
+    assert once(told(folder)) == once(told(uninterrupted))
+
+
+def test_stopped_search_goes_on_as_if_it_had_not(tmp_path, uninterrupted):
+    folder = make_folder(tmp_path / "run")
+    state, stops = "", 0
+    while state != "finished":
+        runner = SearchRunner(folder, InlinePool())
+        seen = []
+
+        def stop_at_seventh(key, evaluation, runner=runner, seen=seen):
+            seen.append(key)
+            if len(seen) == 7:
+                runner.stop()
+
+        runner.events.evaluation_finished.connect(stop_at_seventh)
+        state = runner.run()
+        stops += state == "stopped"
+    assert stops > 5
+    assert told(folder) == told(uninterrupted)
+
+
+@pytest.mark.parametrize("cut", [0.1, 0.5, 0.9, 0.97])
+def test_journal_cut_anywhere_is_a_beginning(tmp_path, uninterrupted, cut):
+    shutil.copytree(uninterrupted.path, tmp_path / "run")
+    folder = RunFolder.open(tmp_path / "run")
+    data = uninterrupted.journal_path.read_bytes()
+    folder.journal_path.write_bytes(data[: int(cut * len(data))])
+    assert SearchRunner(folder, InlinePool()).run() == "finished"
+    assert once(told(folder)) == once(told(uninterrupted))
+
+
+def test_finished_search_is_left_as_it_is(uninterrupted):
+    before = uninterrupted.journal_path.read_bytes()
+    pool = InlinePool()
+    assert SearchRunner(uninterrupted, pool).run() == "finished"
+    assert uninterrupted.journal_path.read_bytes() == before
+    assert pool.ran == []
+
+
+def test_finished_search_goes_on_with_a_wider_budget(tmp_path):
+    folder = make_folder(tmp_path / "run", budget="10networks")
+    SearchRunner(folder, InlinePool()).run()
+    folder.change_budget("20networks")
+    assert SearchRunner(folder, InlinePool()).run() == "finished"
+    assert folder.status()["births"] == 20
+    assert len(told(folder, "finished")) == 2
+
+
+def test_request_stops_the_search(tmp_path):
+    folder = make_folder(tmp_path / "run", budget="1h")
+    runner = SearchRunner(folder, InlinePool())
+    threading.Timer(0.5, lambda: folder.request("stop")).start()
+    assert runner.run() == "stopped"
+    assert folder.status()["state"] == "stopped"
+    assert not folder.requested("stop")
+
+
+def test_several_slots_lose_and_double_nothing(tmp_path):
+    folder = make_folder(tmp_path / "run")
+    rng = np.random.default_rng(0)
+
+    def die(key):
+        if rng.random() < 0.05:
+            raise Crash
+
+    ended = ""
+    while ended != "finished":
+        try:
+            ended = SearchRunner(folder, InlinePool(slots=5, spoil=die)).run()
+        except Crash:
+            continue
+    keys = [fact["key"] for fact in told(folder, "evaluated", "failed")]
+    assert len(set(keys)) == len(keys)
+    assert folder.status()["births"] == folder.status()["networks"] == 40
+
+
+def test_what_the_machinery_loses_costs_the_genome_nothing(tmp_path, uninterrupted):
+    lost = set()
+
+    def lose_once(key):
+        if key not in lost:
+            lost.add(key)
+            return Failure("worker_lost", "the machine went away")
+        return None
+
+    folder = make_folder(tmp_path / "run")
+    assert SearchRunner(folder, InlinePool(spoil=lose_once)).run() == "finished"
+    assert told(folder) == told(uninterrupted)
+    assert folder.status()["lost"] == {"worker_lost": len(lost)}
+
+
+def test_failures_of_genomes_are_counted_by_kind(tmp_path):
+    folder = make_folder(tmp_path / "run", budget="12networks", finalists=1)
+    timeout = {"3/0": Failure("timeout", "600 s"), "4/0": Failure("out_of_memory", "8 GB")}
+    SearchRunner(folder, InlinePool(spoil=timeout.get)).run()
+    failures = folder.status()["failures"]
+    assert (failures["timeout"], failures["out_of_memory"]) == (1, 1)
+    history = folder.history().set_index(["id", "rung"])
+    assert history.loc[(3, "0"), "failure"] == "timeout"
+
+
+def test_pool_that_trains_nothing_ends_the_search_and_blames_no_genome(tmp_path):
+    folder = make_folder(tmp_path / "run")
+    broken = InlinePool(slots=3, spoil=lambda key: Failure("error", "No module named torch"))
+    with pytest.raises(InputError, match="No module named torch"):
+        SearchRunner(folder, broken, grace=0).run()
+    assert folder.status()["state"] == "stopped"
+    assert folder.status()["evaluations"] == 0
+    folder.change_budget("3networks")
+    assert SearchRunner(folder, InlinePool()).run() == "finished"
+
+
+def test_late_and_double_outcomes_are_ignored(tmp_path, uninterrupted):
+    class Stuttering(InlinePool):
+        def finished(self, timeout=None):
+            outcomes = super().finished(timeout)
+            self.past = [*getattr(self, "past", []), *outcomes]
+            return [*outcomes, *self.past[-3:]]
+
+    folder = make_folder(tmp_path / "run")
+    SearchRunner(folder, Stuttering()).run()
+    assert told(folder) == told(uninterrupted)
+
+
+def test_missing_weights_are_said_and_the_search_goes_on(tmp_path):
+    folder = make_folder(tmp_path / "run", budget="12networks")
+
+    def forget(key):
+        for kept in folder.kept_weights():
+            if kept.endswith("/0"):
+                folder.remove_weights(kept)
+
+    assert SearchRunner(folder, InlinePool(spoil=forget)).run() == "finished"
+    assert told(folder, "weights_missing")
+
+
+def test_full_disk_pauses_the_search(tmp_path, uninterrupted):
+    """The limit on the size of a file stands for a full disk; the pause makes room."""
+    folder = make_folder(tmp_path / "run")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    states = []
+    runner = SearchRunner(folder, InlinePool())
+
+    def make_room(state):
+        states.append(state)
+        if state.startswith("paused"):
+            assert folder.status()["note"] == state
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    runner.events.state_changed.connect(make_room)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        runner.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert states == ["searching", "paused: disk full", "searching", "finishing", "finished"]
+    assert told(folder) == told(uninterrupted)
+
+
+def test_listeners_hear_what_was_recorded(tmp_path):
+    folder = make_folder(tmp_path / "run", budget="12networks")
+    runner = SearchRunner(folder, InlinePool())
+    heard, bests = [], []
+
+    def on_evaluation(key, evaluation):
+        facts, _ = read_journal(folder.journal_path)
+        heard.append(key in {fact.get("key") for fact in facts})
+
+    runner.events.evaluation_finished.connect(on_evaluation)
+    runner.events.best_improved.connect(lambda best: bests.append(best.fitness))
+    runner.run()
+    assert heard
+    assert all(heard)
+    assert bests[-1] == folder.status()["best_fitness"]
+
+
+def test_time_budget_keeps_a_share_for_the_end(tmp_path):
+    folder = make_folder(tmp_path / "run", budget="2s", finish_share=0.5)
+    SearchRunner(folder, InlinePool()).run()
+    status = folder.status()
+    assert 1.0 <= status["elapsed"] < 3.0
+    assert "s are over" in status["reason"]
+    assert 0 < status["slots_busy"] <= 1
+    assert status["networks_per_hour"] > 1000
+    assert status["flops_per_second"] > 0
+
+
+def test_same_journal_gives_history_and_evaluations(uninterrupted):
+    history = uninterrupted.history()
+    assert len(history) == len(uninterrupted.evaluations()) == uninterrupted.status()["evaluations"]
+    assert {"id", "rung", "origin", "parents", "fitness", "seconds", "failure"} <= set(history)
+
+
+def test_what_was_chosen_can_be_read(uninterrupted):
+    chosen = uninterrupted.chosen()
+    assert chosen.final
+    assert set(chosen.thresholds) == {"vacancy"}
+    assert all(member.weights and set(member.thresholds) == {"vacancy"} for member in chosen.members)
+
+
+def test_best_so_far_can_be_read_before_the_end(tmp_path):
+    folder = make_folder(tmp_path / "run")
+    with pytest.raises(InputError, match="no network evaluated"):
+        folder.chosen()
+    runner = SearchRunner(folder, InlinePool())
+    runner.events.best_improved.connect(lambda best: runner.stop())
+    runner.run()
+    chosen = folder.chosen()
+    assert not chosen.final
+    assert chosen.members[0].weights.startswith(b"weights of")
