@@ -1,9 +1,9 @@
 """What one would use instead of a network: blob detector, random forest on pixel features, Fourier method.
 
-Every method is ``fit(frame, truth, known, detector, seed) -> predictor``: a raw frame (Y, X) to train on, its defects and
-where they are known (Y, X) bool. ``predictor(frame)`` is a response (Y, X) float32, and ``predictor.threshold`` says
-from where on it is a defect. Each chooses among `INPUTS`, and all else, on the training frame alone, by what networks
-are selected on too: (defect F1 + average precision) / 2.
+Every method is ``fit(frame, truth, known, detector, seed) -> predictor``: a raw frame (Y, X) to train on, its
+defects and where they are known (Y, X) bool. ``predictor(frame)`` is a response (Y, X) float32, and
+``predictor.threshold`` says from where on it is a defect. Each chooses its input normalisation, and all else, on the
+training frame alone, by what networks are selected on too: (defect F1 + average precision) / 2.
 """
 
 from __future__ import annotations

@@ -10,6 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+ENTRY = "stand_ins:run"
+#: What a trainer needs to find this module.
+ENV = {"PYTHONPATH": str(Path(__file__).parent)}
+
 
 def run(payload, attachment):
     """Do what ``payload["do"]`` says."""

@@ -18,7 +18,7 @@ from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask
 
 SETTINGS = SearchSettings(
-    budget="40networks", pool="serial", population=8, finalists=3, pixels=1000, founders=("dilated_fcn", "unet")
+    budget="30networks", pool="serial", population=8, finalists=3, pixels=1000, founders=("dilated_fcn", "unet")
 )
 
 

@@ -39,6 +39,18 @@ def test_what_was_not_committed_is_not_there(path):
         assert read_journal(path) == ([], 0)
 
 
+def test_what_is_shown_is_read_once(path):
+    with Journal(path) as journal:
+        journal.record("counted", number=1)
+        journal.show()
+        facts, offset = read_journal(path)
+        assert numbers(facts) == [1]
+        journal.record("counted", number=2)
+        journal.commit()
+        assert numbers(read_journal(path, offset)[0]) == [2]
+    assert numbers(read_journal(path)[0]) == [1, 2]
+
+
 def test_reader_goes_on_where_it_was(path):
     assert read_journal(path) == ([], 0)
     write(path, 1, 2)

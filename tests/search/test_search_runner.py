@@ -38,7 +38,7 @@ def uninterrupted(tmp_path_factory):
 def test_search_reaches_its_goal_and_says_so(uninterrupted):
     status = uninterrupted.status()
     assert status["state"] == "finished"
-    assert status["births"] == status["networks"] == 40
+    assert status["births"] == status["networks"] == 30
     assert status["in_flight"] == 0
     assert status["finished"]["members"]
     assert status["best_fitness"] == status["leaders"][0]["fitness"]
@@ -169,7 +169,7 @@ def test_several_slots_lose_and_double_nothing(tmp_path):
             continue
     keys = [fact["key"] for fact in told(folder, "evaluated", "failed")]
     assert len(set(keys)) == len(keys)
-    assert folder.status()["births"] == folder.status()["networks"] == 40
+    assert folder.status()["births"] == folder.status()["networks"] == 30
 
 
 def test_what_the_machinery_loses_costs_the_genome_nothing(tmp_path, uninterrupted):

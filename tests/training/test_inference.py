@@ -35,8 +35,8 @@ def test_windows_cover_a_frame_once_and_reach_far_enough(
     assert covered[where if where is not None else slice(None)].all()
 
 
-@given(seed=st.integers(0, 10**6), height=st.integers(1, 75), width=st.integers(1, 75), size=st.sampled_from([8, 24]))
-@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), height=st.integers(1, 75), width=st.integers(1, 75), size=st.sampled_from([24, 40]))
+@settings(max_examples=20, deadline=None)
 def test_tiled_equals_untiled_for_every_genome(seed: int, height: int, width: int, size: int) -> None:
     rng = np.random.default_rng(seed)
     plan = make_plan(SearchSpace().sample(rng), 2)

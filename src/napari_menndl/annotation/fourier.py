@@ -67,6 +67,15 @@ class FourierSettings:
             "help": "Faster changes are removed.",
         },
     )
+    edge: float = field(
+        default=0.125,
+        metadata={
+            "title": "Softness",
+            "min": 0.01,
+            "max": 1.0,
+            "help": "Width of the band's edges, as a share of their frequency; sharp ones ring around every defect.",
+        },
+    )
     spots: int = field(
         default=24,
         metadata={"title": "Bragg spots", "min": 0, "max": 200, "help": "How many, the strongest first, are cut out."},
@@ -103,9 +112,15 @@ class FourierSettings:
         for name, choices in (("normalisation", NORMALISATIONS), ("sign", SIGNS)):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} among {', '.join(choices)}", repr(getattr(self, name)), "Choose one of them.")
-        if not (0 <= self.inner < self.outer and self.notch > 0 and self.spots >= 0 and self.smoothing >= 0):
+        if not (
+            0 <= self.inner < self.outer
+            and self.notch > 0
+            and self.edge > 0
+            and self.spots >= 0
+            and self.smoothing >= 0
+        ):
             raise InputError(
-                "a band from below to above, a positive notch radius, no negative number of spots or smoothing",
+                "a rising band, a positive softness and notch radius, no negative number of spots or smoothing",
                 f"{self}",
                 "Correct the Fourier settings.",
             )
@@ -138,10 +153,9 @@ def fourier_response(frame: npt.ArrayLike, settings: FourierSettings) -> npt.NDA
     flat = normalise(raw, settings.normalisation, settings.radius)
     spectrum = fft.rfft2(flat - flat.mean(), workers=_WORKERS)
     frequency = _frequencies(raw.shape)
-    # Edges of about an eighth of their frequency: sharp ones would ring around every defect.
-    keep = expit((settings.outer - frequency) / (settings.outer / 8))
+    keep = expit((settings.outer - frequency) / (settings.outer * settings.edge))
     if settings.inner > 0:
-        keep *= expit((frequency - settings.inner) / (settings.inner / 8))
+        keep *= expit((frequency - settings.inner) / (settings.inner * settings.edge))
     _cut_spots(keep, np.abs(spectrum), frequency, settings)
     if settings.sign != "both":
         keep *= _gaussian(frequency, settings.smoothing)

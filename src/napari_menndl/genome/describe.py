@@ -53,7 +53,10 @@ def describe_training(training: TrainingGenes) -> str:
     augmented = ["flips"] * training.flips
     augmented += [f"{name} {getattr(training, name):g}" for name in strengths if getattr(training, name)]
     radius = "" if training.normalisation == "global" else f" {training.radius:g} px"
-    return (
-        f"{training.optimiser} {training.learning_rate:g} {training.schedule}, {' + '.join(losses)}, "
-        f"{training.batch} × {training.tile}² px, {training.normalisation}{radius}, {', '.join(augmented) or 'as it is'}"
-    )
+    words = [
+        f"{training.optimiser} {training.learning_rate:g} {training.schedule}",
+        " + ".join(losses),
+        f"{training.batch} × {training.tile}² px",
+        f"{training.normalisation}{radius}",
+    ]
+    return ", ".join(words + augmented)

@@ -118,7 +118,7 @@ def flatten_block(genome: Genome, space: SearchSpace, rng: np.random.Generator) 
 
 
 def change_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Give one gene of one layer another value: filters, kernel, stride, depthwise, normalisation …"""
+    """Give one gene of one layer another value: filters, kernel, stride, depthwise and the like."""
     index = int(rng.integers(len(genome.layers)))
     layer = genome.layers[index]
     place = int(rng.integers(len(parts(layer))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -134,14 +135,16 @@ class _Draft:
 
     def __init__(self) -> None:
         self.nodes = [Node("input", "input")]
+        self.names: Counter[str] = Counter()
         self.layer, self.part = -1, 0
 
     def append(self, kind: str, inputs: Sequence[int], like: Node, channels: int, owner: str = "") -> int:
         name = f"{owner or f'layer{self.layer}'}_{kind}"
-        twins = sum(node.name.rstrip("0123456789") == name for node in self.nodes)
+        self.names[name] += 1
+        twins = self.names[name]
         node = replace(
             like,
-            name=f"{name}{twins + 1}" if twins else name,
+            name=f"{name}{twins}" if twins > 1 else name,
             kind=kind,
             inputs=tuple(inputs),
             layer=self.layer,

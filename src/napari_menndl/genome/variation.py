@@ -57,9 +57,7 @@ def mutate(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tupl
     for _ in range(ATTEMPTS):
         if (fresh := space.sample(rng)).digest != genome.digest:
             return fresh, "drawn anew"
-    raise InputError(
-        "a search space of more than one genome", "the same one again and again", "Widen the search space."
-    )
+    raise InputError("a search space of several genomes", "the same one again and again", "Widen it.")
 
 
 def _mutated(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:

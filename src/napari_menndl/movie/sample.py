@@ -9,7 +9,7 @@ from napari_menndl.movie.parameters import check_ranges, documented, parameter
 
 MAKSOV = "Maksov et al., npj Comput. Mater. 5, 12 (2019), doi:10.1038/s41524-019-0152-9: Mo-doped WS2 at 100 kV"
 HONG = "order of 1e13 cm⁻² seen by Hong et al., Nat. Commun. 6, 6293 (2015), doi:10.1038/ncomms7293, in MoS2"
-KOMSA = "Komsa et al., Phys. Rev. Lett. 109, 035503 (2012), doi:10.1103/PhysRevLett.109.035503"
+PBE = "density functional theory (PBE); bulk by X-rays 0.315 nm, Schutte et al., J. Solid State Chem. 70, 207 (1987)"
 SPECKMANN = "order of what Speckmann et al., arXiv:2302.10529 (2023), measured on MoS2 up to 90 kV"
 CHOSEN = "chosen"
 
@@ -38,7 +38,7 @@ class Sample:
     """
 
     lattice_constant: float = parameter(
-        0.3186, "Lattice constant", "nm", "The projected W–S distance is this over √3, 0.184 nm.", 0.2, 0.5, KOMSA
+        0.3186, "Lattice constant", "nm", "The projected W–S distance is this over √3, 0.184 nm.", 0.2, 0.5, PBE
     )
     rotation: float = parameter(11.0, "Rotation", "°", "Of the lattice against the scan lines.", -180, 180, CHOSEN)
     displacement: float = parameter(

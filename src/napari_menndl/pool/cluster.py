@@ -18,7 +18,7 @@ from napari_menndl.pool.worker import versions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-_CONNECT = 8.0
+CONNECT = 8.0
 _CONFIG: dict[str, Any] = {
     # A slot gets its next job when it is free, and no pile that would have to move when its worker dies.
     "distributed.scheduler.worker-saturation": 1.0,
@@ -82,7 +82,7 @@ async def connect(address: str | None, slots: int, local_directory: str | None) 
             stack.push_async_callback(_close_client, client)
         else:
             try:
-                client = await Client(address, asynchronous=True, set_as_default=False, timeout=_CONNECT)
+                client = await Client(address, asynchronous=True, set_as_default=False, timeout=CONNECT)
                 stack.push_async_callback(_close_client, client)
                 await _check_versions(client, address)
             except OSError as error:
@@ -130,7 +130,7 @@ async def _check_versions(client: Client, address: str) -> None:
     ours = versions()
     remedy = "Install the same versions there as here, and start its workers from that environment."
     try:
-        theirs = await asyncio.wait_for(client.run(versions), _CONNECT)
+        theirs = await asyncio.wait_for(client.run(versions), CONNECT)
     except TimeoutError:
         raise
     except Exception as error:

@@ -97,5 +97,5 @@ def find_defects(
 def no_defects() -> pd.DataFrame:
     """An empty table of defects, its columns typed."""
     whole = ("frame", "defect", "area_px")
-    kinds = {name: "int64" if name in whole else "object" if name == "class" else "float64" for name in DEFECT_COLUMNS}
+    kinds = {name: "int64" if name in whole else "str" if name == "class" else "float64" for name in DEFECT_COLUMNS}
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})

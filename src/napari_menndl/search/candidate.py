@@ -25,7 +25,7 @@ class Candidate:
     parents : tuple of int
         Ids; none for founders and random ones.
     origin : str
-        ``"founder unet"``, ``"random"``, ``"crossover"``, ``"mutation"``.
+        ``"founder unet"``, ``"random"``, ``"crossover"``, ``"mutation: layer 3: filters 16 → 24"``.
     weights_of : str or None
         Key of the evaluation whose weights it starts from; None: from nothing.
     """

@@ -7,6 +7,7 @@ There are no generations: whoever asks gets the offspring of the population as i
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,8 @@ class Evolution:
         self._levels = {rung.name: level for level, rung in enumerate(self.rungs)}
         window = _MEMORY * settings.population
         self._contests = [Contest(settings.eta, window) for _ in self.rungs[:-1]]
-        self._founders = [(name, FOUNDERS[name]) for name in settings.founders if self._usable(FOUNDERS[name])]
+        founders = [(name, FOUNDERS[name]()) for name in settings.founders]
+        self._founders = [(name, genome) for name, genome in founders if self._usable(genome)]
 
     # ------------------------------------------------------------------ ask
 
@@ -124,7 +126,7 @@ class Evolution:
         """The next unseen genome; None where the space seems to hold no other."""
         rng = np.random.default_rng([self.settings.seed, self.births])
         for genome, parents, origin in self._proposals(rng):
-            if int(genome.digest, 16) not in self._digests and self._usable(genome):
+            if int(genome.digest, 16) not in self._digests:
                 return Candidate(self.births, genome, self.rungs[0], parents, origin)
         return None
 
@@ -133,11 +135,9 @@ class Evolution:
             name, genome = self._founders[self.births]
             yield genome, (), f"founder {name}"
         if self.births >= self.settings.population and len(self.population) > 1:
-            for _ in range(_ATTEMPTS):
-                try:
+            with suppress(InputError):  # nothing but the parent lies in the space
+                for _ in range(_ATTEMPTS):
                     yield self._offspring(rng)
-                except GenomeError:
-                    continue
         for _ in range(_ATTEMPTS):
             yield self.space.sample(rng), (), "random"
 
@@ -148,7 +148,8 @@ class Evolution:
             if father.id != mother.id:
                 child = crossover(mother.candidate.genome, father.candidate.genome, self.space, rng)
                 return child, (mother.id, father.id), "crossover"
-        return mutate(mother.candidate.genome, self.space, rng), (mother.id,), "mutation"
+        child, words = mutate(mother.candidate.genome, self.space, rng)
+        return child, (mother.id,), f"mutation: {words}"
 
     def _tournament(self, rng: np.random.Generator) -> Scored:
         size = min(self.settings.tournament, len(self.population))

@@ -58,25 +58,32 @@ class Journal:
         self._lines.append(_to_line(fact))
         return fact
 
+    def show(self) -> None:
+        """Write everything recorded so that readers see it; a power failure may still take it back."""
+        if self._lines:
+            wait_for_room(lambda: self._write(sync=False), self._pause)
+
     def commit(self) -> None:
         """Bring everything recorded to the disk; waits while the disk is full."""
         if self._lines:
-            data = b"".join(self._lines)
-            wait_for_room(lambda: self._append(data), self._pause)
-            self._length += len(data)
+            self._length = wait_for_room(lambda: self._write(sync=True), self._pause)
             self._lines.clear()
 
-    def _append(self, data: bytes) -> None:
+    def _write(self, sync: bool) -> int:
+        """Write all lines since the last commit, those that were shown once more; returns where they end."""
         try:
             os.lseek(self._file, self._length, os.SEEK_SET)
-            left = memoryview(data)
+            left = memoryview(b"".join(self._lines))
+            end = self._length + len(left)
             while left:
                 left = left[os.write(self._file, left) :]
-            os.fsync(self._file)
+            if sync:
+                os.fsync(self._file)
         except OSError:
             # A part of the lines must not stay: the next attempt writes them all.
             os.ftruncate(self._file, self._length)
             raise
+        return end
 
     def close(self) -> None:
         """Close the file; what was not committed is dropped."""

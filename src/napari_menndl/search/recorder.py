@@ -10,7 +10,7 @@ from napari_menndl.search.journal import Fact, Journal
 from napari_menndl.search.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from napari_menndl.search.candidate import Candidate
@@ -74,12 +74,17 @@ class Recorder:
         """Bring everything noted to the disk."""
         self._journal.commit()
 
-    def announce(self, candidate: Candidate) -> None:
-        """Note a birth or a promotion."""
-        if candidate.weights_of is None:
-            self.fact("born", **candidate.to_json())
-        else:
-            self.fact("promoted", id=candidate.id, rung=candidate.rung.name, weights_of=candidate.weights_of)
+    def announce(self, candidates: Iterable[Candidate]) -> None:
+        """Show births and promotions; they are committed with the first evaluation that follows.
+
+        Should they be lost before, nothing that counted on them was recorded either.
+        """
+        for one in candidates:
+            if one.weights_of is None:
+                self.fact("born", **one.to_json())
+            else:
+                self.fact("promoted", id=one.id, rung=one.rung.name, weights_of=one.weights_of)
+        self._journal.show()
 
     def result(self, result: Result) -> None:
         """Keep the weights, then note the evaluation that counts on them."""

@@ -20,8 +20,6 @@ from napari_menndl.search.goals import parse_budget
 from napari_menndl.search.recorder import Recorder, is_last_step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari_menndl.pool.protocol import Pool
     from napari_menndl.search.folder import RunFolder
     from napari_menndl.search.journal import Fact
@@ -131,7 +129,11 @@ class SearchRunner:
         while not self._stopping():
             if reason := self._goal_reached():
                 return reason
-            self._submit(self.evolution.ask(self._jobs.free, self._births_left()))
+            candidates = self.evolution.ask(self._jobs.free, self._births_left())
+            if candidates:
+                self._entrants.clear()
+                self._record.announce(candidates)
+            self._jobs.submit(candidates)
             if self._jobs.idle:
                 return f"{self.evolution.births} networks born" if not self._births_left() else "no new genome left"
             self._collect()
@@ -144,7 +146,7 @@ class SearchRunner:
         while not finalists.done and not self._stopping():
             if self._record.elapsed > self.goal.seconds:
                 finalists.hurry()
-            self._submit(finalists.ask(self._jobs.free))
+            self._jobs.submit(finalists.ask(self._jobs.free))
             self._collect()
         if finalists.done:
             self._jobs.cancel()
@@ -152,15 +154,6 @@ class SearchRunner:
             self._record.fact("finished", reason=reason, elapsed=self._record.elapsed, **finalists.conclusion())
             self._commit()
             self._change_state("finished")
-
-    def _submit(self, candidates: Sequence[Candidate]) -> None:
-        """Births and promotions are on disk before they are evaluated."""
-        for candidate in candidates:
-            if not is_last_step(candidate.key):
-                self._entrants.clear()
-                self._record.announce(candidate)
-        self._commit()
-        self._jobs.submit(candidates)
 
     def _collect(self) -> None:
         """Wait for evaluations; they are on disk before they are bred from or shown."""

@@ -1,0 +1,94 @@
+"""Opening pools, finding GPUs, telling how busy slots are."""
+
+import socket
+import time
+
+import pytest
+from stand_ins import ENTRY, ENV
+from waiting import one
+
+from napari_menndl.errors import InputError
+from napari_menndl.pool.gpus import parse_nvidia_smi, visible_gpus
+from napari_menndl.pool.open import open_pool
+from napari_menndl.pool.protocol import Outcome
+from napari_menndl.pool.telemetry import SlotClock
+
+
+def unused_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("spec", "slots", "word"),
+    [
+        ("cloud", None, '"serial", "local" or "tcp://127.0.0.1:PORT"'),
+        ("local", 0, "at least 1 slot"),
+        ("tcp://", None, "tcp://host:port"),
+        ("tcp://127.0.0.1", None, "tcp://host:port"),
+        ("tcp://127.0.0.1:notaport", None, "tcp://host:port"),
+        ("tcp://10.0.0.7:8786", None, "ssh -L"),
+        ("tcp://example.org:8786", None, "ssh -L"),
+    ],
+)
+def test_a_pool_that_cannot_be_is_refused_with_its_remedy(spec, slots, word):
+    with pytest.raises(InputError, match=r"Expected .* found") as error:
+        open_pool(spec, ENTRY, slots=slots)
+    assert word in str(error.value)
+
+
+def test_a_scheduler_that_nobody_started_is_said_within_ten_seconds(monkeypatch):
+    monkeypatch.setattr("napari_menndl.pool.cluster.CONNECT", 1.0)
+    began = time.monotonic()
+    with pytest.raises(InputError, match="dask scheduler --host"):
+        open_pool(f"tcp://127.0.0.1:{unused_port()}", ENTRY)
+    assert time.monotonic() - began < 5
+
+
+def test_the_serial_pool_trains_in_a_child():
+    pool = open_pool("serial", ENTRY, env=ENV, threads=2)
+    assert one(pool, {"do": "environment"}).payload["OMP_NUM_THREADS"] == "2"
+    pool.close()
+
+
+def test_gpus_are_read_from_nvidia_smi():
+    listing = (
+        "GPU 0: NVIDIA H200 (UUID: GPU-aaaa-1)\n"
+        "GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-bbbb-2)\n"
+        "  MIG 3g.20gb     Device  0: (UUID: MIG-cccc-3)\n"
+        "  MIG 3g.20gb     Device  1: (UUID: MIG-dddd-4)\n"
+    )
+    assert parse_nvidia_smi(listing) == ("GPU-aaaa-1", "MIG-cccc-3", "MIG-dddd-4")
+    assert parse_nvidia_smi("No devices were found\n") == ()
+
+
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [(None, ("GPU-a", "GPU-b")), ("1", ("1",)), ("1,0", ("1", "0")), ("", ()), ("-1", ()), ("0,-1,1", ("0",))],
+)
+def test_cuda_visible_devices_is_respected(monkeypatch, variable, expected):
+    monkeypatch.setattr("napari_menndl.pool.gpus._listed_gpus", lambda: ("GPU-a", "GPU-b"))
+    environment = {} if variable is None else {"CUDA_VISIBLE_DEVICES": variable}
+    assert visible_gpus(environment) == expected
+
+
+def test_slots_busy_is_weighted_by_time():
+    #  time    0 1 2 3 4 5 6 7 8
+    #  slot 0  a a a a . . b b      2 slots until 4, then 1
+    #  slot 1  . . . .
+    now = [0.0]
+    clock = SlotClock(2, clock=lambda: now[0])
+    clock.submitted("a")
+    now[0] = 2.0
+    assert clock.slots_busy() == 0.5
+    now[0] = 4.0
+    clock.finished(Outcome("a", {}, b"", None, "", 0.0, 4.0))
+    clock.set_slots(1)
+    half = clock.read()
+    assert (half.busy, half.available) == (4.0, 8.0)
+    now[0] = 6.0
+    clock.submitted("b")
+    now[0] = 8.0
+    assert clock.slots_busy(half) == 0.5
+    assert clock.slots_busy() == 6 / 12

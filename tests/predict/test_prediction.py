@@ -1,0 +1,148 @@
+import dataclasses
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+
+from napari_menndl.errors import InputError
+from napari_menndl.metrics.detection import Detector
+from napari_menndl.movie.movie import Movie
+from napari_menndl.predict.labelling import DEFECT_COLUMNS
+from napari_menndl.predict.prediction import Prediction
+
+SHAPE = (5, 24, 20)
+
+
+@dataclasses.dataclass
+class Brightness:
+    """Predicts what is bright; counts how often it is asked."""
+
+    class_names: tuple[str, ...] = ("bright", "dark")
+    thresholds: tuple[float, ...] = (0.8, float("inf"))
+    detectors: tuple[Detector, ...] = (Detector(3.0), Detector(3.0))
+    pixel_size: tuple[float, float] | None = (0.1, 0.1)
+    digest: str = "abc"
+    asked: list[float] = dataclasses.field(default_factory=list)
+
+    def predict_frame(self, frame: np.ndarray, pixel_size: tuple[float, float] | None = None) -> np.ndarray:
+        self.asked.append(float(frame[0, 0]))
+        return np.stack([frame > 50, frame < 0]).astype(np.float32) * 0.9
+
+
+@pytest.fixture
+def movie() -> Movie:
+    frames = np.zeros(SHAPE, np.float32)
+    for t in range(SHAPE[0]):
+        frames[t, 0, 0] = t
+        frames[t, 4 : 6 + t, 7:10] = 100
+    return Movie(da.from_array(frames, chunks=(1, *SHAPE[1:])), (0.1, 0.1), name="growing")
+
+
+def test_nothing_is_predicted_before_it_is_looked_at(movie: Movie) -> None:
+    network = Brightness()
+    prediction = Prediction(network, movie)
+    assert prediction.probabilities.shape == (5, 2, 24, 20)
+    assert prediction.probabilities.dtype == np.float32
+    assert prediction.probabilities.chunks[0] == (1,) * 5
+    assert prediction.labels.shape == SHAPE
+    assert prediction.labels.dtype == np.uint8
+    assert network.asked == []
+
+
+def test_a_frame_in_view_is_predicted_once(movie: Movie) -> None:
+    network = Brightness()
+    prediction = Prediction(network, movie)
+    prediction.labels[3].compute()
+    prediction.probabilities[3].compute()
+    prediction.frame_defects(3)
+    assert network.asked == [3.0]
+
+
+def test_probabilities_labels_and_table_tell_the_same(movie: Movie) -> None:
+    prediction = Prediction(Brightness(), movie)
+    labels = prediction.labels.compute()
+    assert np.array_equal(labels == 1, movie.frames.compute() > 50)
+    assert np.array_equal(labels == 1, prediction.probabilities[:, 0].compute() >= np.float32(0.8))
+    table = prediction.defects
+    assert tuple(table.columns) == DEFECT_COLUMNS
+    assert table.frame.tolist() == [0, 1, 2, 3, 4]
+    assert table.area_px.tolist() == [6, 9, 12, 15, 18]
+    assert table.area_nm2.tolist() == pytest.approx([0.06, 0.09, 0.12, 0.15, 0.18])
+    assert set(table["class"]) == {"bright"}
+
+
+def test_what_was_written_is_read_and_not_predicted_again(movie: Movie, tmp_path: Path) -> None:
+    network, told = Brightness(), []
+    prediction = Prediction(network, movie)
+    path = prediction.write(tmp_path / "p.zarr", progress=lambda done, total: told.append((done, total)))
+    assert told == [(n, 5) for n in range(6)]
+    assert sorted(network.asked) == [0, 1, 2, 3, 4]
+    expected = prediction.probabilities.compute()
+    assert len(network.asked) == 5
+
+    stored = Prediction.open(path)
+    assert stored.outline == prediction.outline
+    assert stored.written == 5
+    assert np.array_equal(stored.probabilities.compute(), expected)
+    assert np.array_equal(stored.labels.compute(), zarr.open_group(path, mode="r")["labels"][:])
+    pd.testing.assert_frame_equal(stored.defects, prediction.defects)
+
+
+def test_an_interrupted_writing_goes_on(movie: Movie, tmp_path: Path) -> None:
+    path = tmp_path / "p.zarr"
+    first = Brightness()
+    Prediction(first, movie).write(path, cancel=lambda: len(first.asked) >= 2)
+    assert Prediction.open(path).written == 2
+    with pytest.raises(InputError, match="2 of 5"):
+        Prediction.open(path).frame_labels(4)
+
+    second, told = Brightness(), []
+    Prediction(second, movie).write(path, progress=lambda done, total: told.append(done))
+    assert second.asked == [2, 3, 4]
+    assert told == [2, 3, 4, 5]
+    whole = Prediction(Brightness(), movie).probabilities.compute()
+    assert np.array_equal(Prediction.open(path).probabilities.compute(), whole)
+
+
+@pytest.mark.parametrize("change", [{"digest": "other"}, {"thresholds": (0.1, 0.1)}, {"class_names": ("a", "b")}])
+def test_another_networks_prediction_is_not_written_over(movie: Movie, tmp_path: Path, change: dict) -> None:
+    path = Prediction(Brightness(), movie).write(tmp_path / "p.zarr")
+    with pytest.raises(InputError, match="another network or movie"):
+        Prediction(Brightness(**change), movie).write(path)
+    assert Prediction.open(path).outline.network == "abc"
+
+
+def test_a_foreign_place_is_left_alone(movie: Movie, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "todo.txt").write_text("keep me")
+    with pytest.raises(InputError):
+        Prediction(Brightness(), movie).write(tmp_path / "notes")
+    assert (tmp_path / "notes" / "todo.txt").read_text() == "keep me"
+    with pytest.raises(InputError):
+        Prediction.open(tmp_path / "notes")
+    with pytest.raises(InputError):
+        Prediction.open(tmp_path / "missing")
+
+
+def test_a_movie_of_unknown_scale_is_refused_before_any_work(movie: Movie) -> None:
+    network = Brightness()
+    with pytest.raises(InputError, match="pixel_size"):
+        Prediction(network, dataclasses.replace(movie, pixel_size=None))
+    assert network.asked == []
+
+
+@pytest.mark.parametrize("t", [5, -6])
+def test_a_frame_that_does_not_exist_is_refused(movie: Movie, t: int) -> None:
+    prediction = Prediction(Brightness(), movie)
+    with pytest.raises(InputError):
+        prediction.frame_labels(t)
+    assert np.array_equal(prediction.frame_labels(-1), prediction.frame_labels(4))
+
+
+def test_smallest_areas_are_meant_in_nm(movie: Movie) -> None:
+    # Trained on pixels of a quarter the area: 12 of those are 3 of the movie's.
+    network = Brightness(detectors=(Detector(3.0, min_area=12),) * 2, pixel_size=(0.05, 0.05))
+    assert Prediction(network, movie).outline.min_areas == (3, 3)

@@ -1,0 +1,209 @@
+"""Laws of `TrainedNetwork` and `Ensemble`."""
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from napari_menndl.errors import InputError
+from napari_menndl.genome.genes import Conv, Pool, TrainingGenes, Upsample
+from napari_menndl.genome.genome import Genome
+from napari_menndl.genome.plan import make_plan
+from napari_menndl.metrics.detection import Detector
+from napari_menndl.network.module import Network
+from napari_menndl.predict.ensemble import Ensemble, open_predictor
+from napari_menndl.predict.storage import MARK
+from napari_menndl.predict.trained import TrainedNetwork
+
+NM = (0.02, 0.02)
+
+
+def make_network(seed: int = 0, pixel_size: tuple[float, float] | None = NM, **genes: object) -> TrainedNetwork:
+    layers = (Conv(filters=6), Pool(), Conv(filters=6, dilation=2), Upsample(), Conv(filters=4))
+    genome = Genome(layers, (), TrainingGenes(**{"normalisation": "local", "radius": 8.0} | genes))  # type: ignore[arg-type]
+    network = Network(make_plan(genome, 2), seed)
+    with torch.no_grad():
+        network.steps["head_conv"].weight.mul_(30)
+    detectors = (Detector(3.0), Detector(5.0, extended=True, min_area=6))
+    return TrainedNetwork(
+        genome, network.state_dict(), ("vacancy", "hole"), (0.3, 0.5), detectors, pixel_size, (96, 96)
+    )
+
+
+def make_ensemble(pixel_size: tuple[float, float] | None = NM) -> Ensemble:
+    return Ensemble((make_network(0, pixel_size), make_network(1, pixel_size)), (0.2, 0.4))
+
+
+@pytest.fixture
+def frame() -> np.ndarray:
+    return (1000 + 50 * np.random.default_rng(0).normal(size=(70, 61))).astype(np.float32)
+
+
+PREDICTORS = {"network": make_network, "ensemble": make_ensemble}
+Make = Callable[..., TrainedNetwork | Ensemble]
+
+
+@pytest.mark.parametrize("make", PREDICTORS.values(), ids=PREDICTORS)
+def test_a_saved_predictor_predicts_the_same(make: Make, frame: np.ndarray, tmp_path: Path) -> None:
+    predictor = make()
+    again = open_predictor(predictor.save(tmp_path / "best.safetensors"))
+    assert type(again) is type(predictor)
+    assert again.digest == predictor.digest
+    assert again.thresholds == predictor.thresholds
+    assert again.detectors == predictor.detectors
+    assert again.pixel_size == NM
+    assert again.frame_shape == (96, 96)
+    assert np.array_equal(again.predict_frame(frame, NM), predictor.predict_frame(frame, NM))
+    assert [p.name for p in tmp_path.iterdir()] == ["best.safetensors"]
+
+
+@pytest.mark.parametrize("make", PREDICTORS.values(), ids=PREDICTORS)
+@pytest.mark.parametrize("shape", [(1, 2), (3, 40), (64, 64), (70, 61), (131, 33)])
+def test_windows_leave_no_seam(make: Make, shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(1).normal(size=shape)
+    predictor = make()
+    whole, tiled = predictor.predict_frame(values, NM), predictor.predict_frame(values, NM, window=32)
+    assert whole.shape == (2, *shape)
+    assert whole.dtype == np.float32
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
+    assert 0 <= whole.min() <= whole.max() <= 1
+
+
+def test_an_ensemble_is_the_mean_of_its_members(frame: np.ndarray) -> None:
+    ensemble = make_ensemble()
+    each = [member.predict_frame(frame, NM) for member in ensemble.members]
+    np.testing.assert_allclose(ensemble.predict_frame(frame, NM), np.mean(each, axis=0), atol=1e-6)
+
+
+def test_members_that_are_one_agree_everywhere(frame: np.ndarray) -> None:
+    twins = Ensemble((make_network(), make_network()), (0.5, 0.5))
+    assert (twins.agreement(frame, NM) == 1).all()
+    strangers = make_ensemble().agreement(frame, NM)
+    assert set(np.unique(strangers)) == {0, 1}
+
+
+def test_a_coarser_frame_is_resampled_and_brought_back(frame: np.ndarray) -> None:
+    network = make_network()
+    coarse = network.predict_frame(frame, (0.03, 0.02))
+    assert coarse.shape == (2, *frame.shape)
+    assert not np.allclose(coarse, network.predict_frame(frame, NM), atol=1e-3)
+    assert np.array_equal(network.predict_frame(frame, (0.0202, 0.02)), network.predict_frame(frame, NM))
+
+
+def test_resampling_finds_defects_of_the_same_size_in_nm() -> None:
+    # A frame recorded with half as many pixels, against the same one in full.
+    y, x = np.mgrid[:96, :96]
+    fine = sum(np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 60) for cy, cx in [(20, 30), (60, 70), (75, 25)])
+    network = make_network(normalisation="global")
+    full = network.predict_frame(fine, NM)
+    half = network.predict_frame(fine.reshape(48, 2, 48, 2).mean((1, 3)), (0.04, 0.04))
+    shrunk = full.reshape(2, 48, 2, 48, 2).mean((2, 4))
+    assert np.corrcoef(half.ravel(), shrunk.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(("trained", "given"), [(NM, None), (None, NM)])
+def test_one_unknown_pixel_size_is_refused(trained: object, given: object, frame: np.ndarray) -> None:
+    with pytest.raises(InputError, match="pixel_size"):
+        make_network(pixel_size=trained).predict_frame(frame, given)  # type: ignore[arg-type]
+
+
+def test_two_unknown_pixel_sizes_are_taken_for_the_same(frame: np.ndarray) -> None:
+    unknown = make_network(pixel_size=None)
+    assert np.array_equal(unknown.predict_frame(frame), make_network().predict_frame(frame, NM))
+
+
+@pytest.mark.parametrize(("size", "warned"), [(0.05, True), (0.009, True), (0.03, False)])
+def test_out_of_range_is_said(size: float, warned: bool, frame: np.ndarray) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make_network().predict_frame(frame, (size, size))
+    assert any("outside its range" in str(w.message) for w in caught) == warned
+
+
+def test_a_frame_without_contrast_holds_nothing() -> None:
+    with pytest.warns(UserWarning, match="contrast"):
+        assert not make_network().predict_frame(np.full((20, 30), 7.0), NM).any()
+
+
+@pytest.mark.parametrize("bad", [np.zeros((2, 5, 5)), np.zeros((0, 4)), np.array([[1.0, np.nan], [0.0, 1.0]])])
+def test_what_is_no_frame_is_refused(bad: np.ndarray) -> None:
+    with pytest.raises(InputError):
+        make_network().predict_frame(bad, NM)
+
+
+def rewrite(path: Path, change: Callable[[dict], None]) -> None:
+    network = make_network()
+    about = {"schema": 1, "kind": "network", **network.describe()}
+    change(about)
+    save_file(dict(network.weights), path, {MARK: json.dumps(about)})
+
+
+BAD_FILES: dict[str, Callable[[Path], object]] = {
+    "missing": lambda path: None,
+    "a folder": lambda path: path.mkdir(),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("hello, I am a network"),
+    "pickle": lambda path: torch.save({"weights": torch.zeros(3)}, path),
+    "truncated": lambda path: path.write_bytes(make_network().save(path).read_bytes()[:-100]),
+    "foreign": lambda path: save_file({"a": torch.zeros(3)}, path),
+    "foreign with remarks": lambda path: save_file({"a": torch.zeros(3)}, path, {"format": "pt"}),
+    "no json": lambda path: save_file({"a": torch.zeros(3)}, path, {MARK: "{"}),
+    "a list": lambda path: save_file({"a": torch.zeros(3)}, path, {MARK: "[1, 2]"}),
+    "newer": lambda path: rewrite(path, lambda about: about.update(schema=2)),
+    "other kind": lambda path: rewrite(path, lambda about: about.update(kind="forest")),
+    "no genome": lambda path: rewrite(path, lambda about: about.pop("genome")),
+    "wrong genome": lambda path: rewrite(path, lambda about: about.update(genome={"layers": [{"kind": "magic"}]})),
+    "another genome's weights": lambda path: rewrite(path, lambda about: about["genome"]["layers"].pop()),
+    "unbuildable": lambda path: rewrite(
+        path, lambda about: about["genome"]["layers"].append({"kind": "upsample", "factor": 8, "mode": "nearest"})
+    ),
+    "too few thresholds": lambda path: rewrite(path, lambda about: about["thresholds"].pop()),
+    "thresholds of words": lambda path: rewrite(path, lambda about: about.update(thresholds=["high", "low"])),
+    "unknown detector": lambda path: rewrite(path, lambda about: about["detectors"][0].update(colour="red")),
+    "one-sided pixel": lambda path: rewrite(path, lambda about: about.update(pixel_size=[0.1])),
+    "an ensemble of nothing": lambda path: rewrite(path, lambda about: about.update(kind="ensemble", members=[])),
+    "an ensemble without members": lambda path: rewrite(path, lambda about: about.update(kind="ensemble")),
+}
+
+
+@pytest.mark.parametrize("spoil", BAD_FILES.values(), ids=BAD_FILES)
+def test_a_bad_file_is_refused_with_a_remedy(spoil: Callable[[Path], object], tmp_path: Path) -> None:
+    path = tmp_path / "network.safetensors"
+    spoil(path)
+    with pytest.raises(InputError) as error:
+        open_predictor(path)
+    assert error.value.remedy
+
+
+def test_one_kind_is_not_opened_as_the_other(tmp_path: Path) -> None:
+    network, ensemble = make_network().save(tmp_path / "n"), make_ensemble().save(tmp_path / "e")
+    with pytest.raises(InputError, match="ensemble"):
+        TrainedNetwork.open(ensemble)
+    with pytest.raises(InputError, match="ensemble"):
+        Ensemble.open(network)
+    assert len(Ensemble.open(ensemble).members) == 2
+    assert TrainedNetwork.open(network).class_names == ("vacancy", "hole")
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="written"):
+        make_network().save(tmp_path / "nowhere" / "n.safetensors")
+
+
+def test_members_must_belong_together() -> None:
+    with pytest.raises(InputError):
+        Ensemble((make_network(), make_network(pixel_size=None)), (0.5, 0.5))
+    with pytest.raises(InputError):
+        Ensemble((make_network(),), (0.5,))
+
+
+def test_other_thresholds_are_another_digest() -> None:
+    network = make_network()
+    assert network.with_thresholds((0.1, 0.2)).digest != network.digest
+    assert make_network(1).digest != network.digest
+    assert make_network().digest == network.digest
