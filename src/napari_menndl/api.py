@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.errors import InputError
-from napari_menndl.genome.evaluation import Evaluation
+from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.search.folder import RunFolder
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from napari_menndl.genome.genome import Genome
     from napari_menndl.movie.movie import Movie
     from napari_menndl.predict.ensemble import Ensemble
     from napari_menndl.predict.prediction import Prediction
@@ -135,10 +136,8 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 
 def open_annotation(source: Any, movie: Movie) -> Annotation:
     """Open an annotation file or array, and make sure that it belongs to the movie."""
-    if isinstance(source, (str, os.PathLike)):
-        annotation = Annotation.open(source)
-    else:
-        annotation = Annotation.from_labels(source)
+    stored = isinstance(source, (str, os.PathLike))
+    annotation = Annotation.open(source) if stored else Annotation.from_labels(source)
     annotation.check(movie.shape)
     return annotation
 
@@ -285,6 +284,61 @@ class Run:
         from napari_menndl.predict.prediction import Prediction
 
         return Prediction(self.best, open_movie(movie))
+
+
+def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, TrainedNetwork]:
+    """Give other genomes what the finalists of a search got: the same folds, pixels and last training.
+
+    For comparisons: a network designed by hand, or one that the search passed over, on equal terms.
+
+    Parameters
+    ----------
+    run : Run
+        A finished one.
+    genomes : dict of str to Genome
+
+    Returns
+    -------
+    dict of str to TrainedNetwork
+        Thresholds chosen out of fold.
+
+    Raises
+    ------
+    InputError
+        If the search has not come to its finalists, or a genome's training failed.
+    """
+    from napari_menndl.pool.open import open_pool
+    from napari_menndl.predict.trained import TrainedNetwork
+
+    called = [fact["entrants"] for fact in run.folder.facts() if fact["kind"] == "finalists"]
+    if not called or not called[-1]:
+        raise InputError("a search that came to its finalists", f"{run!r}", "Resume it, with a longer budget.")
+    final = Rung.from_json(called[-1][0]["rung"])
+    whole = Rung("whole", final.pixels, ())
+    job = {"seed": run.settings.seed, "task": str(run.folder.task_path), "digest": run.folder.task_digest}
+    trained: dict[str, tuple[Evaluation, bytes]] = {}
+    waiting = [(name, rung) for name in genomes for rung in (final, whole)]
+    pool = open_pool(run.settings.pool, TRAIN, slots=run.settings.slots, timeout=run.settings.timeout)
+    try:
+        while len(trained) < 2 * len(genomes):
+            while waiting and pool.free:
+                name, rung = waiting.pop(0)
+                payload = {**job, "genome": genomes[name].to_json(), "rung": rung.to_json()}
+                pool.submit(f"{name}/{rung.name}", payload)
+            for outcome in pool.finished():
+                failure = outcome.failure
+                evaluation = Evaluation.from_json(outcome.payload["evaluation"]) if outcome.payload else None
+                if evaluation is None or (failure := evaluation.failure):
+                    raise InputError(f"{outcome.key} to train", f"{failure}", "Choose another genome.")
+                trained[outcome.key] = evaluation, outcome.attachment
+    finally:
+        pool.close()
+    networks = {}
+    for name, genome in genomes.items():
+        scores = {score.name: score.threshold for score in trained[f"{name}/final"][0].scores}
+        thresholds = [scores.get(one, 0.5) for one in run.task.class_names]
+        networks[name] = TrainedNetwork.from_evaluation(genome, run.task, trained[f"{name}/whole"][1], thresholds)
+    return networks
 
 
 def compare(prediction: Any, annotation: Annotation, **options: Any) -> Review:

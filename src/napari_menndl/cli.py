@@ -40,9 +40,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 
 @app.command()
 def demo(
-    to: Annotated[Path, typer.Option("--out", help="Folder for the movie, the run, the pictures and the table.")] = Path(
-        "demo-output"
-    ),
+    to: Annotated[
+        Path, typer.Option("--out", help="Folder for the movie, the run, the pictures and the table.")
+    ] = Path("demo-output"),
     budget: Annotated[str, typer.Option(help="When to stop searching.")] = "210s",
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
     window: Annotated[bool, typer.Option(help="End in napari where there is a screen.")] = True,
@@ -99,10 +99,14 @@ def search(
     ] = None,
     run: Annotated[Path, typer.Option(help="Run folder to create, or to resume.")] = Path("search.menndl"),
     frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,7.")] = "0",
-    budget: Annotated[str, typer.Option(help="10min, 500networks, 'fitness 0.9', 'plateau 200', or several with commas.")] = "10min",
+    budget: Annotated[
+        str, typer.Option(help="10min, 500networks, 'fitness 0.9', 'plateau 200', or several with commas.")
+    ] = "10min",
     pool: Annotated[str, typer.Option(help="local, serial or tcp://127.0.0.1:PORT (a Dask scheduler).")] = "local",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    radius: Annotated[float | None, typer.Option(help="Radius of the disc that a clicked point becomes [px].", min=0)] = None,
+    radius: Annotated[
+        float | None, typer.Option(help="Radius of the disc that a clicked point becomes [px].", min=0)
+    ] = None,
     pixel_size: PixelSize = None,
     space: Annotated[Path | None, typer.Option(help="Search space as JSON.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search of --run.")] = False,
@@ -118,7 +122,9 @@ def search(
             started = resume_search(run, wait=False)
         else:
             if movie is None or annotation is None:
-                raise InputError("a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume.")
+                raise InputError(
+                    "a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume."
+                )
             opened = open_movie(movie, pixel_size=pixel_size)
             started = run_search(
                 opened,
@@ -210,7 +216,9 @@ def stop(run: RunArgument) -> None:
 def predict(
     run: RunArgument,
     movie: MovieArgument,
-    to: Annotated[Path, typer.Option("--out", help="Zarr folder for probabilities and labels; defects go beside it as CSV.")],
+    to: Annotated[
+        Path, typer.Option("--out", help="Zarr folder for probabilities and labels; defects go beside it as CSV.")
+    ],
     pixel_size: PixelSize = None,
 ) -> None:
     """Apply a search's best network to a whole movie."""
@@ -233,7 +241,9 @@ def predict(
 def compare(
     prediction: Annotated[Path, typer.Argument(help="What `predict` wrote, or a second expert's annotation.")],
     annotation: Annotated[Path, typer.Argument(help="The annotation to compare with.")],
-    labelled: Annotated[int | None, typer.Option(help="Frame learned from: defects born after it are scored apart.")] = None,
+    labelled: Annotated[
+        int | None, typer.Option(help="Frame learned from: defects born after it are scored apart.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a prediction, or a second annotation, against an annotation: per class, per frame, overall."""

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def settings_options(*classes: type, leave_out: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def settings_options(
+    *classes: type, leave_out: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command one option per field of the dataclasses; the command gets them as one dict, ``settings``.
 
     Only what the person typed is in the dict: defaults stay with the dataclass. Fields that are neither text, number

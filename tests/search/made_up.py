@@ -1,7 +1,5 @@
 """A made-up landscape, so that a search takes no time: fitness is a function of the genome and of nothing else."""
 
-import time
-from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +10,7 @@ from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.metrics.detection import Detector
-from napari_menndl.pool.protocol import Outcome
+from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask
@@ -76,38 +74,28 @@ class Crash(BaseException):
     """The search process dies here."""
 
 
-class InlinePool:
-    """The smallest pool: `slots` jobs wait, one is run whenever someone asks for what has finished.
+class UnreliablePool(SerialPool):
+    """The serial pool, where several jobs finish at once and things go wrong.
 
-    `spoil(key)` may give a failure instead, or raise; every key that was run is in `ran`.
+    `spoil(key)` is called with every finished job: what it returns is the job's failure instead; or it raises.
+    The keys of all jobs that were run are in `ran`.
     """
 
-    def __init__(self, entry=evaluate, slots=1, spoil=lambda key: None):
-        self.entry, self.slots, self.spoil = entry, slots, spoil
-        self.waiting, self.ran = deque(), []
+    def __init__(self, function=evaluate, slots=1, spoil=lambda key: None):
+        super().__init__(function)
+        self.slots, self.spoil, self.ran, self._given = slots, spoil, [], 0
 
     @property
     def free(self):
-        return max(0, self.slots - len(self.waiting))
+        return max(0, self.slots - self._given)
 
     def submit(self, key, payload, attachment=b""):
-        assert key not in [one for one, _, _ in self.waiting]
-        self.waiting.append((key, payload, attachment))
+        super().submit(key, payload, attachment)
+        self._given += 1
 
     def finished(self, timeout=None):
-        if not self.waiting:
-            return []
-        key, payload, attachment = self.waiting.popleft()
-        started = time.time()
-        failure = self.spoil(key)
-        self.ran.append(key)
-        if failure:
-            return [Outcome(key, None, b"", failure, "inline", started, time.time())]
-        payload, attachment = self.entry(payload, attachment)
-        return [Outcome(key, payload, attachment, None, "inline", started, time.time())]
-
-    def cancel(self, key):
-        self.waiting = deque(one for one in self.waiting if one[0] != key)
-
-    def close(self):
-        self.waiting.clear()
+        outcomes = [one for _ in range(self._given) for one in super(UnreliablePool, self).finished(timeout)]
+        self._given -= len(outcomes)
+        self.ran += [one.key for one in outcomes]
+        failures = [self.spoil(one.key) for one in outcomes]
+        return [replace(one, payload=None, failure=f) if f else one for one, f in zip(outcomes, failures, strict=True)]

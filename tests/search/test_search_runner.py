@@ -5,9 +5,10 @@ import threading
 
 import numpy as np
 import pytest
-from made_up import Crash, InlinePool, evaluate, make_folder
+from made_up import Crash, UnreliablePool, evaluate, make_folder
 
 from napari_menndl.errors import Failure, InputError
+from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.journal import read_journal
 from napari_menndl.search.runner import SearchRunner
@@ -31,7 +32,7 @@ def once(facts):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folder = make_folder(tmp_path_factory.mktemp("search") / "run")
-    assert SearchRunner(folder, InlinePool()).run() == "finished"
+    assert SearchRunner(folder, SerialPool(evaluate)).run() == "finished"
     return folder
 
 
@@ -70,7 +71,7 @@ def test_promoted_are_given_their_own_weights(tmp_path):
         given[json.dumps(payload["genome"]), payload["rung"]["name"]] = attachment
         return evaluate(payload, attachment)
 
-    SearchRunner(make_folder(tmp_path / "run"), InlinePool(watching)).run()
+    SearchRunner(make_folder(tmp_path / "run"), SerialPool(watching)).run()
     for (_, rung), attachment in given.items():
         assert attachment.startswith(b"weights of") == (rung in ("1", "2"))
 
@@ -88,7 +89,7 @@ def test_resume_equals_uninterrupted(tmp_path, uninterrupted, seed):
     ended = ""
     while ended != "finished":
         try:
-            ended = SearchRunner(folder, InlinePool(spoil=die)).run()
+            ended = SearchRunner(folder, UnreliablePool(spoil=die)).run()
         except Crash:
             data = folder.journal_path.read_bytes()
             torn = int(rng.integers(0, 40))  # bytes of a last line that were not synced
@@ -102,7 +103,7 @@ def test_stopped_search_goes_on_as_if_it_had_not(tmp_path, uninterrupted):
     folder = make_folder(tmp_path / "run")
     state, stops = "", 0
     while state != "finished":
-        runner = SearchRunner(folder, InlinePool())
+        runner = SearchRunner(folder, SerialPool(evaluate))
         seen = []
 
         def stop_at_seventh(key, evaluation, runner=runner, seen=seen):
@@ -123,13 +124,13 @@ def test_journal_cut_anywhere_is_a_beginning(tmp_path, uninterrupted, cut):
     folder = RunFolder.open(tmp_path / "run")
     data = uninterrupted.journal_path.read_bytes()
     folder.journal_path.write_bytes(data[: int(cut * len(data))])
-    assert SearchRunner(folder, InlinePool()).run() == "finished"
+    assert SearchRunner(folder, SerialPool(evaluate)).run() == "finished"
     assert once(told(folder)) == once(told(uninterrupted))
 
 
 def test_finished_search_is_left_as_it_is(uninterrupted):
     before = uninterrupted.journal_path.read_bytes()
-    pool = InlinePool()
+    pool = UnreliablePool()
     assert SearchRunner(uninterrupted, pool).run() == "finished"
     assert uninterrupted.journal_path.read_bytes() == before
     assert pool.ran == []
@@ -137,16 +138,16 @@ def test_finished_search_is_left_as_it_is(uninterrupted):
 
 def test_finished_search_goes_on_with_a_wider_budget(tmp_path):
     folder = make_folder(tmp_path / "run", budget="10networks")
-    SearchRunner(folder, InlinePool()).run()
+    SearchRunner(folder, SerialPool(evaluate)).run()
     folder.change_budget("20networks")
-    assert SearchRunner(folder, InlinePool()).run() == "finished"
+    assert SearchRunner(folder, SerialPool(evaluate)).run() == "finished"
     assert folder.status()["births"] == 20
     assert len(told(folder, "finished")) == 2
 
 
 def test_request_stops_the_search(tmp_path):
     folder = make_folder(tmp_path / "run", budget="1h")
-    runner = SearchRunner(folder, InlinePool())
+    runner = SearchRunner(folder, SerialPool(evaluate))
     threading.Timer(0.5, lambda: folder.request("stop")).start()
     assert runner.run() == "stopped"
     assert folder.status()["state"] == "stopped"
@@ -164,12 +165,19 @@ def test_several_slots_lose_and_double_nothing(tmp_path):
     ended = ""
     while ended != "finished":
         try:
-            ended = SearchRunner(folder, InlinePool(slots=5, spoil=die)).run()
+            ended = SearchRunner(folder, UnreliablePool(slots=5, spoil=die)).run()
         except Crash:
             continue
     keys = [fact["key"] for fact in told(folder, "evaluated", "failed")]
     assert len(set(keys)) == len(keys)
     assert folder.status()["births"] == folder.status()["networks"] == 30
+
+
+def test_weights_of_those_finished_at_once_are_all_there(tmp_path):
+    folder = make_folder(tmp_path / "run", budget="60networks", population=24)
+    SearchRunner(folder, UnreliablePool(slots=6)).run()
+    assert len(told(folder, "promoted")) > 15
+    assert not told(folder, "weights_missing")
 
 
 def test_what_the_machinery_loses_costs_the_genome_nothing(tmp_path, uninterrupted):
@@ -182,7 +190,7 @@ def test_what_the_machinery_loses_costs_the_genome_nothing(tmp_path, uninterrupt
         return None
 
     folder = make_folder(tmp_path / "run")
-    assert SearchRunner(folder, InlinePool(spoil=lose_once)).run() == "finished"
+    assert SearchRunner(folder, UnreliablePool(spoil=lose_once)).run() == "finished"
     assert told(folder) == told(uninterrupted)
     assert folder.status()["lost"] == {"worker_lost": len(lost)}
 
@@ -190,7 +198,7 @@ def test_what_the_machinery_loses_costs_the_genome_nothing(tmp_path, uninterrupt
 def test_failures_of_genomes_are_counted_by_kind(tmp_path):
     folder = make_folder(tmp_path / "run", budget="12networks", finalists=1)
     timeout = {"3/0": Failure("timeout", "600 s"), "4/0": Failure("out_of_memory", "8 GB")}
-    SearchRunner(folder, InlinePool(spoil=timeout.get)).run()
+    SearchRunner(folder, UnreliablePool(spoil=timeout.get)).run()
     failures = folder.status()["failures"]
     assert (failures["timeout"], failures["out_of_memory"]) == (1, 1)
     history = folder.history().set_index(["id", "rung"])
@@ -199,24 +207,24 @@ def test_failures_of_genomes_are_counted_by_kind(tmp_path):
 
 def test_pool_that_trains_nothing_ends_the_search_and_blames_no_genome(tmp_path):
     folder = make_folder(tmp_path / "run")
-    broken = InlinePool(slots=3, spoil=lambda key: Failure("error", "No module named torch"))
+    broken = UnreliablePool(slots=3, spoil=lambda key: Failure("error", "No module named torch"))
     with pytest.raises(InputError, match="No module named torch"):
         SearchRunner(folder, broken, grace=0).run()
     assert folder.status()["state"] == "stopped"
     assert folder.status()["evaluations"] == 0
     folder.change_budget("3networks")
-    assert SearchRunner(folder, InlinePool()).run() == "finished"
+    assert SearchRunner(folder, SerialPool(evaluate)).run() == "finished"
 
 
 def test_late_and_double_outcomes_are_ignored(tmp_path, uninterrupted):
-    class Stuttering(InlinePool):
+    class Stuttering(SerialPool):
         def finished(self, timeout=None):
             outcomes = super().finished(timeout)
             self.past = [*getattr(self, "past", []), *outcomes]
             return [*outcomes, *self.past[-3:]]
 
     folder = make_folder(tmp_path / "run")
-    SearchRunner(folder, Stuttering()).run()
+    SearchRunner(folder, Stuttering(evaluate)).run()
     assert told(folder) == told(uninterrupted)
 
 
@@ -228,7 +236,7 @@ def test_missing_weights_are_said_and_the_search_goes_on(tmp_path):
             if kept.endswith("/0"):
                 folder.remove_weights(kept)
 
-    assert SearchRunner(folder, InlinePool(spoil=forget)).run() == "finished"
+    assert SearchRunner(folder, UnreliablePool(spoil=forget)).run() == "finished"
     assert told(folder, "weights_missing")
 
 
@@ -237,7 +245,7 @@ def test_full_disk_pauses_the_search(tmp_path, uninterrupted):
     folder = make_folder(tmp_path / "run")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     states = []
-    runner = SearchRunner(folder, InlinePool())
+    runner = SearchRunner(folder, SerialPool(evaluate))
 
     def make_room(state):
         states.append(state)
@@ -257,7 +265,7 @@ def test_full_disk_pauses_the_search(tmp_path, uninterrupted):
 
 def test_listeners_hear_what_was_recorded(tmp_path):
     folder = make_folder(tmp_path / "run", budget="12networks")
-    runner = SearchRunner(folder, InlinePool())
+    runner = SearchRunner(folder, SerialPool(evaluate))
     heard, bests = [], []
 
     def on_evaluation(key, evaluation):
@@ -274,7 +282,7 @@ def test_listeners_hear_what_was_recorded(tmp_path):
 
 def test_time_budget_keeps_a_share_for_the_end(tmp_path):
     folder = make_folder(tmp_path / "run", budget="2s", finish_share=0.5)
-    SearchRunner(folder, InlinePool()).run()
+    SearchRunner(folder, SerialPool(evaluate)).run()
     status = folder.status()
     assert 1.0 <= status["elapsed"] < 3.0
     assert "s are over" in status["reason"]
@@ -292,17 +300,21 @@ def test_same_journal_gives_history_and_evaluations(uninterrupted):
 def test_what_was_chosen_can_be_read(uninterrupted):
     chosen = uninterrupted.chosen()
     assert chosen.final
-    assert set(chosen.thresholds) == {"vacancy"}
-    assert all(member.weights and set(member.thresholds) == {"vacancy"} for member in chosen.members)
+    for one in (chosen, *chosen.members):
+        (threshold,) = one.thresholds  # there is one class
+        assert 0 < threshold <= 1
+    assert all(member.weights and member.fold == "whole" for member in chosen.members)
 
 
 def test_best_so_far_can_be_read_before_the_end(tmp_path):
     folder = make_folder(tmp_path / "run")
     with pytest.raises(InputError, match="no network evaluated"):
         folder.chosen()
-    runner = SearchRunner(folder, InlinePool())
+    runner = SearchRunner(folder, SerialPool(evaluate))
     runner.events.best_improved.connect(lambda best: runner.stop())
     runner.run()
     chosen = folder.chosen()
     assert not chosen.final
+    assert chosen.thresholds == (0.5,)  # the made-up evaluations have no scores
     assert chosen.members[0].weights.startswith(b"weights of")
+    assert chosen.members[0].fold == 0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_menndl.genome.genome import Genome
 
 #: Genomes drawn before a space is called too narrow.
-ATTEMPTS = 100
+ATTEMPTS = 40
 
 
 @dataclass(frozen=True)

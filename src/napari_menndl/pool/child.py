@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import io
 import os
 import queue
 import signal
@@ -70,6 +71,9 @@ def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     os.dup2(empty, 0)
     os.close(empty)
     os.dup2(2, 1)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What was printed before a crash is worth having.
+        sys.stdout.reconfigure(line_buffering=True)
     return requests, replies
 
 

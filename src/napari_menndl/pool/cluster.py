@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.core import Status
 
 from napari_menndl.errors import InputError
 from napari_menndl.pool.worker import versions
@@ -24,6 +25,8 @@ _CONFIG: dict[str, Any] = {
     "distributed.scheduler.worker-saturation": 1.0,
     # Every loss of a worker is told to us at once: we count, and know whom not to blame.
     "distributed.scheduler.allowed-failures": 0,
+    # One that is stopped or hangs is given up after this.
+    "distributed.scheduler.worker-ttl": "120 s",
     "distributed.worker.profile.enabled": False,
     "distributed.admin.large-graph-warning-threshold": "1 GiB",
 }
@@ -76,9 +79,7 @@ async def connect(address: str | None, slots: int, local_directory: str | None) 
         stack.enter_context(dask.config.set(_CONFIG))
         if address is None:
             cluster = await stack.enter_async_context(_local_cluster(slots, local_directory))
-            client = await Client(
-                cluster.scheduler_address, asynchronous=True, set_as_default=False, direct_to_workers=True
-            )
+            client = await Client(cluster, asynchronous=True, set_as_default=False, direct_to_workers=True)
             stack.push_async_callback(_close_client, client)
         else:
             try:
@@ -93,7 +94,7 @@ async def connect(address: str | None, slots: int, local_directory: str | None) 
 
 @contextlib.asynccontextmanager
 async def _local_cluster(slots: int, local_directory: str | None) -> AsyncIterator[LocalCluster]:
-    cluster = await LocalCluster(
+    starting = LocalCluster(
         n_workers=1,
         threads_per_worker=slots,
         processes=True,
@@ -107,6 +108,11 @@ async def _local_cluster(slots: int, local_directory: str | None) -> AsyncIterat
         asynchronous=True,
     )
     try:
+        cluster = await starting
+    except (OSError, RuntimeError) as error:
+        remedy = 'In a script, open the pool below `if __name__ == "__main__":`; or use pool "serial".'
+        raise InputError("a Dask worker to start on this machine", f"{error}: {error.__cause__}", remedy) from error
+    try:
         yield cluster
     finally:
         nannies = list(cluster.workers.values())
@@ -119,6 +125,15 @@ async def _local_cluster(slots: int, local_directory: str | None) -> AsyncIterat
                 with contextlib.suppress(Exception):
                     process.kill()
                     await process.join(1.0)
+
+
+def has_lost_its_worker(client: Client) -> bool:
+    """Whether our own cluster has no worker process just now: its nanny does not restart one that died at its start."""
+    nannies = getattr(client.cluster, "workers", {}).values()
+    processes = [nanny.process for nanny in nannies]
+    return client.cluster is not None and all(
+        process is None or process.status in {Status.stopped, Status.failed} for process in processes
+    )
 
 
 async def _close_client(client: Client) -> None:

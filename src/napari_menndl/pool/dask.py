@@ -19,7 +19,7 @@ from dask.system import CPU_COUNT
 from distributed import Client, KilledWorker
 
 from napari_menndl.errors import Failure
-from napari_menndl.pool.cluster import check_address, connect
+from napari_menndl.pool.cluster import check_address, connect, has_lost_its_worker
 from napari_menndl.pool.messages import LIMIT, outcome_from_message, pack, unpack
 from napari_menndl.pool.protocol import Outcome
 from napari_menndl.pool.worker import SlotSettings, forget_pool, run_jobs
@@ -34,7 +34,9 @@ _BATCH_SECONDS = 0.1
 _BATCH_JOBS = 32
 _WATCH = 1.0
 _ANSWER = 30.0
-_NO_WORKERS = 60.0
+#: Our own cluster is made anew when it has been without a worker process, or with one that is deaf, for so long [s].
+_NO_WORKER = 2.5
+_DEAF_WORKER = 60.0
 
 
 @dataclass
@@ -155,7 +157,7 @@ class DaskPool:
         outcomes: list[Outcome] = []
         with contextlib.suppress(queue.Empty):
             while True:
-                nothing_to_wait_for = outcomes or not self._jobs
+                nothing_to_wait_for = outcomes or not self._jobs or self._closed
                 outcome = self._outcomes.get_nowait() if nothing_to_wait_for else self._outcomes.get(timeout=timeout)
                 if outcome is not None:
                     outcomes.append(outcome)
@@ -202,12 +204,12 @@ class DaskPool:
         while not self._closing.is_set():
             try:
                 async with connect(self._address, self._most or CPU_COUNT, self._local_directory) as client:
-                    pause = 0.5
+                    pause, lost = 0.5, 0.0
                     await self._serve(client, ready)
                     if self._closing.is_set():
                         return
                     lost = time.monotonic()
-                    _log.warning("The scheduler is lost; connecting again")
+                    _log.warning("The Dask cluster is lost; connecting again")
             except Exception as error:
                 if not ready.done():
                     raise
@@ -233,10 +235,9 @@ class DaskPool:
                     self._slots = present if self._most is None else min(present, self._most)
                     if not ready.done():
                         ready.set_result(None)
-                    if present:
+                    if present or self._address is not None:
                         seen = time.monotonic()
-                    elif self._address is None and time.monotonic() - seen > _NO_WORKERS:
-                        _log.warning("The local cluster does not get its worker back")
+                    elif time.monotonic() - seen > (_NO_WORKER if has_lost_its_worker(client) else _DEAF_WORKER):
                         return
                     self._send()
                     with contextlib.suppress(TimeoutError):
@@ -292,8 +293,9 @@ class DaskPool:
             self._fail(jobs, Failure("error", f"The job cannot be sent: {error}"))
             return
         key = f"evaluate-{self._settings.pool}-{next(self._numbers)}"
-        future = client.submit(run_jobs, self._settings, packed, key=key, pure=False)
+        future = None
         try:
+            future = client.submit(run_jobs, self._settings, packed, key=key, pure=False)
             outcomes = [outcome_from_message(message) for message in unpack(await future)]
         except KilledWorker as error:
             self._again(jobs, str(error), count=True)
@@ -301,7 +303,10 @@ class DaskPool:
             # The scheduler is gone, or has forgotten the task: no job's doing.
             self._again(jobs, str(error), count=False)
         except Exception as error:
-            self._fail(jobs, Failure("error", f"{type(error).__name__}: {error}"))
+            if client.status == "running":
+                self._fail(jobs, Failure("error", f"{type(error).__name__}: {error}"))
+            else:
+                self._again(jobs, str(error), count=False)
         else:
             unheard = {job.key: job for job in jobs}
             for outcome in outcomes:
@@ -313,18 +318,20 @@ class DaskPool:
             # A worker on its way out stops its trainers and answers without them.
             self._again(list(unheard.values()), "the worker was closing", count=True)
         finally:
-            future.release()
+            if future is not None:
+                future.release()
 
     def _deliver(self, outcome: Outcome, job: _Job) -> None:
         with self._lock:
             # A late result of a job that was sent again, or cancelled, finds another or none in its place.
             if self._jobs.get(outcome.key) is not job:
                 return
+            # In this order: whoever sees nothing in flight finds everything in the queue.
+            self._outcomes.put(outcome)
             del self._jobs[outcome.key]
-        if outcome.failure is None:
+        if outcome.slot:
             seconds = max(0.0, outcome.finished - outcome.started)
             self._seconds = seconds if self._seconds is None else 0.9 * self._seconds + 0.1 * seconds
-        self._outcomes.put(outcome)
 
     def _again(self, jobs: list[_Job], why: str, *, count: bool) -> None:
         jobs = [job for job in jobs if self._jobs.get(job.key) is job]

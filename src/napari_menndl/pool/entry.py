@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from napari_menndl.pool.messages import HEADER_LIMIT, LIMIT
 
 if TYPE_CHECKING:
     from napari_menndl.pool.protocol import Entry
+
+_CUDA = re.compile("CUDA|CUBLAS|cuDNN|CUDNN")
 
 
 def load_entry(entry: str) -> Entry:
@@ -68,4 +71,6 @@ def call_entry(
 
 def needs_fresh_process(failure: Failure | None) -> bool:
     """Whether the process a job failed in may be damaged: memory in pieces, or a CUDA context that is gone for good."""
-    return failure is not None and (failure.kind in {"out_of_memory", "crashed"} or "CUDA error" in failure.message)
+    if failure is None:
+        return False
+    return failure.kind in {"out_of_memory", "crashed"} or _CUDA.search(failure.message) is not None

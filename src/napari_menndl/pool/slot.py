@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The child ends itself at the time limit, saying where it hung; so much later it is killed [s].
 _GRACE = 0.5
+#: Before its first job a child dies of what is around it: so often it is started.
+_STARTS = 5
 _CANCELLED = Failure("cancelled", "The job was cancelled.")
 _numbers = itertools.count()
 
@@ -98,6 +100,10 @@ class Slot:
             except TrainerUnwantedError:
                 self._discard()
                 result = None, b"", _CANCELLED
+            except BaseException:
+                # Ctrl-C while waiting: the answer still to come is not that of the next job.
+                self._discard()
+                raise
             return Outcome(key, *result, self.name, started, time.time())
 
     def close(self) -> None:
@@ -140,7 +146,10 @@ class Slot:
         """Return a child that has imported the entry, or why there is none."""
         if self._trainer is not None and not self._trainer.alive:
             self._discard()
-        if self._trainer is None:
+        failure = _CANCELLED
+        for _ in range(_STARTS):
+            if self._trainer is not None:
+                break
             with self._guard:
                 if self._closed.is_set():
                     return None, _CANCELLED
@@ -151,20 +160,18 @@ class Slot:
                     return None, Failure("error", f"The trainer cannot be started: {error}")
             try:
                 failed = trainer.receive(self._start_timeout, wanted)[0]["failure"]
-            except (TrainerDiedError, TrainerTimedOutError) as error:
+            except TrainerTimedOutError:
                 self._discard()
-                if self._closed.is_set():
-                    return None, _CANCELLED
-                how = (
-                    trainer.exit_words
-                    if isinstance(error, TrainerDiedError)
-                    else f"silent for {self._start_timeout:g} s"
-                )
-                return None, Failure("error", f"The trainer did not come up: {how}.", trainer.tail)
-            if failed is not None:
+                message = f"The trainer did not come up within {self._start_timeout:g} s."
+                return None, Failure("error", message, trainer.tail)
+            except TrainerDiedError:
                 self._discard()
-                return None, Failure(*failed)
-        return self._trainer, None
+                failure = Failure("error", f"The trainer did not come up: {trainer.exit_words}.", trainer.tail)
+            else:
+                if failed is not None:
+                    self._discard()
+                    return None, Failure(*failed)
+        return self._trainer, failure
 
     def _discard(self) -> None:
         with self._guard:

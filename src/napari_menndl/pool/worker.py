@@ -98,6 +98,7 @@ class MachineSlots:
         return slot
 
 
+_GOING = frozenset({Status.closing, Status.closed, Status.failed})
 _machines: dict[str, MachineSlots] = {}
 _machines_lock = threading.Lock()
 
@@ -112,7 +113,7 @@ def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
 
     def wanted() -> bool:
         state = worker.state.tasks.get(task)
-        return worker.status == Status.running and state is not None and state.state in {"executing", "long-running"}
+        return worker.status not in _GOING and state is not None and state.state in {"executing", "long-running"}
 
     with _machines_lock:
         if settings.pool not in _machines:

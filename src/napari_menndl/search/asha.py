@@ -19,13 +19,14 @@ class Contest:
 
     The published algorithm ranks against all evaluations ever made, which suits candidates drawn at random. Those of an
     evolution get better: soon almost every newborn would be among the best third of history and be promoted. Ranking
-    against the last `window` evaluations keeps the share at 1/eta, and memory and time constant.
+    against the last `window` evaluations keeps the bar high, and memory and time constant. As the bar moves, more than
+    1/eta pass under it sooner or later; no more than that are let through in all.
 
     Parameters
     ----------
     eta : int
     window : int
-        Evaluations a candidate is compared with; until so many were made this is the published algorithm.
+        Evaluations a candidate is compared with.
     """
 
     def __init__(self, eta: int, window: int) -> None:
@@ -34,9 +35,11 @@ class Contest:
         self._recent: deque[Scored] = deque()
         self._ranked: list[tuple[float, int]] = []
         self._waiting: dict[int, Scored] = {}
+        self._entered = self._promoted = 0
 
     def add(self, scored: Scored) -> None:
         """Enter an evaluation."""
+        self._entered += 1
         self._recent.append(scored)
         insort(self._ranked, _rank(scored))
         self._waiting[scored.id] = scored
@@ -45,8 +48,13 @@ class Contest:
             del self._ranked[bisect_left(self._ranked, _rank(oldest))]
             self._waiting.pop(oldest.id, None)
 
-    def promotable(self, besides: int = 0) -> list[Scored]:
-        """Those among the best 1/eta that were not promoted yet, best first; `besides` more that come close."""
+    def next(self) -> Scored | None:
+        """The best among the best 1/eta that was not promoted yet; None when it is nobody's turn."""
+        ready = self.close() if self._promoted < self._entered // self.eta else []
+        return ready[0] if ready else None
+
+    def close(self, besides: int = 0) -> list[Scored]:
+        """Those among the best 1/eta, and `besides` more, that were not promoted yet; best first."""
         top = min(len(self._ranked), len(self._ranked) // self.eta + besides)
         best = reversed(self._ranked[len(self._ranked) - top :])
         return [self._waiting[-negative] for _, negative in best if -negative in self._waiting]
@@ -58,6 +66,7 @@ class Contest:
     def promote(self, identity: int) -> None:
         """Take one out of those waiting: it goes on."""
         del self._waiting[identity]
+        self._promoted += 1
 
 
 def _rank(scored: Scored) -> tuple[float, int]:

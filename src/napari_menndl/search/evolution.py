@@ -118,7 +118,7 @@ class Evolution:
 
     def _promotion(self) -> Candidate | None:
         for contest, rung in reversed(list(zip(self._contests, self.rungs[1:], strict=True))):
-            for scored in contest.promotable()[:1]:
+            if (scored := contest.next()) is not None:
                 return self.promoted(scored.id, rung.name)
         return None
 
@@ -229,6 +229,6 @@ class Evolution:
     @property
     def wanted_weights(self) -> set[str]:
         """Keys of the evaluations whose weights may be asked for: population, best, those close to promotion."""
-        about_to = [one for contest in self._contests for one in contest.promotable(besides=self.settings.eta)]
+        about_to = [one for contest in self._contests for one in contest.close(besides=self.settings.eta)]
         wanted = {one.key for one in (*self.population, *self._hall[:1], *about_to)}
         return wanted | {one.weights_of for one in self.in_flight.values() if one.weights_of}

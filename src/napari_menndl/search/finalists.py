@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.metrics.detection import Fitness, fitness
 from napari_menndl.search.candidate import Candidate, Scored
+from napari_menndl.search.results import NEVER, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,10 +28,7 @@ Probabilities = NDArray[np.floating]
 MINIMAL_GAIN = 0.005
 _MOST_MEMBERS = 5
 #: Fewer finalists than this are hardly a choice: rather each gets fewer pixels.
-_FEWEST = 3
-#: Above any probability: a class that never reached a useful threshold is not predicted.
-_NEVER = 2.0
-_UNKNOWN = 0.5
+_FEWEST = 2
 
 
 def allot(
@@ -257,8 +255,8 @@ class Finalists:
         }
 
     def _thresholds(self, found: Fitness) -> dict[str, float]:
-        by_class = {score.name: min(score.threshold, _NEVER) for score in found.scores}
-        return {name: by_class.get(name, _UNKNOWN) for name in self._judge.names}
+        by_class = {score.name: min(score.threshold, NEVER) for score in found.scores}
+        return {name: by_class.get(name, UNKNOWN) for name in self._judge.names}
 
 
 def read_oof(path: Path) -> Probabilities | None:

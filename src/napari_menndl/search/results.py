@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from napari_menndl.search.folder import RunFolder
     from napari_menndl.search.journal import Fact
 
+#: Threshold of a class that was never judged; one above any probability, for a class that is never to be predicted.
+UNKNOWN, NEVER = 0.5, 2.0
 _EVALUATED = ("evaluated", "failed")
 
 
@@ -29,15 +31,18 @@ class Member:
     id : int
     genome : Genome
     weights : bytes
-        safetensors; tensors named "<fold>/…", or "whole/…" after the last step.
-    thresholds : dict of str to float
-        Per class, for this network alone.
+        safetensors; tensors named "<fold>/…".
+    fold : int or str
+        Which of them to predict with: ``"whole"`` after the last step, the first fold before.
+    thresholds : C float
+        On the probability of each class of the task, for this network alone.
     """
 
     id: int
     genome: Genome
     weights: bytes
-    thresholds: dict[str, float]
+    fold: int | str
+    thresholds: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -47,14 +52,14 @@ class Chosen:
     Attributes
     ----------
     members : tuple of Member
-    thresholds : dict of str to float
-        Per class, for their average.
+    thresholds : C float
+        For their average.
     final : bool
         Whether the last step chose and trained them; otherwise it is the best so far.
     """
 
     members: tuple[Member, ...]
-    thresholds: dict[str, float]
+    thresholds: tuple[float, ...]
     final: bool
 
 
@@ -92,10 +97,16 @@ def chosen(folder: RunFolder) -> Chosen:
     if status["finished"] and status["finished"]["members"]:
         fact = status["finished"]
         members = tuple(
-            Member(one["id"], Genome.from_json(one["genome"]), _weights(folder, one["key"]), one["thresholds"])
+            Member(
+                one["id"],
+                Genome.from_json(one["genome"]),
+                _weights(folder, one["key"]),
+                "whole",
+                _in_order(folder, one["thresholds"]),
+            )
             for one in fact["members"]
         )
-        return Chosen(members, fact["thresholds"], final=True)
+        return Chosen(members, _in_order(folder, fact["thresholds"]), final=True)
     if status["best"] is None:
         raise InputError("a search with a result", f"no network evaluated in {folder.path}", "Let it run longer.")
     best = status["best"]
@@ -109,7 +120,16 @@ def chosen(folder: RunFolder) -> Chosen:
         raise InputError(
             "a whole journal", f"no birth of network {best['id']} in {folder.path}", "Restore the journal."
         )
-    return Chosen((Member(best["id"], genome, _weights(folder, best["key"]), thresholds),), thresholds, final=False)
+    ordered = _in_order(folder, thresholds)
+    fold = next(rung.folds[0] for rung in folder.settings.rungs if best["key"].endswith(f"/{rung.name}"))
+    member = Member(best["id"], genome, _weights(folder, best["key"]), fold, ordered)
+    return Chosen((member,), ordered, final=False)
+
+
+def _in_order(folder: RunFolder, thresholds: dict[str, float | None]) -> tuple[float, ...]:
+    """In the order of the task's classes: absent ones at a half; those that no threshold served (None) never found."""
+    found = (thresholds.get(name, UNKNOWN) for name in folder.task.class_names)
+    return tuple(NEVER if one is None else one for one in found)
 
 
 def _weights(folder: RunFolder, key: str) -> bytes:

@@ -164,6 +164,8 @@ class SearchRunner:
         for result in results:
             if result.lost is None:
                 self._tell(result.key, result.evaluation)
+        if results:  # not before all are told: until then nobody wants their weights
+            self._record.keep(self.evolution.wanted_weights)
         self._send_telemetry(every=_TELEMETRY)
 
     def _tell(self, key: str, evaluation: Evaluation) -> None:
@@ -175,7 +177,6 @@ class SearchRunner:
         if best is not None and best is not before:
             self._record.fact("best", id=best.id, key=best.key, fitness=best.fitness)
             self.events.best_improved.emit(best)
-        self._record.keep(self.evolution.wanted_weights)
         self.events.evaluation_finished.emit(key, evaluation)
 
     def _job(self, candidate: Candidate) -> tuple[dict[str, Any], bytes]:

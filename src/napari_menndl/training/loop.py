@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 MIN_STEPS = 8
 #: Points of a loss curve, and moments at which the gates are checked.
 STRETCHES = 32
+#: So many of the last points are averaged before a training is called diverged.
+RECENT = 4
 #: Largest norm of the gradient over all parameters.
 CLIP = 5.0
-#: A loss this many times that of a network that says "0.5" everywhere has diverged.
+#: A loss this many times that of a network that says "0.5" everywhere, and no lower than at the start, has diverged.
 DIVERGED = 3.0
 #: Probabilities whose standard deviation over a batch is below this say the same everywhere.
 CONSTANT = 1e-4
@@ -130,7 +132,7 @@ def train(
         if step in ends:
             curve.append(float(total) / since)
             total, since = torch.zeros((), device=device), 0
-            check(curve[-1], criterion, logits.detach(), target, halfway=2 * (step + 1) >= steps)
+            check(curve, criterion, logits.detach(), target, halfway=2 * (step + 1) >= steps)
     network.eval()
     return tuple(curve)
 
@@ -143,12 +145,14 @@ def probe(loss: Tensor, norm: Tensor) -> None:
         raise TrainingStopped("diverged", "The first batch's gradient is not finite.")
 
 
-def check(mean_loss: float, criterion: MixedLoss, logits: Tensor, target: Tensor, halfway: bool) -> None:
-    """Refuse a training that has left the rails; a constant output is forgiven in the first half."""
-    if not math.isfinite(mean_loss):
+def check(curve: list[float], criterion: MixedLoss, logits: Tensor, target: Tensor, halfway: bool) -> None:
+    """Refuse a training that has left the rails; all but a loss that is not finite is forgiven in the first half."""
+    if not math.isfinite(curve[-1]):
         raise TrainingStopped("diverged", "The loss is not finite.")
+    # One stretch may well be an outlier.
+    mean_loss = sum(curve[-RECENT:]) / len(curve[-RECENT:])
     undecided = float(criterion(torch.zeros_like(logits), target))
-    if halfway and mean_loss > DIVERGED * max(undecided, 1e-6):
+    if halfway and mean_loss > max(DIVERGED * undecided, curve[0]):
         message = f"The loss, {mean_loss:.3g}, is over {DIVERGED:g} times that of a network that always says 0.5."
         raise TrainingStopped("diverged", message)
     if halfway and is_constant(logits.float().sigmoid(), target != UNKNOWN):

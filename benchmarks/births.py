@@ -1,0 +1,121 @@
+"""What a birth costs: 20,000 of them through evolution, journal and serial pool, with a stand-in that takes no time.
+
+    python benchmarks/births.py [--births 20000] [--quick] [--again]
+
+Writes ``benchmarks/results/births-<births>-<seed>.json``, and leaves it as it is when it is there already. The search
+must not slow down with its length: the cost per birth in the last block is to be that of the first ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from napari_menndl.genome.evaluation import Evaluation, Rung
+from napari_menndl.genome.space import SearchSpace
+from napari_menndl.metrics.detection import Detector
+from napari_menndl.pool.serial import SerialPool
+from napari_menndl.search.folder import RunFolder
+from napari_menndl.search.runner import SearchRunner
+from napari_menndl.search.settings import SearchSettings
+from napari_menndl.task.task import TrainingTask
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def evaluate(payload, attachment):
+    """Return a fitness that is a function of the genome and takes no time; nobody gets as far as the last step."""
+    genome, rung = payload["genome"], Rung.from_json(payload["rung"])
+    if not rung.name.isdigit():
+        return {"evaluation": Evaluation(rung.name).to_json()}, b""
+    distance = abs(len(genome["layers"]) - 6) / 6 + abs(np.log10(genome["training"]["learning_rate"]) + 2) / 4
+    noise = payload["seed"] % 997 / 997
+    fitness = max(0.0, 0.8 - distance / 3 + 0.1 * noise)
+    return {"evaluation": Evaluation(rung.name, fitness, 0.01, train_flops=1e6).to_json()}, b""
+
+
+def task():
+    frames = np.random.default_rng(0).normal(size=(1, 48, 48)).astype(np.float32)
+    labels = np.zeros(frames.shape, np.uint8)
+    labels[0, 4::8, 4::8] = 1
+    return TrainingTask(frames, labels, np.ones(frames.shape, bool), ("defect",), (Detector(4.0),))
+
+
+def measure(births: int, blocks: int, seed: int) -> dict[str, object]:
+    marks = []
+    with tempfile.TemporaryDirectory() as place:
+        settings = SearchSettings(budget=f"{births}networks", pool="serial", seed=seed)
+        folder = RunFolder.create(Path(place) / "run", settings, SearchSpace(), task())
+        runner = SearchRunner(folder, SerialPool(evaluate))
+
+        def mark(key: str, evaluation: Evaluation) -> None:
+            if runner.evolution.births >= len(marks) * births // blocks:
+                memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+                marks.append((time.perf_counter(), time.process_time(), memory / 2**20))
+                print(f"{runner.evolution.births:>8} births {1e3 * cost(marks):8.2f} ms/birth {marks[-1][2]:8.0f} MiB")
+
+        def cost(marks: list[tuple[float, float, float]]) -> float:
+            return (marks[-1][0] - marks[-2][0]) / (births / blocks) if len(marks) > 1 else float("nan")
+
+        marks.append((time.perf_counter(), time.process_time(), 0.0))
+        runner.events.evaluation_finished.connect(mark)
+        runner.run()
+        journal = folder.journal_path.stat().st_size
+        evaluations = folder.status()["evaluations"]
+        began = time.perf_counter()
+        resumed = SearchRunner(RunFolder.open(folder.path), SerialPool(evaluate))
+        resumed.run()
+        replay = time.perf_counter() - began
+        assert resumed.evolution.births == births
+    steps = list(pairwise(marks))
+    return {
+        "births": births,
+        "evaluations": evaluations,
+        "ms_per_birth": [round(1e3 * (b[0] - a[0]) * blocks / births, 3) for a, b in steps],
+        "cpu_ms_per_birth": [round(1e3 * (b[1] - a[1]) * blocks / births, 3) for a, b in steps],
+        "memory_mib": [round(mark[2], 1) for mark in marks[1:]],
+        "journal_mib": round(journal / 2**20, 1),
+        "replay_seconds": round(replay, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--births", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="500 births, nothing written")
+    parser.add_argument("--again", action="store_true", help="measure though the result is there")
+    options = parser.parse_args()
+    births = 500 if options.quick else options.births
+    cell = RESULTS / f"births-{births}-{options.seed}.json"
+    if cell.exists() and not options.again and not options.quick:
+        print(f"{cell} is there already:\n{cell.read_text()}")
+        return
+    print(f"{births} births; about {births * 4e-3:.0f} s")
+    found = measure(births, 10, options.seed)
+    record = {
+        "command": f"python benchmarks/births.py --births {births} --seed {options.seed}",
+        "versions": {"python": platform.python_version()} | {n: version(n) for n in ("napari-menndl", "numpy")},
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "seed": options.seed,
+        "result": found,
+    }
+    print(json.dumps(record, indent=1))
+    if not options.quick:
+        RESULTS.mkdir(exist_ok=True)
+        cell.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

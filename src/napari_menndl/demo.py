@@ -1,0 +1,212 @@
+"""The whole path on a simulated movie: search, then every method side by side on frames that none has learned from."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.table import Table
+
+from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.annotation.fourier_tuning import tune_fourier_method
+from napari_menndl.api import Run, compare, run_search, train_like_finalists
+from napari_menndl.errors import InputError
+from napari_menndl.genome.founders import FOUNDERS
+from napari_menndl.genome.genome import Genome
+from napari_menndl.movie.simulation import SimulatedMovie, simulate_movie
+from napari_menndl.movie.writing import write_movie
+from napari_menndl.predict.prediction import Prediction
+from napari_menndl.progress import SearchProgress, number, rates
+from napari_menndl.review.picture import PictureRow, four_panel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from napari_menndl.annotation.fourier import FourierMethod
+    from napari_menndl.review.review import Review
+
+#: Frames of the demo's movie; frame 0 is labelled, these two are shown; frames of the fresh area.
+FRAMES, SHOWN, FRESH = 12, (6, 11), 3
+FOURIER, BY_HAND, FIRST, EVOLVED = "Fourier method", "hand-designed FCN", "best of first population", "evolved"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One method's row of the table.
+
+    Attributes
+    ----------
+    name : str
+    later, fresh : Review
+        On the later frames of the movie, and on an area that was never seen.
+    parameters : int or None
+    milliseconds : float
+        Per frame, median.
+    """
+
+    name: str
+    later: Review
+    fresh: Review
+    parameters: int | None
+    milliseconds: float
+
+    def row(self) -> dict[str, Any]:
+        """Return the scores as plain numbers."""
+        row: dict[str, Any] = {"method": self.name}
+        for place, review, scope in (("later frames", self.later, "later"), ("fresh area", self.fresh, "all")):
+            total = review.summary()["scores"][scope]["all"]
+            for title, key in (("defect F1", "f1"), ("AP", "average_precision"), ("pixel F1", "pixel_f1")):
+                row[f"{place} {title}"] = total[key]
+        return row | {"parameters": self.parameters, "ms per frame": self.milliseconds}
+
+
+def run_demo(folder: Path, *, budget: str, seed: int, window: bool, console: Console) -> pd.DataFrame:
+    """Simulate, search, compare, draw.
+
+    Parameters
+    ----------
+    folder : Path
+        Where everything is written.
+    budget : str
+        Of the search.
+    seed : int
+        Of the search; the movie is always the same.
+    window : bool
+        Open the result in napari where there is a screen.
+    console : rich.console.Console
+
+    Returns
+    -------
+    DataFrame
+        One row per method.
+    """
+    began = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    run_path = _unused(folder)
+    console.rule("A STEM movie of Mo-doped WS2, simulated; frame 0 is labelled")
+    movie, fresh = simulate_movie(FRAMES), simulate_movie(FRESH, area_seed=1)
+    write_movie(movie.movie, folder / "movie.tif", overwrite=True)
+    truth = Annotation.from_simulation(movie)
+    truth.save(folder / "movie.annotation.zarr")
+    console.rule("Search")
+    with SearchProgress(console) as shown:
+        run = run_search(
+            folder / "movie.tif",
+            Annotation.from_simulation(movie, frames=[0]),
+            budget=budget,
+            run=run_path,
+            seed=seed,
+            progress=shown.update,
+            **DEMO_SETTINGS,
+        )
+    console.rule("The same last step for a hand-designed network and the best of the first population")
+    by_hand = {BY_HAND: FOUNDERS["dilated_fcn"](), FIRST: first_population_best(run)}
+    networks: dict[str, Any] = {**train_like_finalists(run, by_hand), EVOLVED: run.best}
+    task = run.task
+    fourier = tune_fourier_method(
+        task.frames[0], task.labels[0], task.known[0], task.detectors, rng=np.random.default_rng(seed)
+    )
+    scored = [_score_fourier(fourier, movie, fresh)]
+    scored += [_score_network(name, network, movie, fresh) for name, network in networks.items()]
+    table = pd.DataFrame([one.row() for one in scored])
+    table.to_csv(folder / "comparison.csv", index=False)
+    _draw(folder / "picture.png", movie, scored[0].later, scored[-1].later)
+    scored[-1].later.to_csv(folder / "defects.csv")
+    console.print(comparison_table(table))
+    console.print(rates(run.status()))
+    console.print(f"Wrote {folder}/picture.png, comparison.csv and defects.csv in {time.monotonic() - began:.0f} s.")
+    if window:
+        _open_window(folder, run_path, console)
+    return table
+
+
+#: A search that fits into a few minutes on two cores.
+DEMO_SETTINGS: dict[str, Any] = {"pixels": 600_000, "population": 16, "finalists": 4, "finish_share": 0.4}
+
+
+def _unused(folder: Path) -> Path:
+    """Return the first run folder that does not exist yet, so that an earlier result is never overwritten."""
+    return next(p for n in range(1, 10_000) if not (p := folder / f"search-{n}.menndl").exists())
+
+
+def first_population_best(run: Run) -> Genome:
+    """Return the best network of the first random population, judged as the search judged it.
+
+    Raises
+    ------
+    InputError
+        If none of them has a fitness.
+    """
+    born = {f["id"]: f for f in run.folder.facts() if f["kind"] == "born" and f["origin"] == "random"}
+    last = {n: e.fitness for n, e in run.evaluations() if n in born and e.rung.isdigit() and e.fitness is not None}
+    if not last:
+        raise InputError("a network of the first population with a fitness", "none", "Search longer.")
+    return Genome.from_json(born[max(last, key=lambda n: (last[n], -n))]["genome"])
+
+
+def _score_network(name: str, network: Any, movie: SimulatedMovie, fresh: SimulatedMovie) -> Scored:
+    later = compare(
+        Prediction(network, movie.movie), Annotation.from_simulation(movie), labelled=0, events=movie.events
+    )
+    other = compare(Prediction(network, fresh.movie), Annotation.from_simulation(fresh))
+    members = getattr(network, "members", (network,))
+    parameters = sum(member.plan.parameters for member in members)
+    return Scored(name, later, other, parameters, _milliseconds(network.predict_frame, movie))
+
+
+def _score_fourier(method: FourierMethod, movie: SimulatedMovie, fresh: SimulatedMovie) -> Scored:
+    reviews = []
+    for simulated, options in ((movie, {"labelled": 0, "events": movie.events}), (fresh, {})):
+        frames = [simulated.movie.frame(t) for t in range(len(simulated.movie))]
+        labels: NDArray[np.uint8] = np.stack([method.labels(frame) for frame in frames])
+        chances = np.stack([method.probabilities(frame) for frame in frames])
+        truth = Annotation.from_simulation(simulated)
+        reviews.append(compare(labels, truth, probabilities=chances, **options))
+    return Scored(FOURIER, reviews[0], reviews[1], None, _milliseconds(method.probabilities, movie))
+
+
+def _milliseconds(predict: Any, movie: SimulatedMovie) -> float:
+    frame, times = movie.movie.frame(1), []
+    for _ in range(5):
+        began = time.perf_counter()
+        predict(frame)
+        times.append(1e3 * (time.perf_counter() - began))
+    return float(np.median(times))
+
+
+def _draw(path: Path, movie: SimulatedMovie, fourier: Review, network: Review) -> None:
+    rows = [
+        PictureRow(movie.movie.frame(t), movie.labels[t], fourier.look(t), network.look(t), f"frame {t}") for t in SHOWN
+    ]
+    four_panel(rows, path, pixel_size=movie.movie.pixel_size, title="Learned from frame 0 of a simulated WS2 movie")
+
+
+def comparison_table(table: pd.DataFrame) -> Table:
+    """Return the comparison for a terminal."""
+    shown = Table(box=box.SIMPLE, pad_edge=False)
+    for name in table.columns:
+        shown.add_column(name, justify="left" if name == "method" else "right")
+    for row in table.itertuples(index=False):
+        name, *scores, parameters, milliseconds = row
+        size = "–" if pd.isna(parameters) else f"{parameters:,.0f}"
+        shown.add_row(str(name), *(number(one) for one in scores), size, f"{milliseconds:.0f}")
+    return shown
+
+
+def _open_window(folder: Path, run: Path, console: Console) -> None:
+    """Show the result in napari, in a process of its own."""
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        console.print("No screen here; with one, this ends in napari.")
+        return
+    paths = [str(folder / "movie.tif"), str(folder / "movie.annotation.zarr"), str(run)]
+    subprocess.run([sys.executable, "-m", "napari_menndl.widgets.open", *paths, "--frame", str(SHOWN[0])], check=False)
