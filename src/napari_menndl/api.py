@@ -253,18 +253,11 @@ class Run:
         from napari_menndl.predict.trained import TrainedNetwork
 
         chosen = self.folder.chosen()
-        # Before the last step there is one network per fold; the first is as good as any.
-        fold = "whole" if chosen.final else self.settings.rungs[0].folds[0]
-        names = self.task.class_names
-
-        def ordered(thresholds: dict[str, float]) -> tuple[float, ...]:
-            return tuple(thresholds.get(name, 0.5) for name in names)
-
         members = tuple(
-            TrainedNetwork.from_evaluation(one.genome, self.task, one.weights, ordered(one.thresholds), fold)
+            TrainedNetwork.from_evaluation(one.genome, self.task, one.weights, one.thresholds, one.fold)
             for one in chosen.members
         )
-        return members[0] if len(members) == 1 else Ensemble(members, ordered(chosen.thresholds))
+        return members[0] if len(members) == 1 else Ensemble(members, chosen.thresholds)
 
     def evaluations(self) -> list[tuple[int, Evaluation]]:
         """Every recorded evaluation with its candidate's id, in the order of the journal."""

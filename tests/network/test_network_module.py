@@ -11,7 +11,7 @@ from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.ranges import LayerSpace, Limits
 from napari_menndl.genome.space import SearchSpace
-from napari_menndl.network.module import PRIOR, Network
+from napari_menndl.network.module import PRIOR, Conv, Network
 
 #: Narrow networks, but every stride, window and factor; wider than any default in what can go wrong.
 ODD = SearchSpace(
@@ -132,6 +132,18 @@ def test_every_weight_gets_a_gradient():
         network = Network(make_plan(SearchSpace().sample(np.random.default_rng(seed))), seed)
         network(torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))).sum().backward()
         assert all(values.grad is not None for values in network.parameters())
+
+
+def test_strided_1x1_convolution_has_the_right_gradient_whatever_the_memory_order():
+    # With channels last and few of them, torch 2.13's own on a CPU writes past its workspace and may crash.
+    stream = torch.Generator().manual_seed(0)
+    for channels in range(1, 16):
+        conv = Conv(channels, 5, 1, stride=2)
+        frames = torch.randn(2, 34, 22, channels, generator=stream).movedim(-1, 1)
+        logits = conv(frames)
+        logits.square().sum().backward()
+        expected = torch.einsum("boyx,biyx->oi", 2 * logits.detach(), frames[..., ::2, ::2])
+        torch.testing.assert_close(conv.weight.grad[:, :, 0, 0], expected, rtol=1e-3, atol=1e-2)
 
 
 def test_weights_are_a_function_of_plan_and_seed_alone():

@@ -154,6 +154,13 @@ def test_probabilities_bring_confidence_and_average_precision(annotation):
     assert np.isnan(score(Review.of(PREDICTED, annotation))["average_precision"])
 
 
+def test_classes_need_not_be_equally_sure(annotation):
+    rng = np.random.default_rng(0)
+    chances = np.stack([(PREDICTED == 1) * rng.random(PREDICTED.shape), (PREDICTED == 2) * 0.8], axis=1)
+    review = Review.of(PREDICTED, annotation, probabilities=chances)
+    assert np.isfinite(score(review)["average_precision"])
+
+
 def test_a_second_expert_can_stand_in_for_the_prediction(annotation):
     names = [c.name for c in CLASSES]
     swapped = np.choose(PREDICTED, [0, 2, 1]).astype(np.uint8)

@@ -1,7 +1,11 @@
 import json
+import os
 import resource
 import shutil
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -96,6 +100,35 @@ def test_resume_equals_uninterrupted(tmp_path, uninterrupted, seed):
             lines = data.rstrip(b"\n").rpartition(b"\n")
             if torn and lines[2]:
                 folder.journal_path.write_bytes(data[: max(len(lines[0]) + 1, len(data) - torn)])
+    assert once(told(folder)) == once(told(uninterrupted))
+
+
+def test_killed_search_equals_uninterrupted(tmp_path, uninterrupted):
+    """Five times kill -9, at a moment that nobody chose."""
+    folder = make_folder(tmp_path / "run")
+    script = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from made_up import evaluate
+from napari_menndl.pool.serial import SerialPool
+from napari_menndl.search.folder import RunFolder
+from napari_menndl.search.runner import SearchRunner
+SearchRunner(RunFolder.open(sys.argv[2]), SerialPool(lambda *job: time.sleep(0.01) or evaluate(*job))).run()
+"""
+    command = [sys.executable, "-c", script, os.path.dirname(__file__), os.fspath(folder.path)]
+    rng = np.random.default_rng()
+    for _ in range(5):
+        search = subprocess.Popen(command)
+        size = folder.journal_path.stat().st_size if folder.journal_path.exists() else 0
+        while search.poll() is None and not (
+            folder.journal_path.exists() and folder.journal_path.stat().st_size > size
+        ):
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.15))
+        search.kill()
+        search.wait()
+        assert folder.status()["state"] in ("interrupted", "finished")
+    subprocess.run(command, check=True)
     assert once(told(folder)) == once(told(uninterrupted))
 
 

@@ -99,7 +99,8 @@ class Conv(nn.Conv2d):
         if self.margins:
             values = functional.pad(values, self.margins)
         if self.kernel_size == (1, 1) and self.stride != (1, 1):
-            # oneDNN writes past its workspace in this one's gradient on a CPU (uxlfoundation/oneDNN#6035).
+            # oneDNN writes past its workspace in this one's gradient, on a CPU with channels last, as ChannelNorm
+            # leaves them (uxlfoundation/oneDNN#6035).
             step_y, step_x = self.stride
             return functional.conv2d(values[..., ::step_y, ::step_x], self.weight, self.bias, groups=self.groups)
         return super().forward(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -206,7 +206,9 @@ class Tallies:
                 precisions = [average_precision(t.sweep) if _occurs(t) else np.nan for t in by_class]
                 occurring = [p for p in precisions if not np.isnan(p)]
                 mean = float(np.mean(occurring)) if occurring else np.nan
-                rows.append(_row(scope, frame, TOTAL, Tally.sum(by_class), mean))
+                # Each class has thresholds of its own: sweeps of different classes cannot be added.
+                together = Tally.sum(Tally(t.defects, t.pixels) for t in by_class)
+                rows.append(_row(scope, frame, TOTAL, together, mean))
                 rows += [
                     _row(scope, frame, name, tally, precision)
                     for name, tally, precision in zip(self._names, by_class, precisions, strict=True)

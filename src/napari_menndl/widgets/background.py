@@ -23,11 +23,14 @@ class Latest(QObject):
     ----------
     answered : Signal(question, answer)
     failed : Signal(question, exception)
-        For every question that was begun, on the thread of this object.
+        One of the two for every question that was begun, on the thread of this object.
+    warned : Signal(text)
+        What an answer came with.
     """
 
     answered = Signal(object, object)
     failed = Signal(object, object)
+    warned = Signal(str)
 
     def __init__(self, answer: Callable[[Any], Any], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -53,8 +56,15 @@ class Latest(QObject):
             return
         self._at_work = self._waiting.pop()
         # Bound methods of a QObject: Qt then delivers on this object's thread, with every binding.
-        connect: dict[str, Any] = {"returned": self._on_returned, "errored": self._on_errored}
+        connect: dict[str, Any] = {
+            "returned": self._on_returned,
+            "errored": self._on_errored,
+            "warned": self._on_warned,
+        }
         create_worker(self._answer, self._at_work, _connect=connect)
+
+    def _on_warned(self, warning: tuple[Any, ...]) -> None:
+        self.warned.emit(str(warning[0]))
 
     def _on_returned(self, answer: Any) -> None:
         question, self._at_work = self._at_work, None

@@ -36,11 +36,13 @@ def make_form(settings: type, **options: dict[str, Any]) -> Container[Any]:
             Undefined if field.default is MISSING else field.default,
             annotation=hints[field.name],
             name=field.name,
-            label=about.get("title", field.name) + unit,
+            # The space: titles are measured in another font than the one napari draws them in.
+            label=f"{about.get('title', field.name)}{unit}\u2003",
             options=given | about.get("form", {}) | options.get(field.name, {}),
         )
         rows.append(row)
-    form = Container(widgets=rows, labels=True)
+    form: Container[Any] = Container(labels=True)
+    form.extend(rows)  # not handed over when it is made: only later additions line up their titles
     form.margins = (0, 0, 0, 0)
     return form
 

@@ -58,7 +58,7 @@ class Overlay:
     def _add(self, labels: np.ndarray, place: dict[str, object]) -> None:
         layers = self._viewer.layers
         selected = set(layers.selection)
-        self.layer = Labels(labels.copy(), name="review", opacity=0.8, colormap=self._colormap(), **place)
+        self.layer = Labels(labels.copy(), name="review", opacity=0.9, colormap=self._colormap(), **place)
         layers.append(self.layer)
         self.layer.editable = False
         layers.selection = selected  # a brush in someone's hand stays on their layer

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.layers import Image, Labels
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from superqt.utils import QSignalThrottler
@@ -24,11 +24,16 @@ from napari_menndl.widgets.overlay import Overlay
 from napari_menndl.widgets.palette import PALETTES, legend, overlay_colours, score_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import napari.viewer
 
     from napari_menndl.movie.movie import Movie
 
 HINT = "Choose the folder of a run, or drop it here, then predict. The overlay follows the frame in view."
+
+#: Dark in every theme: white stands for what was found.
+PANEL = "background: #14151a; color: #f0f0f0; padding: 4px; border-radius: 3px;"
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class ReviewFrames(QWidget):
         self.overlay = Overlay(viewer, overlay_colours(next(iter(PALETTES))))
         self.shown: FrameReview | None = None
         self._following = False
+        self._readings = 0
         self._movie: tuple[Any, Movie] | None = None
         self._watched: Labels | None = None
         self._said = ""
@@ -106,18 +112,20 @@ class ReviewFrames(QWidget):
         self.button = QPushButton("Predict frame in view")
         self.button.setToolTip("Read the run's best network and predict; from then on the overlay follows the frame")
         self.status = QLabel(HINT)
+        self.legend = QLabel(legend(self.form["colours"].value))
         self.scores = QLabel()
         self.scores.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.legend = QLabel(legend(self.form["colours"].value))
-        self.legend.setStyleSheet("background: #000000; color: #f0f0f0; padding: 6px; border-radius: 3px;")
-        for label in (self.status, self.scores, self.legend):
+        self.scores.hide()
+        self.legend.setStyleSheet(PANEL)
+        self.scores.setStyleSheet(PANEL + "font-size: 11px;")
+        for label in (self.status, self.legend, self.scores):
             label.setTextFormat(Qt.TextFormat.RichText)
             label.setWordWrap(True)
         layout = QVBoxLayout(self)
-        for widget in (self.form.native, self.button, self.status, self.scores, self.legend):
+        for widget in (self.form.native, self.button, self.status, self.legend, self.scores):
             layout.addWidget(widget)
         layout.addStretch()
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(320)
 
     def _connect(self) -> None:
         self._throttle = QSignalThrottler(parent=self)
@@ -126,6 +134,7 @@ class ReviewFrames(QWidget):
         self.button.clicked.connect(self.predict)
         self.latest.answered.connect(self._show)
         self.latest.failed.connect(lambda _, error: self._fail(error))
+        self.latest.warned.connect(lambda text: self._tell(text, show_warning))
         self.form["run"].changed.connect(lambda: self._rest(HINT))
         self.form["movie"].changed.connect(self._movie_chosen)
         self.form["annotation"].changed.connect(self._annotation_chosen)
@@ -190,8 +199,8 @@ class ReviewFrames(QWidget):
         self._follow()
 
     def _recolour(self, palette: str) -> None:
-        self.legend.setText(legend(palette))
         self.overlay.recolour(overlay_colours(palette))
+        self._write_scores()
 
     # Asking -----------------------------------------------------------------------------------------------------------
 
@@ -203,7 +212,7 @@ class ReviewFrames(QWidget):
 
     def predict(self) -> None:
         """Predict the frame in view, and follow the view from now on."""
-        self.reviewer.forget()
+        self._readings += 1
         self._following = True
         self._said = ""
         self._ask()
@@ -222,6 +231,7 @@ class ReviewFrames(QWidget):
             frame=frame_in_view(layer, self.viewer.dims.point),
             annotation=settings.annotation,
             threshold=None if settings.own_threshold else settings.threshold,
+            reading=self._readings,
         )
 
     def _follow(self) -> None:
@@ -229,9 +239,9 @@ class ReviewFrames(QWidget):
         if not self._following:
             return
         movie = self.form["movie"].value
-        if self.shown is not None and movie is not None:
-            if frame_in_view(movie, self.viewer.dims.point) != self.shown.frame:
-                self._clear()  # never the defects of one frame over another
+        shown = None if self.shown is None else self.shown.frame
+        if movie is not None and shown is not None and shown != frame_in_view(movie, self.viewer.dims.point):
+            self._clear()  # never the defects of one frame over another
         self._throttle.throttle()
 
     def _ask(self) -> None:
@@ -255,20 +265,28 @@ class ReviewFrames(QWidget):
             return  # the layer went while its frame was at work
         if not self._following or (now.run, now.movie, now.frame) != (question.run, question.movie, question.frame):
             return
-        self._said = ""
         self.shown = review
+        annotation = question.annotation
+        if self.overlay.layer is None and annotation is not None and annotation.contour == 0:
+            annotation.contour = 1  # as outlines: filled, its colours would be taken for those of the review
         self.overlay.show(review.overlay, self.form["movie"].value)
-        if question.threshold is None and (finite := [t for t in review.thresholds if np.isfinite(t)]):
+        if question.threshold is None and (reachable := [t for t in review.thresholds if t <= 1]):
             with self.form["threshold"].changed.blocked():
-                self.form["threshold"].value = float(np.clip(np.mean(finite), 0.01, 0.99))
-        took = f", predicted in {review.seconds:.1f} s" if review.seconds else ""
+                self.form["threshold"].value = float(np.clip(np.mean(reachable), 0.01, 0.99))
+        took = f", predicted in {1000 * review.seconds:.0f} ms" if review.seconds else ""
         alone = "" if review.annotated else " It has no annotation: the prediction is shown alone."
         self.status.setText(f"Frame {review.frame}{took}.{alone}")
-        self.scores.setText(score_table(review))
+        self._write_scores()
+
+    def _write_scores(self) -> None:
+        palette, shown = self.form["colours"].value, self.shown
+        self.legend.setText(legend(palette, shown is None or shown.annotated))
+        self.scores.setText("" if shown is None else score_table(shown, palette))
+        self.scores.setVisible(shown is not None)
 
     def _clear(self) -> None:
         self.shown = None
-        self.scores.clear()
+        self._write_scores()
         self.overlay.clear()
 
     def _rest(self, text: str) -> None:
@@ -284,6 +302,9 @@ class ReviewFrames(QWidget):
             logging.getLogger(__name__).error("Reviewing a frame failed", exc_info=error)
         text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         self.status.setText(escape(text))
+        self._tell(text, show_error)
+
+    def _tell(self, text: str, notify: Callable[[str], None]) -> None:
         if text != self._said:  # once, not for every frame passed while scrubbing
             self._said = text
-            show_error(text)
+            notify(text)

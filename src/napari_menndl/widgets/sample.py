@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def simulated_ws2() -> list[LayerData]:
     """A simulated movie of Mo-doped WS2 under the beam, and where its defects truly are."""
-    simulated = simulate_movie(frames=20, shape=(256, 256), seed=0)
+    simulated = simulate_movie(frames=20, shape=(256, 256))
     movie = simulated.movie
     truth = Annotation.from_simulation(simulated)
     return [movie_layer(movie), annotation_layer(truth, movie.frame_time)]

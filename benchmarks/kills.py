@@ -1,0 +1,231 @@
+"""What a killed search loses: nothing. `kill -9` of a real search process, again and again, at random moments.
+
+    python benchmarks/kills.py [--kills 20] [--seed 0] [--again]
+
+Real processes all the way: search process, Dask worker, trainer children with torch; networks and movie are tiny. After
+each kill every process that the search had started must be gone; then the search is resumed. Four kills of five fall
+into the evolution, the others into the last step. Writes ``benchmarks/results/kills.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cells import read_cell, write_cell
+from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.api import Run, open_run, resume_search, run_search
+from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
+from napari_menndl.genome.space import SearchSpace
+from napari_menndl.movie.simulation import simulate_movie
+from napari_menndl.search.journal import read_journal
+
+if TYPE_CHECKING:
+    from napari_menndl.movie.simulation import SimulatedMovie
+
+#: Networks so small that an evaluation takes a fraction of a second.
+TINY = SearchSpace(
+    LayerSpace(kinds=("conv",), filters=(4, 8), kernel=(3, 5), strides=(1,)),
+    TrainingSpace(batch=(4,), tile=(32,)),
+    Limits(layers=(2, 3)),
+)
+SETTINGS = {"population": 6, "finalists": 2, "slots": 2, "pixels": 20_000, "founders": ()}
+#: What a search had started must be gone so long after its death [s].
+MOURNING = 10.0
+
+
+def tiny_movie() -> SimulatedMovie:
+    return simulate_movie(2, (96, 96), snr=10)
+
+
+def start_tiny(run: str | os.PathLike[str], budget: str, seed: int = 0, *, wait: bool = False) -> Run:
+    """Start a search that evaluates several networks a second."""
+    simulated = tiny_movie()
+    annotation = Annotation.from_simulation(simulated)
+    return run_search(simulated.movie, annotation, budget=budget, run=run, space=TINY, seed=seed, wait=wait, **SETTINGS)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to kill.
+
+    Attributes
+    ----------
+    lines : int
+        So many lines after the search was started, or has begun the last step; 0: while it still starts.
+    delay : float [s]
+        After that line.
+    last_step : bool
+    """
+
+    lines: int
+    delay: float
+    last_step: bool = False
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What a kill found.
+
+    Attributes
+    ----------
+    recorded : bytes
+        The journal's complete lines, read before the kill.
+    processes, orphans : int
+        Started by the search; alive `MOURNING` after its death.
+    resume_seconds : float or None [s]
+        From the start of this search process to its first line; None when it was killed before.
+    """
+
+    recorded: bytes
+    processes: int
+    orphans: int
+    resume_seconds: float | None
+
+
+def random_moments(number: int, seed: int) -> list[Moment]:
+    """Draw the moments; the last fifth falls into the last step."""
+    rng = np.random.default_rng([seed, number])
+    late = number // 5
+    early = [Moment(int(rng.integers(0, 12)), float(rng.uniform(0, 1))) for _ in range(number - late)]
+    return early + [Moment(int(rng.integers(0, 4)), float(rng.uniform(0, 0.5)), True) for _ in range(late)]
+
+
+def processes_of(pid: int) -> list[psutil.Process]:
+    """Return the living processes that a search process has started, itself dead or alive: they are its session."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == pid != process.pid and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (OSError, psutil.Error):
+            continue
+    return found
+
+
+def search_process(run: Run) -> psutil.Process:
+    """Return the search process that this process has started."""
+    ours = psutil.Process().children()
+    return next(one for one in ours if one.status() != psutil.STATUS_ZOMBIE and str(run.path) in one.cmdline())
+
+
+def complete_lines(run: Run) -> bytes:
+    """Return the journal as far as it is certain: without a line that is being written."""
+    content = run.folder.journal_path.read_bytes() if run.folder.journal_path.exists() else b""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def kill_at(run: Run, moment: Moment) -> Kill | None:
+    """Kill a search that was just started at a moment, and look for what it leaves; None: it had ended before."""
+    began, length = time.monotonic(), len(complete_lines(run))
+    process = search_process(run)
+    resumed: float | None = None
+
+    def has_come() -> bool:
+        nonlocal resumed
+        recorded = complete_lines(run)
+        if len(recorded) > length and resumed is None:
+            resumed = time.monotonic() - began
+        since = recorded[length:]
+        if moment.last_step:
+            _, mark, since = recorded.rpartition(b'{"kind":"finalists"')
+            # The last step is called once; what was recorded of it before this start does not count.
+            since = since[max(0, length - len(recorded) + len(since)) :] if mark else b""
+            return bool(mark) and (resumed is not None) and since.count(b"\n") >= moment.lines
+        return since.count(b"\n") >= moment.lines
+
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE and not has_come():
+        time.sleep(0.01)
+    time.sleep(moment.delay)
+    recorded, started = complete_lines(run), len(processes_of(process.pid))
+    if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+        return None
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + MOURNING
+    while (orphans := processes_of(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return Kill(recorded, started, len(orphans), resumed)
+
+
+def kill_and_resume(run: Run, moments: list[Moment]) -> list[Kill]:
+    """Kill a search that was just started at every one of the moments, and let it come to its end."""
+    kills = []
+    for moment in moments:
+        kill = kill_at(run, moment)
+        if kill is None:
+            break
+        kills.append(kill)
+        run = resume_search(run.path, wait=False)
+    run.wait()
+    return kills
+
+
+def losses(run: Run, kills: list[Kill]) -> tuple[int, int]:
+    """Count the lines that were recorded before a kill and are gone, and the births and evaluations that came twice."""
+    whole = complete_lines(run).splitlines()
+    lost = 0
+    for kill in kills:
+        before = kill.recorded.splitlines()
+        lost += sum(a != b for a, b in zip(before, whole, strict=False)) + max(0, len(before) - len(whole))
+    facts, _ = read_journal(run.folder.journal_path)
+    evaluated = Counter(fact["key"] for fact in facts if fact["kind"] in ("evaluated", "failed"))
+    born = Counter(fact["id"] for fact in facts if fact["kind"] == "born")
+    doubled = sum(number - 1 for counter in (evaluated, born) for number in counter.values())
+    return lost, doubled
+
+
+def measure(number: int, seed: int) -> dict[str, object]:
+    """Kill a search so often; return what the table shows."""
+    with tempfile.TemporaryDirectory() as place:
+        run = start_tiny(Path(place) / "run", f"{5 * number}networks", seed)
+        moments = random_moments(number, seed)
+        kills = kill_and_resume(run, moments)
+        run = open_run(run.path)
+        lost, doubled = losses(run, kills)
+        resumed = [kill.resume_seconds for kill in kills[1:] if kill.resume_seconds is not None]
+        return {
+            "kills": len(kills),
+            "state": run.state,
+            "recorded before": len(kills[-1].recorded.splitlines()),
+            "lost": lost,
+            "doubled": doubled,
+            "processes": sum(kill.processes for kill in kills),
+            "orphans": sum(kill.orphans for kill in kills),
+            "median seconds to resume": round(median(resumed), 2),
+            "evaluations": run.status()["evaluations"],
+            "moments": [asdict(moment) for moment in moments],
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", action="store_true", help="measure though the result is there")
+    options = parser.parse_args()
+    result = None if options.again else read_cell("kills")
+    if result is None:
+        print(f"{options.kills} kills; about {options.kills * 9 / 60:.0f} min", flush=True)
+        result = measure(options.kills, options.seed)
+        print(f"Wrote {write_cell('kills', options.seed, result)}")
+    for name, value in result.items():
+        print(f"{name:<26}{json.dumps(value):>12}" if name != "moments" else "", end="\n")
+
+
+if __name__ == "__main__":
+    main()

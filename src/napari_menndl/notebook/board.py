@@ -1,0 +1,53 @@
+"""The state of a search and its best networks, as HTML."""
+
+from __future__ import annotations
+
+from html import escape
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.progress import headline, rates
+
+if TYPE_CHECKING:
+    from napari_menndl.notebook.course import Course
+
+_LEADERS = 5
+#: Letters of a network's layers that are shown; all of them come up under the mouse.
+_LETTERS = 110
+_COLUMNS = ("rank", "network", "fitness", "parameters", "ms/Mpx", "layers")
+
+
+def board(status: dict[str, Any], course: Course) -> str:
+    """Return a search's headline, rates and leaderboard.
+
+    Parameters
+    ----------
+    status : dict
+        `Run.status`.
+    course : Course
+        That has read as much of the journal, or more.
+    """
+    lines = [f"<b>{escape(headline(status).plain)}</b>", f"<small>{escape(rates(status).plain)}</small>"]
+    if status["note"]:
+        lines.append(f"<b>{escape(status['note'])}</b>")
+    rows = [_row(rank, one, course) for rank, one in enumerate(status["leaders"][:_LEADERS], start=1)]
+    table = f"<table><tr>{''.join(map(_head, _COLUMNS))}</tr>{''.join(rows)}</table>" if rows else ""
+    return "<br>".join(lines) + table
+
+
+def _row(rank: int, one: dict[str, Any], course: Course) -> str:
+    cells = (
+        str(rank),
+        f"#{one['id']}",
+        f"{one['fitness']:.3f} ± {one['error']:.3f}",
+        f"{one['parameters']:,}",
+        f"{one['latency']:.0f}",
+    )
+    layers = course.layers(one["id"])
+    start = shorten(layers, _LETTERS, placeholder=" …")
+    layers = f'<td style="text-align:left" title="{escape(layers)}"><small>{escape(start)}</small></td>'
+    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}{layers}</tr>"
+
+
+def _head(word: str) -> str:
+    return f'<th style="text-align:{"left" if word == "layers" else "right"}">{word}</th>'

@@ -1,0 +1,104 @@
+"""The course of a search: what its journal says of fitness over births and over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari_menndl.genome.describe import describe
+from napari_menndl.genome.genome import Genome
+from napari_menndl.search.journal import Fact, read_journal
+
+if TYPE_CHECKING:
+    from napari_menndl.search.folder import RunFolder
+
+
+class Judged(NamedTuple):
+    """One evaluation of a network: its number, when [s of searching], at which rung, its fitness."""
+
+    id: int
+    elapsed: float
+    rung: int
+    fitness: float | None
+
+
+class Point(NamedTuple):
+    """Of a curve: networks born and time searched [s] so far, fitness."""
+
+    births: int
+    elapsed: float
+    fitness: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the last step chose: fitness on new folds with its standard error, when [s of searching]."""
+
+    members: tuple[int, ...]
+    elapsed: float
+    fitness: float
+    error: float
+
+
+class Course:
+    """Reads a journal as it grows.
+
+    Parameters
+    ----------
+    folder : RunFolder
+
+    Attributes
+    ----------
+    judged : list of Judged
+        Without those of the last step.
+    best, median : list of Point
+        Best so far; of the population.
+    choice : Choice or None
+    births : int
+    elapsed : float [s]
+        Time searched up to the last fact; pauses between resumes do not count.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.judged: list[Judged] = []
+        self.best: list[Point] = []
+        self.median: list[Point] = []
+        self.choice: Choice | None = None
+        self.births = 0
+        self.elapsed = 0.0
+        self._folder = folder
+        self._genomes: dict[int, Fact] = {}
+        self._offset = 0
+        self._began = 0.0
+
+    def read(self) -> bool:
+        """Take in what is new in the journal; returns whether a curve changed."""
+        before = len(self.judged), len(self.best), self.choice
+        facts, self._offset = read_journal(self._folder.journal_path, self._offset)
+        for fact in facts:
+            self._take(fact)
+        return before != (len(self.judged), len(self.best), self.choice)
+
+    def layers(self, network: int) -> str:
+        """Return a network's layers in words."""
+        return " → ".join(describe(Genome.from_json(self._genomes[network]))[:-1])
+
+    def _take(self, fact: Fact) -> None:
+        kind = fact["kind"]
+        if kind in ("started", "resumed"):
+            self._began = fact["time"] - self.elapsed
+        self.elapsed = fact["time"] - self._began
+        if kind == "born":
+            self.births += 1
+            self._genomes[fact["id"]] = fact["genome"]
+        elif kind in ("evaluated", "failed"):
+            network, _, rung = fact["key"].partition("/")
+            if rung.isdigit():
+                self.judged.append(Judged(int(network), self.elapsed, int(rung), fact["evaluation"]["fitness"]))
+        elif kind == "best":
+            self.best.append(Point(self.births, self.elapsed, fact["fitness"]))
+        elif kind == "telemetry" and fact["median"] is not None:
+            self.median.append(Point(self.births, self.elapsed, fact["median"]))
+        elif kind == "finished" and fact["members"]:
+            members = tuple(one["id"] for one in fact["members"])
+            self.choice = Choice(members, self.elapsed, fact["fitness"], fact["error"])

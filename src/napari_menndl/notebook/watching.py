@@ -1,0 +1,91 @@
+"""A search as it runs, in Jupyter or in a terminal; watching only reads the run folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from napari_menndl.notebook.board import board
+from napari_menndl.notebook.course import Course
+from napari_menndl.notebook.plots import draw_course
+from napari_menndl.progress import SearchProgress
+
+if TYPE_CHECKING:
+    from napari_menndl.api import Run
+
+#: Least time between two drawings of the figure [s]; each is sent to the browser.
+_REDRAWN = 2.0
+
+
+def watch(run: Run, interval: float = 1.0) -> None:
+    """Show a search's progress until it ends.
+
+    In Jupyter the best networks and the curves of fitness are updated in place; elsewhere it is text. Interrupting the
+    kernel, or Ctrl-C, ends the watching only.
+
+    Parameters
+    ----------
+    run : Run
+    interval : float [s]
+        Between two looks at the run folder.
+
+    Raises
+    ------
+    InputError
+        If the search process broke off.
+    """
+    try:
+        with _Page(run) if in_jupyter() else SearchProgress(Console()) as view:
+            run.wait(view.update, interval)
+    except KeyboardInterrupt:
+        print("Stopped watching; the search goes on. watch(run) looks again, run.stop() ends the search.")
+        return
+    if (state := run.state) != "finished":
+        print(f"The search is {state}. Go on with: napari_menndl.api.resume_search({str(run.path)!r})")
+
+
+def in_jupyter() -> bool:
+    """Whether a Jupyter kernel shows what this process displays."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
+
+
+class _Page:
+    """A table and a figure in a notebook's output, both updated in place."""
+
+    def __init__(self, run: Run) -> None:
+        self._course = Course(run.folder)
+        self._pixels = [rung.pixels for rung in run.settings.rungs]
+        self._table: Any = None
+        self._figure: Any = None
+        self._drawn_at = 0.0
+        self._stale = True
+
+    def __enter__(self) -> _Page:
+        from IPython.display import DisplayHandle
+
+        self._table, self._figure = DisplayHandle(), DisplayHandle()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, status: dict[str, Any]) -> None:
+        """Show a newer status."""
+        from IPython.display import HTML
+
+        self._stale |= self._course.read()
+        _show(self._table, HTML(board(status, self._course)))
+        if self._stale and (status["state"] != "running" or time.monotonic() - self._drawn_at > _REDRAWN):
+            _show(self._figure, draw_course(self._course, self._pixels))
+            self._stale, self._drawn_at = False, time.monotonic()
+
+
+def _show(handle: Any, what: Any) -> None:
+    """Display the first time, update ever after."""
+    shown = getattr(handle, "shown", False)
+    (handle.update if shown else handle.display)(what)
+    handle.shown = True
