@@ -10,7 +10,6 @@ into the evolution, the others into the last step. Writes ``benchmarks/results/k
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -28,11 +27,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from cells import read_cell, write_cell
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.api import Run, open_run, resume_search, run_search
+from napari_menndl.api import Run, open_run, resume_search
 from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.simulation import simulate_movie
+from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.journal import read_journal
+from napari_menndl.search.settings import SearchSettings
+from napari_menndl.task.task import TrainingTask
 
 if TYPE_CHECKING:
     from napari_menndl.movie.simulation import SimulatedMovie
@@ -43,20 +45,29 @@ TINY = SearchSpace(
     TrainingSpace(batch=(4,), tile=(32,)),
     Limits(layers=(2, 3)),
 )
-SETTINGS = {"population": 6, "finalists": 2, "slots": 2, "pixels": 20_000, "founders": ()}
+SETTINGS = {"population": 6, "finalists": 2, "slots": 2, "pixels": 10_000, "rung_folds": (1, 1), "founders": ()}
 #: What a search had started must be gone so long after its death [s].
 MOURNING = 10.0
+#: How the journal's line begins with which the last step does.
+FINALISTS = b'{"kind":"finalists"'
 
 
 def tiny_movie() -> SimulatedMovie:
     return simulate_movie(2, (96, 96), snr=10)
 
 
-def start_tiny(run: str | os.PathLike[str], budget: str, seed: int = 0, *, wait: bool = False) -> Run:
-    """Start a search that evaluates several networks a second."""
+def prepare_tiny(run: str | os.PathLike[str], budget: str, seed: int = 0) -> Run:
+    """Make the run folder of a search that is to evaluate several networks a second."""
     simulated = tiny_movie()
-    annotation = Annotation.from_simulation(simulated)
-    return run_search(simulated.movie, annotation, budget=budget, run=run, space=TINY, seed=seed, wait=wait, **SETTINGS)
+    task = TrainingTask.from_movie(simulated.movie, Annotation.from_simulation(simulated), (0,))
+    return Run(RunFolder.create(run, SearchSettings(budget=budget, seed=seed, **SETTINGS), TINY, task))
+
+
+def start_tiny(run: str | os.PathLike[str], budget: str, seed: int = 0) -> Run:
+    """Start such a search."""
+    prepared = prepare_tiny(run, budget, seed)
+    prepared.start()
+    return prepared
 
 
 @dataclass(frozen=True)
@@ -66,10 +77,11 @@ class Moment:
     Attributes
     ----------
     lines : int
-        So many lines after the search was started, or has begun the last step; 0: while it still starts.
+        Recorded since the process was started; 0: while it still starts.
     delay : float [s]
         After that line.
     last_step : bool
+        Of the lines from the beginning of the last step on.
     """
 
     lines: int
@@ -101,8 +113,8 @@ def random_moments(number: int, seed: int) -> list[Moment]:
     """Draw the moments; the last fifth falls into the last step."""
     rng = np.random.default_rng([seed, number])
     late = number // 5
-    early = [Moment(int(rng.integers(0, 12)), float(rng.uniform(0, 1))) for _ in range(number - late)]
-    return early + [Moment(int(rng.integers(0, 4)), float(rng.uniform(0, 0.5)), True) for _ in range(late)]
+    early = [Moment(int(rng.integers(0, 12)), float(rng.uniform(0, 0.3))) for _ in range(number - late)]
+    return early + [Moment(int(rng.integers(0, 3)), float(rng.uniform(0, 0.3)), True) for _ in range(late)]
 
 
 def processes_of(pid: int) -> list[psutil.Process]:
@@ -110,17 +122,20 @@ def processes_of(pid: int) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if os.getsid(process.pid) == pid != process.pid and process.status() != psutil.STATUS_ZOMBIE:
+            if os.getsid(process.pid) == pid != process.pid and is_alive(process):
                 found.append(process)
         except (OSError, psutil.Error):
             continue
     return found
 
 
+def is_alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
 def search_process(run: Run) -> psutil.Process:
     """Return the search process that this process has started."""
-    ours = psutil.Process().children()
-    return next(one for one in ours if one.status() != psutil.STATUS_ZOMBIE and str(run.path) in one.cmdline())
+    return next(one for one in psutil.Process().children() if is_alive(one) and str(run.path) in one.cmdline())
 
 
 def complete_lines(run: Run) -> bytes:
@@ -133,26 +148,18 @@ def kill_at(run: Run, moment: Moment) -> Kill | None:
     """Kill a search that was just started at a moment, and look for what it leaves; None: it had ended before."""
     began, length = time.monotonic(), len(complete_lines(run))
     process = search_process(run)
-    resumed: float | None = None
-
-    def has_come() -> bool:
-        nonlocal resumed
+    resumed = None
+    while is_alive(process):
         recorded = complete_lines(run)
-        if len(recorded) > length and resumed is None:
+        if resumed is None and len(recorded) > length:
             resumed = time.monotonic() - began
-        since = recorded[length:]
-        if moment.last_step:
-            _, mark, since = recorded.rpartition(b'{"kind":"finalists"')
-            # The last step is called once; what was recorded of it before this start does not count.
-            since = since[max(0, length - len(recorded) + len(since)) :] if mark else b""
-            return bool(mark) and (resumed is not None) and since.count(b"\n") >= moment.lines
-        return since.count(b"\n") >= moment.lines
-
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE and not has_come():
+        called = recorded.find(FINALISTS) if moment.last_step else 0
+        if called >= 0 and recorded.count(b"\n", max(called, length)) >= moment.lines:
+            break
         time.sleep(0.01)
     time.sleep(moment.delay)
     recorded, started = complete_lines(run), len(processes_of(process.pid))
-    if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+    if not is_alive(process):
         return None
     process.kill()
     process.wait()
@@ -224,7 +231,8 @@ def main() -> None:
         result = measure(options.kills, options.seed)
         print(f"Wrote {write_cell('kills', options.seed, result)}")
     for name, value in result.items():
-        print(f"{name:<26}{json.dumps(value):>12}" if name != "moments" else "", end="\n")
+        if name != "moments":
+            print(f"{name:<26}{value!s:>12}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The search process and what befalls it. Everything is real, and small: movie, networks, rungs."""
 
+# ruff: noqa: E402
 import os
 import signal
 import subprocess
@@ -10,38 +11,39 @@ from pathlib import Path
 import psutil
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+sys.path.append(str(BENCHMARKS))
 
 from kills import (
-    SETTINGS,
-    TINY,
     complete_lines,
+    is_alive,
     kill_and_resume,
     losses,
+    prepare_tiny,
     processes_of,
     random_moments,
     search_process,
     start_tiny,
     tiny_movie,
 )
-
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.api import open_run, resume_search
 from napari_menndl.errors import InputError
 from napari_menndl.movie.writing import write_movie
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "getsid"), reason="POSIX signals and sessions")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="about POSIX signals and sessions")
 
 
 @pytest.fixture(autouse=True)
-def _no_process_is_left(tmp_path):
+def _no_search_is_left(tmp_path):
     yield
     for process in psutil.process_iter(["cmdline"]):
-        if "napari_menndl.api" in (process.info["cmdline"] or ()) and str(tmp_path) in " ".join(process.info["cmdline"]):
+        command = process.info["cmdline"] or []
+        if "napari_menndl.api" in command and command[-1].startswith(str(tmp_path)):
             process.kill()
 
 
-def wait_for(true, seconds=60.0):
+def wait_until(true, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not (answer := true()):
         assert time.monotonic() < deadline, "waited in vain"
@@ -49,10 +51,14 @@ def wait_for(true, seconds=60.0):
     return answer
 
 
+def kinds(run):
+    return [fact["kind"] for fact in run.folder.facts()]
+
+
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(tmp_path):
     run = start_tiny(tmp_path / "run", "16networks")
 
-    kills = kill_and_resume(run, random_moments(5, seed=0))
+    kills = kill_and_resume(run, random_moments(5, seed=4))
 
     run = open_run(run.path)
     assert len(kills) == 5
@@ -62,5 +68,75 @@ def test_kill_9_at_random_moments_loses_and_doubles_nothing(tmp_path):
     assert all(complete_lines(run).startswith(kill.recorded) for kill in kills)
     assert [fact["id"] for fact in run.folder.facts() if fact["kind"] == "born"] == list(range(16))
     assert run.state == "finished"
-    frame = tiny_movie().movie.frame(1)
-    assert run.best.predict_frame(frame).shape == (len(run.task.class_names), *frame.shape)
+    movie = tiny_movie().movie
+    labels = run.predict(movie).labels[1].compute()
+    assert labels.shape == movie.shape[1:]
+    assert labels.max() <= len(run.task.class_names)
+
+
+def test_a_search_outlives_its_starter_and_refuses_a_second_search_process(tmp_path):
+    run = prepare_tiny(tmp_path / "run", "10min")
+    starter = "import sys; from napari_menndl.api import open_run; open_run(sys.argv[1]).start()"
+    subprocess.run([sys.executable, "-c", starter, str(run.path)], check=True)
+    wait_until(lambda: "started" in kinds(run))
+
+    second = subprocess.run(
+        [sys.executable, "-m", "napari_menndl.api", str(run.path)], capture_output=True, text=True, timeout=60
+    )
+    holder = psutil.Process(run.status()["holder"]["pid"])
+
+    assert second.returncode == 2
+    assert f"process {holder.pid} on" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert run.state == "running"
+    with pytest.raises(InputError, match="not running"):
+        resume_search(run.path)
+    run.stop()
+    run.wait()
+    assert run.state == "stopped"
+
+
+def test_sigterm_ends_a_search_cleanly_and_it_can_be_resumed(tmp_path):
+    run = start_tiny(tmp_path / "run", "10min")
+    wait_until(lambda: "born" in kinds(run))
+    process = search_process(run)
+
+    process.terminate()
+    run.wait()
+
+    assert run.state == "stopped"
+    assert kinds(run)[-1] == "stopped"
+    assert wait_until(lambda: not processes_of(process.pid), 10)
+    recorded = complete_lines(run)
+    again = resume_search(run.path, wait=False)
+    wait_until(lambda: "resumed" in kinds(again))
+    assert again.state == "running"
+    assert complete_lines(again).startswith(recorded)
+
+
+def test_a_search_that_breaks_off_is_told_to_whoever_waits(tmp_path):
+    run = start_tiny(tmp_path / "run", "10min")
+    search_process(run).kill()
+
+    with pytest.raises(InputError, match=r"broke off.*--resume --run"):
+        run.wait()
+
+
+def test_ctrl_c_of_the_command_line_stops_the_search_and_says_how_to_resume(tmp_path):
+    simulated = tiny_movie()
+    write_movie(simulated.movie, tmp_path / "movie.tif")
+    Annotation.from_simulation(simulated).save(tmp_path / "annotation.zarr")
+    command = [sys.executable, "-m", "napari_menndl.cli", "search", str(tmp_path / "movie.tif")]
+    command += ["--annotation", str(tmp_path / "annotation.zarr"), "--run", str(tmp_path / "run"), "--slots", "1"]
+
+    shell = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_until((tmp_path / "run" / "journal.jsonl").exists)
+    searching = psutil.Process(shell.pid).children()
+    shell.send_signal(signal.SIGINT)
+    said, _ = shell.communicate(timeout=60)
+
+    assert f"napari-menndl search --resume --run {tmp_path / 'run'}" in said
+    assert "Traceback" not in said
+    assert shell.returncode == 0
+    assert open_run(tmp_path / "run").state == "stopped"
+    assert not any(is_alive(one) for one in searching)

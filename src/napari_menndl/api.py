@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.annotation.annotation import Annotation
@@ -25,6 +24,7 @@ from napari_menndl.task.task import TrainingTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import numpy as np
     import pandas as pd
@@ -93,6 +93,9 @@ def run_search(
     InputError
         For a movie, annotation, budget, pool or folder that cannot be used, and for a search that broke off.
     """
+    from napari_menndl.pool.open import check_pool
+
+    check_pool(pool)
     opened = open_movie(movie)
     known = SearchSettings.from_json({**settings, "budget": budget, "pool": pool, "seed": seed})
     if not isinstance(annotation, Annotation):
@@ -328,7 +331,7 @@ def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, Trai
         pool.close()
     networks = {}
     for name, genome in genomes.items():
-        scores = {score.name: score.threshold for score in trained[f"{name}/final"][0].scores}
+        scores = {score.name: score.cutoff for score in trained[f"{name}/final"][0].scores}
         thresholds = [scores.get(one, 0.5) for one in run.task.class_names]
         networks[name] = TrainedNetwork.from_evaluation(genome, run.task, trained[f"{name}/whole"][1], thresholds)
     return networks

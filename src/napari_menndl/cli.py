@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.acquisition import Acquisition
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # it would take units, as in [px], for markup
     help="Evolve neural networks that find the defects in STEM movies, from one labelled frame.",
 )
 out = Console()
@@ -86,7 +88,7 @@ def simulate(
         beside = to.with_name(to.stem + ".annotation.zarr")
         Annotation.from_simulation(simulated).save(beside)
         simulated.events.to_csv(to.with_name(to.stem + ".events.csv"), index=False)
-        out.print(f"Wrote {to}, {beside.name} and {to.stem}.events.csv (S vacancy SNR {simulated.snr:.1f})")
+        say(f"Wrote {to}, {beside.name} and {to.stem}.events.csv (S vacancy SNR {simulated.snr:.1f})")
 
 
 @app.command()
@@ -100,8 +102,12 @@ def search(
     run: Annotated[Path, typer.Option(help="Run folder to create, or to resume.")] = Path("search.menndl"),
     frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,7.")] = "0",
     budget: Annotated[
-        str, typer.Option(help="10min, 500networks, 'fitness 0.9', 'plateau 200', or several with commas.")
-    ] = "10min",
+        str | None,
+        typer.Option(
+            help="10min, 500networks, 'fitness 0.9', 'plateau 200', or several with commas "
+            f"[default: {SearchSettings.budget}; with --resume the one it had]."
+        ),
+    ] = None,
     pool: Annotated[str, typer.Option(help="local, serial or tcp://127.0.0.1:PORT (a Dask scheduler).")] = "local",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     radius: Annotated[
@@ -119,7 +125,8 @@ def search(
 
     with told():
         if resume:
-            started = resume_search(run, wait=False)
+            _check_unchanged(settings, open_run(run).settings)
+            started = resume_search(run, budget=budget, wait=False)
         else:
             if movie is None or annotation is None:
                 raise InputError(
@@ -130,7 +137,7 @@ def search(
                 opened,
                 _annotation(annotation, opened, radius),
                 frames=_frames(frames),
-                budget=budget,
+                budget=budget or SearchSettings.budget,
                 pool=pool,
                 run=run,
                 space=SearchSpace.open(space) if space else None,
@@ -139,10 +146,21 @@ def search(
                 **settings,
             )
         if detach:
-            out.print(f"Searching in {run}. Look with: napari-menndl status {run}; stop with: napari-menndl stop {run}")
+            say(f"Searching in {run}. Look with: napari-menndl status {run}; stop with: napari-menndl stop {run}")
             return
         watch(started)
         show_status(open_run(run).status())
+
+
+def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:
+    """Refuse settings that a search in progress does not have: its journal could not be lived again."""
+    for name, value in given.items():
+        if (had := getattr(recorded, name)) != value:
+            raise InputError(
+                f"--{name.replace('_', '-')} {had}, as the search was started with",
+                f"{value}",
+                "Leave it out, or start a new search; the budget alone can be changed.",
+            )
 
 
 def _frames(text: str) -> list[int]:
@@ -174,7 +192,7 @@ def watch(run: Run) -> None:
             out.print("Stopping; what is recorded is kept …")
             run.wait(shown.update)
     if run.state != "finished":
-        out.print(f"Stopped. Resume with: napari-menndl search --resume --run {run.path}")
+        say(f"Stopped. Resume with: napari-menndl search --resume --run {run.path}")
 
 
 @app.command()
@@ -205,11 +223,11 @@ def stop(run: RunArgument) -> None:
     with told():
         opened = open_run(run)
         if opened.state != "running":
-            out.print(f"{run} is not running ({opened.state}).")
+            say(f"{run} is not running ({opened.state}).")
             return
         opened.stop()
         opened.wait()
-        out.print(f"Stopped. Resume with: napari-menndl search --resume --run {run}")
+        say(f"Stopped. Resume with: napari-menndl search --resume --run {run}")
 
 
 @app.command()
@@ -234,7 +252,7 @@ def predict(
             prediction.write(to, progress=lambda done, total: bar.update(task, completed=done, total=total))
         table = to.with_name(to.stem + ".defects.csv")
         prediction.defects.to_csv(table, index=False)
-        out.print(f"Wrote {to} and {table.name}")
+        say(f"Wrote {to} and {table.name}")
 
 
 @app.command()
@@ -261,13 +279,23 @@ def compare(
             out.print(scores_table(review.scores))
 
 
+def say(words: str) -> None:
+    """Print a line as it is: paths and commands in it are to be copied, whatever the terminal's width."""
+    out.print(words, markup=False, soft_wrap=True)
+
+
 @contextmanager
 def told() -> Iterator[None]:
-    """Turn an InputError into its message and exit status 2."""
+    """Turn an InputError into its message and exit status 2; a disk that fails is one too."""
     try:
-        yield
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                "files that can be read and written", str(error), "Check the path, its permissions and the disk."
+            ) from error
     except InputError as error:
-        err.print(f"[bold red]Error[/] {error}", highlight=False)
+        err.print("[bold red]Error[/]", escape(str(error)), highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         err.print("Interrupted.")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -161,7 +162,14 @@ def _score_network(name: str, network: Any, movie: SimulatedMovie, fresh: Simula
     other = compare(Prediction(network, fresh.movie), Annotation.from_simulation(fresh))
     members = getattr(network, "members", (network,))
     parameters = sum(member.plan.parameters for member in members)
-    return Scored(name, later, other, parameters, _milliseconds(network.predict_frame, movie))
+    predict = partial(network.predict_frame, pixel_size=movie.movie.pixel_size)
+    return Scored(
+        name,
+        later,
+        other,
+        parameters,
+        _milliseconds(partial(network.predict_frame, pixel_size=movie.movie.pixel_size), movie),
+    )
 
 
 def _score_fourier(method: FourierMethod, movie: SimulatedMovie, fresh: SimulatedMovie) -> Scored:

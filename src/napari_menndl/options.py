@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from dataclasses import MISSING, Field, fields
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 def settings_options(
@@ -25,10 +26,10 @@ def settings_options(
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         own = inspect.signature(command, eval_str=True).parameters
         made = [
-            _parameter(field, get_type_hints(cls)[field.name])
+            _parameter(field, kind)
             for cls in classes
-            for field in fields(cls)
-            if field.name not in leave_out and field.name not in own and _plain(get_type_hints(cls)[field.name])
+            for field, kind in _plain_fields(cls)
+            if field.name not in leave_out and field.name not in own
         ]
 
         @wraps(command)
@@ -44,26 +45,40 @@ def settings_options(
     return decorate
 
 
-def _plain(hint: Any) -> bool:
-    return _base(hint) in (str, int, float, bool)
+def _plain_fields(cls: type) -> Iterator[tuple[Field[Any], type]]:
+    """Fields that one option can hold, with the type of its value: that of ``int | None`` is int."""
+    hints = get_type_hints(cls)
+    for field in fields(cls):
+        hint = hints[field.name]
+        choices = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        kinds = [kind for kind in choices if kind is not NoneType]
+        if len(kinds) == 1 and kinds[0] in (str, int, float, bool):
+            yield field, kinds[0]
 
 
-def _base(hint: Any) -> Any:
-    """``int | None`` → int."""
-    kinds = [k for k in getattr(hint, "__args__", (hint,)) if k is not type(None)]
-    return kinds[0] if len(kinds) == 1 else hint
-
-
-def _parameter(field: Field[Any], hint: Any) -> inspect.Parameter:
-    about = field.metadata
-    text = about.get("help", "")
-    if about.get("unit"):
-        text += f" [{about['unit']}]"
-    if field.default is not MISSING and field.default is not None:
-        text += f" (default: {field.default})"
-    kind = _base(hint)
-    limits = {k: about[k] for k in ("min", "max") if k in about} if kind in (int, float) else {}
-    option = typer.Option(f"--{field.name.replace('_', '-')}", help=text, show_default=False, **limits)
+def _parameter(field: Field[Any], kind: type) -> inspect.Parameter:
+    # Ranges stand in the help alone: the dataclass checks them, with a remedy, wherever a value comes from.
+    option = typer.Option(help=_help(field), show_default=False)
+    # None, whatever the field's default: so it can be told whether a person has typed it.
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )
+
+
+def _help(field: Field[Any]) -> str:
+    """What a field's metadata say, with unit, what is allowed, and default, as in ``[nm; 0.2 to 0.5; default 0.3]``."""
+    about = field.metadata
+    facts = [] if about.get("unit", "") in ("", "1") else [str(about["unit"])]
+    if "options" in about:
+        facts.append(" or ".join(map(str, about["options"])))
+    if "min" in about and "max" in about:
+        facts.append(f"{about['min']:g} to {about['max']:g}")
+    if field.default is not MISSING and field.default is not None:
+        facts.append(f"default {_words(field.default)}")
+    return " ".join([str(about.get("help", "")), f"[{'; '.join(facts)}]" if facts else ""]).strip()
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)

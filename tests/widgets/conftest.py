@@ -1,14 +1,16 @@
-"""A real search of one network on one small simulated frame, and napari windows to show it in."""
+"""A real search of one network on one small frame, quickly learned, whose run the docks then show."""
 
 import os
 
 os.environ["NAPARI_ENSURE_PLUGIN_MAIN_THREAD"] = "1"
 
+import numpy as np
 import pytest
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.genome.space import SearchSpace
-from napari_menndl.movie.simulation import simulate_movie
+from napari_menndl.movie.movie import Movie
+from napari_menndl.movie.reading import open_movie
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.runner import SearchRunner
@@ -16,37 +18,49 @@ from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.job import run
 
-CLASSES = ("S vacancy", "hole")
+CLASSES = ("dark", "bright")
+SETTINGS = SearchSettings(
+    budget="1networks",
+    pool="serial",
+    population=2,
+    finalists=1,
+    pixels=1_000_000,
+    rung_folds=(1,),
+    founders=("dilated_fcn",),
+)
 
 
 @pytest.fixture(scope="session")
-def simulated():
-    """Four frames of 128 × 128 px with holes."""
-    return simulate_movie(frames=4, shape=(128, 128), snr=10)
+def blobs() -> tuple[Movie, np.ndarray]:
+    """Four frames of dark and bright blobs on noise, half of them too faint to be found, and their labels."""
+    rng, size = np.random.default_rng(1), 128
+    y, x = np.mgrid[:size, :size]
+    frames, labels = rng.normal(0, 0.4, (4, size, size)), np.zeros((4, size, size), np.uint8)
+    for t, frame in enumerate(frames):
+        for number, (cy, cx) in enumerate(rng.uniform(8, size - 8, (60, 2))):
+            squared = (y - cy) ** 2 + (x - cx) ** 2
+            if labels[t][squared < 9.0**2].any():
+                continue
+            frame += (-3, 3, -3, 3, 0.2)[number % 5] * np.exp(-squared / 10)
+            labels[t][squared < 3.5**2] = 1 + number % 5 % 2
+    return open_movie((100 + 10 * frames).astype(np.float32), pixel_size=0.05, frame_time=0.4064), labels
 
 
 @pytest.fixture(scope="session")
-def annotation(simulated):
+def movie(blobs):
+    return blobs[0]
+
+
+@pytest.fixture(scope="session")
+def annotation(blobs):
     """Frames 0 and 1 are annotated, 2 and 3 are not."""
-    return Annotation.from_simulation(simulated, frames=[0, 1], classes=CLASSES)
+    return Annotation.from_labels(blobs[1], CLASSES, frames=[0, 1], pixel_size=(0.05, 0.05))
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory, simulated, annotation):
-    folder = RunFolder.create(
-        tmp_path_factory.mktemp("search") / "tiny.menndl",
-        SearchSettings(
-            budget="1networks",
-            pool="serial",
-            population=2,
-            finalists=1,
-            pixels=300_000,
-            rung_folds=(1,),
-            founders=("dilated_fcn",),
-        ),
-        SearchSpace(),
-        TrainingTask.from_movie(simulated.movie, annotation, frames=[0]),
-    )
+def run_folder(tmp_path_factory, movie, annotation):
+    task = TrainingTask.from_movie(movie, annotation, frames=[0])
+    folder = RunFolder.create(tmp_path_factory.mktemp("search") / "tiny.menndl", SETTINGS, SearchSpace(), task)
     pool = SerialPool(run)
     with folder.lock():
         SearchRunner(folder, pool).run()

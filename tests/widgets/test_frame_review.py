@@ -13,17 +13,17 @@ from napari_menndl.widgets.layers import annotation_layer
 
 
 @pytest.fixture
-def question(run_folder, simulated, annotation):
+def question(run_folder, movie, annotation):
     def make(frame=0, layer=None, **others):
         layer = layer or Layer.create(*annotation_layer(annotation))
-        return Question(str(run_folder), simulated.movie, frame, layer, **others)
+        return Question(str(run_folder), movie, frame, layer, **others)
 
     return make
 
 
-def test_frame_review_agrees_with_the_review_of_the_movie(question, run_folder, simulated, annotation):
+def test_frame_review_agrees_with_the_review_of_the_movie(question, run_folder, movie, annotation):
     review = FrameReviewer().answer(question(1))
-    whole = compare(open_run(run_folder).predict(simulated.movie), annotation, frames=[1])
+    whole = compare(open_run(run_folder).predict(movie), annotation, frames=[1])
     assert review.annotated
     assert np.array_equal(review.overlay, whole.look(1).colours)
 
@@ -57,7 +57,7 @@ def test_memory_is_bounded(question):
     assert [reviewer.remembers(question(frame)) for frame in range(3)] == [False, False, True]
 
 
-def test_pixels_outside_a_region_are_not_judged(question, simulated, annotation):
+def test_pixels_outside_a_region_are_not_judged(question, movie, annotation):
     partial = Annotation(annotation.labels.copy(), annotation.classes, pixel_size=annotation.pixel_size)
     partial.set_regions(0, [(0, 0, 40, 128)])
     review = FrameReviewer().answer(question(0, Layer.create(*annotation_layer(partial)), threshold=0.3))
@@ -66,9 +66,11 @@ def test_pixels_outside_a_region_are_not_judged(question, simulated, annotation)
     assert review.annotated
 
 
-def test_class_that_the_annotation_lacks_is_not_judged(question, simulated):
-    holes = Annotation.from_simulation(simulated, frames=[0], classes=["hole"])
-    assert list(FrameReviewer().answer(question(0, Layer.create(*annotation_layer(holes)))).counts) == ["hole"]
+def test_class_that_the_annotation_lacks_is_not_judged(question, annotation):
+    bright = Annotation.from_labels(annotation.frame(0) == 2, ["bright"])
+    review = FrameReviewer().answer(question(0, Layer.create(*annotation_layer(bright)), threshold=0.3))
+    assert list(review.counts) == ["bright"]
+    assert PREDICTED in review.overlay
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_layers_that_are_no_movie_are_refused(layer):
         movie_of(layer)
 
 
-def test_annotation_says_where_it_is_known(simulated, annotation):
+def test_annotation_says_where_it_is_known(movie, annotation):
     layer = Layer.create(*annotation_layer(annotation, 0.5))
     for frame, expected in ((0, True), (2, False), (99, False)):
         assert annotated_frame(layer, frame)[1].all() == expected
@@ -88,20 +88,20 @@ def test_plain_labels_are_annotated_where_something_is_labelled():
 
 
 @pytest.mark.parametrize("name", ["movie.tif", "movie.zarr", "folder", "movie.npy"])
-def test_reader_opens_what_open_movie_knows(simulated, tmp_path, name):
+def test_reader_opens_what_open_movie_knows(movie, tmp_path, name):
     path = tmp_path / name
     if name == "folder":
         path.mkdir()
-        write_movie(simulated.movie, path / "0.tif")
+        write_movie(movie, path / "0.tif")
     elif name.endswith("npy"):
-        np.save(path, np.asarray(simulated.movie.frames))
+        np.save(path, np.asarray(movie.frames))
     else:
-        write_movie(simulated.movie, path)
+        write_movie(movie, path)
     ((data, about, kind),) = get_reader(str(path))(str(path))
     assert kind == "image"
-    assert np.array_equal(np.asarray(data[2]), simulated.movie.frame(2))
+    assert np.array_equal(np.asarray(data[2]), movie.frame(2))
     if not name.endswith("npy"):
-        assert about["scale"][1:] == pytest.approx(simulated.movie.pixel_size, rel=1e-4)
+        assert about["scale"][1:] == pytest.approx(movie.pixel_size, rel=1e-4)
 
 
 def test_reader_opens_several_files_as_one_movie(tmp_path):

@@ -25,9 +25,9 @@ def viewer(make_napari_viewer):
 
 
 @pytest.fixture
-def dock(viewer, simulated, annotation, run_folder):
+def dock(viewer, movie, annotation, run_folder):
     """Movie and annotation open, the run folder named, nothing predicted yet."""
-    for data, about, kind in (movie_layer(simulated.movie), annotation_layer(annotation, simulated.movie.frame_time)):
+    for data, about, kind in (movie_layer(movie), annotation_layer(annotation, movie.frame_time)):
         getattr(viewer, f"add_{'image' if kind == 'image' else 'labels'}")(data, **about)
     viewer.dims.set_current_step(0, 0)
     _, dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Review frames")
@@ -74,13 +74,13 @@ def test_sample_opens_with_movie_and_annotation(viewer):
     assert annotation.data[0].any()
 
 
-def test_reader_places_an_annotation_over_its_movie(viewer, simulated, annotation, tmp_path):
-    write_movie(simulated.movie, tmp_path / "movie.tif")
+def test_reader_places_an_annotation_over_its_movie(viewer, movie, annotation, tmp_path):
+    write_movie(movie, tmp_path / "movie.tif")
     annotation.save(tmp_path / "expert.zarr")
-    (movie,) = viewer.open(tmp_path / "movie.tif", plugin="napari-menndl")
+    (image,) = viewer.open(tmp_path / "movie.tif", plugin="napari-menndl")
     (labels,) = viewer.open(tmp_path / "expert.zarr", plugin="napari-menndl")
-    assert movie.scale[0] == pytest.approx(simulated.movie.frame_time, rel=1e-4)
-    assert np.array_equal(labels.scale, movie.scale)
+    assert image.scale[0] == pytest.approx(movie.frame_time, rel=1e-4)
+    assert np.array_equal(labels.scale, image.scale)
 
 
 def test_click_lays_the_review_over_the_frame_in_its_colours(qtbot, viewer, dock, tmp_path):
@@ -88,10 +88,10 @@ def test_click_lays_the_review_over_the_frame_in_its_colours(qtbot, viewer, dock
     shows(qtbot, dock, 0)
     overlay = viewer.layers["review"]
     assert overlay.data.dtype == np.uint8
-    assert np.array_equal(overlay.data, dock.shown.overlay)
+    assert all(np.array_equal(frame, dock.shown.overlay) for frame in overlay.data)
     seen = []
     for value in (TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE):
-        mask = overlay.data == value
+        mask = dock.overlay.labels == value
         if mask.sum() > 30:
             assert np.abs(colour_at(viewer, *inner_pixel(mask)) - rgb(COLOURS[value])).max() < 40
             seen.append(value)
@@ -105,10 +105,10 @@ def test_overlay_follows_the_frame_and_never_shows_another_frames_defects(qtbot,
     click(qtbot, dock)
     shows(qtbot, dock, 0)
     viewer.dims.set_current_step(0, 3)
-    assert not viewer.layers["review"].data.any()
+    assert not dock.overlay.labels.any()
     shows(qtbot, dock, 3)
     assert "no annotation" in dock.status.text()
-    assert set(np.unique(viewer.layers["review"].data)) <= {0, PREDICTED}
+    assert set(np.unique(dock.overlay.labels)) <= {0, PREDICTED}
     for frame in (1, 2, 1, 3, 0, 1):
         viewer.dims.set_current_step(0, frame)
     shows(qtbot, dock, 1)
@@ -121,11 +121,10 @@ def test_threshold_acts_on_what_is_predicted_already(qtbot, viewer, dock):
     shows(qtbot, dock, 3)
     found = []
     for threshold in (0.95, 0.05):
-        before = dock.shown
         dock.form["threshold"].value = threshold
-        qtbot.waitUntil(lambda: dock.shown is not before, timeout=5000)  # noqa: B023 (called before it changes)
+        qtbot.waitUntil(lambda: set(dock.shown.thresholds) == {threshold}, timeout=5000)  # noqa: B023 (called at once)
         assert dock.shown.seconds == 0
-        found.append(np.count_nonzero(viewer.layers["review"].data))
+        found.append(np.count_nonzero(dock.overlay.labels))
     assert found[0] < found[1]
     assert not dock.form["own_threshold"].value
 
@@ -224,8 +223,8 @@ def test_nothing_in_the_dock_is_cut(qtbot, viewer, dock, theme, tmp_path):
     dock.grab().save(str(tmp_path / f"{theme}.png"))
 
 
-def test_review_opens_from_code(qtbot, viewer, simulated, annotation, run_folder):
-    dock = open_review(simulated.movie, annotation, run_folder, frame=1, viewer=viewer, block=False)
+def test_review_opens_from_code(qtbot, viewer, movie, annotation, run_folder):
+    dock = open_review(movie, annotation, run_folder, frame=1, viewer=viewer, block=False)
     shows(qtbot, dock, 1)
-    assert [layer.name for layer in viewer.layers] == [simulated.movie.name, "annotation", "review"]
+    assert [layer.name for layer in viewer.layers] == [movie.name, "annotation", "review"]
     assert napari.current_viewer() is viewer or dock.viewer == viewer

@@ -87,7 +87,7 @@ def tune_fourier(
         tried, reached = _with_threshold(frame, truth, known, detector, tried, _COARSE)
         if reached > score:
             best, score = tried, reached
-    return _with_threshold(frame, truth, known, detector, best, _FINE)[0]
+    return _with_threshold(frame, truth, known, detector, best, _FINE, only_useful=True)[0]
 
 
 def tune_fourier_method(
@@ -165,8 +165,10 @@ def _with_threshold(
     detector: Detector,
     settings: FourierSettings,
     shares: npt.NDArray[np.float64],
+    *,
+    only_useful: bool = False,
 ) -> tuple[FourierSettings, float]:
-    """These settings with the threshold of the best defect F1, and how good they are."""
+    """These settings with the threshold of the best defect F1, or `ClassScore.cutoff`, and how good they are."""
     response = fourier_response(frame, settings)
     there = response[known]
     share = np.clip(shares * np.count_nonzero(truth) / there.size, 0, 1)
@@ -175,4 +177,5 @@ def _with_threshold(
     score = score_class("", [(response, truth, known)], detector, thresholds)
     if score is None or not np.isfinite(score.threshold):
         return settings, -1.0
-    return replace(settings, threshold=score.threshold), (score.f1 + score.average_precision) / 2
+    threshold = score.cutoff if only_useful else score.threshold
+    return replace(settings, threshold=threshold), (score.f1 + score.average_precision) / 2

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit
 
+from napari_menndl.metrics.scores import LEAST_PRECISION
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -73,6 +75,8 @@ def average_precision(counts: Sequence[Counts]) -> float:
 def best_threshold(counts: Sequence[Counts]) -> int:
     """Which threshold maximises F1: the middle of the longest run of the best value, away from either cliff.
 
+    Only thresholds of at least `LEAST_PRECISION` stand for election, unless there is none.
+
     Parameters
     ----------
     counts : sequence of Counts
@@ -84,6 +88,9 @@ def best_threshold(counts: Sequence[Counts]) -> int:
         Index into `counts`.
     """
     f1 = np.array([c.f1 for c in counts])
+    useful = np.array([c.precision >= LEAST_PRECISION for c in counts])
+    if useful.any():
+        f1[~useful] = -1.0
     best = np.flatnonzero(f1 >= f1.max() - 1e-12)
     runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
     longest = max(runs, key=len)

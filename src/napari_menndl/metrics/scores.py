@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+#: With more than three of four finds false a prediction is no help to whoever reviews it.
+LEAST_PRECISION = 0.25
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class was found, at the threshold that maximises defect F1.
+    """How well one class was found, at the threshold chosen by `ranking.best_threshold`.
 
     Attributes
     ----------
@@ -57,3 +61,8 @@ class ClassScore:
     tp: int
     fp: int
     fn: int
+
+    @property
+    def cutoff(self) -> float:
+        """The threshold to predict with: infinite where even the best one falls short of `LEAST_PRECISION`."""
+        return self.threshold if Counts(self.tp, self.fp, self.fn).precision >= LEAST_PRECISION else math.inf

@@ -10,7 +10,16 @@ from matplotlib.ticker import MaxNLocator
 from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.notebook.course import Choice, Course
-from napari_menndl.review.panels import OUTCOME_KEY, Key, Panel, Picture, draw_panels, expert_panel, reviewed_panel
+from napari_menndl.review.panels import (
+    OUTCOME_KEY,
+    Key,
+    Panel,
+    Picture,
+    counted,
+    draw_panels,
+    expert_panel,
+    reviewed_panel,
+)
 from napari_menndl.review.review import Review
 
 if TYPE_CHECKING:
@@ -112,16 +121,12 @@ def plot_frame(
     panels = [raw]
     if annotation is not None:
         key = {c: (one.colour, one.name) for c, one in enumerate(annotation.classes, start=1)}
-        panels.append(Panel(frame, annotation.frame(t), "Annotation", _number(annotation.to_points(t))))
+        panels.append(Panel(frame, annotation.frame(t), "Annotation", counted(len(annotation.to_points(t)))))
     elif prediction is not None:
         names = prediction.outline.class_names
         key = {c: (COLOURS[(c - 1) % len(COLOURS)], one) for c, one in enumerate(names, start=1)}
-        panels.append(Panel(frame, prediction.frame_labels(t), name, _number(prediction.frame_defects(t))))
+        panels.append(Panel(frame, prediction.frame_labels(t), name, counted(len(prediction.frame_defects(t)))))
     return draw_panels([panels], key=key, pixel_size=movie.pixel_size)
-
-
-def _number(defects: Any) -> str:
-    return f"{len(defects)} defects"
 
 
 def _networks(over_births: Axes, over_time: Axes, course: Course, pixels: Sequence[int], scale: float) -> None:

@@ -57,17 +57,18 @@ class _Page:
     """A table and a figure in a notebook's output, both updated in place."""
 
     def __init__(self, run: Run) -> None:
+        from IPython.display import HTML, DisplayHandle
+
+        self._html = HTML
         self._course = Course(run.folder)
         self._pixels = [rung.pixels for rung in run.settings.rungs]
-        self._table: Any = None
-        self._figure: Any = None
+        self._table, self._figure = DisplayHandle(), DisplayHandle()
         self._drawn_at = 0.0
-        self._stale = True
+        self._stale = False
 
     def __enter__(self) -> _Page:
-        from IPython.display import DisplayHandle
-
-        self._table, self._figure = DisplayHandle(), DisplayHandle()
+        self._table.display(self._html(""))
+        self._figure.display(draw_course(self._course, self._pixels))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,17 +76,8 @@ class _Page:
 
     def update(self, status: dict[str, Any]) -> None:
         """Show a newer status."""
-        from IPython.display import HTML
-
         self._stale |= self._course.read()
-        _show(self._table, HTML(board(status, self._course)))
+        self._table.update(self._html(board(status, self._course)))
         if self._stale and (status["state"] != "running" or time.monotonic() - self._drawn_at > _REDRAWN):
-            _show(self._figure, draw_course(self._course, self._pixels))
+            self._figure.update(draw_course(self._course, self._pixels))
             self._stale, self._drawn_at = False, time.monotonic()
-
-
-def _show(handle: Any, what: Any) -> None:
-    """Display the first time, update ever after."""
-    shown = getattr(handle, "shown", False)
-    (handle.update if shown else handle.display)(what)
-    handle.shown = True

@@ -15,6 +15,23 @@ if TYPE_CHECKING:
     from napari_menndl.pool.protocol import Pool
 
 
+def check_pool(spec: str) -> None:
+    """Refuse what names no pool, without opening one.
+
+    Raises
+    ------
+    InputError
+        It is neither ``"serial"`` nor ``"local"`` nor the address of a scheduler on this machine.
+    """
+    if spec.startswith("tcp://"):
+        from napari_menndl.pool.cluster import check_address
+
+        check_address(spec)
+    elif spec not in ("serial", "local"):
+        remedy = 'Use "local" for this machine, "serial" for one slot, or the address of a running Dask scheduler.'
+        raise InputError('a pool: "serial", "local" or "tcp://127.0.0.1:PORT"', repr(spec), remedy)
+
+
 def open_pool(
     spec: str,
     entry: str,
@@ -53,6 +70,7 @@ def open_pool(
     InputError
         There is no such pool, `slots` is not positive, or the scheduler cannot be used.
     """
+    check_pool(spec)
     if slots is not None and slots < 1:
         raise InputError("at least 1 slot", str(slots), "Leave the number of slots out, or give 1 or more.")
     if spec == "serial":
@@ -63,20 +81,17 @@ def open_pool(
         device = {"CUDA_VISIBLE_DEVICES": gpus[0] if networks_per_gpu else ""} if gpus else {}
         cores = threads or os.cpu_count() or 1
         return SerialPool(Slot(entry, threads=cores, env={**dict(env or {}), **device}), timeout)
-    if spec == "local" or spec.startswith("tcp://"):
-        from napari_menndl.pool.dask import DaskPool
+    from napari_menndl.pool.dask import DaskPool
 
-        if spec == "local" and slots is None:
-            slots = len(visible_gpus()) * networks_per_gpu or None
-        return DaskPool(
-            entry,
-            None if spec == "local" else spec,
-            slots,
-            timeout,
-            threads=threads,
-            networks_per_gpu=networks_per_gpu,
-            env=env,
-            local_directory=None if local_directory is None else str(local_directory),
-        )
-    remedy = 'Use "local" for this machine, "serial" for one slot, or the address of a running Dask scheduler.'
-    raise InputError('a pool: "serial", "local" or "tcp://127.0.0.1:PORT"', repr(spec), remedy)
+    if spec == "local" and slots is None:
+        slots = len(visible_gpus()) * networks_per_gpu or None
+    return DaskPool(
+        entry,
+        None if spec == "local" else spec,
+        slots,
+        timeout,
+        threads=threads,
+        networks_per_gpu=networks_per_gpu,
+        env=env,
+        local_directory=None if local_directory is None else str(local_directory),
+    )

@@ -147,7 +147,12 @@ def reviewed_panel(frame: NDArray[np.generic], name: str, reviewed: ReviewedFram
 def expert_panel(frame: NDArray[np.generic], annotated: NDArray[np.generic], reviewed: ReviewedFrame) -> Panel:
     """Return the panel of the annotation, all of it white; `reviewed` says how many defects it has."""
     number = sum(len(m.true) for m in reviewed.matches)
-    return Panel(frame, (np.asarray(annotated) > 0) * TRUE_POSITIVE, "Expert", f"{number} defects")
+    return Panel(frame, (np.asarray(annotated) > 0) * TRUE_POSITIVE, "Expert", counted(number))
+
+
+def counted(number: int) -> str:
+    """``"1 defect"``, ``"2 defects"``."""
+    return f"{number} defect{'' if number == 1 else 's'}"
 
 
 def _heading(axis: Axes, name: str, below: str = "") -> None:

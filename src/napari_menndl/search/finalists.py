@@ -27,14 +27,15 @@ Probabilities = NDArray[np.floating]
 #: What a further member must add to the fitness to be worth the time it takes in every prediction.
 MINIMAL_GAIN = 0.005
 _MOST_MEMBERS = 5
-#: Fewer finalists than this are hardly a choice: rather each gets fewer pixels.
-_FEWEST = 2
 
 
 def allot(
     best: Sequence[Scored], settings: SearchSettings, folds: int, slot_seconds: float
 ) -> tuple[list[Candidate], str]:
-    """Enter as many finalists as the time allows, at the highest rung that lets enough of them in.
+    """Enter as many finalists as the time allows, at the highest rung that lets one in.
+
+    They begin anew, since a network of the search has seen what it would now be judged on; with fewer pixels than in
+    the search their order says little, so that one trained in full beats a choice among many.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def allot(
         pixels = rung.pixels
         cost = np.cumsum([one.seconds_per_pixel * pixels * (folds + 1) for one in best])
         count = int(np.searchsorted(cost, slot_seconds, side="right")) if math.isfinite(slot_seconds) else len(best)
-        if count >= min(_FEWEST, len(best)):
+        if count:
             break
     count = max(count, min(1, len(best)))
     final = Rung("final", pixels, tuple(range(folds)), settings.final_split)
@@ -255,7 +256,7 @@ class Finalists:
         }
 
     def _thresholds(self, found: Fitness) -> dict[str, float]:
-        by_class = {score.name: min(score.threshold, NEVER) for score in found.scores}
+        by_class = {score.name: min(score.cutoff, NEVER) for score in found.scores}
         return {name: by_class.get(name, UNKNOWN) for name in self._judge.names}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shutil
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -71,6 +73,9 @@ class RunFolder:
                 what = "a search" if (folder / "search.json").exists() else "files that are not a search's"
                 remedy = "Resume it (--resume), or name another." if what == "a search" else "Name another folder."
                 raise InputError("a new or empty run folder", f"{what} in {folder}", remedy)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        try:
             for part in ("networks", "requests"):
                 (folder / part).mkdir(parents=True, exist_ok=True)
             task.save(folder / "task.zarr")
@@ -84,8 +89,15 @@ class RunFolder:
             }
             # Last, because it is what makes a folder a run folder.
             write_whole(folder / "search.json", json.dumps(record, indent=1).encode())
-        except OSError as error:
-            raise unwritable(folder, error) from error
+        except (OSError, InputError) as error:
+            # What is half made would bar the next attempt.
+            for part in ("networks", "requests", "task.zarr"):
+                shutil.rmtree(folder / part, ignore_errors=True)
+            with suppress(OSError):
+                folder.rmdir()
+            if isinstance(error, OSError):
+                raise unwritable(folder, error) from error
+            raise
         return cls(folder, record)
 
     @classmethod

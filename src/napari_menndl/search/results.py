@@ -110,12 +110,13 @@ def chosen(folder: RunFolder) -> Chosen:
     if status["best"] is None:
         raise InputError("a search with a result", f"no network evaluated in {folder.path}", "Let it run longer.")
     best = status["best"]
-    genome, thresholds = None, {}
+    genome = None
+    thresholds: dict[str, float | None] = {}
     for fact in folder.facts():
         if fact["kind"] == "born" and fact["id"] == best["id"]:
             genome = Genome.from_json(fact["genome"])
         elif fact["kind"] == "evaluated" and fact["key"] == best["key"]:
-            thresholds = {score["name"]: score["threshold"] for score in fact["evaluation"]["scores"]}
+            thresholds = {one.name: one.cutoff for one in Evaluation.from_json(fact["evaluation"]).scores}
     if genome is None:
         raise InputError(
             "a whole journal", f"no birth of network {best['id']} in {folder.path}", "Restore the journal."

@@ -10,6 +10,7 @@ from typing import Any
 from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.fields import about
+from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.search.goals import parse_budget
 
 REPLACEMENTS = ("age", "worst")
@@ -56,7 +57,7 @@ class SearchSettings:
     )
     founders: tuple[str, ...] = field(
         default=("dilated_fcn", "unet", "defectnet"),
-        metadata=about("Founders", note="Hand-designed networks that are born first."),
+        metadata=about("Founders", note="Hand-designed networks that are born first.", options=tuple(FOUNDERS)),
     )
     pixels: int = field(
         default=1_000_000,

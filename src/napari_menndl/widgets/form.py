@@ -7,6 +7,8 @@ from typing import Any, get_type_hints
 
 from magicgui.types import Undefined
 from magicgui.widgets import Container, create_widget
+from magicgui.widgets.bases import ButtonWidget
+from qtpy.QtWidgets import QFormLayout, QWidget
 
 
 def make_form(settings: type, **options: dict[str, Any]) -> Container[Any]:
@@ -32,19 +34,27 @@ def make_form(settings: type, **options: dict[str, Any]) -> Container[Any]:
         unit = f" [{about['unit']}]" if "unit" in about else ""
         given = {"tooltip": about["help"]} if "help" in about else {}
         given |= {k: about[k] for k in ("min", "max") if k in about}
+        title = f"{about.get('title', field.name)}{unit}"
         row = create_widget(
             Undefined if field.default is MISSING else field.default,
             annotation=hints[field.name],
             name=field.name,
-            # The space: titles are measured in another font than the one napari draws them in.
-            label=f"{about.get('title', field.name)}{unit}\u2003",
+            label=title or None,
             options=given | about.get("form", {}) | options.get(field.name, {}),
         )
         rows.append(row)
-    form: Container[Any] = Container(labels=True)
-    form.extend(rows)  # not handed over when it is made: only later additions line up their titles
-    form.margins = (0, 0, 0, 0)
-    return form
+    return Container(widgets=rows, labels=False)
+
+
+def lay_out(form: Container[Any]) -> QWidget:
+    """Rows with their titles in a column of its own; magicgui measures titles in another font than napari draws."""
+    body = QWidget()
+    layout = QFormLayout(body)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for row in form:
+        layout.addRow("" if isinstance(row, ButtonWidget) else row.label, row.native)
+    return body
 
 
 def read_form(form: Container[Any], settings: type) -> Any:

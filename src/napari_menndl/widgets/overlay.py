@@ -18,19 +18,29 @@ if TYPE_CHECKING:
 
 
 class Overlay:
-    """A layer of two axes over whatever frame is in view; written in place, which takes about a millisecond.
+    """A labels layer over whatever frame is in view; written in place, which takes about a millisecond.
+
+    The layer has all axes of the movie, though there is one image only, seen in every frame: napari 0.9.2 crashes
+    (segmentation fault while drawing) when the movie is removed and a labels layer of fewer axes stays.
 
     Parameters
     ----------
     viewer : napari.Viewer
     colours : dict
         Of its labels.
+
+    Attributes
+    ----------
+    layer : napari.layers.Labels or None
+    labels : (Y, X) uint8
+        What it shows.
     """
 
     def __init__(self, viewer: Viewer, colours: Colours) -> None:
         self._viewer = viewer
         self._colours = colours
         self.layer: Labels | None = None
+        self.labels = np.zeros((0, 0), np.uint8)
 
     def owns(self, layer: object) -> bool:
         # napari hands plugins a proxy of a layer: equal, not identical.
@@ -43,30 +53,32 @@ class Overlay:
 
     def show(self, labels: np.ndarray, movie: Image) -> None:
         """Lay labels (Y, X) uint8 over a movie."""
-        place = {name: getattr(movie, name)[-2:] for name in PLACE}
-        if self.layer is not None and self.layer.data.shape != labels.shape:
+        if self.layer is not None and self.layer.data.shape != (*movie.data.shape[:-2], *labels.shape):
             self.remove()
         if self.layer is None or self.removed:
-            self._add(labels, place)
+            self._add(labels, movie)
             return
-        self.layer.data[...] = labels
+        self.labels[...] = labels
         for name in ("scale", "translate"):
-            if not np.array_equal(getattr(self.layer, name), place[name]):
-                setattr(self.layer, name, place[name])
+            if not np.array_equal(getattr(self.layer, name), getattr(movie, name)):
+                setattr(self.layer, name, getattr(movie, name))
         self.layer.refresh()
 
-    def _add(self, labels: np.ndarray, place: dict[str, object]) -> None:
+    def _add(self, labels: np.ndarray, movie: Image) -> None:
         layers = self._viewer.layers
         selected = set(layers.selection)
-        self.layer = Labels(labels.copy(), name="review", opacity=0.9, colormap=self._colormap(), **place)
+        self.labels = labels.copy()
+        everywhere = np.broadcast_to(self.labels, (*movie.data.shape[:-2], *labels.shape))
+        place = {name: getattr(movie, name) for name in PLACE}
+        self.layer = Labels(everywhere, name="review", opacity=0.9, colormap=self._colormap(), **place)
         layers.append(self.layer)
         self.layer.editable = False
         layers.selection = selected  # a brush in someone's hand stays on their layer
 
     def clear(self) -> None:
         """Show nothing."""
+        self.labels[...] = 0
         if self.layer is not None:
-            self.layer.data[...] = 0
             self.layer.refresh()
 
     def remove(self) -> None:

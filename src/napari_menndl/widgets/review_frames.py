@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -17,11 +15,12 @@ from superqt.utils import QSignalThrottler
 
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.background import Latest
-from napari_menndl.widgets.form import make_form, read_form
+from napari_menndl.widgets.form import lay_out, make_form, read_form
 from napari_menndl.widgets.frame_review import FrameReview, FrameReviewer, Question
 from napari_menndl.widgets.layers import PLACE, frame_in_view, movie_of
 from napari_menndl.widgets.overlay import Overlay
 from napari_menndl.widgets.palette import PALETTES, legend, overlay_colours, score_table
+from napari_menndl.widgets.review_settings import ReviewSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,42 +33,6 @@ HINT = "Choose the folder of a run, or drop it here, then predict. The overlay f
 
 #: Dark in every theme: white stands for what was found.
 PANEL = "background: #14151a; color: #f0f0f0; padding: 4px; border-radius: 3px;"
-
-
-@dataclass(frozen=True)
-class ReviewSettings:
-    """What to review, and how to show it."""
-
-    run: Path = field(
-        default=Path(),
-        metadata={"title": "Run", "help": "The folder that a search wrote", "form": {"mode": "d"}},
-    )
-    movie: Image | None = field(default=None, metadata={"title": "Movie", "help": "The movie to predict"})
-    annotation: Labels | None = field(
-        default=None,
-        metadata={"title": "Annotation", "help": "What an expert says; without it the prediction is shown alone"},
-    )
-    own_threshold: bool = field(
-        default=True,
-        metadata={
-            "title": "",
-            "help": "Use the thresholds that the search chose, one per class",
-            "form": {"text": "Thresholds of the network"},
-        },
-    )
-    threshold: float = field(
-        default=0.5,
-        metadata={
-            "title": "Threshold",
-            "help": "A pixel belongs to a defect where its probability reaches this; for every class",
-            "min": 0.01,
-            "max": 0.99,
-            "form": {"widget_type": "FloatSlider", "step": 0.01},
-        },
-    )
-    colours: Literal[tuple(PALETTES)] = field(  # type: ignore[valid-type]
-        default=next(iter(PALETTES)), metadata={"title": "Colours", "help": "Found · false · missed"}
-    )
 
 
 class ReviewFrames(QWidget):
@@ -122,7 +85,7 @@ class ReviewFrames(QWidget):
             label.setTextFormat(Qt.TextFormat.RichText)
             label.setWordWrap(True)
         layout = QVBoxLayout(self)
-        for widget in (self.form.native, self.button, self.status, self.legend, self.scores):
+        for widget in (lay_out(self.form), self.button, self.status, self.legend, self.scores):
             layout.addWidget(widget)
         layout.addStretch()
         self.setMinimumWidth(320)
@@ -159,7 +122,16 @@ class ReviewFrames(QWidget):
 
     def reset_choices(self, event: Any = None) -> None:
         """Take up that layers came, went or changed their names; napari calls this."""
-        self.form.reset_choices()
+        chosen = {name: (self.form[name], self.form[name].value) for name in ("movie", "annotation")}
+        # A drop-down lets go of its choice while it is filled anew: only the outcome is a change.
+        with self.form["movie"].changed.blocked(), self.form["annotation"].changed.blocked():
+            self.form.reset_choices()
+            for row, layer in chosen.values():
+                if layer in row.choices:
+                    row.value = layer
+        for row, layer in chosen.values():
+            if row.value != layer:
+                row.changed.emit(row.value)
         if self.overlay.removed:
             self.overlay.layer = None
             self._rest("The overlay was removed. Predict to show it again.")
