@@ -227,7 +227,7 @@ def main() -> None:
     options = parser.parse_args()
     result = None if options.again else read_cell("kills")
     if result is None:
-        print(f"{options.kills} kills; about {options.kills * 9 / 60:.0f} min", flush=True)
+        print(f"{options.kills} kills; about {options.kills * 12 / 60:.0f} min", flush=True)
         result = measure(options.kills, options.seed)
         print(f"Wrote {write_cell('kills', options.seed, result)}")
     for name, value in result.items():

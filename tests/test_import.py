@@ -33,4 +33,4 @@ def test_every_public_name_exists(name):
 
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'train'"):
-        napari_menndl.train  # noqa: B018
+        napari_menndl.train

@@ -163,13 +163,7 @@ def _score_network(name: str, network: Any, movie: SimulatedMovie, fresh: Simula
     members = getattr(network, "members", (network,))
     parameters = sum(member.plan.parameters for member in members)
     predict = partial(network.predict_frame, pixel_size=movie.movie.pixel_size)
-    return Scored(
-        name,
-        later,
-        other,
-        parameters,
-        _milliseconds(partial(network.predict_frame, pixel_size=movie.movie.pixel_size), movie),
-    )
+    return Scored(name, later, other, parameters, _milliseconds(predict, movie))
 
 
 def _score_fourier(method: FourierMethod, movie: SimulatedMovie, fresh: SimulatedMovie) -> Scored:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
 import napari
 
+from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.movie.reading import open_movie
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
 if TYPE_CHECKING:
     import os
 
-    from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.movie.movie import Movie
     from napari_menndl.widgets.review_frames import ReviewFrames
 
@@ -59,3 +61,17 @@ def open_review(
     if block:
         napari.run()
     return dock
+
+
+def main() -> None:
+    """``python -m napari_menndl.widgets.open MOVIE ANNOTATION RUN [--frame N]``."""
+    parser = argparse.ArgumentParser(description="Show a movie with the prediction of a run in napari.")
+    for name in ("movie", "annotation", "run"):
+        parser.add_argument(name)
+    parser.add_argument("--frame", type=int, default=0)
+    asked = parser.parse_args()
+    open_review(open_movie(asked.movie), Annotation.open(asked.annotation), asked.run, frame=asked.frame)
+
+
+if __name__ == "__main__":
+    main()

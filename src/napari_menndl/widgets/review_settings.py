@@ -1,6 +1,6 @@
 """What the form of the dock "Review frames" asks for."""
 
-from __future__ import annotations
+# No postponed annotations: the form is made from the types themselves.
 
 from dataclasses import dataclass, field
 from pathlib import Path
