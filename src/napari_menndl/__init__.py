@@ -5,6 +5,7 @@ The names below load on first use: importing the package loads no torch, Qt, nap
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
     from napari_menndl.movie.reading import open_movie
     from napari_menndl.movie.simulation import simulate_movie
+
+# torch's threads spin while they wait for each other. Where a search uses the same cores that makes a prediction or a
+# training many times slower; it is read when torch is loaded, here and in every process started from here.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 try:
     __version__ = version("napari-menndl")

@@ -196,6 +196,20 @@ class Run:
                 start_new_session=True,
             )
 
+    def wait_for_start(self, interval: float = 0.1) -> None:
+        """Return once the search process is at work, and so can be asked to stop.
+
+        Raises
+        ------
+        InputError
+            If it broke off at once.
+        """
+        while self._process is not None and self._process.poll() is None:
+            if self.state == "running":
+                return
+            time.sleep(interval)
+        self.wait()
+
     def stop(self) -> None:
         """Ask the search to stop; it ends cleanly and can be resumed."""
         self.folder.request("stop")
@@ -215,10 +229,11 @@ class Run:
         if progress is not None:
             progress(self.status())
         if self._process is not None and self._process.returncode:
+            code = self._process.returncode
             last = self.folder.log_path.read_text(errors="replace").strip().splitlines()[-1:] or ["an empty log"]
             raise InputError(
                 "a search that ends by itself",
-                f"one that broke off: {last[0]}",
+                f"one that broke off: {f'killed by {signal.Signals(-code).name}' if code < 0 else last[0]}",
                 f"See {self.folder.log_path}; resume with: napari-menndl search --resume --run {self.path}",
             )
 

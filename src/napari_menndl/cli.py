@@ -146,6 +146,7 @@ def search(
                 **settings,
             )
         if detach:
+            started.wait_for_start()
             say(f"Searching in {run}. Look with: napari-menndl status {run}; stop with: napari-menndl stop {run}")
             return
         watch(started)

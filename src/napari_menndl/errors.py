@@ -24,7 +24,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, expected: str, found: str, remedy: str) -> None:
-        super().__init__(f"Expected {expected}; found {found}. {remedy}")
+        super().__init__(f"Expected {expected}; found {found.rstrip('.')}. {remedy}")
         self.expected = expected
         self.found = found
         self.remedy = remedy

@@ -81,23 +81,22 @@ def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] 
         No zarr group, a foreign one, or one from a newer version.
     """
     what = form.removeprefix("napari-menndl ")
+    one = f"an {what}" if what[0] in "aeiou" else f"a {what}"
     try:
         group = zarr.open_group(path, mode=mode)
     except Exception as error:
-        raise InputError(
-            f"a {what} as a zarr group", f"{path}: {error}", f"Give the path of a saved {what}."
-        ) from error
+        raise InputError(f"{one} as a zarr group", f"{path}: {error}", f"Give the path of a saved {what}.") from error
     attributes = dict(group.attrs)
     if attributes.get("format") != form:
         raise InputError(
-            f"a {what} that napari-menndl saved",
+            f"{one} that napari-menndl saved",
             f"{path}, a zarr group with {sorted(group.array_keys())} and without our mark",
             "Give the path of one array inside it, or of another file.",
         )
     found = attributes.get("schema")
     if not isinstance(found, int) or found > schema:
         raise InputError(
-            f"a {what} of schema version {schema} or older", f"version {found!r} in {path}", "Update napari-menndl."
+            f"{one} of schema version {schema} or older", f"version {found!r} in {path}", "Update napari-menndl."
         )
     return group
 

@@ -94,7 +94,7 @@ def _columns(table: pd.DataFrame, name: str) -> pd.DataFrame:
             row = int(np.flatnonzero(~np.isfinite(numbers))[0])
             raise InputError(
                 f"numbers in column {column} of {name}",
-                f"{points[column].iloc[row]!r} in row {row}",
+                f"{str(points[column].iloc[row])!r} in row {row}",
                 "Correct or remove that row.",
             )
         points[column] = numbers if column != "frame" else np.rint(numbers).astype(int) - first_frame

@@ -93,7 +93,8 @@ class WriterLock:
         if not self._path.exists():
             return False
         try:
-            with FileLock(str(self._path), timeout=0):
+            # Another view may be trying it at this moment; a search holds it longer.
+            with FileLock(str(self._path), timeout=0.1, poll_interval=0.02):
                 return False
         except Timeout:
             return True

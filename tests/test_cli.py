@@ -1,0 +1,201 @@
+"""The command line as a person types it, from a simulated movie to the comparison with a second annotation."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.api import open_run
+from napari_menndl.cli import app
+from napari_menndl.options import settings_options
+from napari_menndl.search.settings import SearchSettings
+from tiny import SPACE
+
+TINY = ["--pool", "serial", "--pixels", "30000", "--population", "2", "--finalists", "1", "--eta", "2"]
+
+
+def run(*words, code=0):
+    """What a command prints."""
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.stdout if code == 0 else result.stderr
+
+
+def command_line(*words):
+    """In a process of its own, as the installed script."""
+    command = [sys.executable, "-m", "napari_menndl.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _patient_threads():
+    """A trainer's threads wait for each other without spinning: other tests may want the processor."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A simulated movie, its annotation, and a finished search."""
+    folder = tmp_path_factory.mktemp("cli [px]")  # brackets are no markup
+    run("simulate", folder / "movie.tif", "--frames", 2, "--size", 96, "--snr", 12, "--hole-density", 0)
+    SPACE.save(folder / "space.json")
+    space = json.loads((folder / "space.json").read_text())
+    space["training"] |= {"learning_rate": [0.003, 0.01]}
+    (folder / "space.json").write_text(json.dumps(space))
+    search(folder, "a.menndl", "--annotation", folder / "movie.annotation.zarr", "--budget", "2networks")
+    return folder
+
+
+def search(folder, name, *words):
+    return run("search", folder / "movie.tif", "--run", folder / name, "--space", folder / "space.json", *TINY, *words)
+
+
+def test_search_ends_with_what_was_chosen(folder):
+    status = json.loads(run("status", folder / "a.menndl", "--json"))
+    assert (status["state"], status["births"]) == ("finished", 2)
+    assert status["finished"]["members"]
+    assert "Chosen: network" in run("status", folder / "a.menndl")
+
+
+def test_options_of_the_search_reach_its_settings(folder):
+    settings = open_run(folder / "a.menndl").settings
+    assert (settings.pool, settings.pixels, settings.population, settings.eta) == ("serial", 30000, 2, 2)
+    assert settings.crossover == SearchSettings.crossover
+
+
+def test_predict_and_compare(folder):
+    said = run("predict", folder / "a.menndl", folder / "movie.tif", "--out", folder / "prediction.zarr")
+    assert f"Wrote {folder / 'prediction.zarr'} and prediction.defects.csv" in said
+    assert (folder / "prediction.defects.csv").read_text().startswith("frame,")
+    words = [folder / "prediction.zarr", folder / "movie.annotation.zarr", "--labelled", 0]
+    review = json.loads(run("compare", *words, "--json"))
+    assert review["frames"] == [0, 1]
+    assert 0 <= review["scores"]["later"]["all"]["f1"] <= 1
+    table = run("compare", *words)
+    assert all(name in table for name in ("later", "Mo substitution", "precision"))
+    assert "…" not in table  # nothing is cut off where the output is no terminal
+
+
+def test_a_second_annotation_can_be_compared(folder):
+    truth = folder / "movie.annotation.zarr"
+    review = json.loads(run("compare", truth, truth, "--json"))
+    assert review["scores"]["all"]["all"]["f1"] == 1
+
+
+def test_resume_with_a_larger_budget_goes_on(folder):
+    before = list(open_run(folder / "a.menndl").folder.facts())
+    run("search", "--resume", "--run", folder / "a.menndl", "--budget", "3networks")
+    resumed = open_run(folder / "a.menndl")
+    assert list(resumed.folder.facts())[: len(before)] == before
+    assert resumed.status()["births"] == 3
+    assert resumed.state == "finished"
+
+
+def test_search_from_clicked_points(folder):
+    Annotation.open(folder / "movie.annotation.zarr").to_points(0).to_csv(folder / "clicks.csv", index=False)
+    words = ["--annotation", folder / "clicks.csv", "--radius", 3, "--budget", "1networks"]
+    search(folder, "b.menndl", *words)
+    found = open_run(folder / "b.menndl")
+    assert found.state == "finished"
+    assert found.task.pixel_size == pytest.approx((0.025, 0.025))
+    assert found.task.known.all()
+
+
+def test_detached_search_is_watched_and_stopped(folder):
+    words = ["--annotation", folder / "movie.annotation.zarr", "--budget", "1h", "--detach"]
+    said = search(folder, "c.menndl", *words)
+    assert f"napari-menndl stop {folder / 'c.menndl'}" in said.replace("\n", " ")
+    run("stop", folder / "c.menndl")
+    assert open_run(folder / "c.menndl").state == "stopped"
+    assert "is not running (stopped)" in run("stop", folder / "c.menndl")
+
+
+def test_stop_of_a_search_that_is_not_running_says_so(folder):
+    assert f"{folder / 'a.menndl'} is not running (finished)" in run("stop", folder / "a.menndl")
+
+
+def test_bad_input_ends_with_status_2_and_no_traceback(tmp_path):
+    result = command_line("search", tmp_path / "no[px].tif", "--annotation", tmp_path / "no.tif")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error Expected ")
+    assert f"{tmp_path / 'no[px].tif'}; found none" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_place_that_cannot_be_written_is_no_traceback(folder):
+    (folder / "table.defects.csv").mkdir()
+    said = run("predict", folder / "a.menndl", folder / "movie.tif", "--out", folder / "table.zarr", code=2)
+    assert "Expected files that can be read and written" in said
+
+
+@pytest.mark.parametrize("command", [c.callback.__name__ for c in app.registered_commands])
+def test_every_command_has_help(command):
+    assert "--help" in run(command, "--help")
+
+
+def test_help_shows_settings_with_unit_range_and_default():
+    said = " ".join(run("search", "--help").split())
+    assert "Longest evaluation of one network. [s; 1 to 1e+06; default 600]" in said
+    assert "Radius of the disc that a clicked point becomes [px]" in said
+    assert "--rung-folds" not in said  # a list is left to scripts
+
+
+@dataclass(frozen=True)
+class Toy:
+    wide: bool = False
+    width: float | None = field(default=None, metadata={"help": "Of the toy.", "unit": "nm", "min": 0, "max": 2})
+    kind: str = field(default="dog", metadata={"options": ("dog", "cat")})
+    names: list[str] = field(default_factory=list)
+    parts: tuple[int, ...] = (1, 2)
+    bare: int = 3
+
+
+@pytest.fixture
+def toy():
+    """A command with the options of `Toy`, and what it was called with."""
+    app, got = typer.Typer(rich_markup_mode=None), []
+
+    @app.command()
+    @settings_options(Toy, leave_out=("bare",))
+    def make(settings: dict, colour: str = "red") -> None:
+        got.append((colour, settings))
+
+    return lambda *words: (CliRunner().invoke(app, words), got)
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        ([], {}),
+        (["--wide"], {"wide": True}),
+        (["--no-wide"], {"wide": False}),
+        (["--width", "1.5", "--kind", "cat"], {"width": 1.5, "kind": "cat"}),
+        (["--width", "3"], {"width": 3.0}),  # ranges are the dataclass's
+    ],
+)
+def test_only_what_was_typed_is_a_setting(toy, words, settings):
+    result, got = toy(*words)
+    assert result.exit_code == 0, result.output
+    assert got == [("red", settings)]
+
+
+@pytest.mark.parametrize("words", [["--names", "a"], ["--parts", "1"], ["--bare", "1"], ["--width", "wide"]])
+def test_what_one_option_cannot_hold_is_none(toy, words):
+    result, got = toy(*words)
+    assert result.exit_code == 2
+    assert got == []
+
+
+def test_help_of_options_is_made_from_metadata(toy):
+    said = " ".join(toy("--help")[0].stdout.split())
+    assert "Of the toy. [nm; 0 to 2]" in said
+    assert "[dog or cat; default dog]" in said
+    assert "--wide / --no-wide [default off]" in said
