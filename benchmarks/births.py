@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cells import read_cell, write_cell
 from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.metrics.detection import Detector
@@ -30,8 +30,6 @@ from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def evaluate(payload, attachment):
@@ -98,23 +96,14 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="measure though the result is there")
     options = parser.parse_args()
     births = 500 if options.quick else options.births
-    cell = RESULTS / f"births-{births}-{options.seed}.json"
-    if cell.exists() and not options.again and not options.quick:
-        print(f"{cell} is there already:\n{cell.read_text()}")
-        return
-    print(f"{births} births; about {births * 4e-3:.0f} s")
-    found = measure(births, 10, options.seed)
-    record = {
-        "command": f"python benchmarks/births.py --births {births} --seed {options.seed}",
-        "versions": {"python": platform.python_version()} | {n: version(n) for n in ("napari-menndl", "numpy")},
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "seed": options.seed,
-        "result": found,
-    }
-    print(json.dumps(record, indent=1))
-    if not options.quick:
-        RESULTS.mkdir(exist_ok=True)
-        cell.write_text(json.dumps(record, indent=1) + "\n")
+    name = f"births-{births}-{options.seed}"
+    found = None if options.again or options.quick else read_cell(name)
+    if found is None:
+        print(f"{births} births; about {births * 6e-3:.0f} s")
+        found = measure(births, 10, options.seed)
+        if not options.quick:
+            write_cell(name, options.seed, found)
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from napari_menndl.options import settings_options
 from napari_menndl.search.settings import SearchSettings
 from tiny import SPACE
 
-TINY = ["--pool", "serial", "--pixels", "30000", "--population", "2", "--finalists", "1", "--eta", "2"]
+TINY = ["--pool", "serial", "--pixels", "15000", "--population", "2", "--finalists", "1", "--eta", "2"]
 
 
 def run(*words, code=0):
@@ -32,19 +32,12 @@ def command_line(*words):
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _patient_threads():
-    """A trainer's threads wait for each other without spinning: other tests may want the processor."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_WAIT_POLICY", "PASSIVE")
-        yield
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A simulated movie, its annotation, and a finished search."""
     folder = tmp_path_factory.mktemp("cli [px]")  # brackets are no markup
-    run("simulate", folder / "movie.tif", "--frames", 2, "--size", 96, "--snr", 12, "--hole-density", 0)
+    few = ("--mo-fraction", 0, "--s-vacancies", 0, "--s2-vacancies", 0, "--s-loss", 0, "--hole-density", 0)
+    run("simulate", folder / "movie.tif", "--frames", 2, "--size", 96, "--snr", 20, "--w-vacancies", 0.1, *few)
     SPACE.save(folder / "space.json")
     space = json.loads((folder / "space.json").read_text())
     space["training"] |= {"learning_rate": [0.003, 0.01]}
@@ -66,7 +59,7 @@ def test_search_ends_with_what_was_chosen(folder):
 
 def test_options_of_the_search_reach_its_settings(folder):
     settings = open_run(folder / "a.menndl").settings
-    assert (settings.pool, settings.pixels, settings.population, settings.eta) == ("serial", 30000, 2, 2)
+    assert (settings.pool, settings.pixels, settings.population, settings.eta) == ("serial", 15000, 2, 2)
     assert settings.crossover == SearchSettings.crossover
 
 

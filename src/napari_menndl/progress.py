@@ -111,16 +111,16 @@ def status_view(status: dict[str, Any]) -> Group:
 
 def scores_table(scores: pd.DataFrame) -> Table:
     """Totals of a review, by scope and class; as wide as 80 characters, so that nothing of it is cut in a pipe."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=0)
     columns = {
         "f1": "defect\nF1",
-        "average_precision": "average\nprecision",
+        "average_precision": "AP",
         "precision": "precision",
         "recall": "recall",
         "pixel_f1": "pixel\nF1",
     }
     for name in ("scope", "class", "found", "false", "missed", *columns.values()):
-        table.add_column(name, justify="left" if name in ("scope", "class") else "right", overflow="fold")
+        table.add_column(name, justify="left" if name in ("scope", "class") else "right")
     for row in scores[scores["frame"] == "all"].to_dict("records"):
         counts = (f"{row['tp']:.0f}", f"{row['fp']:.0f}", f"{row['fn']:.0f}")
         table.add_row(str(row["scope"]), str(row["class"]), *counts, *(number(row[name]) for name in columns))
