@@ -27,10 +27,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from cells import read_cell, write_cell
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.api import Run, open_run, resume_search
+from napari_menndl.api import open_run, resume_search
 from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.simulation import simulate_movie
+from napari_menndl.run import Run
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.journal import read_journal
 from napari_menndl.search.settings import SearchSettings

@@ -22,12 +22,13 @@ from typer.testing import CliRunner
 
 from napari_menndl import Annotation, DefectClass, InputError, SearchSpace, compare, open_movie, open_run, run_search
 from napari_menndl.annotation.classes import FrameStatus
-from napari_menndl.api import Run, open_prediction_or_annotation, resume_search, train_like_finalists
+from napari_menndl.api import open_prediction_or_annotation, resume_search, train_like_finalists
 from napari_menndl.cli import app
 from napari_menndl.movie.acquisition import Acquisition
 from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.pool.open import open_pool
+from napari_menndl.run import Run
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask

@@ -39,7 +39,7 @@ def _no_search_is_left(tmp_path):
     yield
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
-        if "napari_menndl.api" in command and command[-1].startswith(str(tmp_path)):
+        if "napari_menndl.process" in command and command[-1].startswith(str(tmp_path)):
             process.kill()
 
 
@@ -81,7 +81,7 @@ def test_a_search_outlives_its_starter_and_refuses_a_second_search_process(tmp_p
     wait_until(lambda: "started" in kinds(run))
 
     second = subprocess.run(
-        [sys.executable, "-m", "napari_menndl.api", str(run.path)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "napari_menndl.process", str(run.path)], capture_output=True, text=True, timeout=60
     )
     holder = psutil.Process(run.status()["holder"]["pid"])
 

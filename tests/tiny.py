@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from napari_menndl.api import Run
 from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.pool.serial import SerialPool
+from napari_menndl.run import Run
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.training.job import run as train
 

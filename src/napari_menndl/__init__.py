@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.annotation.classes import DefectClass
-    from napari_menndl.api import Run, compare, open_run, run_search
+    from napari_menndl.api import compare, open_run, resume_search, run_search
     from napari_menndl.errors import InputError
     from napari_menndl.genome.space import SearchSpace
     from napari_menndl.movie.movie import Movie
     from napari_menndl.movie.reading import open_movie
     from napari_menndl.movie.simulation import simulate_movie
+    from napari_menndl.run import Run
 
 # torch's threads spin while they wait for each other. Where a search uses the same cores that makes a prediction or a
 # training many times slower; it is read when torch is loaded, here and in every process started from here.
@@ -34,11 +35,12 @@ _WHERE = {
     "DefectClass": "annotation.classes",
     "InputError": "errors",
     "Movie": "movie.movie",
-    "Run": "api",
+    "Run": "run",
     "SearchSpace": "genome.space",
     "compare": "api",
     "open_movie": "movie.reading",
     "open_run": "api",
+    "resume_search": "api",
     "run_search": "api",
     "simulate_movie": "movie.simulation",
 }
@@ -53,6 +55,7 @@ __all__ = [
     "compare",
     "open_movie",
     "open_run",
+    "resume_search",
     "run_search",
     "simulate_movie",
 ]

@@ -1,16 +1,8 @@
-"""The public functions: start a search, open its run, predict, compare. And the search process itself.
-
-``python -m napari_menndl.api RUN`` is the search process: every search, however it was asked for, is this one command
-in a process of its own.
-"""
+"""The public functions: start a search, open its run, compare."""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.annotation.annotation import Annotation
@@ -18,26 +10,22 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.reading import open_movie
+from napari_menndl.process import TRAIN
+from napari_menndl.run import Run
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     import numpy as np
-    import pandas as pd
 
     from napari_menndl.genome.genome import Genome
     from napari_menndl.movie.movie import Movie
-    from napari_menndl.predict.ensemble import Ensemble
     from napari_menndl.predict.prediction import Prediction
     from napari_menndl.predict.trained import TrainedNetwork
     from napari_menndl.review.review import Review
-
-#: What a trainer child calls for each network.
-TRAIN = "napari_menndl.training.job:run"
 
 
 def run_search(
@@ -152,151 +140,6 @@ def open_prediction_or_annotation(path: str | os.PathLike[str]) -> Prediction | 
     return Prediction.open(path) if Prediction.stands_at(path) else Annotation.open(path)
 
 
-class Run:
-    """One search: a view of its run folder.
-
-    Attributes
-    ----------
-    folder : RunFolder
-    """
-
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {self.state})"
-
-    @property
-    def path(self) -> Path:
-        return self.folder.path
-
-    @property
-    def settings(self) -> SearchSettings:
-        return self.folder.settings
-
-    @property
-    def task(self) -> TrainingTask:
-        """What the networks learn from."""
-        return self.folder.task
-
-    # ------------------------------------------------------------------ the process
-
-    def start(self) -> None:
-        """Start the search process, or start it again; it takes up where the journal ends."""
-        if self.state == "running":
-            raise InputError("a search that is not running", f"{self.path} at work", "Watch it, or stop it first.")
-        self.folder.clear_requests()
-        with self.folder.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "napari_menndl.api", str(self.path)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def wait_for_start(self, interval: float = 0.1) -> None:
-        """Return once the search process is at work, and so can be asked to stop.
-
-        Raises
-        ------
-        InputError
-            If it broke off at once.
-        """
-        while self._process is not None and self._process.poll() is None:
-            if self.state == "running":
-                return
-            time.sleep(interval)
-        self.wait()
-
-    def stop(self) -> None:
-        """Ask the search to stop; it ends cleanly and can be resumed."""
-        self.folder.request("stop")
-
-    def wait(self, progress: Callable[[dict[str, Any]], None] | None = None, interval: float = 0.5) -> None:
-        """Return once the search process has ended.
-
-        Raises
-        ------
-        InputError
-            If the process broke off, with the end of its log.
-        """
-        while self._alive():
-            if progress is not None:
-                progress(self.status())
-            time.sleep(interval)
-        if progress is not None:
-            progress(self.status())
-        if self._process is not None and self._process.returncode:
-            code = self._process.returncode
-            last = self.folder.log_path.read_text(errors="replace").strip().splitlines()[-1:] or ["an empty log"]
-            raise InputError(
-                "a search that ends by itself",
-                f"one that broke off: {f'killed by {signal.Signals(-code).name}' if code < 0 else last[0]}",
-                f"See {self.folder.log_path}; resume with: napari-menndl search --resume --run {self.path}",
-            )
-
-    def _alive(self) -> bool:
-        if self._process is not None and self._process.poll() is None:
-            return True
-        return self.state == "running"
-
-    # ------------------------------------------------------------------ what it found
-
-    @property
-    def state(self) -> str:
-        """``"running"``, ``"stopped"``, ``"finished"`` or ``"interrupted"``."""
-        return str(self.status()["state"])
-
-    def status(self) -> dict[str, Any]:
-        """State, births, best and median fitness, rates and failures so far; JSON-able."""
-        return self.folder.status()
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """The journal as a table, one row per evaluation."""
-        return self.folder.history()
-
-    @property
-    def best(self) -> TrainedNetwork | Ensemble:
-        """The chosen network or ensemble; while the search runs, the best so far.
-
-        Raises
-        ------
-        InputError
-            If no network has been evaluated yet.
-        """
-        from napari_menndl.predict.ensemble import Ensemble
-        from napari_menndl.predict.trained import TrainedNetwork
-
-        chosen = self.folder.chosen()
-        members = tuple(
-            TrainedNetwork.from_evaluation(one.genome, self.task, one.weights, one.thresholds, one.fold)
-            for one in chosen.members
-        )
-        return members[0] if len(members) == 1 else Ensemble(members, chosen.thresholds)
-
-    def evaluations(self) -> list[tuple[int, Evaluation]]:
-        """Every recorded evaluation with its candidate's id, in the order of the journal."""
-        return self.folder.evaluations()
-
-    def predict(self, movie: Any) -> Prediction:
-        """Apply the best to a movie, lazily: frames are computed when they are asked for.
-
-        Parameters
-        ----------
-        movie : path, array (T, Y, X) or Movie
-
-        Returns
-        -------
-        Prediction
-        """
-        from napari_menndl.predict.prediction import Prediction
-
-        return Prediction(self.best, open_movie(movie))
-
-
 def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, TrainedNetwork]:
     """Give other genomes what the finalists of a search got: the same folds, pixels and last training.
 
@@ -357,35 +200,3 @@ def compare(prediction: Any, annotation: Annotation, **options: Any) -> Review:
     from napari_menndl.review.review import Review
 
     return Review.of(prediction, annotation, **options)
-
-
-def search_process(path: str | os.PathLike[str]) -> None:
-    """Run one search to its end: what the search process does."""
-    from napari_menndl.pool.open import open_pool
-    from napari_menndl.search.runner import SearchRunner
-
-    folder = RunFolder.open(path)
-    for name in ("SIGTERM", "SIGHUP", "SIGINT"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: folder.request("stop"))
-    with folder.lock():
-        settings = folder.settings
-        pool = open_pool(settings.pool, TRAIN, slots=settings.slots, timeout=settings.timeout)
-        try:
-            SearchRunner(folder, pool).run()
-        finally:
-            pool.close()
-
-
-def main() -> int:
-    """Entry of the search process."""
-    try:
-        search_process(sys.argv[1])
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

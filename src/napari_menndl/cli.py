@@ -21,7 +21,7 @@ from napari_menndl.search.settings import SearchSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_menndl.api import Run
+    from napari_menndl.run import Run
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.fourier_tuning import tune_fourier_method
-from napari_menndl.api import Run, compare, run_search, train_like_finalists
+from napari_menndl.api import compare, run_search, train_like_finalists
 from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.genome import Genome
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.annotation.fourier import FourierMethod
     from napari_menndl.review.review import Review
+    from napari_menndl.run import Run
 
 #: Frames of the demo's movie; frame 0 is labelled, these two are shown; frames of the fresh area.
 FRAMES, SHOWN, FRESH = 12, (6, 11), 3

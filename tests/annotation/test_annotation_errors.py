@@ -146,7 +146,7 @@ CASES = {
     "class not listed": (points(pd.DataFrame({"y": [1], "x": [2], "class": ["c"]}), classes=["a"]), "found c"),
     "Fourier: unknown normalisation": (lambda f: FourierSettings(normalisation="none"), "normalisation among"),
     "Fourier: unknown sign": (lambda f: FourierSettings(sign="grey"), "sign among"),
-    "Fourier: band inside out": (lambda f: FourierSettings(inner=0.3, outer=0.1), "a band"),
+    "Fourier: band inside out": (lambda f: FourierSettings(inner=0.3, outer=0.1), "a rising band"),
     "Fourier: NaN": (lambda f: fourier_response(np.full((16, 16), np.nan), FourierSettings()), "NaN"),
     "Fourier: a movie": (lambda f: fourier_response(np.zeros((2, 16, 16)), FourierSettings()), "one frame"),
     "Fourier: nothing to tune on": (

@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.api import Run
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.simulation import simulate_movie
+from napari_menndl.run import Run
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.journal import Journal
 from napari_menndl.search.settings import SearchSettings
@@ -79,7 +79,7 @@ def diary(run):
 @pytest.fixture
 def finished(run, diary):
     genome = FOUNDERS["dilated_fcn"]().to_json()
-    diary.evaluated(9015.0, "0/final", 0.55)
+    diary.evaluated(9015.0, "0/final0", 0.55)
     member = {"id": 0, "key": "0/whole", "genome": genome, "thresholds": {}}
     diary.write(
         "finished", 9020.0, reason="done", members=[member], thresholds={}, fitness=0.55, error=0.05, elapsed=60.0

@@ -35,10 +35,13 @@ def evaluate(payload, attachment):
     genome, rung = Genome.from_json(payload["genome"]), Rung.from_json(payload["rung"])
     if rung.name == "whole":
         return {"evaluation": Evaluation("whole", seconds=0.01).to_json()}, save({"whole/a": np.ones(3, np.float32)})
-    if rung.name == "final":
+    if rung.name.startswith("final"):
         evaluation = landscape(genome, replace(rung, name="2"))
-        tensors = {"oof": guesses(genome.digest)} | {f"{fold}/a": np.ones(3, np.float32) for fold in rung.folds}
-        return {"evaluation": replace(evaluation, rung="final").to_json()}, save(tensors)
+        # The first fold validates everything, for the stand-in's sake.
+        tensors = {"oof": guesses(genome.digest) * (rung.folds[0] == 0)} | {
+            f"{fold}/a": np.ones(3, np.float32) for fold in rung.folds
+        }
+        return {"evaluation": replace(evaluation, rung=rung.name).to_json()}, save(tensors)
     return {"evaluation": landscape(genome, rung).to_json()}, b"weights of " + genome.digest.encode()
 
 

@@ -29,25 +29,25 @@ def judge():
 
 
 def test_all_finalists_enter_where_time_does_not_matter():
-    entrants, note = allot(best(10, 1.0), SETTINGS, folds=4, slot_seconds=math.inf)
+    entrants, note = allot(best(10, 1.0), SETTINGS, folds=4, seconds=math.inf, slots=2)
     assert [one.id for one in entrants] == list(range(10))
     assert {one.rung for one in entrants} == {Rung("final", 9000, (0, 1, 2, 3), 1)}
     assert note == "10 of 10 finalists on 4 new folds, 9000 px each"
 
 
-@given(
-    seconds=st.floats(0, 1e6),
-    count=st.integers(1, 10),
-    cost=st.floats(1e-6, 1e-2),
-)
-def test_finalists_fit_into_the_time_that_is_left(seconds, count, cost):
-    """9000, 3000 or 1000 px in each of 4 folds and once more in the end; one enters whatever it costs."""
-    entrants, _ = allot(best(count, cost), SETTINGS, folds=4, slot_seconds=seconds)
+@given(seconds=st.floats(0, 1e6), count=st.integers(1, 10), cost=st.floats(1e-6, 1e-2), slots=st.integers(1, 8))
+def test_finalists_fit_into_the_time_that_is_left(seconds, count, cost, slots):
+    """9000, 3000 or 1000 px in each of 4 folds, and once more in the end; one enters whatever it costs."""
+    entrants, _ = allot(best(count, cost), SETTINGS, folds=4, seconds=seconds, slots=slots)
     pixels = entrants[0].rung.pixels
+
+    def takes(number, pixels):
+        return (math.ceil(4 * number / slots) + 1) * pixels * cost
+
     assert 1 <= len(entrants) <= count
-    assert len(entrants) == 1 or len(entrants) * 5 * pixels * cost <= seconds * (1 + 1e-9)
+    assert len(entrants) == 1 or takes(len(entrants), pixels) <= seconds * (1 + 1e-9)
     if pixels < 9000:
-        assert min(3, count) * 5 * 3 * pixels * cost > seconds * (1 - 1e-9)
+        assert takes(1, 3 * pixels) > seconds * (1 - 1e-9)
 
 
 def test_better_one_alone_is_not_diluted(judge):
@@ -68,9 +68,10 @@ def test_ensemble_where_it_validates_better(judge):
 
 
 def finals(judge, oof, results=None):
-    rung = Rung("final", 9000, (0, 1, 2, 3), 1)
+    """Two folds, of which the first validates everything."""
+    rung = Rung("final", 9000, (0, 1), 1)
     entrants = [Candidate(i, GENOMES[i], rung, (), "finalist") for i in range(len(oof))]
-    return Finalists(entrants, judge, lambda key: oof[int(key.split("/")[0])], results or {})
+    return Finalists(entrants, judge, lambda key: oof[int(key[0])] * (key.endswith("0")), results or {})
 
 
 def run(finalists, evaluation=lambda key: Evaluation("final", 0.5)):
@@ -84,7 +85,7 @@ def run(finalists, evaluation=lambda key: Evaluation("final", 0.5)):
 
 def test_chosen_are_trained_on_everything(judge):
     finalists = finals(judge, [0 * TRUTH, TRUTH])
-    assert run(finalists) == ["0/final", "1/final", "1/whole"]
+    assert run(finalists) == ["0/final0", "0/final1", "1/final0", "1/final1", "1/whole"]
     (member,) = finalists.members
     assert member.rung == Rung("whole", 9000, (), 0)
     conclusion = finalists.conclusion()
@@ -99,7 +100,7 @@ def test_one_that_fails_in_the_end_is_replaced_by_the_next(judge):
     finalists = finals(judge, [TRUTH, worse])
     failing = replace(Evaluation("whole"), failure=Failure("diverged", ""))
     asked = run(finalists, lambda key: failing if key == "0/whole" else Evaluation("final", 0.5))
-    assert asked == ["0/final", "1/final", "0/whole", "1/whole"]
+    assert asked == ["0/final0", "0/final1", "1/final0", "1/final1", "0/whole", "1/whole"]
     assert [one.id for one in finalists.members] == [1]
 
 
@@ -110,7 +111,7 @@ def test_no_members_where_all_fail(judge):
 
 
 def test_what_is_evaluated_already_is_not_asked_for(judge):
-    results = {"0/final": Evaluation("final", 0.5), "1/final": Evaluation("final", 0.5)}
+    results = {f"{one}/final{fold}": Evaluation(f"final{fold}", 0.5) for one in (0, 1) for fold in (0, 1)}
     assert run(finals(judge, [0 * TRUTH, TRUTH], results)) == ["1/whole"]
     results["1/whole"] = Evaluation("whole")
     assert finals(judge, [0 * TRUTH, TRUTH], results).done
@@ -119,8 +120,8 @@ def test_what_is_evaluated_already_is_not_asked_for(judge):
 def test_when_time_is_over_those_evaluated_are_judged(judge):
     finalists = finals(judge, [TRUTH, TRUTH, TRUTH])
     finalists.hurry()
-    (first,) = finalists.ask(1)
-    finalists.hurry()
-    finalists.tell(first.key, Evaluation("final", 0.5))
+    for fold in finalists.ask(2):
+        finalists.hurry()
+        finalists.tell(fold.key, Evaluation("final", 0.5))
     finalists.hurry()
     assert [one.key for one in finalists.ask(5)] == ["0/whole"]

@@ -16,7 +16,7 @@ class Rung:
     Attributes
     ----------
     name : str
-        ``"0"``, ``"1"``, … in the search; ``"final"`` for the finalists' folds; ``"whole"`` for the last training.
+        ``"0"``, ``"1"``, … in the search; ``"final0"``, … for the finalists' folds; ``"whole"`` for the last training.
     pixels : int
         Labelled pixels a network is shown, counted from its first step on [px].
         A promoted network has seen those of the rung below and trains on the difference.

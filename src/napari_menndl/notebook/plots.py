@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from napari_menndl.annotation.annotation import Annotation
-    from napari_menndl.api import Run
     from napari_menndl.predict.prediction import Prediction
+    from napari_menndl.run import Run
 
 _BEST, _MEDIAN, _STAR, _FAILED, _INK = "#0b6e4f", "#7a7a7a", "#e0a100", "#c0392b", "#222222"
 #: Networks by rung: the more pixels they were trained on, the darker; the last one serves all rungs above.

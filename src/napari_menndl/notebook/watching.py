@@ -14,7 +14,7 @@ from napari_menndl.notebook.plots import draw_course
 from napari_menndl.progress import SearchProgress
 
 if TYPE_CHECKING:
-    from napari_menndl.api import Run
+    from napari_menndl.run import Run
 
 #: Least time between two drawings of the figure [s]; each is sent to the browser.
 _REDRAWN = 2.0
@@ -44,7 +44,7 @@ def watch(run: Run, interval: float = 1.0) -> None:
         print("Stopped watching; the search goes on. watch(run) looks again, run.stop() ends the search.")
         return
     if (state := run.state) != "finished":
-        print(f"The search is {state}. Go on with: napari_menndl.api.resume_search({str(run.path)!r})")
+        print(f"The search is {state}. Go on with: napari_menndl.resume_search({str(run.path)!r})")
 
 
 def in_jupyter() -> bool:

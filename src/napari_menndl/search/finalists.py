@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,7 @@ _MOST_MEMBERS = 5
 
 
 def allot(
-    best: Sequence[Scored], settings: SearchSettings, folds: int, slot_seconds: float
+    best: Sequence[Scored], settings: SearchSettings, folds: int, seconds: float, slots: int
 ) -> tuple[list[Candidate], str]:
     """Enter as many finalists as the time allows, at the highest rung that lets one in.
 
@@ -44,8 +45,10 @@ def allot(
     settings : SearchSettings
     folds : int
         Of the task; a finalist is trained once for each, and once more on everything if it is chosen.
-    slot_seconds : float [s]
-        Time left times slots; may be infinite.
+    seconds : float [s]
+        Time left; may be infinite.
+    slots : int
+        Trainings at a time.
 
     Returns
     -------
@@ -57,16 +60,26 @@ def allot(
     pixels, count = 0, 0
     for rung in reversed(settings.rungs):
         pixels = rung.pixels
-        cost = np.cumsum([one.seconds_per_pixel * pixels * (folds + 1) for one in best])
-        count = int(np.searchsorted(cost, slot_seconds, side="right")) if math.isfinite(slot_seconds) else len(best)
+        costs = [one.seconds_per_pixel * pixels for one in best]
+        fitting = [n for n in range(1, len(best) + 1) if _takes(costs[:n], folds, slots) <= seconds]
+        count = max(fitting, default=0)
         if count:
             break
     count = max(count, min(1, len(best)))
     final = Rung("final", pixels, tuple(range(folds)), settings.final_split)
     note = f"{count} of {len(best)} finalists on {folds} new folds, {pixels} px each"
     if count < len(best) or pixels < settings.rungs[-1].pixels:
-        note += f": {max(0.0, slot_seconds):.0f} s of slot time are left"
+        note += f": {max(0.0, seconds):.0f} s are left"
     return [Candidate(one.id, one.candidate.genome, final, (), "finalist") for one in best[:count]], note
+
+
+def _takes(costs: Sequence[float], folds: int, slots: int) -> float:
+    """Time until all folds are trained, each on the slot that is free first, and then the costliest once more [s]."""
+    busy = [0.0] * max(1, slots)
+    for cost in costs:
+        for _ in range(folds):
+            heapq.heapreplace(busy, busy[0] + cost)
+    return max(busy) + max(costs, default=0.0)
 
 
 class Judge:
@@ -146,6 +159,8 @@ def choose(oof: dict[int, Probabilities], judge: Callable[[Probabilities], Fitne
 class Finalists:
     """Asks for the finalists' evaluations, then for the training of the chosen ones; the evolution's successor.
 
+    Each fold is an evaluation of its own, at the rung "final0", "final1", …, so that all slots share in the work.
+
     Parameters
     ----------
     entrants : sequence of Candidate
@@ -179,7 +194,9 @@ class Finalists:
         self.members: list[Candidate] = []
         self.done = False
         known = {key for key, one in results.items() if one.failure or key.endswith("/whole") or oof(key) is not None}
-        self._queue = deque(one for one in entrants if one.key not in known)
+        in_vain = {key.partition("/")[0] for key, one in results.items() if one.failure}
+        entering = [entrant for entrant in entrants if str(entrant.id) not in in_vain]
+        self._queue = deque(one for entrant in entering for one in _folds(entrant) if one.key not in known)
         self._open: set[str] = set()
         if not self._queue:
             self._advance()
@@ -195,13 +212,15 @@ class Finalists:
         if key in self._open:
             self._open.discard(key)
             self._results[key] = evaluation
+            if evaluation.failure:
+                self._queue = deque(one for one in self._queue if str(one.id) != key.partition("/")[0])
             if not self._open and not self._queue:
                 self._advance()
         return ()
 
     def hurry(self) -> None:
         """Time is over: judge those that are evaluated, once there is one."""
-        if not self.members and any(one.key in self._results for one in self._entrants):
+        if not self.members and any(self._judged(one) for one in self._entrants):
             self._queue.clear()
             if not self._open and not self.done:
                 self._advance()
@@ -226,12 +245,17 @@ class Finalists:
     def _choose(self) -> Choice | None:
         oof = {}
         for entrant in self._entrants:
-            evaluation = self._results.get(entrant.key)
-            if entrant.id not in self._unfit and evaluation is not None and evaluation.fitness is not None:
-                probabilities = self._oof(entrant.key)
-                if probabilities is not None:
-                    oof[entrant.id] = probabilities
+            if entrant.id not in self._unfit and self._judged(entrant):
+                parts = [self._oof(one.key) for one in _folds(entrant)]
+                if all(part is not None for part in parts):
+                    # Each is 0 where its fold does not validate.
+                    oof[entrant.id] = np.sum(parts, axis=0)
         return choose(oof, self._judge) if oof else None
+
+    def _judged(self, entrant: Candidate) -> bool:
+        """Whether all its folds are evaluated, none in vain."""
+        results = [self._results.get(one.key) for one in _folds(entrant)]
+        return all(one is not None and one.failure is None for one in results)
 
     def conclusion(self) -> dict[str, Any]:
         """Return what the journal keeps: members, thresholds and out-of-fold scores; no members when all failed."""
@@ -268,6 +292,12 @@ def read_oof(path: Path) -> Probabilities | None:
     except (OSError, SafetensorError):
         return None
     return probabilities
+
+
+def _folds(entrant: Candidate) -> list[Candidate]:
+    """One candidate for each fold of its rung."""
+    rung = entrant.rung
+    return [replace(entrant, rung=replace(rung, name=f"{rung.name}{fold}", folds=(fold,))) for fold in rung.folds]
 
 
 def _whole(entrant: Candidate) -> Candidate:

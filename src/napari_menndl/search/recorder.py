@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from napari_menndl.search.folder import RunFolder
 
 log = logging.getLogger(__name__)
-#: Rungs of the last step, and their keys.
+#: How the rungs of the last step begin: "final0", one per fold, and "whole".
 LAST_STEP = ("final", "whole")
 _SHOWN = ("networks", "evaluations", "networks_per_hour", "slots_busy", "flops_per_second", "failures", "lost")
 
 
 def is_last_step(key: str) -> bool:
     """Whether an evaluation belongs to the last step, not to the evolution."""
-    return key.rpartition("/")[2] in LAST_STEP
+    return key.rpartition("/")[2].startswith(LAST_STEP)
 
 
 class Recorder:

@@ -142,6 +142,8 @@ class SearchRunner:
     def _finish(self, reason: str) -> None:
         """Judge the best anew, choose, and train the chosen on everything."""
         self._change_state("finishing")
+        # What is still being evaluated would take the finalists' time; a resumed search evaluates it again.
+        self._jobs.cancel()
         self._finalists = finalists = self._call_finalists()
         while not finalists.done and not self._stopping():
             if self._record.elapsed > self.goal.seconds:
@@ -224,8 +226,8 @@ class SearchRunner:
         task, settings = self.folder.task, self.settings
         if not self._entrants:
             best = self.evolution.finalists(settings.finalists)
-            slot_seconds = (self.goal.seconds - self._record.elapsed) * self._pool.slots
-            self._entrants, note = allot(best, settings, task.folds, slot_seconds)
+            seconds = self.goal.seconds - self._record.elapsed
+            self._entrants, note = allot(best, settings, task.folds, seconds, self._pool.slots)
             self._record.fact("finalists", note=note, entrants=[entrant.to_json() for entrant in self._entrants])
             self._commit()
             log.info(note)

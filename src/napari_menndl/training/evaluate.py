@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Name of the network that is trained on everything, in place of a fold's number.
 WHOLE = "whole"
-#: Rung whose evaluations also return the probabilities that they were judged by.
+#: How the names of rungs begin whose evaluations also return the probabilities that they were judged by.
 FINAL = "final"
 
 
@@ -63,8 +63,8 @@ def evaluate(
     evaluation : Evaluation
     weights : bytes
         As `network.weights` writes them, tensors named ``"<fold>/<parameter>"`` (or ``"whole/…"``), with the metadata
-        ``"seen/<fold>"`` [px], ``"split"`` and ``"genome"``. Of the rung "final" also ``"oof"``, (N, C, Y, X) float16:
-        each pixel's probabilities by the fold that validates it, 0 where none does. Empty on failure.
+        ``"seen/<fold>"`` [px], ``"split"`` and ``"genome"``. Of the rungs "final…" also ``"oof"``, (N, C, Y, X)
+        float16: each pixel's probabilities by the fold that validates it, 0 where none does. Empty on failure.
     """
     started = time.perf_counter()
     on = devices.choose_device(device)
@@ -133,7 +133,7 @@ def _evaluate(
     if rung.folds:
         found["latency"] = 1e3 * seconds / (looked / 1e6)
         found |= judge(pooled, validated, task, np.random.default_rng(stream))
-    if rung.name == FINAL:
+    if rung.name.startswith(FINAL):
         tensors["oof"] = torch.from_numpy((pooled * validated[:, None]).astype(np.float16))
     return to_bytes(tensors, about)
 

@@ -1,0 +1,51 @@
+"""The search process: ``python -m napari_menndl.process RUN``.
+
+Every search, however it was asked for, is this one command in a process of its own.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from napari_menndl.errors import InputError
+from napari_menndl.search.folder import RunFolder
+
+if TYPE_CHECKING:
+    import os
+
+#: What a trainer child calls for each network.
+TRAIN = "napari_menndl.training.job:run"
+
+
+def search_process(path: str | os.PathLike[str]) -> None:
+    """Run one search to its end: what the search process does."""
+    from napari_menndl.pool.open import open_pool
+    from napari_menndl.search.runner import SearchRunner
+
+    folder = RunFolder.open(path)
+    for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: folder.request("stop"))
+    with folder.lock():
+        settings = folder.settings
+        pool = open_pool(settings.pool, TRAIN, slots=settings.slots, timeout=settings.timeout)
+        try:
+            SearchRunner(folder, pool).run()
+        finally:
+            pool.close()
+
+
+def main() -> int:
+    """Entry of the search process."""
+    try:
+        search_process(sys.argv[1])
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
