@@ -246,8 +246,8 @@ class Finalists:
         oof = {}
         for entrant in self._entrants:
             if entrant.id not in self._unfit and self._judged(entrant):
-                parts = [self._oof(one.key) for one in _folds(entrant)]
-                if all(part is not None for part in parts):
+                parts = [part for one in _folds(entrant) if (part := self._oof(one.key)) is not None]
+                if len(parts) == len(entrant.rung.folds):
                     # Each is 0 where its fold does not validate.
                     oof[entrant.id] = np.sum(parts, axis=0)
         return choose(oof, self._judge) if oof else None
