@@ -133,7 +133,7 @@ def run_demo(folder: Path, *, budget: str, seed: int, window: bool, console: Con
 
 
 #: A search that fits into a few minutes on two cores.
-DEMO_SETTINGS: dict[str, Any] = {"pixels": 600_000, "population": 16, "finalists": 4, "finish_share": 0.4}
+DEMO_SETTINGS: dict[str, Any] = {"pixels": 600_000, "population": 16, "finalists": 5, "finish_share": 0.33}
 
 
 def _unused(folder: Path) -> Path:

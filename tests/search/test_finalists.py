@@ -50,6 +50,14 @@ def test_finalists_fit_into_the_time_that_is_left(seconds, count, cost, slots):
         assert takes(1, 3 * pixels) > seconds * (1 - 1e-9)
 
 
+def test_one_too_costly_for_the_time_left_is_passed_over():
+    runners = best(3, 1e-3)
+    runners[1] = Scored(runners[1].candidate, runners[1].fitness, 1.0)
+    entrants, note = allot(runners, SETTINGS, folds=4, seconds=60.0, slots=2)
+    assert [one.id for one in entrants] == [0, 2]
+    assert note == "2 of 3 finalists on 4 new folds, 9000 px each: 60 s are left"
+
+
 def test_better_one_alone_is_not_diluted(judge):
     choice = choose({0: 0 * TRUTH + 0.3, 1: TRUTH}, judge)
     assert choice.members == (1,)

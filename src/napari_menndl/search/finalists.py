@@ -33,7 +33,7 @@ _MOST_MEMBERS = 5
 def allot(
     best: Sequence[Scored], settings: SearchSettings, folds: int, seconds: float, slots: int
 ) -> tuple[list[Candidate], str]:
-    """Enter as many finalists as the time allows, at the highest rung that lets one in.
+    """Enter the best, passing over those too costly for the time left, at the highest rung that lets one in.
 
     They begin anew, since a network of the search has seen what it would now be judged on; with fewer pixels than in
     the search their order says little, so that one trained in full beats a choice among many.
@@ -57,20 +57,22 @@ def allot(
     note : str
         What was decided, for the journal.
     """
-    pixels, count = 0, 0
+    pixels, entering = 0, list(best[:1])
     for rung in reversed(settings.rungs):
         pixels = rung.pixels
-        costs = [one.seconds_per_pixel * pixels for one in best]
-        fitting = [n for n in range(1, len(best) + 1) if _takes(costs[:n], folds, slots) <= seconds]
-        count = max(fitting, default=0)
-        if count:
+        fitting: list[Scored] = []
+        for one in best:
+            costs = [each.seconds_per_pixel * pixels for each in (*fitting, one)]
+            if _takes(costs, folds, slots) <= seconds:
+                fitting.append(one)
+        if fitting:
+            entering = fitting
             break
-    count = max(count, min(1, len(best)))
     final = Rung("final", pixels, tuple(range(folds)), settings.final_split)
-    note = f"{count} of {len(best)} finalists on {folds} new folds, {pixels} px each"
-    if count < len(best) or pixels < settings.rungs[-1].pixels:
+    note = f"{len(entering)} of {len(best)} finalists on {folds} new folds, {pixels} px each"
+    if len(entering) < len(best) or pixels < settings.rungs[-1].pixels:
         note += f": {max(0.0, seconds):.0f} s are left"
-    return [Candidate(one.id, one.candidate.genome, final, (), "finalist") for one in best[:count]], note
+    return [Candidate(one.id, one.candidate.genome, final, (), "finalist") for one in entering], note
 
 
 def _takes(costs: Sequence[float], folds: int, slots: int) -> float:
