@@ -11,10 +11,11 @@ from napari_menndl.training.job import run as train
 
 SPACE = SearchSpace(
     LayerSpace(kinds=("conv",), filters=(4, 8), kernel=(3, 5), strides=(1,)),
-    TrainingSpace(batch=(4,), tile=(32,)),
+    # So few steps are stable at moderate rates only.
+    TrainingSpace(batch=(4,), tile=(32,), learning_rate=(2e-3, 6e-3), optimiser=("adam",)),
     Limits(layers=(2, 3)),
 )
-SETTINGS = {"population": 2, "finalists": 1, "pixels": 60_000, "founders": (), "rung_folds": (1,)}
+SETTINGS = {"population": 2, "finalists": 1, "pixels": 60_000, "founders": (), "rung_folds": (1,), "seed": 1}
 PIXEL_SIZE = (0.02, 0.02)
 
 

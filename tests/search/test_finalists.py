@@ -118,6 +118,12 @@ def test_no_members_where_all_fail(judge):
     assert finalists.conclusion()["members"] == []
 
 
+def test_a_fold_that_fails_has_found_nothing(judge):
+    finalists = finals(judge, [TRUTH])
+    run(finalists, lambda key: Evaluation("final", failure=Failure("diverged", "") if key.endswith("1") else None))
+    assert [one["id"] for one in finalists.conclusion()["members"]] == [0]
+
+
 def test_what_is_evaluated_already_is_not_asked_for(judge):
     results = {f"{one}/final{fold}": Evaluation(f"final{fold}", 0.5) for one in (0, 1) for fold in (0, 1)}
     assert run(finals(judge, [0 * TRUTH, TRUTH], results)) == ["1/whole"]

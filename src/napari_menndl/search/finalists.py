@@ -196,9 +196,7 @@ class Finalists:
         self.members: list[Candidate] = []
         self.done = False
         known = {key for key, one in results.items() if one.failure or key.endswith("/whole") or oof(key) is not None}
-        in_vain = {key.partition("/")[0] for key, one in results.items() if one.failure}
-        entering = [entrant for entrant in entrants if str(entrant.id) not in in_vain]
-        self._queue = deque(one for entrant in entering for one in _folds(entrant) if one.key not in known)
+        self._queue = deque(one for entrant in entrants for one in _folds(entrant) if one.key not in known)
         self._open: set[str] = set()
         if not self._queue:
             self._advance()
@@ -214,8 +212,6 @@ class Finalists:
         if key in self._open:
             self._open.discard(key)
             self._results[key] = evaluation
-            if evaluation.failure:
-                self._queue = deque(one for one in self._queue if str(one.id) != key.partition("/")[0])
             if not self._open and not self._queue:
                 self._advance()
         return ()
@@ -248,16 +244,16 @@ class Finalists:
         oof = {}
         for entrant in self._entrants:
             if entrant.id not in self._unfit and self._judged(entrant):
-                parts = [part for one in _folds(entrant) if (part := self._oof(one.key)) is not None]
-                if len(parts) == len(entrant.rung.folds):
-                    # Each is 0 where its fold does not validate.
-                    oof[entrant.id] = np.sum(parts, axis=0)
+                parts = [self._oof(one.key) for one in _folds(entrant) if not self._results[one.key].failure]
+                found = [part for part in parts if part is not None]
+                if found and len(found) == len(parts):
+                    # Each is 0 where its fold does not validate; where training failed, nothing is found.
+                    oof[entrant.id] = np.sum(found, axis=0)
         return choose(oof, self._judge) if oof else None
 
     def _judged(self, entrant: Candidate) -> bool:
-        """Whether all its folds are evaluated, none in vain."""
-        results = [self._results.get(one.key) for one in _folds(entrant)]
-        return all(one is not None and one.failure is None for one in results)
+        """Whether all its folds are evaluated."""
+        return all(one.key in self._results for one in _folds(entrant))
 
     def conclusion(self) -> dict[str, Any]:
         """Return what the journal keeps: members, thresholds and out-of-fold scores; no members when all failed."""

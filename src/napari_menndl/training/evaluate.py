@@ -132,7 +132,9 @@ def _evaluate(
             validated |= split.validate
     if rung.folds:
         found["latency"] = 1e3 * seconds / (looked / 1e6)
-        found |= judge(pooled, validated, task, np.random.default_rng(stream))
+        # One fold alone may hold a single defect, or none: the folds of a finalist are judged together, by the search.
+        gated = not rung.name.startswith(FINAL)
+        found |= judge(pooled, validated, task, np.random.default_rng(stream), gated=gated)
     if rung.name.startswith(FINAL):
         tensors["oof"] = torch.from_numpy((pooled * validated[:, None]).astype(np.float16))
     return to_bytes(tensors, about)
@@ -168,9 +170,14 @@ def carried_on(weights: bytes, about: dict[str, str]) -> tuple[dict[str, dict[st
 
 
 def judge(
-    probabilities: np.ndarray, validated: np.ndarray, task: TrainingTask, rng: np.random.Generator
+    probabilities: np.ndarray,
+    validated: np.ndarray,
+    task: TrainingTask,
+    rng: np.random.Generator,
+    *,
+    gated: bool = True,
 ) -> dict[str, Any]:
-    """Fitness and scores, once it is sure that the network says anything at all.
+    """Fitness and scores; where `gated`, once it is sure that the network says anything at all.
 
     Raises
     ------
@@ -182,11 +189,11 @@ def judge(
     inside = np.moveaxis(probabilities, 1, 0)[:, validated]
     if not np.isfinite(inside).all():
         raise TrainingStopped("diverged", "A validated probability is not finite.")
-    if inside.std(1).max() < CONSTANT:
+    if gated and inside.std(1).max() < CONSTANT:
         raise TrainingStopped("constant", "The output is the same everywhere.")
     labels = task.labels[validated]
     gains = [p[labels == c + 1].mean() - p.mean() for c, p in enumerate(inside) if (labels == c + 1).any()]
-    if gains and max(gains) <= 0:
+    if gated and gains and max(gains) <= 0:
         raise TrainingStopped("constant", "The output is no higher on defects than beside them.")
     result = fitness(probabilities, task.labels, validated, task.class_names, task.detectors, rng)
     return {"fitness": result.value, "error": result.error, "scores": result.scores, "absent": result.absent}

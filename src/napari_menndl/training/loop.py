@@ -29,7 +29,7 @@ RECENT = 4
 #: Largest norm of the gradient over all parameters.
 CLIP = 5.0
 #: A loss this many times that of a network that says "0.5" everywhere, and no lower than at the start, has diverged.
-DIVERGED = 3.0
+DIVERGED = 10.0
 #: Probabilities whose standard deviation over a batch is below this say the same everywhere.
 CONSTANT = 1e-4
 
