@@ -463,7 +463,7 @@ CASES = {
         lambda g, f: train_like_finalists(open_run(g), {}),
         "came to its finalists",
     ),
-    "weights cut short": (copied("finished", one("networks/*", cut)), predicted, "safetensors"),
+    "weights cut short": (copied("finished", one("networks/*-whole.safetensors", cut)), predicted, "safetensors"),
     "weights that are gone": (
         copied("finished", lambda path: shutil.rmtree(path / "networks")),
         predicted,
