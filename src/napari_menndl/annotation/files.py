@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +57,12 @@ def written_whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError("a place that can be written", f"{path}: {error}", "Choose another folder.") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        # Where one write fails, others of zarr's threads may still be on their way into the folder.
+        for _ in range(20):
+            if not beside.exists():
+                break
+            shutil.rmtree(beside, ignore_errors=True)
+            time.sleep(0.05)
 
 
 def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] = "r") -> Any:
