@@ -26,7 +26,7 @@ from napari_menndl import Annotation, DefectClass, run_search
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.metrics.detection import Detector
-from napari_menndl.predict.trained import TrainedNetwork
+from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.evaluate import evaluate
 from protocol import RADIUS, TOLERANCE, TRAINING_ROWS, bootstrap_interval, judge, load_images
@@ -54,9 +54,8 @@ def fit_by_hand(image, seed):
     genomes = [replace(plain, training=replace(plain.training, normalisation=n, radius=r)) for n, r in INPUTS]
     tried = [evaluate(genome, task, Rung("choice", CHOICE_PIXELS, folds), seed)[0].fitness or 0.0 for genome in genomes]
     genome = genomes[int(np.argmax(tried))]
-    found, _ = evaluate(genome, task, Rung("final", FCN_PIXELS, folds, split=1), seed)
-    _, weights = evaluate(genome, task, Rung("whole", FCN_PIXELS, ()), seed)
-    network = TrainedNetwork.from_evaluation(genome, task, weights, [found.scores[0].threshold])
+    rungs = Rung("final", FCN_PIXELS, folds, split=1), Rung("whole", FCN_PIXELS, ())
+    network = Ensemble.from_evaluations(genome, task, *(evaluate(genome, task, rung, seed) for rung in rungs))
     chosen = {"normalisation": genome.training.normalisation, "radius": genome.training.radius}
     return as_predictor(BY_HAND, network, chosen)
 

@@ -102,14 +102,16 @@ def test_chosen_are_trained_on_everything(judge):
     assert conclusion["fitness"] == 1.0
 
 
-def test_one_that_fails_in_the_end_is_replaced_by_the_next(judge):
-    worse = TRUTH.copy()
-    worse[..., :16] = 0
-    finalists = finals(judge, [TRUTH, worse])
+def test_the_networks_of_the_folds_predict_too_and_alone_where_the_whole_one_failed(judge):
+    """They are what the thresholds were chosen on."""
+    folds = [("0/final0", 0), ("0/final1", 1)]
+    finalists = finals(judge, [TRUTH])
+    run(finalists)
+    assert finalists.conclusion()["members"][0]["networks"] == [*folds, ("0/whole", "whole")]
+    finalists = finals(judge, [TRUTH])
     failing = replace(Evaluation("whole"), failure=Failure("diverged", ""))
-    asked = run(finalists, lambda key: failing if key == "0/whole" else Evaluation("final", 0.5))
-    assert asked == ["0/final0", "0/final1", "1/final0", "1/final1", "0/whole", "1/whole"]
-    assert [one.id for one in finalists.members] == [1]
+    run(finalists, lambda key: failing if key == "0/whole" else Evaluation("final", 0.5))
+    assert finalists.conclusion()["members"][0]["networks"] == folds
 
 
 def test_no_members_where_all_fail(judge):
@@ -121,7 +123,8 @@ def test_no_members_where_all_fail(judge):
 def test_a_fold_that_fails_has_found_nothing(judge):
     finalists = finals(judge, [TRUTH])
     run(finalists, lambda key: Evaluation("final", failure=Failure("diverged", "") if key.endswith("1") else None))
-    assert [one["id"] for one in finalists.conclusion()["members"]] == [0]
+    (member,) = finalists.conclusion()["members"]
+    assert member["networks"] == [("0/final0", 0), ("0/whole", "whole")]
 
 
 def test_what_is_evaluated_already_is_not_asked_for(judge):

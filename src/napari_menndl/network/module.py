@@ -78,6 +78,13 @@ class Network(nn.Module):
         return logits[..., :height, :width]
 
     @torch.no_grad()
+    def rescale(self, scale: Tensor, shift: Tensor) -> None:
+        """Make every logit of class c `scale`[c] times itself plus `shift`[c]; both (C,) float."""
+        head = self.steps[self.plan.nodes[-1].name]
+        head.weight.mul_(scale.to(head.weight)[:, None, None, None])
+        head.bias.mul_(scale.to(head.bias)).add_(shift.to(head.bias))
+
+    @torch.no_grad()
     def _draw(self, generator: torch.Generator) -> None:
         head = self.steps[self.plan.nodes[-1].name]
         for step in self.steps.values():

@@ -13,6 +13,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.predict import storage
 from napari_menndl.predict.trained import KIND as NETWORK
 from napari_menndl.predict.trained import TrainedNetwork
+from napari_menndl.training.evaluate import WHOLE
 from napari_menndl.training.inference import WINDOW
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from napari_menndl.genome.evaluation import Evaluation
+    from napari_menndl.genome.genome import Genome
     from napari_menndl.metrics.detection import Detector
     from napari_menndl.predict.scale import PixelSize
+    from napari_menndl.task.task import TrainingTask
 
 KIND = "ensemble"
 
@@ -46,6 +50,29 @@ class Ensemble:
 
     members: tuple[TrainedNetwork, ...]
     thresholds: tuple[float, ...]
+
+    @classmethod
+    def from_evaluations(
+        cls, genome: Genome, task: TrainingTask, final: tuple[Evaluation, bytes], whole: tuple[Evaluation, bytes]
+    ) -> Ensemble:
+        """The networks of a genome's last step: one per fold and the one trained on everything.
+
+        Parameters
+        ----------
+        genome : Genome
+        task : TrainingTask
+        final, whole : (Evaluation, bytes)
+            As `training.evaluate` returned them at the rungs "final", of all folds, and "whole". Thresholds are those
+            of the folds: the networks are calibrated alike.
+        """
+        cutoffs = {score.name: score.cutoff for score in final[0].scores}
+        thresholds = tuple(cutoffs.get(name, 0.5) for name in task.class_names)
+        parts: list[tuple[bytes, int | str]] = [(final[1], fold) for fold in range(task.folds)]
+        members = [
+            TrainedNetwork.from_evaluation(genome, task, weights, thresholds, fold)
+            for weights, fold in [*parts, (whole[1], WHOLE)]
+        ]
+        return cls(tuple(members), thresholds)
 
     def __post_init__(self) -> None:
         kinds = {(m.class_names, m.pixel_size) for m in self.members}

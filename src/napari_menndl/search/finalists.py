@@ -191,7 +191,6 @@ class Finalists:
         self._judge = judge
         self._oof = oof
         self._results = dict(results)
-        self._unfit: set[int] = set()
         self._choice: Choice | None = None
         self.members: list[Candidate] = []
         self.done = False
@@ -224,26 +223,19 @@ class Finalists:
                 self._advance()
 
     def _advance(self) -> None:
-        """Choose among those that are left; ask for the training of the chosen, or be done."""
-        while True:
-            self._choice, self.members = self._choose(), []
-            if self._choice is None:
-                self.done = True
-                return
+        """Choose, if that is not done yet, and ask for the training of the chosen; then be done."""
+        if self._choice is None:
+            self._choice = self._choose()
+        if self._choice is not None:
             by_id = {one.id: one for one in self._entrants}
             self.members = [_whole(by_id[identity]) for identity in self._choice.members]
-            failed = {one.id for one in self.members if one.key in self._results and self._results[one.key].failure}
             self._queue.extend(one for one in self.members if one.key not in self._results)
-            if not failed:
-                self.done = not self._queue
-                return
-            self._unfit |= failed
-            self._queue.clear()
+        self.done = not self._queue
 
     def _choose(self) -> Choice | None:
         oof = {}
         for entrant in self._entrants:
-            if entrant.id not in self._unfit and self._judged(entrant):
+            if self._judged(entrant):
                 parts = [self._oof(one.key) for one in _folds(entrant) if not self._results[one.key].failure]
                 found = [part for part in parts if part is not None]
                 if found and len(found) == len(parts):
@@ -265,6 +257,7 @@ class Finalists:
                 {
                     "id": one.id,
                     "key": one.key,
+                    "networks": self._networks(one),
                     "genome": one.genome.to_json(),
                     "thresholds": self._thresholds(alone[one.id]),
                 }
@@ -276,6 +269,13 @@ class Finalists:
             "scores": [asdict(score) for score in found.scores],
             "finalists": [{"id": one, "fitness": fit.value, "error": fit.error} for one, fit in alone.items()],
         }
+
+    def _networks(self, member: Candidate) -> list[tuple[str, int | str]]:
+        """Key and fold of all its networks: those of the folds, which the thresholds come from, and the whole one."""
+        entrant = next(one for one in self._entrants if one.id == member.id)
+        trained: list[tuple[str, int | str]] = [(one.key, one.rung.folds[0]) for one in _folds(entrant)]
+        trained.append((member.key, "whole"))
+        return [(key, fold) for key, fold in trained if not self._results[key].failure]
 
     def _thresholds(self, found: Fitness) -> dict[str, float]:
         by_class = {score.name: min(score.cutoff, NEVER) for score in found.scores}

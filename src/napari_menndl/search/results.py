@@ -33,7 +33,7 @@ class Member:
     weights : bytes
         safetensors; tensors named "<fold>/…".
     fold : int or str
-        Which of them to predict with: ``"whole"`` after the last step, the first fold before.
+        Which of them to predict with; before the last step it is the first fold.
     thresholds : C float
         On the probability of each class of the task, for this network alone.
     """
@@ -100,11 +100,12 @@ def chosen(folder: RunFolder) -> Chosen:
             Member(
                 one["id"],
                 Genome.from_json(one["genome"]),
-                _weights(folder, one["key"]),
-                "whole",
+                _weights(folder, key),
+                fold,
                 _in_order(folder, one["thresholds"]),
             )
             for one in fact["members"]
+            for key, fold in one["networks"]
         )
         return Chosen(members, _in_order(folder, fact["thresholds"]), final=True)
     if status["best"] is None:

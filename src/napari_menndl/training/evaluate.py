@@ -113,10 +113,14 @@ def _evaluate(
     curves, shown, seconds, looked = [], 0, 0.0, 0
     pooled = np.zeros((len(task.frames), plan.classes, *task.frames.shape[1:]), np.float32)
     validated = np.zeros(task.frames.shape, bool)
+    # The rungs of the last step: their networks are averaged, and no training goes on from them.
+    last = rung.name.startswith(FINAL) or not rung.folds
     for fold in rung.folds or (WHOLE,):
         split = task.everything() if isinstance(fold, str) else task.split(rung.split, fold)
         before = seen.get(str(fold), 0)
         trained = trainer.train(str(fold), split, rung.pixels - before, carried.get(str(fold)))
+        if last:
+            trainer.calibrate(trained.network, split)
         shown += trained.pixels
         curves += [trained.loss] if trained.loss else []
         found |= {"train_flops": 3 * plan.flops_per_pixel * shown}

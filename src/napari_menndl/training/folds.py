@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from scipy import ndimage
+from scipy.special import logit
 
 from napari_menndl.movie.normalisation import normalise
 from napari_menndl.network.module import Network
+from napari_menndl.training.calibration import fit_scale
 from napari_menndl.training.data import TileSource
 from napari_menndl.training.device import repeatable, wait
 from napari_menndl.training.inference import cut_windows, predict_tiled
@@ -126,6 +128,30 @@ class FoldTrainer:
                 shown = steps * batch * source.size**2
             network.eval()
         return Trained(network, curve, shown)
+
+    def calibrate(self, network: Network, split: Split) -> None:
+        """Bring its logits to the scale on which the trained pixels' probabilities are the shares of the classes.
+
+        Networks of different folds then mean the same by a probability, though each was trained on other pixels and
+        stopped in another place, and so does one that was trained on everything: a threshold holds for all of them.
+        """
+        seen = self._probabilities(network, split.train)
+        scales = []
+        for c, probabilities in enumerate(np.moveaxis(seen, 1, 0)):
+            logits = logit(probabilities[split.train].astype(np.float64))
+            scales.append(fit_scale(logits, self.task.labels[split.train] == c + 1))
+        scale, shift = torch.tensor(scales).T
+        network.rescale(scale, shift)
+
+    def _probabilities(self, network: Network, inside: np.ndarray) -> np.ndarray:
+        """(N, C, Y, X) float32, at least in the pixels `inside` (N, Y, X) bool; 0 in windows without any of them."""
+        result = np.zeros((len(self.frames), self.plan.classes, *self.frames.shape[1:]), np.float32)
+        for frame, where, probabilities in zip(self.frames, inside, result, strict=True):
+            if where.any():
+                probabilities[:] = predict_tiled(
+                    network, frame, where=where, stride=self.plan.stride, radius=self.plan.receptive_radius
+                )
+        return result
 
     def _source(self, split: Split, rng: np.random.Generator) -> TileSource:
         tiles = self.task.tiles(split, self.genome.training.tile, rng)
