@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from napari_menndl.genome.genome import Genome
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.predict.ensemble import Ensemble
     from napari_menndl.predict.prediction import Prediction
-    from napari_menndl.predict.trained import TrainedNetwork
     from napari_menndl.review.review import Review
 
 
@@ -140,7 +140,7 @@ def open_prediction_or_annotation(path: str | os.PathLike[str]) -> Prediction | 
     return Prediction.open(path) if Prediction.stands_at(path) else Annotation.open(path)
 
 
-def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, TrainedNetwork]:
+def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
     """Give other genomes what the finalists of a search got: the same folds, pixels and last training.
 
     For comparisons: a network designed by hand, or one that the search passed over, on equal terms.
@@ -153,8 +153,8 @@ def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, Trai
 
     Returns
     -------
-    dict of str to TrainedNetwork
-        Thresholds chosen out of fold.
+    dict of str to Ensemble
+        Of the folds' networks and the one trained on everything; thresholds chosen out of fold.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, Trai
         If the search has not come to its finalists, or a genome's training failed.
     """
     from napari_menndl.pool.open import open_pool
-    from napari_menndl.predict.trained import TrainedNetwork
+    from napari_menndl.predict.ensemble import Ensemble
 
     called = [fact["entrants"] for fact in run.folder.facts() if fact["kind"] == "finalists"]
     if not called or not called[-1]:
@@ -187,12 +187,10 @@ def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, Trai
                 trained[outcome.key] = evaluation, outcome.attachment
     finally:
         pool.close()
-    networks = {}
-    for name, genome in genomes.items():
-        scores = {score.name: score.cutoff for score in trained[f"{name}/final"][0].scores}
-        thresholds = [scores.get(one, 0.5) for one in run.task.class_names]
-        networks[name] = TrainedNetwork.from_evaluation(genome, run.task, trained[f"{name}/whole"][1], thresholds)
-    return networks
+    return {
+        name: Ensemble.from_evaluations(genome, run.task, trained[f"{name}/final"], trained[f"{name}/whole"])
+        for name, genome in genomes.items()
+    }
 
 
 def compare(prediction: Any, annotation: Annotation, **options: Any) -> Review:

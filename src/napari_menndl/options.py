@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, g
 
 import typer
 
+from napari_menndl.settings import unit_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -68,7 +70,7 @@ def _parameter(field: Field[Any], kind: type) -> inspect.Parameter:
 def _help(field: Field[Any]) -> str:
     """What a field's metadata say, with unit, what is allowed, and default, as in ``[nm; 0.2 to 0.5; default 0.3]``."""
     about = field.metadata
-    facts = [] if about.get("unit", "") in ("", "1") else [str(about["unit"])]
+    facts = [unit] if (unit := unit_of(about)) else []
     if "options" in about:
         facts.append(" or ".join(map(str, about["options"])))
     if "min" in about and "max" in about:

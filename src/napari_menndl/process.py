@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
@@ -25,14 +26,15 @@ def search_process(path: str | os.PathLike[str]) -> None:
     from napari_menndl.search.runner import SearchRunner
 
     folder = RunFolder.open(path)
+    asked = threading.Event()
     for name in ("SIGTERM", "SIGHUP", "SIGINT"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: folder.request("stop"))
+            signal.signal(getattr(signal, name), lambda *_: asked.set())
     with folder.lock():
         settings = folder.settings
         pool = open_pool(settings.pool, TRAIN, slots=settings.slots, timeout=settings.timeout)
         try:
-            SearchRunner(folder, pool).run()
+            SearchRunner(folder, pool, stop=asked).run()
         finally:
             pool.close()
 

@@ -9,7 +9,7 @@ from waiting import one
 
 from napari_menndl.errors import InputError
 from napari_menndl.pool.gpus import parse_nvidia_smi, visible_gpus
-from napari_menndl.pool.open import open_pool
+from napari_menndl.pool.open import check_pool, open_pool
 from napari_menndl.pool.protocol import Outcome
 from napari_menndl.pool.telemetry import SlotClock
 
@@ -44,6 +44,29 @@ def test_a_scheduler_that_nobody_started_is_said_within_ten_seconds(monkeypatch)
     with pytest.raises(InputError, match="dask scheduler --host"):
         open_pool(f"tcp://127.0.0.1:{unused_port()}", ENTRY)
     assert time.monotonic() - began < 5
+
+
+def test_a_port_that_is_silent_is_said_too(monkeypatch):
+    monkeypatch.setattr("napari_menndl.pool.cluster.CONNECT", 1.0)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(InputError, match=r"none that answers \(\w+.*dask scheduler --host"),
+    ):
+        open_pool(f"tcp://127.0.0.1:{silent.getsockname()[1]}", ENTRY)
+
+
+def test_an_address_at_which_nothing_listens_is_refused_at_once_and_one_that_is_taken_is_not():
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"nothing that listens there .* Start one \(dask scheduler --host"):
+        check_pool(f"tcp://127.0.0.1:{unused_port()}")
+    assert time.monotonic() - began < 3
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check_pool(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+
+
+@pytest.mark.parametrize("spec", ["serial", "local"])
+def test_pools_of_this_machine_need_nobody_to_listen(spec):
+    check_pool(spec)
 
 
 def test_the_serial_pool_trains_in_a_child():

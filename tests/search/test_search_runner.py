@@ -249,6 +249,19 @@ def test_pool_that_trains_nothing_ends_the_search_and_blames_no_genome(tmp_path)
     assert SearchRunner(folder, SerialPool(evaluate)).run() == "finished"
 
 
+def test_a_pool_that_nobody_has_joined_yet_is_waited_for(tmp_path):
+    class Awaited(SerialPool):
+        began = time.monotonic()
+
+        @property
+        def free(self):
+            return super().free if time.monotonic() > self.began + 0.5 else 0
+
+    folder = make_folder(tmp_path / "run", budget="3networks")
+    assert SearchRunner(folder, Awaited(evaluate)).run() == "finished"
+    assert folder.status()["networks"] == 3
+
+
 def test_late_and_double_outcomes_are_ignored(tmp_path, uninterrupted):
     class Stuttering(SerialPool):
         def finished(self, timeout=None):

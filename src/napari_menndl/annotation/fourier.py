@@ -7,7 +7,7 @@ frame shows what is not periodic (after the FFT subtraction of Maksov et al., np
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.normalisation import NORMALISATIONS, normalise
+from napari_menndl.settings import setting
 
 #: What of the residual counts: what is darker, what is brighter than the lattice, or both.
 SIGNS = ("dark", "bright", "both")
@@ -34,79 +35,24 @@ class FourierSettings:
         A value out of its range.
     """
 
-    normalisation: str = field(
-        default="local", metadata={"title": "Normalisation", "help": "Of the frame, before the transform."}
+    normalisation: str = setting(
+        "local", "Normalisation", note="Of the frame, before the transform.", options=NORMALISATIONS
     )
-    radius: float = field(
-        default=20.0,
-        metadata={
-            "title": "Normalisation radius",
-            "unit": "px",
-            "min": 1.0,
-            "max": 1000.0,
-            "help": "Of the local mean.",
-        },
+    radius: float = setting(20.0, "Normalisation radius", unit="px", note="Of the local mean.", min=1.0, max=1000.0)
+    inner: float = setting(0.01, "Band from", unit="cycles/px", note="Slower changes are removed.", min=0.0, max=0.5)
+    outer: float = setting(0.15, "Band to", unit="cycles/px", note="Faster changes are removed.", min=0.005, max=0.71)
+    edge: float = setting(
+        0.125,
+        "Softness",
+        note="Width of the band's edges, as a share of their frequency; sharp ones ring around every defect.",
+        min=0.01,
+        max=1.0,
     )
-    inner: float = field(
-        default=0.01,
-        metadata={
-            "title": "Band from",
-            "unit": "cycles/px",
-            "min": 0.0,
-            "max": 0.5,
-            "help": "Slower changes are removed.",
-        },
-    )
-    outer: float = field(
-        default=0.15,
-        metadata={
-            "title": "Band to",
-            "unit": "cycles/px",
-            "min": 0.005,
-            "max": 0.71,
-            "help": "Faster changes are removed.",
-        },
-    )
-    edge: float = field(
-        default=0.125,
-        metadata={
-            "title": "Softness",
-            "min": 0.01,
-            "max": 1.0,
-            "help": "Width of the band's edges, as a share of their frequency; sharp ones ring around every defect.",
-        },
-    )
-    spots: int = field(
-        default=24,
-        metadata={"title": "Bragg spots", "min": 0, "max": 200, "help": "How many, the strongest first, are cut out."},
-    )
-    notch: float = field(
-        default=2.0,
-        metadata={
-            "title": "Notch radius",
-            "unit": "px",
-            "min": 0.5,
-            "max": 50.0,
-            "help": "In the transform, around a spot.",
-        },
-    )
-    sign: str = field(
-        default="both", metadata={"title": "Sign", "help": "Defects darker or brighter than the lattice, or both."}
-    )
-    smoothing: float = field(
-        default=1.5,
-        metadata={
-            "title": "Smoothing",
-            "unit": "px",
-            "min": 0.0,
-            "max": 20.0,
-            "help": "Standard deviation of a Gaussian.",
-        },
-    )
-    threshold: float = field(
-        default=3.0,
-        metadata={"title": "Threshold", "min": -20.0, "max": 50.0, "help": "In standard deviations of the response."},
-    )
+    spots: int = setting(24, "Bragg spots", note="How many, the strongest first, are cut out.", min=0, max=200)
+    notch: float = setting(2.0, "Notch radius", unit="px", note="In the transform, around a spot.", min=0.5, max=50.0)
+    sign: str = setting("both", "Sign", note="Defects darker or brighter than the lattice, or both.", options=SIGNS)
+    smoothing: float = setting(1.5, "Smoothing", unit="px", note="Standard deviation of a Gaussian.", min=0.0, max=20.0)
+    threshold: float = setting(3.0, "Threshold", note="In standard deviations of the response.", min=-20.0, max=50.0)
 
     def __post_init__(self) -> None:
         for name, choices in (("normalisation", NORMALISATIONS), ("sign", SIGNS)):
@@ -124,6 +70,78 @@ class FourierSettings:
                 f"{self}",
                 "Correct the Fourier settings.",
             )
+
+
+class FrameSpectrum:
+    """A frame and its Fourier transform, kept while its settings are turned: only what a change touches is done anew.
+
+    Parameters
+    ----------
+    frame : (Y, X) float
+        Raw.
+
+    Raises
+    ------
+    InputError
+        Not one frame, or values that are not finite.
+    """
+
+    def __init__(self, frame: npt.ArrayLike) -> None:
+        raw = np.asarray(frame, np.float32)
+        if raw.ndim != 2 or not np.isfinite(raw).all():
+            found = f"shape {raw.shape}" if raw.ndim != 2 else "NaN or infinity"
+            raise InputError("one frame (Y, X) of finite values", found, "Give one frame, its gaps filled.")
+        self._raw = raw
+        self._frequency = _frequencies(raw.shape)
+        self._transformed: tuple[tuple[str, float], npt.NDArray[np.complex64]] | None = None
+        self._spots: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]] | None = None
+        self._responded: tuple[FourierSettings, npt.NDArray[np.float32]] | None = None
+
+    def response(self, settings: FourierSettings) -> npt.NDArray[np.float32]:
+        """How much the frame departs from its lattice, pixel by pixel.
+
+        Returns
+        -------
+        (Y, X) float32
+            As of `fourier_response`; not to be written into.
+        """
+        asked = replace(settings, threshold=0.0)
+        if self._responded is None or self._responded[0] != asked:
+            self._responded = asked, self._respond(asked)
+        return self._responded[1]
+
+    def _respond(self, settings: FourierSettings) -> npt.NDArray[np.float32]:
+        spectrum, frequency, shape = self._transform(settings), self._frequency, self._raw.shape
+        keep = expit((settings.outer - frequency) / (settings.outer * settings.edge))
+        if settings.inner > 0:
+            keep *= expit((frequency - settings.inner) / (settings.inner * settings.edge))
+        if settings.spots:
+            if self._spots is None:
+                self._spots = _find_spots(np.abs(spectrum), frequency)
+            _cut_spots(keep, *self._spots, settings)
+        if settings.sign != "both":
+            keep *= _gaussian(frequency, settings.smoothing)
+        response: npt.NDArray[np.floating] = fft.irfft2(spectrum * keep, s=shape, workers=_WORKERS)
+        if settings.sign == "dark":
+            response = -response
+        elif settings.sign == "both":
+            again = fft.rfft2(np.abs(response), workers=_WORKERS) * _gaussian(frequency, settings.smoothing)
+            response = fft.irfft2(again, s=shape, workers=_WORKERS)
+        # Every third row and column is plenty for a median and spares the time.
+        sample = response[::3, ::3]
+        centre = np.median(sample)
+        spread = 1.4826 * np.median(np.abs(sample - centre))
+        if not spread > 1e-9:
+            return np.zeros(shape, np.float32)
+        return np.asarray((response - centre) / spread, np.float32)
+
+    def _transform(self, settings: FourierSettings) -> npt.NDArray[np.complex64]:
+        normalisation = settings.normalisation, settings.radius
+        if self._transformed is None or self._transformed[0] != normalisation:
+            flat = normalise(self._raw, *normalisation)
+            self._transformed = normalisation, fft.rfft2(flat - flat.mean(), workers=_WORKERS)
+            self._spots = None
+        return self._transformed[1]
 
 
 def fourier_response(frame: npt.ArrayLike, settings: FourierSettings) -> npt.NDArray[np.float32]:
@@ -146,32 +164,7 @@ def fourier_response(frame: npt.ArrayLike, settings: FourierSettings) -> npt.NDA
     InputError
         Not one frame, or values that are not finite.
     """
-    raw = np.asarray(frame, np.float32)
-    if raw.ndim != 2 or not np.isfinite(raw).all():
-        found = f"shape {raw.shape}" if raw.ndim != 2 else "NaN or infinity"
-        raise InputError("one frame (Y, X) of finite values", found, "Give one frame, its gaps filled.")
-    flat = normalise(raw, settings.normalisation, settings.radius)
-    spectrum = fft.rfft2(flat - flat.mean(), workers=_WORKERS)
-    frequency = _frequencies(raw.shape)
-    keep = expit((settings.outer - frequency) / (settings.outer * settings.edge))
-    if settings.inner > 0:
-        keep *= expit((frequency - settings.inner) / (settings.inner * settings.edge))
-    _cut_spots(keep, np.abs(spectrum), frequency, settings)
-    if settings.sign != "both":
-        keep *= _gaussian(frequency, settings.smoothing)
-    response = fft.irfft2(spectrum * keep, s=raw.shape, workers=_WORKERS)
-    if settings.sign == "dark":
-        response = -response
-    elif settings.sign == "both":
-        again = fft.rfft2(np.abs(response), workers=_WORKERS) * _gaussian(frequency, settings.smoothing)
-        response = fft.irfft2(again, s=raw.shape, workers=_WORKERS)
-    # Every third row and column is plenty for a median and spares the time.
-    sample = response[::3, ::3]
-    centre = np.median(sample)
-    spread = 1.4826 * np.median(np.abs(sample - centre))
-    if not spread > 1e-9:
-        return np.zeros(raw.shape, np.float32)
-    return ((response - centre) / spread).astype(np.float32)
+    return FrameSpectrum(frame).response(settings)
 
 
 def fourier_labels(frame: npt.ArrayLike, settings: FourierSettings) -> npt.NDArray[np.bool_]:
@@ -227,15 +220,10 @@ def _gaussian(frequency: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[n
     return np.exp(-2 * (np.pi * np.float32(sigma) * frequency) ** 2)
 
 
-def _cut_spots(
-    keep: npt.NDArray[np.float32],
-    amplitude: npt.NDArray[np.float32],
-    frequency: npt.NDArray[np.float32],
-    settings: FourierSettings,
-) -> None:
-    """Set `keep` to 0 around the strongest peaks of the half transform `amplitude`; all (Y, X // 2 + 1)."""
-    if not settings.spots:
-        return
+def _find_spots(
+    amplitude: npt.NDArray[np.float32], frequency: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Rows and columns of the peaks of the half transform `amplitude`, (Y, X // 2 + 1), the strongest first."""
     height, width = amplitude.shape
     bins = min(height, 2 * width)
     # A peak is what stands out of its own ring, since noise and the probe fall off with the frequency.
@@ -247,12 +235,24 @@ def _cut_spots(
     # Within three bins it is the frame's own shape; below five times its ring it may be noise (Rayleigh: 1 in 10^6).
     peaks &= (contrast > 5.0) & (frequency * bins > 3)
     rows, columns = np.nonzero(peaks)
-    strongest = np.argsort(contrast[rows, columns])[::-1][: settings.spots]
+    strongest = np.argsort(contrast[rows, columns])[::-1]
+    return rows[strongest], columns[strongest]
+
+
+def _cut_spots(
+    keep: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.intp],
+    columns: npt.NDArray[np.intp],
+    settings: FourierSettings,
+) -> None:
+    """Set `keep` (Y, X // 2 + 1) to 0 around the first peaks."""
+    height, width = keep.shape
+    rows, columns = rows[: settings.spots], columns[: settings.spots]
     reach = int(np.ceil(settings.notch))
     dy, dx = np.indices((2 * reach + 1, 2 * reach + 1)).reshape(2, -1) - reach
     disc = np.hypot(dy, dx) <= settings.notch
-    y = (rows[strongest, None] + dy[disc]).ravel()
-    x = (columns[strongest, None] + dx[disc]).ravel()
+    y = (rows[:, None] + dy[disc]).ravel()
+    x = (columns[:, None] + dx[disc]).ravel()
     # Left of the first column lie the conjugates, mirrored about the origin; so does the first column's other half.
     y, x = np.where(x < 0, -y, y) % height, np.abs(x)
     inside = x < width

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_menndl.annotation.fourier import SIGNS, FourierMethod, FourierSettings, fourier_response
+from napari_menndl.annotation.fourier import SIGNS, FourierMethod, FourierSettings, FrameSpectrum
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.detection import score_class
 from napari_menndl.movie.normalisation import NORMALISATIONS
@@ -77,6 +77,7 @@ def tune_fourier(
             "at least one labelled defect to tune on", "none", "Label a defect of this class, or leave it out."
         )
     best, score = FourierSettings(), -1.0
+    spectrum = FrameSpectrum(frame)
     for step in range(samples + steps):
         if step == 0:
             tried = replace(best, normalisation=normalisations[0])
@@ -84,10 +85,10 @@ def tune_fourier(
             tried = _sample(normalisations, rng)
         else:
             tried = _change(best, normalisations, rng)
-        tried, reached = _with_threshold(frame, truth, known, detector, tried, _COARSE)
+        tried, reached = _with_threshold(spectrum, truth, known, detector, tried, _COARSE)
         if reached > score:
             best, score = tried, reached
-    return _with_threshold(frame, truth, known, detector, best, _FINE, only_useful=True)[0]
+    return _with_threshold(spectrum, truth, known, detector, best, _FINE, only_useful=True)[0]
 
 
 def tune_fourier_method(
@@ -159,7 +160,7 @@ def _change(settings: FourierSettings, normalisations: Sequence[str], rng: np.ra
 
 
 def _with_threshold(
-    frame: npt.NDArray[np.floating],
+    spectrum: FrameSpectrum,
     truth: npt.NDArray[np.bool_],
     known: npt.NDArray[np.bool_],
     detector: Detector,
@@ -169,7 +170,7 @@ def _with_threshold(
     only_useful: bool = False,
 ) -> tuple[FourierSettings, float]:
     """These settings with the threshold of the best defect F1, or `ClassScore.cutoff`, and how good they are."""
-    response = fourier_response(frame, settings)
+    response = spectrum.response(settings)
     there = response[known]
     share = np.clip(shares * np.count_nonzero(truth) / there.size, 0, 1)
     thresholds = np.unique(np.quantile(there, 1 - share, method="nearest"))

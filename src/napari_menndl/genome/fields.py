@@ -1,4 +1,4 @@
-"""What a dataclass field may hold, said once in its metadata: checked, written to JSON and read back from it."""
+"""Records, dataclasses with typed fields, written to JSON and read back from it."""
 
 from __future__ import annotations
 
@@ -7,39 +7,9 @@ import functools
 import math
 import types
 import typing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari_menndl.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-def about(title: str, *, unit: str = "", note: str = "", **more: Any) -> dict[str, Any]:
-    """Metadata of a field: what forms show, and what is allowed.
-
-    Parameters
-    ----------
-    title, unit, note : str
-        For a person.
-    **more
-        ``min``, ``max`` (inclusive), ``options`` (the values there are), ``log`` (drawn and changed on a logarithmic
-        scale), ``rare`` (drawn as zero or False half of the time).
-    """
-    return {"title": title, "unit": unit, "help": note, **more}
-
-
-def objections(record: Any) -> Iterator[str]:
-    """Say of each field's value what is wrong with it, by the field's metadata; a tuple's values one by one."""
-    for field in dataclasses.fields(record):
-        value, allowed = getattr(record, field.name), field.metadata
-        for one in value if isinstance(value, tuple) else (value,):
-            if "options" in allowed and one not in allowed["options"]:
-                yield f"{field.name} is {one!r}, not one of {', '.join(map(str, allowed['options']))}"
-            # Written so that NaN is out of bounds too.
-            if ("min" in allowed and not one >= allowed["min"]) or ("max" in allowed and not one <= allowed["max"]):
-                bounds = f"between {allowed.get('min', '-inf')} and {allowed.get('max', 'inf')}"
-                yield f"{field.name} is {one!r}, not {bounds} {allowed.get('unit', '')}".rstrip()
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from napari_menndl.genome.fields import about, objections
+from napari_menndl.settings import about, departures, setting
 
 NORMS = ("batch", "channel", "none")
 ACTIVATIONS = ("relu", "leaky", "elu", "gelu", "silu", "tanh", "linear")
@@ -35,8 +35,8 @@ class Gene:
     """A record that refuses values outside what its fields' metadata allow."""
 
     def __post_init__(self) -> None:
-        for objection in objections(self):
-            raise GenomeError(objection)
+        for field_, value, allowed in departures(self):
+            raise GenomeError(f"{field_.name} is {value!r}, not {allowed}")
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class Conv(Gene):
     """
 
     kind: ClassVar[str] = "conv"
-    filters: int = field(default=16, metadata=about("Filters", min=1, max=4096))
-    kernel: tuple[int, int] = field(default=(3, 3), metadata=about("Kernel", unit="px", min=1, max=31))
-    stride: int = field(default=1, metadata=about("Stride", unit="px", min=1, max=8))
-    dilation: int = field(default=1, metadata=about("Dilation", unit="px", min=1, max=64))
-    depthwise: bool = field(default=False, metadata=about("Depthwise"))
-    norm: str = field(default="batch", metadata=about("Normalisation", options=NORMS))
-    activation: str = field(default="relu", metadata=about("Activation", options=ACTIVATIONS))
-    dropout: float = field(default=0.0, metadata=about("Dropout", min=0.0, max=0.9))
+    filters: int = setting(16, "Filters", min=1, max=4096)
+    kernel: tuple[int, int] = setting((3, 3), "Kernel", unit="px", min=1, max=31)
+    stride: int = setting(1, "Stride", unit="px", min=1, max=8)
+    dilation: int = setting(1, "Dilation", unit="px", min=1, max=64)
+    depthwise: bool = setting(False, "Depthwise")
+    norm: str = setting("batch", "Normalisation", options=NORMS)
+    activation: str = setting("relu", "Activation", options=ACTIVATIONS)
+    dropout: float = setting(0.0, "Dropout", min=0.0, max=0.9)
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class Pool(Gene):
     """Largest value or mean of a window of ``size`` × ``size``, every ``stride`` pixels."""
 
     kind: ClassVar[str] = "pool"
-    mode: str = field(default="max", metadata=about("Pooling", options=POOLINGS))
-    size: int = field(default=2, metadata=about("Size", unit="px", min=1, max=31))
-    stride: int = field(default=2, metadata=about("Stride", unit="px", min=1, max=8))
+    mode: str = setting("max", "Pooling", options=POOLINGS)
+    size: int = setting(2, "Size", unit="px", min=1, max=31)
+    stride: int = setting(2, "Stride", unit="px", min=1, max=8)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,8 +93,8 @@ class Upsample(Gene):
     """Finer by an integer factor; never finer than the network's input."""
 
     kind: ClassVar[str] = "upsample"
-    factor: int = field(default=2, metadata=about("Factor", min=2, max=8))
-    mode: str = field(default="bilinear", metadata=about("Interpolation", options=INTERPOLATIONS))
+    factor: int = setting(2, "Factor", min=2, max=8)
+    mode: str = setting("bilinear", "Interpolation", options=INTERPOLATIONS)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Residual(Gene):
 
     kind: ClassVar[str] = "residual"
     body: tuple[Conv, ...]
-    activation: str = field(default="relu", metadata=about("Activation", options=ACTIVATIONS))
+    activation: str = setting("relu", "Activation", options=ACTIVATIONS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -138,7 +138,7 @@ class Skip(Gene):
 
     source: int = field(metadata=about("From layer", min=0))
     target: int = field(metadata=about("To layer", min=1))
-    join: str = field(default="concat", metadata=about("Join", options=JOINS))
+    join: str = setting("concat", "Join", options=JOINS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -201,25 +201,25 @@ class TrainingGenes(Gene):
         Strength of an augmentation: 0 is off, 1 the strongest that the training knows.
     """
 
-    optimiser: str = field(default="adam", metadata=about("Optimiser", options=OPTIMISERS))
-    learning_rate: float = field(default=1e-3, metadata=about("Learning rate", min=1e-7, max=1.0))
-    weight_decay: float = field(default=0.0, metadata=about("Weight decay", min=0.0, max=1.0))
-    schedule: str = field(default="constant", metadata=about("Schedule", options=SCHEDULES))
-    bce: float = field(default=1.0, metadata=about("Cross entropy", min=0.0, max=1.0))
-    focal: float = field(default=0.0, metadata=about("Focal loss", min=0.0, max=1.0))
-    dice: float = field(default=0.0, metadata=about("Dice loss", min=0.0, max=1.0))
-    class_weight: float = field(default=1.0, metadata=about("Weight of a defect's pixel", min=0.01, max=1e3))
-    batch: int = field(default=8, metadata=about("Tiles per step", min=1, max=4096))
-    tile: int = field(default=64, metadata=about("Tile", unit="px", min=8, max=4096))
-    normalisation: str = field(default="local", metadata=about("Input normalisation", options=NORMALISATIONS))
-    radius: float = field(default=20.0, metadata=about("Its radius", unit="px", min=1.0, max=1024.0))
-    flips: bool = field(default=True, metadata=about("Flips and quarter turns"))
-    contrast: float = field(default=0.0, metadata=about("Brightness and contrast", min=0.0, max=1.0))
-    gamma: float = field(default=0.0, metadata=about("Gamma", min=0.0, max=1.0))
-    noise: float = field(default=0.0, metadata=about("Noise", min=0.0, max=1.0))
-    blur: float = field(default=0.0, metadata=about("Blur", min=0.0, max=1.0))
-    zoom: float = field(default=0.0, metadata=about("Zoom", min=0.0, max=1.0))
-    jitter: float = field(default=0.0, metadata=about("Shift of the tile", min=0.0, max=1.0))
+    optimiser: str = setting("adam", "Optimiser", options=OPTIMISERS)
+    learning_rate: float = setting(1e-3, "Learning rate", min=1e-7, max=1.0)
+    weight_decay: float = setting(0.0, "Weight decay", min=0.0, max=1.0)
+    schedule: str = setting("constant", "Schedule", options=SCHEDULES)
+    bce: float = setting(1.0, "Cross entropy", min=0.0, max=1.0)
+    focal: float = setting(0.0, "Focal loss", min=0.0, max=1.0)
+    dice: float = setting(0.0, "Dice loss", min=0.0, max=1.0)
+    class_weight: float = setting(1.0, "Weight of a defect's pixel", min=0.01, max=1e3)
+    batch: int = setting(8, "Tiles per step", min=1, max=4096)
+    tile: int = setting(64, "Tile", unit="px", min=8, max=4096)
+    normalisation: str = setting("local", "Input normalisation", options=NORMALISATIONS)
+    radius: float = setting(20.0, "Its radius", unit="px", min=1.0, max=1024.0)
+    flips: bool = setting(True, "Flips and quarter turns")
+    contrast: float = setting(0.0, "Brightness and contrast", min=0.0, max=1.0)
+    gamma: float = setting(0.0, "Gamma", min=0.0, max=1.0)
+    noise: float = setting(0.0, "Noise", min=0.0, max=1.0)
+    blur: float = setting(0.0, "Blur", min=0.0, max=1.0)
+    zoom: float = setting(0.0, "Zoom", min=0.0, max=1.0)
+    jitter: float = setting(0.0, "Shift of the tile", min=0.0, max=1.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_menndl.errors import InputError
 from napari_menndl.genome import genes
-from napari_menndl.genome.fields import about, objections
 from napari_menndl.genome.genes import Branches, Conv, Pool, Residual, Skip, TrainingGenes, Upsample, parts
+from napari_menndl.settings import departures, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_menndl.genome.genome import Genome
     from napari_menndl.genome.plan import Plan
+
+T = TypeVar("T")
 
 KINDS = ("conv", "residual", "branches", "pool", "upsample")
 
@@ -44,8 +46,10 @@ class Allowed:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        for objection in objections(self):
-            raise InputError(f"a sensible {name}", objection, "Correct the search space.")
+        for one, value, allowed in departures(self):
+            raise InputError(
+                f"a sensible {name}", f"{one.name} is {value!r}, not {allowed}", "Correct the search space."
+            )
         for one in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, one.name)
             if one.metadata.get("range") and value[0] > value[1]:
@@ -66,9 +70,9 @@ class Allowed:
         return bool(cls.__dataclass_fields__[name].metadata.get("range"))  # type: ignore[attr-defined]
 
 
-def _like(gene: Any, name: str, **more: Any) -> dict[str, Any]:
-    """Metadata of the gene's own field, for the field that says what it may be."""
-    return {**gene.__dataclass_fields__[name].metadata, **more}
+def _like(default: T, gene: Any, name: str, **more: Any) -> T:
+    """A setting that says what a gene's field may be, described as that field is."""
+    return field(default=default, metadata={**gene.__dataclass_fields__[name].metadata, **more})
 
 
 @dataclass(frozen=True)
@@ -87,26 +91,24 @@ class LayerSpace(Allowed):
         Whether kernels may have an even side.
     """
 
-    kinds: tuple[str, ...] = field(default=KINDS, metadata=about("Kinds of layer", options=KINDS))
-    filters: tuple[int, int] = field(default=(4, 48), metadata=_like(Conv, "filters", range=True, log=True))
-    kernel: tuple[int, int] = field(default=(1, 9), metadata=_like(Conv, "kernel", range=True))
-    even_kernels: bool = field(default=True, metadata=about("Even kernels"))
-    strides: tuple[int, ...] = field(default=(1, 2), metadata=_like(Conv, "stride"))
-    dilations: tuple[int, ...] = field(default=(1, 2, 4, 8), metadata=_like(Conv, "dilation"))
-    depthwise: tuple[bool, ...] = field(default=(False, True), metadata=about("Depthwise"))
-    norms: tuple[str, ...] = field(default=genes.NORMS, metadata=_like(Conv, "norm"))
-    activations: tuple[str, ...] = field(
-        default=("relu", "leaky", "elu", "gelu", "silu"), metadata=_like(Conv, "activation")
-    )
-    dropout: tuple[float, float] = field(default=(0.0, 0.3), metadata=_like(Conv, "dropout", range=True, rare=True))
-    poolings: tuple[str, ...] = field(default=genes.POOLINGS, metadata=_like(Pool, "mode"))
-    pool_sizes: tuple[int, ...] = field(default=(2, 3), metadata=_like(Pool, "size"))
-    pool_strides: tuple[int, ...] = field(default=(2, 1), metadata=_like(Pool, "stride"))
-    factors: tuple[int, ...] = field(default=(2, 4), metadata=_like(Upsample, "factor"))
-    interpolations: tuple[str, ...] = field(default=genes.INTERPOLATIONS, metadata=_like(Upsample, "mode"))
-    joins: tuple[str, ...] = field(default=genes.JOINS, metadata=_like(Skip, "join"))
-    body: tuple[int, int] = field(default=(1, 3), metadata=about("Layers in a block", min=1, max=16, range=True))
-    ways: tuple[int, int] = field(default=(2, 3), metadata=about("Branches in a block", min=1, max=16, range=True))
+    kinds: tuple[str, ...] = setting(KINDS, "Kinds of layer", options=KINDS)
+    filters: tuple[int, int] = _like((4, 48), Conv, "filters", range=True, log=True)
+    kernel: tuple[int, int] = _like((1, 9), Conv, "kernel", range=True)
+    even_kernels: bool = setting(True, "Even kernels")
+    strides: tuple[int, ...] = _like((1, 2), Conv, "stride")
+    dilations: tuple[int, ...] = _like((1, 2, 4, 8), Conv, "dilation")
+    depthwise: tuple[bool, ...] = setting((False, True), "Depthwise")
+    norms: tuple[str, ...] = _like(genes.NORMS, Conv, "norm")
+    activations: tuple[str, ...] = _like(("relu", "leaky", "elu", "gelu", "silu"), Conv, "activation")
+    dropout: tuple[float, float] = _like((0.0, 0.3), Conv, "dropout", range=True, rare=True)
+    poolings: tuple[str, ...] = _like(genes.POOLINGS, Pool, "mode")
+    pool_sizes: tuple[int, ...] = _like((2, 3), Pool, "size")
+    pool_strides: tuple[int, ...] = _like((2, 1), Pool, "stride")
+    factors: tuple[int, ...] = _like((2, 4), Upsample, "factor")
+    interpolations: tuple[str, ...] = _like(genes.INTERPOLATIONS, Upsample, "mode")
+    joins: tuple[str, ...] = _like(genes.JOINS, Skip, "join")
+    body: tuple[int, int] = setting((1, 3), "Layers in a block", min=1, max=16, range=True)
+    ways: tuple[int, int] = setting((2, 3), "Branches in a block", min=1, max=16, range=True)
 
     def objections(self, genome: Genome) -> Iterator[str]:
         """Say which layer and skip genes lie outside."""
@@ -143,45 +145,27 @@ class LayerSpace(Allowed):
 class TrainingSpace(Allowed):
     """What the training genes may be: for every field of `TrainingGenes` its range or choices."""
 
-    optimiser: tuple[str, ...] = field(default=genes.OPTIMISERS[:3], metadata=_like(TrainingGenes, "optimiser"))
-    learning_rate: tuple[float, float] = field(
-        default=(3e-4, 2e-2), metadata=_like(TrainingGenes, "learning_rate", range=True, log=True)
+    optimiser: tuple[str, ...] = _like(genes.OPTIMISERS[:3], TrainingGenes, "optimiser")
+    learning_rate: tuple[float, float] = _like((3e-4, 2e-2), TrainingGenes, "learning_rate", range=True, log=True)
+    weight_decay: tuple[float, float] = _like(
+        (0.0, 1e-2), TrainingGenes, "weight_decay", range=True, log=True, rare=True
     )
-    weight_decay: tuple[float, float] = field(
-        default=(0.0, 1e-2), metadata=_like(TrainingGenes, "weight_decay", range=True, log=True, rare=True)
-    )
-    schedule: tuple[str, ...] = field(default=genes.SCHEDULES, metadata=_like(TrainingGenes, "schedule"))
-    bce: tuple[float, float] = field(default=(0.0, 1.0), metadata=_like(TrainingGenes, "bce", range=True, rare=True))
-    focal: tuple[float, float] = field(
-        default=(0.0, 1.0), metadata=_like(TrainingGenes, "focal", range=True, rare=True)
-    )
-    dice: tuple[float, float] = field(default=(0.0, 1.0), metadata=_like(TrainingGenes, "dice", range=True, rare=True))
-    class_weight: tuple[float, float] = field(
-        default=(1.0, 20.0), metadata=_like(TrainingGenes, "class_weight", range=True, log=True)
-    )
-    batch: tuple[int, ...] = field(default=(8, 4, 2, 16), metadata=_like(TrainingGenes, "batch"))
-    tile: tuple[int, ...] = field(default=(64, 32, 48, 96, 128), metadata=_like(TrainingGenes, "tile"))
-    normalisation: tuple[str, ...] = field(
-        default=("local", "flattened", "global"), metadata=_like(TrainingGenes, "normalisation")
-    )
-    radius: tuple[float, float] = field(
-        default=(6.0, 60.0), metadata=_like(TrainingGenes, "radius", range=True, log=True)
-    )
-    flips: tuple[bool, ...] = field(default=(True, False), metadata=_like(TrainingGenes, "flips"))
-    contrast: tuple[float, float] = field(
-        default=(0.0, 1.0), metadata=_like(TrainingGenes, "contrast", range=True, rare=True)
-    )
-    gamma: tuple[float, float] = field(
-        default=(0.0, 1.0), metadata=_like(TrainingGenes, "gamma", range=True, rare=True)
-    )
-    noise: tuple[float, float] = field(
-        default=(0.0, 1.0), metadata=_like(TrainingGenes, "noise", range=True, rare=True)
-    )
-    blur: tuple[float, float] = field(default=(0.0, 1.0), metadata=_like(TrainingGenes, "blur", range=True, rare=True))
-    zoom: tuple[float, float] = field(default=(0.0, 1.0), metadata=_like(TrainingGenes, "zoom", range=True, rare=True))
-    jitter: tuple[float, float] = field(
-        default=(0.0, 1.0), metadata=_like(TrainingGenes, "jitter", range=True, rare=True)
-    )
+    schedule: tuple[str, ...] = _like(genes.SCHEDULES, TrainingGenes, "schedule")
+    bce: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "bce", range=True, rare=True)
+    focal: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "focal", range=True, rare=True)
+    dice: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "dice", range=True, rare=True)
+    class_weight: tuple[float, float] = _like((1.0, 20.0), TrainingGenes, "class_weight", range=True, log=True)
+    batch: tuple[int, ...] = _like((8, 4, 2, 16), TrainingGenes, "batch")
+    tile: tuple[int, ...] = _like((64, 32, 48, 96, 128), TrainingGenes, "tile")
+    normalisation: tuple[str, ...] = _like(("local", "flattened", "global"), TrainingGenes, "normalisation")
+    radius: tuple[float, float] = _like((6.0, 60.0), TrainingGenes, "radius", range=True, log=True)
+    flips: tuple[bool, ...] = _like((True, False), TrainingGenes, "flips")
+    contrast: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "contrast", range=True, rare=True)
+    gamma: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "gamma", range=True, rare=True)
+    noise: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "noise", range=True, rare=True)
+    blur: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "blur", range=True, rare=True)
+    zoom: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "zoom", range=True, rare=True)
+    jitter: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "jitter", range=True, rare=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -197,13 +181,13 @@ class TrainingSpace(Allowed):
 class Limits(Allowed):
     """What no network of the space exceeds."""
 
-    layers: tuple[int, int] = field(default=(2, 10), metadata=about("Layers", min=1, max=256, range=True))
-    skips: int = field(default=4, metadata=about("Skip connections", min=0, max=256))
-    parameters: int = field(default=300_000, metadata=about("Parameters", min=100, max=10**10))
-    flops: float = field(default=60_000.0, metadata=about("Forward pass", unit="FLOP/px", min=100.0, max=1e12))
-    radius: int = field(default=48, metadata=about("Receptive radius", unit="px", min=0, max=4096))
-    stride: int = field(default=8, metadata=about("Total stride", unit="px", min=1, max=1024))
-    memory: int = field(default=1024, metadata=about("Memory in training", unit="MiB", min=1, max=10**7))
+    layers: tuple[int, int] = setting((2, 10), "Layers", min=1, max=256, range=True)
+    skips: int = setting(4, "Skip connections", min=0, max=256)
+    parameters: int = setting(300_000, "Parameters", min=100, max=10**10)
+    flops: float = setting(60_000.0, "Forward pass", unit="FLOP/px", min=100.0, max=1e12)
+    radius: int = setting(48, "Receptive radius", unit="px", min=0, max=4096)
+    stride: int = setting(8, "Total stride", unit="px", min=1, max=1024)
+    memory: int = setting(1024, "Memory in training", unit="MiB", min=1, max=10**7)
 
     def exceeded(self, genome: Genome, plan: Plan) -> Iterator[tuple[str, str]]:
         """Say by name and in words which limits a network exceeds."""

@@ -20,7 +20,7 @@ def vacancy_snr(sample: Sample, acquisition: Acquisition) -> float:
     SNR² = Σ s² / v over the pixels around it, where s = N Δf is the missing signal [e⁻], N the incident electrons per
     pixel, Δf the detected share of one S atom, and v = N f + (read-out noise / gain)² the variance: Poisson noise of
     all that is detected there, the neighbouring W columns' tails and the background included. This is the deflection
-    of the optimal linear detector for uncorrelated noise (North 1943, Proc. IEEE 51, 1016 (1963)), in focus,
+    of the optimal linear detector for uncorrelated noise (Turin, IRE Trans. Inf. Theory 6, 311 (1960)), in focus,
     without scan noise, in the first frame.
     """
     pixel = acquisition.pixel_size

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from napari_menndl.movie.parameters import check_ranges, documented, parameter
+from napari_menndl.settings import check, documented, setting
 
 MAKSOV = "Maksov et al., npj Comput. Mater. 5, 12 (2019), doi:10.1038/s41524-019-0152-9: Mo-doped WS2 at 100 kV"
-HONG = "order of 1e13 cm⁻² seen by Hong et al., Nat. Commun. 6, 6293 (2015), doi:10.1038/ncomms7293, in MoS2"
-PBE = "density functional theory (PBE); bulk by X-rays 0.315 nm, Schutte et al., J. Solid State Chem. 70, 207 (1987)"
-SPECKMANN = "order of what Speckmann et al., arXiv:2302.10529 (2023), measured on MoS2 up to 90 kV"
+HONG = (
+    "2.8e13 cm⁻²; up to 3.5e13 cm⁻² defects, mostly S vacancies where exfoliated or grown by chemical vapour "
+    "deposition, were counted in MoS2 by Hong et al., Nat. Commun. 6, 6293 (2015), doi:10.1038/ncomms7293"
+)
+PBE = "chosen; density functional theory (PBE) gives 0.319 nm: WS2 P-6m2 of the database 2DSdb, materialsdb.cn"
+SPECKMANN = "chosen; measured for MoS2 at 55 to 90 kV by Speckmann et al., arXiv:2302.10529 (2023)"
 CHOSEN = "chosen"
 
 
@@ -37,51 +40,85 @@ class Sample:
     Rates are per frame and do not follow the dose, so that the same sample can be seen at any signal-to-noise ratio.
     """
 
-    lattice_constant: float = parameter(
-        0.3186, "Lattice constant", "nm", "The projected W–S distance is this over √3, 0.184 nm.", 0.2, 0.5, PBE
+    lattice_constant: float = setting(
+        0.3186,
+        "Lattice constant",
+        "nm",
+        "The projected W–S distance is this over √3, 0.184 nm.",
+        min=0.2,
+        max=0.5,
+        source=PBE,
     )
-    rotation: float = parameter(11.0, "Rotation", "°", "Of the lattice against the scan lines.", -180, 180, CHOSEN)
-    displacement: float = parameter(
-        0.003, "Displacement", "nm", "Of a column, static, rms per axis; vibration is in the probe.", 0, 0.05, CHOSEN
+    rotation: float = setting(
+        11.0, "Rotation", "°", "Of the lattice against the scan lines.", min=-180, max=180, source=CHOSEN
     )
-    mo_fraction: float = parameter(
-        0.035, "Mo on W sites", "1", "Share of the metal sites.", 0, 1, f"{MAKSOV}; value chosen"
+    displacement: float = setting(
+        0.003,
+        "Displacement",
+        "nm",
+        "Of a column, static, rms per axis; vibration is in the probe.",
+        min=0,
+        max=0.05,
+        source=CHOSEN,
     )
-    s_vacancies: float = parameter(
-        0.025, "Single S vacancies", "1", "Share of the S2 columns that lack one S at the start.", 0, 1, HONG
+    mo_fraction: float = setting(
+        0.035, "Mo on W sites", "1", "Share of the metal sites.", min=0, max=1, source=f"{MAKSOV}; value chosen"
     )
-    s2_vacancies: float = parameter(
-        0.008, "Double S vacancies", "1", "Share of the S2 columns that lack both S at the start.", 0, 1, HONG
+    s_vacancies: float = setting(
+        0.025,
+        "Single S vacancies",
+        "1",
+        "Share of the S2 columns that lack one S at the start.",
+        min=0,
+        max=1,
+        source=HONG,
     )
-    w_vacancies: float = parameter(
-        0.012, "W vacancies", "1", "Share of the metal sites empty at the start.", 0, 1, CHOSEN
+    s2_vacancies: float = setting(
+        0.008,
+        "Double S vacancies",
+        "1",
+        "Share of the S2 columns that lack both S at the start.",
+        min=0,
+        max=1,
+        source=CHOSEN,
     )
-    hole_density: float = parameter(0.04, "Holes", "nm⁻²", "Holes per area at the start.", 0, 1, CHOSEN)
-    s_loss: float = parameter(
+    w_vacancies: float = setting(
+        0.012, "W vacancies", "1", "Share of the metal sites empty at the start.", min=0, max=1, source=CHOSEN
+    )
+    hole_density: float = setting(0.04, "Holes", "nm⁻²", "Holes per area at the start.", min=0, max=1, source=CHOSEN)
+    s_loss: float = setting(
         0.0012,
         "Loss of S",
         "per atom and frame",
         "Probability that the beam removes an S atom: 4 barn at 3e4 e⁻/Å².",
-        0,
-        1,
-        SPECKMANN,
+        min=0,
+        max=1,
+        source=SPECKMANN,
     )
-    s_hop: float = parameter(
+    s_hop: float = setting(
         0.01,
         "Hop of an S vacancy",
         "per frame",
         "Exchange with a neighbouring S2 column.",
-        0,
-        1,
-        f"{MAKSOV}; value chosen",
+        min=0,
+        max=1,
+        source=f"{MAKSOV}; value chosen",
     )
-    mo_hop: float = parameter(0.002, "Hop of Mo", "per frame", "Exchange with a neighbouring W.", 0, 1, CHOSEN)
-    hole_nucleation: float = parameter(
-        0.004, "Birth of a hole", "per frame", "From a double S or a W vacancy.", 0, 1, CHOSEN
+    mo_hop: float = setting(
+        0.002, "Hop of Mo", "per frame", "Exchange with a neighbouring W.", min=0, max=1, source=CHOSEN
     )
-    hole_growth: float = parameter(
-        0.03, "Growth of a hole", "per frame", "Probability that a column at its edge is lost.", 0, 1, CHOSEN
+    hole_nucleation: float = setting(
+        0.004, "Birth of a hole", "per frame", "From a double S or a W vacancy.", min=0, max=1, source=CHOSEN
+    )
+    hole_growth: float = setting(
+        0.03,
+        "Growth of a hole",
+        "per frame",
+        "Probability that a column at its edge is lost.",
+        min=0,
+        max=1,
+        source=CHOSEN,
     )
 
     def __post_init__(self) -> None:
-        check_ranges(self)
+        check(self)

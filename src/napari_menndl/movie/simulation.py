@@ -74,8 +74,8 @@ def simulate_movie(
 ) -> SimulatedMovie:
     """Simulate a movie of a WS2 monolayer with Mo on W sites, vacancies, and holes that grow under the beam.
 
-    Imaging is linear and incoherent (columns times probe), which holds for HAADF of a monolayer (Krivanek et al.,
-    Nature 464, 571 (2010)); Poisson noise is that of the detected electrons.
+    Imaging is taken as linear and incoherent (columns times probe), as is usual for HAADF of a monolayer; Poisson noise
+    is that of the detected electrons.
 
     Parameters
     ----------

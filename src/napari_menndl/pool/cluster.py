@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,7 +20,10 @@ from napari_menndl.pool.worker import versions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+#: How long a scheduler that is starting is waited for; how long one has to say that it is there [s].
 CONNECT = 8.0
+LISTEN = 2.0
+_REMEDY = 'Start one (dask scheduler --host 127.0.0.1), correct the address, or use pool "local".'
 _CONFIG: dict[str, Any] = {
     # A slot gets its next job when it is free, and no pile that would have to move when its worker dies.
     "distributed.scheduler.worker-saturation": 1.0,
@@ -63,6 +67,21 @@ def check_address(address: str) -> str:
     return address
 
 
+def check_listening(address: str) -> None:
+    """Refuse an address of the right form at which nothing takes connections now.
+
+    Raises
+    ------
+    InputError
+        After `LISTEN` at the latest.
+    """
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((str(parts.hostname), parts.port or 0), LISTEN).close()
+    except OSError as error:
+        raise InputError(f"a Dask scheduler at {address}", f"nothing that listens there ({error})", _REMEDY) from error
+
+
 @contextlib.asynccontextmanager
 async def connect(address: str | None, slots: int, local_directory: str | None) -> AsyncIterator[Client]:
     """Yield a client of the scheduler at `address`, or of a cluster of our own where that is None.
@@ -83,12 +102,14 @@ async def connect(address: str | None, slots: int, local_directory: str | None) 
             stack.push_async_callback(_close_client, client)
         else:
             try:
-                client = await Client(address, asynchronous=True, set_as_default=False, timeout=CONNECT)
+                client = Client(address, asynchronous=True, set_as_default=False, timeout=CONNECT)
                 stack.push_async_callback(_close_client, client)
+                # Its own limit does not cover a port that takes the connection and then is silent.
+                await asyncio.wait_for(client, CONNECT + 1)
                 await _check_versions(client, address)
             except OSError as error:
-                remedy = 'Start one (dask scheduler --host 127.0.0.1), correct the address, or use pool "local".'
-                raise InputError(f"a Dask scheduler at {address}", f"none that answers ({error})", remedy) from error
+                found = f"none that answers ({str(error) or 'silence'})"
+                raise InputError(f"a Dask scheduler at {address}", found, _REMEDY) from error
         yield client
 
 

@@ -16,13 +16,22 @@ if TYPE_CHECKING:
 
 
 def check_pool(spec: str) -> None:
-    """Refuse what names no pool, without opening one.
+    """Refuse a pool that a search could not be begun with, without opening it.
 
     Raises
     ------
     InputError
-        It is neither ``"serial"`` nor ``"local"`` nor the address of a scheduler on this machine.
+        It is neither ``"serial"`` nor ``"local"`` nor the address of a scheduler on this machine, or nothing listens
+        at that address.
     """
+    _check_name(spec)
+    if spec.startswith("tcp://"):
+        from napari_menndl.pool.cluster import check_listening
+
+        check_listening(spec)
+
+
+def _check_name(spec: str) -> None:
     if spec.startswith("tcp://"):
         from napari_menndl.pool.cluster import check_address
 
@@ -70,7 +79,7 @@ def open_pool(
     InputError
         There is no such pool, `slots` is not positive, or the scheduler cannot be used.
     """
-    check_pool(spec)
+    _check_name(spec)  # and no more: a scheduler may be coming up as a search is resumed
     if slots is not None and slots < 1:
         raise InputError("at least 1 slot", str(slots), "Leave the number of slots out, or give 1 or more.")
     if spec == "serial":

@@ -113,7 +113,10 @@ class Dispatch:
             When the pool loses whatever it is given.
         """
         self._send()
-        if len(self._queue) == len(self.in_flight) and self._queue:
+        if self.idle:
+            time.sleep(timeout)
+            return []
+        if len(self._queue) == len(self.in_flight):
             # Nothing is running; the pool would return at once.
             time.sleep(min(timeout, max(0.0, min(due for due, _ in self._queue) - time.monotonic())))
             self._send()

@@ -53,6 +53,8 @@ class SearchRunner:
         Left out: that of the folder's space and settings.
     grace : float [s]
         When asked to stop, what is being evaluated may take so long to end; the rest is evaluated when resumed.
+    stop : threading.Event, optional
+        Set by whoever wants the search to stop, such as a signal's handler.
 
     Attributes
     ----------
@@ -62,7 +64,13 @@ class SearchRunner:
     """
 
     def __init__(
-        self, folder: RunFolder, pool: Pool, evolution: Evolution | None = None, *, grace: float = 2.0
+        self,
+        folder: RunFolder,
+        pool: Pool,
+        evolution: Evolution | None = None,
+        *,
+        grace: float = 2.0,
+        stop: threading.Event | None = None,
     ) -> None:
         self.folder = folder
         self.settings = folder.settings
@@ -73,7 +81,7 @@ class SearchRunner:
         self._pool = pool
         self._jobs = Dispatch(pool, self._job)
         self._grace = grace
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
         self._looked_at = 0.0
         self._paused_from = ""
         self._entrants: list[Candidate] = []
@@ -103,7 +111,7 @@ class SearchRunner:
             if self._conclusion and (self._goal_reached() or not self._births_left()):
                 self._change_state("finished")
                 return self.state
-            with suppress(_StillFullError):
+            try:
                 try:
                     self._begin()
                     self._search_and_finish()
@@ -114,6 +122,8 @@ class SearchRunner:
                     self.stop()
                 if self.state != "finished":
                     self._leave("asked to stop")
+            except _StillFullError:
+                self.state = "stopped"  # views, for which nothing could be recorded, see it as interrupted
             return self.state
 
     # ------------------------------------------------------------------ the heart
@@ -129,12 +139,14 @@ class SearchRunner:
         while not self._stopping():
             if reason := self._goal_reached():
                 return reason
-            candidates = self.evolution.ask(self._jobs.free, self._births_left())
+            free = self._jobs.free
+            candidates = self.evolution.ask(free, self._births_left())
             if candidates:
                 self._entrants.clear()
                 self._record.announce(candidates)
             self._jobs.submit(candidates)
-            if self._jobs.idle:
+            # A pool without a free slot, such as one that no worker has joined yet, is waited for.
+            if self._jobs.idle and (free or not self._births_left()):
                 return f"{self.evolution.births} networks born" if not self._births_left() else "no new genome left"
             self._collect()
         return ""

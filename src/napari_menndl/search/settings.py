@@ -9,9 +9,9 @@ from typing import Any
 
 from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Rung
-from napari_menndl.genome.fields import about
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.search.goals import parse_budget
+from napari_menndl.settings import about
 
 REPLACEMENTS = ("age", "worst")
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
-from typing import Any, get_type_hints
+from dataclasses import MISSING, Field, fields
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin, get_type_hints
 
 from magicgui.types import Undefined
-from magicgui.widgets import Container, create_widget
+from magicgui.widgets import Container, FloatSpinBox, Widget, create_widget
 from magicgui.widgets.bases import ButtonWidget
 from qtpy.QtWidgets import QFormLayout, QWidget
+
+from napari_menndl.settings import unit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Which key of a setting's metadata is which option of magicgui.
+OPTIONS = {"tooltip": "help", "min": "min", "max": "max", "choices": "options"}
 
 
 def make_form(settings: type, **options: dict[str, Any]) -> Container[Any]:
@@ -17,8 +26,8 @@ def make_form(settings: type, **options: dict[str, Any]) -> Container[Any]:
     Parameters
     ----------
     settings : type
-        A dataclass; ``metadata`` of its fields may hold ``title``, ``unit``, ``help``, ``min`` and ``max``, and
-        ``form`` with further options of magicgui.
+        A dataclass; the metadata of its fields are those of `napari_menndl.settings`, ``form`` being further options
+        of magicgui.
     **options
         By field: options of magicgui that only the view knows, such as ``choices``.
 
@@ -28,25 +37,38 @@ def make_form(settings: type, **options: dict[str, Any]) -> Container[Any]:
         Its widgets bear the names of the fields.
     """
     hints = get_type_hints(settings)
-    rows = []
-    for field in fields(settings):
-        about = field.metadata
-        unit = f" [{about['unit']}]" if "unit" in about else ""
-        given = {"tooltip": about["help"]} if "help" in about else {}
-        given |= {k: about[k] for k in ("min", "max") if k in about}
-        title = f"{about.get('title', field.name)}{unit}"
-        row = create_widget(
-            Undefined if field.default is MISSING else field.default,
-            annotation=hints[field.name],
-            name=field.name,
-            label=title or None,
-            options=given | about.get("form", {}) | options.get(field.name, {}),
-        )
-        rows.append(row)
+    rows = [_make_row(field, hints[field.name], options.get(field.name, {})) for field in fields(settings)]
     return Container(widgets=rows, labels=False)
 
 
-def lay_out(form: Container[Any]) -> QWidget:
+def _make_row(field: Field[Any], hint: Any, options: dict[str, Any]) -> Widget:
+    about = field.metadata
+    unit = f" [{unit}]" if (unit := unit_of(about)) else ""
+    given = {name: about[key] for name, key in OPTIONS.items() if about.get(key, "") != ""}
+    if get_origin(hint) is tuple:
+        # Limits are those of each value, which magicgui's rows of several cannot be told.
+        given = {name: one for name, one in given.items() if name not in ("min", "max")}
+        given |= {"widget_type": "Select"} if "choices" in given else {}
+        inner = get_args(hint)
+        hint = list[inner[0]] if inner[1:] == (Ellipsis,) else hint  # type: ignore[valid-type]
+    default = Undefined if field.default is MISSING else field.default
+    title = f"{about.get('title', field.name)}{unit}"
+    row = create_widget(
+        default,
+        annotation=hint,
+        name=field.name,
+        label=title or None,
+        options=given | about.get("form", {}) | options,
+    )
+    if type(row) is FloatSpinBox and isinstance(default, float):
+        # Two decimals, as it begins with, would round what is given: a step in between makes it hold more.
+        row.step = min(0.01, 10.0 ** cast("int", Decimal(repr(default)).as_tuple().exponent))
+        row.step = None
+        row.value = default
+    return row
+
+
+def lay_out(form: Iterable[Any]) -> QWidget:
     """Rows with their titles in a column of its own; magicgui measures titles in another font than napari draws."""
     body = QWidget()
     layout = QFormLayout(body)
@@ -59,4 +81,6 @@ def lay_out(form: Container[Any]) -> QWidget:
 
 def read_form(form: Container[Any], settings: type) -> Any:
     """The settings that a form holds."""
-    return settings(**{field.name: form[field.name].value for field in fields(settings)})
+    hints = get_type_hints(settings)
+    values = {field.name: form[field.name].value for field in fields(settings)}
+    return settings(**{name: tuple(one) if get_origin(hints[name]) is tuple else one for name, one in values.items()})

@@ -1,0 +1,5 @@
+import sys
+
+from napari_menndl.cli import app
+
+sys.exit(app())

@@ -1,0 +1,15 @@
+"""Arguments and options that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MovieArgument = Annotated[Path, typer.Argument(help="Movie: TIFF stack, folder or series, .npy, zarr, OME-Zarr.")]
+RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
+PixelSize = Annotated[
+    float | None, typer.Option("--pixel-size", help="Pixel size [nm], where the movie's file does not say it.", min=0)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]

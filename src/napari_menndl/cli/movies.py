@@ -1,0 +1,111 @@
+"""Commands on movies: the demonstration, simulating, predicting, comparing."""
+
+# No postponed annotations: the options are made from the types themselves.
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_menndl.cli.arguments import AsJson, MovieArgument, PixelSize, RunArgument
+from napari_menndl.cli.terminal import out, say, told
+from napari_menndl.movie.acquisition import Acquisition
+from napari_menndl.movie.sample import Sample
+from napari_menndl.options import settings_options
+
+
+def demo(
+    to: Annotated[
+        Path, typer.Option("--out", help="Folder for the movie, the run, the pictures and the table.")
+    ] = Path("demo-output"),
+    budget: Annotated[str, typer.Option(help="When to stop searching.")] = "240s",
+    seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
+    window: Annotated[bool, typer.Option(help="End in napari where there is a screen.")] = True,
+) -> None:
+    """Search on a simulated WS2 movie; show the defects of later frames in white, purple and orange."""
+    from napari_menndl.demo import run_demo
+
+    with told():
+        run_demo(to, budget=budget, seed=seed, window=window, console=out)
+
+
+@settings_options(Sample, Acquisition)
+def simulate(
+    to: Annotated[Path, typer.Argument(help="Where to write: movie.tif or movie.zarr; the annotation goes beside it.")],
+    settings: dict[str, Any],
+    frames: Annotated[int, typer.Option(help="Number of frames.", min=1)] = 20,
+    size: Annotated[int, typer.Option(help="Height and width of a frame [px].", min=16)] = 256,
+    snr: Annotated[
+        float | None, typer.Option(help="Signal-to-noise ratio of a single S vacancy, reached by the dose.")
+    ] = None,
+    area_seed: Annotated[int, typer.Option(help="Another number is a fresh area.", min=0)] = 0,
+    noise_seed: Annotated[int, typer.Option(help="Another number is the same area, recorded again.", min=0)] = 0,
+) -> None:
+    """Simulate a STEM movie of Mo-doped WS2 with defects that grow, and its true annotation."""
+    from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.movie.simulation import simulate_movie
+    from napari_menndl.movie.writing import write_movie
+
+    with told():
+        simulated = simulate_movie(
+            frames,
+            (size, size),
+            snr=snr,
+            area_seed=area_seed,
+            noise_seed=noise_seed,
+            sample=Sample(**{k: v for k, v in settings.items() if k in Sample.__dataclass_fields__}),
+            acquisition=Acquisition(**{k: v for k, v in settings.items() if k in Acquisition.__dataclass_fields__}),
+        )
+        write_movie(simulated.movie, to)
+        beside = to.with_name(to.stem + ".annotation.zarr")
+        Annotation.from_simulation(simulated).save(beside)
+        simulated.events.to_csv(to.with_name(to.stem + ".events.csv"), index=False)
+        say(f"Wrote {to}, {beside.name} and {to.stem}.events.csv (S vacancy SNR {simulated.snr:.1f})")
+
+
+def predict(
+    run: RunArgument,
+    movie: MovieArgument,
+    to: Annotated[
+        Path, typer.Option("--out", help="Zarr folder for probabilities and labels; defects go beside it as CSV.")
+    ],
+    pixel_size: PixelSize = None,
+) -> None:
+    """Apply a search's best network to a whole movie."""
+    from rich.progress import Progress
+
+    from napari_menndl.api import open_run
+    from napari_menndl.movie.reading import open_movie
+
+    with told():
+        prediction = open_run(run).predict(open_movie(movie, pixel_size=pixel_size))
+        with Progress(console=out) as bar:
+            task = bar.add_task("Predicting", total=len(prediction))
+            prediction.write(to, progress=lambda done, total: bar.update(task, completed=done, total=total))
+        table = to.with_name(to.stem + ".defects.csv")
+        prediction.defects.to_csv(table, index=False)
+        say(f"Wrote {to} and {table.name}")
+
+
+def compare(
+    prediction: Annotated[Path, typer.Argument(help="What `predict` wrote, or a second expert's annotation.")],
+    annotation: Annotated[Path, typer.Argument(help="The annotation to compare with.")],
+    labelled: Annotated[
+        int | None, typer.Option(help="Frame learned from: defects born after it are scored apart.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a prediction, or a second annotation, against an annotation: per class, per frame, overall."""
+    from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.api import compare as compare_api
+    from napari_menndl.api import open_prediction_or_annotation
+    from napari_menndl.progress import scores_table
+
+    with told():
+        found: Any = open_prediction_or_annotation(prediction)
+        review = compare_api(found, Annotation.open(annotation), labelled=labelled)
+        if as_json:
+            print(json.dumps(review.summary()))
+        else:
+            out.print(scores_table(review.scores))

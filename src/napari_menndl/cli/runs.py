@@ -1,0 +1,155 @@
+"""Commands that start, watch and stop a search."""
+
+# No postponed annotations: the options are made from the types themselves.
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_menndl.cli.arguments import AsJson, PixelSize, RunArgument
+from napari_menndl.cli.terminal import out, say, told
+from napari_menndl.errors import InputError
+from napari_menndl.options import settings_options
+from napari_menndl.search.settings import SearchSettings
+
+if TYPE_CHECKING:
+    from napari_menndl.run import Run
+
+
+@settings_options(SearchSettings, leave_out=("seed", "budget", "pool"))
+def search(
+    settings: dict[str, Any],
+    movie: Annotated[Path | None, typer.Argument(help="Movie; not needed with --resume.")] = None,
+    annotation: Annotated[
+        Path | None, typer.Option(help="Annotation: zarr, label TIFF or npy, or clicked points as CSV (with --radius).")
+    ] = None,
+    run: Annotated[Path, typer.Option(help="Run folder to create, or to resume.")] = Path("search.menndl"),
+    frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,7.")] = "0",
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="10min, 500networks, 'fitness 0.9', 'plateau 200', or several with commas "
+            f"[default: {SearchSettings.budget}; with --resume the one it had]."
+        ),
+    ] = None,
+    pool: Annotated[str, typer.Option(help="local, serial or tcp://127.0.0.1:PORT (a Dask scheduler).")] = "local",
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    radius: Annotated[
+        float | None, typer.Option(help="Radius of the disc that a clicked point becomes [px].", min=0)
+    ] = None,
+    pixel_size: PixelSize = None,
+    space: Annotated[Path | None, typer.Option(help="Search space as JSON.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search of --run.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the search and return at once.")] = False,
+) -> None:
+    """Evolve networks that find what is annotated; Ctrl-C stops cleanly and the search can be resumed."""
+    from napari_menndl.api import open_run, resume_search, run_search
+    from napari_menndl.genome.space import SearchSpace
+    from napari_menndl.movie.reading import open_movie
+
+    with told():
+        if resume:
+            _check_unchanged(settings, open_run(run).settings)
+            started = resume_search(run, budget=budget, wait=False)
+        else:
+            if movie is None or annotation is None:
+                raise InputError(
+                    "a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume."
+                )
+            opened = open_movie(movie, pixel_size=pixel_size)
+            started = run_search(
+                opened,
+                _annotation(annotation, opened, radius),
+                frames=_frames(frames),
+                budget=budget or SearchSettings.budget,
+                pool=pool,
+                run=run,
+                space=SearchSpace.open(space) if space else None,
+                seed=seed,
+                wait=False,
+                **settings,
+            )
+        if detach:
+            started.wait_for_start()
+            say(f"Searching in {run}. Look with: napari-menndl status {run}; stop with: napari-menndl stop {run}")
+            return
+        watch(started)
+        show_status(open_run(run).status())
+
+
+def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:
+    """Refuse settings that a search in progress does not have: its journal could not be lived again."""
+    for name, value in given.items():
+        if (had := getattr(recorded, name)) != value:
+            raise InputError(
+                f"--{name.replace('_', '-')} {had}, as the search was started with",
+                f"{value}",
+                "Leave it out, or start a new search; the budget alone can be changed.",
+            )
+
+
+def _frames(text: str) -> list[int]:
+    try:
+        return [int(t) for t in text.split(",")]
+    except ValueError:
+        raise InputError("frame numbers such as 0,3,7", repr(text), "Count frames from 0.") from None
+
+
+def _annotation(path: Path, movie: Any, radius: float | None) -> Any:
+    from napari_menndl.annotation.annotation import Annotation
+
+    if path.suffix.lower() == ".csv":
+        if radius is None:
+            raise InputError("the radius of clicked points", "none", "Add --radius with the radius of a defect [px].")
+        return Annotation.from_points(path, movie.shape, radius, pixel_size=movie.pixel_size)
+    return path
+
+
+def watch(run: "Run") -> None:
+    """Show a search's progress until it ends; Ctrl-C asks it to stop."""
+    from napari_menndl.progress import SearchProgress
+
+    with SearchProgress(out) as shown:
+        try:
+            run.wait(shown.update)
+        except KeyboardInterrupt:
+            run.stop()
+            out.print("Stopping; what is recorded is kept …")
+            run.wait(shown.update)
+    if run.state != "finished":
+        say(f"Stopped. Resume with: napari-menndl search --resume --run {run.path}")
+
+
+def status(run: RunArgument, as_json: AsJson = False) -> None:
+    """Say how a search is doing."""
+    from napari_menndl.api import open_run
+
+    with told():
+        found = open_run(run).status()
+        if as_json:
+            print(json.dumps(found))
+        else:
+            show_status(found)
+
+
+def show_status(found: dict[str, Any]) -> None:
+    """Print a search's state and its best networks."""
+    from napari_menndl.progress import status_view
+
+    out.print(status_view(found))
+
+
+def stop(run: RunArgument) -> None:
+    """Ask a search to stop; it can be resumed."""
+    from napari_menndl.api import open_run
+
+    with told():
+        opened = open_run(run)
+        if opened.state != "running":
+            say(f"{run} is not running ({opened.state}).")
+            return
+        opened.stop()
+        opened.wait()
+        say(f"Stopped. Resume with: napari-menndl search --resume --run {run}")

@@ -1,0 +1,41 @@
+"""How the command line speaks: results to standard output, errors to standard error."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+out = Console()
+err = Console(stderr=True)
+
+
+def say(words: str) -> None:
+    """Print a line as it is: paths and commands in it are to be copied, whatever the terminal's width."""
+    out.print(words, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn an InputError into its message and exit status 2; a disk that fails is one too."""
+    try:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                "files that can be read and written", str(error), "Check the path, its permissions and the disk."
+            ) from error
+    except InputError as error:
+        err.print("[bold red]Error[/]", escape(str(error)), highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        err.print("Interrupted.")
+        raise typer.Exit(130) from None

@@ -1,0 +1,276 @@
+"""Follow a source that is still being written: each new frame as soon as it is complete."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_menndl.errors import InputError
+from napari_menndl.movie.axes import check_dtype
+from napari_menndl.movie.growing import Growing, open_growing
+from napari_menndl.movie.movie import Movie, lazy_frames
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+#: How long a frame may stay half-written before it is left out [s].
+PATIENCE = 10.0
+#: Frames kept in memory for those who look at them right away.
+KEPT = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Arrival:
+    """A new frame, complete.
+
+    Attributes
+    ----------
+    number : int
+        Of the frame in its source, from 0.
+    frame : (Y, X) real
+        As recorded.
+    appeared : float [s since the epoch]
+        When it was written; when it was first seen where the file system's clock cannot be believed.
+    name : str
+        Its file, or its place in one.
+    """
+
+    number: int
+    frame: NDArray[Any]
+    appeared: float
+    name: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something about the source that a person should know.
+
+    Attributes
+    ----------
+    text : str
+        One or two sentences.
+    anew : bool
+        Frames are counted from 0 again from here on: what was followed is another movie now.
+    """
+
+    text: str
+    anew: bool = False
+
+
+class Follower:
+    """Watches a folder of images, a TIFF file or a zarr array that grows.
+
+    It may be polled from one thread while others read.
+
+    Parameters
+    ----------
+    path : path
+        It need not be there yet, but its folder must.
+    existing : bool
+        Whether frames that are there already count as new.
+    patience : float [s]
+        How long a frame may stay half-written before it is left out.
+
+    Raises
+    ------
+    InputError
+        If it is of a kind that cannot be followed, or if not even its folder is there.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, existing: bool = False, patience: float = PATIENCE) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self._patience = patience
+        self._source: Growing | None = open_growing(self.path, patience) if self.path.exists() else None
+        self._existing = existing or self._source is None
+        if self._source is None and not self.path.parent.is_dir():
+            raise InputError(f"a folder {self.path.parent}", "none", "Check the spelling and the disk.")
+        self._next: int | None = None
+        self._like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
+        self._gone = False
+        self._half: tuple[int, float] | None = None
+        self._polled = time.time()
+        self._recent: OrderedDict[int, NDArray[Any]] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        """Frames up to the latest that arrived, those that were there already included."""
+        return self._next or 0
+
+    @property
+    def pixel_size(self) -> tuple[float, float] | None:
+        """(y, x) [nm]; None where unknown, and before the first frame."""
+        return self._source.pixel_size if self._source else None
+
+    @property
+    def frame_time(self) -> float | None:
+        """[s]; None where unknown, and before the first frame."""
+        return self._source.frame_time if self._source else None
+
+    def poll(self) -> Iterator[Arrival | Notice]:
+        """What is new since the last time, in order; one look at the disk."""
+        now = time.time()
+        try:
+            with self._lock:
+                if self._source is None:
+                    self.path.stat()
+                    self._source = open_growing(self.path, self._patience)
+                anew = self._source.refresh()
+        except OSError as problem:
+            if not self._gone:
+                self._gone = True
+                missing = isinstance(problem, FileNotFoundError)
+                what = f"{self.path} is not there" if missing else f"{self.path} cannot be read ({problem})"
+                yield Notice(f"{what}. Waiting for it.")
+            return
+        if self._gone:
+            self._gone = False
+            yield Notice(f"{self.path.name} is there.")
+        if anew:
+            self._begin_anew()
+            yield Notice(anew, anew=True)
+        if self._next is None:
+            self._next = 0 if self._existing else self._source.count
+        yield from self._arrivals(self._source, now)
+        self._polled = now
+
+    def _arrivals(self, source: Growing, now: float) -> Iterator[Arrival | Notice]:
+        while (t := len(self)) < source.count:
+            try:
+                with self._lock:
+                    frame = source.read(t)
+                    written = source.written(t)
+                problem = self._unfit(frame)
+            except InputError as error:
+                problem = f"cannot be read: {error}"
+            except Exception as error:  # each file library has its own kinds of error for a half-written frame
+                if self._waits_for(t):
+                    return
+                problem = f"cannot be read ({error})"
+            self._next = t + 1
+            self._half = None
+            if problem:
+                yield Notice(f"{source.name(t)} is left out: it {problem}")
+                continue
+            self._keep(t, frame)
+            yield Arrival(t, frame, min(max(written, self._polled), now), source.name(t))
+
+    def _waits_for(self, t: int) -> bool:
+        if self._half is None or self._half[0] != t:
+            self._half = (t, time.monotonic())
+        return time.monotonic() - self._half[1] < self._patience
+
+    def _unfit(self, frame: NDArray[Any]) -> str | None:
+        if frame.ndim != 2:
+            return f"has the shape {frame.shape}"
+        try:
+            check_dtype(frame.dtype, "the frame")
+        except InputError as error:
+            return f"holds {error.found}"
+        like = self._like = self._like or (frame.shape, frame.dtype)
+        if (frame.shape, frame.dtype) == like:
+            return None
+        return f"is {_size(frame.shape)} px, {frame.dtype}, unlike the others, {_size(like[0])} px, {like[1]}"
+
+    def _begin_anew(self) -> None:
+        with self._lock:
+            self._next, self._like, self._half = 0, None, None
+            self._recent.clear()
+
+    def _keep(self, t: int, frame: NDArray[Any]) -> None:
+        with self._lock:
+            self._recent[t] = frame
+            while len(self._recent) > KEPT:
+                self._recent.popitem(last=False)
+
+    def read(self, t: int) -> NDArray[Any]:
+        """A frame that arrived, or was there before; zeros where it is gone by now.
+
+        Parameters
+        ----------
+        t : int
+
+        Returns
+        -------
+        (Y, X) real
+        """
+        with self._lock:
+            if t in self._recent:
+                return self._recent[t]
+            shape, dtype = self._like or ((0, 0), np.dtype(np.uint8))
+            try:
+                frame = self._source.read(t) if self._source else None
+            except Exception:  # deleted, moved or overwritten since: a viewer still asks for it
+                frame = None
+            return np.zeros(shape, dtype) if frame is None or frame.shape != shape else frame.astype(dtype, copy=False)
+
+    def movie(self) -> Movie:
+        """All frames so far, lazily.
+
+        Raises
+        ------
+        InputError
+            Before the first frame has arrived.
+        """
+        if self._like is None:
+            raise InputError("a frame", f"none yet in {self.path}", "Wait for the first one.")
+        (height, width), dtype = self._like
+        frames = lazy_frames(self.read, (len(self), height, width), dtype)
+        return Movie(frames, self.pixel_size, self.frame_time, self.path.stem, str(self.path))
+
+
+def follow(
+    path: str | os.PathLike[str],
+    *,
+    existing: bool = False,
+    interval: float = 0.1,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Arrival | Notice]:
+    """Each new frame of a source that is being written, in order, until `stop` says so.
+
+    Parameters
+    ----------
+    path : path
+        A folder of ``.tif`` or ``.npy`` images, a TIFF file or a zarr array.
+    existing : bool
+        Whether frames that are there already come first.
+    interval : float [s]
+        Between two looks at the disk.
+    stop : callable
+        Asked after every look.
+
+    Yields
+    ------
+    Arrival or Notice
+        Half-written frames are waited for; a notice where the source is gone, replaced or shorter than it was.
+
+    Raises
+    ------
+    InputError
+        If it is of a kind that cannot be followed, or if not even its folder is there.
+    """
+    yield from watch(Follower(path, existing=existing), interval=interval, stop=stop)
+
+
+def watch(
+    follower: Follower, *, interval: float = 0.1, stop: Callable[[], bool] = lambda: False
+) -> Iterator[Arrival | Notice]:
+    """Poll a follower again and again; see `follow`."""
+    while not stop():
+        for news in follower.poll():
+            yield news
+            if stop():
+                return
+        time.sleep(interval)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))

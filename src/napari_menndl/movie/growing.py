@@ -1,0 +1,282 @@
+"""What grows while a microscope writes it: a folder of images, a TIFF file of many pages, a zarr array."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import tifffile
+import zarr
+
+from napari_menndl.errors import InputError
+from napari_menndl.movie.ome_zarr import _array, _image, is_zarr, read_zarr
+from napari_menndl.movie.reading import TIFF, _natural, open_movie
+from napari_menndl.movie.tiff import _calibration, _complaints
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+#: A file that keeps changing is read nevertheless after so long [s]: a live image, written again and again.
+RESTLESS = 1.0
+
+
+class Growing(Protocol):
+    """A source of frames that grows.
+
+    Attributes
+    ----------
+    count : int
+        Frames that look complete, from the first on.
+    pixel_size : (y, x) float [nm] or None
+    frame_time : float [s] or None
+    """
+
+    pixel_size: tuple[float, float] | None
+    frame_time: float | None
+
+    @property
+    def count(self) -> int: ...
+
+    def refresh(self) -> str | None:
+        """Look at the disk again; OSError where it is gone, a sentence where everything begins anew."""
+
+    def read(self, t: int) -> NDArray[Any]:
+        """Frame (Y, X); InputError where it will never be, any other error where it is not complete yet."""
+
+    def written(self, t: int) -> float:
+        """When the frame was written, as the file system says [s since the epoch]."""
+
+    def name(self, t: int) -> str:
+        """For a person to read."""
+
+
+def open_growing(path: Path, patience: float) -> Growing:
+    """The source at a path that exists; a file is not waited for longer than `patience` [s].
+
+    Raises
+    ------
+    InputError
+        If it is of a kind that cannot be followed.
+    """
+    if path.is_dir():
+        return GrowingZarr(path) if is_zarr(path) or path.suffix == ".zarr" else GrowingFolder(path, patience)
+    if path.suffix.lower() in TIFF:
+        return GrowingTiff(path)
+    raise InputError(
+        "a folder of .tif or .npy images, a TIFF file or a zarr array that grows",
+        str(path),
+        "Follow the folder that the microscope writes single frames into.",
+    )
+
+
+class GrowingFolder:
+    """A folder into which images are written one after another; in natural order, later ones wait for earlier ones."""
+
+    def __init__(self, path: Path, patience: float) -> None:
+        self.path = path
+        self.pixel_size: tuple[float, float] | None = None
+        self.frame_time: float | None = None
+        self._patience = patience
+        self._frames: list[tuple[Path, tuple[int, int], int]] = []
+        self._taken: dict[Path, tuple[int, int]] = {}
+        self._before: dict[Path, tuple[int, int]] | None = None
+        self._waiting: dict[Path, float] = {}
+
+    @property
+    def count(self) -> int:
+        return len(self._frames)
+
+    def refresh(self) -> str | None:
+        now = {entry: _stamp(entry) for entry in self._files()}
+        before = now if self._before is None else self._before
+        for path, stamp in now.items():
+            if self._taken.get(path) == stamp:
+                continue
+            waited = time.monotonic() - self._waiting.setdefault(path, time.monotonic())
+            if before.get(path) != stamp and waited < min(RESTLESS, self._patience):
+                break
+            frames = self._open(path)
+            if frames is None:
+                if waited < self._patience:
+                    break
+                frames = 1  # reading it will say what is wrong with it
+            self._frames += [(path, stamp, t) for t in range(frames)]
+            self._taken[path] = stamp
+            del self._waiting[path]
+        self._before = now
+        return None
+
+    def _files(self) -> list[Path]:
+        files = [p for p in self.path.iterdir() if not p.name.startswith(".") and p.suffix.lower() in (*TIFF, ".npy")]
+        return sorted(files, key=_natural)
+
+    def _open(self, path: Path) -> int | None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                movie = open_movie(path)
+        except (InputError, OSError):
+            return None
+        self.pixel_size, self.frame_time = movie.pixel_size, movie.frame_time
+        return len(movie)
+
+    def read(self, t: int) -> NDArray[Any]:
+        path, stamp, index = self._frames[t]
+        if _stamp(path) != stamp:
+            raise InputError(f"frame {t} in {path.name}", "another one, written later", "Follow the folder anew.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(open_movie(path).frames[index].compute(scheduler="synchronous"))
+
+    def written(self, t: int) -> float:
+        return self._frames[t][1][0] / 1e9
+
+    def name(self, t: int) -> str:
+        return self._frames[t][0].name
+
+
+class GrowingTiff:
+    """A TIFF file to which pages are appended."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self.pixel_size: tuple[float, float] | None = None
+        self.frame_time: float | None = None
+        self._seen: tuple[int, int] | None = None
+        self._written: list[float] = []
+        self._tiff: Any = None
+
+    def refresh(self) -> str | None:
+        about = self.path.stat()
+        seen, self._seen = self._seen, (about.st_ino, about.st_size)
+        anew = None
+        if seen is not None and (about.st_ino != seen[0] or about.st_size < seen[1]):
+            what = "was replaced by another file" if about.st_ino != seen[0] else "became shorter"
+            anew = f"{self.path.name} {what}: its frames are counted anew."
+            self.count, self._written = 0, []
+        elif seen == self._seen and self._tiff is not None:
+            return None
+        self._count(about)
+        self._written += [about.st_mtime] * (self.count - len(self._written))
+        return anew
+
+    def _count(self, about: os.stat_result) -> None:
+        with ExitStack() as opened:
+            try:
+                with _complaints():
+                    tiff = tifffile.TiffFile(self.path)
+                    opened.callback(tiff.close)
+                    pages = tiff.pages
+                    for page in map(pages.__getitem__, range(self.count, len(pages))):
+                        whole = zip(page.dataoffsets, page.databytecounts, strict=True)
+                        if not page.dataoffsets or any(n == 0 or o + n > about.st_size for o, n in whole):
+                            break
+                        self.count += 1
+                    if self.count and self.pixel_size is None:
+                        with warnings.catch_warnings():
+                            warnings.simplefilter("ignore")
+                            self.pixel_size, self.frame_time = _calibration(tiff, self.path.name)
+            except OSError:
+                raise
+            except Exception:  # a page that is being written ends in many kinds of error, in struct's for one
+                self._seen = (about.st_ino, 0)  # look again, even if the file has the same size then
+                return
+            opened.pop_all()
+        old, self._tiff = self._tiff, tiff
+        if old is not None:
+            old.close()
+
+    def read(self, t: int) -> NDArray[Any]:
+        return np.asarray(self._tiff.pages[t].asarray())
+
+    def written(self, t: int) -> float:
+        return self._written[t]
+
+    def name(self, t: int) -> str:
+        return f"page {t} of {self.path.name}"
+
+
+class GrowingZarr:
+    """A zarr array (T, Y, X) that gets longer, or is filled from the first frame on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self.pixel_size: tuple[float, float] | None = None
+        self.frame_time: float | None = None
+        self._array: Any = None
+        self._folder = path
+        self._identity: tuple[Any, ...] | None = None
+
+    def refresh(self) -> str | None:
+        os.stat(self.path)
+        try:
+            array = self._open()
+        except InputError:
+            raise
+        except Exception:  # its description is being written
+            return None
+        marks = [mark for mark in ("zarr.json", ".zarray") if (self._folder / mark).exists()]
+        identity = (self._folder.stat().st_ino, array.shape[1:], array.dtype, *marks)
+        anew = None
+        if self._identity is not None and (identity != self._identity or array.shape[0] < self.count):
+            what = "was replaced by another array" if identity != self._identity else "became shorter"
+            anew = f"{self.path.name} {what}: its frames are counted anew."
+            self.count = 0
+        self._array, self._identity = array, identity
+        there = [t for t in range(self.count, array.shape[0]) if self._complete(t)]
+        # zarr writes no chunk for a frame of zeros: it is there as soon as a later one is.
+        self.count = max((t + 1 for t in there), default=self.count)
+        return anew
+
+    def _open(self) -> Any:
+        node, self._folder = zarr.open(str(self.path), mode="r"), self.path
+        if isinstance(node, zarr.Group):
+            node, image = _image(node, self.path)
+            name = str(image["datasets"][0]["path"]) if image else next(iter(sorted(node.array_keys())))
+            node = _array(node, name, self.path)
+            self._folder = self.path / node.path
+        chunks = node.shards or node.chunks
+        if node.ndim != 3 or chunks[0] != 1:
+            raise InputError(
+                "a zarr array (T, Y, X) with chunks of one frame, to tell which frames are complete",
+                f"shape {node.shape} in chunks of {chunks} in {self.path}",
+                "Have it written with chunks (1, Y, X).",
+            )
+        if self._array is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                movie = read_zarr(self.path)
+            self.pixel_size, self.frame_time = movie.pixel_size, movie.frame_time
+        return node
+
+    def _chunks(self, t: int) -> list[Path]:
+        array = self._array
+        edges = array.shards or array.chunks
+        counts = [-(-n // edge) for n, edge in zip(array.shape[1:], edges[1:], strict=True)]
+        return [self._folder / array.metadata.encode_chunk_key((t, *i)) for i in np.ndindex(*counts)]
+
+    def _complete(self, t: int) -> bool:
+        return all(chunk.is_file() for chunk in self._chunks(t))
+
+    def read(self, t: int) -> NDArray[Any]:
+        return np.asarray(self._array[t])
+
+    def written(self, t: int) -> float:
+        there = [chunk.stat().st_mtime for chunk in self._chunks(t) if chunk.is_file()]
+        return max(there, default=0.0)
+
+    def name(self, t: int) -> str:
+        return f"frame {t} of {self.path.name}"
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    about = path.stat()
+    return about.st_mtime_ns, about.st_size

@@ -1,0 +1,137 @@
+"""Files with more axes than time, height and width: one axis is chosen as time, the others are cut at one index."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+import zarr
+
+from napari_menndl.errors import InputError
+from napari_menndl.movie.axes import check_dtype, guess_axes
+from napari_menndl.movie.movie import Movie, lazy_frames
+from napari_menndl.movie.ome_zarr import _array, _image
+from napari_menndl.movie.reading import TIFF
+from napari_menndl.movie.tiff import _calibration
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_MEANING = {"T": "time", "Z": "depth", "C": "channel"}
+
+
+@dataclass(frozen=True, eq=False)
+class ManyAxes:
+    """An array whose last two axes are Y and X, behind two or more others longer than 1.
+
+    Attributes
+    ----------
+    array : array of numpy or zarr
+        Read where it is looked at.
+    axes : str
+        A letter per axis.
+    path : Path
+    pixel_size : (y, x) float [nm] or None
+    """
+
+    array: Any
+    axes: str
+    path: Path
+    pixel_size: tuple[float, float] | None = None
+
+    @property
+    def open_axes(self) -> tuple[int, ...]:
+        """Axes of which one can be time."""
+        return tuple(axis for axis in range(self.array.ndim - 2) if self.array.shape[axis] > 1)
+
+    @property
+    def likely_time(self) -> int:
+        """The axis that the file calls time, or else the first."""
+        return next((axis for axis in self.open_axes if self.axes[axis] == "T"), self.open_axes[0])
+
+    def title(self, axis: int) -> str:
+        """What a person is shown of an axis: its place, length and meaning."""
+        meaning = _MEANING.get(self.axes[axis])
+        return f"Axis {axis}, length {self.array.shape[axis]}" + (f" ({meaning})" if meaning else "")
+
+    def movie(self, time: int, at: Mapping[int, int] | None = None) -> Movie:
+        """Frames along one axis.
+
+        Parameters
+        ----------
+        time : int
+            The axis that is time.
+        at : mapping of axis to index, optional
+            Where the other axes are cut; at 0 where left out.
+
+        Raises
+        ------
+        InputError
+            If there is no such axis or index.
+        """
+        cut = dict.fromkeys(range(self.array.ndim - 2), 0) | dict(at or {})
+        if time not in self.open_axes or not all(0 <= i < self.array.shape[axis] for axis, i in cut.items()):
+            raise InputError(
+                f"a time axis among {self.open_axes} and indices within {self.array.shape}",
+                f"axis {time}, the others at {dict(at or {})}",
+                "Choose another axis or index.",
+            )
+
+        def read(t: int) -> NDArray[Any]:
+            index = tuple(t if axis == time else i for axis, i in sorted(cut.items()))
+            return np.asarray(self.array[index])
+
+        height, width = self.array.shape[-2:]
+        frames = lazy_frames(read, (self.array.shape[time], height, width), self.array.dtype)
+        return Movie(frames, self.pixel_size, None, self.path.stem, str(self.path))
+
+
+def find_many_axes(path: str | os.PathLike[str]) -> ManyAxes | None:
+    """The array at a path, if it has too many axes for a movie; None for anything else, whatever it is."""
+    path = Path(path)
+    try:
+        found = _tiff(path) if path.suffix.lower() in TIFF else _npy(path) if path.suffix == ".npy" else _zarr(path)
+        if found is None or not found.axes.endswith("YX") or len(found.open_axes) < 2:
+            return None
+        check_dtype(found.array.dtype, str(path))
+    except Exception:  # what is wrong with a file is said where it is opened
+        return None
+    return found
+
+
+def _npy(path: Path) -> ManyAxes:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return ManyAxes(array, _unnamed(array.shape), path)
+
+
+def _zarr(path: Path) -> ManyAxes | None:
+    node = zarr.open(str(path), mode="r")
+    if isinstance(node, zarr.Group):
+        group, image = _image(node, path)
+        if image is None:
+            return None
+        array = _array(group, str(image["datasets"][0]["path"]), path)
+        axes = [axis["name"] if isinstance(axis, dict) else axis for axis in image.get("axes", ())]
+        letters = "".join(str(axis)[:1].upper() for axis in axes)
+        return ManyAxes(array, letters if len(letters) == array.ndim else _unnamed(array.shape), path)
+    return ManyAxes(node, _unnamed(node.shape), path)
+
+
+def _tiff(path: Path) -> ManyAxes:
+    with warnings.catch_warnings(), tifffile.TiffFile(path) as tiff:
+        warnings.simplefilter("ignore")
+        axes = tiff.series[0].axes
+        pixel_size, _ = _calibration(tiff, path.name)
+    array = zarr.open_array(tifffile.imread(path, aszarr=True, series=0, level=0, chunkmode="page"), mode="r")
+    return ManyAxes(array, axes, path, pixel_size)
+
+
+def _unnamed(shape: tuple[int, ...]) -> str:
+    return guess_axes(shape).replace("T", "Q")  # that it is time would be a guess, and it is asked instead
