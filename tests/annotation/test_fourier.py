@@ -6,7 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_menndl.annotation.fourier import FourierMethod, FourierSettings, fourier_labels, fourier_response
+from napari_menndl.annotation.fourier import (
+    FourierMethod,
+    FourierSettings,
+    FrameSpectrum,
+    fourier_labels,
+    fourier_response,
+)
 from napari_menndl.annotation.fourier_tuning import tune_fourier, tune_fourier_method
 from napari_menndl.metrics.detection import Detector
 
@@ -76,6 +82,23 @@ def test_cutting_the_bragg_spots_removes_the_lattice():
     cut, kept = (s[16, 0] / np.median(s) for s in spectra)
     assert kept > 100
     assert cut < 5
+
+
+def test_turning_settings_gives_what_each_gives_alone():
+    spectrum, settings = FrameSpectrum(FRAME), FourierSettings()
+    turns = [
+        {},
+        {"outer": 0.2},
+        {"threshold": 1.0},
+        {"normalisation": "global"},
+        {"spots": 0},
+        {"spots": 6, "radius": 9.0},
+        {"normalisation": "local", "sign": "dark"},
+        {"notch": 4.0},
+    ]
+    for turn in turns:
+        settings = replace(settings, **turn)
+        assert np.array_equal(spectrum.response(settings), fourier_response(FRAME, settings))
 
 
 def test_dark_is_the_opposite_of_bright():

@@ -1,7 +1,12 @@
-"""Our own format of an annotation: one zarr group with the labels and, as attributes, all that is not an image."""
+"""Our own format of an annotation: one zarr group with the labels and, as attributes, all that is not an image.
+
+The attribute ``array`` names the array of the labels, ``labels`` where there is none: labels that are renumbered are
+written beside the old ones, and then this name is changed.
+"""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,8 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
 FORM = "napari-menndl annotation"
 SCHEMA = 1
+#: Group of the strokes that can be undone, files of `history.History`.
+HISTORY = "history"
 
 
 def to_attributes(
@@ -51,8 +60,39 @@ def store(path: Path, labels: Any, attributes: Mapping[str, Any]) -> None:
         group = zarr.open_group(folder, mode="w")
         stored = group.create_array("labels", shape=labels.shape, chunks=(1, *labels.shape[1:]), dtype="uint8")
         for t in range(labels.shape[0]):
-            stored[t] = np.asarray(labels[t])
+            if (frame := np.asarray(labels[t])).any():
+                stored[t] = frame
+        group.create_group(HISTORY)
         group.attrs.update(attributes)
+
+
+def renumber(group: Any, labels: Any, numbers: npt.NDArray[np.uint8], attributes: Mapping[str, Any]) -> Any:
+    """Give every label another number, all frames at once or not at all.
+
+    Parameters
+    ----------
+    group : zarr.Group
+    labels : zarr.Array
+        Its labels; gone afterwards.
+    numbers : (256,) uint8
+        The new number of each label.
+    attributes : mapping
+        To go with them.
+
+    Returns
+    -------
+    zarr.Array
+        (T, Y, X) uint8: the labels from now on.
+    """
+    old = labels.basename
+    new = f"labels-{uuid.uuid4().hex[:8]}"
+    renumbered = group.create_array(new, shape=labels.shape, chunks=labels.chunks, dtype="uint8")
+    for t in range(labels.shape[0]):
+        if (frame := np.asarray(labels[t])).any():
+            renumbered[t] = numbers[frame]
+    group.attrs.update({**attributes, "array": new})
+    del group[old]
+    return renumbered
 
 
 def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[str, Any]]:
@@ -72,8 +112,8 @@ def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[st
         No annotation of ours, from a newer version, or damaged.
     """
     group = open_own_group(path, FORM, SCHEMA, mode)
-    labels = own_array(group, "labels", "u", 3)
     data = dict(group.attrs)
+    labels = own_array(group, str(data.get("array", "labels")), "u", 3)
     try:
         attributes = {
             "classes": [DefectClass(**c) for c in data["classes"]],

@@ -1,0 +1,283 @@
+"""Changing what is said: every change is on disk when it returns, and says what it changed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal, SignalGroup
+
+from napari_menndl.annotation.classes import COLOURS, DefectClass, FrameStatus, as_classes, as_status
+from napari_menndl.annotation.history import Stroke
+from napari_menndl.annotation.points import draw_discs
+from napari_menndl.annotation.statement import Statement
+from napari_menndl.annotation.storage import renumber, to_attributes
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from napari_menndl.annotation.history import History
+
+
+class Changes(SignalGroup):
+    """What changed, on which frame."""
+
+    labels = Signal(int)
+    status = Signal(int)
+    regions = Signal(int)
+    classes = Signal()
+
+
+class EditedStatement(Statement):
+    """A statement that can be changed, in memory or on disk.
+
+    Attributes
+    ----------
+    changes : Changes
+        Signals ``labels``, ``status`` and ``regions``, each with the frame, and ``classes``.
+    """
+
+    def __init__(self, labels: Any, classes: Sequence[DefectClass | str], *args: Any, **kwargs: Any) -> None:
+        super().__init__(labels, classes, *args, **kwargs)
+        self.changes = Changes()
+        self._group: Any = None
+        self._history: History | None = None
+
+    # Frames -----------------------------------------------------------------------------------------------------------
+
+    def set_status(self, t: int, status: FrameStatus | str) -> None:
+        """Say how far the annotation of a frame is; writes through."""
+        t = self._frame_index(t)
+        self._write(status=(*self._status[:t], as_status(status), *self._status[t + 1 :]))
+        self.changes.status.emit(t)
+
+    def set_regions(self, t: int, regions: Iterable[Sequence[int]]) -> None:
+        """Replace the fully annotated parts (y0, x0, y1, x1) [px] of a frame; an untouched one is then in progress."""
+        t = self._frame_index(t)
+        made = self._as_regions(regions)
+        kept = {k: r for k, r in self._regions.items() if k != t}
+        status = list(self._status)
+        if made and status[t] is FrameStatus.UNTOUCHED:
+            status[t] = FrameStatus.IN_PROGRESS
+        began = tuple(status) != self._status
+        self._write(regions={**kept, t: made} if made else kept, status=tuple(status))
+        self.changes.regions.emit(t)
+        if began:
+            self.changes.status.emit(t)
+
+    # Labels -----------------------------------------------------------------------------------------------------------
+
+    def paint(self, t: int, labels: npt.NDArray[np.uint8]) -> bool:
+        """Replace the labels (Y, X) uint8 of a frame, as one stroke; False where nothing differs.
+
+        Raises
+        ------
+        InputError
+            Labels of another shape, or beyond the classes; a place that cannot be written.
+        """
+        labels = np.asarray(labels)
+        if labels.shape != self.shape[1:] or labels.max(initial=0) > len(self._classes):
+            raise InputError(
+                f"labels 0 to {len(self._classes)} of {self.shape[1]} x {self.shape[2]} px",
+                f"0 to {labels.max(initial=0)} of shape {labels.shape}",
+                "Add the class first, or take the frame whole.",
+            )
+        stroke = Stroke.between(self._frame_index(t), self.frame(t), labels.astype(np.uint8))
+        if stroke is None:
+            return False
+        with _writing():
+            self._put(stroke, stroke.after)
+        self.record(stroke)
+        return True
+
+    def record(self, stroke: Stroke) -> None:
+        """Remember a stroke that is painted into `labels` already; an untouched frame is then in progress.
+
+        Raises
+        ------
+        InputError
+            A place that cannot be written.
+        """
+        if self._history is not None:
+            with _writing():
+                self._history.record(stroke)
+        if self._status[stroke.frame] is FrameStatus.UNTOUCHED:
+            self.set_status(stroke.frame, FrameStatus.IN_PROGRESS)
+        self.changes.labels.emit(stroke.frame)
+
+    @property
+    def can_undo(self) -> bool:
+        return self._history is not None and self._history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        return self._history is not None and self._history.can_redo
+
+    def undo(self) -> int | None:
+        """Take back the last stroke; the frame that it was on, or None where there is none.
+
+        In memory there is no history. Strokes that others made are not guarded: what a stroke changed gets the labels
+        that were there before it.
+        """
+        history = self._history
+        stroke = history.to_undo() if history else None
+        if history is None or stroke is None:
+            return None
+        # Labels first: what a crash leaves half done is done again, with the same outcome.
+        with _writing():
+            self._put(stroke, stroke.before)
+            history.undone()
+        self.changes.labels.emit(stroke.frame)
+        return stroke.frame
+
+    def redo(self) -> int | None:
+        """Paint the last stroke again that was undone; its frame, or None where there is none."""
+        history = self._history
+        stroke = history.to_redo() if history else None
+        if history is None or stroke is None:
+            return None
+        with _writing():
+            self._put(stroke, stroke.after)
+            history.redone()
+        self.changes.labels.emit(stroke.frame)
+        return stroke.frame
+
+    def draw_points(
+        self,
+        t: int,
+        centres: npt.NDArray[np.float64],
+        values: npt.NDArray[np.uint8],
+        radius: float,
+        *,
+        instead: bool = False,
+    ) -> bool:
+        """Mark a disc around each point, as one stroke.
+
+        Parameters
+        ----------
+        t : int
+        centres : (n, 2) float64
+            (y, x) [px].
+        values : (n,) uint8
+            Label of each disc.
+        radius : float
+            [nm] where the pixel size is known, else [px].
+        instead : bool
+            In place of the point defects that are marked, those of classes that are not extended.
+
+        Raises
+        ------
+        InputError
+            As of `paint`; a radius that is not positive.
+        """
+        pixel = 1.0 if self.pixel_size is None else float(np.sqrt(np.prod(self.pixel_size)))
+        if not 0 < radius / pixel < max(self.shape[1:]):
+            raise InputError("a radius, positive and below the frame's size", f"{radius:g}", "Correct the radius.")
+        labels = self.frame(t).copy()
+        if instead:
+            labels[np.isin(labels, [c for c, d in enumerate(self._classes, start=1) if not d.extended])] = 0
+        discs = draw_discs(np.asarray(centres, float).reshape(-1, 2), values, self.shape[1:], radius / pixel)
+        return self.paint(t, np.where(discs > 0, discs, labels))
+
+    # Classes ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def classes(self) -> tuple[DefectClass, ...]:
+        """Class c has the label c + 1. Setting it writes through; labels keep their numbers."""
+        return self._classes
+
+    @classes.setter
+    def classes(self, classes: Sequence[DefectClass | str]) -> None:
+        self._write(classes=as_classes(classes))
+        self.changes.classes.emit()
+
+    def add_class(self, name: str) -> DefectClass:
+        """A class more, in a colour that none has yet as long as there is one.
+
+        Raises
+        ------
+        InputError
+            No name, one that is taken, or too many classes.
+        """
+        taken = [c.colour for c in self._classes]
+        colour = next((c for c in COLOURS if c not in taken), COLOURS[len(taken) % len(COLOURS)])
+        self.classes = (*self._classes, DefectClass(name, colour))
+        return self._classes[-1]
+
+    def change_class(self, which: str | int | DefectClass, **changed: Any) -> None:
+        """Change fields of a class: ``name``, ``colour``, ``extended``, ``tolerance``.
+
+        Raises
+        ------
+        InputError
+            No such class, or a value that it cannot have.
+        """
+        index = self.class_index(which)
+        self.classes = [replace(c, **changed) if i == index else c for i, c in enumerate(self._classes)]
+
+    def remove_class(self, name: str | int | DefectClass) -> None:
+        """Remove a class and everything that is marked with it, on all frames; the history is forgotten.
+
+        Raises
+        ------
+        InputError
+            No such class, the last one, or a place that cannot be written.
+        """
+        index = self.class_index(name)
+        kept = [c for i, c in enumerate(self._classes) if i != index]
+        classes = as_classes(kept)
+        numbers = np.arange(256, dtype=np.uint8)
+        numbers[index + 1] = 0
+        numbers[index + 2 :] -= 1
+        if self._group is None:
+            self.labels = numbers[np.asarray(self.labels)]
+            self._classes = classes
+        else:
+            attributes = self._attributes() | {"classes": to_attributes(classes, (), {}, None)["classes"]}
+            with _writing():
+                if self._history is not None:
+                    self._history.clear()  # its strokes speak in the old numbers
+                self.labels = renumber(self._group, self.labels, numbers, attributes)
+            self._classes = classes
+        self.changes.classes.emit()
+
+    # On disk ----------------------------------------------------------------------------------------------------------
+
+    def _put(self, stroke: Stroke, wanted: npt.NDArray[np.uint8]) -> None:
+        """Write a stroke's labels where it changed something."""
+        place = (slice(stroke.frame, stroke.frame + 1), *stroke.box)
+        there = np.asarray(self.labels[place])[0]
+        self.labels[place] = np.where(stroke.before != stroke.after, wanted, there)[np.newaxis]
+
+    def _write(self, **changed: Any) -> None:
+        before = {name: getattr(self, f"_{name}") for name in changed}
+        for name, value in changed.items():
+            setattr(self, f"_{name}", value)
+        if self._group is None:
+            return
+        try:
+            with _writing():
+                self._group.attrs.update(self._attributes())
+        except InputError:
+            for name, value in before.items():
+                setattr(self, f"_{name}", value)
+            raise
+
+    def _attributes(self) -> dict[str, Any]:
+        return to_attributes(self._classes, self._status, self._regions, self.pixel_size)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "an annotation that can be written", str(error), "Open it with mode='r+', or save a copy elsewhere."
+        ) from error

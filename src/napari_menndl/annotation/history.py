@@ -1,0 +1,171 @@
+"""The last strokes on an annotation, on disk: what can be undone and redone, also after a crash or years later."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock, Timeout
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: How many strokes are kept; older ones can no longer be undone.
+MOST_STROKES = 200
+
+_UNDONE = ".undone.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Stroke:
+    """One change of the labels of one frame, within a rectangle.
+
+    Attributes
+    ----------
+    frame : int
+    corner : (y, x) int [px]
+        Of the rectangle, upper left.
+    before, after : (H, W) uint8
+        Its labels.
+    """
+
+    frame: int
+    corner: tuple[int, int]
+    before: npt.NDArray[np.uint8]
+    after: npt.NDArray[np.uint8]
+
+    @classmethod
+    def between(cls, frame: int, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> Stroke | None:
+        """What turns one label image (Y, X) uint8 of a frame into another; None where they are equal."""
+        differ = before != after
+        rows, columns = np.flatnonzero(differ.any(axis=1)), np.flatnonzero(differ.any(axis=0))
+        if not rows.size:
+            return None
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        return cls(frame, (int(rows[0]), int(columns[0])), before[box].copy(), after[box].copy())
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """Rows and columns of the frame."""
+        (y, x), (height, width) = self.corner, self.before.shape
+        return slice(y, y + height), slice(x, x + width)
+
+
+def claim(annotation: Path) -> FileLock:
+    """Be the only one who paints an annotation on disk, until the lock is released or the process ends.
+
+    Raises
+    ------
+    InputError
+        Another process paints it.
+    """
+    lock = FileLock(annotation / "history" / ".lock", timeout=0)
+    try:
+        (annotation / "history").mkdir(exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(
+            "an annotation that nobody else paints",
+            f"{annotation}, open in another napari",
+            "Close it there, or begin an annotation of your own.",
+        ) from error
+    except (OSError, NotImplementedError):
+        pass  # a place without locks: then nobody can be told
+    return lock
+
+
+class History:
+    """Strokes that were painted, and of them the ones that were undone.
+
+    A stroke is one file, and its name says whether it is undone: every step is one file that appears, or one that is
+    renamed, so that a crash finds it done or not done.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when the first stroke is recorded.
+    most : int
+        How many strokes to keep.
+    """
+
+    def __init__(self, folder: Path, most: int = MOST_STROKES) -> None:
+        self._folder = folder
+        self._most = most
+        files = list(folder.glob("[0-9]*.npz")) if folder.is_dir() else []
+        self._undone = sorted((f for f in files if f.name.endswith(_UNDONE)), reverse=True)
+        self._done = sorted(set(files) - set(self._undone))
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self._done)
+
+    @property
+    def can_redo(self) -> bool:
+        return bool(self._undone)
+
+    def record(self, stroke: Stroke) -> None:
+        """Keep a stroke that was painted; what had been undone can then no longer be redone.
+
+        Raises
+        ------
+        OSError
+            The folder cannot be written.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        while self._undone:
+            self._undone.pop(0).unlink(missing_ok=True)
+        number = int(self._done[-1].name.split(".")[0]) + 1 if self._done else 0
+        file = self._folder / f"{number:09d}.npz"
+        beside = file.with_suffix(".partial")
+        with beside.open("wb") as handle:
+            np.savez_compressed(
+                handle, frame=stroke.frame, corner=stroke.corner, before=stroke.before, after=stroke.after
+            )
+        beside.replace(file)
+        self._done.append(file)
+        while len(self._done) > self._most:
+            self._done.pop(0).unlink(missing_ok=True)
+
+    def to_undo(self) -> Stroke | None:
+        """The stroke to take back next; tell `undone` when that has happened."""
+        return self._read(self._done[-1]) if self._done else None
+
+    def to_redo(self) -> Stroke | None:
+        """The stroke to paint again next; tell `redone` when that has happened."""
+        return self._read(self._undone[-1]) if self._undone else None
+
+    def undone(self) -> None:
+        file = self._done.pop()
+        self._undone.append(file.rename(file.with_name(file.name.replace(".npz", _UNDONE))))
+
+    def redone(self) -> None:
+        file = self._undone.pop()
+        self._done.append(file.rename(file.with_name(file.name.replace(_UNDONE, ".npz"))))
+
+    def clear(self) -> None:
+        """Forget all strokes; the labels stay as they are."""
+        for file in (*self._undone, *reversed(self._done)):
+            file.unlink(missing_ok=True)
+        self._done, self._undone = [], []
+
+    def _read(self, file: Path) -> Stroke:
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                y, x = (int(n) for n in stored["corner"])
+                before, after = (np.asarray(stored[name], np.uint8) for name in ("before", "after"))
+                frame = int(stored["frame"])
+            if before.ndim != 2 or before.shape != after.shape or min(frame, y, x) < 0:
+                raise ValueError(f"shapes {before.shape} and {after.shape}")
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(
+                "a stroke to undo or redo",
+                f"{os.fspath(file)}: {type(error).__name__}: {error}",
+                "Nothing is lost of the labels; delete this file to go on without it.",
+            ) from error
+        return Stroke(frame, (y, x), before, after)

@@ -1,0 +1,220 @@
+"""What is said about the frames of a movie: labels, classes, statuses, regions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_menndl.annotation.classes import DefectClass, FrameStatus, Region, as_classes, as_pixel_size, as_status
+from napari_menndl.annotation.tolerance import make_detector
+from napari_menndl.errors import InputError
+from napari_menndl.metrics.components import label_components
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from napari_menndl.metrics.detection import Detector
+
+
+class Statement:
+    """Labels, defect classes, and how much of each frame they speak about.
+
+    Parameters
+    ----------
+    labels : (T, Y, X) uint8
+        numpy or zarr; 0 = nothing marked, c + 1 = class c.
+    classes : sequence of DefectClass or str
+    status : sequence of FrameStatus, optional
+        One per frame; untouched when left out.
+    regions : mapping of frame to regions (y0, x0, y1, x1), optional
+        The parts that are fully annotated [px].
+    pixel_size : (y, x) float [nm], optional
+
+    Raises
+    ------
+    InputError
+        Labels of another shape or type; more statuses than frames; regions outside the frame.
+    """
+
+    def __init__(
+        self,
+        labels: Any,
+        classes: Sequence[DefectClass | str],
+        status: Sequence[FrameStatus | str] | None = None,
+        regions: Mapping[int, Iterable[Sequence[int]]] | None = None,
+        pixel_size: tuple[float, float] | None = None,
+    ) -> None:
+        if getattr(labels, "ndim", None) != 3 or labels.dtype != np.uint8 or 0 in labels.shape:
+            raise InputError(
+                "labels of (T, Y, X) uint8",
+                f"{getattr(labels, 'dtype', type(labels).__name__)} of shape {getattr(labels, 'shape', None)}",
+                "Use Annotation.from_labels(array), which converts.",
+            )
+        self.labels = labels
+        self._classes = as_classes(classes)
+        given = [FrameStatus.UNTOUCHED] * len(self) if status is None else status
+        self._status = tuple(as_status(s) for s in given)
+        if len(self._status) != len(self):
+            raise InputError(
+                f"one status per frame, {len(self)} in all", f"{len(self._status)}", "Give one for each frame."
+            )
+        self._regions = {self._frame_index(t): self._as_regions(r) for t, r in (regions or {}).items()}
+        self.pixel_size = as_pixel_size(pixel_size)
+
+    def __len__(self) -> int:
+        return int(self.labels.shape[0])
+
+    def __repr__(self) -> str:
+        names = ", ".join(c.name for c in self._classes)
+        touched = sum(s is not FrameStatus.UNTOUCHED for s in self._status)
+        return f"Annotation({touched} of {len(self)} frames, {self.shape[1]} x {self.shape[2]} px, classes: {names})"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(T, Y, X)."""
+        t, y, x = self.labels.shape
+        return int(t), int(y), int(x)
+
+    @property
+    def classes(self) -> tuple[DefectClass, ...]:
+        """Class c has the label c + 1."""
+        return self._classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self._classes)
+
+    @property
+    def status(self) -> tuple[FrameStatus, ...]:
+        """One per frame."""
+        return self._status
+
+    @property
+    def regions(self) -> dict[int, tuple[Region, ...]]:
+        """By frame; a copy."""
+        return dict(self._regions)
+
+    def frame(self, t: int) -> npt.NDArray[np.uint8]:
+        """(Y, X) uint8: the labels of one frame."""
+        labels: npt.NDArray[np.uint8] = np.asarray(self.labels[self._frame_index(t)])
+        return labels
+
+    def known(self, t: int) -> npt.NDArray[np.bool_]:
+        """(Y, X) bool: where the annotation says something; there, 0 means "no defect".
+
+        Untouched: nowhere. With regions: inside them, and nowhere else. Complete without regions: everywhere.
+        In progress without regions: only where something is marked, since the rest may not have been looked at.
+        """
+        t = self._frame_index(t)
+        status, regions = self._status[t], self._regions.get(t, ())
+        known = np.zeros(self.shape[1:], bool)
+        if status is FrameStatus.UNTOUCHED:
+            return known
+        if regions:
+            for y0, x0, y1, x1 in regions:
+                known[y0:y1, x0:x1] = True
+            return known
+        return ~known if status is FrameStatus.COMPLETE else self.frame(t) > 0
+
+    def next_unannotated(self, t: int) -> int | None:
+        """The next frame that is not complete: after frame t and, at the end, again from the first one.
+
+        Returns
+        -------
+        int or None
+            None when every other frame is complete.
+        """
+        around = [*range(t + 1, len(self)), *range(min(t, len(self)))]
+        return next((frame for frame in around if self._status[frame] is not FrameStatus.COMPLETE), None)
+
+    def counts(self, t: int) -> dict[str, int]:
+        """How many defects of each class are marked on a frame."""
+        labels = self.frame(t)
+        return {
+            defect.name: len(label_components(labels == c + 1, min_area=1)) for c, defect in enumerate(self._classes)
+        }
+
+    def frames_with(self, name: str | int | DefectClass) -> list[int]:
+        """The frames on which a class is marked."""
+        value = self.class_index(name) + 1
+        return [t for t in range(len(self)) if (self.frame(t) == value).any()]
+
+    def check(self, movie_shape: tuple[int, ...]) -> None:
+        """Make sure that it belongs to a movie; it may end before the movie does.
+
+        Raises
+        ------
+        InputError
+            Frames of another size, or more frames than the movie has.
+        """
+        if tuple(movie_shape[-2:]) != self.shape[1:]:
+            raise InputError(
+                f"an annotation of frames of {movie_shape[-2]} x {movie_shape[-1]} px, as in the movie",
+                f"one of {self.shape[1]} x {self.shape[2]} px",
+                "Open the annotation that belongs to this movie; neither may be cropped or binned alone.",
+            )
+        if len(movie_shape) == 3 and len(self) > movie_shape[0]:
+            raise InputError(
+                f"an annotation of at most {movie_shape[0]} frames, as in the movie",
+                f"one of {len(self)}",
+                "Open the annotation that belongs to this movie.",
+            )
+
+    def class_index(self, name: str | int | DefectClass) -> int:
+        """Index of a class by its name.
+
+        Raises
+        ------
+        InputError
+            No such class.
+        """
+        if isinstance(name, int) and 0 <= name < len(self._classes):
+            return name
+        wanted = name.name if isinstance(name, DefectClass) else name
+        if wanted in self.class_names:
+            return self.class_names.index(str(wanted))
+        raise InputError(f"one of the classes {', '.join(self.class_names)}", repr(name), "Correct the class's name.")
+
+    def detector(self, name: str | int | DefectClass) -> Detector:
+        """How defects of a class are counted: tolerance in px, from the class or from what is annotated."""
+        index = self.class_index(name)
+        defect = self._classes[index]
+        areas = [
+            label_components(self.frame(t) == index + 1, min_area=1).areas
+            for t, status in enumerate(self._status)
+            if status is not FrameStatus.UNTOUCHED
+        ]
+        return make_detector(defect, np.concatenate([np.zeros(0, np.int64), *areas]), self.pixel_size)
+
+    def to_points(self, t: int | None = None) -> pd.DataFrame:
+        """Centres of the marked defects.
+
+        Parameters
+        ----------
+        t : int, optional
+            One frame; all that are not untouched when left out.
+
+        Returns
+        -------
+        DataFrame
+            Columns y, x : float [px], class : str, frame : int; what `from_points` reads, also through ``to_csv``.
+        """
+        frames = [t for t, s in enumerate(self._status) if s is not FrameStatus.UNTOUCHED] if t is None else [t]
+        rows = [
+            (y, x, defect.name, self._frame_index(t))
+            for t in frames
+            for c, defect in enumerate(self._classes)
+            for y, x in label_components(self.frame(t) == c + 1, min_area=1).centres
+        ]
+        return pd.DataFrame(rows, columns=["y", "x", "class", "frame"])
+
+    def _as_regions(self, regions: Iterable[Sequence[int]]) -> tuple[Region, ...]:
+        return tuple(Region(*r).clipped(*self.shape[1:]) for r in regions)
+
+    def _frame_index(self, t: int) -> int:
+        if not 0 <= t < len(self):
+            raise InputError(f"a frame from 0 to {len(self) - 1}", f"frame {t}", "Choose a frame of the annotation.")
+        return int(t)

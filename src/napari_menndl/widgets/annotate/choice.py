@@ -1,0 +1,263 @@
+"""Which movie is annotated, and which annotation is painted on: chosen, begun, or found again on disk."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Labels
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
+
+from napari_menndl.annotation.association import SUFFIX
+from napari_menndl.errors import InputError
+from napari_menndl.widgets.annotate.opening import (
+    annotation_of,
+    begin_annotation,
+    default_index,
+    layer_over,
+    movie_in,
+    open_annotation,
+)
+from napari_menndl.widgets.annotate.settings import AnnotateSettings
+from napari_menndl.widgets.form import lay_out, make_form
+from napari_menndl.widgets.layers import PLACE
+from napari_menndl.widgets.preferences import preference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.viewer import Viewer
+
+    from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.movie.movie import Movie
+
+
+class Choice(QWidget):
+    """The two layers, and the buttons that begin or open an annotation.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    ignored : callable
+        Whether a layer is a helper's, never to be chosen.
+
+    Attributes
+    ----------
+    movie_chosen, annotation_chosen : Signal()
+        Another layer, or none, is chosen now.
+    """
+
+    movie_chosen = Signal()
+    annotation_chosen = Signal()
+
+    def __init__(self, viewer: Viewer, ignored: Callable[[Any], bool], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.index = default_index()
+        self.offered: Path | None = None
+        self._ignored = ignored
+        self._movie: tuple[Any, str, Movie] | None = None
+        self.form = make_form(
+            AnnotateSettings,
+            movie={"choices": lambda _: self._layers(Image), "nullable": True},
+            annotation={
+                "choices": lambda _: [one for one in self._layers(Labels) if self._fits(one)],
+                "nullable": True,
+            },
+        )
+        self.offer = QPushButton()
+        self.offer.setToolTip("Open the annotation of this movie that is on disk")
+        self.new = QPushButton()
+        self.more = QPushButton("…")
+        self.more.setToolTip("Begin an annotation in another place, or open one")
+        self.more.setFixedWidth(36)
+        self.menu = QMenu(self.more)
+        self.more.setMenu(self.menu)
+        self._arrange()
+        self.form["movie"].changed.connect(self._movie_changed)
+        self.form["annotation"].changed.connect(self._annotation_changed)
+
+    def _arrange(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(lay_out(self.form))
+        layout.addWidget(self.offer)
+        row = QHBoxLayout()
+        row.addWidget(self.new, 1)
+        row.addWidget(self.more)
+        layout.addLayout(row)
+
+    # What is chosen ---------------------------------------------------------------------------------------------------
+
+    @property
+    def movie_layer(self) -> Image | None:
+        layer: Image | None = self.form["movie"].value
+        return layer
+
+    @property
+    def annotation_layer(self) -> Labels | None:
+        """The labels layer that is chosen; it need not be an annotation of ours."""
+        layer: Labels | None = self.form["annotation"].value
+        return layer
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the chosen layer is one whose strokes are not kept."""
+        layer, annotation = self.annotation_layer, annotation_of(self.annotation_layer)
+        return layer is not None and (annotation is None or annotation.path is None)
+
+    def movie(self) -> Movie:
+        """The movie that is annotated.
+
+        Raises
+        ------
+        InputError
+            If there is none, or the layer shows none.
+        """
+        layer = self.movie_layer
+        if layer is None:
+            raise InputError("a movie", "no image layer", "Open a movie, or File › Open Sample › MENNDL.")
+        if self._movie is None or self._movie[0] is not layer.data or self._movie[1] != layer.name:
+            self._movie = layer.data, layer.name, movie_in(layer)
+        return self._movie[2]
+
+    def _layers(self, kind: type) -> list[Any]:
+        return [layer for layer in self.viewer.layers if isinstance(layer, kind) and not self._ignored(layer)]
+
+    def _fits(self, labels: Labels) -> bool:
+        movie = self.movie_layer if hasattr(self, "form") else None  # asked already while the form is made
+        return movie is not None and labels.editable and labels.data.shape[-2:] == movie.data.shape[-2:]
+
+    # What changes -----------------------------------------------------------------------------------------------------
+
+    def reset_choices(self) -> None:
+        """Take up that layers came, went or changed their names."""
+        for name in ("movie", "annotation"):
+            row = self.form[name]
+            layer = row.value
+            # A drop-down lets go of its choice while it is filled anew: only the outcome is a change.
+            with row.changed.blocked():
+                row.reset_choices()
+                if layer in row.choices:
+                    row.value = layer
+                else:
+                    row.value = self._suggested(name)
+            if row.value != layer:
+                row.changed.emit(row.value)
+            elif layer is None and (suggested := self._suggested(name)) is not None:
+                row.value = suggested
+        self._offer()
+
+    def _suggested(self, name: str) -> Any:
+        """A layer to choose where none is chosen: any movie, but only an annotation of ours."""
+        choices = [one for one in self.form[name].choices if one is not None]
+        return next((one for one in choices if name == "movie" or annotation_of(one) is not None), None)
+
+    def _movie_changed(self) -> None:
+        row = self.form["annotation"]
+        row.reset_choices()
+        if row.value is None:
+            row.value = self._suggested("annotation")
+        self._offer()
+        self.movie_chosen.emit()
+
+    def _annotation_changed(self, layer: Labels | None) -> None:
+        movie = self.movie_layer
+        if annotation_of(layer) is not None and layer is not None and movie is not None and movie.ndim == layer.ndim:
+            for name in PLACE:
+                setattr(layer, name, getattr(movie, name))  # an annotation does not know the time of a frame
+        self._offer()
+        self.annotation_chosen.emit()
+
+    def _offer(self) -> None:
+        """Show which annotation of the movie is on disk, as long as none is open."""
+        self.offered = None
+        if self.movie_layer is not None and self.annotation_layer is None:
+            with suppress(InputError):  # no movie of frames: the hint says so
+                self.offered = next(iter(self.index.find(self.movie())), None)
+        self.offer.setVisible(self.offered is not None)
+        if self.offered is not None:
+            self.offer.setText(f"Go on with {self.offered.name}")
+            self.offer.setToolTip(f"Open the annotation of this movie that is kept at {self.offered}")
+        self.more.setEnabled(self.movie_layer is not None)
+        self.new.setEnabled(self.movie_layer is not None)
+        self.new.setText("Keep this layer on disk" if self.in_memory else "New annotation")
+        self.new.setToolTip(
+            "Save what the layer says, and from then on every stroke at once"
+            if self.in_memory
+            else "Begin an annotation beside the movie's file; every stroke is on disk at once"
+        )
+
+    # Annotations on disk ----------------------------------------------------------------------------------------------
+
+    def begin(self, path: Path | None = None) -> None:
+        """Begin an annotation of the movie, or keep on disk what the chosen layer says.
+
+        Parameters
+        ----------
+        path : Path, optional
+            By default beside the movie, or in napari's folder of user data.
+
+        Raises
+        ------
+        InputError
+            No movie, or a place that cannot be written.
+        """
+        movie = self.movie()
+        if path is None and not preference("autosave"):
+            self.begin_elsewhere()
+            return
+        path = path or self.index.place(movie)
+        layer = self.annotation_layer if self.in_memory else None
+        annotation = begin_annotation(path, movie, layer)
+        if layer is not None:
+            self.viewer.layers.remove(layer)
+        self._add(annotation, path)
+
+    def begin_elsewhere(self) -> None:
+        """Ask for the place first."""
+        place = str(self.index.place(self.movie()))
+        title, kinds = "Where to keep the annotation", f"Annotations (*{SUFFIX})"
+        if path := QFileDialog.getSaveFileName(self, title, place, kinds)[0]:
+            self.begin(Path(path if path.endswith(".zarr") else path + SUFFIX))
+
+    def open(self, path: Path) -> None:
+        """Go on with an annotation of the movie.
+
+        Raises
+        ------
+        InputError
+            No annotation, or one of another movie.
+        """
+        self._add(open_annotation(path, self.movie()), path)
+
+    def open_elsewhere(self) -> None:
+        """Ask for its place."""
+        place = str(self.index.place(self.movie()).parent)
+        if path := QFileDialog.getExistingDirectory(self, f"Folder of an annotation (*{SUFFIX})", place):
+            self.open(Path(path))
+
+    def open_offered(self) -> None:
+        """Go on with the annotation that is offered."""
+        if self.offered is not None:
+            self.open(self.offered)
+
+    def _add(self, annotation: Annotation, path: Path) -> None:
+        image = self.movie_layer
+        if image is None:
+            return
+        layer = layer_over(annotation, image, path.name.removesuffix(SUFFIX) + " annotation")
+        layer.brush_size = 8
+        self.viewer.layers.append(layer)
+        self.reset_choices()
+        row = self.form["annotation"]
+        if layer in row.choices:
+            row.value = layer
+        if row.value != layer:  # somebody else paints it
+            self.viewer.layers.remove(layer)
+            return
+        self.viewer.layers.selection.active = layer
+        layer.mode = "paint"
+        self.index.remember(self.movie(), path)

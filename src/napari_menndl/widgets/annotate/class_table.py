@@ -1,0 +1,210 @@
+"""The defect classes as a table: key, colour, name, and how many are marked on the frame in view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QColorDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QMessageBox,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_menndl.annotation.annotation import Annotation
+
+KEY, COLOUR, NAME, COUNT = range(4)
+TITLES = ("Key", "", "Class", "Here")
+HELP = (
+    "Press this key over the frame to paint the class",
+    "Double-click to choose another colour",
+    "Double-click to rename",
+    "Defects of the class on the frame in view",
+)
+_ROLE = Qt.ItemDataRole
+_FLAG = Qt.ItemFlag
+
+
+class ClassModel(QAbstractTableModel):
+    """The classes of an annotation, row by row."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.annotation: Annotation | None = None
+        self.counts: dict[str, int] = {}
+
+    def show(self, annotation: Annotation | None) -> None:
+        """Show other classes, or the same ones after a change."""
+        self.beginResetModel()
+        self.annotation = annotation
+        self.endResetModel()
+
+    def show_counts(self, counts: dict[str, int]) -> None:
+        self.counts = counts
+        if rows := self.rowCount():
+            self.dataChanged.emit(self.index(0, COUNT), self.index(rows - 1, COUNT))
+
+    def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: N802, B008 (Qt's name and default)
+        return 0 if self.annotation is None or parent.isValid() else len(self.annotation.classes)
+
+    def columnCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: N802, B008
+        return 0 if parent.isValid() else len(TITLES)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _ROLE.DisplayRole) -> Any:  # noqa: N802
+        if orientation == Qt.Orientation.Horizontal:
+            if role == _ROLE.DisplayRole:
+                return TITLES[section]
+            if role == _ROLE.ToolTipRole:
+                return HELP[section]
+        return None
+
+    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
+        given = _FLAG.ItemIsSelectable | _FLAG.ItemIsEnabled
+        return given | _FLAG.ItemIsEditable if index.column() == NAME else given
+
+    def data(self, index: QModelIndex, role: int = _ROLE.DisplayRole) -> Any:
+        if self.annotation is None:
+            return None
+        row, column = index.row(), index.column()
+        defect = self.annotation.classes[row]
+        if role == _ROLE.ToolTipRole:
+            return HELP[column]
+        if role == _ROLE.DecorationRole and column == COLOUR:
+            return QColor(defect.colour)
+        if role == _ROLE.TextAlignmentRole and column in (KEY, COUNT):
+            return Qt.AlignmentFlag.AlignCenter
+        if role in (_ROLE.DisplayRole, _ROLE.EditRole):
+            counted = self.counts.get(defect.name)
+            return (str(row + 1) if row < 9 else "", "", defect.name, "…" if counted is None else str(counted))[column]
+        return None
+
+    def setData(self, index: QModelIndex, value: Any, role: int = _ROLE.EditRole) -> bool:  # noqa: N802
+        if self.annotation is None or role != _ROLE.EditRole or str(value) == self.annotation.class_names[index.row()]:
+            return False
+        try:
+            self.annotation.change_class(index.row(), name=str(value).strip())
+        except InputError as error:
+            show_error(str(error))
+            return False
+        return True
+
+
+class ClassTable(QWidget):
+    """The table with its buttons.
+
+    Attributes
+    ----------
+    chosen : Signal(int)
+        The label of the class that was clicked, 1 … C.
+    """
+
+    chosen = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = ClassModel(self)
+        self.view = QTableView()
+        self.view.setModel(self.model)
+        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.view.verticalHeader().hide()  # type: ignore[union-attr]
+        self.header: QHeaderView = self.view.horizontalHeader()  # type: ignore[assignment]
+        header = self.header
+        for column in (KEY, COUNT):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(COLOUR, QHeaderView.ResizeMode.Fixed)
+        self.view.setColumnWidth(COLOUR, 28)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        self.add = QPushButton("Add class")
+        self.add.setToolTip("One more kind of defect; double-click its name to rename it")
+        self.delete = QPushButton("Delete class…")
+        self.delete.setToolTip("Delete the selected class and everything that is marked with it; asks first")
+        buttons = QHBoxLayout()
+        for button in (self.add, self.delete):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.view)
+        layout.addLayout(buttons)
+        self.add.clicked.connect(self._add)
+        self.delete.clicked.connect(self._delete)
+        self.view.selectionModel().currentRowChanged.connect(self._row_changed)  # type: ignore[union-attr]
+        self.view.doubleClicked.connect(self._double_clicked)
+
+    def show_classes(self, annotation: Annotation | None, selected: int) -> None:
+        """Show the classes of an annotation; `selected` is a label, 1 … C."""
+        self.model.show(annotation)
+        self.setEnabled(annotation is not None)
+        self.delete.setEnabled(self.model.rowCount() > 1)
+        rows = max(2, min(self.model.rowCount(), 6))
+        row = self.view.rowHeight(0) or 26
+        self.view.setFixedHeight(self.header.sizeHint().height() + rows * row + 4)
+        self.select(selected)
+
+    def select(self, value: int) -> None:
+        """Select the row of a label."""
+        self.view.setCurrentIndex(self.model.index(value - 1, NAME))
+
+    @property
+    def row(self) -> int:
+        return max(0, self.view.currentIndex().row())
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        return QSize(280, super().sizeHint().height())
+
+    def _row_changed(self, current: QModelIndex, _: QModelIndex) -> None:
+        if current.isValid():
+            self.chosen.emit(current.row() + 1)
+
+    def _double_clicked(self, index: QModelIndex) -> None:
+        annotation = self.model.annotation
+        if annotation is None or index.column() != COLOUR:
+            return
+        now = annotation.classes[index.row()]
+        colour = QColorDialog.getColor(QColor(now.colour), self, f"Colour of {now.name}")
+        if colour.isValid():
+            annotation.change_class(index.row(), colour=colour.name())
+
+    def _add(self) -> None:
+        annotation = self.model.annotation
+        if annotation is None:
+            return
+        number = next(n for n in range(len(annotation.classes) + 1, 999) if f"class {n}" not in annotation.class_names)
+        try:
+            annotation.add_class(f"class {number}")
+        except InputError as error:
+            show_error(str(error))
+            return
+        self.select(len(annotation.classes))
+        self.view.edit(self.view.currentIndex())
+
+    def _delete(self) -> None:
+        annotation = self.model.annotation
+        if annotation is None:
+            return
+        defect, frames = annotation.classes[self.row], annotation.frames_with(self.row)
+        lost = f"What is marked with it on {len(frames)} frame{'s' * (len(frames) != 1)}" if frames else "Nothing"
+        answer = QMessageBox.warning(
+            self,
+            "Delete class",
+            f"Delete the class {defect.name!r}? {lost} is deleted with it. This cannot be undone, and strokes before "
+            "it cannot be undone afterwards.",
+            QMessageBox.StandardButton.Ok | QMessageBox.StandardButton.Cancel,
+            QMessageBox.StandardButton.Cancel,
+        )
+        if answer == QMessageBox.StandardButton.Ok:
+            try:
+                annotation.remove_class(defect.name)
+            except InputError as error:
+                show_error(str(error))

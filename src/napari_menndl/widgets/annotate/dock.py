@@ -1,0 +1,328 @@
+"""The dock "Annotate defects": what is painted or clicked over a movie is on disk at once."""
+
+from __future__ import annotations
+
+from functools import partial
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Points
+from napari.utils.notifications import show_error
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+from superqt.utils import QSignalThrottler
+
+from napari_menndl.annotation.classes import FrameStatus
+from napari_menndl.errors import InputError
+from napari_menndl.widgets.annotate.clicks import ClickLayer
+from napari_menndl.widgets.annotate.fourier_helper import Scene
+from napari_menndl.widgets.annotate.hints import next_step
+from napari_menndl.widgets.annotate.opening import annotation_of, length_unit
+from napari_menndl.widgets.annotate.painted import PaintedAnnotation
+from napari_menndl.widgets.annotate.panel import Panel
+from napari_menndl.widgets.annotate.regions import RegionLayer
+from napari_menndl.widgets.background import Latest
+from napari_menndl.widgets.layers import frame_in_view
+from napari_menndl.widgets.shortcuts import bind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari.viewer
+    from napari.layers import Image, Labels
+
+    from napari_menndl.annotation.annotation import Annotation
+
+
+class AnnotateDefects(QWidget):
+    """The dock.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+
+    Attributes
+    ----------
+    hint_changed : Signal(str)
+        What to do next.
+    annotation_changed : Signal(object)
+        The layer that is painted on now, or None.
+    """
+
+    hint_changed = Signal(str)
+    annotation_changed = Signal(object)
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.painted: PaintedAnnotation | None = None
+        self.regions = RegionLayer(viewer)
+        self.clicks = ClickLayer(viewer)
+        self.counter = Latest(lambda question: question[0].counts(question[1]), self)
+        self.panel = Panel(viewer, self)
+        self.choice = self.panel.choice
+        self._hint = ""
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.panel)
+        self._connect()
+        self.reset_choices()
+        self._annotation_chosen()
+
+    def _connect(self) -> None:
+        panel, choice, viewer = self.panel, self.panel.choice, self.viewer
+        self._throttle = QSignalThrottler(parent=self)
+        self._throttle.setTimeout(150)
+        self._throttle.triggered.connect(self._count)
+        self.counter.answered.connect(self._counted)
+        choice.movie_chosen.connect(self._movie_chosen)
+        choice.annotation_chosen.connect(self._annotation_chosen)
+        choice.menu.addAction("New annotation elsewhere…", self._guarded(choice.begin_elsewhere))
+        choice.menu.addAction("Open an annotation…", self._guarded(choice.open_elsewhere))
+        for button, act in (
+            (choice.new, choice.begin),
+            (choice.offer, choice.open_offered),
+            (panel.undo, self._undo),
+            (panel.redo, self._redo),
+            (panel.tools["brush"], partial(self._take, "paint")),
+            (panel.tools["eraser"], partial(self._take, "erase")),
+            (panel.tools["points"], self._click_points),
+            (panel.tools["region"], self._draw_region),
+            (panel.to_discs, self._to_discs),
+            (panel.to_points, self._to_points),
+            (panel.frames.next, self.go_to_next),
+        ):
+            button.clicked.connect(self._guarded(act))
+        panel.frames.chosen.connect(self.show_frame)
+        panel.frames.status_chosen.connect(self.set_status)
+        panel.classes.chosen.connect(self._class_chosen)
+        panel.fourier.accepted.connect(self._say)
+        step, moved = viewer.dims.events.current_step, self._moved
+        step.connect(moved)
+        unbind = [bind(viewer, "next-unannotated", self.go_to_next), bind(viewer, "frame-complete", self.complete)]
+        for undo in (partial(step.disconnect, moved), self._let_go, *unbind):
+            self.destroyed.connect(lambda *_, undo=undo: undo())
+
+    def _guarded(self, act: Callable[[], Any]) -> Callable[..., None]:
+        def run(*_: Any) -> None:
+            try:
+                act()
+            except InputError as error:
+                show_error(str(error))
+                self._say(str(error))
+
+        return run
+
+    def reset_choices(self, event: Any = None) -> None:
+        """Take up that layers came, went or changed their names; napari calls this."""
+        self.choice.reset_choices()
+        self._say()
+
+    # What others see --------------------------------------------------------------------------------------------------
+
+    @property
+    def hint(self) -> str:
+        """What to do next, in one sentence."""
+        return self._hint
+
+    @property
+    def movie_layer(self) -> Image | None:
+        return self.choice.movie_layer
+
+    @property
+    def annotation_layer(self) -> Labels | None:
+        """The layer that is painted on; its ``metadata["annotation"]`` is the `Annotation`."""
+        return None if self.painted is None else self.painted.layer
+
+    @property
+    def annotation(self) -> Annotation | None:
+        return None if self.painted is None else self.painted.annotation
+
+    @property
+    def frame(self) -> int:
+        """The frame in view."""
+        layer = self.movie_layer
+        return 0 if layer is None else frame_in_view(layer, self.viewer.dims.point)
+
+    # Layers -----------------------------------------------------------------------------------------------------------
+
+    def _movie_chosen(self) -> None:
+        self.panel.name_unit(length_unit(self.movie_layer))
+        self._moved()
+
+    def _annotation_chosen(self) -> None:
+        layer = self.choice.annotation_layer
+        annotation = annotation_of(layer)
+        self._let_go()
+        if layer is not None and annotation is not None:
+            try:
+                self.painted = PaintedAnnotation(layer, annotation, self.show_frame)
+            except InputError as error:
+                layer.editable = False
+                show_error(str(error))
+                self.reset_choices()
+                return
+            annotation.changes.labels.connect(self._labels_changed)
+            annotation.changes.status.connect(self._status_changed)
+            annotation.changes.classes.connect(self._show_classes)
+            layer.events.selected_label.connect(self._label_chosen)
+        self.regions.follow(annotation, layer)
+        self.panel.frames.show_frames(annotation)
+        self._show_classes()
+        self._moved()
+        self.annotation_changed.emit(self.annotation_layer)
+
+    def _let_go(self) -> None:
+        """Stop listening to the annotation."""
+        painted, self.painted = self.painted, None
+        if painted is not None:
+            painted.release()
+            painted.annotation.changes.labels.disconnect(self._labels_changed)
+            painted.annotation.changes.status.disconnect(self._status_changed)
+            painted.annotation.changes.classes.disconnect(self._show_classes)
+            painted.layer.events.selected_label.disconnect(self._label_chosen)
+
+    # Frames -----------------------------------------------------------------------------------------------------------
+
+    def show_frame(self, frame: int) -> None:
+        """Bring a frame into view."""
+        layer = self.movie_layer
+        if layer is not None and layer.ndim == 3 and frame != self.frame:
+            self.viewer.dims.set_point(self.viewer.dims.ndim - 3, layer.data_to_world((frame, 0, 0))[0])
+
+    def go_to_next(self) -> None:
+        """Bring the next frame into view that is not complete."""
+        if self.annotation is None:
+            self._say()
+            return
+        following = self.annotation.next_unannotated(self.frame)
+        if following is None:
+            self._say("Every other frame is complete.")
+        else:
+            self.show_frame(following)
+
+    def complete(self) -> None:
+        """Say that the frame in view is complete or, where it is, that it is not."""
+        if self.annotation is not None and self.frame < len(self.annotation):
+            done = self.annotation.status[self.frame] is FrameStatus.COMPLETE
+            self.set_status(FrameStatus.IN_PROGRESS if done else FrameStatus.COMPLETE)
+
+    def set_status(self, status: str) -> None:
+        """Say how far the frame in view is."""
+        if self.annotation is not None:
+            self._guarded(partial(self.annotation.set_status, self.frame, status))()
+
+    def _moved(self) -> None:
+        """Another frame, or another movie, is in view."""
+        self.panel.frames.show_frame(self.frame)
+        self.panel.classes.model.show_counts({})
+        self.panel.fourier.follow(self._scene())
+        self._throttle.throttle()
+        self._say()
+
+    def _status_changed(self, frame: int) -> None:
+        self.panel.frames.model.renew(frame)
+        self.panel.frames.show_frame(self.frame)
+        self._say()
+
+    def _labels_changed(self, _: int) -> None:
+        self._throttle.throttle()
+        self._say()
+
+    def _count(self) -> None:
+        if self.annotation is not None and self.frame < len(self.annotation):
+            self.counter.ask((self.annotation, self.frame))
+
+    def _counted(self, question: tuple[Annotation, int], counts: dict[str, int]) -> None:
+        if question == (self.annotation, self.frame):
+            self.panel.classes.model.show_counts(counts)
+
+    def _scene(self) -> Scene | None:
+        layer, annotation, frame = self.movie_layer, self.annotation, self.frame
+        if layer is None or annotation is None or frame >= len(annotation):
+            return None
+        try:
+            return Scene(layer, self.choice.movie(), annotation, frame, self._value)
+        except InputError:
+            return None
+
+    # Classes and tools ------------------------------------------------------------------------------------------------
+
+    @property
+    def _value(self) -> int:
+        """Label of the class that is selected."""
+        return self.panel.classes.row + 1
+
+    def _show_classes(self) -> None:
+        layer = self.annotation_layer
+        self.panel.classes.show_classes(self.annotation, 1 if layer is None else max(1, layer.selected_label))
+        for part in (*self.panel.tools.values(), self.panel.to_discs, self.panel.to_points):
+            part.setEnabled(layer is not None)
+        self._throttle.throttle()
+
+    def _label_chosen(self) -> None:
+        layer = self.annotation_layer
+        if layer is not None and layer.selected_label > 0:
+            self.panel.classes.select(layer.selected_label)
+
+    def _class_chosen(self, value: int) -> None:
+        if self.painted is not None:
+            if self.painted.layer.selected_label != value:
+                self.painted.layer.selected_label = value
+            self.clicks.take(self.painted.annotation, value)
+            self.panel.fourier.follow(self._scene())
+
+    def _take(self, mode: str) -> None:
+        """Take up a tool of the annotation's layer."""
+        if layer := self.annotation_layer:
+            self.viewer.layers.selection.active = layer
+            layer.mode = mode
+
+    def _undo(self) -> None:
+        if self.painted is not None:
+            self.painted.undo()
+
+    def _redo(self) -> None:
+        if self.painted is not None:
+            self.painted.redo()
+
+    def _draw_region(self) -> None:
+        self.regions.draw()
+        self._say("Drag a rectangle; everything inside it counts as annotated.")
+
+    @property
+    def _radius(self) -> float:
+        return float(self.panel.click_form["radius"].value)
+
+    def _click_points(self) -> None:
+        if self.painted is not None:
+            self.clicks.click(self.painted.annotation, self.painted.layer, self._value, self._radius)
+            self.panel.sections["Points"].expand(animate=False)
+            self._say("Click the middle of each defect, then press “Points → discs”.")
+
+    def _to_discs(self) -> None:
+        active = self.viewer.layers.selection.active
+        points = active if isinstance(active, Points) else self.clicks.layer
+        if points is None or self.painted is None:
+            raise InputError("a points layer", "none", "Click “Points”, then the middle of each defect.")
+        number = self.clicks.to_discs(self.painted.annotation, self.painted.layer, points, self._value, self._radius)
+        self._say(f"{number} points became discs.")
+
+    def _to_points(self) -> None:
+        if self.painted is not None:
+            number = self.clicks.from_discs(self.painted.annotation, self.painted.layer, self.frame, self._radius)
+            self.panel.sections["Points"].expand(animate=False)
+            self._say(f"{number} discs as points: move or delete them, then press “Points → discs”.")
+
+    # Saying what is next ----------------------------------------------------------------------------------------------
+
+    def _say(self, said: str = "") -> None:
+        """Show what just happened, or else what to do next; and what can be undone."""
+        annotation = self.annotation
+        self.panel.undo.setEnabled(annotation is not None and annotation.can_undo)
+        self.panel.redo.setEnabled(annotation is not None and annotation.can_redo)
+        hint = next_step(self.choice, self.annotation, self.frame)
+        self.panel.status.setText(escape(said or hint))
+        if hint != self._hint:
+            self._hint = hint
+            self.hint_changed.emit(hint)

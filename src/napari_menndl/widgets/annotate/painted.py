@@ -1,0 +1,127 @@
+"""A labels layer and the annotation that it paints: what changes in one is said to the other."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.notifications import show_error
+
+from napari_menndl.annotation.history import claim
+from napari_menndl.errors import InputError
+from napari_menndl.widgets.annotate.strokes import strokes_of
+from napari_menndl.widgets.layers import annotation_layer
+from napari_menndl.widgets.shortcuts import bind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Labels
+
+    from napari_menndl.annotation.annotation import Annotation
+
+
+#: Who records the strokes on an annotation, by its place: with two docks or windows there must be one.
+_recording: WeakValueDictionary[str, PaintedAnnotation] = WeakValueDictionary()
+
+
+class PaintedAnnotation:
+    """Keeps strokes on disk, with undo and redo, for as long as it is not released.
+
+    napari's own undo forgets when the window closes; the layer's `undo` and `redo` are therefore the annotation's,
+    whatever key, menu or button they are called from.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        Its data are the annotation's labels.
+    annotation : Annotation
+    show_frame : callable
+        Brings a frame into view: what is undone must be seen.
+
+    Raises
+    ------
+    InputError
+        Another napari paints this annotation.
+    """
+
+    def __init__(self, layer: Labels, annotation: Annotation, show_frame: Callable[[int], None]) -> None:
+        self.layer = layer
+        self.annotation = annotation
+        self._show_frame = show_frame
+        self._painting = False
+        self._key = str(annotation.path or id(annotation))
+        if earlier := _recording.get(self._key):
+            earlier.release()
+            # Two layers of one place, in two windows: the one that was taken up last is painted.
+            earlier.layer.editable = earlier.layer == layer
+        self._lock = claim(annotation.path) if annotation.path else None
+        _recording[self._key] = self
+        layer.events.paint.connect(self._painted)
+        annotation.changes.labels.connect(self._labels_changed)
+        annotation.changes.classes.connect(self._classes_changed)
+        if annotation.path is not None:
+            for name in ("undo", "redo"):
+                setattr(layer, name, getattr(self, name))
+        self._unbind = [bind(layer, f"class-{n}", partial(self.select, n)) for n in range(1, 10)]
+
+    def release(self) -> None:
+        """Leave both alone; strokes then still reach the disk, but cannot be undone after napari is closed."""
+        if _recording.get(self._key) is not self:
+            return
+        del _recording[self._key]
+        if self._lock is not None:
+            self._lock.release()
+        self.layer.events.paint.disconnect(self._painted)
+        self.annotation.changes.labels.disconnect(self._labels_changed)
+        self.annotation.changes.classes.disconnect(self._classes_changed)
+        for name in ("undo", "redo"):
+            vars(self.layer).pop(name, None)
+        for unbind in self._unbind:
+            unbind()
+
+    def select(self, value: int) -> None:
+        """Take the brush of a class, 1 … C."""
+        if value <= len(self.annotation.classes):
+            self.layer.selected_label = value
+            if self.layer.mode not in ("paint", "fill", "polygon"):
+                self.layer.mode = "paint"
+
+    def undo(self) -> None:
+        self._step(self.annotation.undo)
+
+    def redo(self) -> None:
+        self._step(self.annotation.redo)
+
+    def _step(self, step: Callable[[], int | None]) -> None:
+        try:
+            frame = step()
+        except InputError as error:
+            show_error(str(error))
+            return
+        if frame is not None:
+            self._show_frame(frame)
+
+    def _painted(self, event: Any) -> None:
+        self._painting = True
+        try:
+            for stroke in strokes_of(event.value, self.annotation.labels):
+                self.annotation.record(stroke)
+        except InputError as error:
+            show_error(str(error))
+        finally:
+            self._painting = False
+
+    def _labels_changed(self, frame: int) -> None:
+        if not self._painting:
+            self.layer.refresh()
+
+    def _classes_changed(self) -> None:
+        layer, annotation = self.layer, self.annotation
+        if layer.data is not annotation.labels:
+            layer.data = annotation.labels
+        layer.colormap = DirectLabelColormap(color_dict=annotation_layer(annotation)[1]["colormap"])
+        layer.selected_label = int(np.clip(layer.selected_label, 1, len(annotation.classes)))
