@@ -146,3 +146,13 @@ def test_smallest_areas_are_meant_in_nm(movie: Movie) -> None:
     # Trained on pixels of a quarter the area: 12 of those are 3 of the movie's.
     network = Brightness(detectors=(Detector(3.0, min_area=12),) * 2, pixel_size=(0.05, 0.05))
     assert Prediction(network, movie).outline.min_areas == (3, 3)
+
+
+def test_chosen_frames_are_written_in_their_order_and_read_from_disk_at_once(movie: Movie, tmp_path: Path) -> None:
+    network = Brightness()
+    prediction = Prediction(network, movie)
+    prediction.write(tmp_path / "some.zarr", frames=[3, 1])
+    assert network.asked == [3, 1]
+    assert prediction.written == 2
+    prediction.write(tmp_path / "some.zarr")
+    assert network.asked == [3, 1, 0, 2, 4]

@@ -13,7 +13,9 @@ from napari.layers import Image
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.storage import FORM
+from napari_menndl.movie.many_axes import find_many_axes
 from napari_menndl.movie.reading import open_movie
+from napari_menndl.widgets.axes_dialog import ask_for_axes
 from napari_menndl.widgets.layers import PLACE, annotation_layer, movie_layer
 
 if TYPE_CHECKING:
@@ -34,15 +36,17 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
 def read(path: str | list[str]) -> list[LayerData]:
     """Open a movie as image layer, or an annotation as labels layer.
 
-    An annotation that can be written is painted on disk: each stroke is saved at once.
+    An annotation that can be written is painted on disk: each stroke is saved at once. Of a file with more axes than
+    time, height and width it is asked which one is time.
 
     Raises
     ------
     InputError
-        If there is neither a movie nor an annotation.
+        If there is neither a movie nor an annotation, or if nobody says which axis is time.
     """
     if not (isinstance(path, str) and is_annotation(path)):
-        return [movie_layer(open_movie(path))]
+        many = find_many_axes(path) if isinstance(path, str) else None
+        return [movie_layer(ask_for_axes(many) if many else open_movie(path))]
     writable = os.access(path, os.W_OK)
     annotation = Annotation.open(path, mode="r+" if writable else "r")
     if not writable:

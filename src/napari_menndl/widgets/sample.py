@@ -1,14 +1,21 @@
-"""The sample behind File › Open Sample › MENNDL."""
+"""The samples behind File › Open Sample › MENNDL."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEventLoop, QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QApplication, QProgressDialog
+from superqt.utils import create_worker
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.movie.simulation import simulate_movie
+from napari_menndl.samples import PLATINUM
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
 if TYPE_CHECKING:
+    from napari_menndl.movie.movie import Movie
+    from napari_menndl.samples import ImageSet
     from napari_menndl.widgets.layers import LayerData
 
 
@@ -18,3 +25,66 @@ def simulated_ws2() -> list[LayerData]:
     movie = simulated.movie
     truth = Annotation.from_simulation(simulated)
     return [movie_layer(movie), annotation_layer(truth, movie.frame_time)]
+
+
+def platinum_on_carbon() -> list[LayerData]:
+    """Real images of single Pt atoms on N-doped carbon, one per frame, and where experts clicked.
+
+    Raises
+    ------
+    InputError
+        If they cannot be downloaded.
+    """
+    return image_set_layers(PLATINUM)
+
+
+def image_set_layers(images: ImageSet) -> list[LayerData]:
+    """Images and their annotation as layers, downloaded while the window answers."""
+    movie, annotation = Download(images).wait() if QApplication.instance() else images.fetch()
+    data, about, kind = movie_layer(movie)
+    return [(data, about | {"name": images.name}, kind), annotation_layer(annotation)]
+
+
+class Download(QObject):
+    """Fetches images in a thread, with a bar that can be cancelled.
+
+    Parameters
+    ----------
+    images : ImageSet
+    """
+
+    advanced = Signal(int, int)
+
+    def __init__(self, images: ImageSet) -> None:
+        super().__init__()
+        self._images = images
+        self._result: Any = None
+        self._loop = QEventLoop()
+        self.bar = QProgressDialog(f"Downloading {images.name} …", "Cancel", 0, 0, QApplication.activeWindow())
+        self.bar.setWindowTitle("MENNDL")
+        self.bar.setMinimumDuration(400)
+        self.bar.setModal(True)
+        self.advanced.connect(self._advance)
+
+    def wait(self) -> tuple[Movie, Annotation]:
+        """Return when all is there; meanwhile events are dealt with."""
+        connect: dict[str, Any] = {"returned": self._end, "errored": self._end}
+        create_worker(self._images.fetch, None, self._progress, _connect=connect)
+        self._loop.exec()
+        self.bar.close()
+        self.bar.deleteLater()
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result
+
+    def _progress(self, done: int, of: int) -> bool:
+        self.advanced.emit(done, of)
+        return not self.bar.wasCanceled()
+
+    def _advance(self, done: int, of: int) -> None:
+        self.bar.setMaximum(of)
+        self.bar.setValue(done)
+
+    def _end(self, result: Any) -> None:
+        self._result = result
+        self._loop.quit()

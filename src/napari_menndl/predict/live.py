@@ -1,0 +1,119 @@
+"""Frames predicted one by one as they arrive, by the best network there is at that moment."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_menndl.metrics.components import label_components
+from napari_menndl.movie.reading import open_movie
+from napari_menndl.predict.labelling import label_pixels
+from napari_menndl.predict.outline import Outline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_menndl.predict.prediction import Predictor
+    from napari_menndl.predict.scale import PixelSize
+
+#: A run that is still searching is asked for a better network not more often than this [s].
+RENEWAL = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class LiveFrame:
+    """A predicted frame.
+
+    Attributes
+    ----------
+    number : int
+    labels : (Y, X) uint8
+        0 = no defect, c + 1 = class c.
+    counts : dict of str to int
+        Defects by class.
+    seconds : float [s]
+        What the prediction took.
+    network : str
+        Digest of what predicted.
+    """
+
+    number: int
+    labels: NDArray[np.uint8]
+    counts: dict[str, int]
+    seconds: float
+    network: str
+
+
+class LivePredictor:
+    """Predicts frame by frame; meant for one thread at a time.
+
+    Parameters
+    ----------
+    open_network : callable
+        Yields the network.
+    changed : callable, optional
+        Yields something that differs as soon as there may be a better network.
+    """
+
+    def __init__(self, open_network: Callable[[], Predictor], changed: Callable[[], object] = lambda: None) -> None:
+        self._open, self._changed = open_network, changed
+        self._mark = changed()
+        self.network = open_network()
+        self._looked = time.monotonic()
+
+    def predict(self, number: int, frame: NDArray[np.generic], pixel_size: PixelSize | None = None) -> LiveFrame:
+        """Predict a frame.
+
+        Parameters
+        ----------
+        number : int
+        frame : (Y, X) real
+        pixel_size : (y, x) float [nm], optional
+
+        Returns
+        -------
+        LiveFrame
+
+        Raises
+        ------
+        InputError
+            If the frame is not finite, or if only one of frame and network knows its pixel size.
+        """
+        self._renew()
+        started = time.perf_counter()
+        # A Movie says what is wrong with a frame, and how large defects are in its pixels.
+        movie = open_movie(np.asarray(frame)[np.newaxis], pixel_size=pixel_size)
+        outline = Outline.of(self.network, movie)
+        probabilities = self.network.predict_frame(movie.frame(0), pixel_size)
+        labels = label_pixels(probabilities, outline.thresholds, outline.min_areas)
+        counts = {
+            name: len(label_components(labels == c, min_area=1)) for c, name in enumerate(outline.class_names, start=1)
+        }
+        return LiveFrame(number, labels, counts, time.perf_counter() - started, outline.network)
+
+    def _renew(self) -> None:
+        if time.monotonic() - self._looked < RENEWAL:
+            return
+        mark = self._changed()
+        if mark != self._mark:
+            self._mark, self.network = mark, self._open()
+        self._looked = time.monotonic()
+
+
+def open_saved(path: Path) -> LivePredictor:
+    """The network or ensemble of a file, for frames that arrive.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    from napari_menndl.predict.ensemble import open_predictor
+
+    return LivePredictor(lambda: open_predictor(path))

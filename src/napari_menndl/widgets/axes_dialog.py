@@ -1,0 +1,69 @@
+"""Asks which axis of a file is time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox, QGridLayout, QLabel, QRadioButton, QSpinBox
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_menndl.movie.many_axes import ManyAxes
+    from napari_menndl.movie.movie import Movie
+
+
+class AxesDialog(QDialog):
+    """One row per axis: whether it is time, and where to cut it if not.
+
+    Parameters
+    ----------
+    found : ManyAxes
+    """
+
+    def __init__(self, found: ManyAxes) -> None:
+        super().__init__(QApplication.activeWindow())
+        self.found = found
+        self.setWindowTitle("Which axis is time?")
+        layout = QGridLayout(self)
+        shape = " × ".join(map(str, found.array.shape))
+        layout.addWidget(
+            QLabel(f"{found.path.name} has {found.array.ndim} axes, {shape}.\nWhich one is time?"), 0, 0, 1, 3
+        )
+        self.times: dict[int, QRadioButton] = {}
+        self.cuts: dict[int, QSpinBox] = {}
+        for row, axis in enumerate(found.open_axes, start=1):
+            time, cut = QRadioButton(found.title(axis)), QSpinBox()
+            time.setToolTip("The frames of the movie lie along this axis")
+            cut.setToolTip("Of an axis that is not time, only this index is opened")
+            cut.setMaximum(found.array.shape[axis] - 1)
+            cut.setPrefix("at ")
+            time.toggled.connect(cut.setDisabled)
+            time.setChecked(axis == found.likely_time)
+            self.times[axis], self.cuts[axis] = time, cut
+            layout.addWidget(time, row, 0)
+            layout.addWidget(cut, row, 1)
+        box = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
+        box.accepted.connect(self.accept)
+        box.rejected.connect(self.reject)
+        layout.addWidget(box, len(self.times) + 1, 0, 1, 3)
+
+    def movie(self) -> Movie:
+        """What was chosen."""
+        time = next(axis for axis, button in self.times.items() if button.isChecked())
+        return self.found.movie(time, {axis: cut.value() for axis, cut in self.cuts.items() if axis != time})
+
+
+def ask_for_axes(found: ManyAxes) -> Movie:
+    """The movie that a person chooses from an array of many axes.
+
+    Raises
+    ------
+    InputError
+        If nothing was chosen, or if there is no window to ask in.
+    """
+    dialog = AxesDialog(found) if QApplication.instance() else None
+    if dialog is None or dialog.exec() != int(QDialog.DialogCode.Accepted.value):
+        axes = ", ".join(found.title(axis) for axis in found.open_axes)
+        raise InputError("one axis chosen as time", f"none of: {axes}", "Open the file again and choose one.")
+    return dialog.movie()

@@ -1,0 +1,309 @@
+"""The dock "Live review": frames predicted and overlaid while the microscope writes them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from napari.utils.notifications import show_error, show_info, show_warning
+from napari.utils.theme import get_theme
+from qtpy.QtCore import QEvent, Signal  # type: ignore[attr-defined]
+from superqt.utils import QSignalThrottler
+
+from napari_menndl.annotation.classes import COLOURS
+from napari_menndl.errors import InputError
+from napari_menndl.widgets.background import Latest
+from napari_menndl.widgets.live.feed import Feed, LayerFeed, NewFrame, PathFeed
+from napari_menndl.widgets.live.frames import LiveFrames
+from napari_menndl.widgets.live.panel import FOLLOW, STOP, LivePanel
+from napari_menndl.widgets.live.view import LiveView
+from napari_menndl.widgets.shortcuts import bind
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import napari.viewer
+
+    from napari_menndl.movie.following import Notice
+    from napari_menndl.predict.live import LiveFrame, LivePredictor
+
+HINT = "Choose a network and what to follow, then press Follow."
+
+
+class LiveReview(LivePanel):
+    """The dock.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+
+    Attributes
+    ----------
+    hint : str
+        What to do next.
+    hint_changed : Signal(text)
+    """
+
+    hint_changed = Signal(str)
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(self._images)
+        self.viewer = viewer
+        self.view = LiveView(viewer)
+        self.frames = LiveFrames()
+        self.feed: Feed | None = None
+        self.hint = ""
+        self._predictor: LivePredictor | None = None
+        self._at_work: NewFrame | None = None
+        self._newest = -1
+        self._said = ""
+        self.opening = Latest(open_live, self)
+        self.predicting = Latest(_predict, self)
+        self._connect()
+        self.reset_choices()
+        self._recolour()
+        self._say(HINT)
+
+    def _connect(self) -> None:
+        self._throttle = QSignalThrottler(parent=self)
+        self._throttle.setTimeout(100)
+        self._throttle.triggered.connect(self._show_arrived)
+        self.button.clicked.connect(self.toggle)
+        self.opening.answered.connect(self._opened)
+        self.opening.failed.connect(self._cannot_open)
+        self.predicting.answered.connect(self._predicted)
+        self.predicting.failed.connect(self._failed)
+        self.predicting.warned.connect(self._warn)
+        self.plot.frame_chosen.connect(self.view.go_to)
+        connected = (
+            (self.viewer.events.theme, self._recolour),
+            (self.viewer.dims.events.current_step, self._show_place),
+        )
+        for event, act in connected:
+            event.connect(act)
+        unbind = bind(self.viewer, "follow", self.toggle)
+
+        def leave() -> None:
+            unbind()
+            for event, act in connected:
+                event.disconnect(act)
+
+        self.destroyed.connect(leave)
+
+    def changeEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None and hasattr(self, "feed"):
+            self.stop()  # taken out of its window
+
+    def _images(self) -> list[Image]:
+        layers = self.viewer.layers if hasattr(self, "viewer") else ()
+        return [one for one in layers if isinstance(one, Image) and not one.rgb and one.ndim in (2, 3)]
+
+    def reset_choices(self, event: Any = None) -> None:
+        """Take up that layers came, went or changed their names; napari calls this."""
+        chosen = self.form["layer"].value
+        self.form.reset_choices()
+        if chosen in self.form["layer"].choices:
+            self.form["layer"].value = chosen
+        if self.feed is not None and self.view.removed:
+            self.stop()
+            self._say("The followed layer was removed. Press Follow to begin again.")
+
+    # Following --------------------------------------------------------------------------------------------------------
+
+    @property
+    def following(self) -> bool:
+        return self.feed is not None
+
+    def toggle(self) -> None:
+        """Follow, or stop."""
+        if self.button.text() == STOP:
+            self.stop()
+        else:
+            self.follow()
+
+    def follow(self) -> None:
+        """Open the network, then predict every frame that appears from now on."""
+        self._said = ""
+        try:
+            self.check()
+        except InputError as error:
+            self._fail(error)
+            return
+        self.keep()
+        self.button.setText(STOP)
+        self._say("Opening the network …")
+        self.opening.ask(self.settings.network.expanduser())
+
+    def stop(self) -> None:
+        """Follow no more; what is shown stays."""
+        feed, self.feed = self.feed, None
+        if feed is not None:
+            feed.stop()
+            feed.deleteLater()
+        self.opening.forget()
+        self.predicting.forget()
+        self.frames.waiting.clear()
+        self.button.setText(FOLLOW)
+        self.say_behind("")
+        self._say(HINT)
+
+    def _opened(self, _: Path, predictor: LivePredictor) -> None:
+        if self.button.text() != STOP:
+            return  # stopped in the meantime
+        self._predictor, settings = predictor, self.settings
+        try:
+            if settings.layer is not None:
+                self.feed = LayerFeed(settings.layer, settings.existing, self)
+            else:
+                self.feed = PathFeed(settings.source.expanduser(), settings.existing, self)
+        except InputError as error:
+            self._cannot_open(None, error)
+            return
+        self._begin(settings.layer)
+        self.feed.news.connect(self._hear)
+        self._say("Waiting for the first new frame …")
+        self.feed.start()
+
+    def _begin(self, layer: Image | None) -> None:
+        """Nothing has arrived yet."""
+        self.frames, self._newest = LiveFrames(), -1
+        self.view.begin(layer, tuple(self._colours.values()))
+        self.begin(self._colours, None if layer is None else layer.metadata.get("frame_time"))
+
+    @property
+    def _colours(self) -> dict[str, str]:
+        names = self._predictor.network.class_names if self._predictor else ()
+        return dict(zip(names, cycle(COLOURS), strict=False))
+
+    def _hear(self, feed: Feed, news: NewFrame | Notice | Exception) -> None:
+        if feed is not self.feed:
+            return  # on its way when following was stopped
+        if isinstance(news, Exception):
+            self._cannot_open(None, news)
+        elif isinstance(news, NewFrame):
+            self.frames.add(news)
+            self._newest = max(self._newest, news.number)
+            self._throttle.throttle()
+            self._next()
+        else:
+            if news.anew:
+                self._begin(self.view.layer)
+            self.say_notice(news.text)
+            show_info(news.text)
+
+    def _next(self) -> None:
+        """Predict the newest frame that waits."""
+        if self._at_work is None and self.feed is not None and self._predictor is not None and self.frames.waiting:
+            self._at_work = self.frames.waiting.pop()
+            given = self.form["pixel_size"].value
+            pixel_size = self.feed.pixel_size or ((given, given) if given else None)
+            self.predicting.ask((self._predictor, self.feed, self._at_work, pixel_size))
+
+    # Showing ----------------------------------------------------------------------------------------------------------
+
+    def _show_arrived(self) -> None:
+        """Let the layer grow by what has arrived, and go to the newest frame."""
+        feed = self.feed
+        if feed is None:
+            return
+        if isinstance(feed, PathFeed) and self.view.grow(feed.follower.movie()):
+            self.plot.begin(self._colours, feed.follower.frame_time)
+        if self.form["newest"].value:
+            self.view.go_to(self._newest)
+        self._show_place()
+
+    def _show_place(self, event: Any = None) -> None:
+        number = self.view.frame(self._newest)
+        self.plot.show_place(number)
+        self.view.show(self.frames.labels(number))
+
+    def _predicted(self, question: Any, frame: LiveFrame) -> None:
+        self._at_work = None
+        _, feed, new, _ = question
+        if feed is self.feed and self.feed is not None:
+            self.frames.enter(frame)
+            self._show_arrived()
+            self.plot.show_counts(*self.frames.curves())
+            latency = time.time() - new.appeared
+            self.frames.latencies.append(latency)
+            found = sum(frame.counts.values())
+            self._say(
+                f"Frame {frame.number}: {found} defect{'s' * (found != 1)}, {_duration(latency)} after it appeared "
+                f"(network {_duration(frame.seconds)})."
+            )
+        self._next()
+        self.say_behind(self.frames.behind())
+
+    def _recolour(self, event: Any = None) -> None:
+        colours = get_theme(self.viewer.theme)
+        self.plot.recolour(colours.background.as_hex(), colours.text.as_hex())
+
+    # Saying -----------------------------------------------------------------------------------------------------------
+
+    def _say(self, text: str) -> None:
+        self.status.setText(text)
+        if text != self.hint:
+            self.hint = text
+            self.hint_changed.emit(text)
+
+    def _failed(self, question: Any, error: Exception) -> None:
+        self._at_work = None
+        if question[1] is self.feed and self.feed is not None:
+            self._fail(error, f"Frame {question[2].number}: ")
+        self._next()
+
+    def _cannot_open(self, _: Any, error: Exception) -> None:
+        self.stop()
+        self._fail(error)
+
+    def _warn(self, text: str) -> None:
+        self._tell(text, show_warning)
+
+    def _fail(self, error: Exception, where: str = "") -> None:
+        if not isinstance(error, InputError):
+            logging.getLogger(__name__).error("The live review failed", exc_info=error)
+        text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        self._say(where + text)
+        self._tell(text, show_error)
+
+    def _tell(self, text: str, notify: Any) -> None:
+        if text != self._said:  # once, not for every frame
+            self._said = text
+            notify(text)
+
+
+def open_live(path: Path) -> LivePredictor:
+    """A saved network, or the best of a run, renewed as long as its search finds better ones.
+
+    Raises
+    ------
+    InputError
+        If there is none yet.
+    """
+    # Here, in a worker: it takes a moment that a window would notice.
+    from napari_menndl.api import open_run
+    from napari_menndl.predict.live import LivePredictor, open_saved
+
+    if path.suffix == ".safetensors":
+        return open_saved(path)
+    run = open_run(path)
+    return LivePredictor(lambda: run.best, lambda: run.folder.journal_path.stat().st_size)
+
+
+def _predict(question: tuple[LivePredictor, Feed, NewFrame, Any]) -> LiveFrame:
+    predictor, feed, new, pixel_size = question
+    if predictor.network.pixel_size is not None and pixel_size is None:
+        raise InputError(
+            "the pixel size of the frames, since the network knows its own",
+            "none",
+            "Give it in the field 'Pixel size'.",
+        )
+    return predictor.predict(new.number, feed.read(new.number), pixel_size)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"

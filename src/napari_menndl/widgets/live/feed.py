@@ -1,0 +1,134 @@
+"""Where new frames come from: a source on disk, or a layer that grows."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_menndl.errors import InputError
+from napari_menndl.movie.following import Arrival, Follower, Notice, watch
+from napari_menndl.widgets.layers import pixel_size_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class NewFrame:
+    """A frame that has arrived; it is read where it is predicted."""
+
+    number: int
+    appeared: float
+
+
+class Feed(QObject):
+    """New frames, one signal each.
+
+    Attributes
+    ----------
+    news : Signal(feed, NewFrame or Notice or exception)
+        After an exception nothing arrives any more.
+    """
+
+    news = Signal(object, object)
+
+    def start(self) -> None:
+        """Begin to look for new frames."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Look no more."""
+        raise NotImplementedError
+
+    def read(self, number: int) -> NDArray[Any]:
+        """Frame (Y, X)."""
+        raise NotImplementedError
+
+    @property
+    def pixel_size(self) -> tuple[float, float] | None:
+        """(y, x) [nm]."""
+        raise NotImplementedError
+
+
+class PathFeed(Feed):
+    """Follows a source on disk, in a thread of its own: the pool's threads are for work that ends."""
+
+    def __init__(self, path: Path, existing: bool, parent: QObject) -> None:
+        super().__init__(parent)
+        self.follower = Follower(path, existing=existing)
+        self._stop = threading.Event()
+        self.destroyed.connect(self._stop.set)
+
+    def start(self) -> None:
+        threading.Thread(target=self._watch, name="menndl-follow", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _watch(self) -> None:
+        with suppress(RuntimeError):  # the window went in between
+            try:
+                for one in watch(self.follower, stop=self._stop.is_set):
+                    self.news.emit(self, NewFrame(one.number, one.appeared) if isinstance(one, Arrival) else one)
+            except InputError as error:
+                self.news.emit(self, error)
+
+    def read(self, number: int) -> NDArray[Any]:
+        return self.follower.read(number)
+
+    @property
+    def pixel_size(self) -> tuple[float, float] | None:
+        return self.follower.pixel_size
+
+
+class LayerFeed(Feed):
+    """Follows a layer: frames that are added to it or, where it has one frame only, that frame whenever it changes."""
+
+    def __init__(self, layer: Image, existing: bool, parent: QObject) -> None:
+        super().__init__(parent)
+        self.layer = layer
+        self._known = 0 if existing else self._length()
+        self._changes = 0
+
+    def _length(self) -> int:
+        return int(self.layer.data.shape[0]) if self.layer.ndim > 2 else 0
+
+    def start(self) -> None:
+        self.layer.events.data.connect(self._look)
+        if self._known < self._length():
+            self._look()
+
+    def stop(self) -> None:
+        with suppress(ValueError, RuntimeError):
+            self.layer.events.data.disconnect(self._look)
+
+    def _look(self, event: Any = None) -> None:
+        now, length = time.time(), self._length()
+        if self.layer.ndim == 2:
+            self.news.emit(self, NewFrame(self._changes, now))
+            self._changes += 1
+            return
+        if length < self._known:
+            self._known = 0
+            self.news.emit(self, Notice(f"{self.layer.name} became shorter: its frames are counted anew.", anew=True))
+        first = min(self._known, length - 1)  # the same length again: its last frame was replaced
+        self._known = length
+        for number in range(first, length):
+            self.news.emit(self, NewFrame(number, now))
+
+    def read(self, number: int) -> NDArray[Any]:
+        data = self.layer.data
+        return np.asarray(data if self.layer.ndim == 2 else data[number])
+
+    @property
+    def pixel_size(self) -> tuple[float, float] | None:
+        return pixel_size_of(self.layer)

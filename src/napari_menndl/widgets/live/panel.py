@@ -1,0 +1,125 @@
+"""What the dock "Live review" is made of: form, button, messages, plot."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from napari_menndl.errors import InputError
+from napari_menndl.widgets.form import lay_out, make_form, read_form
+from napari_menndl.widgets.live.paths import choose_by_menu
+from napari_menndl.widgets.live.plot import CountPlot
+from napari_menndl.widgets.live.settings import LiveSettings
+from napari_menndl.widgets.preferences import recall, remember
+from napari_menndl.widgets.shortcuts import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+KEPT = ("network", "source", "pixel_size", "existing", "newest")
+PATHS = {"network": "run or saved network", "source": "or drop it here"}
+FOLLOW, STOP = "Follow", "Stop following"
+
+
+class LivePanel(QScrollArea):
+    """The controls, without what they do.
+
+    Parameters
+    ----------
+    images : callable
+        The layers that can be followed.
+    """
+
+    def __init__(self, images: Callable[[], list[Any]]) -> None:
+        super().__init__()
+        self.form = make_form(LiveSettings, layer={"choices": lambda _: images(), "nullable": True})
+        self.menus = [choose_by_menu(self.form[name], name, example) for name, example in PATHS.items()]
+        self.button = QPushButton(FOLLOW)
+        self.button.setToolTip(explained("Predict and overlay every new frame as it arrives", "follow"))
+        self.status, self.behind, self.notice, self.legend = QLabel(), QLabel(), QLabel(), QLabel()
+        self.status.setAccessibleName("What the live review is doing")
+        self.plot = CountPlot()
+        self._lay_out()
+        self._recall()
+
+    def _lay_out(self) -> None:
+        body = QWidget()
+        layout = QVBoxLayout(body)
+        for widget in (lay_out(self.form), self.button, self.status, self.behind, self.notice, self.plot, self.legend):
+            layout.addWidget(widget)
+        for label in (self.status, self.behind, self.notice, self.legend):
+            label.setWordWrap(True)
+        for label in (self.behind, self.notice):
+            label.hide()
+        layout.addStretch()
+        self.setWidget(body)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setMinimumWidth(320)
+        self.setAcceptDrops(True)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Narrow enough to leave most of a small screen to the frame."""
+        return QSize(360, 560)
+
+    def dragEnterEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        path = Path(event.mimeData().urls()[0].toLocalFile())
+        run = path.suffix == ".safetensors" or (path / "search.json").is_file()
+        self.form["network" if run else "source"].value = path
+
+    # Settings ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> LiveSettings:
+        """What the form says."""
+        settings: LiveSettings = read_form(self.form, LiveSettings)
+        return settings
+
+    def check(self) -> None:
+        """InputError where something is missing to begin with."""
+        if not self.form["network"].line_edit.value:
+            raise InputError("a network", "an empty field", "Choose the folder of a search or a saved network.")
+        if self.form["layer"].value is None and not self.form["source"].line_edit.value:
+            raise InputError("something to follow", "empty fields", "Choose a folder, a file or a layer.")
+
+    def keep(self) -> None:
+        """Remember the settings for the next start."""
+        for name in KEPT:
+            value = self.form[name].value
+            remember(f"live/{name}", str(value) if isinstance(value, Path) else value)
+
+    def _recall(self) -> None:
+        for name in KEPT:
+            if (kept := recall(f"live/{name}")) is not None:
+                self.form[name].value = kept
+        for name in PATHS:
+            if self.form[name].value == Path():
+                self.form[name].line_edit.value = ""
+
+    # Messages ---------------------------------------------------------------------------------------------------------
+
+    def begin(self, colours: Mapping[str, str], frame_time: float | None) -> None:
+        """Forget what was followed before; classes and their colours, and the time between two frames [s]."""
+        self.say_behind("")
+        self.say_notice("")
+        self.plot.begin(colours, frame_time)
+        squares = (f'<span style="color:{colour}">■</span>&nbsp;{escape(name)}' for name, colour in colours.items())
+        self.legend.setText("&nbsp;&nbsp; ".join(squares))
+
+    def say_behind(self, text: str) -> None:
+        """Which frames wait."""
+        self.behind.setText(text)
+        self.behind.setVisible(bool(text))
+
+    def say_notice(self, text: str) -> None:
+        """What happened to the source."""
+        self.notice.setText(escape(text))
+        self.notice.setVisible(bool(text))

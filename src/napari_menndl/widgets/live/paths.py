@@ -1,0 +1,48 @@
+"""Path rows of the live review: a folder or a file, chosen from a menu."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QFileDialog, QMenu
+
+if TYPE_CHECKING:
+    from magicgui.widgets import FileEdit
+
+FOLDERS = {
+    "network": "Folder of a search …",
+    "source": "Folder of images, or zarr array …",
+}
+FILES = {
+    "network": ("Saved network …", "Saved networks (*.safetensors)"),
+    "source": ("TIFF file …", "TIFF files (*.tif *.tiff *.btf *.tf8)"),
+}
+
+
+def choose_by_menu(row: FileEdit, name: str, example: str) -> QMenu:
+    """Give a row's button a menu of what can be chosen, and let the whole dock take what is dropped."""
+    edit, button = row.line_edit.native, row.choose_btn.native
+    edit.setPlaceholderText(example)
+    edit.setAcceptDrops(False)
+    row.choose_btn.text = "…"
+    button.setMaximumWidth(40)
+    button.setToolTip("Choose a folder or a file")
+    menu = QMenu(button)
+    menu.addAction(FOLDERS[name], partial(_choose_folder, row))
+    title, kinds = FILES[name]
+    menu.addAction(title, partial(_choose_file, row, kinds))
+    button.setMenu(menu)
+    return menu
+
+
+def _choose_folder(row: FileEdit, *_: Any) -> None:
+    if path := QFileDialog.getExistingDirectory(row.native, "Choose a folder", str(row.line_edit.value)):
+        row.value = Path(path)
+
+
+def _choose_file(row: FileEdit, kinds: str, *_: Any) -> None:
+    path, _filter = QFileDialog.getOpenFileName(row.native, "Choose a file", str(row.line_edit.value), kinds)
+    if path:
+        row.value = Path(path)

@@ -1,0 +1,97 @@
+"""The number of defects over time, which one can click to go to a frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyqtgraph as pg  # type: ignore[import-untyped]
+from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+#: Up to so many frames each has its number below.
+FEW = 10
+
+
+class CountPlot(pg.PlotWidget):
+    """One curve per class.
+
+    Attributes
+    ----------
+    frame_chosen : Signal(frame)
+    """
+
+    frame_chosen = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(170)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setToolTip("Defects in every predicted frame, by class. Click to go to a frame")
+        item = self.getPlotItem()
+        item.setMenuEnabled(False)
+        item.hideButtons()
+        item.setMouseEnabled(x=False, y=False)
+        item.setLabel("left", "defects")
+        self._curves: dict[str, Any] = {}
+        self._line = pg.InfiniteLine(0, angle=90)
+        item.addItem(self._line, ignoreBounds=True)
+        self._second, self._in_frames = 1.0, True
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        return QSize(320, 170)
+
+    def begin(self, classes: Mapping[str, str], frame_time: float | None) -> None:
+        """Forget everything; classes and their colours, and the time between two frames [s]."""
+        item = self.getPlotItem()
+        for curve in self._curves.values():
+            item.removeItem(curve)
+        self._second, self._in_frames = frame_time or 1.0, not frame_time
+        item.setLabel("bottom", "time [s]" if frame_time else "frame")
+        self._curves = {
+            name: item.plot(
+                [], [], pen=pg.mkPen(colour, width=2), symbol="o", symbolSize=5, symbolBrush=colour, symbolPen=None
+            )
+            for name, colour in classes.items()
+        }
+
+    def show_counts(self, frames: Sequence[int], counts: Mapping[str, Sequence[int]]) -> None:
+        """Draw the counts of the frames predicted so far."""
+        x, top = np.asarray(frames) * self._second, 1
+        for name, curve in self._curves.items():
+            curve.setData(x, np.asarray(counts[name]))
+            top = max(top, *counts[name]) if counts[name] else top
+        item = self.getPlotItem()
+        item.setYRange(0, top, padding=0.06)
+        few = self._in_frames and len(frames) <= FEW  # there is no frame 0.5
+        item.getAxis("bottom").setTicks([[(t, str(t)) for t in frames]] if few else None)
+
+    def show_place(self, frame: int) -> None:
+        """Mark the frame in view."""
+        self._line.setValue(frame * self._second)
+
+    def recolour(self, ground: str, ink: str) -> None:
+        """Colours of the theme."""
+        self.setBackground(ground)
+        for side in ("left", "bottom"):
+            axis = self.getPlotItem().getAxis(side)
+            axis.setPen(ink)
+            axis.setTextPen(ink)
+        self._line.setPen(pg.mkPen(ink, width=1))
+
+    def frame_at(self, position: Any) -> int:
+        """The frame under a position of this widget."""
+        return max(0, round(self.getPlotItem().vb.mapSceneToView(self.mapToScene(position)).x() / self._second))
+
+    def mousePressEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self.frame_chosen.emit(self.frame_at(event.position().toPoint()))
+        event.accept()
+
+    mouseMoveEvent = mousePressEvent  # noqa: N815 (Qt's name)
+
+    def mouseReleaseEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        event.accept()

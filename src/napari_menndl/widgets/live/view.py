@@ -1,0 +1,85 @@
+"""The followed movie and its live prediction in the viewer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_menndl.widgets.layers import frame_in_view, movie_layer
+from napari_menndl.widgets.live.overlay import LiveOverlay
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+    from napari_menndl.movie.movie import Movie
+
+
+class LiveView:
+    """A layer that grows, and the overlay over the frame in view.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+
+    Attributes
+    ----------
+    layer : napari.layers.Image or None
+        With the frames.
+    overlay : LiveOverlay
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self.layer: Image | None = None
+        self.overlay = LiveOverlay(viewer)
+
+    def begin(self, layer: Image | None, colours: Sequence[str]) -> None:
+        """Follow a layer, or one that `grow` will add."""
+        self.layer = layer
+        self.overlay.remove()
+        self.overlay.colours = tuple(colours)
+
+    @property
+    def removed(self) -> bool:
+        """Whether someone took the layer out of the viewer."""
+        return self.layer is not None and self.layer not in self._viewer.layers
+
+    def grow(self, movie: Movie) -> bool:
+        """Show all frames so far; True where a layer had to be added."""
+        layer = self.layer
+        if layer is not None and layer.data.shape[1:] == movie.shape[1:]:
+            if layer.data.shape != movie.shape:
+                layer.data = movie.frames
+            return False
+        data, about, _ = movie_layer(movie)
+        self.layer = self._viewer.add_image(data, **about | {"name": f"live: {movie.name}"})
+        return True
+
+    def frame(self, newest: int) -> int:
+        """The frame in view; of a single image the newest."""
+        layer = self.layer
+        if layer is None or layer.ndim == 2:
+            return newest
+        return frame_in_view(layer, self._viewer.dims.point)
+
+    def show(self, labels: np.ndarray | None) -> None:
+        """Lay labels (Y, X) uint8 over the frame in view; None: nothing is known of it."""
+        layer = self.layer
+        if layer is None or self.removed:
+            return
+        if labels is None or labels.shape != layer.data.shape[-2:]:
+            self.overlay.clear()  # never the defects of one frame over another
+        else:
+            self.overlay.show(labels, layer)
+
+    def go_to(self, number: int) -> None:
+        """Bring a frame into view."""
+        layer = self.layer
+        if layer is None or layer.ndim == 2 or self.removed:
+            return
+        number = int(np.clip(number, 0, layer.data.shape[0] - 1))
+        self._viewer.dims.set_point(self._viewer.dims.ndim - layer.ndim, layer.data_to_world((number, 0, 0))[0])

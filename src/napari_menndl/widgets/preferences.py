@@ -1,0 +1,98 @@
+"""What a person chose once and for all: the Preferences page, and what the docks showed last.
+
+The page is napari's own, made from ``configurations`` in the manifest. What a dock merely keeps between two starts, a
+tab or a folder, stands in a file beside it, so that both go where napari keeps its settings.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from napari.settings import get_plugin_settings
+from qtpy.QtCore import QSettings
+
+PLUGIN = "napari-menndl"
+
+
+def preference(name: str) -> Any:
+    """A value from the Preferences page.
+
+    Parameters
+    ----------
+    name : str
+        ``pool`` ("this computer" or "scheduler"), ``scheduler``, ``tls_ca``, ``tls_cert``, ``tls_key``,
+        ``budget_kind`` ("time", "networks" or "fitness"), ``budget_minutes``, ``budget_networks``, ``budget_fitness``,
+        ``colours``, ``autosave``.
+
+    Returns
+    -------
+    str, int, float or bool
+
+    Raises
+    ------
+    KeyError
+        If the manifest declares no such name.
+    """
+    return getattr(_group_of(name), name)
+
+
+def prefer(name: str, value: Any) -> None:
+    """Set a value of the Preferences page; napari saves it at once."""
+    setattr(_group_of(name), name, value)
+
+
+def on_preference(name: str, act: Any) -> None:
+    """Call ``act(value)`` whenever a value of the Preferences page changes."""
+    getattr(_group_of(name).events, name).connect(lambda event: act(event.value))
+
+
+def _group_of(name: str) -> Any:
+    settings = get_plugin_settings(PLUGIN)
+    groups = (getattr(settings, group) for group in type(settings).model_fields)
+    for group in groups:
+        if name in getattr(type(group), "model_fields", ()):
+            return group
+    raise KeyError(name)
+
+
+def default_budget() -> str:
+    """The preferred budget in the words of a search: ``"10min"``, ``"500networks"``, ``"fitness 0.9"``."""
+    kind = preference("budget_kind")
+    if kind == "networks":
+        return f"{preference('budget_networks')}networks"
+    return f"fitness {preference('budget_fitness'):g}" if kind == "fitness" else f"{preference('budget_minutes')}min"
+
+
+def default_pool() -> str:
+    """The preferred pool in the words of a search: ``"local"``, or the address of a scheduler."""
+    address = str(preference("scheduler")).strip()
+    return address if preference("pool") == "scheduler" and address else "local"
+
+
+def recall(name: str, default: Any = None) -> Any:
+    """What `remember` kept under this name, in this start of napari or an earlier one.
+
+    Parameters
+    ----------
+    name : str
+        ``"dock/what"``.
+    default : JSON value
+        Where nothing is kept, or what is kept cannot be read.
+    """
+    kept = _file().value(name)
+    try:
+        return default if kept is None else json.loads(kept)
+    except (TypeError, ValueError):
+        return default
+
+
+def remember(name: str, value: Any) -> None:
+    """Keep a JSON value between two starts of napari."""
+    _file().setValue(name, json.dumps(value))
+
+
+def _file() -> QSettings:
+    beside = get_plugin_settings(PLUGIN).config_path
+    name = str(beside.with_suffix(".ini")) if beside else ""
+    return QSettings(name, QSettings.Format.IniFormat)
