@@ -1,0 +1,194 @@
+"""Everything that a view shows of a search, kept up with its journal as that grows."""
+
+from __future__ import annotations
+
+import math
+import time
+from array import array
+from collections import deque
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.errors import InputError
+from napari_menndl.search.curves import Curves
+from napari_menndl.search.journal import Fact, iterate_journal
+from napari_menndl.search.rates import Rates
+from napari_menndl.search.status import Status
+from napari_menndl.search.telling import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_menndl.search.folder import RunFolder
+
+_LOG_LINES = 500
+
+
+@dataclass(frozen=True)
+class Leader:
+    """A row of the leaderboard.
+
+    Attributes
+    ----------
+    id : int
+    rung : int
+        The highest it was evaluated at.
+    fitness, error : float
+        With its standard error.
+    f1 : float
+        Defect F1, mean over the classes that occur.
+    parameters : int
+    latency : float [ms per megapixel]
+    device : str
+        What it was trained and timed on.
+    """
+
+    id: int
+    rung: int
+    fitness: float
+    error: float
+    f1: float
+    parameters: int
+    latency: float
+    device: str
+
+    @classmethod
+    def of(cls, key: str, evaluation: dict[str, Any]) -> Leader:
+        """Read an evaluation of the journal that has a fitness."""
+        identity, _, rung = key.partition("/")
+        scores = [score["f1"] for score in evaluation["scores"]]
+        return cls(
+            int(identity),
+            int(rung),
+            evaluation["fitness"],
+            evaluation["error"] or 0.0,
+            sum(scores) / len(scores) if scores else math.nan,
+            evaluation["parameters"],
+            evaluation["latency"],
+            evaluation["device"],
+        )
+
+
+class Standings:
+    """Leaderboard, curves, rates and log of a search.
+
+    Each line of the journal is read once. Of a network 8 bytes say where its birth stands in the journal, and 8 bytes
+    per rung how fit it was, so that a search of a million networks is followed in little memory.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    places : int
+        Rows of the leaderboard.
+
+    Attributes
+    ----------
+    status : Status
+    curves : Curves
+    rates : Rates
+    log : deque of (time [unix s], str)
+        The latest lines.
+    last : float [unix s]
+        When the latest fact was recorded; 0 before the first.
+    """
+
+    def __init__(self, folder: RunFolder, places: int = 50) -> None:
+        self.status = Status()
+        self.curves = Curves()
+        self.rates = Rates()
+        self.log: deque[tuple[float, str]] = deque(maxlen=_LOG_LINES)
+        self.last = 0.0
+        self._path = folder.journal_path
+        self._places = places
+        # More than are shown: one that does worse at a higher rung sinks, and others move up.
+        self._hall: dict[int, Leader] = {}
+        self._bar = -math.inf
+        self._births = array("q")
+        self._fitness: list[array[float]] = []
+        self._offset = 0
+
+    def read(self, seconds: float = math.inf) -> bool:
+        """Take in what is new in the journal.
+
+        Parameters
+        ----------
+        seconds : float [s]
+            How long to read at most.
+
+        Returns
+        -------
+        bool
+            Whether the end was reached; otherwise call again.
+        """
+        deadline = time.monotonic() + seconds
+        try:
+            with closing(iterate_journal(self._path, self._offset)) as lines:  # type: ignore[type-var]
+                for fact, end in lines:
+                    self._take(fact)
+                    self._offset = end
+                    if time.monotonic() > deadline:
+                        return False
+        except FileNotFoundError:
+            pass
+        return True
+
+    def leaders(self) -> Sequence[Leader]:
+        """Return the best networks, best first."""
+        return sorted(self._hall.values(), key=_order)[: self._places]
+
+    def birth(self, network: int) -> Fact:
+        """Return what the journal says of a network's birth: genome, parents, origin.
+
+        Raises
+        ------
+        InputError
+            If it was not born yet, or the journal has changed.
+        """
+        if 0 <= network < len(self._births):
+            with closing(iterate_journal(self._path, self._births[network])) as lines:  # type: ignore[type-var]
+                fact = next(lines, ({}, 0))[0]
+            if fact.get("kind") == "born" and fact["id"] == network:
+                return fact
+        raise InputError(f"the birth of network {network}", f"none in {self._path}", "Restore the journal from a copy.")
+
+    def fitness(self, network: int) -> list[float | None]:
+        """Return a network's fitness at each rung; None where it was not evaluated, or failed."""
+        values = (rung[network] if network < len(rung) else math.nan for rung in self._fitness)
+        return [None if math.isnan(value) else value for value in values]
+
+    def _take(self, fact: Fact) -> None:
+        self.last = fact["time"]
+        self.status.take(fact)
+        self.curves.take(fact)
+        match fact["kind"]:
+            case "born":
+                # Ids are births, counted from 0.
+                self._births.extend([0] * (fact["id"] + 1 - len(self._births)))
+                self._births[fact["id"]] = self._offset
+            case "evaluated" if fact["evaluation"]["fitness"] is not None:
+                if fact["key"].rpartition("/")[2].isdigit():
+                    self._rank(Leader.of(fact["key"], fact["evaluation"]))
+            case "telemetry":
+                self.rates.take(self.status)
+        if line := tell(fact):
+            self.log.append((fact["time"], line))
+
+    def _rank(self, leader: Leader) -> None:
+        while len(self._fitness) <= leader.rung:
+            self._fitness.append(array("d"))
+        rung = self._fitness[leader.rung]
+        rung.extend([math.nan] * (leader.id + 1 - len(rung)))
+        rung[leader.id] = leader.fitness
+        if leader.fitness <= self._bar and leader.id not in self._hall:
+            return
+        self._hall[leader.id] = leader
+        if len(self._hall) > 6 * self._places:
+            kept = sorted(self._hall.values(), key=_order)[: 3 * self._places]
+            self._hall = {one.id: one for one in kept}
+            self._bar = kept[-1].fitness
+
+
+def _order(leader: Leader) -> tuple[float, int]:
+    """Ties go to the earlier birth."""
+    return -leader.fitness, leader.id

@@ -1,0 +1,57 @@
+"""What happened in a search, in words: the readable log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_menndl.search.journal import Fact
+
+_FAILURES = {
+    "unbuildable": "cannot be built",
+    "constant": "predicts the same everywhere",
+    "diverged": "diverged",
+    "out_of_memory": "ran out of memory",
+    "timeout": "took longer than allowed",
+    "crashed": "crashed its trainer",
+}
+
+
+def tell(fact: Fact) -> str | None:
+    """Say a fact of the journal in one line; None for what a person need not read one by one."""
+    match fact["kind"]:
+        case "started" | "resumed" as kind:
+            return f"Search {kind}: {fact['slots']} slots, budget {fact['budget']}"
+        case "best":
+            return f"New best: network {fact['id']}, fitness {fact['fitness']:.3f}"
+        case "promoted":
+            return f"Network {fact['id']} promoted to rung {fact['rung']}"
+        case "failed":
+            failure = fact["evaluation"]["failure"]
+            words = _FAILURES.get(failure["kind"], failure["kind"].replace("_", " "))
+            return f"{_network(fact)} {words}: {_first_line(failure['message'])}"
+        case "lost":
+            failure = fact["failure"]
+            kind = failure["kind"].replace("_", " ")
+            return f"{_network(fact)} is tried again after {kind}: {_first_line(failure['message'])}"
+        case "weights_missing":
+            return f"{_network(fact)} begins from nothing: the weights of {fact['weights_of']} are gone"
+        case "finalists":
+            return f"Last step: {fact['note']}"
+        case "stopped":
+            return f"Stopped: {fact['reason']}"
+        case "finished" if fact["members"]:
+            members = ", ".join(str(one["id"]) for one in fact["members"])
+            return f"Finished ({fact['reason']}): chosen {members}, fitness {fact['fitness']:.3f} ± {fact['error']:.3f}"
+        case "finished":
+            return f"Finished ({fact['reason']}): no network could be chosen"
+        case _:
+            return None
+
+
+def _network(fact: Fact) -> str:
+    return f"Network {fact['key'].partition('/')[0]}"
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[0][:160]

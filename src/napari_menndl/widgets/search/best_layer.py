@@ -1,0 +1,123 @@
+"""The best network's prediction as a layer over the frame in view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_menndl.annotation.classes import COLOURS
+from napari_menndl.widgets.layers import PLACE
+from napari_menndl.widgets.search.jobs import at_low_priority
+
+if TYPE_CHECKING:
+    import napari.viewer
+    import numpy as np
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_menndl.movie.movie import Movie
+
+NAME = "best network"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One frame to predict.
+
+    Attributes
+    ----------
+    run : str
+        Path of the run folder.
+    version : str
+        `Sight.version`: with another one, the run's best is another network.
+    movie : Movie
+    frame : int
+    """
+
+    run: str
+    version: str
+    movie: Movie
+    frame: int
+
+
+class BestPredictor:
+    """Predicts frames with the best network of a run, leaving the processor to the window; for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._opened: tuple[str, str] | None = None
+        self._network: Any = None
+
+    def answer(self, wish: Wish) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+        """Return labels (Y, X) uint8 of the frame, and the names of the classes.
+
+        Raises
+        ------
+        InputError
+            If the run has no network, or it does not fit the movie.
+        """
+        return at_low_priority(lambda: self._predict(wish))
+
+    def _predict(self, wish: Wish) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+        from napari_menndl.api import open_run  # torch comes with it: in this thread the window does not notice
+        from napari_menndl.predict.labelling import label_pixels
+        from napari_menndl.predict.outline import Outline
+
+        if self._opened != (wish.run, wish.version):
+            self._network = open_run(wish.run).best
+            self._opened = wish.run, wish.version
+        probabilities = self._network.predict_frame(wish.movie.frame(wish.frame), wish.movie.pixel_size)
+        areas = Outline.of(self._network, wish.movie).min_areas
+        return label_pixels(probabilities, tuple(self._network.thresholds), areas), self._network.class_names
+
+
+class BestLayer:
+    """The layer; outlines, so that what lies below stays in view."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        self._viewer = viewer
+        self.layer: Labels | None = None
+
+    @property
+    def removed(self) -> bool:
+        """Whether someone took it out of the viewer."""
+        return self.layer is not None and self.layer not in self._viewer.layers
+
+    def show(self, labels: NDArray[np.uint8], movie: Image, colours: dict[int | None, Any]) -> None:
+        """Lay labels (Y, X) over a movie, whatever its frame."""
+        layers = self._viewer.layers
+        if self.layer is not None and self.layer.data.shape == labels.shape and self.layer in layers:
+            self.layer.data[...] = labels
+            self.layer.refresh()
+            return
+        self.remove()
+        selected = set(layers.selection)
+        place = {name: getattr(movie, name)[-2:] for name in PLACE}
+        nothing: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+        colormap = DirectLabelColormap(color_dict=nothing | colours)
+        self.layer = Labels(labels.copy(), name=NAME, opacity=1.0, colormap=colormap, **place)
+        self.layer.contour = 1
+        layers.append(self.layer)
+        self.layer.editable = False
+        layers.selection = selected  # a brush in someone's hand stays on their layer
+
+    def clear(self) -> None:
+        """Show nothing."""
+        if self.layer is not None:
+            self.layer.data[...] = 0
+            self.layer.refresh()
+
+    def remove(self) -> None:
+        """Take the layer out of the viewer."""
+        layer, self.layer = self.layer, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+
+def class_colours(names: tuple[str, ...], annotation: Labels | None) -> dict[int | None, Any]:
+    """Colours of a network's classes: those of the annotation where it knows them."""
+    known = annotation.metadata.get("annotation") if annotation is not None else None
+    given = {one.name: one.colour for one in known.classes} if known is not None else {}
+    return {i + 1: given.get(name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(names)}

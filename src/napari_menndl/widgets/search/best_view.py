@@ -1,0 +1,140 @@
+"""Keeps the best network's prediction over the frame in view while the search finds better ones."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from superqt.utils import QSignalThrottler
+
+from napari_menndl.errors import InputError
+from napari_menndl.widgets.background import Latest
+from napari_menndl.widgets.layers import frame_in_view, movie_of
+from napari_menndl.widgets.search.best_layer import BestLayer, BestPredictor, Wish, class_colours
+
+if TYPE_CHECKING:
+    import napari.viewer
+    from napari.layers import Image, Labels
+
+    from napari_menndl.movie.movie import Movie
+
+
+class BestView(QObject):
+    """Follows the frame in view and the best network.
+
+    Attributes
+    ----------
+    shown : Wish or None
+        What the layer shows.
+    told : Signal(text)
+        What it is doing.
+    failed : Signal(exception)
+    removed : Signal()
+        Someone took the layer out of the viewer.
+    """
+
+    told = Signal(str)
+    failed = Signal(object)
+    removed = Signal()
+
+    def __init__(self, viewer: napari.viewer.Viewer, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.layer = BestLayer(viewer)
+        self.shown: Wish | None = None
+        self._wanted = False
+        self._run = self._version = ""
+        self._movie_layer: Image | None = None
+        self._annotation: Labels | None = None
+        self._movie: tuple[Any, Movie] | None = None
+        self._failed: Wish | None = None
+        self._latest = Latest(BestPredictor().answer, self)
+        self._latest.answered.connect(self._on_answer)
+        self._latest.failed.connect(self._on_failure)
+        self._throttle = QSignalThrottler(parent=self)
+        self._throttle.setTimeout(100)
+        self._throttle.triggered.connect(self._ask)
+        step, follow = viewer.dims.events.current_step, self._on_step
+        step.connect(follow)
+
+        def leave() -> None:
+            with suppress(AttributeError):  # the viewer itself is half gone when its window closes
+                step.disconnect(follow)
+
+        self.destroyed.connect(leave)
+
+    def want(self, wanted: bool) -> None:
+        """Show the prediction, or take it away."""
+        self._wanted = wanted
+        self._failed = None
+        if not wanted:
+            self._latest.forget()
+            self.shown = None
+            self.layer.remove()
+        self._throttle.throttle()
+
+    def follow(self, run: str, version: str, movie: Image | None, annotation: Labels | None) -> None:
+        """Say which run's best is to be shown, on which movie; called as often as one likes."""
+        if movie != self._movie_layer:
+            self._clear()
+        changed = (run, version, movie) != (self._run, self._version, self._movie_layer)
+        self._run, self._version, self._movie_layer, self._annotation = run, version, movie, annotation
+        if changed:
+            self._failed = None
+            self._throttle.throttle()
+
+    def check_layers(self) -> None:
+        """Take up that layers came or went."""
+        if self.layer.removed:
+            self.layer.layer, self.shown, self._wanted = None, None, False
+            self.removed.emit()
+
+    def _on_step(self) -> None:
+        if not self._wanted:
+            return
+        if self.shown is not None and self._movie_layer is not None and self.shown.frame != self._frame():
+            self._clear()  # never the defects of one frame over another
+        self._throttle.throttle()
+
+    def _frame(self) -> int:
+        return frame_in_view(self._movie_layer, self.viewer.dims.point) if self._movie_layer is not None else 0
+
+    def _clear(self) -> None:
+        self.shown = None
+        self.layer.clear()
+
+    def _wish(self) -> Wish | None:
+        layer = self._movie_layer
+        if not (self._wanted and self._run and self._version) or layer is None or layer not in self.viewer.layers:
+            return None
+        if self._movie is None or self._movie[0] is not layer.data:
+            self._movie = layer.data, movie_of(layer)
+        return Wish(self._run, self._version, self._movie[1], self._frame())
+
+    def _ask(self) -> None:
+        try:
+            wish = self._wish()
+        except InputError as error:
+            self.failed.emit(error)
+            return
+        if wish is None:
+            return
+        if wish not in (self.shown, self._failed):
+            self.told.emit(f"Predicting frame {wish.frame} with the best network …")
+            self._latest.ask(wish)
+
+    def _on_answer(self, wish: Wish, answer: tuple[Any, tuple[str, ...]]) -> None:
+        now, layer = self._wish(), self._movie_layer
+        if now is None or layer is None or (now.run, now.movie, now.frame) != (wish.run, wish.movie, wish.frame):
+            return
+        labels, names = answer
+        self.layer.show(labels, layer, class_colours(names, self._annotation))
+        self.shown = wish
+        self.told.emit(f"The best network so far on frame {wish.frame}.")
+
+    def _on_failure(self, wish: Wish, error: Exception) -> None:
+        self._failed = wish
+        # While the search runs a better network may have taken its place, and its weights have gone.
+        if wish == self._wish():
+            self.failed.emit(error)

@@ -1,0 +1,93 @@
+"""Closing napari while a search runs: a question."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtWidgets import QMessageBox, QSplitter, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEAVE, STOP, STAY = "leave", "stop", "stay"
+_SETTLED = "menndl-settled"
+
+
+class CloseGuard(QObject):
+    """Asks before a window closes in which a search is watched.
+
+    A window that code closes (``viewer.close()``) is not held up: the search then goes on, as it does by default.
+
+    Parameters
+    ----------
+    window : QWidget
+        The main window.
+    running : callable
+        Name of the search that runs; empty when none does.
+    stop : callable
+        Asks it to stop.
+    """
+
+    def __init__(
+        self,
+        window: QWidget,
+        running: Callable[[], str],
+        stop: Callable[[], None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._window = ref(window)  # a dock that someone still holds must not keep a closed window
+        self._running, self._stop = running, stop
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 (Qt's name)
+        window = self._window()
+        if event.type() != QEvent.Type.Close or window is None or watched is not window or not _canvas_shown(window):
+            return False
+        name = self._running()
+        if not name or window.property(_SETTLED) == name:
+            return False
+        answer = ask(window, name)
+        if answer == STOP:
+            self._stop()
+        if answer == STAY:
+            event.ignore()
+        else:
+            # Another dock that watches the same search need not ask again.
+            window.setProperty(_SETTLED, name)
+            QTimer.singleShot(0, self._forget)
+        return answer == STAY
+
+    def _forget(self) -> None:
+        if (window := self._window()) is not None:
+            with suppress(RuntimeError):  # the window is gone by now
+                window.setProperty(_SETTLED, None)
+
+
+def _canvas_shown(window: QWidget) -> bool:
+    """Whether the canvas is still there: code that closes a viewer closes it first.
+
+    By Qt's means, since napari hides its own attributes from plugins.
+    """
+    canvases = [one for one in window.findChildren(QSplitter) if type(one).__name__ == "QtViewer"]
+    return any(one.isVisible() for one in canvases)
+
+
+def ask(window: QWidget, name: str) -> str:
+    """Ask what becomes of a running search; returns `LEAVE`, `STOP` or `STAY`."""
+    box = QMessageBox(window)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle("A search is running")
+    box.setText(f"The search {name} is running.")
+    box.setInformativeText("It can go on without napari; you will find it in the list of runs at the next start.")
+    leave = box.addButton("Leave it running", QMessageBox.ButtonRole.AcceptRole)
+    stop = box.addButton("Stop it", QMessageBox.ButtonRole.DestructiveRole)
+    stay = box.addButton("Do not close", QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(leave)
+    box.setEscapeButton(stay)
+    box.exec()
+    clicked = box.clickedButton()
+    return STOP if clicked is stop else STAY if clicked is stay else LEAVE

@@ -1,0 +1,291 @@
+"""The dock "Search networks": sets a search up, starts it as a process of its own, and watches its run folder."""
+
+from __future__ import annotations
+
+import logging
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QFileDialog, QMainWindow, QWidget
+
+from napari_menndl.errors import InputError
+from napari_menndl.search.known_runs import Glance, KnownRun, KnownRuns
+from napari_menndl.widgets.search.best_view import BestView
+from napari_menndl.widgets.search.closing import CloseGuard
+from napari_menndl.widgets.search.jobs import Job
+from napari_menndl.widgets.search.order import Opened, begin, look, resume
+from napari_menndl.widgets.search.panel import Panel
+from napari_menndl.widgets.search.watch import Watch
+from napari_menndl.widgets.search.words import headline, hint_for
+from napari_menndl.widgets.shortcuts import bind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import napari.viewer
+    from napari.layers import Image, Labels
+
+    from napari_menndl.run import Run
+    from napari_menndl.search.outlook import Sight
+
+
+class SearchNetworks(Panel):
+    """The dock.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+
+    Attributes
+    ----------
+    run : Run or None
+        The one that is watched.
+    sight : Sight or None
+        Its latest look.
+    hint : str
+        What to do next.
+    run_opened : Signal(Run)
+    hint_changed : Signal(str)
+    """
+
+    run_opened = Signal(object)
+    hint_changed = Signal(str)
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        self.known = KnownRuns()
+        super().__init__(viewer, self.known)
+        self.viewer = viewer
+        self.run: Run | None = None
+        self.sight: Sight | None = None
+        self.hint = ""
+        self._watch: Watch | None = None
+        self._starting = self._stopping = False
+        self._guard: CloseGuard | None = None
+        self._said = ""
+        self._megapixels, self._classes = 1.0, 1
+        self._opening, self._ending, self._asking = Job(self), Job(self), Job(self)
+        self.best = BestView(viewer, self)
+        self._connect()
+        self.runs.refresh()
+        self._update()
+
+    def _connect(self) -> None:
+        self.start_button.clicked.connect(self.start)
+        self.stop_button.clicked.connect(self.stop)
+        self.resume_button.clicked.connect(self.resume)
+        self.best_box.toggled.connect(self._on_best)
+        self.setup.changed.connect(self._update)
+        self.leaderboard.chosen.connect(self._on_network)
+        self.runs.asked.connect(self.open_run)
+        self.runs.browse.connect(self._browse)
+        self.runs.listed.connect(self._on_listed)
+        self._opening.done.connect(self._on_opened)
+        self._opening.failed.connect(self._on_failure)
+        self._ending.done.connect(self._on_ended)
+        self._ending.failed.connect(self._on_failure)
+        self._asking.failed.connect(self._on_failure)
+        self.best.failed.connect(self._on_failure)
+        self.best.told.connect(self.best_note.setText)
+        self.best.removed.connect(self._on_best_removed)
+        unbind = bind(self.viewer, "show-best", self.best_box.toggle)
+        watches: list[Watch] = []
+        self._watches = watches
+
+        def leave() -> None:
+            unbind()
+            for one in watches:
+                one.close()
+
+        self.destroyed.connect(leave)
+
+    # What a person asks for -------------------------------------------------------------------------------------------
+
+    def start(self, _: Any = None) -> None:
+        """Start the search that is set up."""
+        try:
+            order = self.setup.order()
+        except InputError as error:
+            self._on_failure(error)
+            return
+        self._begin(begin, order, self.known)
+
+    def resume(self, _: Any = None) -> None:
+        """Go on with the run that is watched, up to the budget of the form."""
+        if self.run is not None:
+            self._begin(resume, str(self.run.path), self.setup.budget.text, self.known)
+
+    def stop(self, _: Any = None) -> None:
+        """Ask the search to stop; it ends cleanly and can be resumed."""
+        if self.run is None:
+            return
+        self._stopping = True
+        self._asking.begin(self.run.stop)
+        if self._watch is not None:
+            self._watch.hurry()
+        self._update()
+
+    def open_run(self, path: str | Path) -> None:
+        """Watch a run, be its search running or not."""
+        self._said = ""
+        self._opening.begin(look, str(path), self.known)
+
+    def propose(self, movie: Image | None, annotation: Labels | None, frames: Iterable[int]) -> None:
+        """Offer what to learn from; another dock's "search again" ends here."""
+        self.setup.propose(movie, annotation, frames)
+        self.setup_section.expand(animate=False)
+        self._update()
+
+    def reset_choices(self, event: Any = None) -> None:
+        """Take up that layers came, went or changed their names; napari calls this."""
+        self.setup.reset_choices()
+        self.best.check_layers()
+        self._follow_best()
+        self._update()
+
+    def _begin(self, function: Any, *arguments: Any) -> None:
+        self._said = ""
+        self._starting, self._stopping = True, False
+        self._opening.begin(function, *arguments)
+        self._update()
+
+    def _browse(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Open a run folder", str(Path.home()))
+        if path:
+            self.open_run(path)
+
+    # What comes back --------------------------------------------------------------------------------------------------
+
+    def _on_opened(self, opened: Opened) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watches.remove(self._watch)
+            self._watch.deleteLater()
+        self.run, self.sight = opened.run, None
+        self._classes, self._megapixels = opened.classes, opened.megapixels
+        self.clear()
+        self.leaderboard.rows.megapixels = opened.megapixels
+        self.setup.budget.text = opened.run.settings.budget
+        self._watch = Watch(opened.run, self)
+        self._watches.append(self._watch)
+        self._watch.seen.connect(self._on_sight)
+        self._watch.failed.connect(self._on_failure)
+        self._watch.start()
+        self.progress.show()
+        if self._starting:
+            self.setup.keep()
+            self._ending.begin(opened.run.wait)
+            self.setup.suggest_place()
+        else:
+            self._ending.forget()
+            self._stopping = False
+        self.setup_section.collapse(animate=False)
+        self.runs_section.collapse(animate=False)
+        self.runs.refresh()
+        self.run_opened.emit(opened.run)
+        self._update()
+
+    def _on_sight(self, sight: Sight) -> None:
+        before, self.sight = self.sight, sight
+        if sight.state == "running":
+            self._starting = False
+        elif not self._starting:
+            self._stopping = False
+        if sight.whole:
+            self.show_sight(sight)
+            self._follow_best()
+        if before is None or (before.state, before.phase) != (sight.state, sight.phase):
+            self.runs.refresh()
+        self._update()
+        if self._watch is not None:
+            # A dock that was taken out of its window has neither; whoever still holds it sees nothing more.
+            (self._watch.shown if self.isVisible() or self.parent() is not None else self._watch.close)()
+
+    def _on_ended(self, _: None) -> None:
+        self._starting = False
+        if self._watch is not None:
+            self._watch.hurry()
+        self._update()
+
+    def _on_listed(self, looked: list[tuple[KnownRun, Glance]]) -> None:
+        running = [run.path for run, seen in looked if seen.state == "running"]
+        if running and self.run is None and not self._opening.busy:
+            self.open_run(running[0])
+        elif looked and self.run is None and self.setup.problem() is not None:
+            self.runs_section.expand(animate=False)
+
+    def _on_failure(self, error: Exception) -> None:
+        self._starting = False
+        if not isinstance(error, InputError):
+            logging.getLogger(__name__).error("Searching failed", exc_info=error)
+        text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        if text != self._said:
+            self._said = text
+            show_error(text)
+        self._update()
+
+    # The best network -------------------------------------------------------------------------------------------------
+
+    def _on_best(self, wanted: bool) -> None:
+        self._follow_best()
+        self.best.want(wanted)
+        self.best_note.setText("" if not wanted or self._version else "Waits for a first network.")
+
+    def _on_best_removed(self) -> None:
+        self.best_box.setChecked(False)
+
+    @property
+    def _version(self) -> str:
+        return self.sight.version if self.sight is not None else ""
+
+    def _follow_best(self) -> None:
+        path = str(self.run.path) if self.run is not None else ""
+        self.best.follow(path, self._version, self.setup.movie, self.setup.annotation)
+
+    def _on_network(self, network: int) -> None:
+        if self._watch is not None:
+            self.network.show_network(self._watch.outlook.standings, network, self._classes)
+
+    # What is shown ----------------------------------------------------------------------------------------------------
+
+    @property
+    def searching(self) -> bool:
+        """Whether the watched search runs, or is being started."""
+        return self._starting or (self.sight is not None and self.sight.state == "running")
+
+    def _update(self) -> None:
+        sight, running = self.sight, self.searching
+        stopping = running and (self._stopping or (sight is not None and sight.stopping))
+        self.start_button.setEnabled(not running)
+        self.stop_button.setEnabled(running and not stopping and sight is not None)
+        self.stop_button.setText("Stopping…" if stopping else "Stop")
+        ended = sight is not None and not running and sight.state != "new"
+        self.resume_button.setVisible(ended)
+        problem = None if running else self.setup.problem()
+        hint = hint_for(problem, sight, starting=self._starting, stopping=stopping)
+        self.status.setText(f'<span style="color:#e5534b">{escape(self._said)}</span>' if self._said else escape(hint))
+        name = f"<b>{escape(self.run.path.name)}</b>&nbsp; " if self.run is not None else ""
+        self.headline.setText(name + headline(sight, starting=self._starting, stopping=stopping))
+        if hint != self.hint:
+            self.hint = hint
+            self.hint_changed.emit(hint)
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        super().showEvent(event)
+        if self._guard is None:
+            self._guard = self._make_guard()
+
+    def _make_guard(self) -> CloseGuard | None:
+        parent: QWidget | None = self
+        while parent is not None and not isinstance(parent, QMainWindow):
+            parent = parent.parentWidget()
+        return None if parent is None else CloseGuard(parent, self._running_name, self._stop_now, self)
+
+    def _running_name(self) -> str:
+        return self.run.path.name if self.run is not None and self.searching else ""
+
+    def _stop_now(self) -> None:
+        if self.run is not None:
+            self.run.stop()

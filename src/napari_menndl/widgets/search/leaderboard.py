@@ -1,0 +1,176 @@
+"""The leaderboard: the best networks as a table."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QAbstractTableModel, QItemSelection, QModelIndex, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_menndl.search.outlook import Sight
+    from napari_menndl.search.standings import Leader
+
+#: Title, tooltip.
+COLUMNS = (
+    ("#", "Rank"),
+    ("net", "Number of the network: its birth, counted from 0"),
+    ("fitness", "(defect F1 + average precision) / 2, mean over classes, ± standard error; 1 is perfect"),
+    ("F1", "Defect F1 on the part of the frame that was left out of training"),
+    ("size", "Parameters: trained numbers"),
+    ("ms", "Time to predict one frame [ms], on the device it was trained on"),
+    ("age", "Networks born since it was"),
+    ("device", "What it was trained on"),
+)
+
+
+class LeaderModel(QAbstractTableModel):
+    """Rows of `Leader`."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self.leaders: tuple[Leader, ...] = ()
+        self.births = 0
+        self.megapixels = 1.0
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802 (Qt's name)
+        return 0 if parent is not None and parent.isValid() else len(self.leaders)
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802 (Qt's name)
+        return 0 if parent is not None and parent.isValid() else len(COLUMNS)
+
+    def headerData(  # noqa: N802 (Qt's name)
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return COLUMNS[section][0]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _side(section)
+        return COLUMNS[section][1] if role == Qt.ItemDataRole.ToolTipRole else None
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._cell(index.row(), index.column())
+        if role == Qt.ItemDataRole.ToolTipRole:
+            one = self.leaders[index.row()]
+            return f"Network {one.id}, rung {one.rung}: {one.parameters:,} parameters, {one.device}"
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _side(index.column())
+        return None
+
+    def _cell(self, row: int, column: int) -> str:
+        one = self.leaders[row]
+        cells: tuple[Callable[[], str], ...] = (
+            lambda: str(row + 1),
+            lambda: str(one.id),
+            lambda: f"{one.fitness:.3f} ± {one.error:.3f}",
+            lambda: "–" if math.isnan(one.f1) else f"{one.f1:.2f}",
+            lambda: short(one.parameters),
+            lambda: _three_digits(one.latency * self.megapixels),
+            lambda: short(max(0, self.births - 1 - one.id)),
+            lambda: one.device,
+        )
+        return cells[column]()
+
+    def show(self, leaders: tuple[Leader, ...], births: int) -> bool:
+        """Take newer rows; returns whether they were reset, so that a selection is to be made anew."""
+        if leaders == self.leaders:
+            if leaders and births != self.births:
+                self.births = births
+                ages = next(i for i, (title, _) in enumerate(COLUMNS) if title == "age")
+                self.dataChanged.emit(self.index(0, ages), self.index(len(leaders) - 1, ages))
+            return False
+        self.beginResetModel()
+        self.leaders, self.births = leaders, births
+        self.endResetModel()
+        return True
+
+
+class Leaderboard(QTableView):
+    """The table; the best is chosen until a person chooses another.
+
+    Attributes
+    ----------
+    chosen : Signal(int)
+        Id of the network to show.
+    """
+
+    chosen = Signal(int)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self.rows = LeaderModel(self)
+        self.network: int | None = None
+        self._own_choice = False
+        self._filling = False
+        self.setModel(self.rows)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTextElideMode(Qt.TextElideMode.ElideRight)
+        rows: Any = self.verticalHeader()
+        rows.hide()
+        rows.setDefaultSectionSize(20)
+        header: Any = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
+        header.setMinimumSectionSize(20)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setStyleSheet("* { font-size: 11px; } QHeaderView::section { padding: 2px 3px; }")
+        selection: Any = self.selectionModel()
+        selection.selectionChanged.connect(self._on_selection)
+
+    def show_sight(self, sight: Sight) -> None:
+        """Show the leaders of a sight."""
+        if self.rows.show(sight.leaders, sight.births):
+            self._select()
+
+    def clear(self) -> None:
+        self.rows.show((), 0)
+        self.network, self._own_choice = None, False
+
+    def _select(self) -> None:
+        """Keep the chosen network chosen; without a choice, the best."""
+        ids = [one.id for one in self.rows.leaders]
+        if not ids:
+            return
+        row = ids.index(self.network) if self._own_choice and self.network in ids else 0
+        self._own_choice &= self.network in ids
+        self._filling = True
+        self.selectRow(row)
+        self._filling = False
+        self._choose(ids[row])
+
+    def _on_selection(self, selected: QItemSelection, _: QItemSelection) -> None:
+        rows = [index.row() for index in selected.indexes()]
+        if rows and not self._filling:
+            self._own_choice = rows[0] != 0
+            self._choose(self.rows.leaders[rows[0]].id)
+
+    def _choose(self, network: int) -> None:
+        if network != self.network:
+            self.network = network
+            self.chosen.emit(network)
+
+
+def _side(column: int) -> Qt.AlignmentFlag:
+    side = Qt.AlignmentFlag.AlignLeft if COLUMNS[column][0] == "device" else Qt.AlignmentFlag.AlignRight
+    return side | Qt.AlignmentFlag.AlignVCenter
+
+
+def short(number: float) -> str:
+    """``"950"``, ``"12.3k"``, ``"4.56M"``."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{_three_digits(number / size)}{letter}"
+    return f"{number:.0f}"
+
+
+def _three_digits(number: float) -> str:
+    return f"{number:.0f}" if number >= 99.95 else f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"

@@ -1,0 +1,114 @@
+"""The chosen network: drawn as a sandwich, and its line back to the founders."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QLabel, QScrollArea, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
+
+from napari_menndl.genome.describe import describe_training
+from napari_menndl.genome.genome import Genome
+from napari_menndl.genome.slabs import sandwich
+from napari_menndl.search.lineage import lineage
+from napari_menndl.widgets.search.jobs import Job
+from napari_menndl.widgets.search.sandwich_view import SandwichView
+
+if TYPE_CHECKING:
+    from napari_menndl.genome.slabs import Arc, Slab
+    from napari_menndl.search.lineage import Step
+    from napari_menndl.search.standings import Standings
+
+GAIN, LOSS = "#2ea043", "#e5534b"
+_PLEASE = "Choose a network in the table."
+
+
+class NetworkView(QTabWidget):
+    """Two tabs about one network of a search."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.network: int | None = None
+        self.steps: list[Step] = []
+        self.sandwich = SandwichView()
+        self.training = QLabel(_PLEASE)
+        self.training.setWordWrap(True)
+        self.training.setStyleSheet("font-size: 11px;")
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.sandwich)
+        layout.addWidget(self.training)
+        layout.addStretch()
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(page)
+        self.line = QTextBrowser()
+        self.line.setHtml(_PLEASE)
+        self.addTab(scroll, "Sandwich")
+        self.addTab(self.line, "Lineage")
+        self.setTabToolTip(0, "The network's layers as a stack of slabs")
+        self.setTabToolTip(1, "Its line back to the founders: what each mutation changed, and the fitness gained")
+        self.setMinimumHeight(230)
+        self._job = Job(self)
+        self._job.done.connect(self._show)
+        self._job.failed.connect(self._fail)
+
+    def show_network(self, standings: Standings, network: int, classes: int) -> None:
+        """Read a network's birth and line from the journal, away from this thread, and show them."""
+        self._job.begin(_read, standings, network, classes)
+
+    def clear(self) -> None:
+        """Show no network."""
+        self._job.forget()
+        self.network, self.steps = None, []
+        self.sandwich.show_network((), ())
+        self.training.setText(_PLEASE)
+        self.line.setHtml(_PLEASE)
+
+    def _show(self, read: tuple[int, list[Slab], list[Arc], str, list[Step]]) -> None:
+        self.network, slabs, arcs, training, self.steps = read
+        self.sandwich.show_network(slabs, arcs)
+        self.training.setText(f"Trained with {training}")
+        self.line.setHtml(_table(self.steps))
+        self.setTabText(0, f"Sandwich of {self.network}")
+        self.setTabText(1, f"Lineage ({len(self.steps)})")
+
+    def _fail(self, error: Exception) -> None:
+        self.clear()
+        self.training.setText(escape(str(error)))
+
+
+def _read(standings: Standings, network: int, classes: int) -> tuple[int, list[Slab], list[Arc], str, list[Step]]:
+    genome = Genome.from_json(standings.birth(network)["genome"])
+    slabs, arcs = sandwich(genome, classes)
+    return network, slabs, arcs, describe_training(genome.training), lineage(standings, network)
+
+
+def _table(steps: list[Step]) -> str:
+    rows = "".join(
+        f'<tr><td align="right"><b>{step.id}</b></td><td align="right">{_number(step.fitness)}</td>'
+        f'<td align="right">{_gain(step.gained)}</td><td>{escape(_origin(step))}</td></tr>'
+        for step in steps
+    )
+    titles = "".join(f'<th align="{side}">{word}</th>' for word, side in _TITLES)
+    return f'<table cellpadding="3" width="100%"><tr>{titles}</tr>{rows}</table>'
+
+
+_TITLES = (("network", "right"), ("fitness", "right"), ("gained", "right"), ("what changed", "left"))
+
+
+def _origin(step: Step) -> str:
+    if len(step.parents) > 1:
+        return f"crossover with {step.parents[1]}"
+    return step.origin
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _gain(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f'<span style="color:{GAIN if value >= 0 else LOSS}">{value:+.3f}</span>'

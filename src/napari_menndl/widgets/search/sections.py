@@ -1,0 +1,41 @@
+"""Parts of a dock that fold away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from superqt import QCollapsible
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
+#: Qt's QWIDGETSIZE_MAX, which its bindings leave out.
+_UNLIMITED = 2**24 - 1
+
+
+def section(title: str, body: QWidget, *, opened: bool = False) -> QCollapsible:
+    """A title that folds a widget away or out; folded out, the widget may grow."""
+    # Its own icons are drawn once, in the colours of the theme of that moment: the arrow stands in the title instead.
+    none = QPixmap(1, 1)
+    none.fill(QColor(0, 0, 0, 0))
+    made = QCollapsible(title, expandedIcon=QIcon(none), collapsedIcon=QIcon(none))
+    made.toggleButton().setIconSize(QSize(1, 1))
+    made.setDuration(0)
+    made.toggleButton().setToolTip("Fold out or away")
+    made.toggleButton().setStyleSheet("text-align: left; border: none; background: transparent; font-weight: bold;")
+    made.setContentsMargins(0, 0, 0, 0)
+    if (layout := made.layout()) is not None:
+        layout.setContentsMargins(0, 2, 0, 2)
+    made.setContent(body)
+
+    def fit(unfolded: bool) -> None:
+        # The class itself keeps the height of the moment: what grows later would be cut.
+        body.setMaximumHeight(_UNLIMITED if unfolded else 0)
+        body.setVisible(unfolded)
+        made.setText(f"{'▾' if unfolded else '▸'}  {title}")
+
+    made.toggled.connect(fit)
+    (made.expand if opened else made.collapse)(animate=False)
+    return made

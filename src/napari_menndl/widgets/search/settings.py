@@ -1,0 +1,66 @@
+"""What the form of the dock "Search networks" asks for."""
+
+# No postponed annotations: the form is made from the types themselves.
+
+from dataclasses import dataclass, field, fields, make_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from napari.layers import Image, Labels
+
+from napari_menndl.search.settings import SearchSettings
+
+
+@dataclass(frozen=True)
+class LearnSettings:
+    """What to learn from."""
+
+    movie: Image | None = field(default=None, metadata={"title": "Movie", "help": "The movie to learn from"})
+    annotation: Labels | None = field(
+        default=None, metadata={"title": "Annotation", "help": "What an expert says of some of its frames"}
+    )
+    frames: str = field(
+        default="",
+        metadata={
+            "title": "Frames",
+            "help": 'Annotated frames to learn from, as in "0, 5-8"; those that are complete are offered',
+        },
+    )
+
+
+@dataclass(frozen=True)
+class PlaceSettings:
+    """Where the run goes."""
+
+    run: Path = field(
+        default=Path(),
+        metadata={"title": "Run folder", "help": "A new folder, in which the search is kept", "form": {"mode": "w"}},
+    )
+
+
+#: Of all settings of a search, those that a person may want to change in a window.
+ADVANCED = ("population", "pixels", "rung_folds", "eta", "tournament", "crossover", "finalists", "timeout", "seed")
+_FORMS: dict[str, dict[str, Any]] = {"rung_folds": {"widget_type": "LiteralEvalLineEdit"}}
+
+
+def _advanced() -> type:
+    hints = get_type_hints(SearchSettings)
+    by_name = {one.name: one for one in fields(SearchSettings)}
+    space = field(
+        default=Path(),
+        metadata={
+            "title": "Search space",
+            "help": "JSON that says which networks are considered (SearchSpace.save); empty: small ones",
+            "form": {"mode": "r", "filter": "*.json"},
+        },
+    )
+    chosen: list[tuple[str, Any, Any]] = [("space", Path, space)]
+    for name in ADVANCED:
+        one = by_name[name]
+        about = {**one.metadata, "form": {**one.metadata.get("form", {}), **_FORMS.get(name, {})}}
+        chosen.append((name, hints[name], field(default=one.default, metadata=about)))
+    return make_dataclass("AdvancedSettings", chosen, frozen=True)
+
+
+#: Search space and the settings named above, with titles, limits and help of `SearchSettings`.
+AdvancedSettings = _advanced()

@@ -1,0 +1,88 @@
+"""A run folder watched from the window: looked at in a thread, shown at the window's own pace."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_menndl.search.outlook import Outlook, Sight
+
+if TYPE_CHECKING:
+    from napari_menndl.run import Run
+
+#: Between two looks while the search runs, and when it does not [s].
+_PAUSE, _LONG_PAUSE = 0.15, 1.0
+#: Between two slices of a long journal: parsing holds up the window's own thread [s].
+_BREATH = 0.02
+
+
+class Watch(QObject):
+    """Looks at a run several times a second, from `start` until closed.
+
+    Parameters
+    ----------
+    run : Run
+
+    Attributes
+    ----------
+    seen : Signal(Sight)
+        The next one comes after `shown` was called: a busy window is not flooded.
+    failed : Signal(exception)
+        The run folder cannot be read; the watching goes on.
+    """
+
+    seen = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, run: Run, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.run = run
+        self.outlook = Outlook(run.folder)
+        self._closed = threading.Event()
+        self._shown = threading.Event()
+        self._hurry = threading.Event()
+
+    def start(self) -> None:
+        """Begin, once whoever shows what is seen is connected."""
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def shown(self) -> None:
+        """Say that the last sight was taken in."""
+        self._shown.set()
+
+    def hurry(self) -> None:
+        """Look at once, and often again: something is about to happen."""
+        self._hurry.set()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._closed.set()
+        self._hurry.set()
+        self._shown.set()
+
+    def _look(self) -> None:
+        pause = _PAUSE
+        # The object may be gone from Qt's side at any time: its window was closed.
+        with suppress(RuntimeError):
+            while not self._closed.is_set():
+                try:
+                    sight = self.outlook.look()
+                except Exception as error:
+                    pause = _LONG_PAUSE
+                    self.failed.emit(error)
+                else:
+                    pause = _pause_after(sight)
+                    self._shown.clear()
+                    self.seen.emit(sight)
+                    self._shown.wait()
+                self._hurry.wait(pause)
+                self._hurry.clear()
+
+
+def _pause_after(sight: Sight) -> float:
+    if not sight.whole:
+        return _BREATH
+    return _PAUSE if sight.state in ("running", "new") else _LONG_PAUSE

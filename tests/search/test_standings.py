@@ -1,0 +1,158 @@
+"""What a view shows of a search, read from its journal: leaderboard, curves, rates, log, lineage."""
+
+import time
+
+import pytest
+from made_up import UnreliablePool, make_folder
+
+from napari_menndl.errors import InputError
+from napari_menndl.genome.genome import Genome
+from napari_menndl.search.curves import BIRTHS, ELAPSED, FITNESS, Curve
+from napari_menndl.search.lineage import lineage
+from napari_menndl.search.outlook import Outlook
+from napari_menndl.search.rates import Rate, seconds_left
+from napari_menndl.search.runner import SearchRunner
+from napari_menndl.search.standings import Standings
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = make_folder(tmp_path_factory.mktemp("standings") / "run", budget="120networks")
+    SearchRunner(folder, UnreliablePool(slots=3)).run()
+    return folder
+
+
+def read(folder, **options):
+    standings = Standings(folder, **options)
+    assert standings.read()
+    return standings
+
+
+def test_leaderboard_is_that_of_the_status(folder):
+    leaders = read(folder).leaders()
+    known = folder.status()["leaders"]
+    assert [(one.id, one.fitness) for one in leaders[: len(known)]] == [(one["id"], one["fitness"]) for one in known]
+    assert len({one.id for one in leaders}) == len(leaders) <= 50
+
+
+def test_a_short_leaderboard_is_the_top_of_a_long_one(folder):
+    assert list(read(folder, places=3).leaders()) == list(read(folder).leaders())[:3]
+
+
+def test_reading_in_slices_as_the_journal_grows_equals_reading_it_whole(folder, tmp_path):
+    whole = read(folder)
+    growing = make_folder(tmp_path / "growing")
+    standings, data = Standings(growing), folder.journal_path.read_bytes()
+    assert standings.read()  # there is no journal yet
+    for end in [*range(0, len(data), len(data) // 7), len(data)]:
+        growing.journal_path.write_bytes(data[:end])
+        while not standings.read(seconds=0):
+            pass
+    assert standings.leaders() == whole.leaders()
+    assert standings.status.summary() == whole.status.summary()
+    assert list(standings.log) == list(whole.log)
+    for name in ("best", "median", "evaluations"):
+        assert (getattr(standings.curves, name).array() == getattr(whole.curves, name).array()).all()
+
+
+def test_births_are_found_by_their_place_in_the_journal(folder):
+    standings = read(folder)
+    born = {fact["id"]: fact for fact in folder.facts() if fact["kind"] == "born"}
+    assert len(born) == 120
+    assert all(standings.birth(network) == fact for network, fact in born.items())
+    with pytest.raises(InputError, match="network 120"):
+        standings.birth(120)
+
+
+def test_best_curve_ends_at_the_best_and_time_never_goes_back(folder):
+    curves = read(folder).curves
+    best = curves.best.array()
+    assert best[-1, FITNESS] == folder.status()["best_fitness"]
+    for points in (best, curves.evaluations.array()):
+        assert (points[1:, [BIRTHS, ELAPSED]] >= points[:-1, [BIRTHS, ELAPSED]]).all()
+    assert curves.births == 120
+
+
+def test_a_curve_of_very_many_points_stays_small_and_spans_them_all():
+    curve = Curve(most=100)
+    for number in range(10_000):
+        curve.add(number, number / 2, 0.5)
+    points = curve.array()
+    assert len(points) <= 100
+    assert points[0, BIRTHS] == 0
+    assert points[-1, BIRTHS] > 9_800
+
+
+def test_lineage_leads_from_parent_to_parent_back_to_one_without(folder):
+    standings = read(folder)
+    longest = max((lineage(standings, one.id) for one in standings.leaders()), key=len)
+    assert len(longest) > 2
+    assert [step.id for step in longest[1:]] == [step.parents[0] for step in longest[:-1]]
+    assert longest[-1].parents == ()
+    assert longest[-1].gained is None
+    assert longest[-1].origin.startswith(("founder", "random"))
+    assert not any(step.origin.startswith("mutation: ") for step in longest)
+
+
+def test_what_a_step_gained_is_the_difference_at_the_highest_common_rung(folder):
+    standings = read(folder)
+    fitness = {}
+    for fact in folder.facts():
+        if fact["kind"] == "evaluated" and fact["key"].rpartition("/")[2].isdigit():
+            network, _, rung = fact["key"].partition("/")
+            fitness[int(network), int(rung)] = fact["evaluation"]["fitness"]
+    for network in range(120):
+        step = lineage(standings, network)[0]
+        common = [r for r in range(3) if step.parents and {(network, r), (step.parents[0], r)} <= fitness.keys()]
+        expected = fitness[network, common[-1]] - fitness[step.parents[0], common[-1]] if common else None
+        assert step.gained == expected
+
+
+def test_log_tells_of_start_best_failures_and_end(folder):
+    lines = [text for _, text in read(folder).log]
+    assert lines[0].startswith("Search started: 3 slots, budget 120networks")
+    assert any(line.startswith("New best: network") for line in lines)
+    assert any("predicts the same everywhere" in line for line in lines)
+    assert lines[-1].startswith("Finished (120 networks born)")
+
+
+def test_outlook_sees_a_finished_search_and_whether_one_runs(folder):
+    outlook = Outlook(folder)
+    sight = outlook.look(seconds=60)
+    assert (sight.state, sight.births, sight.left) == ("finished", 120, None)
+    assert sight.version.startswith("finished")
+    assert Genome.from_json(outlook.standings.birth(sight.leaders[0].id)["genome"]).layers
+    with folder.lock():
+        assert Outlook(folder).look(seconds=60).state == "running"
+
+
+def test_outlook_reads_a_long_journal_in_several_looks(folder):
+    outlook, looks = Outlook(folder), 1
+    while not outlook.look(seconds=0).whole:
+        looks += 1
+    assert looks > 100
+    assert outlook.look().births == 120
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [("10min", 540), ("100networks", 25), ("1min, 100networks", 0), ("fitness 0.9", None), ("plateau 20", None)],
+)
+def test_time_left_is_that_of_the_first_limit(budget, expected):
+    assert seconds_left(budget, elapsed=60, births=50, rate=Rate(births_per_second=2)) == expected
+
+
+def test_a_hundred_thousand_births_are_followed_without_rereading(folder, tmp_path):
+    growing = make_folder(tmp_path / "long")
+    births = [line for line in folder.journal_path.read_bytes().splitlines(keepends=True) if b'"kind":"born"' in line]
+    standings = Standings(growing)
+    with growing.journal_path.open("ab") as journal:
+        journal.write(births[0] * 20_000)
+        journal.flush()
+        standings.read()
+        journal.write(births[1])
+        journal.flush()
+        started = time.perf_counter()
+        standings.read()
+    assert time.perf_counter() - started < 0.05
+    assert standings.status.births == 20_001

@@ -1,0 +1,81 @@
+"""What the description of a setting is good for: checks, docs, options; forms are tried in a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import pytest
+
+from napari_menndl.annotation.fourier import FourierSettings
+from napari_menndl.errors import InputError
+from napari_menndl.genome.genes import Conv, GenomeError, TrainingGenes
+from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
+from napari_menndl.movie.acquisition import Acquisition
+from napari_menndl.movie.sample import Sample
+from napari_menndl.search.settings import SearchSettings
+from napari_menndl.settings import check, departures, documented, setting, unit_of
+
+FAMILIES = [Sample, Acquisition, FourierSettings, Conv, TrainingGenes, LayerSpace, TrainingSpace, Limits]
+
+
+@documented
+@dataclass(frozen=True)
+class Probe:
+    """A probe."""
+
+    width: float = setting(0.1, "Width", "nm", "Of the core.", min=0.01, max=2, source="chosen")
+    tails: float = setting(0.2, "Tails", "1", "Share of the beam.", min=0, max=0.9)
+    shape: str = setting("round", "Shape", options=("round", "square"))
+    windows: tuple[int, ...] = setting((3, 5), "Windows", "px", min=1)
+    on: bool = setting(True, "On")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, []),
+        ({"width": 0.01, "tails": 0.9, "windows": ()}, []),
+        ({"width": 0.001}, ["between 0.01 and 2 nm"]),
+        ({"tails": 1}, ["between 0 and 0.9"]),
+        ({"shape": "oval"}, ["one of round, square"]),
+        ({"windows": (3, 0, -1)}, ["between 1 and inf px"] * 2),
+        ({"width": float("nan"), "tails": "much"}, ["between 0.01 and 2 nm", "between 0 and 0.9"]),
+        ({"width": float("inf")}, ["between 0.01 and 2 nm"]),
+        ({"width": None}, ["between 0.01 and 2 nm"]),
+    ],
+)
+def test_what_is_not_allowed_is_found_value_by_value(given, expected):
+    assert [allowed for _, _, allowed in departures(Probe(**given))] == expected
+
+
+def test_the_error_names_setting_range_value_and_default():
+    check(Probe())
+    with pytest.raises(InputError) as error:
+        check(Probe(width=3))
+    assert str(error.value) == "Expected width (width) between 0.01 and 2 nm; found 3. The default is 0.1."
+
+
+def test_the_docs_list_every_setting():
+    assert "width : float [nm], by default 0.1\n        Of the core. Source: chosen." in Probe.__doc__
+    assert "tails : float [1], by default 0.2\n        Share of the beam.\n" in Probe.__doc__
+    assert "on : bool, by default True" in Probe.__doc__
+
+
+def test_a_bare_number_has_no_unit_to_show():
+    assert [unit_of(one.metadata) for one in fields(Probe)] == ["nm", "", "", "px", ""]
+
+
+@pytest.mark.parametrize("settings", [*FAMILIES, SearchSettings], ids=lambda family: family.__name__)
+def test_every_setting_is_described_in_the_same_words_and_its_default_allowed(settings):
+    for one in fields(settings):
+        assert one.metadata.keys() >= {"title", "unit", "help"}, one.name
+        assert one.metadata["title"]
+    values = settings()
+    assert [name for one, *_ in departures(values) if getattr(values, name := one.name) is not None] == []
+
+
+def test_a_gene_out_of_bounds_says_which_and_what_is_allowed():
+    with pytest.raises(GenomeError, match=r"kernel is 40, not between 1 and 31 px"):
+        Conv(kernel=(3, 40))
+    with pytest.raises(InputError, match=r"Limits; found stride is 0, not between 1 and 1024 px"):
+        Limits(stride=0)
