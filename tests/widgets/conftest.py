@@ -1,8 +1,12 @@
 """A real search of one network on one small frame, quickly learned, whose run the docks then show."""
 
 import os
+import tempfile
 
 os.environ["NAPARI_ENSURE_PLUGIN_MAIN_THREAD"] = "1"
+# Settings of the person who runs the tests are neither read nor changed.
+os.environ["NAPARI_MENNDL_DATA"] = tempfile.mkdtemp(prefix="menndl-settings-")
+os.environ["NAPARI_CONFIG"] = os.path.join(os.environ["NAPARI_MENNDL_DATA"], "settings.yaml")
 
 import numpy as np
 import pytest

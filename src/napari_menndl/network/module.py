@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -80,9 +80,10 @@ class Network(nn.Module):
     @torch.no_grad()
     def rescale(self, scale: Tensor, shift: Tensor) -> None:
         """Make every logit of class c `scale`[c] times itself plus `shift`[c]; both (C,) float."""
-        head = self.steps[self.plan.nodes[-1].name]
+        head = cast("Conv", self.steps[self.plan.nodes[-1].name])
         head.weight.mul_(scale.to(head.weight)[:, None, None, None])
-        head.bias.mul_(scale.to(head.bias)).add_(shift.to(head.bias))
+        if head.bias is not None:
+            head.bias.mul_(scale.to(head.bias)).add_(shift.to(head.bias))
 
     @torch.no_grad()
     def _draw(self, generator: torch.Generator) -> None:

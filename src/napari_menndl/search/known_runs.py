@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from filelock import FileLock, Timeout
 
 from napari_menndl.search.disk import write_whole
 from napari_menndl.search.journal import iterate_journal
 from napari_menndl.search.lock import WriterLock
+from napari_menndl.user_data import user_data
 
 #: So many are remembered, the latest.
 _MOST = 100
@@ -48,13 +48,11 @@ class KnownRuns:
     Parameters
     ----------
     path : Path, optional
-        The file; by default ``runs.json`` in the folder that the environment variable ``NAPARI_MENNDL_DATA`` names, or
-        in the user's data folder.
+        The file; by default ``runs.json`` in `user_data`.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        folder = os.environ.get("NAPARI_MENNDL_DATA") or platformdirs.user_data_dir("napari-menndl", appauthor=False)
-        self.path = path or Path(folder) / "runs.json"
+        self.path = path or user_data() / "runs.json"
 
     def list(self) -> list[KnownRun]:
         """Return the remembered runs, latest first; none where the file is absent or damaged."""

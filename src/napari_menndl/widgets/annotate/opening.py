@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
 from napari.layers import Labels
-from napari.utils._platformdirs import user_data_dir
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.association import AnnotationIndex
 from napari_menndl.errors import InputError
+from napari_menndl.user_data import user_data
 from napari_menndl.widgets.layers import PLACE, annotation_layer, movie_of, pixel_size_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari.layers import Image
 
     from napari_menndl.movie.movie import Movie
 
 
 def default_index() -> AnnotationIndex:
-    """The index in napari's folder of user data."""
-    return AnnotationIndex(Path(user_data_dir()) / "napari-menndl")
+    """The index in the folder of user data."""
+    return AnnotationIndex(user_data())
 
 
 def movie_in(layer: Image) -> Movie:
