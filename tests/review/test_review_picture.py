@@ -5,7 +5,7 @@ from matplotlib.image import imread
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.detection import Detector
 from napari_menndl.review.frame import review_labels
-from napari_menndl.review.picture import PictureRow, four_panel
+from napari_menndl.review.picture import PictureRow, four_panel, overlay_picture
 
 
 @pytest.fixture
@@ -49,3 +49,13 @@ def test_no_frame_and_no_folder_are_refused(row, tmp_path):
 @pytest.mark.parametrize("frame", [np.zeros((96, 128)), np.full((96, 128), np.nan), np.ones((96, 128), np.uint16)])
 def test_a_frame_without_contrast_is_drawn_all_the_same(row, tmp_path, frame):
     four_panel(PictureRow(frame, row.expert, row.fourier, row.network), tmp_path / "picture.png")
+
+
+def test_the_picture_of_one_frame_shows_the_colours_it_is_given(row, tmp_path):
+    key = {1: ("#ffffff", "found"), 2: ("#0072b2", "false"), 3: ("#f0e442", "missed")}
+    path = overlay_picture(row.frame, row.network.colours, tmp_path / "one.png", key=key, heading="frame 3")
+    picture = imread(path)
+    for colour in [(255, 255, 255), (0, 114, 178), (240, 228, 66)]:
+        assert share_of(picture, colour) > 1e-4
+    with pytest.raises(InputError, match="written"):
+        overlay_picture(row.frame, row.network.colours, tmp_path / "nowhere" / "one.png")

@@ -1,7 +1,6 @@
 """Movies and annotations as layers; no window."""
 
 import dask.array as da
-import npe2
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -13,13 +12,6 @@ from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.widgets.layers import annotated_frame, annotation_layer, frame_in_view, movie_layer, movie_of
 from napari_menndl.widgets.reader import get_reader
-
-
-def test_manifest_is_valid_and_all_its_commands_exist():
-    manifest = npe2.PluginManifest.from_distribution("napari-menndl")
-    manifest.validate_imports()
-    assert manifest.display_name == "MENNDL"
-    assert [w.display_name for w in manifest.contributions.widgets] == ["Review frames"]
 
 
 def test_layer_bears_the_scale_of_the_movie_and_stays_lazy():

@@ -182,6 +182,7 @@ class Prediction:
         path: str | os.PathLike[str],
         progress: Callable[[int, int], None] | None = None,
         cancel: Callable[[], bool] | None = None,
+        frames: Iterable[int] | None = None,
     ) -> Path:
         """Predict every frame into a zarr group, and read from there ever after.
 
@@ -196,6 +197,8 @@ class Prediction:
             Called with (frames done, frames in all), first before any work.
         cancel : callable, optional
             Asked before each frame; True ends the writing there.
+        frames : iterable of int, optional
+            Only these, in this order.
 
         Raises
         ------
@@ -212,7 +215,11 @@ class Prediction:
         done = np.asarray(group["done"][:], bool)
         if progress:
             progress(int(done.sum()), len(self))
-        for t in np.flatnonzero(~done).tolist():
+        with self._lock:
+            self._group = group
+        for t in range(len(self)) if frames is None else frames:
+            if done[t]:
+                continue
             if cancel and cancel():
                 break
             probabilities, labels = self.frame_probabilities(t), self.frame_labels(t)
@@ -229,8 +236,6 @@ class Prediction:
             done[t] = True
             if progress:
                 progress(int(done.sum()), len(self))
-        with self._lock:
-            self._group = group
         return path
 
     def _create(self, path: Path) -> None:

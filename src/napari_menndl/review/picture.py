@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
-from napari_menndl.review.panels import Panel, draw_panels, expert_panel, reviewed_panel
+from napari_menndl.review.panels import OUTCOME_KEY, Key, Panel, Picture, draw_panels, expert_panel, reviewed_panel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,52 @@ def four_panel(
     rows = [rows] if isinstance(rows, PictureRow) else list(rows)
     if not rows:
         raise InputError("at least one frame to draw", "none", "Give one PictureRow per frame.")
-    figure = draw_panels([_panels(row, names) for row in rows], pixel_size=pixel_size, title=title)
+    return save_picture(draw_panels([_panels(row, names) for row in rows], pixel_size=pixel_size, title=title), path)
+
+
+def overlay_picture(
+    frame: NDArray[np.generic],
+    colours: NDArray[np.integer],
+    path: str | os.PathLike[str],
+    *,
+    key: Key = OUTCOME_KEY,
+    pixel_size: tuple[float, float] | None = None,
+    heading: str = "",
+    below: str = "",
+) -> Path:
+    """Draw a frame, and beside it the frame under its review.
+
+    Parameters
+    ----------
+    frame : (Y, X) float
+        Raw.
+    colours : (Y, X) uint8
+        Values of `key`; 0 is transparent.
+    path : path
+        PNG to write.
+    key : dict of value to (colour, words)
+    pixel_size : (y, x) float [nm], optional
+        For the scale bar.
+    heading, below : str
+        Two lines over the review.
+
+    Raises
+    ------
+    InputError
+        A place that cannot be written.
+    """
+    row = [Panel(frame, None, "Raw", below and " "), Panel(frame, colours, heading, below)]
+    return save_picture(draw_panels([row], key=key, pixel_size=pixel_size), path)
+
+
+def save_picture(figure: Picture, path: str | os.PathLike[str]) -> Path:
+    """Write a picture as PNG; it appears whole or not at all.
+
+    Raises
+    ------
+    InputError
+        A place that cannot be written.
+    """
     place = Path(path)
     beside = place.with_name(f"{place.name}.part")
     try:

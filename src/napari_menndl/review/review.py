@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.review.born import Births, BirthsFromEvents
 from napari_menndl.review.frame import COLOURS, OUTCOMES, ReviewedFrame, review_labels
 from napari_menndl.review.sides import Sides
-from napari_menndl.review.tables import DEFECT_COLUMNS, TOTAL, Tallies, defect_table
+from napari_menndl.review.tables import DEFECT_COLUMNS, TOTAL, Tallies, defect_table, write_table
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
@@ -162,13 +161,8 @@ class Review:
         """
         defects = Path(path)
         scores = defects.with_name(f"{defects.stem}.scores.csv")
-        for table, place in ((self.defects, defects), (self.scores, scores)):
-            beside = place.with_name(f"{place.name}.part")
-            try:
-                table.to_csv(beside, index=False)
-                os.replace(beside, place)
-            except OSError as error:
-                raise InputError("a folder that can be written", str(error), "Choose another place.") from error
+        write_table(self.defects, defects)
+        write_table(self.scores, scores)
         return defects, scores
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from napari_menndl.errors import InputError
 from napari_menndl.metrics.detection import Detector, Match, count_defects, pixel_counts
 from napari_menndl.metrics.ranking import average_precision, choose_thresholds
 from napari_menndl.metrics.scores import Counts
 from napari_menndl.review.frame import FALSE_NEGATIVE, FALSE_POSITIVE, OUTCOMES, TRUE_POSITIVE, pixels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -202,18 +205,43 @@ class Tallies:
             frames = sorted({f for s, f, _ in self._tallies if s == scope})
             places: list[tuple[int | str, list[int]]] = [(TOTAL, frames), *((f, [f]) for f in frames)]
             for frame, chosen in places if frames else []:
-                by_class = [Tally.sum(self._tallies[scope, f, c] for f in chosen) for c in range(len(self._names))]
-                precisions = [average_precision(t.sweep) if _occurs(t) else np.nan for t in by_class]
-                occurring = [p for p in precisions if not np.isnan(p)]
-                mean = float(np.mean(occurring)) if occurring else np.nan
-                # Each class has thresholds of its own: sweeps of different classes cannot be added.
-                together = Tally.sum(Tally(t.defects, t.pixels) for t in by_class)
-                rows.append(_row(scope, frame, TOTAL, together, mean))
-                rows += [
-                    _row(scope, frame, name, tally, precision)
-                    for name, tally, precision in zip(self._names, by_class, precisions, strict=True)
-                ]
+                by_class = {
+                    name: Tally.sum(self._tallies[scope, f, c] for f in chosen) for c, name in enumerate(self._names)
+                }
+                rows += score_rows(by_class, scope, frame)
         return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+
+
+def score_rows(by_class: Mapping[str, Tally], scope: str = "all", frame: int | str = TOTAL) -> list[tuple[object, ...]]:
+    """Scores of all classes together, then of each; every row with `SCORE_COLUMNS`."""
+    precisions = [average_precision(t.sweep) if _occurs(t) else np.nan for t in by_class.values()]
+    occurring = [p for p in precisions if not np.isnan(p)]
+    mean = float(np.mean(occurring)) if occurring else np.nan
+    # Each class has thresholds of its own: sweeps of different classes cannot be added.
+    together = Tally.sum(Tally(t.defects, t.pixels) for t in by_class.values())
+    rows = [_row(scope, frame, TOTAL, together, mean)]
+    return rows + [
+        _row(scope, frame, name, tally, precision)
+        for (name, tally), precision in zip(by_class.items(), precisions, strict=True)
+    ]
+
+
+def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+    """Write a table as CSV; it appears whole or not at all.
+
+    Raises
+    ------
+    InputError
+        A place that cannot be written.
+    """
+    place = Path(path)
+    beside = place.with_name(f"{place.name}.part")
+    try:
+        table.to_csv(beside, index=False)
+        os.replace(beside, place)
+    except OSError as error:
+        raise InputError("a folder that can be written", str(error), "Choose another place.") from error
+    return place
 
 
 def _occurs(tally: Tally) -> bool:

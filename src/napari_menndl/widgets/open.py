@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import os
 
     from napari_menndl.movie.movie import Movie
-    from napari_menndl.widgets.review_frames import ReviewFrames
+    from napari_menndl.widgets.review.dock import ReviewFrames
 
 
 def open_review(
@@ -34,7 +34,7 @@ def open_review(
     movie : Movie
     annotation : Annotation, optional
     run : path
-        The run folder.
+        A run folder, a saved network or a stored prediction.
     frame : int
         Which frame to begin with.
     viewer : napari.Viewer, optional
@@ -56,8 +56,7 @@ def open_review(
     viewer.canvas.overlays.scale_bar.visible = movie.pixel_size is not None
     viewer.dims.set_current_step(0, frame)
     _, dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Review frames")
-    dock.form["run"].value = run
-    dock.predict()
+    dock.open_run(run)
     if block:
         napari.run()
     return dock

@@ -10,44 +10,16 @@ from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.review.frame import COLOURS, FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE
-from napari_menndl.widgets.frame_review import PREDICTED
-from napari_menndl.widgets.layers import annotation_layer, movie_layer
 from napari_menndl.widgets.open import open_review
+from napari_menndl.widgets.review.frame_review import PREDICTED
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1280, 800)
-    return viewer
-
-
-@pytest.fixture
-def dock(viewer, movie, annotation, run_folder):
-    """Movie and annotation open, the run folder named, nothing predicted yet."""
-    for data, about, kind in (movie_layer(movie), annotation_layer(annotation, movie.frame_time)):
-        getattr(viewer, f"add_{'image' if kind == 'image' else 'labels'}")(data, **about)
-    viewer.dims.set_current_step(0, 0)
-    _, dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Review frames")
-    dock.form["run"].value = run_folder
-    notification_manager.records.clear()
-    return dock
-
-
-def click(qtbot, dock):
-    qtbot.mouseClick(dock.button, Qt.MouseButton.LeftButton)
-
-
-def shows(qtbot, dock, frame):
-    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.frame == frame, timeout=20_000)
 
 
 def colour_at(viewer, y, x):
     """What the canvas shows at a pixel of the frame, (r, g, b) 0 … 255."""
     picture = viewer.screenshot(canvas_only=True, flash=False)
-    camera, layer = viewer.camera, viewer.layers[0]
+    camera, layer = viewer.scene.camera, viewer.layers[0]
     place = layer.data_to_world((0, y, x))[-2:] - np.array(camera.center[-2:])
     row, column = np.array(picture.shape[:2]) / 2 + place * camera.zoom
     return picture[int(row), int(column), :3].astype(int)
@@ -83,57 +55,57 @@ def test_reader_places_an_annotation_over_its_movie(viewer, movie, annotation, t
     assert np.array_equal(labels.scale, image.scale)
 
 
-def test_click_lays_the_review_over_the_frame_in_its_colours(qtbot, viewer, dock, tmp_path):
-    click(qtbot, dock)
-    shows(qtbot, dock, 0)
+def test_click_lays_the_review_over_the_frame_in_its_colours(viewer, dock, tmp_path, click, shows):
+    click(dock.controls.button)
+    shows(dock, 0)
     overlay = viewer.layers["review"]
     assert overlay.data.dtype == np.uint8
     assert all(np.array_equal(frame, dock.shown.overlay) for frame in overlay.data)
     seen = []
     for value in (TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE):
-        mask = dock.overlay.labels == value
+        mask = dock.display.overlay.image == value
         if mask.sum() > 30:
             assert np.abs(colour_at(viewer, *inner_pixel(mask)) - rgb(COLOURS[value])).max() < 40
             seen.append(value)
     assert len(seen) >= 2
-    assert f"{dock.shown.total.f1:.2f}" in dock.scores.text()
+    assert f"{dock.shown.total.f1:.2f}" in dock.controls.scores.frame_table.text()
     dock.grab().save(str(tmp_path / "dock.png"))
     viewer.window.screenshot(str(tmp_path / "window.png"), flash=False, canvas_only=False)
 
 
-def test_overlay_follows_the_frame_and_never_shows_another_frames_defects(qtbot, viewer, dock):
-    click(qtbot, dock)
-    shows(qtbot, dock, 0)
+def test_overlay_follows_the_frame_and_never_shows_another_frames_defects(viewer, dock, click, shows):
+    click(dock.controls.button)
+    shows(dock, 0)
     viewer.dims.set_current_step(0, 3)
-    assert not dock.overlay.labels.any()
-    shows(qtbot, dock, 3)
-    assert "no annotation" in dock.status.text()
-    assert set(np.unique(dock.overlay.labels)) <= {0, PREDICTED}
+    assert not dock.display.overlay.image.any()
+    shows(dock, 3)
+    assert "no annotation" in dock.controls.status.text()
+    assert set(np.unique(dock.display.overlay.image)) <= {0, PREDICTED}
     for frame in (1, 2, 1, 3, 0, 1):
         viewer.dims.set_current_step(0, frame)
-    shows(qtbot, dock, 1)
+    shows(dock, 1)
     assert dock.shown.annotated
 
 
-def test_threshold_acts_on_what_is_predicted_already(qtbot, viewer, dock):
+def test_threshold_acts_on_what_is_predicted_already(qtbot, viewer, dock, click, shows):
     viewer.dims.set_current_step(0, 3)
-    click(qtbot, dock)
-    shows(qtbot, dock, 3)
+    click(dock.controls.button)
+    shows(dock, 3)
     found = []
     for threshold in (0.95, 0.05):
-        dock.form["threshold"].value = threshold
+        dock.controls.level["threshold"].value = threshold
         qtbot.waitUntil(lambda: set(dock.shown.thresholds) == {threshold}, timeout=5000)  # noqa: B023 (called at once)
         assert dock.shown.seconds == 0
-        found.append(np.count_nonzero(dock.overlay.labels))
+        found.append(np.count_nonzero(dock.display.overlay.image))
     assert found[0] < found[1]
-    assert not dock.form["own_threshold"].value
+    assert not dock.controls.level["own_threshold"].value
 
 
-def test_painting_renews_the_review(qtbot, viewer, dock, annotation):
+def test_painting_renews_the_review(qtbot, viewer, dock, annotation, click, shows):
     labels = viewer.layers["annotation"]
     labels.data = labels.data.copy()
-    click(qtbot, dock)
-    shows(qtbot, dock, 0)
+    click(dock.controls.button)
+    shows(dock, 0)
     missed = dock.shown.total.fn
     labels.brush_size = 6
     y, x = next((y, x) for y in range(8, 120, 4) for x in range(8, 120, 4) if not _near(dock.shown.overlay, y, x))
@@ -145,63 +117,63 @@ def _near(overlay, y, x):
     return overlay[y - 8 : y + 9, x - 8 : x + 9].any()
 
 
-def test_foreign_folder_is_a_notification_that_says_what_to_do(qtbot, dock, tmp_path):
+def test_foreign_folder_is_a_notification_that_says_what_to_do(qtbot, dock, tmp_path, click):
     for path in (tmp_path / "nowhere", tmp_path):
-        dock.form["run"].value = path
-        click(qtbot, dock)
-        qtbot.waitUntil(lambda: "search.json" in dock.status.text(), timeout=20_000)
+        dock.controls.what["source"].value = path
+        click(dock.controls.button)
+        qtbot.waitUntil(lambda: "search.json" in dock.controls.status.text(), timeout=20_000)
     messages = [str(record.message) for record in notification_manager.records]
     assert len(messages) == 2
     assert all(message.startswith("Expected a run folder") for message in messages)
     assert not any("Traceback" in message for message in messages)
 
 
-def test_missing_folder_and_missing_movie_are_asked_for(qtbot, viewer, dock):
-    dock.form["run"].line_edit.value = ""
-    click(qtbot, dock)
-    assert "folder of a run" in dock.status.text()
+def test_missing_folder_and_missing_movie_are_asked_for(viewer, dock, click):
+    dock.controls.what["source"].line_edit.value = ""
+    click(dock.controls.button)
+    assert "folder of a run" in dock.controls.status.text()
     viewer.layers.clear()
-    click(qtbot, dock)
-    assert "movie" in dock.status.text()
+    click(dock.controls.button)
+    assert "movie" in dock.controls.status.text()
 
 
-def test_dropped_folder_is_taken(qtbot, dock, tmp_path):
+def test_dropped_folder_is_taken(dock, tmp_path):
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(tmp_path))])
     buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     dock.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, buttons, keys))
-    assert dock.form["run"].value == tmp_path
+    assert dock.controls.what["source"].value == tmp_path
 
 
-def test_layers_may_go_and_be_renamed_under_the_dock(qtbot, viewer, dock):
-    click(qtbot, dock)
-    shows(qtbot, dock, 0)
+def test_layers_may_go_and_be_renamed_under_the_dock(qtbot, viewer, dock, click, shows):
+    click(dock.controls.button)
+    shows(dock, 0)
     viewer.layers[0].name = "renamed"
-    assert "renamed" in [str(choice) for choice in dock.form["movie"].choices]
+    assert "renamed" in [str(choice) for choice in dock.controls.what["movie"].choices]
     viewer.layers.remove("annotation")
     qtbot.waitUntil(lambda: dock.shown is not None and not dock.shown.annotated, timeout=5000)
-    assert dock.form["annotation"].value is None
+    assert dock.controls.what["annotation"].value is None
     viewer.layers.remove("review")
-    assert "removed" in dock.status.text()
-    click(qtbot, dock)
-    shows(qtbot, dock, 0)
+    assert "removed" in dock.controls.status.text()
+    click(dock.controls.button)
+    shows(dock, 0)
     assert "review" in viewer.layers
     viewer.layers.remove("renamed")
-    assert dock.form["movie"].value is None
+    assert dock.controls.what["movie"].value is None
     assert not notification_manager.records
 
 
-def test_movie_may_go_while_its_frame_is_predicted(qtbot, viewer, dock):
-    click(qtbot, dock)
+def test_movie_may_go_while_its_frame_is_predicted(qtbot, viewer, dock, click):
+    click(dock.controls.button)
     viewer.layers.remove(viewer.layers[0].name)
-    qtbot.waitUntil(lambda: not dock.latest.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.movie.busy, timeout=20_000)
     assert dock.shown is None
     assert not notification_manager.records
 
 
-def test_closed_dock_leaves_nothing_behind_that_answers(qtbot, viewer, dock):
-    click(qtbot, dock)
-    shows(qtbot, dock, 0)
+def test_closed_dock_leaves_nothing_behind_that_answers(qtbot, viewer, dock, click, shows):
+    click(dock.controls.button)
+    shows(dock, 0)
     viewer.window.remove_dock_widget("all")
     viewer.dims.set_current_step(0, 1)
     qtbot.wait(300)
@@ -209,22 +181,25 @@ def test_closed_dock_leaves_nothing_behind_that_answers(qtbot, viewer, dock):
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_nothing_in_the_dock_is_cut(qtbot, viewer, dock, theme, tmp_path):
+def test_nothing_in_the_dock_is_cut(qtbot, viewer, dock, theme, tmp_path, click, shows):
     viewer.theme = theme
-    click(qtbot, dock)
-    shows(qtbot, dock, 0)
+    click(dock.controls.button)
+    shows(dock, 0)
     qtbot.wait(50)
     assert dock.width() <= 360
     for part in [*dock.findChildren(QPushButton), *dock.findChildren(QLabel)]:
         if part.isVisible() and part.text() and not part.wordWrap() if isinstance(part, QLabel) else part.isVisible():
             assert part.sizeHint().width() <= part.width(), part.text()
-    assert dock.scores.minimumSizeHint().width() <= dock.scores.width()
-    assert dock.minimumSizeHint().width() <= dock.width()
+    body = dock.controls.widget()
+    assert body.minimumSizeHint().width() <= dock.controls.viewport().width()
+    dock.controls.more.expand()
+    qtbot.wait(50)
+    assert body.minimumSizeHint().width() <= dock.controls.viewport().width()
     dock.grab().save(str(tmp_path / f"{theme}.png"))
 
 
-def test_review_opens_from_code(qtbot, viewer, movie, annotation, run_folder):
+def test_review_opens_from_code(viewer, movie, annotation, run_folder, shows):
     dock = open_review(movie, annotation, run_folder, frame=1, viewer=viewer, block=False)
-    shows(qtbot, dock, 1)
+    shows(dock, 1)
     assert [layer.name for layer in viewer.layers] == [movie.name, "annotation", "review"]
     assert napari.current_viewer() is viewer or dock.viewer == viewer

@@ -1,0 +1,142 @@
+"""The dock's parts and where they lie: basics above, the rest folded under "More"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import ComboBox
+from napari.layers import Image, Labels
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_menndl.widgets.form import lay_out, make_form
+from napari_menndl.widgets.review.error_bar import ErrorBar
+from napari_menndl.widgets.review.scores_view import ScoresView
+from napari_menndl.widgets.review.settings import ReviewSettings, ThresholdSettings, ViewSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Qt's QWIDGETSIZE_MAX.
+UNLIMITED = 16_777_215
+GO, STOP, MORE = "Review movie", "Stop", "More"
+
+
+class Controls(QScrollArea):
+    """Everything in the dock that one sees.
+
+    Parameters
+    ----------
+    layers : callable
+        ``layers(kind)``: the layers of a kind that can be chosen.
+    shadings : callable
+        What can glow.
+    """
+
+    def __init__(self, layers: Callable[[type], list[Any]], shadings: Callable[[], list[str]]) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.what = make_form(
+            ReviewSettings,
+            movie={"choices": lambda _: layers(Image), "nullable": True},
+            annotation={"choices": lambda _: layers(Labels), "nullable": True},
+        )
+        self.level = make_form(ThresholdSettings)
+        self.view = make_form(
+            ViewSettings,
+            second={"choices": lambda _: layers(Labels), "nullable": True},
+            shading={"widget_type": "ComboBox", "choices": lambda _: shadings()},
+        )
+        for form in (self.what, self.view):
+            for row in form:
+                if isinstance(row, ComboBox):  # as wide as the dock, not as its longest choice
+                    row.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+                    row.native.setMinimumContentsLength(8)
+        self._source_menu()
+        self.button = QPushButton(GO)
+        self.button.setToolTip("Predict the frame in view first, then the other frames; the overlay follows the view")
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.progress.setFixedHeight(6)
+        self.progress.setToolTip("Frames that are reviewed")
+        self.status = QLabel()
+        self.status.setTextFormat(Qt.TextFormat.RichText)
+        self.status.setWordWrap(True)
+        self.scores, self.errors = ScoresView(), ErrorBar()
+        self.again = QPushButton("Search again from corrected frames")
+        self.again.setToolTip("Hand the corrected frames to 'Search networks', to learn from them too")
+        self.again.setEnabled(False)
+        self.complete = QPushButton("Accept the rest: frame complete")
+        self.complete.setToolTip("Take over what is predicted where nothing is decided yet; the frame is then complete")
+        self.csv, self.png = QPushButton("Defects as CSV …"), QPushButton("Frame as PNG …")
+        self.csv.setToolTip("Every defect of the frames reviewed: class, outcome, place, area, confidence")
+        self.png.setToolTip("The frame in view, raw and under its review, side by side")
+        self._lay_out()
+
+    def show_parts(self, reviewed: bool) -> None:
+        """What there is to do with a review is seen once there is one."""
+        for part in (self.scores, self.errors, self.again):
+            part.setVisible(reviewed)
+
+    def _more_toggled(self, folded_out: bool) -> None:
+        self.more.setText(f"{'▾' if folded_out else '▸'} {MORE}")
+        # The class itself keeps the height of the moment: what grows later would be cut.
+        self.more.content().setMaximumHeight(UNLIMITED if folded_out else 0)
+        self.more.content().setVisible(folded_out)
+
+    def _source_menu(self) -> None:
+        edit = self.what["source"]
+        self.menu = QMenu(self)
+        self.menu.setToolTipsVisible(True)
+        chooser = edit.choose_btn.native
+        edit.choose_btn.text = "…"
+        chooser.setMenu(self.menu)
+        chooser.setMaximumWidth(40)
+        chooser.setToolTip("Choose a run folder, a saved network or a stored prediction")
+        edit.line_edit.value = ""
+        edit.line_edit.native.setPlaceholderText("run, network or prediction")
+        edit.line_edit.native.setAcceptDrops(False)  # the whole dock takes them
+
+    def _lay_out(self) -> None:
+        exports = QWidget()
+        row = QHBoxLayout(exports)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.csv)
+        row.addWidget(self.png)
+        # Arrows as text: icons would be drawn in the colour of another theme.
+        self.more = QCollapsible(f"▸ {MORE}", expandedIcon=" ", collapsedIcon=" ")
+        self.more.toggled.connect(self._more_toggled)
+        self.more.setToolTip("Colours, outlines, probabilities, a second expert, export")
+        self.more.setDuration(0)
+        if (inside := self.more.layout()) is not None:
+            inside.setContentsMargins(0, 0, 0, 0)
+        rest = QWidget()
+        rows = QVBoxLayout(rest)
+        rows.setContentsMargins(3, 0, 0, 0)
+        for widget in (lay_out(self.view), self.complete, exports):
+            rows.addWidget(widget)
+        self.more.setContent(rest)
+        self.more.collapse(animate=False)
+        body = QWidget()
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.setSpacing(5)
+        parts = (self.button, self.progress, self.status, lay_out(self.level))
+        for widget in (lay_out(self.what), *parts, self.scores, self.errors, self.again, self.more):
+            layout.addWidget(widget)
+        layout.addStretch()
+        self.setWidget(body)

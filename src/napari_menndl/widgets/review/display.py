@@ -1,0 +1,147 @@
+"""What one sees of a review: overlay, probabilities, scores, plot, progress."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_menndl.widgets.background import Latest
+from napari_menndl.widgets.palette import overlay_colours
+from napari_menndl.widgets.review.controls import GO, STOP
+from napari_menndl.widgets.review.frame_review import AGREEMENT, ANY, NOTHING, FrameReview
+from napari_menndl.widgets.review.overlay import Overlay, Shading
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_menndl.widgets.review.controls import Controls
+    from napari_menndl.widgets.review.inputs import Inputs
+    from napari_menndl.widgets.review.movie_review import MovieReview
+
+#: Of the outlines of defects [px]: point defects are hardly wider than a few.
+OUTLINE = 1
+
+
+class Display(QObject):
+    """Shows the review of the frame in view, and of all frames so far.
+
+    Attributes
+    ----------
+    overlay : Overlay
+    shading : Shading
+        Probabilities or agreement, on demand.
+    shown : FrameReview or None
+        What the overlay shows.
+    failed : Signal(exception)
+    """
+
+    failed = Signal(object)
+
+    def __init__(
+        self, viewer: Viewer, controls: Controls, inputs: Inputs, movie: MovieReview, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._controls, self._inputs, self._movie = viewer, controls, inputs, movie
+        self._view = controls.view
+        self.overlay = Overlay(viewer, overlay_colours(self._view["colours"].value))
+        self.shading = Shading(viewer)
+        self.shown: FrameReview | None = None
+        self._glow = Latest(self._shade, self)
+        self._glow.answered.connect(self._show_shading)
+        self._glow.failed.connect(self._shading_failed)
+        for name, act in (("colours", self._recolour), ("outlines", self._outline), ("shading", self._ask_shading)):
+            self._view[name].changed.connect(act)
+        self._view["quantity"].changed.connect(self.show_movie)
+
+    def owns(self, layer: object) -> bool:
+        """Whether a layer is one of ours."""
+        return self.overlay.owns(layer) or self.shading.owns(layer)
+
+    def show(self, review: FrameReview) -> None:
+        """Show the review of the frame in view."""
+        image, annotation = self._inputs.image, self._inputs.annotation
+        if image is None or (review is self.shown and self.overlay.layer is not None):
+            return
+        if self.overlay.layer is None and annotation is not None and annotation.contour == 0:
+            annotation.contour = 1  # as outlines: filled, its colours would be taken for those of the review
+        self.shown = review
+        self.overlay.show(review.overlay, image)
+        setting = self._movie.setting
+        own = setting is not None and setting.threshold is None
+        if own and (reachable := [t for t in review.thresholds or () if t <= 1]):
+            self._inputs.show_threshold(float(np.clip(np.mean(reachable), 0.01, 0.99)))
+        took = f", predicted in {1000 * review.seconds:.0f} ms" if review.seconds else ""
+        alone = "" if review.annotated else " It has no annotation: the prediction is shown alone."
+        self._controls.status.setText(f"Frame {review.frame}{took}.{alone}")
+        self._show_scores()
+        self._ask_shading()
+
+    def show_movie(self) -> None:
+        """Everything that is about all frames: progress, table, plot."""
+        controls, movie, view = self._controls, self._movie, self._view
+        frames = 0 if movie.setting is None else len(movie.setting.movie)
+        controls.progress.setRange(0, max(frames, 1))
+        controls.progress.setValue(movie.done)
+        controls.button.setText(STOP if movie.going else GO)
+        controls.show_parts(bool(movie.reviews))
+        controls.scores.show_movie(movie.reviews, view["colours"].value, view["quantity"].value, frames)
+        controls.scores.plot.show_place(self._inputs.frame)
+        if movie.reviews and self.shadings() != list(view["shading"].choices):
+            view["shading"].reset_choices()
+
+    def clear(self) -> None:
+        """Show no frame."""
+        self.shown = None
+        self.overlay.clear()
+        self.shading.clear()
+
+    def forget_removed(self) -> bool:
+        """Take up that someone took our layers out of the viewer; whether it was the overlay."""
+        if self.shading.removed:
+            self.shading.layer = None
+            self._view["shading"].value = NOTHING
+        if not self.overlay.removed:
+            return False
+        self.overlay.layer = None
+        return True
+
+    def shadings(self) -> list[str]:
+        """What can be shown as probability."""
+        review = next(iter(self._movie.reviews.values()), None)
+        return [NOTHING, ANY, *(review.class_names if review is not None else ()), AGREEMENT]
+
+    def retheme(self) -> None:
+        """Follow napari's theme."""
+        self._controls.scores.recolour(self._viewer.theme)
+
+    def _show_scores(self) -> None:
+        self._controls.scores.show_frame(self.shown, self._view["colours"].value)
+
+    def _recolour(self) -> None:
+        self.overlay.recolour(overlay_colours(self._view["colours"].value))
+        self._show_scores()
+        self.show_movie()
+
+    def _outline(self, outlines: bool) -> None:
+        self.overlay.outline(OUTLINE if outlines else 0)
+
+    def _ask_shading(self) -> None:
+        what, setting, shown = self._view["shading"].value, self._movie.setting, self.shown
+        if what == NOTHING:
+            self.shading.remove()
+        elif what is not None and setting is not None and shown is not None:
+            self._glow.ask((setting, shown.frame, what))
+
+    def _shade(self, question: Any) -> np.ndarray:
+        return self._movie.reviewer.shading(*question)
+
+    def _show_shading(self, question: Any, image: np.ndarray) -> None:
+        wanted = self._movie.setting, self._inputs.frame, self._view["shading"].value
+        if question[1:] == wanted[1:] and self._inputs.image is not None and wanted[0] is not None:
+            self.shading.show(image, self._inputs.image)
+
+    def _shading_failed(self, question: Any, error: Exception) -> None:
+        self._view["shading"].value = NOTHING
+        self.failed.emit(error)

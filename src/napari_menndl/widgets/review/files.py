@@ -1,0 +1,72 @@
+"""The dock's file dialogs: what to review, and where to put what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_info
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QFileDialog
+
+from napari_menndl.errors import InputError
+from napari_menndl.widgets.review.export import export_defects, export_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_menndl.widgets.review.controls import Controls
+    from napari_menndl.widgets.review.display import Display
+    from napari_menndl.widgets.review.inputs import Inputs
+    from napari_menndl.widgets.review.movie_review import MovieReview
+
+
+class Files(QObject):
+    """Opens dialogs for the buttons and the menu of the dock.
+
+    Attributes
+    ----------
+    failed : Signal(exception)
+    """
+
+    failed = Signal(object)
+
+    def __init__(
+        self, controls: Controls, inputs: Inputs, movie: MovieReview, display: Display, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._controls, self._inputs, self._movie, self._display = controls, inputs, movie, display
+        controls.menu.addAction("Run folder …", self.choose_folder)
+        controls.menu.addAction("Saved network …", self.choose_network)
+        controls.menu.addAction("Stored prediction …", self.choose_folder)
+        controls.csv.clicked.connect(self.export_csv)
+        controls.png.clicked.connect(self.export_png)
+
+    def choose_folder(self) -> None:
+        if path := QFileDialog.getExistingDirectory(self._controls, "Choose a run folder or a stored prediction"):
+            self._controls.what["source"].value = path
+
+    def choose_network(self) -> None:
+        kinds = "Networks (*.safetensors)"
+        path, _ = QFileDialog.getOpenFileName(self._controls, "Choose a saved network", "", kinds)
+        if path:
+            self._controls.what["source"].value = path
+
+    def export_csv(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self._controls, "Defects as CSV", "defects.csv", "Tables (*.csv)")
+        if path:
+            self._write(lambda: export_defects(self._movie.reviews.values(), path))
+
+    def export_png(self) -> None:
+        shown, colours = self._display.shown, self._controls.view["colours"].value
+        if shown is None:
+            self.failed.emit(InputError("a frame that is reviewed", "none", "Press 'Review movie' first."))
+            return
+        path, _ = QFileDialog.getSaveFileName(self._controls, "Frame as PNG", "review.png", "Pictures (*.png)")
+        if path:
+            self._write(lambda: export_picture(shown, self._inputs.movie, colours, path))
+
+    def _write(self, write: Callable[[], Any]) -> None:
+        try:
+            show_info(f"Wrote {write()}")
+        except InputError as error:
+            self.failed.emit(error)

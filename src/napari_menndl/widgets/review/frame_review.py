@@ -1,0 +1,130 @@
+"""One frame, set against its annotation: what is asked, and what comes out."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_menndl.metrics.scores import Counts
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from napari.layers import Labels
+
+    from napari_menndl.movie.movie import Movie
+    from napari_menndl.review.tables import Tally
+
+#: The overlay's value where a frame without annotation shows the prediction alone; 1 to 3 are the review's.
+PREDICTED = 4
+#: The outcome of such a defect in tables.
+ALONE = "predicted"
+#: What can be shown as a glow beside the classes.
+NOTHING, ANY, AGREEMENT = "not shown", "any defect", "agreement of the networks"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What to set against what.
+
+    Attributes
+    ----------
+    source : str or napari.layers.Labels
+        Path of a run folder, a saved network or a stored prediction; or a second annotation.
+    movie : Movie
+    annotation : napari.layers.Labels or None
+    threshold : float or None
+        For every class; None for the thresholds of the network.
+    reading : int
+        At another number the source is read anew: a search may have found a better network.
+    keep : bool
+        Whether to keep the probabilities on disk, beside the run or network.
+    """
+
+    source: str | Labels
+    movie: Movie
+    annotation: Labels | None = None
+    threshold: float | None = None
+    reading: int = 0
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """One frame to review.
+
+    Attributes
+    ----------
+    setting : Setting
+    frame : int
+    revision : int
+        Of the frame's annotation.
+    thorough : bool
+        Also the average precision or, where nothing is annotated, how far the networks agree: it takes a moment more.
+    """
+
+    setting: Setting
+    frame: int
+    revision: int = 0
+    thorough: bool = False
+
+
+@dataclass(frozen=True)
+class FrameReview:
+    """One frame, reviewed.
+
+    Attributes
+    ----------
+    frame : int
+    class_names : C str
+        Of the prediction.
+    annotated : bool
+        Whether the annotation says anything about this frame.
+    tallies : dict of str to Tally
+        By class that both sides know; empty without annotation.
+    defects : DataFrame
+        `tables.DEFECT_COLUMNS`; what is not judged has the outcome ``"predicted"``.
+    thresholds : (C,) float or None
+        What was applied.
+    agreement : dict of str to float
+        Of an ensemble's networks in the pixels predicted, by class; empty where not asked for.
+    thorough : bool
+    seconds : float
+        What the prediction took; 0 when it was known.
+    """
+
+    frame: int
+    class_names: tuple[str, ...]
+    annotated: bool
+    tallies: dict[str, Tally]
+    defects: pd.DataFrame
+    thresholds: tuple[float, ...] | None
+    agreement: dict[str, float]
+    thorough: bool
+    seconds: float
+    _images: bytes = field(repr=False)
+    _shape: tuple[int, ...] = field(repr=False)
+
+    @property
+    def total(self) -> Counts:
+        return sum((tally.defects for tally in self.tallies.values()), Counts())
+
+    @property
+    def overlay(self) -> np.ndarray:
+        """(Y, X) uint8: 0 = nothing, 1 = true positive, 2 = false positive, 3 = false negative, `PREDICTED` = alone."""
+        return self._image(0)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """(Y, X) uint8: 0 = no defect, c + 1 = class c."""
+        return self._image(1)
+
+    def _image(self, number: int) -> np.ndarray:
+        return np.frombuffer(zlib.decompress(self._images), np.uint8).reshape(2, *self._shape)[number].copy()
+
+
+def pack(overlay: np.ndarray, predicted: np.ndarray) -> bytes:
+    """What `FrameReview` keeps of its two images (Y, X) uint8, mostly zeros: so a long movie's fit into memory."""
+    return zlib.compress(np.stack([overlay, predicted]).tobytes(), 1)

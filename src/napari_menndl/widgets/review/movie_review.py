@@ -1,0 +1,169 @@
+"""The review of a whole movie, in threads beside the window: the frame in view first, then the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_menndl.widgets.background import Latest
+from napari_menndl.widgets.review.frame_review import FrameReview, Question, Setting
+from napari_menndl.widgets.review.reviewer import FrameReviewer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class MovieReview(QObject):
+    """Keeps a review of each frame, as far as they have come, and renews what no longer holds.
+
+    Attributes
+    ----------
+    reviewer : FrameReviewer
+    reviews : dict of int to FrameReview
+        The latest of each frame, of this source, movie and annotation; the threshold may have moved since.
+    in_view : int
+        The frame that comes first.
+    reviewed : Signal(frame)
+        A frame's review is new.
+    failed : Signal(exception)
+        A frame could not be reviewed; the rest is not tried.
+    warned : Signal(text)
+    """
+
+    reviewed = Signal(int)
+    failed = Signal(object)
+    warned = Signal(str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.reviewer = FrameReviewer()
+        self.reviews: dict[int, FrameReview] = {}
+        self.setting: Setting | None = None
+        self.in_view = 0
+        self._frames: tuple[int, ...] = ()
+        self._valid: dict[int, tuple[float | None, int]] = {}
+        self._revisions: dict[int, int] = {}
+        self._first, self._rest = Latest(self.reviewer.answer, self), Latest(self.reviewer.answer, self)
+        self._going = False
+        for latest in (self._first, self._rest):
+            latest.answered.connect(self._answered)
+            latest.failed.connect(self._fail)
+            latest.warned.connect(self.warned)
+
+    @property
+    def busy(self) -> bool:
+        return self._first.busy or self._rest.busy
+
+    @property
+    def going(self) -> bool:
+        """Whether frames beside the one in view are still to come."""
+        return self._going and self.done < len(self._frames)
+
+    @property
+    def done(self) -> int:
+        """How many frames are reviewed as things stand."""
+        return sum(self._holds(t) for t in self._frames)
+
+    def now(self, frame: int) -> FrameReview | None:
+        """The review of a frame if it still holds."""
+        return self.reviews[frame] if self._holds(frame) else None
+
+    def begin(self, setting: Setting) -> None:
+        """Review by this setting from now on; what holds no longer is forgotten, or kept until it is renewed."""
+        before, self.setting = self.setting, setting
+        kept = before is not None and _what(before) == _what(setting)
+        if not kept:
+            self.reviews, self._valid, self._revisions = {}, {}, {}
+            self._rest.forget()
+        elif before is not None and before.annotation != setting.annotation:
+            self.touch(self.reviews)
+
+    def look(self, frame: int) -> FrameReview | None:
+        """Come to this frame first; its review if that is at hand."""
+        self.in_view = frame
+        if self._holds(frame):
+            self._first.forget()
+            self._continue()
+            return self.reviews[frame]
+        self._first.ask(self._question(frame))
+        return None
+
+    def touch(self, frames: Iterable[int]) -> None:
+        """The annotation of some frames has changed."""
+        for frame in frames:
+            self._revisions[frame] = self._revisions.get(frame, 0) + 1
+
+    def review_rest(self, frames: Iterable[int]) -> None:
+        """Go on with these frames when the one in view is done, in this order."""
+        self._frames, self._going = tuple(frames), True
+        self._continue()
+
+    def stop(self) -> None:
+        """Leave the rest as it is."""
+        self._going = False
+        self._rest.forget()
+
+    def forget(self) -> None:
+        """Drop everything; what is at work is not waited for."""
+        self.stop()
+        self._first.forget()
+        self.setting, self.reviews, self._valid = None, {}, {}
+
+    def _holds(self, frame: int) -> bool:
+        return self.setting is not None and self._valid.get(frame) == self._state(frame)
+
+    def _state(self, frame: int) -> tuple[float | None, int]:
+        return (None if self.setting is None else self.setting.threshold), self._revisions.get(frame, 0)
+
+    def _question(self, frame: int, thorough: bool = False) -> Question:
+        assert self.setting is not None
+        return Question(self.setting, frame, self._revisions.get(frame, 0), thorough)
+
+    def _answered(self, question: Question, review: FrameReview) -> None:
+        setting, frame = self.setting, question.frame
+        if setting is not None and _what(question.setting) == _what(setting):
+            same = question.setting.annotation == setting.annotation
+            state = question.setting.threshold, question.revision
+            if same and state == self._state(frame):
+                known = self.now(frame)
+                self._valid[frame] = state
+                if known is None or review.thorough or not known.thorough:
+                    self.reviews[frame] = review
+                    self.reviewed.emit(frame)
+        self._continue()
+
+    def _fail(self, question: Question, error: Exception) -> None:
+        setting = self.setting
+        if setting is not None and _what(question.setting) == _what(setting):
+            self.stop()
+            self.failed.emit(error)
+
+    def _continue(self) -> None:
+        """The next of the rest, unless someone waits for the frame in view."""
+        if self.setting is None or self._first.busy or self._rest.busy:
+            return
+        if (seen := self.now(self.in_view)) is not None and not seen.thorough:
+            self._rest.ask(self._question(self.in_view, thorough=True))
+        elif self._going and (following := next(filter(self._lacks, self._frames), None)) is not None:
+            thorough = self._holds(following) or self.speaks_of(following)
+            self._rest.ask(self._question(following, thorough))
+
+    def _lacks(self, frame: int) -> bool:
+        known = self.now(frame)
+        return known is None or (known.annotated and not known.thorough)
+
+    def speaks_of(self, frame: int) -> bool:
+        """Whether the annotation says something about a frame, as far as one can tell without reading its labels."""
+        known = self.reviews.get(frame)
+        if known is not None:
+            return known.annotated
+        layer = self.setting.annotation if self.setting is not None else None
+        annotation: Any = None if layer is None else layer.metadata.get("annotation")
+        if annotation is None:
+            return False
+        return frame < len(annotation) and annotation.status[frame] != "untouched"
+
+
+def _what(setting: Setting) -> tuple[object, ...]:
+    return setting.source, setting.movie, setting.reading, setting.keep

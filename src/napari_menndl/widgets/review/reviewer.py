@@ -1,0 +1,199 @@
+"""Predicts single frames and sets them against their annotation, away from any window."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from napari_menndl.errors import InputError
+from napari_menndl.metrics.components import label_components
+from napari_menndl.metrics.detection import count_defects, pixel_counts
+from napari_menndl.metrics.ranking import choose_thresholds
+from napari_menndl.review.frame import FALSE_POSITIVE, OUTCOMES, review_labels
+from napari_menndl.review.tables import DEFECT_COLUMNS, Tally, defect_table
+from napari_menndl.widgets.review.expert import annotated_detectors, annotation_in
+from napari_menndl.widgets.review.frame_review import AGREEMENT, ALONE, PREDICTED, FrameReview, pack
+from napari_menndl.widgets.review.sources import MEMORY, AnnotatedSource, Source, open_source, place_beside
+
+if TYPE_CHECKING:
+    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.scores import Counts
+    from napari_menndl.widgets.review.frame_review import Question, Setting
+
+
+class FrameReviewer:
+    """Answers questions about single frames, from any thread; remembers what it opened.
+
+    Parameters
+    ----------
+    capacity : int [bytes]
+        How much of predictions to remember.
+    """
+
+    def __init__(self, capacity: int = MEMORY) -> None:
+        self._capacity = capacity
+        self._opening = threading.Lock()
+        self._opened: tuple[object, ...] | None = None
+        self._source: Source | None = None
+        self._detectors: dict[tuple[int, tuple[str, ...]], list[Detector]] = {}
+        self._levels: dict[str, np.ndarray] = {}
+        self._sweeps: dict[tuple[int, str], tuple[int, list[Counts]]] = {}
+
+    def source(self, setting: Setting) -> Source:
+        """What predicts.
+
+        Raises
+        ------
+        InputError
+            For a run folder, network, movie or layer that cannot be used.
+        """
+        wanted = (setting.source, setting.movie, setting.reading)
+        with self._opening:
+            if self._source is None or self._opened != wanted:
+                self._source = self._open(setting)
+                self._opened = wanted
+                self._detectors, self._levels, self._sweeps = {}, {}, {}
+            keep = None
+            if setting.keep and isinstance(setting.source, str):
+                keep = place_beside(Path(setting.source), setting.movie, self._source.digest)
+            self._source.keep(keep)
+            return self._source
+
+    def _open(self, setting: Setting) -> Source:
+        if isinstance(setting.source, str):
+            return open_source(Path(setting.source), setting.movie, self._capacity)
+        known = setting.annotation.metadata.get("annotation") if setting.annotation is not None else None
+        return AnnotatedSource(setting.source, known.class_names if known else ())
+
+    def remembers(self, question: Question) -> bool:
+        """Whether the answer needs no prediction."""
+        setting = question.setting
+        same = self._opened == (setting.source, setting.movie, setting.reading)
+        return same and self._source is not None and self._source.remembers(question.frame)
+
+    def answer(self, question: Question) -> FrameReview:
+        """Predict the frame, unless that is known, and set it against its annotation.
+
+        Raises
+        ------
+        InputError
+            For a source, movie or annotation that cannot be used.
+        """
+        setting, t = question.setting, question.frame
+        source = self.source(setting)
+        names, known_already, started = source.class_names, source.remembers(t), time.perf_counter()
+        chances = source.probabilities(t)
+        seconds = 0.0 if known_already else time.perf_counter() - started
+        predicted = source.labels(t, setting.threshold)
+        true, inside, compared = annotation_in(names, setting.annotation, t, predicted.shape)
+        second = source.known(t)
+        inside = inside if second is None else inside & second
+        annotated = bool(inside.any())
+        detectors = source.detectors or self._annotated_detectors(setting, names, t)
+        judged = np.where(np.array([False, *compared])[predicted], predicted, 0)
+        reviewed = review_labels(judged, true, inside if annotated else None, detectors)
+        overlay = reviewed.colours.copy()
+        alone = (predicted > 0) & (overlay == 0) & ~(inside & (judged > 0)) if annotated else predicted > 0
+        overlay[alone] = PREDICTED
+        tallies, tables, nothing = {}, [], np.zeros(predicted.shape, bool)
+        for c, (name, match, detector) in enumerate(zip(names, reviewed.matches, detectors, strict=True)):
+            chance = None if chances is None else chances[c]
+            if annotated and compared[c]:
+                sweep = self._sweep(question, name, chance, true == c + 1, inside, detector)
+                pixels = pixel_counts(predicted == c + 1, true == c + 1, inside)
+                tallies[name] = Tally(match.counts, pixels, sweep)
+                tables.append(defect_table(t, name, match, chance, None, setting.movie.pixel_size))
+            rest = detector.match(alone & (predicted == c + 1), nothing)
+            table = defect_table(t, name, rest, chance, None, setting.movie.pixel_size)
+            tables.append(table.replace({"outcome": {OUTCOMES[FALSE_POSITIVE]: ALONE}}))
+        full = [table for table in tables if len(table)]
+        thresholds = source.thresholds
+        if thresholds is not None and setting.threshold is not None:
+            thresholds = (setting.threshold,) * len(names)
+        return FrameReview(
+            t,
+            names,
+            annotated,
+            tallies,
+            pd.concat(full, ignore_index=True) if full else pd.DataFrame(columns=list(DEFECT_COLUMNS)),
+            thresholds,
+            self._agreement(source, question, predicted) if not annotated else {},
+            question.thorough,
+            seconds,
+            pack(overlay, predicted),
+            predicted.shape,
+        )
+
+    def shading(self, setting: Setting, t: int, what: str) -> np.ndarray:
+        """A frame's probabilities as one image.
+
+        Parameters
+        ----------
+        setting : Setting
+        t : int
+        what : str
+            A class, `ANY` for the largest of all classes, or `AGREEMENT`: the smallest of all classes.
+
+        Returns
+        -------
+        (Y, X) float32
+
+        Raises
+        ------
+        InputError
+            Where there are no probabilities, or no several networks that could agree.
+        """
+        source = self.source(setting)
+        chances = source.agreement(t) if what == AGREEMENT else source.probabilities(t)
+        if chances is None:
+            found = "one network, or a stored prediction" if what == AGREEMENT else "an annotation"
+            raise InputError(f"something with {what!r} to show", found, "Choose something else to glow.")
+        if what in source.class_names:
+            return chances[source.class_names.index(what)]
+        shown: np.ndarray = chances.min(axis=0) if what == AGREEMENT else chances.max(axis=0)
+        return shown
+
+    def _annotated_detectors(self, setting: Setting, names: tuple[str, ...], t: int) -> list[Detector]:
+        """How classes are counted where no network says it; the same for all frames."""
+        key = (id(setting.annotation), names)
+        if key not in self._detectors:
+            self._detectors[key] = annotated_detectors(names, setting.annotation, t, setting.movie.pixel_size)
+        return self._detectors[key]
+
+    def _sweep(
+        self,
+        question: Question,
+        name: str,
+        chance: np.ndarray | None,
+        true: np.ndarray,
+        inside: np.ndarray,
+        detector: Detector,
+    ) -> list[Counts]:
+        """Counts across thresholds, as long as the frame's annotation is the same; empty where not asked for."""
+        if chance is None:
+            return []
+        key, state = (question.frame, name), zlib.crc32(np.packbits([true, inside]).tobytes())
+        if self._sweeps.get(key, (None,))[0] == state:
+            return self._sweeps[key][1]
+        if not question.thorough:
+            return []
+        if name not in self._levels:  # the same for all frames, so that their counts can be added
+            share = max(np.count_nonzero(true & inside) / np.count_nonzero(inside), 1e-3)
+            self._levels[name] = choose_thresholds([chance[inside]], share)
+        counts = count_defects(chance, label_components(true, 1), inside, detector, self._levels[name])
+        self._sweeps[key] = state, counts
+        return counts
+
+    def _agreement(self, source: Source, question: Question, predicted: np.ndarray) -> dict[str, float]:
+        agreement = source.agreement(question.frame) if question.thorough else None
+        if agreement is None:
+            return {}
+        there = [predicted == c for c in range(1, len(source.class_names) + 1)]
+        means = [float(a[p].mean()) if p.any() else float("nan") for a, p in zip(agreement, there, strict=True)]
+        return dict(zip(source.class_names, means, strict=True))

@@ -1,0 +1,230 @@
+"""What a review sets against an annotation: a network over the movie, a stored prediction, a second annotation."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_menndl.errors import InputError
+from napari_menndl.predict.labelling import label_pixels
+from napari_menndl.predict.outline import Outline
+from napari_menndl.predict.scale import scale_between
+from napari_menndl.widgets.layers import annotated_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Labels
+
+    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.movie.movie import Movie
+    from napari_menndl.predict.prediction import Prediction, Predictor
+
+#: Where what was predicted goes: into memory alone or, where that is too small, a folder that is removed at the end.
+MEMORY = 512 * 2**20
+
+
+class PredictedSource:
+    """A network's probabilities, each frame predicted once as long as there is room for it.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    network : TrainedNetwork or Ensemble, optional
+        None for a stored prediction.
+    movie : Movie
+    capacity : int [bytes]
+        How much to remember in memory.
+    """
+
+    def __init__(self, prediction: Prediction, network: Predictor | None, movie: Movie, capacity: int = MEMORY) -> None:
+        self._prediction, self._network, self._movie = prediction, network, movie
+        self._capacity = capacity
+        self._known: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
+        self._stored: set[int] = set()
+        self._lock = threading.Lock()
+        self._place: Path | None = None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self.class_names: tuple[str, ...] = tuple(prediction.outline.class_names)
+        self.thresholds: tuple[float, ...] | None = tuple(prediction.outline.thresholds)
+        self.detectors = None if network is None else detectors_for(network, movie)
+
+    @property
+    def digest(self) -> str:
+        """Of the network."""
+        return self._prediction.outline.network
+
+    @property
+    def members(self) -> int:
+        """How many networks predict together; 0 where none is at hand."""
+        return 0 if self._network is None else len(getattr(self._network, "members", (self._network,)))
+
+    def remembers(self, t: int) -> bool:
+        """Whether a frame's probabilities need no prediction."""
+        return self._network is None or t in self._stored or ("probabilities", t) in self._known
+
+    def probabilities(self, t: int) -> np.ndarray:
+        """(C, Y, X) float32."""
+
+        def predict() -> np.ndarray:
+            if self._place is not None:
+                self._prediction.write(self._place, frames=[t])
+                self._stored.add(t)
+            return self._prediction.frame_probabilities(t)
+
+        return self._remembered(("probabilities", t), predict)
+
+    def agreement(self, t: int) -> np.ndarray | None:
+        """(C, Y, X) float32: see `Ensemble.agreement`; None where there are not several networks."""
+        if self.members < 2:
+            return None
+        network: Any = self._network
+        return self._remembered(
+            ("agreement", t), lambda: network.agreement(self._movie.frame(t), self._movie.pixel_size)
+        )
+
+    def labels(self, t: int, threshold: float | None) -> np.ndarray:
+        """(Y, X) uint8: 0 = no defect, c + 1 = class c; at the network's thresholds unless one is given for all."""
+        outline = self._prediction.outline
+        thresholds = outline.thresholds if threshold is None else [threshold] * len(self.class_names)
+        return label_pixels(self.probabilities(t), thresholds, outline.min_areas)
+
+    def known(self, t: int) -> np.ndarray | None:
+        """Where something is said; None for everywhere."""
+        return None
+
+    def keep(self, place: Path | None) -> None:
+        """Write what is predicted from now on to a place; None: as far as memory does not suffice, to a folder of ours.
+
+        Raises
+        ------
+        InputError
+            If something else stands there, or it cannot be written.
+        """
+        if self._network is None:
+            return
+        if place is None and self._temporary is None:
+            size = 4 * len(self.class_names) * int(np.prod(self._movie.shape, dtype=np.int64))
+            if size > self._capacity and size < shutil.disk_usage(tempfile.gettempdir()).free / 2:
+                self._temporary = tempfile.TemporaryDirectory(prefix="menndl-", ignore_cleanup_errors=True)
+        if place is None and self._temporary is not None:
+            place = Path(self._temporary.name) / "prediction.zarr"
+        if place is not None and place != self._place:
+            self._prediction.write(place, frames=())
+            with self._lock:
+                self._known.clear()  # what is predicted already is to be found there too
+            self._stored = set()
+        self._place = place
+
+    def _remembered(self, key: tuple[str, int], make: Callable[[], np.ndarray]) -> np.ndarray:
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+        made = make()
+        with self._lock:
+            self._known[key] = made
+            while len(self._known) > 1 and sum(p.nbytes for p in self._known.values()) > self._capacity:
+                self._known.popitem(last=False)
+        return made
+
+
+class AnnotatedSource:
+    """A second annotation in place of a prediction.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+    class_names : sequence of str, optional
+        Of a layer that does not know its own.
+    """
+
+    thresholds: tuple[float, ...] | None = None
+    detectors: list[Detector] | None = None
+    members = 0
+    digest = ""
+
+    def __init__(self, layer: Labels, class_names: tuple[str, ...] = ()) -> None:
+        self._layer = layer
+        annotation = layer.metadata.get("annotation")
+        self.class_names: tuple[str, ...] = annotation.class_names if annotation else class_names or ("defect",)
+
+    def remembers(self, t: int) -> bool:
+        return True
+
+    def probabilities(self, t: int) -> None:
+        return None
+
+    def agreement(self, t: int) -> None:
+        return None
+
+    def labels(self, t: int, threshold: float | None) -> np.ndarray:
+        labels = annotated_frame(self._layer, t)[0]
+        if labels.max(initial=0) > len(self.class_names):
+            raise InputError(
+                f"labels 1 … {len(self.class_names)} for the classes {', '.join(self.class_names)}",
+                f"the label {labels.max()} in the layer {self._layer.name!r}",
+                "Choose a second annotation in the same classes.",
+            )
+        return labels
+
+    def known(self, t: int) -> np.ndarray | None:
+        return annotated_frame(self._layer, t)[1]
+
+    def keep(self, place: Path | None) -> None:
+        return None
+
+
+Source = PredictedSource | AnnotatedSource
+
+
+def open_source(path: Path, movie: Movie, capacity: int = MEMORY) -> PredictedSource:
+    """Open whatever predicts: a run folder, a saved network or ensemble, or a stored prediction of this movie.
+
+    Raises
+    ------
+    InputError
+        If it is none of them, or does not fit the movie.
+    """
+    # Here, in a worker: it takes a moment that a window would notice.
+    from napari_menndl.api import open_run
+    from napari_menndl.predict.ensemble import open_predictor
+    from napari_menndl.predict.prediction import Prediction
+
+    if path.is_dir() and Prediction.stands_at(path):
+        stored = Prediction.open(path)
+        if stored.outline.shape != movie.shape:
+            raise InputError(
+                f"a prediction of {_times(movie.shape)} frames and px, as the movie has",
+                f"one of {_times(stored.outline.shape)} at {path}",
+                "Choose the prediction of this movie, or the network that made it.",
+            )
+        return PredictedSource(stored, None, movie, capacity)
+    network = open_predictor(path) if path.suffix == ".safetensors" else open_run(path).best
+    return PredictedSource(Prediction(network, movie), network, movie, capacity)
+
+
+def place_beside(path: Path, movie: Movie, digest: str) -> Path:
+    """Where a run's or a network's prediction of a movie is kept: beside it, one for each network."""
+    return path.with_name(f"{path.stem}.{Path(movie.name).stem}.{digest[:8]}.prediction.zarr")
+
+
+def detectors_for(network: Predictor, movie: Movie) -> list[Detector]:
+    """How the network's classes are counted, in pixels of this movie."""
+    factors = scale_between(movie.pixel_size, network.pixel_size) or (1.0, 1.0)
+    areas = Outline.of(network, movie).min_areas
+    return [
+        replace(detector, tolerance=detector.tolerance / float(np.sqrt(factors[0] * factors[1])), min_area=area)
+        for detector, area in zip(network.detectors, areas, strict=True)
+    ]
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))

@@ -1,0 +1,170 @@
+"""Which defect one speaks of: clicked on, or the next error; and what is decided about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_menndl.errors import InputError
+from napari_menndl.review.errors import errors_in, next_error
+from napari_menndl.widgets.review.chosen import ChosenDefect, choose_at, choose_row, decide
+from napari_menndl.widgets.review.expert import classes_of
+from napari_menndl.widgets.review.overlay import Ring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+    from napari_menndl.widgets.review.frame_review import FrameReview
+    from napari_menndl.widgets.review.inputs import Inputs
+    from napari_menndl.widgets.review.movie_review import MovieReview
+
+#: A defect that one goes to is at least this large on the screen [px], and a click moves the mouse less than that.
+LEAST_RADIUS, STILL = 12.0, 4.0
+
+
+class ErrorWalk(QObject):
+    """Walks from error to error, and takes decisions into the annotation.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    movie : MovieReview
+        Whose reviews are walked through.
+    inputs : Inputs
+        Which layers are the movie's and the annotation's, and which frame is in view.
+    go_to : callable
+        Brings a frame into view.
+
+    Attributes
+    ----------
+    chosen : ChosenDefect or None
+    changed : Signal(place)
+        Another defect is chosen, or none; `place` is its number among the errors, or empty.
+    decided : Signal(frame)
+        The annotation of a frame was corrected.
+    failed : Signal(exception)
+    """
+
+    changed = Signal(str)
+    decided = Signal(int)
+    failed = Signal(object)
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        movie: MovieReview,
+        inputs: Inputs,
+        go_to: Callable[[int], None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._movie, self._inputs, self._go_to = viewer, movie, inputs, go_to
+        self._ring = Ring(viewer)
+        self.chosen: ChosenDefect | None = None
+
+    def step(self, direction: int) -> None:
+        """Choose the next error (1) or the one before (-1), and bring it into the middle of the view."""
+        image, layer = self._inputs.image, self._inputs.annotation
+        errors = errors_in(review.defects for review in self._movie.reviews.values())
+        beyond = -1.0 if direction > 0 else float("inf")
+        here = (self._inputs.frame, beyond, beyond)
+        if self.chosen is not None:
+            here = (self.chosen.frame, *self.chosen.centre)
+        number = next_error(errors, here, direction)
+        if number is None or image is None:
+            self.let_go()
+            self.changed.emit("No error in the frames reviewed so far.")
+            return
+        row = errors.iloc[number]
+        self._go_to(int(row["frame"]))
+        self._choose(
+            choose_row(self._movie.reviews[int(row["frame"])], layer, row), f"error {number + 1} of {len(errors)}"
+        )
+        self._centre(image)
+
+    def accept(self) -> None:
+        """There is such a defect."""
+        self._decide(True)
+
+    def reject(self) -> None:
+        """There is no such defect."""
+        self._decide(False)
+
+    def repaint(self) -> None:
+        """Take the brush of the chosen defect's class on the annotation."""
+        layer = self._inputs.annotation
+        if self.chosen is None:
+            return
+        if layer is None:
+            self.failed.emit(
+                InputError("an annotation to paint on", "none", "Press 'New annotation' in 'Annotate defects'.")
+            )
+            return
+        names = self._review(self.chosen.frame).class_names
+        given = classes_of(layer, names)
+        layer.selected_label = given.index(self.chosen.name) + 1 if self.chosen.name in given else 1
+        layer.visible, layer.mode = True, "paint"
+        self._viewer.layers.selection.active = layer
+
+    def let_go(self) -> None:
+        """Speak of no defect."""
+        self._ring.hide()
+        if self.chosen is not None:
+            self.chosen = None
+            self.changed.emit("")
+
+    def clicked(self, viewer: Viewer, event: Any) -> Iterator[None]:
+        """napari's mouse callback: a click, not a drag, chooses the defect under it."""
+        start = np.asarray(event.pos, float)
+        yield
+        while event.type == "mouse_move":
+            yield
+        moved = np.hypot(*(np.asarray(event.pos, float) - start))
+        active = viewer.layers.selection.active
+        painting = active is not None and str(getattr(active, "mode", "pan_zoom")) not in ("pan_zoom", "transform")
+        image, layer = self._inputs.image, self._inputs.annotation
+        review = self._movie.now(self._inputs.frame)
+        if moved > STILL or painting or image is None or review is None or event.button != 1:
+            return
+        if viewer.dims.ndisplay == 2:
+            y, x = np.rint(image.world_to_data(event.position)[-2:]).astype(int)
+            chosen = choose_at(review, layer, int(y), int(x))
+            if chosen is None:
+                self.let_go()
+            else:
+                self._choose(chosen, "")
+
+    def _choose(self, chosen: ChosenDefect, place: str) -> None:
+        image = self._inputs.image
+        self.chosen = chosen
+        if image is not None:
+            self._ring.show(chosen.frame, chosen.centre, chosen.radius, image)
+        self.changed.emit(place)
+
+    def _centre(self, image: Image) -> None:
+        assert self.chosen is not None
+        place = image.data_to_world((*(0,) * (image.ndim - 2), *self.chosen.centre))[-2:]
+        camera, scale = self._viewer.scene.camera, float(np.mean(np.abs(image.scale[-2:])))
+        camera.center = (0.0, *map(float, place))
+        camera.zoom = max(camera.zoom, LEAST_RADIUS / (max(self.chosen.radius, 1.0) * scale))
+
+    def _decide(self, accept: bool) -> None:
+        chosen = self.chosen
+        if chosen is None:
+            self.changed.emit("Click a defect first, or go to an error.")
+            return
+        try:
+            decide(chosen, self._inputs.annotation, self._review(chosen.frame).class_names, accept)
+        except InputError as error:
+            self.failed.emit(error)
+            return
+        self.let_go()
+        self.decided.emit(chosen.frame)
+
+    def _review(self, frame: int) -> FrameReview:
+        return self._movie.reviews[frame]
