@@ -6,13 +6,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := tools/with-screen
 
-.PHONY: demo test lint bench notebooks clean help
+.PHONY: demo test test-pyside6 lint bench screenshots clean help
 
 help:
 	@echo "make demo   evolve networks on a simulated movie and show the defects of later frames (about 6 minutes)"
 	@echo "make test   the whole test suite"
+	@echo "make test-pyside6   the tests of the windows with the other Qt binding"
 	@echo "make lint   ruff, mypy --strict, import-linter"
 	@echo "make bench  every benchmark; cells that are done are skipped"
+	@echo "make screenshots   the pictures of the documentation, from the running plugin"
 
 $(VENV)/bin/python:
 	tools/system-packages python
@@ -37,6 +39,10 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	$(RUN) $(BIN)/python -m pytest
 
+test-pyside6: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[pyside6]'
+	QT_API=pyside6 PYTEST_QT_API=pyside6 $(RUN) $(BIN)/python -m pytest -o qt_api=pyside6 tests/widgets
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,6 +51,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.dev
+	$(RUN) $(BIN)/python tools/screenshots.py
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info demo-output

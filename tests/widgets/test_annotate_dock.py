@@ -20,7 +20,6 @@ from scipy import ndimage
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.movie.writing import write_movie
-from napari_menndl.widgets.annotate import opening
 from napari_menndl.widgets.annotate.dock import AnnotateDefects
 
 pytestmark = pytest.mark.gui
@@ -30,7 +29,7 @@ LEFT = Qt.MouseButton.LeftButton
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):
     """napari's folder of user data is a person's; not the tests'."""
-    monkeypatch.setattr(opening, "user_data_dir", lambda: str(tmp_path / "user"))
+    monkeypatch.setenv("NAPARI_MENNDL_DATA", str(tmp_path / "user"))
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
-from napari_menndl.widgets.annotate import opening
 from napari_menndl.widgets.annotate.dock import AnnotateDefects
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.gui
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):
     """napari's folder of user data is a person's; not the tests'."""
-    monkeypatch.setattr(opening, "user_data_dir", lambda: str(tmp_path / "user"))
+    monkeypatch.setenv("NAPARI_MENNDL_DATA", str(tmp_path / "user"))
     notification_manager.records.clear()
 
 

@@ -143,7 +143,7 @@ class Workflow(QWidget):
         inputs = self.dock(REVIEW).inputs
         search = self.dock(SEARCH)
         self.go_to(SEARCH)
-        search.propose(inputs.image, inputs.annotation, frames)
+        search.propose(inputs.image, inputs.annotation, sorted({*search.setup.frames, *frames}))
 
     # What is next -----------------------------------------------------------------------------------------------------
 

@@ -17,10 +17,10 @@ from napari_menndl.annotation.fourier_tuning import tune_fourier
 from napari_menndl.annotation.proposals import SMALLEST, merge_proposals, surroundings
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
-from napari_menndl.widgets.annotate.section import section
 from napari_menndl.widgets.background import Latest
 from napari_menndl.widgets.form import lay_out, make_form, read_form
-from napari_menndl.widgets.review.overlay import FrameLayer
+from napari_menndl.widgets.frame_layer import FrameLayer
+from napari_menndl.widgets.section import section
 
 if TYPE_CHECKING:
     from napari.layers import Image

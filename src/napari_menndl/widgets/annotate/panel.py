@@ -11,9 +11,9 @@ from napari_menndl.widgets.annotate.choice import Choice
 from napari_menndl.widgets.annotate.class_table import ClassTable
 from napari_menndl.widgets.annotate.fourier_helper import FourierHelper
 from napari_menndl.widgets.annotate.frame_list import FrameList
-from napari_menndl.widgets.annotate.section import section
 from napari_menndl.widgets.annotate.settings import ClickSettings
 from napari_menndl.widgets.form import lay_out, make_form
+from napari_menndl.widgets.section import section
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

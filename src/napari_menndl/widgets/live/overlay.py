@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_menndl.widgets.review.overlay import FrameLayer
+from napari_menndl.widgets.frame_layer import FrameLayer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,19 +19,17 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_menndl.widgets.form import lay_out, make_form
 from napari_menndl.widgets.review.error_bar import ErrorBar
 from napari_menndl.widgets.review.scores_view import ScoresView
 from napari_menndl.widgets.review.settings import ReviewSettings, ThresholdSettings, ViewSettings
+from napari_menndl.widgets.section import section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Qt's QWIDGETSIZE_MAX.
-UNLIMITED = 16_777_215
-GO, STOP, MORE = "Review movie", "Stop", "More"
+GO, STOP = "Review movie", "Stop"
 
 
 class Controls(QScrollArea):
@@ -92,12 +90,6 @@ class Controls(QScrollArea):
         for part in (self.scores, self.errors, self.again):
             part.setVisible(reviewed)
 
-    def _more_toggled(self, folded_out: bool) -> None:
-        self.more.setText(f"{'▾' if folded_out else '▸'} {MORE}")
-        # The class itself keeps the height of the moment: what grows later would be cut.
-        self.more.content().setMaximumHeight(UNLIMITED if folded_out else 0)
-        self.more.content().setVisible(folded_out)
-
     def _source_menu(self) -> None:
         edit = self.what["source"]
         self.menu = QMenu(self)
@@ -117,20 +109,12 @@ class Controls(QScrollArea):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.csv)
         row.addWidget(self.png)
-        # Arrows as text: icons would be drawn in the colour of another theme.
-        self.more = QCollapsible(f"▸ {MORE}", expandedIcon=" ", collapsedIcon=" ")
-        self.more.toggled.connect(self._more_toggled)
-        self.more.setToolTip("Colours, outlines, probabilities, a second expert, export")
-        self.more.setDuration(0)
-        if (inside := self.more.layout()) is not None:
-            inside.setContentsMargins(0, 0, 0, 0)
         rest = QWidget()
         rows = QVBoxLayout(rest)
         rows.setContentsMargins(3, 0, 0, 0)
         for widget in (lay_out(self.view), self.complete, exports):
             rows.addWidget(widget)
-        self.more.setContent(rest)
-        self.more.collapse(animate=False)
+        self.more = section("More", rest, tip="Colours, outlines, probabilities, a second expert, export")
         body = QWidget()
         layout = QVBoxLayout(body)
         layout.setContentsMargins(4, 4, 4, 4)

@@ -23,8 +23,8 @@ from napari_menndl.widgets.search.leaderboard import Leaderboard
 from napari_menndl.widgets.search.network_view import NetworkView
 from napari_menndl.widgets.search.numbers import Numbers
 from napari_menndl.widgets.search.runs_list import RunsList
-from napari_menndl.widgets.search.sections import section
 from napari_menndl.widgets.search.setup import Setup
+from napari_menndl.widgets.section import section
 from napari_menndl.widgets.shortcuts import explained
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,8 @@ from napari_menndl.widgets.search.budget_row import BudgetRow
 from napari_menndl.widgets.search.jobs import Job
 from napari_menndl.widgets.search.order import Order
 from napari_menndl.widgets.search.pool_row import PoolRow
-from napari_menndl.widgets.search.sections import section
 from napari_menndl.widgets.search.settings import AdvancedSettings, LearnSettings, PlaceSettings
+from napari_menndl.widgets.section import section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -206,9 +207,17 @@ class Setup(QWidget):
         space = self.advanced["space"].line_edit.value.strip()
         del advanced["space"]
         SearchSettings.from_json({**advanced, "budget": self.budget.text, "pool": self.pool.spec})
-        frames = parse_frames(self.learn["frames"].value, movie.data.shape[0] if movie.ndim > 2 else 1)
+        frames = parse_frames(self.learn["frames"].value, _frame_count(movie))
         run = self.place["run"].value.expanduser()
         return Order(movie, annotation, frames, self.budget.text, self.pool.spec, run, space, advanced)
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """The frames to learn from; none while what is typed makes no sense."""
+        movie = self.learn["movie"].value
+        with suppress(InputError):
+            return () if movie is None else tuple(parse_frames(self.learn["frames"].value, _frame_count(movie)))
+        return ()
 
     def propose(self, movie: Image | None, annotation: Labels | None, frames: Iterable[int]) -> None:
         """Fill in what to learn from, as another dock knows it."""
@@ -236,6 +245,10 @@ class Setup(QWidget):
 def _kept(name: str, default: str) -> str:
     before, text = recall(name) or (default, default)
     return str(text) if before == default else default
+
+
+def _frame_count(movie: Image) -> int:
+    return int(movie.data.shape[0]) if movie.ndim > 2 else 1
 
 
 def _labelled_frames(data: Any) -> tuple[int, ...]:

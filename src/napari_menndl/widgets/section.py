@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _UNLIMITED = 2**24 - 1
 
 
-def section(title: str, body: QWidget, *, opened: bool = False) -> QCollapsible:
+def section(title: str, body: QWidget, opened: bool = False, tip: str = "") -> QCollapsible:
     """A title that folds a widget away or out; folded out, the widget may grow."""
     # Its own icons are drawn once, in the colours of the theme of that moment: the arrow stands in the title instead.
     none = QPixmap(1, 1)
@@ -23,7 +23,7 @@ def section(title: str, body: QWidget, *, opened: bool = False) -> QCollapsible:
     made = QCollapsible(title, expandedIcon=QIcon(none), collapsedIcon=QIcon(none))
     made.toggleButton().setIconSize(QSize(1, 1))
     made.setDuration(0)
-    made.toggleButton().setToolTip("Fold out or away")
+    made.toggleButton().setToolTip(tip or "Fold out or away")
     made.toggleButton().setStyleSheet("text-align: left; border: none; background: transparent; font-weight: bold;")
     made.setContentsMargins(0, 0, 0, 0)
     if (layout := made.layout()) is not None:

@@ -1,0 +1,215 @@
+"""Does the window answer while a search runs on the same machine? ``python benchmarks/gui.py [--quick] [--again]``.
+
+A real napari window (where there is no screen: ``tools/with-screen python benchmarks/gui.py``) has a movie of
+200 frames of 2048² open while a real search trains networks in two slots at lowest priority. A timer of 5 ms on the
+main thread tells how long the thread was away, phase by phase: watching the search, scrubbing, painting, reviewing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ["NAPARI_MENNDL_DATA"] = tempfile.mkdtemp(prefix="menndl-gui-")
+os.environ["NAPARI_CONFIG"] = os.path.join(os.environ["NAPARI_MENNDL_DATA"], "settings.yaml")
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "widgets"))
+
+import napari
+import numpy as np
+from mouse import stroke
+from qtpy.QtCore import QEventLoop, QObject, Qt, QTimer
+
+from cells import read_cell, write_cell
+from napari_menndl import Annotation, open_movie, run_search, simulate_movie
+from napari_menndl.annotation.classes import FrameStatus
+from napari_menndl.widgets.layers import annotation_layer, movie_layer
+
+TICK = 5.0
+NAME = "gui"
+
+
+class Pulse(QObject):
+    """Ticks on the main thread, and keeps how long it waited beyond a tick [ms]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late: list[float] = []
+        self._last = time.perf_counter()
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(int(TICK))
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.late.append(max(0.0, 1000 * (now - self._last) - TICK))
+        self._last = now
+
+    def begin(self) -> None:
+        self.late, self._last = [], time.perf_counter()
+
+    def report(self) -> dict[str, float]:
+        late = np.array(self.late)
+        return {
+            "longest stall [ms]": round(float(late.max()), 1),
+            "99th percentile [ms]": round(float(np.percentile(late, 99)), 1),
+            "median [ms]": round(float(np.median(late)), 2),
+            "ticks": len(late),
+        }
+
+
+def live(seconds: float) -> None:
+    """Let the window live, as a person's would."""
+    loop = QEventLoop()
+    QTimer.singleShot(int(1000 * seconds), loop.quit)
+    loop.exec()
+
+
+def wait_for(true, seconds: float) -> float:
+    """Seconds until something is true."""
+    began = time.perf_counter()
+    while not true():
+        if time.perf_counter() - began > seconds:
+            raise TimeoutError("waited in vain")
+        live(0.002)
+    return time.perf_counter() - began
+
+
+def phase(pulse: Pulse, seconds: float, act=None, every: float = 0.1) -> dict[str, float]:
+    """Measure the pulse while something is done again and again."""
+    timer = QTimer()
+    if act is not None:
+        timer.timeout.connect(act)
+        timer.start(int(1000 * every))
+    live(0.5)
+    pulse.begin()
+    live(seconds)
+    timer.stop()
+    return pulse.report()
+
+
+def big_movie(folder: Path, frames: int, edge: int, seed: int) -> tuple[Path, np.ndarray]:
+    """A movie on disk, made of one simulated frame, moved and dimmed from frame to frame, and that frame's labels."""
+    simulated = simulate_movie(1, (512, 512), noise_seed=seed)
+    tile = simulated.movie.frame(0)
+    scaled = np.clip(255 * (tile - tile.min()) / np.ptp(tile), 0, 255).astype(np.uint8)
+    big = np.tile(scaled, (edge // 512, edge // 512))
+    path = folder / "movie.npy"
+    data = np.lib.format.open_memmap(path, "w+", np.uint8, (frames, edge, edge))
+    for t in range(frames):
+        data[t] = np.roll(big, 3 * t, axis=1)
+    data.flush()
+    return path, np.tile(np.asarray(simulated.labels)[0], (edge // 512, edge // 512))
+
+
+def measure(frames: int, edge: int, seconds: float, seed: int) -> dict[str, object]:
+    folder = Path(tempfile.mkdtemp(prefix="menndl-gui-movie-"))
+    path, labels = big_movie(folder, frames, edge, seed)
+    movie = open_movie(path, pixel_size=0.02)
+    part = np.s_[:256, :256]
+    run = run_search(
+        np.asarray(movie.frames[:1])[0][part][None].astype(np.float32),
+        Annotation.from_labels(labels[part]),
+        budget="1h",
+        run=folder / "search.menndl",
+        seed=seed,
+        wait=False,
+    )
+    found: dict[str, object] = {"frames": frames, "edge [px]": edge, "phases": {}, "dock [s]": {}}
+    viewer = napari.Viewer(title="napari-menndl")
+    try:
+        viewer.window.resize(1280, 800)
+        data, about, _ = movie_layer(movie)
+        viewer.add_image(data, **about)
+        annotation = Annotation.create(
+            folder / "movie.annotation.zarr", movie.shape, ["defect"], pixel_size=movie.pixel_size
+        )
+        annotation.paint(0, (labels > 0).astype(np.uint8))
+        annotation.set_status(0, FrameStatus.COMPLETE)
+        data, about, _ = annotation_layer(annotation)
+        layer = viewer.add_labels(data, **about)
+        viewer.dims.set_current_step(0, 0)
+        live(2)
+        pulse = Pulse()
+        phases, docks = found["phases"], {}
+        phases["napari alone, idle"] = phase(pulse, seconds)
+        for name in ("Annotate defects", "Search networks", "Review frames"):
+            began = time.perf_counter()
+            _, docks[name] = viewer.window.add_plugin_dock_widget("napari-menndl", name, tabify=True)
+            wait_for(docks[name].isVisible, 20)
+            live(0)
+            found["dock [s]"][name] = round(time.perf_counter() - began, 3)
+        search, review = docks["Search networks"], docks["Review frames"]
+        search.open_run(run.path)
+        wait_for(lambda: search.sight is not None and search.sight.best is not None, 300)
+        phases["watching the search"] = phase(pulse, seconds)
+        saved = run.best.save(folder / "best.safetensors")
+        review.open_run(saved)
+        found["first overlay [s]"] = round(wait_for(lambda: review.shown is not None, 120), 2)
+        found["scrub [frames/s]"] = scrub(viewer, review)
+        steps = iter(range(10**9))
+        scrubbing = phase(pulse, seconds, lambda: viewer.dims.set_current_step(0, next(steps) % 20), 0.1)
+        phases["scrubbing, overlay on"] = scrubbing
+        viewer.dims.set_current_step(0, 0)
+        live(1)
+        layer.mode, layer.selected_label, layer.brush_size = "paint", 1, 10
+        viewer.layers.selection.active = layer
+        rng, took = np.random.default_rng(seed), []
+
+        def paint() -> None:
+            y, x = rng.uniform(0.3 * edge, 0.7 * edge, 2)
+            began = time.perf_counter()
+            stroke(viewer, layer, (y, x), (y + 5, x + 20), (y + 10, x + 40))
+            took.append(time.perf_counter() - began)
+
+        phases["painting"] = phase(pulse, seconds, paint, 0.5)
+        found["stroke [ms], median"] = round(1000 * float(np.median(took)), 1)
+        found["search was still running"] = run.state == "running"
+    finally:
+        run.stop()
+        viewer.close()
+        run.wait()
+    return found
+
+
+def scrub(viewer: napari.Viewer, review) -> float:
+    """Frames per second through predicted frames, each drawn with its overlay before the next is asked for."""
+    shown = range(5)
+    for t in shown:
+        viewer.dims.set_current_step(0, t)
+        wait_for(lambda t=t: review.shown is not None and review.shown.frame == t, 120)
+    began, number = time.perf_counter(), 0
+    for _ in range(4):
+        for t in shown:
+            viewer.dims.set_current_step(0, t)
+            wait_for(lambda t=t: review.shown is not None and review.shown.frame == t, 20)
+            viewer.window._qt_viewer.canvas.native.repaint()
+            number += 1
+    return round(number / (time.perf_counter() - began), 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="20 frames of 1024², short phases, nothing kept")
+    parser.add_argument("--again", action="store_true", help="measure again what was measured")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    print(f"Expected time: {'1' if asked.quick else '4'} min")
+    found = None if asked.again or asked.quick else read_cell(NAME)
+    if found is None:
+        found = measure(20, 1024, 4, asked.seed) if asked.quick else measure(200, 2048, 20, asked.seed)
+        if not asked.quick:
+            write_cell(NAME, asked.seed, found)
+    print("| while | longest stall [ms] | 99th percentile [ms] | median [ms] |\n|---|---|---|---|")
+    for name, late in found["phases"].items():
+        values = (late[k] for k in ("longest stall [ms]", "99th percentile [ms]", "median [ms]"))
+        print(f"| {name} | {' | '.join(f'{v:.1f}' for v in values)} |")
+    print({k: v for k, v in found.items() if k != "phases"})
+
+
+if __name__ == "__main__":
+    main()

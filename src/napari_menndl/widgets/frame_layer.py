@@ -1,0 +1,90 @@
+"""A layer with one image, which lies over whatever frame is in view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_menndl.widgets.layers import PLACE
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer
+    from napari.viewer import Viewer
+
+
+class FrameLayer:
+    """One image in a layer over whatever frame is in view; written in place, which takes about a millisecond.
+
+    The layer has all axes of the movie, though there is one image only, seen in every frame: napari 0.9.2 crashes
+    (segmentation fault while drawing) when the movie is removed and a labels layer of fewer axes stays.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+
+    Attributes
+    ----------
+    layer : napari.layers.Layer or None
+    image : (Y, X)
+        What it shows.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self.layer: Any = None
+        self.image = np.zeros((0, 0), np.uint8)
+
+    def make(self, data: np.ndarray, place: dict[str, Any]) -> Layer:
+        """The layer itself."""
+        raise NotImplementedError
+
+    def place(self, movie: Image) -> int:
+        """Where among the layers it goes: on top."""
+        return len(self._viewer.layers)
+
+    def owns(self, layer: object) -> bool:
+        # napari hands plugins a proxy of a layer: equal, not identical.
+        return self.layer is not None and layer == self.layer
+
+    @property
+    def removed(self) -> bool:
+        """Whether someone took the layer out of the viewer."""
+        return self.layer is not None and self.layer not in self._viewer.layers
+
+    def show(self, image: np.ndarray, movie: Image) -> None:
+        """Lay an image (Y, X) over a movie."""
+        if self.layer is not None and self.layer.data.shape != (*movie.data.shape[:-2], *image.shape):
+            self.remove()
+        if self.layer is None or self.removed:
+            self.image = image.copy()
+            everywhere = np.broadcast_to(self.image, (*movie.data.shape[:-2], *image.shape))
+            self.layer = self.make(everywhere, {name: getattr(movie, name) for name in PLACE})
+            add_unselected(self._viewer, self.layer, self.place(movie))
+            return
+        self.image[...] = image
+        for name in ("scale", "translate"):
+            if not np.array_equal(getattr(self.layer, name), getattr(movie, name)):
+                setattr(self.layer, name, getattr(movie, name))
+        self.layer.refresh()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.image[...] = 0
+        if self.layer is not None:
+            self.layer.refresh()
+
+    def remove(self) -> None:
+        """Take the layer out of the viewer."""
+        layer, self.layer = self.layer, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+
+def add_unselected(viewer: Viewer, layer: Layer, place: int) -> None:
+    """Add a layer; a brush in someone's hand stays on their layer."""
+    selected, active = set(viewer.layers.selection), viewer.layers.selection.active
+    viewer.layers.insert(place, layer)
+    viewer.layers.selection = selected
+    if active in viewer.layers:
+        viewer.layers.selection.active = active
