@@ -17,12 +17,18 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari
 
 FRAMES, SIZE, CELL = 8, 256, 16
 CLASSES = 3
@@ -47,7 +53,14 @@ class Loss:
     undone: int
 
 
-def kill_painters(folder: Path, kills: int = 1, seed: int = 0, strokes: int = 15) -> Loss:
+def kill_painters(
+    folder: Path,
+    kills: int = 1,
+    seed: int = 0,
+    strokes: int = 15,
+    run: Path | None = None,
+    killed: Callable[[], None] = lambda: None,
+) -> Loss:
     """Kill a painter again and again, each time at a random moment; the next one goes on with the annotation.
 
     Parameters
@@ -57,13 +70,18 @@ def kill_painters(folder: Path, kills: int = 1, seed: int = 0, strokes: int = 15
     kills, seed : int
     strokes : int
         About so many are painted before each kill.
+    run : Path, optional
+        Run folder of a search that the first painter starts and the others open.
+    killed : callable
+        Called after each kill.
     """
     rng = np.random.default_rng(seed)
     movie = folder / "movie.tif"
     write_movie(open_movie(rng.random((FRAMES, SIZE, SIZE)).astype(np.float32), pixel_size=0.02), movie)
     reported: list[tuple[int, int, int, int]] = []
     for _ in range(kills):
-        reported += _kill_one(movie, len(reported), strokes, float(rng.uniform(0.0, 0.15)))
+        reported += _kill_one(movie, len(reported), strokes, float(rng.uniform(0.0, 0.15)), run)
+        killed()
     annotation = Annotation.open(folder / "movie.annotation.zarr", mode="r+")
     painted = {t: annotation.frame(t) for t in range(FRAMES)}
     lost = [stroke for stroke in reported if painted[stroke[0]][stroke[1:3]] != stroke[3]]
@@ -74,10 +92,11 @@ def kill_painters(folder: Path, kills: int = 1, seed: int = 0, strokes: int = 15
     return Loss(len(reported), lost, undone)
 
 
-def _kill_one(movie: Path, first: int, strokes: int, delay: float) -> list[tuple[int, int, int, int]]:
+def _kill_one(movie: Path, first: int, strokes: int, delay: float, run: Path | None) -> list[tuple[int, int, int, int]]:
     with (movie.parent / "painter.log").open("a") as log:
         painter = subprocess.Popen(
-            [sys.executable, __file__, "--paint", str(movie), "--first", str(first)],
+            [sys.executable, __file__, "--paint", str(movie), "--first", str(first)]
+            + (["--run", str(run)] if run else []),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -98,8 +117,8 @@ def _kill_one(movie: Path, first: int, strokes: int, delay: float) -> list[tuple
     return [tuple(json.loads(line)) for line in lines]
 
 
-def paint(movie: Path, first: int) -> None:
-    """Paint one stroke after the other, each in a place of its own, and report it."""
+def paint(movie: Path, first: int, run: Path | None = None) -> None:
+    """Paint one stroke after the other, each in a place of its own, and report it; in between, start the search."""
     import napari
     from mouse import stroke
     from qtpy.QtWidgets import QApplication
@@ -124,6 +143,33 @@ def paint(movie: Path, first: int) -> None:
         layer.selected_label = 1 + number % CLASSES
         stroke(viewer, layer, (y, x), (y, x + 3), (y + 3, x + 3))
         print(json.dumps([t, y, x, layer.selected_label]), flush=True)
+        if run and number == first + 10:
+            watch_search(viewer, run)
+
+
+def watch_search(viewer: napari.Viewer, run: Path) -> None:
+    """Start a search of tiny networks in the dock "Search networks", or open it there."""
+    from qtpy.QtWidgets import QApplication
+
+    sys.path.append(str(Path(__file__).parents[1]))
+    from tiny import SPACE
+
+    _, dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Search networks")
+    if run.exists():
+        dock.open_run(run)
+    else:
+        SPACE.save(run.parent / "space.json")
+        dock.setup.learn["frames"].value = "0"
+        dock.setup.place["run"].value = run
+        dock.setup.budget.minutes.setValue(60)
+        advanced = {"space": run.parent / "space.json", "population": 4, "pixels": 60_000, "rung_folds": (1,)}
+        for name, value in advanced.items():
+            dock.setup.advanced[name].value = value
+        dock.start()
+    end = time.monotonic() + 120
+    while (dock.sight is None or not dock.sight.evaluations) and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
 
 
 def main() -> None:
@@ -132,9 +178,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--paint", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.paint:
-        paint(asked.paint, asked.first)
+        paint(asked.paint, asked.first, asked.run)
         return
     with tempfile.TemporaryDirectory() as folder:
         loss = kill_painters(Path(folder), asked.kills, asked.seed)
