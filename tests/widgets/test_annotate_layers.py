@@ -14,6 +14,7 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
+from napari_menndl.user_data import user_data
 from napari_menndl.widgets.annotate.dock import AnnotateDefects
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
@@ -173,7 +174,7 @@ def test_annotate_opens_from_code(viewer, movie, add_dock):
     dock = add_dock()
     dock.choice.begin()
     assert dock.annotation_layer in viewer.layers
-    assert dock.annotation.path.parent.name == "napari-menndl"  # a movie in memory has no folder of its own
+    assert dock.annotation.path.parent == user_data()  # a movie in memory has no folder of its own
 
 
 def test_movie_in_memory_finds_its_annotation_again(viewer, movie, add_dock):
