@@ -18,6 +18,7 @@ os.environ["NAPARI_CONFIG"] = os.path.join(os.environ["NAPARI_MENNDL_DATA"], "se
 import napari
 import numpy as np
 import tifffile
+from PIL import Image
 from qtpy.QtWidgets import QApplication
 
 from napari_menndl import Annotation, simulate_movie
@@ -40,12 +41,17 @@ class Photographer:
         self.viewer = viewer
         self.out = out
 
-    def shoot(self, name: str, theme: str = "dark", size: tuple[int, int] = SMALL) -> None:
+    def shoot(self, name: str, theme: str = "dark", size: tuple[int, int] = SMALL, whole: bool = True) -> None:
         self.viewer.theme = theme
         self.viewer.window.resize(*size)
-        wait_for(lambda: False, 0.6)
+        wait_for(lambda: False, 0.4)
+        if whole:
+            self.viewer.reset_view()
+        wait_for(lambda: False, 0.4)
         path = self.out / f"{name}.png"
         self.viewer.screenshot(str(path), canvas_only=False, flash=False)
+        with Image.open(path) as picture:
+            picture.convert("RGB").quantize(128).save(path, optimize=True)
         print(f"{path}", flush=True)
 
 
@@ -81,7 +87,6 @@ def main() -> None:
     annotate = workflow.dock(ANNOTATE)
     wait_for(lambda: annotate.choice.offer.isVisible(), 5)
     annotate.choice.offer.click()
-    viewer.reset_view()
     camera.shoot("annotate")
     camera.shoot("annotate-light", "light")
 
@@ -108,11 +113,10 @@ def main() -> None:
     wait_for(lambda: not review.movie.going and not review.movie.busy, 120)
     viewer.dims.set_current_step(0, 6)
     wait_for(lambda: review.shown is not None and review.shown.frame == 6, 20)
-    viewer.reset_view()
     camera.shoot("review")
     camera.shoot("review-light", "light", LARGE)
     review.controls.errors.next.click()
-    camera.shoot("review-error")
+    camera.shoot("review-error", whole=False)
 
     viewer.layers.clear()
     viewer.window.remove_dock_widget("all")

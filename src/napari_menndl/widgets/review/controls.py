@@ -120,7 +120,7 @@ class Controls(QScrollArea):
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(5)
         parts = (self.button, self.progress, self.status, lay_out(self.level))
-        for widget in (lay_out(self.what), *parts, self.scores, self.errors, self.again, self.more):
+        for widget in (lay_out(self.what), *parts, self.errors, self.scores, self.again, self.more):
             layout.addWidget(widget)
         layout.addStretch()
         self.setWidget(body)
