@@ -18,7 +18,6 @@ os.environ["NAPARI_CONFIG"] = os.path.join(os.environ["NAPARI_MENNDL_DATA"], "se
 import napari
 import numpy as np
 import tifffile
-from PIL import Image
 from qtpy.QtWidgets import QApplication
 
 from napari_menndl import Annotation, simulate_movie
@@ -50,8 +49,6 @@ class Photographer:
         wait_for(lambda: False, 0.4)
         path = self.out / f"{name}.png"
         self.viewer.screenshot(str(path), canvas_only=False, flash=False)
-        with Image.open(path) as picture:
-            picture.convert("RGB").quantize(128).save(path, optimize=True)
         print(f"{path}", flush=True)
 
 
