@@ -11,6 +11,7 @@ from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.genes import Conv, Upsample
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
+from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.evaluate import evaluate, judge
@@ -137,6 +138,34 @@ def test_without_folds_everything_teaches_and_nothing_judges(task: TrainingTask,
     assert evaluation.fitness is None
     assert evaluation.scores == ()
     assert all(name.startswith("whole/") for name in from_bytes(weights)[0])
+
+
+@pytest.fixture
+def trained(task: TrainingTask, make_genome: MakeGenome) -> tuple[FoldTrainer, Network]:
+    genome = make_genome()
+    trainer = FoldTrainer(genome, make_plan(genome, 2), task, (1,), torch.device("cpu"))
+    return trainer, trainer.train("whole", task.everything(), 20_000).network
+
+
+def test_calibrated_probabilities_are_on_average_the_share_of_each_class(
+    task: TrainingTask, trained: tuple[FoldTrainer, Network]
+) -> None:
+    trainer, network = trained
+    trainer.calibrate(network, task.everything())
+    with torch.no_grad():
+        probabilities = network(torch.from_numpy(trainer.frames)[:, None]).sigmoid().numpy()
+    for c in range(2):
+        assert probabilities[:, c].mean() == pytest.approx((task.labels == c + 1).mean(), rel=0.05)
+
+
+def test_calibrating_what_is_not_finite_is_a_divergence(
+    task: TrainingTask, trained: tuple[FoldTrainer, Network]
+) -> None:
+    trainer, network = trained
+    network.rescale(torch.full((2,), math.nan), torch.zeros(2))
+    with pytest.raises(TrainingStopped) as stopped:
+        trainer.calibrate(network, task.everything())
+    assert stopped.value.failure.kind == "diverged"
 
 
 def stubborn(make_genome: MakeGenome) -> Genome:

@@ -19,7 +19,7 @@ from napari_menndl.training.calibration import fit_scale
 from napari_menndl.training.data import TileSource
 from napari_menndl.training.device import repeatable, wait
 from napari_menndl.training.inference import cut_windows, predict_tiled
-from napari_menndl.training.loop import plan_steps, train
+from napari_menndl.training.loop import TrainingStopped, plan_steps, train
 from napari_menndl.training.losses import UNKNOWN
 
 if TYPE_CHECKING:
@@ -134,8 +134,15 @@ class FoldTrainer:
 
         Networks of different folds then mean the same by a probability, though each was trained on other pixels and
         stopped in another place, and so does one that was trained on everything: a threshold holds for all of them.
+
+        Raises
+        ------
+        TrainingStopped
+            "diverged" where a probability is not finite.
         """
         seen = self._probabilities(network, split.train)
+        if not np.isfinite(seen).all():
+            raise TrainingStopped("diverged", "A probability on the trained pixels is not finite.")
         scales = []
         for c, probabilities in enumerate(np.moveaxis(seen, 1, 0)):
             logits = logit(probabilities[split.train].astype(np.float64))
