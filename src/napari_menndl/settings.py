@@ -6,8 +6,9 @@ values there are), ``source`` (where the default comes from) and ``form`` (what 
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import field, fields
+from dataclasses import MISSING, field, fields
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -46,19 +47,31 @@ def unit_of(metadata: Mapping[str, Any]) -> str:
 
 def departures(settings: Any) -> Iterator[tuple[Field[Any], Any, str]]:
     """Yield each field's value that its metadata do not allow, with what they allow; a tuple's values one by one."""
-    for one in fields(settings):
-        given, allowed = getattr(settings, one.name), one.metadata
+    kind: Any = type(settings)
+    for one, options, low, high in _limits(kind):
+        given = getattr(settings, one.name)
         for value in given if isinstance(given, tuple) else (given,):
-            if "options" in allowed and value not in allowed["options"]:
-                yield one, value, f"one of {', '.join(map(str, allowed['options']))}"
-            if ("min" in allowed or "max" in allowed) and not _within(value, allowed):
-                bounds = f"between {allowed.get('min', -math.inf):g} and {allowed.get('max', math.inf):g}"
-                yield one, value, f"{bounds} {unit_of(allowed)}".rstrip()
+            if options is not None and value not in options:
+                yield one, value, f"one of {', '.join(map(str, options))}"
+            if low is not None and not _within(value, low, high):
+                yield one, value, f"between {low:g} and {high:g} {unit_of(one.metadata)}".rstrip()
 
 
-def _within(value: Any, allowed: Mapping[str, Any]) -> bool:
-    number = isinstance(value, (int, float, Real))  # the first two spare genes, made by the thousand, the slow third
-    return number and math.isfinite(value) and allowed.get("min", value) <= value <= allowed.get("max", value)
+@functools.cache
+def _limits(settings: type[Any]) -> tuple[tuple[Field[Any], Any, float | None, float], ...]:
+    """Of the fields that do not take everything: options, lowest and highest value; genes are made by the million."""
+    limits = []
+    for one in fields(settings):
+        options, bounded = one.metadata.get("options"), "min" in one.metadata or "max" in one.metadata
+        if options is not None or bounded:
+            low = one.metadata.get("min", -math.inf) if bounded else None
+            limits.append((one, options, low, one.metadata.get("max", math.inf)))
+    return tuple(limits)
+
+
+def _within(value: Any, low: float, high: float) -> bool:
+    number = isinstance(value, (int, float, Real))  # the first two spare most values the slow third
+    return number and math.isfinite(value) and bool(low <= value <= high)
 
 
 def check(settings: Any) -> None:
@@ -75,7 +88,8 @@ def documented(settings: type[T]) -> type[T]:
         meta = one.metadata
         unit = f" [{meta['unit']}]" if meta.get("unit") else ""
         source = f" Source: {meta['source']}." if meta.get("source") else ""
-        lines += [f"    {one.name} : {one.type}{unit}, by default {one.default}"]
+        default = "" if one.default is MISSING else f", by default {one.default}"
+        lines += [f"    {one.name} : {one.type}{unit}{default}"]
         lines += [f"        {text}"] if (text := f"{meta['help']}{source}".strip()) else []
     settings.__doc__ = "\n".join([*lines, "    "])
     return settings

@@ -72,6 +72,7 @@ FOREIGN = {
     "filters that are fractional": set_at(["layers", 0, "filters"], 3.5),
     "an unknown activation": set_at(["layers", 0, "activation"], "eval"),
     "a learning rate that is not a number": set_at(["training", "learning_rate"], math.nan),
+    "a learning rate beyond all floats": set_at(["training", "learning_rate"], 10**400),
     "a negative learning rate": set_at(["training", "learning_rate"], -1),
     "a backward skip connection": set_at(["skips", 0, "target"], 1),
     "a pool that ignores pixels": set_at(["layers", 1, "stride"], 4),

@@ -18,7 +18,7 @@ from napari_menndl.genome.space import SearchSpace
 
 def test_random_genomes_are_buildable_and_in_space():
     space, rng = SearchSpace(), np.random.default_rng(0)
-    genomes = [space.sample(rng) for _ in range(1000)]
+    genomes = [space.sample(rng) for _ in range(300)]
     for genome in genomes:
         plan = space.plan(genome)
         assert plan.receptive_radius <= space.limits.radius
@@ -33,13 +33,13 @@ def test_random_genomes_are_buildable_and_in_space():
 def test_nine_in_ten_draws_are_buildable_at_the_first_attempt(space):
     rng = np.random.default_rng(1)
     built = 0
-    for _ in range(200):
+    for _ in range(100):
         try:
             space.check(repair(draw(space, rng), space, rng))
             built += 1
         except GenomeError:
             pass
-    assert built >= 180
+    assert built >= 90
 
 
 def test_every_kind_of_gene_is_drawn():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from bisect import bisect_right
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.genome.editing import open_places
@@ -13,6 +15,8 @@ from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.ranges import LAYER_GENES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from napari_menndl.genome.genes import Layer
@@ -54,7 +58,7 @@ def draw_layer(space: SearchSpace, stride: int, rng: np.random.Generator) -> Lay
     coarser = any(step * stride <= space.limits.stride for step in layers.pool_strides)
     kinds = [kind for kind in kinds if kind != "pool" or coarser] or ["conv"]
     weights = [FREQUENCY[kind] for kind in kinds]
-    kind = kinds[_pick(weights, rng)]
+    kind = kinds[pick(weights, rng)]
     match kind:
         case "upsample":
             return Upsample(finer[rng.integers(len(finer))], draw_value(layers, "interpolations", rng))
@@ -89,7 +93,7 @@ def draw_kernel(layers: LayerSpace, rng: np.random.Generator) -> tuple[int, int]
     """Draw a kernel: mostly square, mostly odd, small ones more often."""
     sides = [k for k in range(layers.kernel[0], layers.kernel[1] + 1) if layers.even_kernels or k % 2]
     weights = [math.exp(-abs(k - 3) / 2) * (1.0 if k % 2 else 0.2) for k in sides]
-    y, x = sides[_pick(weights, rng)], sides[_pick(weights, rng)]
+    y, x = sides[pick(weights, rng)], sides[pick(weights, rng)]
     return (y, x) if rng.random() < 0.25 else (y, y)
 
 
@@ -137,5 +141,7 @@ def rounded(value: float, low: float, high: float) -> Any:
     return min(max(value, low), high)
 
 
-def _pick(weights: list[float], rng: np.random.Generator) -> int:
-    return int(rng.choice(len(weights), p=[weight / sum(weights) for weight in weights]))
+def pick(weights: Sequence[float], rng: np.random.Generator) -> int:
+    """Draw an index, the likelier the larger its weight; what `Generator.choice` draws, without its arrays."""
+    ends = [end / sum(weights) for end in accumulate(weights)]
+    return min(bisect_right(ends, rng.random()), len(weights) - 1)

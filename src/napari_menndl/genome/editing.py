@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_menndl.genome.genes import Branches, GenomeError, Upsample, parts
+from napari_menndl.genome.genes import Branches, Conv, GenomeError, Pool, Upsample, parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,8 @@ def strides(layers: Sequence[Layer]) -> tuple[int, ...]:
 
 
 def _step(index: int, layer: Layer) -> int:
+    if isinstance(layer, (Conv, Pool)):
+        return layer.stride
     ways = layer.branches if isinstance(layer, Branches) else (parts(layer),)
     steps = {math.prod(part.stride for part in way if not isinstance(part, Upsample)) for way in ways}
     if len(steps) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from napari_menndl.errors import Failure
@@ -32,7 +32,7 @@ class Rung:
     split: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(vars(self))
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Rung:
@@ -87,7 +87,8 @@ class Evaluation:
     failure: Failure | None = field(default=None)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        scores = tuple(dict(vars(score)) for score in self.scores)
+        return {**vars(self), "scores": scores, "failure": dict(vars(self.failure)) if self.failure else None}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Evaluation:

@@ -1,36 +1,80 @@
-"""Records, dataclasses with typed fields, written to JSON and read back from it."""
+"""Records, dataclasses with typed fields, written to JSON and read back from it.
+
+What is to be done with a type is found out once: genomes are written and read by the million.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import math
+import sys
 import types
 import typing
+from collections.abc import Callable
 from typing import Any
 
 from napari_menndl.errors import InputError
 
+_SCALARS = (int, float, bool, str)
+
 
 @functools.cache
 def _hints(record: type[Any]) -> dict[str, Any]:
-    return typing.get_type_hints(record)
+    hints = typing.get_type_hints(record)
+    return {one.name: hints[one.name] for one in dataclasses.fields(record)}
+
+
+# ------------------------------------------------------------------ writing
 
 
 def encode(value: Any) -> Any:
     """Turn dataclasses and tuples into what JSON knows; a dataclass with a ``kind`` is tagged with it."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        hints = _hints(type(value))
-        tag = {"kind": value.kind} if hasattr(value, "kind") else {}
-        named = {f.name: (hints[f.name], getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return tag | {
-            # By the declared type, so that 1 and 1.0 are the same gene and have the same digest.
-            name: hint(one) if hint in (int, float, bool, str) else encode(one)
-            for name, (hint, one) in named.items()
-        }
+    kind: Any = type(value)
+    if (writers := _writers(kind)) is not None:
+        plain = {"kind": value.kind} if hasattr(value, "kind") else {}
+        for name, write in writers:
+            plain[name] = write(getattr(value, name))
+        return plain
     if isinstance(value, (tuple, list)):
         return [encode(one) for one in value]
     return value.item() if hasattr(value, "item") else value
+
+
+@functools.cache
+def _writers(record: type[Any]) -> tuple[tuple[str, Callable[[Any], Any]], ...] | None:
+    """Name and writer of a record's fields; None for what is no record."""
+    if not dataclasses.is_dataclass(record):
+        return None
+    return tuple((name, _writer(hint)) for name, hint in _hints(record).items())
+
+
+def _writer(hint: Any) -> Callable[[Any], Any]:
+    # By the declared type, so that 1 and 1.0 are the same gene and have the same digest.
+    if hint in _SCALARS:
+        writer: Callable[[Any], Any] = hint
+        return writer
+    inner = set(typing.get_args(hint)) - {Ellipsis}
+    if typing.get_origin(hint) is tuple and len(inner) == 1 and inner <= set(_SCALARS):
+        scalar = inner.pop()
+        return lambda values: [scalar(one) for one in values]
+    return encode
+
+
+# ------------------------------------------------------------------ reading
+
+
+class _MisfitError(Exception):
+    """What was expected, with ``{}`` for the place in the file, which is put together on the way up."""
+
+    def __init__(self, expected: str, found: str, remedy: str = "Correct the file.") -> None:
+        self.expected, self.found, self.remedy, self.place = expected, found, remedy, ""
+
+    def inside(self, place: str) -> _MisfitError:
+        self.place = place + self.place
+        return self
+
+
+Reader = Callable[[Any], Any]
 
 
 def decode(hint: Any, data: Any, where: str) -> Any:
@@ -50,56 +94,98 @@ def decode(hint: Any, data: Any, where: str) -> Any:
     InputError
         On an unknown field or kind, a wrong type, or a value that the dataclass itself refuses.
     """
+    try:
+        return _reader(hint)(data)
+    except _MisfitError as wrong:
+        expected = wrong.expected.replace("{}", where + wrong.place)
+        raise InputError(expected, wrong.found, wrong.remedy) from wrong.__cause__
+
+
+@functools.cache
+def _reader(hint: Any) -> Reader:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return _decode_kind(inner, data, where)
+        return _kind_reader(inner)
     if origin is tuple:
-        open_end = inner[-1] is Ellipsis
+        return _tuple_reader(inner)
+    return _record_reader(hint) if dataclasses.is_dataclass(hint) else _scalar_reader(hint)
+
+
+def _scalar_reader(hint: type[Any]) -> Reader:
+    def read(data: Any) -> Any:
+        # JSON has but one kind of number: 1 may stand for 1.0.
+        right = type(data) is hint or (hint is float and type(data) is int)
+        if right and (hint is not float or abs(data) <= sys.float_info.max):
+            return hint(data)
+        raise _MisfitError(f"{hint.__name__} at {{}}", repr(data))
+
+    return read
+
+
+def _tuple_reader(inner: tuple[Any, ...]) -> Reader:
+    open_end = inner[-1] is Ellipsis
+    size = "a list" if open_end else f"a list of {len(inner)}"
+
+    def read(data: Any) -> Any:
         if not isinstance(data, list) or (not open_end and len(data) != len(inner)):
-            size = "a list" if open_end else f"a list of {len(inner)}"
-            raise InputError(f"{size} at {where}", repr(data), "Correct the file.")
-        kinds = inner[:1] * len(data) if open_end else inner
-        return tuple(decode(kind, one, f"{where}[{i}]") for i, (kind, one) in enumerate(zip(kinds, data, strict=True)))
-    if dataclasses.is_dataclass(hint):
-        return _decode_record(hint, data, where)
-    right = isinstance(data, hint) or (hint is float and isinstance(data, int))
-    if not right or (isinstance(data, bool) and hint is not bool) or (hint is float and not math.isfinite(data)):
-        raise InputError(f"{hint.__name__} at {where}", repr(data), "Correct the file.")
-    return hint(data)
+            raise _MisfitError(f"{size} at {{}}", repr(data))
+        values = []
+        for place, one in enumerate(data):
+            try:
+                values.append(_reader(inner[0 if open_end else place])(one))
+            except _MisfitError as wrong:
+                raise wrong.inside(f"[{place}]") from wrong.__cause__
+        return tuple(values)
+
+    return read
 
 
-def _decode_kind(union: tuple[Any, ...], data: Any, where: str) -> Any:
-    kinds = {one.kind: one for one in union}
-    kind = data.get("kind") if isinstance(data, dict) else data
-    if not isinstance(kind, str) or kind not in kinds:
-        known = ", ".join(kinds)
-        raise InputError(
-            f"a gene of kind {known} at {where}", repr(kind), "A newer version may have written it: update."
-        )
-    return _decode_record(kinds[kind], data, where)
+def _kind_reader(union: tuple[Any, ...]) -> Reader:
+    readers = {one.kind: _reader(one) for one in union}
+
+    def read(data: Any) -> Any:
+        kind = data.get("kind") if isinstance(data, dict) else data
+        if not isinstance(kind, str) or kind not in readers:
+            known = ", ".join(readers)
+            newer = "A newer version may have written it: update."
+            raise _MisfitError(f"a gene of kind {known} at {{}}", repr(kind), newer)
+        return readers[kind](data)
+
+    return read
 
 
-def _decode_record(record: Any, data: Any, where: str) -> Any:
-    if not isinstance(data, dict):
-        raise InputError(f"fields in braces at {where}", repr(data), "Correct the file.")
-    if hasattr(record, "kind"):
-        if data.get("kind") != record.kind:
-            raise InputError(f"a gene of kind {record.kind} at {where}", repr(data.get("kind")), "Correct the file.")
-        data = {name: one for name, one in data.items() if name != "kind"}
-    hints = _hints(record)
-    declared = {f.name: f for f in dataclasses.fields(record)}
-    required = {name for name, f in declared.items() if f.default is f.default_factory is dataclasses.MISSING}
-    if unknown := data.keys() - declared.keys():
-        known = ", ".join(declared)
-        raise InputError(
-            f"at {where} the fields {known}", f"unknown {', '.join(sorted(unknown))}", "Correct or remove it."
-        )
-    if missing := required - data.keys():
-        raise InputError(f"at {where} the field {', '.join(sorted(missing))}", "none", "Add it.")
-    values = {name: decode(hints[name], one, f"{where}.{name}") for name, one in data.items()}
-    try:
-        return record(**values)
-    except InputError:
-        raise
-    except ValueError as problem:
-        raise InputError(f"a usable {where}", str(problem), "Correct the file.") from problem
+def _record_reader(record: Any) -> Reader:
+    kind = getattr(record, "kind", None)
+    readers = {name: _reader(hint) for name, hint in _hints(record).items()}
+    known = readers.keys() | ({"kind"} if kind is not None else set())
+    required = {
+        one.name for one in dataclasses.fields(record) if one.default is one.default_factory is dataclasses.MISSING
+    }
+
+    def read(data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise _MisfitError("fields in braces at {}", repr(data))
+        if kind is not None and data.get("kind") != kind:
+            raise _MisfitError(f"a gene of kind {kind} at {{}}", repr(data.get("kind")))
+        if unknown := data.keys() - known:
+            fields = ", ".join(readers)
+            raise _MisfitError(
+                f"at {{}} the fields {fields}", f"unknown {', '.join(sorted(unknown))}", "Correct or remove it."
+            )
+        values = {}
+        for name, reader in readers.items():
+            if name in data:
+                try:
+                    values[name] = reader(data[name])
+                except _MisfitError as wrong:
+                    raise wrong.inside(f".{name}") from wrong.__cause__
+        if missing := required - values.keys():
+            raise _MisfitError(f"at {{}} the field {', '.join(sorted(missing))}", "none", "Add it.")
+        try:
+            return record(**values)
+        except InputError:
+            raise
+        except ValueError as problem:
+            raise _MisfitError("a usable {}", str(problem)) from problem
+
+    return read

@@ -67,6 +67,8 @@ class Genome(Gene):
         return _digest([plain["layers"], plain["skips"]])
 
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
 def _digest(plain: Any) -> str:
-    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return hashlib.sha256(_canonical(plain).encode()).hexdigest()[:16]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """One operation: what a torch module does in one call.
 
     Attributes
@@ -53,8 +52,7 @@ class Node:
     @property
     def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """((above, below), (left, right)) [px of its input], for "same" size; an odd pixel goes below and right."""
-        spare = tuple(self.dilation * (k - 1) for k in self.kernel)
-        return (spare[0] // 2, spare[0] - spare[0] // 2), (spare[1] // 2, spare[1] - spare[1] // 2)
+        return _padding(self.kernel, self.dilation)
 
     @property
     def lopsided(self) -> bool:
@@ -91,17 +89,21 @@ class Node:
         return own
 
 
-def through_window(node: Node, kernel: tuple[int, int], step: int, dilation: int) -> Node:
-    """Return what looks at a node's output through a window: its stride and reach, the rest to be filled in."""
-    window = Node("", "", kernel=kernel, step=step, dilation=dilation, stride=node.stride * step)
-    (above, below), (left, right) = window.padding
-    before = (node.before[0] + node.stride * above, node.before[1] + node.stride * left)
-    after = (node.after[0] + node.stride * below, node.after[1] + node.stride * right)
-    return replace(window, before=before, after=after)
+def through_window(node: Node, kernel: tuple[int, int], step: int, dilation: int) -> dict[str, Any]:
+    """Return what a window makes of a node's output: the fields of the node that looks through it, as far as known."""
+    (above, below), (left, right) = _padding(kernel, dilation)
+    return {
+        "kernel": kernel,
+        "step": step,
+        "dilation": dilation,
+        "stride": node.stride * step,
+        "before": (node.before[0] + node.stride * above, node.before[1] + node.stride * left),
+        "after": (node.after[0] + node.stride * below, node.after[1] + node.stride * right),
+    }
 
 
-def made_finer(node: Node, factor: int, mode: str) -> Node:
-    """Return what is finer than a node's output by a factor: its stride and reach, the rest to be filled in.
+def made_finer(node: Node, factor: int, mode: str) -> dict[str, Any]:
+    """Return what is finer than a node's output by a factor: the fields of that node, as far as known.
 
     Output pixel i = factor * q + r stands at (i + 1/2) / factor - 1/2 of the coarse pixels (align_corners=False): in
     its first half between q - 1 and q, in its second between q and q + 1. Interpolation by "nearest" takes q.
@@ -113,6 +115,15 @@ def made_finer(node: Node, factor: int, mode: str) -> Node:
         back, ahead = factor - 1, 0
     else:
         back, ahead = factor + factor // 2 - 1, factor - factor // 2
-    before = (node.before[0] + fine * back, node.before[1] + fine * back)
-    after = (node.after[0] + fine * ahead, node.after[1] + fine * ahead)
-    return Node("", "", step=factor, mode=mode, stride=fine, before=before, after=after)
+    return {
+        "step": factor,
+        "mode": mode,
+        "stride": fine,
+        "before": (node.before[0] + fine * back, node.before[1] + fine * back),
+        "after": (node.after[0] + fine * ahead, node.after[1] + fine * ahead),
+    }
+
+
+def _padding(kernel: tuple[int, int], dilation: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    y, x = dilation * (kernel[0] - 1), dilation * (kernel[1] - 1)
+    return (y // 2, y - y // 2), (x // 2, x - x // 2)

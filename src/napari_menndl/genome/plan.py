@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.genome.genes import Branches, Conv, GenomeError, Pool, Residual, Upsample
@@ -46,7 +45,7 @@ class Plan:
     def receptive_radius(self) -> int:
         """Upper bound of the distance, along y or x, at which an input pixel can influence an output pixel [px]."""
         output = made_finer(self.nodes[-1], self.nodes[-1].stride, "bilinear")
-        return max(*output.before, *output.after)
+        return max(*output["before"], *output["after"])
 
     @cached_property
     def parameters(self) -> int:
@@ -79,12 +78,16 @@ class Plan:
         occupies.
         """
         pixels = math.prod(self.padded(height, width))
+        fixed = self.parameters * (2 + MOMENTS[self.optimiser])
+        return math.ceil(4 * (fixed + batch * pixels * self._numbers_per_pixel))
+
+    @cached_property
+    def _numbers_per_pixel(self) -> float:
         kept = sum(node.kept_per_pixel for node in self.nodes)
         # The logits, at full resolution, and three arrays of that size in the loss.
         kept += 4 * self.classes
         largest = max(node.channels / node.stride**2 for node in self.nodes)
-        fixed = self.parameters * (2 + MOMENTS[self.optimiser])
-        return math.ceil(4 * (fixed + batch * pixels * (kept + 3 * largest)))
+        return kept + 3 * largest
 
     def shape(self, index: int, height: int, width: int) -> tuple[int, int, int]:
         """Return (channels, y, x) of a node's output for a frame of ``height`` × ``width``."""
@@ -92,6 +95,7 @@ class Plan:
         return node.channels, y // node.stride, x // node.stride
 
 
+@lru_cache(maxsize=16)  # a genome is planned to be mended, and at once again to be checked
 def make_plan(genome: Genome, classes: int = 1) -> Plan:
     """Decode a genome.
 
@@ -135,40 +139,38 @@ class _Draft:
 
     def __init__(self) -> None:
         self.nodes = [Node("input", "input")]
-        self.names: Counter[str] = Counter()
+        self.names: dict[str, int] = {}
         self.layer, self.part = -1, 0
 
-    def append(self, kind: str, inputs: Sequence[int], like: Node, channels: int, owner: str = "") -> int:
+    def append(self, kind: str, inputs: Sequence[int], channels: int, owner: str = "", **more: Any) -> int:
         name = f"{owner or f'layer{self.layer}'}_{kind}"
-        self.names[name] += 1
-        twins = self.names[name]
-        node = replace(
-            like,
-            name=f"{name}{twins}" if twins > 1 else name,
-            kind=kind,
-            inputs=tuple(inputs),
-            layer=self.layer,
-            part=self.part,
-            channels_in=self.nodes[inputs[0]].channels,
-            channels=channels,
+        twins = self.names[name] = self.names.get(name, 0) + 1
+        node = Node(
+            f"{name}{twins}" if twins > 1 else name,
+            kind,
+            tuple(inputs),
+            self.layer,
+            self.part,
+            self.nodes[inputs[0]].channels,
+            channels,
+            **more,
         )
         self.nodes.append(node)
         return len(self.nodes) - 1
 
     def conv(self, source: int, filters: int, gene: Conv | None = None, *, groups: int = 1, **more: Any) -> int:
         """Add a bare convolution with a gene's window; a 1×1 one without a gene."""
-        gene = gene or Conv(kernel=(1, 1))
-        like = through_window(self.nodes[source], gene.kernel, gene.stride, gene.dilation)
-        owner = more.pop("owner", "")
-        return self.append("conv", [source], replace(like, groups=groups, **more), filters, owner)
+        kernel, stride, dilation = (gene.kernel, gene.stride, gene.dilation) if gene else ((1, 1), 1, 1)
+        window = through_window(self.nodes[source], kernel, stride, dilation)
+        return self.append("conv", [source], filters, groups=groups, **window, **more)
 
     def pixelwise(self, kind: str, source: int, mode: str, rate: float = 0.0) -> int:
         """Add an operation that keeps the shape; none for a mode that does nothing."""
         if mode in ("none", "linear"):
             return source
         node = self.nodes[source]
-        like = Node("", "", stride=node.stride, before=node.before, after=node.after, mode=mode, rate=rate)
-        return self.append(kind, [source], like, node.channels)
+        shape: dict[str, Any] = {"stride": node.stride, "before": node.before, "after": node.after}
+        return self.append(kind, [source], node.channels, mode=mode, rate=rate, **shape)
 
     def join(self, kind: str, sources: Sequence[int]) -> int:
         """Add or concatenate nodes of one resolution."""
@@ -176,13 +178,10 @@ class _Draft:
         strides = sorted({node.stride for node in nodes})
         if len(strides) > 1:
             raise GenomeError(f"layer {self.layer} joins strides {' and '.join(map(str, strides))}")
-        before = tuple(zip(*(node.before for node in nodes), strict=True))
-        after = tuple(zip(*(node.after for node in nodes), strict=True))
-        like = Node(
-            "", "", stride=strides[0], before=(max(before[0]), max(before[1])), after=(max(after[0]), max(after[1]))
-        )
+        before = max(node.before[0] for node in nodes), max(node.before[1] for node in nodes)
+        after = max(node.after[0] for node in nodes), max(node.after[1] for node in nodes)
         channels = sum(node.channels for node in nodes) if kind == "concat" else nodes[0].channels
-        return self.append(kind, sources, like, channels)
+        return self.append(kind, sources, channels, stride=strides[0], before=before, after=after)
 
     def add_part(self, gene: Part, source: int) -> int:
         node = self.nodes[source]
@@ -199,12 +198,12 @@ class _Draft:
                 last = self.pixelwise("activation", last, gene.activation)
                 return self.pixelwise("dropout", last, "channels", gene.dropout) if gene.dropout else last
             case Pool():
-                like = through_window(node, (gene.size, gene.size), gene.stride, 1)
-                return self.append("pool", [source], replace(like, mode=gene.mode), node.channels)
+                window = through_window(node, (gene.size, gene.size), gene.stride, 1)
+                return self.append("pool", [source], node.channels, mode=gene.mode, **window)
             case Upsample():
                 if node.stride % gene.factor:
                     raise GenomeError(f"layer {self.layer} upsamples by {gene.factor} at a stride of {node.stride}")
-                return self.append("upsample", [source], made_finer(node, gene.factor, gene.mode), node.channels)
+                return self.append("upsample", [source], node.channels, **made_finer(node, gene.factor, gene.mode))
 
     def add_layer(self, layer: Layer, source: int) -> int:
         self.layer, self.part = self.layer + 1, -1

@@ -13,7 +13,7 @@ from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.ranges import LAYER_GENES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -116,23 +116,29 @@ def _sized(layer: Layer, space: SearchSpace, rng: np.random.Generator) -> Layer:
 
 def _consistent(genome: Genome) -> Genome:
     """Drop upsampling beyond the input's resolution and skip connections between different ones."""
-    layers, index = genome.layers, 0
-    while index < len(layers):
-        layer = layers[index]
-        try:
-            strides(layers[: index + 1])
-        except GenomeError:
-            if isinstance(layer, Branches):
-                genome = replaced(genome, index, _unstrided(layer))
-            elif len(layers) > 1:
-                genome = without(genome, index)
-            else:
-                raise
-            layers = genome.layers
+    while (index := _first_misfit(genome.layers)) is not None:
+        layer = genome.layers[index]
+        if isinstance(layer, Branches):
+            genome = replaced(genome, index, _unstrided(layer))
+        elif len(genome.layers) > 1:
+            genome = without(genome, index)
         else:
-            index += 1
+            raise GenomeError(f"a {layer.kind} on its own")
     kept = usable_skips(genome)
     return genome if kept == genome.skips else replace(genome, skips=kept)
+
+
+def _first_misfit(layers: Sequence[Layer]) -> int | None:
+    """The first layer whose stride does not follow from those before it."""
+
+    def fit(count: int) -> bool:
+        try:
+            strides(layers[:count])
+        except GenomeError:
+            return False
+        return True
+
+    return None if fit(len(layers)) else next(index for index in range(len(layers)) if not fit(index + 1))
 
 
 def _unstrided(layer: Layer) -> Layer:

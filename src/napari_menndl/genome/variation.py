@@ -6,15 +6,16 @@ import dataclasses
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_menndl.errors import InputError
+from napari_menndl.genome.drawing import pick
 from napari_menndl.genome.editing import strides
 from napari_menndl.genome.genes import GenomeError, TrainingGenes
 from napari_menndl.genome.mutations import MUTATIONS
 from napari_menndl.genome.repair import repair
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from napari_menndl.genome.genome import Genome
     from napari_menndl.genome.space import SearchSpace
 
@@ -52,21 +53,20 @@ def mutate(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tupl
                 words = f"{words}; {more}"
         except GenomeError:
             continue
-        if offspring.digest != genome.digest:
+        if offspring != genome:
             return offspring, words
     for _ in range(ATTEMPTS):
-        if (fresh := space.sample(rng)).digest != genome.digest:
+        if (fresh := space.sample(rng)) != genome:
             return fresh, "drawn anew"
     raise InputError("a search space of several genomes", "the same one again and again", "Widen it.")
 
 
 def _mutated(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    weights = np.array([weight for weight, _ in MUTATIONS])
-    _, mutation = MUTATIONS[rng.choice(len(MUTATIONS), p=weights / weights.sum())]
+    _, mutation = MUTATIONS[pick([weight for weight, _ in MUTATIONS], rng)]
     changed, words = mutation(genome, space, rng)
     mended = repair(changed, space, rng)
     space.check(mended)
-    return mended, words if mended.digest == changed.digest else f"{words}, made to fit"
+    return mended, words if mended == changed else f"{words}, made to fit"
 
 
 def crossover(one: Genome, other: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
@@ -99,7 +99,7 @@ def crossover(one: Genome, other: Genome, space: SearchSpace, rng: np.random.Gen
             space.check(offspring)
         except GenomeError:
             continue
-        if offspring.topology not in (one.topology, other.topology):
+        if all((offspring.layers, offspring.skips) != (parent.layers, parent.skips) for parent in (one, other)):
             return offspring
     try:
         fallback = repair(fallback, space, rng)
