@@ -36,7 +36,7 @@ def random_network(seed, classes=2):
     return plan, network, rng, stream
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(seed=SEEDS, height=st.integers(1, 70), width=st.integers(1, 70))
 def test_shapes_parameters_and_flops_agree_with_torch(seed, height, width):
     plan, network, _, _ = random_network(seed)

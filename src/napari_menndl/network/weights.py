@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from napari_menndl.errors import InputError
+from napari_menndl.network.checksum import BLANK, NAME, is_intact, seal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +28,10 @@ def to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None =
     Returns
     -------
     bytes
-        In the safetensors format.
+        In the safetensors format, with a checksum over all of it.
     """
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    return save(plain, dict(metadata) if metadata else None)
+    return seal(save(plain, {**(metadata or {}), NAME: BLANK}))
 
 
 def from_bytes(blob: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -45,14 +46,19 @@ def from_bytes(blob: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises
     ------
     InputError
-        On bytes that are not safetensors, or were cut short.
+        On bytes that are not safetensors, were cut short, or are not those that were written.
     """
+    remedy = "Take a fresh copy of them; where there is none, train the network anew."
+    if not is_intact(blob):
+        found = f"{len(blob)} bytes that are damaged, cut short, or something else"
+        raise InputError("whole weights in the safetensors format", found, remedy)
     try:
         tensors = load(blob)
     except (SafetensorError, ValueError, KeyError) as problem:
         found = f"{len(blob)} bytes that are not ({problem})"
-        raise InputError("weights in the safetensors format", found, "Train the network anew.") from problem
+        raise InputError("weights in the safetensors format", found, remedy) from problem
     # The header's length stands in the first eight bytes, little-endian; safetensors' own reader hides the metadata.
     length = int.from_bytes(blob[:8], "little")
     metadata: dict[str, str] = json.loads(blob[8 : 8 + length]).get("__metadata__", {})
+    metadata.pop(NAME, None)
     return tensors, metadata
