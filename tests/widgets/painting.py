@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -123,6 +124,8 @@ def paint(movie: Path, first: int, run: Path | None = None) -> None:
     from mouse import stroke
     from qtpy.QtWidgets import QApplication
 
+    report = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed is no report
     viewer = napari.Viewer()
     viewer.open(movie, plugin="napari-menndl")
     _, dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Annotate defects")
@@ -142,8 +145,9 @@ def paint(movie: Path, first: int, run: Path | None = None) -> None:
         viewer.dims.set_current_step(0, t)
         layer.selected_label = 1 + number % CLASSES
         stroke(viewer, layer, (y, x), (y, x + 3), (y + 3, x + 3))
-        print(json.dumps([t, y, x, layer.selected_label]), flush=True)
+        print(json.dumps([t, y, x, layer.selected_label]), file=report, flush=True)
         if run and number == first + 10:
+            dock.annotation.set_status(0, "complete")
             watch_search(viewer, run)
 
 
@@ -167,7 +171,9 @@ def watch_search(viewer: napari.Viewer, run: Path) -> None:
             dock.setup.advanced[name].value = value
         dock.start()
     end = time.monotonic() + 120
-    while (dock.sight is None or not dock.sight.evaluations) and time.monotonic() < end:
+    while dock.sight is None or not dock.sight.evaluations:
+        if time.monotonic() > end:
+            raise TimeoutError(f"no evaluation of {run} in the dock")
         QApplication.processEvents()
         time.sleep(0.01)
 

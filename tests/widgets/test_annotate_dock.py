@@ -33,13 +33,6 @@ def own_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1280, 800)
-    return viewer
-
-
-@pytest.fixture
 def path(movie, tmp_path):
     write_movie(movie, tmp_path / "blobs.tif")
     return tmp_path / "blobs.tif"
@@ -336,3 +329,18 @@ def test_stroke_is_recorded_once_with_two_docks(viewer, begun):
     stroke(viewer, begun.annotation_layer, (40, 40))
     assert len(list((begun.annotation.path / "history").glob("*.npz"))) == 1
     other.deleteLater()
+
+
+def test_class_says_in_the_dock_how_it_is_counted(qtbot, begun):
+    click(qtbot, begun.panel.classes.add)
+    form, table = begun.panel.matching.form, begun.panel.classes
+    table.select(1)
+    form["tolerance"].value = 0.08
+    table.select(2)
+    assert (form["tolerance"].value, form["extended"].value) == (0.0, False)
+    form["extended"].value = True
+    assert not form["tolerance"].enabled
+    assert [(c.extended, c.tolerance) for c in on_disk(begun).classes] == [(False, 0.08), (True, None)]
+    table.select(1)
+    assert form["tolerance"].value == 0.08
+    assert form["tolerance"].enabled

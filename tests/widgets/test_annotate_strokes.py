@@ -5,6 +5,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.widgets.annotate.painted import PaintedAnnotation
 from napari_menndl.widgets.annotate.strokes import strokes_of
 from napari_menndl.widgets.layers import annotation_layer
 
@@ -64,3 +65,23 @@ def test_stroke_through_several_frames_is_one_on_each(annotation):
     layer.events.paint.connect(lambda event: heard.extend(strokes_of(event.value, data)))
     layer.paint((1, 20, 20), 2)
     assert [stroke.frame for stroke in heard] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("annotation", ["zarr"], indirect=True)
+def test_disk_gets_a_stroke_once_when_it_ends(annotation, monkeypatch):
+    data, about, _ = annotation_layer(annotation)
+    layer, written = Labels(data, **about), []
+    painted = PaintedAnnotation(layer, annotation, lambda _: None)
+    put = type(data.stored).__setitem__
+    monkeypatch.setattr(type(data.stored), "__setitem__", lambda *args: (written.append(args[1]), put(*args)))
+    with layer.block_history():
+        for x in range(10, 30):
+            layer.paint((1, 20, x), 2)
+        assert annotation.frame(1)[20, 15] == 2
+        assert written == []
+    assert len(written) == 1
+    layer.fill((1, 20, 15), 1)
+    painted.undo()
+    assert len(written) == 3
+    assert np.array_equal(Annotation.open(annotation.path).frame(1), annotation.frame(1))
+    painted.release()

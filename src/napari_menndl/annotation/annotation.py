@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_menndl.annotation.classes import DefectClass, FrameStatus, as_classes
 from napari_menndl.annotation.editing import EditedStatement
 from napari_menndl.annotation.files import is_zarr_group, read_label_image
+from napari_menndl.annotation.frame_cache import cached
 from napari_menndl.annotation.history import History
 from napari_menndl.annotation.points import points_to_labels
 from napari_menndl.annotation.storage import HISTORY, open_stored, store
@@ -33,9 +34,9 @@ SIMULATED_TOLERANCE = 0.09
 class Annotation(EditedStatement):
     """Labels, defect classes, and how much of each frame they speak about.
 
-    Opened with ``mode="r+"`` from our own format, its labels are the array on disk: what is painted into
-    ``annotation.labels[t, y, x]``, and every change, is saved at once. Strokes that are told to it (`paint`, `record`)
-    can be undone, also after it was closed and opened again.
+    Opened with ``mode="r+"`` from our own format, its labels are those on disk (a `FrameCache`): what is
+    painted into ``annotation.labels[t, y, x]``, and every change, is saved at once. Strokes that are told to it
+    (`paint`, `record`) can be undone, also after it was closed and opened again.
 
     Parameters
     ----------
@@ -216,7 +217,7 @@ class Annotation(EditedStatement):
                 )
             return cls.from_labels(read_label_image(Path(path)), classes, pixel_size=pixel_size)
         group, labels, attributes = open_stored(Path(path), mode)
-        annotation = cls(labels, **attributes)
+        annotation = cls(cached(labels) if mode == "r+" else labels, **attributes)
         if mode == "r+":
             annotation._history = History(Path(path) / HISTORY)
         annotation._group = group

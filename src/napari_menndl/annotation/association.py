@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from filelock import FileLock
 
 from napari_menndl.errors import InputError
+from napari_menndl.files import write_whole
 
 if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
@@ -69,9 +70,7 @@ class AnnotationIndex:
                 index = self._read()
                 key = self._key(movie)
                 index[key] = [*(p for p in index.get(key, []) if p != path), path]
-                beside = self._file.with_suffix(".partial")
-                beside.write_text(json.dumps(index, indent=1))
-                beside.replace(self._file)
+                write_whole(self._file, json.dumps(index, indent=1).encode())
         except OSError as error:
             raise InputError(
                 "a folder to note the annotations of movies in",

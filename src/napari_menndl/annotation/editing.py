@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from psygnal import Signal, SignalGroup
 
 from napari_menndl.annotation.classes import COLOURS, DefectClass, FrameStatus, as_classes, as_status
+from napari_menndl.annotation.durable import fsync_soon
+from napari_menndl.annotation.frame_cache import FrameCache, cached
 from napari_menndl.annotation.history import Stroke
 from napari_menndl.annotation.points import draw_discs
 from napari_menndl.annotation.statement import Statement
@@ -102,12 +105,19 @@ class EditedStatement(Statement):
         InputError
             A place that cannot be written.
         """
-        if self._history is not None:
-            with _writing():
+        with _writing():
+            self.flush()
+            if self._history is not None:
                 self._history.record(stroke)
         if self._status[stroke.frame] is FrameStatus.UNTOUCHED:
             self.set_status(stroke.frame, FrameStatus.IN_PROGRESS)
         self.changes.labels.emit(stroke.frame)
+
+    def flush(self) -> None:
+        """Write what was painted of a stroke under way; InputError, and kept in memory, as long as it cannot be."""
+        if isinstance(self.labels, FrameCache):
+            with _writing():
+                self.labels.flush()
 
     @property
     def can_undo(self) -> bool:
@@ -239,9 +249,11 @@ class EditedStatement(Statement):
         else:
             attributes = self._attributes() | {"classes": to_attributes(classes, (), {}, None)["classes"]}
             with _writing():
+                self.flush()
                 if self._history is not None:
                     self._history.clear()  # its strokes speak in the old numbers
-                self.labels = renumber(self._group, self.labels, numbers, attributes)
+                stored = self.labels.stored if isinstance(self.labels, FrameCache) else self.labels
+                self.labels = cached(renumber(self._group, stored, numbers, attributes))
             self._classes = classes
         self.changes.classes.emit()
 
@@ -252,6 +264,7 @@ class EditedStatement(Statement):
         place = (slice(stroke.frame, stroke.frame + 1), *stroke.box)
         there = np.asarray(self.labels[place])[0]
         self.labels[place] = np.where(stroke.before != stroke.after, wanted, there)[np.newaxis]
+        self.flush()
 
     def _write(self, **changed: Any) -> None:
         before = {name: getattr(self, f"_{name}") for name in changed}
@@ -262,6 +275,7 @@ class EditedStatement(Statement):
         try:
             with _writing():
                 self._group.attrs.update(self._attributes())
+                fsync_soon(Path(self._group.store.root) / "zarr.json")
         except InputError:
             for name, value in before.items():
                 setattr(self, f"_{name}", value)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
+from napari_menndl.annotation.durable import fsync_soon
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ class History:
                 handle, frame=stroke.frame, corner=stroke.corner, before=stroke.before, after=stroke.after
             )
         beside.replace(file)
+        fsync_soon(file)
         self._done.append(file)
         while len(self._done) > self._most:
             self._done.pop(0).unlink(missing_ok=True)
@@ -143,10 +145,12 @@ class History:
     def undone(self) -> None:
         file = self._done.pop()
         self._undone.append(file.rename(file.with_name(file.name.replace(".npz", _UNDONE))))
+        fsync_soon(self._undone[-1])
 
     def redone(self) -> None:
         file = self._undone.pop()
         self._done.append(file.rename(file.with_name(file.name.replace(_UNDONE, ".npz"))))
+        fsync_soon(self._done[-1])
 
     def clear(self) -> None:
         """Forget all strokes; the labels stay as they are."""

@@ -6,22 +6,19 @@ from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Points
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QVBoxLayout, QWidget
-from superqt.utils import QSignalThrottler
 
 from napari_menndl.annotation.classes import FrameStatus
 from napari_menndl.errors import InputError
-from napari_menndl.widgets.annotate.clicks import ClickLayer
+from napari_menndl.widgets.annotate.counter import Counter
 from napari_menndl.widgets.annotate.fourier_helper import Scene
 from napari_menndl.widgets.annotate.hints import next_step
 from napari_menndl.widgets.annotate.opening import annotation_of, length_unit
 from napari_menndl.widgets.annotate.painted import PaintedAnnotation
 from napari_menndl.widgets.annotate.panel import Panel
-from napari_menndl.widgets.annotate.regions import RegionLayer
-from napari_menndl.widgets.background import Latest
+from napari_menndl.widgets.annotate.tools import Tools, guarded
 from napari_menndl.widgets.layers import frame_in_view
 from napari_menndl.widgets.shortcuts import bind
 
@@ -50,17 +47,19 @@ class AnnotateDefects(QWidget):
     """
 
     hint_changed = Signal(str)
+    #: Whether the hint stands above the dock already.
+    hint_above = False
     annotation_changed = Signal(object)
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.viewer = viewer
         self.painted: PaintedAnnotation | None = None
-        self.regions = RegionLayer(viewer)
-        self.clicks = ClickLayer(viewer)
-        self.counter = Latest(lambda question: question[0].counts(question[1]), self)
         self.panel = Panel(viewer, self)
         self.choice = self.panel.choice
+        self.tools = Tools(viewer, self.panel, lambda: self.frame, self)
+        self.regions, self.clicks = self.tools.regions, self.tools.clicks
+        self.counter = Counter(self.panel.classes.model, self)
         self._hint = ""
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -71,10 +70,6 @@ class AnnotateDefects(QWidget):
 
     def _connect(self) -> None:
         panel, choice, viewer = self.panel, self.panel.choice, self.viewer
-        self._throttle = QSignalThrottler(parent=self)
-        self._throttle.setTimeout(150)
-        self._throttle.triggered.connect(self._count)
-        self.counter.answered.connect(self._counted)
         choice.movie_chosen.connect(self._movie_chosen)
         choice.annotation_chosen.connect(self._annotation_chosen)
         choice.menu.addAction("New annotation elsewhere…", self._guarded(choice.begin_elsewhere))
@@ -82,17 +77,10 @@ class AnnotateDefects(QWidget):
         for button, act in (
             (choice.new, choice.begin),
             (choice.offer, choice.open_offered),
-            (panel.undo, self._undo),
-            (panel.redo, self._redo),
-            (panel.tools["brush"], partial(self._take, "paint")),
-            (panel.tools["eraser"], partial(self._take, "erase")),
-            (panel.tools["points"], self._click_points),
-            (panel.tools["region"], self._draw_region),
-            (panel.to_discs, self._to_discs),
-            (panel.to_points, self._to_points),
             (panel.frames.next, self.go_to_next),
         ):
             button.clicked.connect(self._guarded(act))
+        self.tools.said.connect(self._say)
         panel.frames.chosen.connect(self.show_frame)
         panel.frames.status_chosen.connect(self.set_status)
         panel.classes.chosen.connect(self._class_chosen)
@@ -104,14 +92,7 @@ class AnnotateDefects(QWidget):
             self.destroyed.connect(lambda *_, undo=undo: undo())
 
     def _guarded(self, act: Callable[[], Any]) -> Callable[..., None]:
-        def run(*_: Any) -> None:
-            try:
-                act()
-            except InputError as error:
-                show_error(str(error))
-                self._say(str(error))
-
-        return run
+        return guarded(act, self._say)
 
     def reset_choices(self, event: Any = None) -> None:
         """Take up that layers came, went or changed their names; napari calls this."""
@@ -162,6 +143,7 @@ class AnnotateDefects(QWidget):
                 show_error(str(error))
                 self.reset_choices()
                 return
+            self.tools.painted = self.painted
             annotation.changes.labels.connect(self._labels_changed)
             annotation.changes.status.connect(self._status_changed)
             annotation.changes.classes.connect(self._show_classes)
@@ -174,7 +156,7 @@ class AnnotateDefects(QWidget):
 
     def _let_go(self) -> None:
         """Stop listening to the annotation."""
-        painted, self.painted = self.painted, None
+        painted, self.painted, self.tools.painted = self.painted, None, None
         if painted is not None:
             painted.release()
             painted.annotation.changes.labels.disconnect(self._labels_changed)
@@ -217,7 +199,7 @@ class AnnotateDefects(QWidget):
         self.panel.frames.show_frame(self.frame)
         self.panel.classes.model.show_counts({})
         self.panel.fourier.follow(self._scene())
-        self._throttle.throttle()
+        self.counter.count(self.annotation, self.frame)
         self._say()
 
     def _status_changed(self, frame: int) -> None:
@@ -226,39 +208,26 @@ class AnnotateDefects(QWidget):
         self._say()
 
     def _labels_changed(self, _: int) -> None:
-        self._throttle.throttle()
+        self.counter.count(self.annotation, self.frame)
         self._say()
-
-    def _count(self) -> None:
-        if self.annotation is not None and self.frame < len(self.annotation):
-            self.counter.ask((self.annotation, self.frame))
-
-    def _counted(self, question: tuple[Annotation, int], counts: dict[str, int]) -> None:
-        if question == (self.annotation, self.frame):
-            self.panel.classes.model.show_counts(counts)
 
     def _scene(self) -> Scene | None:
         layer, annotation, frame = self.movie_layer, self.annotation, self.frame
         if layer is None or annotation is None or frame >= len(annotation):
             return None
         try:
-            return Scene(layer, self.choice.movie(), annotation, frame, self._value)
+            return Scene(layer, self.choice.movie(), annotation, frame, self.tools.value)
         except InputError:
             return None
 
-    # Classes and tools ------------------------------------------------------------------------------------------------
-
-    @property
-    def _value(self) -> int:
-        """Label of the class that is selected."""
-        return self.panel.classes.row + 1
+    # Classes ----------------------------------------------------------------------------------------------------------
 
     def _show_classes(self) -> None:
         layer = self.annotation_layer
         self.panel.classes.show_classes(self.annotation, 1 if layer is None else max(1, layer.selected_label))
-        for part in (*self.panel.tools.values(), self.panel.to_discs, self.panel.to_points):
-            part.setEnabled(layer is not None)
-        self._throttle.throttle()
+        self._show_matching()
+        self.tools.enable()
+        self.counter.count(self.annotation, self.frame)
 
     def _label_chosen(self) -> None:
         layer = self.annotation_layer
@@ -267,52 +236,12 @@ class AnnotateDefects(QWidget):
 
     def _class_chosen(self, value: int) -> None:
         if self.painted is not None:
-            if self.painted.layer.selected_label != value:
-                self.painted.layer.selected_label = value
-            self.clicks.take(self.painted.annotation, value)
+            self.tools.choose(value)
             self.panel.fourier.follow(self._scene())
+            self._show_matching()
 
-    def _take(self, mode: str) -> None:
-        """Take up a tool of the annotation's layer."""
-        if layer := self.annotation_layer:
-            self.viewer.layers.selection.active = layer
-            layer.mode = mode
-
-    def _undo(self) -> None:
-        if self.painted is not None:
-            self.painted.undo()
-
-    def _redo(self) -> None:
-        if self.painted is not None:
-            self.painted.redo()
-
-    def _draw_region(self) -> None:
-        self.regions.draw()
-        self._say("Drag a rectangle; everything inside it counts as annotated.")
-
-    @property
-    def _radius(self) -> float:
-        return float(self.panel.click_form["radius"].value)
-
-    def _click_points(self) -> None:
-        if self.painted is not None:
-            self.clicks.click(self.painted.annotation, self.painted.layer, self._value, self._radius)
-            self.panel.sections["Points"].expand(animate=False)
-            self._say("Click the middle of each defect, then press “Points → discs”.")
-
-    def _to_discs(self) -> None:
-        active = self.viewer.layers.selection.active
-        points = active if isinstance(active, Points) else self.clicks.layer
-        if points is None or self.painted is None:
-            raise InputError("a points layer", "none", "Click “Points”, then the middle of each defect.")
-        number = self.clicks.to_discs(self.painted.annotation, self.painted.layer, points, self._value, self._radius)
-        self._say(f"{number} points became discs.")
-
-    def _to_points(self) -> None:
-        if self.painted is not None:
-            number = self.clicks.from_discs(self.painted.annotation, self.painted.layer, self.frame, self._radius)
-            self.panel.sections["Points"].expand(animate=False)
-            self._say(f"{number} discs as points: move or delete them, then press “Points → discs”.")
+    def _show_matching(self) -> None:
+        self.panel.matching.show_class(self.annotation, self.tools.value - 1)
 
     # Saying what is next ----------------------------------------------------------------------------------------------
 
@@ -322,7 +251,9 @@ class AnnotateDefects(QWidget):
         self.panel.undo.setEnabled(annotation is not None and annotation.can_undo)
         self.panel.redo.setEnabled(annotation is not None and annotation.can_redo)
         hint = next_step(self.choice, self.annotation, self.frame)
-        self.panel.status.setText(escape(said or hint))
+        told = said or ("" if self.hint_above else hint)
+        self.panel.status.setText(escape(told))
+        self.panel.status.setVisible(bool(told))
         if hint != self._hint:
             self._hint = hint
             self.hint_changed.emit(hint)

@@ -10,6 +10,7 @@ import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.notifications import show_error
 
+from napari_menndl.annotation.frame_cache import FrameCache
 from napari_menndl.annotation.history import claim
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.annotate.strokes import strokes_of
@@ -60,6 +61,7 @@ class PaintedAnnotation:
             earlier.layer.editable = earlier.layer == layer
         self._lock = claim(annotation.path) if annotation.path else None
         _recording[self._key] = self
+        self._hold()
         layer.events.paint.connect(self._painted)
         annotation.changes.labels.connect(self._labels_changed)
         annotation.changes.classes.connect(self._classes_changed)
@@ -73,6 +75,7 @@ class PaintedAnnotation:
         if _recording.get(self._key) is not self:
             return
         del _recording[self._key]
+        self._let_go()
         if self._lock is not None:
             self._lock.release()
         self.layer.events.paint.disconnect(self._painted)
@@ -82,6 +85,19 @@ class PaintedAnnotation:
             vars(self.layer).pop(name, None)
         for unbind in self._unbind:
             unbind()
+
+    def _hold(self) -> None:
+        """Let the disk wait for the end of a stroke, as napari's own history does, of which `_painted` is told."""
+        if isinstance(self.annotation.labels, FrameCache):
+            self.annotation.labels.under_way = lambda: getattr(self.layer, "_block_history", False)
+
+    def _let_go(self) -> None:
+        if isinstance(self.annotation.labels, FrameCache):
+            self.annotation.labels.under_way = lambda: False
+        try:
+            self.annotation.flush()
+        except InputError as error:
+            show_error(str(error))
 
     def select(self, value: int) -> None:
         """Take the brush of a class, 1 … C."""
@@ -123,5 +139,6 @@ class PaintedAnnotation:
         layer, annotation = self.layer, self.annotation
         if layer.data is not annotation.labels:
             layer.data = annotation.labels
+            self._hold()
         layer.colormap = DirectLabelColormap(color_dict=annotation_layer(annotation)[1]["colormap"])
         layer.selected_label = int(np.clip(layer.selected_label, 1, len(annotation.classes)))

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_menndl.widgets.annotate.choice import Choice
+from napari_menndl.widgets.annotate.class_matching import ClassMatching
 from napari_menndl.widgets.annotate.class_table import ClassTable
 from napari_menndl.widgets.annotate.fourier_helper import FourierHelper
 from napari_menndl.widgets.annotate.frame_list import FrameList
@@ -40,6 +41,7 @@ class Panel(QScrollArea):
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.classes = ClassTable()
+        self.matching = ClassMatching()
         self.frames = FrameList()
         self.fourier = FourierHelper(viewer)
         self.choice = Choice(viewer, self.fourier.preview.owns)
@@ -73,7 +75,8 @@ class Panel(QScrollArea):
         layout = QVBoxLayout(body)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
-        marks = _column(self.classes, _row(*self.tools.values()), _row(self.undo, self.redo))
+        advanced = section("Advanced", self.matching, tip="How defects of the selected class are counted")
+        marks = _column(self.classes, _row(*self.tools.values()), _row(self.undo, self.redo), advanced)
         radius = lay_out(self.click_form)
         self.radius_title = radius.findChildren(QLabel)[0]
         points = _column(radius, _row(self.to_discs, self.to_points))
@@ -88,6 +91,7 @@ class Panel(QScrollArea):
         self.sections = {title: section(title, *part) for title, part in parts.items()}
         for one in self.sections.values():
             layout.addWidget(one)
+        self.sections["Advanced"] = advanced
         layout.addStretch()
         return body
 

@@ -18,6 +18,30 @@ class AnnotateSettings:
 
 
 @dataclass(frozen=True)
+class MatchSettings:
+    """How defects of a class are counted."""
+
+    extended: bool = field(
+        default=False,
+        metadata=about(
+            "Has an area of its own",
+            note="Such as a growing hole: found where it overlaps what is marked, not by its centre",
+        ),
+    )
+    tolerance: float = field(
+        default=0.0,
+        metadata=about(
+            "Tolerance",
+            "nm",
+            "Largest distance between a found and a marked centre; 0: one and a half times the marked defects' radius",
+            min=0.0,
+            max=1000.0,
+            form={"step": 0.01},
+        ),
+    )
+
+
+@dataclass(frozen=True)
 class ClickSettings:
     """How clicked points become defects."""
 

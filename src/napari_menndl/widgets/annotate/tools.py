@@ -1,0 +1,136 @@
+"""The tools of the dock "Annotate defects": what its buttons do to the annotation that is painted on."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Points
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_menndl.errors import InputError
+from napari_menndl.widgets.annotate.clicks import ClickLayer
+from napari_menndl.widgets.annotate.regions import RegionLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.viewer import Viewer
+
+    from napari_menndl.widgets.annotate.painted import PaintedAnnotation
+    from napari_menndl.widgets.annotate.panel import Panel
+
+
+class Tools(QObject):
+    """Brush, eraser, points, discs, regions, undo and redo.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+    panel : Panel
+        Its buttons.
+    frame : callable
+        The frame in view.
+
+    Attributes
+    ----------
+    said : Signal(str)
+        What happened, or what to do with the tool that was taken up.
+    painted : PaintedAnnotation or None
+        What they work on.
+    """
+
+    said = Signal(str)
+
+    def __init__(self, viewer: Viewer, panel: Panel, frame: Callable[[], int], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer, self._panel, self._frame = viewer, panel, frame
+        self.regions = RegionLayer(viewer)
+        self.clicks = ClickLayer(viewer)
+        self.painted: PaintedAnnotation | None = None
+        for button, act in (
+            (panel.undo, self.undo),
+            (panel.redo, self.redo),
+            (panel.tools["brush"], partial(self.take, "paint")),
+            (panel.tools["eraser"], partial(self.take, "erase")),
+            (panel.tools["points"], self.click_points),
+            (panel.tools["region"], self.draw_region),
+            (panel.to_discs, self.to_discs),
+            (panel.to_points, self.to_points),
+        ):
+            button.clicked.connect(guarded(act, self.said.emit))
+
+    def enable(self) -> None:
+        """Offer them where there is something to paint on."""
+        panel = self._panel
+        for part in (*panel.tools.values(), panel.to_discs, panel.to_points):
+            part.setEnabled(self.painted is not None)
+
+    @property
+    def value(self) -> int:
+        """Label of the class that is selected."""
+        return self._panel.classes.row + 1
+
+    @property
+    def radius(self) -> float:
+        """Of the disc around a click, as the form says."""
+        return float(self._panel.click_form["radius"].value)
+
+    def choose(self, value: int) -> None:
+        """Take the brush, and the clicks, of a class."""
+        if self.painted is not None:
+            if self.painted.layer.selected_label != value:
+                self.painted.layer.selected_label = value
+            self.clicks.take(self.painted.annotation, value)
+
+    def take(self, mode: str) -> None:
+        """Take up a tool of the annotation's layer."""
+        if self.painted is not None:
+            self._viewer.layers.selection.active = self.painted.layer
+            self.painted.layer.mode = mode
+
+    def undo(self) -> None:
+        if self.painted is not None:
+            self.painted.undo()
+
+    def redo(self) -> None:
+        if self.painted is not None:
+            self.painted.redo()
+
+    def draw_region(self) -> None:
+        self.regions.draw()
+        self.said.emit("Drag a rectangle; everything inside it counts as annotated.")
+
+    def click_points(self) -> None:
+        if self.painted is not None:
+            self.clicks.click(self.painted.annotation, self.painted.layer, self.value, self.radius)
+            self._panel.sections["Points"].expand(animate=False)
+            self.said.emit("Click the middle of each defect, then press “Points → discs”.")
+
+    def to_discs(self) -> None:
+        active = self._viewer.layers.selection.active
+        points = active if isinstance(active, Points) else self.clicks.layer
+        if points is None or self.painted is None:
+            raise InputError("a points layer", "none", "Click “Points”, then the middle of each defect.")
+        number = self.clicks.to_discs(self.painted.annotation, self.painted.layer, points, self.value, self.radius)
+        self.said.emit(f"{number} points became discs.")
+
+    def to_points(self) -> None:
+        if self.painted is not None:
+            number = self.clicks.from_discs(self.painted.annotation, self.painted.layer, self._frame(), self.radius)
+            self._panel.sections["Points"].expand(animate=False)
+            self.said.emit(f"{number} discs as points: move or delete them, then press “Points → discs”.")
+
+
+def guarded(act: Callable[[], Any], say: Callable[[str], Any]) -> Callable[..., None]:
+    """What a button does: an error is shown, and said in the dock."""
+
+    def run(*_: Any) -> None:
+        try:
+            act()
+        except InputError as error:
+            show_error(str(error))
+            say(str(error))
+
+    return run
