@@ -23,6 +23,7 @@ TRAIN = "napari_menndl.training.job:run"
 def search_process(path: str | os.PathLike[str]) -> None:
     """Run one search to its end: what the search process does."""
     from napari_menndl.pool.open import open_pool
+    from napari_menndl.pool.staging import Carried
     from napari_menndl.search.runner import SearchRunner
 
     folder = RunFolder.open(path)
@@ -32,7 +33,14 @@ def search_process(path: str | os.PathLike[str]) -> None:
             signal.signal(getattr(signal, name), lambda *_: asked.set())
     with folder.lock():
         settings = folder.settings
-        pool = open_pool(settings.pool, TRAIN, slots=settings.slots, timeout=settings.timeout)
+        pool = open_pool(
+            settings.pool,
+            TRAIN,
+            slots=settings.slots,
+            timeout=settings.timeout,
+            carried=Carried("task", folder.task_path),
+            networks_per_gpu=settings.networks_per_gpu,
+        )
         try:
             SearchRunner(folder, pool, stop=asked).run()
         finally:

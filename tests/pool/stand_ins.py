@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import errno
+import hashlib
 import os
 import signal
 import subprocess
@@ -81,6 +82,27 @@ def do_report_then_sleep(payload, attachment):
     return {"again": again}, b""
 
 
+def do_count_and_sleep(payload, attachment):
+    """Leaves a line for every time it is run."""
+    with Path(payload["file"]).open("a") as file:
+        file.write("run\n")
+    time.sleep(payload["seconds"])
+    return {}, b""
+
+
+def do_crash_twice_then_report(payload, attachment):
+    """Dies the first two times, tells its process id and sleeps the third, and then is quick."""
+    file = Path(payload["file"])
+    with file.with_suffix(".runs").open("a") as runs:
+        runs.write("run\n")
+    match len(file.with_suffix(".runs").read_text().splitlines()):
+        case 1 | 2:
+            os._exit(3)
+        case 3:
+            return do_report_then_sleep(payload, attachment)
+    return {}, b""
+
+
 def do_hang_deaf(payload, attachment):
     for name in ("SIGTERM", "SIGINT"):
         with contextlib.suppress(ValueError):
@@ -98,6 +120,28 @@ def do_spawn_and_hang(payload, attachment):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], close_fds=False)
     Path(payload["file"]).write_text(str(child.pid))
     time.sleep(300)
+
+
+def do_hold_memory(payload, attachment):
+    held = bytearray(payload["bytes"])
+    held[::4096] = b"x" * len(held[::4096])
+    time.sleep(60)
+
+
+def do_read(payload, attachment):
+    """Reads what every job is carried, as bytes; on a worker that is said to be sick everything fails."""
+    if os.environ.get("SICK") == "yes":
+        raise ValueError("a sick machine")
+    content = (Path(payload["carried"]) / "deep" / "file").read_bytes()
+    if payload.get("sha") not in (None, hashlib.sha256(content).hexdigest()):
+        raise ValueError("not what was saved")
+    return {"place": payload["carried"]}, content
+
+
+def do_be_sick(payload, attachment):
+    if os.environ.get("SICK") == "yes":
+        os._exit(9)
+    return {}, b""
 
 
 def do_print(payload, attachment):

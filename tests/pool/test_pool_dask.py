@@ -16,12 +16,14 @@ from waiting import collect, gone, one, pid_in, wait_until
 
 from napari_menndl.errors import InputError
 from napari_menndl.pool import worker
+from napari_menndl.pool.clusters.existing import Existing
+from napari_menndl.pool.clusters.local import Local
 from napari_menndl.pool.dask import DaskPool
 
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory):
-    pool = DaskPool(ENTRY, slots=2, timeout=20, env=ENV, local_directory=str(tmp_path_factory.mktemp("worker")))
+    pool = DaskPool(ENTRY, Local(2, tmp_path_factory.mktemp("worker")), timeout=20, env=ENV)
     yield pool
     pool.close()
 
@@ -79,7 +81,7 @@ def test_nothing_listens_beyond_this_machine(pool):
 
 def test_a_job_that_keeps_losing_its_worker_fails_without_blame_and_closing_leaves_nothing(tmp_path, capfd):
     before = {process.pid for process in children()}
-    pool = DaskPool(ENTRY, slots=2, env=ENV, attempts=1)
+    pool = DaskPool(ENTRY, Local(2), env=ENV, attempts=1)
     pool.submit("lost", sleeper(tmp_path / "lost"))
     psutil.Process(pid_in(tmp_path / "lost")).parent().kill()
     failure = collect(pool, 1)["lost"].failure
@@ -97,9 +99,9 @@ def test_a_job_that_keeps_losing_its_worker_fails_without_blame_and_closing_leav
 
 DRIVER = """
 import sys
-from napari_menndl.pool.dask import DaskPool
+from napari_menndl.pool.open import open_pool
 if __name__ == "__main__":
-    pool = DaskPool({entry!r}, {address!r}, slots=2, env={env!r})
+    pool = open_pool({spec!r}, {entry!r}, slots=2, env={env!r})
     pool.submit("a", {{"do": "report_then_sleep", "file": sys.argv[1]}})
     pool.submit("b", {{"do": "spawn_and_hang", "file": sys.argv[2]}})
     pool.finished()
@@ -107,10 +109,10 @@ if __name__ == "__main__":
 
 
 @contextlib.contextmanager
-def driver(folder, address=None):
+def driver(folder, spec="local"):
     """Yield a process that has two jobs running, and the trainers of these."""
     script = folder / "driver.py"
-    script.write_text(DRIVER.format(entry=ENTRY, env=ENV, address=address))
+    script.write_text(DRIVER.format(entry=ENTRY, env=ENV, spec=spec))
     process = subprocess.Popen(
         [sys.executable, str(script), str(folder / "a"), str(folder / "b")], stderr=subprocess.DEVNULL
     )
@@ -171,7 +173,7 @@ def cluster(tmp_path_factory):
 
 def test_slots_follow_the_workers_of_a_running_scheduler(cluster, tmp_path):
     address, _ = cluster
-    pool = DaskPool(ENTRY, address, env=ENV)
+    pool = DaskPool(ENTRY, Existing(address), env=ENV)
     assert wait_until(lambda: pool.slots == 2)
     second = start_worker(address, tmp_path)
     assert wait_until(lambda: pool.slots == 4)
@@ -180,9 +182,28 @@ def test_slots_follow_the_workers_of_a_running_scheduler(cluster, tmp_path):
     pool.close()
 
 
+def test_a_worker_told_to_go_ends_what_it_runs(cluster, tmp_path):
+    address, _ = cluster
+    pool = DaskPool(ENTRY, Existing(address), env=ENV)
+    leaving = start_worker(address, tmp_path / "worker")
+    assert wait_until(lambda: pool.slots == 4)
+    runs = tmp_path / "runs"
+    runs.touch()
+    for n in range(4):
+        pool.submit(str(n), {"do": "count_and_sleep", "file": str(runs), "seconds": 2.0})
+    assert wait_until(lambda: len(runs.read_text().splitlines()) == 4)
+    for process in (psutil.Process(leaving.pid), *psutil.Process(leaving.pid).children()):
+        process.terminate()  # as a batch system does: all of them
+    outcomes = collect(pool, 4)
+    assert all(outcome.failure is None for outcome in outcomes.values())
+    assert len(runs.read_text().splitlines()) == 4
+    leaving.wait(20)
+    pool.close()
+
+
 def test_closing_leaves_no_trainer_on_workers_that_go_on(cluster, tmp_path):
     address, one_worker = cluster
-    pool = DaskPool(ENTRY, address, env=ENV)
+    pool = DaskPool(ENTRY, Existing(address), env=ENV)
     idle = one(pool, {"do": "echo"}).payload["pid"]
     pool.submit("running", sleeper(tmp_path / "pid"))
     running = pid_in(tmp_path / "pid")
@@ -203,7 +224,7 @@ def test_workers_of_another_version_are_refused(cluster, monkeypatch):
     address, _ = cluster
     monkeypatch.setattr(worker, "PACKAGES", (*worker.PACKAGES, "pytest"))
     with pytest.raises(InputError, match=r"workers with pytest .* Install the same versions"):
-        DaskPool(ENTRY, address, env=ENV)
+        DaskPool(ENTRY, Existing(address), env=ENV)
 
 
 def test_a_job_survives_its_scheduler(tmp_path):
@@ -212,7 +233,7 @@ def test_a_job_survives_its_scheduler(tmp_path):
         port = probe.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
     processes = [start_scheduler(port), start_worker(address, tmp_path)]
-    pool = DaskPool(ENTRY, address, env=ENV)
+    pool = DaskPool(ENTRY, Existing(address), env=ENV)
     pool.submit("job", sleeper(tmp_path / "pid"))
     trainer = pid_in(tmp_path / "pid")
     processes[0].kill()

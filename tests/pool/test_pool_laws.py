@@ -6,6 +6,7 @@ import pytest
 from stand_ins import ENTRY, ENV
 from waiting import collect, one
 
+from napari_menndl.pool.clusters.local import Local
 from napari_menndl.pool.dask import DaskPool
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.pool.slot import Slot
@@ -30,7 +31,7 @@ def serial():
 
 
 def dask():
-    return DaskPool(ENTRY, slots=2, timeout=TIME_LIMIT, env=ENV)
+    return DaskPool(ENTRY, Local(2), timeout=TIME_LIMIT, env=ENV)
 
 
 @pytest.fixture(scope="module", params=[serial, dask], ids=lambda make: make.__name__)

@@ -58,5 +58,25 @@ def test_a_message_over_the_limit_is_not_sent(monkeypatch):
 
 @pytest.mark.parametrize("failure", [None, Failure("crashed", "twice", "Traceback …")])
 def test_an_outcome_survives_its_message(failure):
-    outcome = Outcome("7/1", {"a": [1.5, None]}, b"\x00", failure, "host/0", 1.25, 2.5)
+    outcome = Outcome("7/1", None if failure else {"a": [1.5, None]}, b"\x00", failure, "host/0", 1.25, 2.5)
     assert outcome_from_message(unpack(pack([outcome_to_message(outcome)]))[0]) == outcome
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"failure": ["nonsense", "of a kind", ""]},
+        {"failure": ["error"]},
+        {"failure": 7},
+        {"failure": ["error", "and a payload", ""]},
+        {"payload": ["no", "object"]},
+        {"payload": None},
+        {"started": float("nan")},
+        {"finished": "soon"},
+    ],
+    ids=str,
+)
+def test_an_outcome_that_makes_no_sense_is_refused(wrong):
+    header, attachment = outcome_to_message(Outcome("7/1", {"a": 1}, b"", None, "host/0", 1.25, 2.5))
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        outcome_from_message((header | wrong, attachment))

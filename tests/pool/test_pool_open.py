@@ -23,7 +23,7 @@ def unused_port():
 @pytest.mark.parametrize(
     ("spec", "slots", "word"),
     [
-        ("cloud", None, '"serial", "local" or "tcp://127.0.0.1:PORT"'),
+        ("cloud", None, "local, serial, tcp://127.0.0.1:PORT, tls://HOST:PORT"),
         ("local", 0, "at least 1 slot"),
         ("tcp://", None, "tcp://host:port"),
         ("tcp://127.0.0.1", None, "tcp://host:port"),
@@ -39,7 +39,7 @@ def test_a_pool_that_cannot_be_is_refused_with_its_remedy(spec, slots, word):
 
 
 def test_a_scheduler_that_nobody_started_is_said_within_ten_seconds(monkeypatch):
-    monkeypatch.setattr("napari_menndl.pool.cluster.CONNECT", 1.0)
+    monkeypatch.setattr("napari_menndl.pool.clusters.client.CONNECT", 1.0)
     began = time.monotonic()
     with pytest.raises(InputError, match="dask scheduler --host"):
         open_pool(f"tcp://127.0.0.1:{unused_port()}", ENTRY)
@@ -47,7 +47,7 @@ def test_a_scheduler_that_nobody_started_is_said_within_ten_seconds(monkeypatch)
 
 
 def test_a_port_that_is_silent_is_said_too(monkeypatch):
-    monkeypatch.setattr("napari_menndl.pool.cluster.CONNECT", 1.0)
+    monkeypatch.setattr("napari_menndl.pool.clusters.client.CONNECT", 1.0)
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
         pytest.raises(InputError, match=r"none that answers \(\w+.*dask scheduler --host"),

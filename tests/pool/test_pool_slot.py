@@ -51,6 +51,36 @@ def test_a_trainer_is_replaced_after_so_many_jobs():
     assert pids[0] == pids[1] != pids[2] == pids[3]
 
 
+def test_a_job_that_takes_more_memory_than_a_slot_has_is_stopped_and_says_so():
+    slot = Slot(ENTRY, env=ENV, memory=200 * 2**20)
+    failure = slot.run("job", {"do": "hold_memory", "bytes": 400 * 2**20}, timeout=20).failure
+    after = slot.run("job", {"do": "echo"}).failure
+    slot.close()
+    assert failure.kind == "out_of_memory"
+    assert "a slot of this machine has 0.2 GiB" in failure.message
+    assert after is None
+
+
+def test_time_in_which_everything_was_stopped_is_nobodys_time():
+    """As when a laptop sleeps: half of a job is done when all processes stop, longer than its limit."""
+    script = (
+        "import sys\n"
+        "from napari_menndl.pool.slot import Slot\n"
+        f"slot = Slot({ENTRY!r}, env={ENV!r})\n"
+        "print(slot.run('job', {'do': 'echo'}).payload['pid'], flush=True)\n"
+        "print(slot.run('job', {'do': 'sleep', 'seconds': 1.0}, timeout=2.0).failure, flush=True)\n"
+        "slot.close()\n"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    both = [owner.pid, int(owner.stdout.readline())]
+    time.sleep(0.5)
+    for number, seconds in ((signal.SIGSTOP, 2.5), (signal.SIGCONT, 0.0)):
+        for pid in both:
+            os.kill(pid, number)
+        time.sleep(seconds)
+    assert owner.communicate(timeout=20)[0].strip() == "None"
+
+
 def test_a_trainer_that_exits_idle_is_no_failure():
     slot = Slot(ENTRY, env=ENV, idle=0.2)
     first = slot.run("job", {"do": "echo"}).payload["pid"]
@@ -91,8 +121,8 @@ def test_a_job_whose_trainer_is_killed_from_outside_is_not_blamed(slot, kills, t
 
 
 def test_a_trainer_goes_on_through_the_signals_its_owner_acts_on(slot, tmp_path):
+    pid = slot.run("first", {"do": "echo"}).payload["pid"]
     thread, results = in_background(lambda: slot.run("job", {"do": "sleep", "seconds": 0.5}))
-    pid = wait_until(lambda: slot.pid)
     time.sleep(0.2)
     for number in (signal.SIGTERM, signal.SIGINT):
         os.kill(pid, number)

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 
 
-def wait_until(true, seconds=10.0):
+def wait_until(true, seconds=30.0):
     """Wait until `true()` is; return what it said last."""
     deadline = time.monotonic() + seconds
     while not (answer := true()) and time.monotonic() < deadline:

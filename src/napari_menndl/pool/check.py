@@ -6,85 +6,97 @@ import asyncio
 import os
 import platform
 import queue
+import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool.cluster import check_address, check_listening, connect
+from napari_menndl.pool.connection import Connection, Machine
 from napari_menndl.pool.gpus import visible_gpus
+from napari_menndl.pool.memory import machine_memory
+from napari_menndl.pool.open import cluster_of
+from napari_menndl.pool.settings import LocalSettings, PoolSettings, SerialSettings, SlurmSettings, SshSettings
+from napari_menndl.pool.spec import read_pool
 from napari_menndl.pool.worker import versions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from distributed import Client
 
-#: A scheduler whose workers have not answered by then is not fit for work [s].
+#: A pool whose workers have not answered by then is not fit for work; a SLURM job may wait in its queue [s].
 PATIENCE = 25.0
+QUEUE = 600.0
+#: Machines besides the first are waited for so long [s].
+_OTHERS = 10.0
+#: What is sent to a worker to see how fast that goes [byte].
+_PROBE = 4 * 2**20
+_ROUNDS = 5
 
 
-@dataclass(frozen=True)
-class Connection:
-    """What a pool answered.
+def check_connection(spec: str, patience: float | None = None) -> Connection:
+    """Try a pool: for ssh and SLURM workers are started, of SLURM one job; nothing of it stays.
 
-    Attributes
+    Parameters
     ----------
-    workers, slots, gpus : int
-        Dask workers; networks that can be trained at a time, as far as is known without GPUs there; GPUs here.
-    seconds : float [s]
-        From asking a worker to its answer.
-    here, there : dict of str to str
-        Versions of python, napari-menndl, distributed, dask and torch.
-    where : str
-    """
-
-    workers: int
-    slots: int
-    seconds: float
-    where: str
-    gpus: int = 0
-    here: dict[str, str] = field(default_factory=dict)
-    there: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def matches(self) -> bool:
-        """Whether the same versions are installed there and here."""
-        return self.here == self.there
-
-
-def check_this_computer(spec: str = "local") -> Connection:
-    """Say what this machine has to offer; nothing is started."""
-    here, gpus = versions(), len(visible_gpus())
-    slots = 1 if spec == "serial" else gpus or os.cpu_count() or 1
-    return Connection(1, slots, 0.0, platform.node() or "this computer", gpus, here, here)
-
-
-def check_scheduler(address: str) -> Connection:
-    """Ask a scheduler for its workers; blocks for `PATIENCE` at most.
+    spec : str
+        As `open_pool` takes it.
+    patience : float, optional
+        How long the first worker is waited for [s].
 
     Raises
     ------
     InputError
-        If the address is refused, nobody answers, there is no worker, or versions differ.
+        If the pool is refused, nobody answers in time, there is no worker, or versions differ.
     """
-    check_address(address)
-    check_listening(address)
+    settings = read_pool(spec)
+    if isinstance(settings, SerialSettings | LocalSettings):
+        return check_this_computer(settings)
+    if isinstance(settings, SlurmSettings):
+        settings = replace(settings, nodes=1)
+    limit = patience or (QUEUE if isinstance(settings, SlurmSettings) else PATIENCE)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        found = _in_a_thread(settings, spec, limit)
+    notes = tuple(dict.fromkeys(str(one.message) for one in caught if one.category is UserWarning))
+    return replace(found, notes=(*notes, *found.notes))
+
+
+def check_this_computer(settings: PoolSettings | None = None) -> Connection:
+    """Say what this machine has to offer; nothing is started."""
+    settings = settings or LocalSettings()
+    here, gpus = versions(), len(visible_gpus())
+    sharing = 1 if settings.networks_per_gpu is None else settings.networks_per_gpu
+    slots = 1 if isinstance(settings, SerialSettings) else settings.slots or gpus * sharing or os.cpu_count() or 1
+    machine = Machine(platform.node() or "this computer", slots, gpus, machine_memory())
+    return Connection(0.0, "this computer", (machine,), here, here)
+
+
+def _in_a_thread(settings: PoolSettings, spec: str, patience: float) -> Connection:
+    """Ask in a thread of its own: what a client leaves behind when its scheduler is silent must not hold up us."""
+    cluster = cluster_of(settings)
+    if check := getattr(cluster, "check", None):
+        check()
     answers: queue.SimpleQueue[Connection | Exception] = queue.SimpleQueue()
 
     async def ask() -> None:
         try:
-            async with connect(address, 1, None) as client:
-                answers.put(await _ask(client, address))
+            async with cluster.connect() as client:
+                found = await _ask(client, cluster, settings, spec, patience)
+                troubles = getattr(cluster, "troubles", {})
+            answers.put(replace(found, notes=tuple(f"{name}: {words}" for name, words in troubles.items())))
         except Exception as error:
             answers.put(error)
 
-    # A thread of its own: what a client leaves behind when its scheduler is silent must not hold up the answer.
     threading.Thread(target=lambda: asyncio.run(ask()), name="check", daemon=True).start()
     try:
-        answer = answers.get(timeout=PATIENCE)
+        answer = answers.get(timeout=patience + 2 * _OTHERS)
     except queue.Empty:
         answer = InputError(
-            f"a scheduler at {address} whose workers answer within {PATIENCE:.0f} s",
+            f"a pool {spec} whose workers answer within {patience:.0f} s",
             "silence",
             "See whether its machines are overloaded or hang, and restart them.",
         )
@@ -93,15 +105,71 @@ def check_scheduler(address: str) -> Connection:
     return answer
 
 
-async def _ask(client: Client, address: str) -> Connection:
+async def _ask(client: Client, cluster: Any, settings: PoolSettings, spec: str, patience: float) -> Connection:
+    started = isinstance(settings, SshSettings | SlurmSettings)
+    if not await _workers(client, patience if started else 0):
+        if started:
+            remedy = "Wait until the queue is shorter, or ask for less: walltime, nodes, gpus."
+            raise InputError(f"a worker of {spec} within {patience:.0f} s", "none yet", remedy)
+        remedy = "Start some: dask worker ADDRESS --nthreads 1, on each machine."
+        raise InputError(f"workers at {spec}", "a scheduler without any", remedy.replace("ADDRESS", _address(client)))
+    if isinstance(settings, SshSettings):
+        await _workers(client, _OTHERS, lambda: cluster.reachable)
+    answers = await client.run(describe)
+    worker = next(iter(answers))
+    took = []
+    for _ in range(_ROUNDS):
+        began = time.perf_counter()
+        await client.run(echo, workers=[worker])
+        took.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    sent = await client.run(swallow, bytes(_PROBE), workers=[worker])
+    speed = sent[worker] / (time.perf_counter() - began)
+    machines = tuple(
+        Machine(one["host"], one["slots"], one["gpus"], one["memory"])
+        for one in sorted(answers.values(), key=lambda one: str(one["host"]))
+    )
+    there = answers[worker]["versions"]
+    return Connection(sorted(took)[_ROUNDS // 2], spec, machines, versions(), there, speed)
+
+
+async def _workers(client: Client, patience: float, expected: Callable[[], int] = lambda: 1) -> int:
+    """Wait for so many workers; return how many there are."""
     scheduler: Any = client.scheduler
-    threads = await scheduler.ncores()  # what the client itself remembers is shortened and may be old
-    if not threads:
-        raise InputError(
-            f"workers at {address}", "a scheduler without any", f"Start some: dask worker {address} --nthreads 1."
-        )
-    started = time.perf_counter()
-    answers = await client.run(versions)
-    seconds = time.perf_counter() - started
-    slots = sum(threads.values())
-    return Connection(len(threads), slots, seconds, address, 0, versions(), next(iter(answers.values())))
+    deadline = time.monotonic() + patience
+    # What the client itself remembers is shortened and may be old.
+    while (present := len(await scheduler.ncores())) < expected() and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+    return present
+
+
+def _address(client: Client) -> str:
+    scheduler: Any = client.scheduler
+    return str(scheduler.address)
+
+
+# What runs on a worker.
+
+
+def describe(dask_worker: Any) -> dict[str, Any]:
+    """Return what the worker has to offer."""
+    return {
+        "host": platform.node(),
+        "slots": dask_worker.state.nthreads,
+        "gpus": len(visible_gpus()),
+        "memory": machine_memory(),
+        "versions": versions(),
+    }
+
+
+def echo() -> None:
+    """Answer."""
+
+
+def swallow(probe: bytes, dask_worker: Any) -> int:
+    """Write bytes where the training task would lie, and forget them; return how many."""
+    with tempfile.TemporaryFile(dir=dask_worker.local_directory) as file:
+        file.write(probe)
+        file.flush()
+        os.fsync(file.fileno())
+    return len(probe)

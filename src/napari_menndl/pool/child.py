@@ -8,6 +8,7 @@ in the middle of training if need be, taking along whatever processes it started
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import io
 import os
@@ -15,10 +16,14 @@ import queue
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import IO
 
 from napari_menndl.pool.entry import call_entry, failure_of, load_entry, needs_fresh_process
 from napari_menndl.pool.messages import Message, read_message, write_message
+
+#: The owner ends a child at its time limit; where it is dead and nothing else works, this ends it so much later [s].
+_BACKSTOP = 60.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("SIGINT", "SIGTERM"):
         # Ctrl-C and a batch system's SIGTERM are for the owner to act on, who may want this job finished.
         signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if hasattr(signal, "SIGUSR1"):
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+    _be_the_first_to_go()
     requests, replies = _take_pipes()
     jobs: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, jobs), daemon=True).start()
@@ -51,8 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
         except queue.Empty:
             return 0
         if header["timeout"] is not None:
-            # Needs no GIL: says where the job hung, and ends it even where the owner died and `_listen` cannot run.
-            faulthandler.dump_traceback_later(max(0.001, header["timeout"]), exit=True)
+            # Needs no GIL: ends the job even where the owner died and `_listen` cannot run. Where the owner cannot ask
+            # where it hangs, it says so at the time limit itself.
+            later = header["timeout"] + (_BACKSTOP if hasattr(signal, "SIGUSR1") else 0.0)
+            faulthandler.dump_traceback_later(max(0.001, later), exit=True)
         payload, blob, failed = call_entry(function, header["payload"], attachment)
         faulthandler.cancel_dump_traceback_later()
         reply = {
@@ -61,6 +71,12 @@ def main(arguments: list[str] | None = None) -> int:
             "recycle": needs_fresh_process(failed),
         }
         write_message(replies, reply, blob)
+
+
+def _be_the_first_to_go() -> None:
+    """Have Linux choose this process, not its owner, when the machine runs out of memory."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:

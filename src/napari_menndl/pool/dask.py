@@ -11,26 +11,31 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from dask.system import CPU_COUNT
-
 from napari_menndl.errors import Failure
-from napari_menndl.pool.cluster import check_address, connect, has_lost_its_worker
+from napari_menndl.pool.clusters.local import has_lost_its_worker
 from napari_menndl.pool.dispatcher import Dispatcher
+from napari_menndl.pool.drain import teach_to_drain
 from napari_menndl.pool.ledger import Job, Ledger
+from napari_menndl.pool.machine import SlotSettings
 from napari_menndl.pool.messages import LIMIT
-from napari_menndl.pool.worker import SlotSettings, forget_pool
+from napari_menndl.pool.staging import Cargo, Carried
+from napari_menndl.pool.worker import forget_pool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from distributed import Client
 
+    from napari_menndl.pool.clusters.protocol import Cluster
     from napari_menndl.pool.protocol import Outcome
+    from napari_menndl.pool.telemetry import PoolTelemetry
 
 _log = logging.getLogger(__name__)
 
-_WATCH = 1.0
-_ANSWER = 30.0
+#: How often the workers are counted, where there are some, and where one is waited for [s].
+_WATCH, _WATCH_CLOSELY = 1.0, 0.2
+#: A scheduler that is stopped or overloaded is waited for; a network that is cut shows sooner, by TCP's own means [s].
+_ANSWER = 120.0
 #: Our own cluster is made anew when it has been without a worker process, or with one that is deaf, for so long [s].
 _NO_WORKER = 2.5
 _DEAF_WORKER = 60.0
@@ -46,20 +51,22 @@ class DaskPool:
     ----------
     entry : str
         ``"module:function"`` with the signature of `napari_menndl.pool.protocol.Entry`, importable on the workers.
-    address : str, optional
-        ``"tcp://127.0.0.1:port"`` of a running scheduler; None: a cluster of our own on this machine.
+    cluster : Cluster
+        Where workers come from; connected to again when it is lost.
     slots : int, optional
-        Of our own cluster (by default one per core); for a running scheduler, the most that are used.
+        The most that are used; by default all.
     timeout : float, optional
         Of each job [s].
+    carried : Carried, optional
+        What every job needs; where workers may be far, each machine gets a copy, once.
     threads : int, optional
         Per trainer; by default each machine's cores shared among its slots.
     networks_per_gpu : int
         How many slots share a GPU, where there are any; 0 keeps trainers off the GPUs.
+    memory : int, optional
+        What a trainer may hold; by default each machine's memory, less a margin, shared among its slots [byte].
     env : mapping of str to str, optional
         Environment of the trainers besides their worker's.
-    local_directory : str, optional
-        Where our own cluster's worker keeps its files.
     attempts : int
         How many workers a job may lose before it fails as ``"worker_lost"``.
     patience : float
@@ -68,29 +75,32 @@ class DaskPool:
     Raises
     ------
     InputError
-        The address is refused, nobody answers there within about 10 s, or versions differ.
+        The cluster cannot be used.
     """
 
     def __init__(
         self,
         entry: str,
-        address: str | None = None,
+        cluster: Cluster,
         slots: int | None = None,
         timeout: float | None = 3600.0,
         *,
+        carried: Carried | None = None,
         threads: int | None = None,
         networks_per_gpu: int = 1,
+        memory: int | None = None,
         env: Mapping[str, str] | None = None,
-        local_directory: str | None = None,
         attempts: int = 5,
         patience: float = 600.0,
     ) -> None:
-        self._address = None if address is None else check_address(address)
+        self._cluster = cluster
         self._most = slots
-        self._local_directory = local_directory
         self._patience = patience
         environment = tuple(sorted((env or {}).items()))
-        self._settings = SlotSettings(uuid.uuid4().hex, entry, timeout, threads, networks_per_gpu, environment)
+        cargo = Cargo.of(carried) if carried is not None and cluster.far else None
+        self._settings = SlotSettings(
+            uuid.uuid4().hex, entry, timeout, threads, networks_per_gpu, memory, environment, cargo
+        )
 
         self._ledger = Ledger(attempts)
         self._dispatcher = Dispatcher(self._ledger, self._settings)
@@ -116,7 +126,7 @@ class DaskPool:
 
     @property
     def free(self) -> int:
-        return 0 if self._closed else max(0, self._slots * self._ledger.batch - len(self._ledger))
+        return 0 if self._closed else max(0, self._ledger.window(self._slots) - len(self._ledger))
 
     def submit(self, key: str, payload: dict[str, Any], attachment: bytes = b"") -> None:
         if self._closed:
@@ -124,13 +134,19 @@ class DaskPool:
         if len(attachment) > LIMIT:
             raise ValueError(f"an attachment of {len(attachment)} bytes is over the limit of {LIMIT}")
         self._ledger.add(Job(key, payload, bytes(attachment)))
+        self._dispatcher.count(self._slots)
         if self._ledger.waiting >= self._ledger.batch:
             self._call(self._dispatcher.send)
 
     def finished(self, timeout: float | None = None) -> list[Outcome]:
         if self._ledger.waiting:
             self._call(self._dispatcher.send)
-        return self._ledger.fetch(0 if self._closed else timeout)
+        outcomes = self._ledger.fetch(0 if self._closed else timeout)
+        self._dispatcher.count(self._slots)
+        return outcomes
+
+    def telemetry(self) -> PoolTelemetry:
+        return self._dispatcher.telemetry(self._slots)
 
     def cancel(self, key: str) -> None:
         self._call(self._dispatcher.cancel, key)
@@ -167,11 +183,11 @@ class DaskPool:
 
     async def _supervise(self, ready: concurrent.futures.Future[None]) -> None:
         """Be connected; when that ends, be connected again."""
-        pause, lost = 0.5, 0.0
+        pause, lost = _WATCH_CLOSELY, 0.0
         while not self._closing.is_set():
             try:
-                async with connect(self._address, self._most or CPU_COUNT, self._local_directory) as client:
-                    pause, lost = 0.5, 0.0
+                async with self._cluster.connect() as client:
+                    pause, lost = _WATCH_CLOSELY, 0.0
                     await self._serve(client, ready)
                     if self._closing.is_set():
                         return
@@ -192,26 +208,36 @@ class DaskPool:
     async def _serve(self, client: Client, ready: concurrent.futures.Future[None]) -> None:
         """Dispatch through this client for as long as it lives."""
         seen = time.monotonic()
-        self._dispatcher.use(client)
+        # Beside: a worker that is stopped must not keep the others from work.
+        plugins = None if self._cluster.ours else asyncio.create_task(teach_to_drain(client))
         try:
             with contextlib.suppress(OSError):
+                self._dispatcher.use(client)
                 while client.status == "running" and not self._closing.is_set():
                     assert client.scheduler is not None
                     threads = await asyncio.wait_for(client.scheduler.ncores(), _ANSWER)
-                    present = sum(threads.values())
-                    self._slots = present if self._most is None else min(present, self._most)
+                    self._dispatcher.see(threads)
+                    before, slots = self._slots, self._dispatcher.roster.slots
+                    self._slots = slots if self._most is None else min(slots, self._most)
+                    if self._slots > before and ready.done():
+                        # Whoever waits for outcomes has room for more jobs now.
+                        self._ledger.wake()
+                    self._dispatcher.count(self._slots)
                     if not ready.done():
                         ready.set_result(None)
-                    if present or self._address is not None:
+                    if threads or not self._cluster.ours:
                         seen = time.monotonic()
                     elif time.monotonic() - seen > (_NO_WORKER if has_lost_its_worker(client) else _DEAF_WORKER):
                         return
                     self._dispatcher.send()
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._closing.wait(), _WATCH)
+                        await asyncio.wait_for(self._closing.wait(), _WATCH if slots else _WATCH_CLOSELY)
         finally:
+            if plugins is not None:
+                plugins.cancel()
             self._dispatcher.use(None)
             self._slots = 0
+            self._dispatcher.count(0)
             if self._closing.is_set() and client.status == "running":
                 # First: a worker whose trainers are gone closes at once.
                 with contextlib.suppress(Exception):

@@ -1,4 +1,4 @@
-"""The kinds of pool that a person can choose from: what forms offer, and how each is tried."""
+"""The kinds of pool that a person can choose from: what forms offer, and how each is told from the others."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from napari_menndl.pool.check import Connection
 
 
 @dataclass(frozen=True)
@@ -23,22 +21,22 @@ class PoolKind:
         For a person: ``"this computer"``.
     note : str
         What it does, for a tooltip.
-    spec : str
-        What `open_pool` takes; empty where a person gives it.
+    prefix : str
+        What stands before what a person gives; the whole spec where `example` is empty.
     example : str
-        Of what a person gives.
+        Of what a person gives; empty where nothing is to be given.
     owns : callable
         spec → whether it is of this kind.
-    check : callable
-        spec → `Connection`; raises InputError.
+    files : str
+        Which files a person can choose from, as ``"*.yaml *.yml"``; empty where none is wanted.
     """
 
     title: str
     note: str
-    spec: str
+    prefix: str
     example: str
     owns: Callable[[str], bool]
-    check: Callable[[str], Connection]
+    files: str = ""
 
     def spec_from(self, given: str) -> str:
         """Return what `open_pool` takes, from what a person has given.
@@ -48,16 +46,24 @@ class PoolKind:
         InputError
             If nothing was given and something has to be.
         """
-        spec = self.spec or given.strip()
-        if not spec:
-            raise InputError(f"the address of a {self.title}", "an empty field", f"Give it, as in {self.example}.")
-        return spec
+        given = given.strip()
+        if not self.example:
+            return self.prefix
+        if not given:
+            what = "file" if self.files else "address"
+            raise InputError(f"the {what} of: {self.title}", "an empty field", f"Give it, as in {self.example}.")
+        return given if given.startswith(self.prefix) else self.prefix + given
+
+    def given_in(self, spec: str) -> str:
+        """Return what a person has given for this spec."""
+        return spec.removeprefix(self.prefix) if self.example else ""
+
+
+_YAML = "*.yaml *.yml"
 
 
 def pool_kinds() -> tuple[PoolKind, ...]:
-    """Return the kinds there are, the usual one first."""
-    from napari_menndl.pool.check import check_scheduler, check_this_computer
-
+    """Return the kinds there are, the usual one first; each spec is of one."""
     return (
         PoolKind(
             "this computer",
@@ -65,15 +71,45 @@ def pool_kinds() -> tuple[PoolKind, ...]:
             "local",
             "",
             lambda spec: spec == "local",
-            check_this_computer,
         ),
         PoolKind(
             "Dask scheduler",
-            "A scheduler that somebody has started; far ones through an SSH tunnel",
+            "A scheduler that somebody has started, here or, with certificates, elsewhere",
             "",
             "tcp://127.0.0.1:8786",
-            lambda spec: "://" in spec,
-            check_scheduler,
+            lambda spec: spec.startswith(("tcp://", "tls://")),
+        ),
+        PoolKind(
+            "scheduler file",
+            "A scheduler that was started with --scheduler-file",
+            "scheduler-file:",
+            "scheduler.json",
+            lambda spec: spec.startswith("scheduler-file:"),
+            "*.json",
+        ),
+        PoolKind(
+            "SSH machines",
+            "A worker is started on each machine of a list, and ends with the search",
+            "ssh:",
+            "hosts.txt",
+            lambda spec: spec.startswith("ssh:"),
+            "*",
+        ),
+        PoolKind(
+            "SLURM",
+            "A worker in each of some jobs; the search has to be started where sbatch is",
+            "slurm:",
+            "profile.yaml",
+            lambda spec: spec.startswith("slurm:"),
+            _YAML,
+        ),
+        PoolKind(
+            "pool file",
+            "Whatever a small file says, kind: ssh and hosts: hosts.txt for instance",
+            "",
+            "pool.yaml",
+            lambda spec: ":" not in spec and spec.endswith((".yaml", ".yml")),
+            _YAML,
         ),
         PoolKind(
             "one at a time",
@@ -81,6 +117,5 @@ def pool_kinds() -> tuple[PoolKind, ...]:
             "serial",
             "",
             lambda spec: spec == "serial",
-            check_this_computer,
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import queue
 import threading
 import time
@@ -20,18 +21,36 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 #: Jobs that take less than this together travel as one task, and so many at most: a task costs the scheduler 1 ms.
-_BATCH_SECONDS = 0.1
+_BATCH_SECONDS = 0.25
 _BATCH_JOBS = 32
+#: From the end of a job to the arrival of the next in its slot; to longer jobs that is nothing [s].
+_ROUND_TRIP, _LONG = 0.02, 5.0
 
 
 @dataclass
 class Job:
-    """One job in flight; `attempts` are the workers lost with it, `task` follows it through the cluster."""
+    """One job in flight.
+
+    Attributes
+    ----------
+    key, payload, attachment
+        As submitted.
+    attempts : int
+        Workers lost with it, when it was alone.
+    alone : bool
+        It travels with no other job.
+    first : (str, Failure) or None
+        The worker on which it failed, and how: another one has the second say.
+    task : asyncio.Task or None
+        Follows it through the cluster.
+    """
 
     key: str
     payload: dict[str, Any]
     attachment: bytes
     attempts: int = 0
+    alone: bool = False
+    first: tuple[str, Failure] | None = None
     task: asyncio.Task[None] | None = None
 
 
@@ -68,6 +87,12 @@ class Ledger:
             return 1
         return max(1, min(_BATCH_JOBS, int(_BATCH_SECONDS / max(self._seconds, 1e-6))))
 
+    def window(self, slots: int) -> int:
+        """How many jobs keep so many slots busy: a batch for each, and of short jobs a few on their way."""
+        if not slots or self._seconds is None or self._seconds > _LONG:
+            return slots
+        return slots * self.batch + math.ceil(slots * min(1.0, _ROUND_TRIP / max(self._seconds, 1e-6)))
+
     def add(self, job: Job) -> None:
         """Take a job in; ValueError where one of its key is in flight."""
         with self._lock:
@@ -83,12 +108,11 @@ class Ledger:
             job = self._waiting.popleft()
             if self._jobs.get(job.key) is not job:
                 continue
-            if job.attempts and jobs:
-                # Whatever has lost a worker before goes alone.
+            if job.alone and jobs:
                 self._waiting.appendleft(job)
                 break
             jobs.append(job)
-            if job.attempts:
+            if job.alone:
                 break
         return jobs
 
@@ -114,10 +138,14 @@ class Ledger:
         self.fail(list(self._jobs.values()), failure)
 
     def again(self, jobs: list[Job], why: str, *, count: bool) -> bool:
-        """Let jobs wait again, those that have lost too many workers fail; whether any of them was still in flight."""
+        """Let jobs wait again; whether any of them was still in flight.
+
+        Where it counts, each goes alone from now on, and one that has lost too many workers alone fails.
+        """
         jobs = [job for job in jobs if self._jobs.get(job.key) is job]
         for job in jobs:
-            job.attempts += count
+            job.attempts += count and len(jobs) == 1
+            job.alone = job.alone or count
             if job.attempts >= self._attempts:
                 message = f"{job.attempts} workers were lost with this job; last: {why}"
                 self.fail([job], Failure("worker_lost", message))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import struct
 from typing import IO, Any
 
-from napari_menndl.errors import Failure
+from napari_menndl.errors import GENOME_FAILURES, POOL_FAILURES, Failure
 from napari_menndl.pool.protocol import Outcome
 
 _HEAD = struct.Struct(">4sIQ")
@@ -111,13 +112,13 @@ def outcome_to_message(outcome: Outcome) -> Message:
 def outcome_from_message(message: Message) -> Outcome:
     """Undo `outcome_to_message`; raises KeyError, TypeError or ValueError on a foreign message."""
     header, attachment = message
-    failure = header["failure"]
-    return Outcome(
-        str(header["key"]),
-        header["payload"],
-        attachment,
-        None if failure is None else Failure(*map(str, failure)),
-        str(header["slot"]),
-        float(header["started"]),
-        float(header["finished"]),
-    )
+    payload, failure = header["payload"], header["failure"]
+    started, finished = float(header["started"]), float(header["finished"])
+    if not (isinstance(payload, dict) if failure is None else payload is None):
+        raise ValueError("an outcome has either a payload or a failure")
+    if not (math.isfinite(started) and math.isfinite(finished)):
+        raise ValueError("an outcome's times must be finite")
+    failed = None if failure is None else Failure(*map(str, failure))
+    if failed is not None and failed.kind not in GENOME_FAILURES | POOL_FAILURES:
+        raise ValueError(f"there is no failure of kind {failed.kind[:40]!r}")
+    return Outcome(str(header["key"]), payload, attachment, failed, str(header["slot"]), started, finished)

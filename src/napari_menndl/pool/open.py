@@ -3,42 +3,45 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
 from napari_menndl.pool.gpus import visible_gpus
+from napari_menndl.pool.settings import (
+    LocalSettings,
+    PoolSettings,
+    SchedulerFileSettings,
+    SchedulerSettings,
+    SerialSettings,
+    SlurmSettings,
+    SshSettings,
+)
+from napari_menndl.pool.spec import absolute_spec, read_pool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from napari_menndl.pool.clusters.protocol import Cluster
     from napari_menndl.pool.protocol import Pool
+    from napari_menndl.pool.staging import Carried
 
 
-def check_pool(spec: str) -> None:
-    """Refuse a pool that a search could not be begun with, without opening it.
+def check_pool(spec: str) -> str:
+    """Refuse a pool that a search could not be begun with, without opening it; return the spec with absolute paths.
 
     Raises
     ------
     InputError
-        It is neither ``"serial"`` nor ``"local"`` nor the address of a scheduler on this machine, or nothing listens
-        at that address.
+        There is no such pool, its file or what it names cannot be used, or nothing listens at a scheduler's address.
     """
-    _check_name(spec)
-    if spec.startswith("tcp://"):
-        from napari_menndl.pool.cluster import check_listening
-
-        check_listening(spec)
-
-
-def _check_name(spec: str) -> None:
-    if spec.startswith("tcp://"):
-        from napari_menndl.pool.cluster import check_address
-
-        check_address(spec)
-    elif spec not in ("serial", "local"):
-        remedy = 'Use "local" for this machine, "serial" for one slot, or the address of a running Dask scheduler.'
-        raise InputError('a pool: "serial", "local" or "tcp://127.0.0.1:PORT"', repr(spec), remedy)
+    settings = read_pool(spec)
+    if not isinstance(settings, SerialSettings | LocalSettings):
+        cluster = cluster_of(settings)
+        if check := getattr(cluster, "check", None):
+            check()
+    return absolute_spec(spec)
 
 
 def open_pool(
@@ -47,8 +50,9 @@ def open_pool(
     slots: int | None = None,
     timeout: float | None = 3600.0,
     *,
+    carried: Carried | None = None,
     threads: int | None = None,
-    networks_per_gpu: int = 1,
+    networks_per_gpu: int | None = None,
     env: Mapping[str, str] | None = None,
     local_directory: str | Path | None = None,
 ) -> Pool:
@@ -57,18 +61,20 @@ def open_pool(
     Parameters
     ----------
     spec : str
-        ``"serial"``: one slot, jobs in order; ``"local"``: a Dask cluster on this machine, one slot per core or
-        `networks_per_gpu` per CUDA GPU; ``"tcp://127.0.0.1:8786"``: the Dask scheduler that runs there.
+        As `napari_menndl.pool.spec` describes it. ``"serial"``: one slot, jobs in order; ``"local"``: a Dask cluster
+        on this machine, one slot per core or `networks_per_gpu` per CUDA GPU.
     entry : str
         ``"module:function"``, called in trainer children with the signature of `napari_menndl.pool.protocol.Entry`.
     slots : int, optional
-        For ``"local"``, how many; for ``"tcp://…"``, the most that are used.
+        For ``"local"``, how many; for other clusters, the most that are used. By default what the spec says.
     timeout : float, optional
         Of each job [s].
+    carried : Carried, optional
+        What every job needs; where workers may be far, each machine gets a copy, once.
     threads : int, optional
         Per trainer; by default the machine's cores shared among its slots.
-    networks_per_gpu : int
-        0 keeps trainers off the GPUs.
+    networks_per_gpu : int, optional
+        0 keeps trainers off the GPUs. By default what the spec says, or 1.
     env : mapping of str to str, optional
         Environment of the trainers besides this process's.
     local_directory : path, optional
@@ -77,30 +83,64 @@ def open_pool(
     Raises
     ------
     InputError
-        There is no such pool, `slots` is not positive, or the scheduler cannot be used.
+        There is no such pool, `slots` is not positive, or the cluster cannot be used.
     """
-    _check_name(spec)  # and no more: a scheduler may be coming up as a search is resumed
+    settings = read_pool(spec)
     if slots is not None and slots < 1:
         raise InputError("at least 1 slot", str(slots), "Leave the number of slots out, or give 1 or more.")
-    if spec == "serial":
+    slots = settings.slots if slots is None else slots
+    if networks_per_gpu is None:
+        networks_per_gpu = 1 if settings.networks_per_gpu is None else settings.networks_per_gpu
+    settings = replace(settings, slots=slots, networks_per_gpu=networks_per_gpu)
+    if isinstance(settings, SerialSettings):
+        from napari_menndl.pool.memory import memory_per_slot
         from napari_menndl.pool.serial import SerialPool
         from napari_menndl.pool.slot import Slot
 
         gpus = visible_gpus()
         device = {"CUDA_VISIBLE_DEVICES": gpus[0] if networks_per_gpu else ""} if gpus else {}
         cores = threads or os.cpu_count() or 1
-        return SerialPool(Slot(entry, threads=cores, env={**dict(env or {}), **device}), timeout)
+        slot = Slot(entry, threads=cores, memory=memory_per_slot(1), env={**dict(env or {}), **device})
+        return SerialPool(slot, timeout, min(1, len(gpus)) if networks_per_gpu else 0)
     from napari_menndl.pool.dask import DaskPool
 
-    if spec == "local" and slots is None:
-        slots = len(visible_gpus()) * networks_per_gpu or None
     return DaskPool(
         entry,
-        None if spec == "local" else spec,
+        cluster_of(settings, local_directory),
         slots,
         timeout,
+        carried=carried,
         threads=threads,
         networks_per_gpu=networks_per_gpu,
         env=env,
-        local_directory=None if local_directory is None else str(local_directory),
     )
+
+
+def cluster_of(settings: PoolSettings, local_directory: str | Path | None = None) -> Cluster:
+    """Return where the workers of a pool come from; nothing is started.
+
+    Raises
+    ------
+    InputError
+        Something that the settings name is missing or refused.
+    """
+    sharing = 1 if settings.networks_per_gpu is None else settings.networks_per_gpu
+    # Only what is used is imported: not everybody has every library.
+    if isinstance(settings, LocalSettings):
+        from napari_menndl.pool.clusters.local import Local
+
+        slots = settings.slots or len(visible_gpus()) * sharing or None
+        return Local(slots, local_directory, tls=settings.tls)
+    if isinstance(settings, SshSettings):
+        from napari_menndl.pool.clusters.ssh import Ssh
+
+        return Ssh(settings, sharing)
+    if isinstance(settings, SlurmSettings):
+        from napari_menndl.pool.clusters.slurm import Slurm
+
+        return Slurm(settings)
+    if isinstance(settings, SchedulerSettings | SchedulerFileSettings):
+        from napari_menndl.pool.clusters.existing import Existing
+
+        return Existing(settings)
+    raise InputError("a pool on Dask", settings.kind, 'Use "local".')

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from napari_menndl.errors import Failure
+    from napari_menndl.pool.telemetry import PoolTelemetry
 
 #: What a pool runs: payloads are JSON objects, attachments raw bytes.
 Entry = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
@@ -50,6 +51,8 @@ class Pool(Protocol):
     - an attachment arrives byte for byte;
     - whatever a job does (raise, hang, crash its process) ends as `Outcome.failure` of that job and of no other;
     - a job whose process crashes is run once more, alone in a fresh one, before it is blamed;
+    - where there are several workers, one that fails a job as a sick machine might is not believed before another
+      one agrees;
     - what the machinery loses is run again without being blamed; a job may therefore run more than once,
       but is reported once.
     """
@@ -84,11 +87,14 @@ class Pool(Protocol):
     def finished(self, timeout: float | None = None) -> list[Outcome]:
         """Return what has ended since the last call: waits for at least one job, `timeout` [s] at most.
 
-        The list is empty when time ran out or nothing is in flight.
+        The list is empty when time ran out, nothing is in flight, or there are more slots than before.
         """
 
     def cancel(self, key: str) -> None:
         """Stop a job: it comes back as a failure ``"cancelled"``. Unknown and finished keys are ignored."""
+
+    def telemetry(self) -> PoolTelemetry:
+        """How time was spent since the pool was opened."""
 
     def close(self) -> None:
         """Stop everything and leave no process behind, within seconds. Jobs in flight do not come back. Idempotent."""

@@ -11,6 +11,7 @@ from napari_menndl.pool.entry import call_entry
 from napari_menndl.pool.messages import LIMIT
 from napari_menndl.pool.protocol import Entry, Outcome
 from napari_menndl.pool.slot import Slot
+from napari_menndl.pool.telemetry import PoolTelemetry, SlotClock
 
 
 class SerialPool:
@@ -22,16 +23,20 @@ class SerialPool:
         A callable runs in this process and cannot be stopped; a slot runs jobs in its trainer child.
     timeout : float, optional
         Of each job in a slot [s].
+    gpus : int
+        The slot has.
     """
 
     slots = 1
 
-    def __init__(self, function: Entry | Slot, timeout: float | None = None) -> None:
+    def __init__(self, function: Entry | Slot, timeout: float | None = None, gpus: int = 0) -> None:
         self._function = function
         self._timeout = timeout
+        self._gpus = gpus
         self._waiting: OrderedDict[str, tuple[dict[str, Any], bytes]] = OrderedDict()
         self._cancelled: list[Outcome] = []
         self._closed = False
+        self._clock = SlotClock(1)
 
     @property
     def free(self) -> int:
@@ -45,6 +50,7 @@ class SerialPool:
         if len(attachment) > LIMIT:
             raise ValueError(f"an attachment of {len(attachment)} bytes is over the limit of {LIMIT}")
         self._waiting[key] = (payload, attachment)
+        self._clock.see(1, len(self._waiting))
 
     def finished(self, timeout: float | None = None) -> list[Outcome]:
         """Run the oldest job to its end, whatever `timeout` says: there is nobody else to run it."""
@@ -61,6 +67,8 @@ class SerialPool:
             result = call_entry(self._function, payload, attachment)
             outcome = Outcome(key, *result, "here", started, time.time())
         self._waiting.pop(key, None)
+        self._clock.ended(0, [outcome])
+        self._clock.see(1, len(self._waiting))
         return [] if self._closed else [outcome]
 
     def cancel(self, key: str) -> None:
@@ -68,6 +76,11 @@ class SerialPool:
             now = time.time()
             failure = Failure("cancelled", "The job was cancelled.")
             self._cancelled.append(Outcome(key, None, b"", failure, "", now, now))
+            self._clock.see(1, len(self._waiting))
+
+    def telemetry(self) -> PoolTelemetry:
+        busy, available, waited = self._clock.read()
+        return PoolTelemetry(1, 1, self._gpus, busy, available, waited)
 
     def close(self) -> None:
         self._closed = True

@@ -5,19 +5,24 @@ from __future__ import annotations
 import itertools
 import os
 import platform
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import Failure
 from napari_menndl.pool.protocol import Outcome
-from napari_menndl.pool.trainer import Trainer, TrainerDiedError, TrainerTimedOutError, TrainerUnwantedError
+from napari_menndl.pool.trainer import (
+    Trainer,
+    TrainerDiedError,
+    TrainerTimedOutError,
+    TrainerTooLargeError,
+    TrainerUnwantedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: The child ends itself at the time limit, saying where it hung; so much later it is killed [s].
-_GRACE = 0.5
 #: Before its first job a child dies of what is around it: so often it is started.
 _STARTS = 5
 _CANCELLED = Failure("cancelled", "The job was cancelled.")
@@ -39,8 +44,11 @@ class Slot:
         Run the child at the lowest priority, so that a desktop stays usable.
     name : str, optional
         For `Outcome.slot`; host, process and a number by default.
-    max_jobs : int, optional
-        Replace the child after so many jobs.
+    memory : int, optional
+        What the child may hold [byte]; beyond that it is killed (``"out_of_memory"``).
+    max_jobs : int
+        Replace the child after so many jobs, with what libraries have lost or cached in it by then. Starting torch
+        anew takes 2 s or so: at this number next to nothing of the time, and leaks come to nothing either.
     idle, start_timeout : float
         The child exits after so long without a job, and must have imported the entry within [s].
     """
@@ -53,13 +61,15 @@ class Slot:
         env: Mapping[str, str] | None = None,
         nice: bool = True,
         name: str | None = None,
-        max_jobs: int | None = None,
+        memory: int | None = None,
+        max_jobs: int = 1000,
         idle: float = 120.0,
         start_timeout: float = 180.0,
     ) -> None:
         self.name = name or f"{platform.node()}/{os.getpid()}/{next(_numbers)}"
         self._new_trainer = lambda: Trainer(entry, threads=threads, env=env, nice=nice, idle=idle)
         self._start_timeout = start_timeout
+        self._memory = memory
         self._max_jobs = max_jobs
         self._jobs = 0
         self._trainer: Trainer | None = None
@@ -122,9 +132,16 @@ class Slot:
             began = time.monotonic()
             try:
                 trainer.send({"payload": payload, "timeout": timeout}, attachment)
-                reply, blob = trainer.receive(None if timeout is None else timeout + _GRACE, wanted)
-            except (TrainerDiedError, TrainerTimedOutError):
-                late = timeout is not None and time.monotonic() - began >= timeout
+                reply, blob = trainer.receive(timeout, wanted, self._memory)
+            except TrainerTooLargeError as error:
+                self._discard()
+                return None, b"", _too_large(error.args[0], self._memory or 0)
+            except (TrainerDiedError, TrainerTimedOutError) as error:
+                late = isinstance(error, TrainerTimedOutError)
+                if late:
+                    trainer.say_where()
+                elif not hasattr(signal, "SIGUSR1"):  # there the child ends itself
+                    late = timeout is not None and time.monotonic() - began >= timeout
                 self._discard()
                 if self._closed.is_set():
                     return None, b"", _CANCELLED
@@ -178,3 +195,8 @@ class Slot:
             trainer, self._trainer = self._trainer, None
         if trainer is not None:
             trainer.kill()
+
+
+def _too_large(held: int, allowed: int) -> Failure:
+    words = f"The job took {held / 2**30:.1f} GiB of memory; a slot of this machine has {allowed / 2**30:.1f} GiB."
+    return Failure("out_of_memory", words)

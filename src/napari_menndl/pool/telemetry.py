@@ -1,80 +1,103 @@
-"""How busy the slots are, weighted by time."""
+"""How a pool has spent its time: slots busy, free and waited for, and the bytes moved."""
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from napari_menndl.pool.protocol import Outcome
 
 
 @dataclass(frozen=True)
-class SlotTime:
-    """A reading of a `SlotClock`.
+class PoolTelemetry:
+    """What a pool has to tell; sums run from when it was opened.
 
     Attributes
     ----------
-    at : float
-        When it was read [s since 1970].
-    busy, available : float
-        Slot-seconds spent on jobs, and slot-seconds there were, since the clock was started [s].
+    workers, slots, gpus : int
+        That are there now; of GPUs, those of machines that have answered a job.
+    busy_seconds, available_seconds : float
+        Slot-seconds that went into jobs, and slot-seconds there were [s].
+    waited_seconds : float
+        Slot-seconds in which a job was there for a slot and did not run yet: dispatch, start of trainers, staging [s].
+    staged_bytes : int
+        Sent to machines that had no copy of what is carried [byte].
+    staged_seconds : float
+        Spent on that [s].
+    sent_bytes, received_bytes : int
+        Jobs sent, a second time included, and answers received [byte].
+    quarantined : tuple of str
+        Workers that are given no jobs any more.
     """
 
-    at: float
-    busy: float
-    available: float
+    workers: int
+    slots: int
+    gpus: int = 0
+    busy_seconds: float = 0.0
+    available_seconds: float = 0.0
+    waited_seconds: float = 0.0
+    staged_bytes: int = 0
+    staged_seconds: float = 0.0
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    quarantined: tuple[str, ...] = ()
 
 
 class SlotClock:
-    """Adds up slot-seconds; its memory is that of the jobs in flight, however long it runs.
+    """Adds up slot-seconds; its memory is that of the tasks in flight, however long it runs. Thread-safe.
 
     Parameters
     ----------
     slots : int
         How many there are at first.
     clock : callable
-        [s since 1970]
+        [s]
 
     Notes
     -----
-    A job in flight counts as running since it was submitted, which is true of a pool that is given no more than it
-    takes; as soon as it has ended, its own account of when it ran replaces that.
+    A task in flight counts as running since it was sent, and of more tasks than slots the oldest do; as soon as it has
+    ended, its own account of when it ran replaces that.
     """
 
-    def __init__(self, slots: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, slots: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._slots = slots
-        self._changed = clock()
-        self._available = 0.0
-        self._busy = 0.0
-        self._running: dict[str, float] = {}
+        self._wanted_slots = 0
+        self._at = clock()
+        self._available = self._wanted = self._busy = 0.0
+        self._running: dict[int, float] = {}
+        self._lock = threading.Lock()
 
-    def set_slots(self, slots: int) -> None:
-        """Say how many slots there are from now on."""
+    def see(self, slots: int, wanted: int) -> None:
+        """Say how many slots there are, and for how many of them a job is there, from now on."""
+        with self._lock:
+            self._advance()
+            self._slots, self._wanted_slots = slots, min(slots, wanted)
+
+    def sent(self, task: int) -> None:
+        with self._lock:
+            self._running[task] = self._clock()
+
+    def ended(self, task: int, outcomes: Iterable[Outcome] = ()) -> None:
+        with self._lock:
+            self._running.pop(task, None)
+            self._busy += sum(max(0.0, outcome.finished - outcome.started) for outcome in outcomes)
+
+    def read(self) -> tuple[float, float, float]:
+        """Return busy, available and waited slot-seconds."""
+        with self._lock:
+            self._advance()
+            oldest = sorted(self._running.values())[: self._slots]
+            busy = min(self._busy + sum(self._at - since for since in oldest), self._available)
+            return busy, self._available, max(0.0, self._wanted - busy)
+
+    def _advance(self) -> None:
         now = self._clock()
-        self._available += self._slots * max(0.0, now - self._changed)
-        self._slots, self._changed = slots, now
-
-    def submitted(self, key: str) -> None:
-        self._running[key] = self._clock()
-
-    def finished(self, outcome: Outcome) -> None:
-        self._running.pop(outcome.key, None)
-        self._busy += max(0.0, outcome.finished - outcome.started)
-
-    def read(self) -> SlotTime:
-        now = self._clock()
-        running = sum(max(0.0, now - since) for since in self._running.values())
-        available = self._available + self._slots * max(0.0, now - self._changed)
-        return SlotTime(now, self._busy + running, available)
-
-    def slots_busy(self, since: SlotTime | None = None) -> float:
-        """Share of the slot-seconds since that reading, or since the start, that went into jobs: 0 to 1."""
-        now = self.read()
-        available = now.available - (since.available if since else 0.0)
-        busy = now.busy - (since.busy if since else 0.0)
-        return min(1.0, max(0.0, busy / available)) if available > 0 else 0.0
+        self._available += self._slots * (now - self._at)
+        self._wanted += self._wanted_slots * (now - self._at)
+        self._at = now

@@ -12,13 +12,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from napari_menndl.pool.memory import held_memory
 from napari_menndl.pool.messages import Message, read_message, write_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _TAIL = 16_384
-_POLL = 0.5
+_POLL = 0.25
+#: Woken up so much later than asked, this process has been asleep, and the child most likely with it [s].
+_ASLEEP = 1.0
+#: How long the child has to say where it hangs [s].
+_WHERE = 0.5
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -38,6 +43,10 @@ class TrainerTimedOutError(Exception):
 
 class TrainerUnwantedError(Exception):
     """Nobody wants the answer any more."""
+
+
+class TrainerTooLargeError(Exception):
+    """The child holds more memory than it may."""
 
 
 class Trainer:
@@ -100,30 +109,39 @@ class Trainer:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def receive(self, timeout: float | None, wanted: Callable[[], bool] | None = None) -> Message:
+    def receive(
+        self, timeout: float | None, wanted: Callable[[], bool] | None = None, memory: int | None = None
+    ) -> Message:
         """Wait for the child's next message.
 
         Parameters
         ----------
         timeout : float or None
-            [s]
+            While this process is stopped or its machine asleep, no time passes [s].
         wanted : callable, optional
-            Asked twice a second; when it says no, waiting ends.
+            Asked a few times a second; when it says no, waiting ends.
+        memory : int, optional
+            What the child may hold [byte].
 
         Raises
         ------
-        TrainerDiedError, TrainerTimedOutError, TrainerUnwantedError
-            After the latter two the child is still running.
+        TrainerDiedError, TrainerTimedOutError, TrainerTooLargeError, TrainerUnwantedError
+            After all but the first the child is still running.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        dead = False
+        left, dead = timeout, False
         while True:
-            remaining = _POLL if deadline is None else min(_POLL, deadline - time.monotonic())
+            asked = _POLL if left is None else max(0.0, min(_POLL, left))
+            began = time.monotonic()
             try:
-                message = self._replies.get(timeout=max(0.0, remaining))
+                message = self._replies.get(timeout=asked)
             except queue.Empty:
-                if deadline is not None and time.monotonic() >= deadline:
-                    raise TrainerTimedOutError from None
+                took = time.monotonic() - began
+                if left is not None:
+                    left -= asked if took > asked + _ASLEEP else took
+                    if left <= 0:
+                        raise TrainerTimedOutError from None
+                if memory is not None and (held := held_memory(self.pid)) > memory:
+                    raise TrainerTooLargeError(held) from None
                 # What a dead child had started may hold its pipe open: no end of the stream will come then.
                 if dead:
                     raise TrainerDiedError from None
@@ -138,6 +156,17 @@ class Trainer:
     def send(self, header: dict[str, Any], attachment: bytes = b"") -> None:
         """Send a message; returns at once, however long the child takes to read it."""
         self._requests.put((header, attachment))
+
+    def say_where(self) -> None:
+        """Have the child write to its standard error what each of its threads is doing, where it can."""
+        words = b"most recent call first"
+        if hasattr(signal, "SIGUSR1") and self.alive:
+            said = self._tail.count(words)
+            self._process.send_signal(signal.SIGUSR1)
+            deadline = time.monotonic() + _WHERE
+            while self._tail.count(words) == said and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.05)  # for the lines that follow
 
     def kill(self) -> None:
         """End the child and all it started, whatever state they are in. Idempotent."""

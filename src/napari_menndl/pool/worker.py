@@ -2,100 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
+import shutil
 import sys
 import threading
-from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dask.system import CPU_COUNT
 from distributed import get_worker
 from distributed.core import Status
 
-from napari_menndl.pool.gpus import visible_gpus
+from napari_menndl.pool.machine import MachineSlots, SlotSettings
 from napari_menndl.pool.messages import Message, outcome_to_message, pack, unpack
-from napari_menndl.pool.slot import Slot
+from napari_menndl.pool.shelf import NotStagedError, Shelf
+from napari_menndl.pool.staging import Cargo, write_piece
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
+    from napari_menndl.pool.protocol import Outcome
+
+#: Of jobs that travel together each is given so long; one that takes longer is sent again alone [s].
+TOGETHER = 5.0
 #: Whose versions must be the same everywhere.
 PACKAGES = ("napari-menndl", "distributed", "dask", "torch")
-
-
-@dataclass(frozen=True)
-class SlotSettings:
-    """How a pool wants its slots on every machine.
-
-    Attributes
-    ----------
-    pool : str
-        The pool's own id: two pools on one cluster share no trainer.
-    entry : str
-        ``"module:function"``.
-    timeout : float or None
-        Of each job [s].
-    threads : int or None
-        For each trainer; None: the machine's cores shared among the worker's slots.
-    networks_per_gpu : int
-        How many slots share a GPU; 0 keeps trainers off the GPUs.
-    env : tuple of (str, str)
-        Environment of the trainers besides the worker's.
-    """
-
-    pool: str
-    entry: str
-    timeout: float | None = None
-    threads: int | None = None
-    networks_per_gpu: int = 1
-    env: tuple[tuple[str, str], ...] = ()
-
-
-class MachineSlots:
-    """The slots of one pool on this worker, made when first needed and then reused, the warmest first."""
-
-    def __init__(self, settings: SlotSettings, threads: int) -> None:
-        self._settings = settings
-        self._threads = settings.threads or max(1, CPU_COUNT // threads)
-        self._gpus = visible_gpus()
-        self._all: list[Slot] = []
-        self._idle: list[Slot] = []
-        self._closed = False
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def slot(self) -> Iterator[Slot]:
-        with self._lock:
-            slot = self._idle.pop() if self._idle else self._new()
-        try:
-            yield slot
-        finally:
-            with self._lock:
-                self._idle.append(slot)
-
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            slots = list(self._all)
-        for slot in slots:
-            slot.close()
-
-    def _new(self) -> Slot:
-        number = len(self._all)
-        env = dict(self._settings.env)
-        if self._gpus and self._settings.networks_per_gpu == 0:
-            env["CUDA_VISIBLE_DEVICES"] = ""
-        elif self._gpus:
-            env["CUDA_VISIBLE_DEVICES"] = self._gpus[number % len(self._gpus)]
-        address = get_worker().address.rpartition("://")[2]
-        name = f"{platform.node()}/{address}/{number}"
-        slot = Slot(self._settings.entry, threads=self._threads, env=env, name=name)
-        if self._closed:
-            slot.close()
-        self._all.append(slot)
-        return slot
 
 
 _GOING = frozenset({Status.closing, Status.closed, Status.failed})
@@ -105,6 +38,9 @@ _machines_lock = threading.Lock()
 
 def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
     """Run packed jobs (`key`, `payload`; attachment) one after another in one slot; return their packed outcomes.
+
+    A report comes first: ``"worker"``, ``"host"``, ``"gpus"``, and ``"shelf"`` (where a copy of the cargo belongs)
+    with ``"trouble"`` (why it cannot be made, or "") if it is not staged here; then nothing was run.
 
     Stops early, killing the trainer, when the task is released: cancelled, or its client or this worker is going away.
     """
@@ -117,16 +53,78 @@ def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
 
     with _machines_lock:
         if settings.pool not in _machines:
-            _machines[settings.pool] = MachineSlots(settings, worker.state.nthreads)
+            _machines[settings.pool] = MachineSlots(settings, worker.state.nthreads, worker.address)
         machine = _machines[settings.pool]
+    report = {"worker": worker.address, "host": platform.node(), "gpus": len(machine.gpus)}
+    shelf = _shelf(worker.local_directory)
+    messages = unpack(jobs)
+    limit = settings.timeout
+    if len(messages) > 1:
+        limit = TOGETHER if limit is None else min(limit, TOGETHER)
     outcomes: list[Message] = []
     with machine.slot() as slot:
-        for header, attachment in unpack(jobs):
-            outcome = slot.run(header["key"], header["payload"], attachment, settings.timeout, wanted)
-            outcomes.append(outcome_to_message(outcome))
-            if not wanted():
+        for header, attachment in messages:
+
+            def run(path: str, header: Any = header, attachment: bytes = attachment) -> Outcome:
+                payload = header["payload"] | ({settings.cargo.name: path} if settings.cargo else {})
+                return slot.run(header["key"], payload, attachment, limit, wanted)
+
+            try:
+                outcome = _with_cargo(run, settings.cargo, shelf)
+            except NotStagedError:
+                report |= {"shelf": str(shelf.folder), "trouble": ""}
                 break
-    return pack(outcomes)
+            except OSError as error:
+                report |= {"shelf": str(shelf.folder), "trouble": str(error)}
+                break
+            slow = len(messages) > 1 and outcome.failure is not None and outcome.failure.kind == "timeout"
+            if not slow:
+                outcomes.append(outcome_to_message(outcome))
+            if slow or not wanted():
+                break
+    return pack([(report, b""), *outcomes])
+
+
+def _with_cargo(run: Callable[[str], Outcome], cargo: Cargo | None, shelf: Shelf) -> Outcome:
+    """Run a job with the path of its cargo's copy; once more with a new one, should damage to it be why it failed."""
+    if cargo is None:
+        return run("")
+    outcome = run(str(shelf.find(cargo)))
+    suspicious = outcome.failure is not None and outcome.failure.kind in {"error", "crashed"}
+    return run(str(shelf.find(cargo))) if suspicious and not shelf.intact(cargo) else outcome
+
+
+@cache
+def _shelf(local_directory: str) -> Shelf:
+    """Beside the worker's own folder, which goes with it: workers that share a disk share it."""
+    return Shelf(Path(local_directory).parent / "napari-menndl")
+
+
+async def receive_pieces(cargo: Cargo, part: str, pieces: bytes, dask_worker: Any) -> tuple[str, str]:
+    """Write pieces of the cargo into a part folder, made where `part` is ""; return it, and what went wrong."""
+    shelf = _shelf(dask_worker.local_directory)
+
+    def write() -> str:
+        folder = Path(part) if part else shelf.part(cargo)
+        for piece in unpack(pieces):
+            write_piece(folder, piece)
+        return str(folder)
+
+    try:
+        return await asyncio.to_thread(write), ""
+    except OSError as error:
+        if part:
+            await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
+        return part, str(error)
+
+
+async def take_pieces(cargo: Cargo, part: str, dask_worker: Any) -> str:
+    """Take what was written into use; return what went wrong."""
+    try:
+        await asyncio.to_thread(_shelf(dask_worker.local_directory).put, cargo, Path(part))
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def forget_pool(pool: str) -> None:

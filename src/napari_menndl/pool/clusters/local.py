@@ -1,0 +1,97 @@
+"""A Dask cluster of our own on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from dask.system import CPU_COUNT
+from distributed import LocalCluster
+from distributed.core import Status
+
+from napari_menndl.errors import InputError
+from napari_menndl.pool.certificates import RUN, make_certificates
+from napari_menndl.pool.clusters.client import client_of, configured
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from distributed import Client
+
+
+class Local:
+    """One worker process with a thread per slot; it listens on 127.0.0.1 alone and dies with this process.
+
+    Parameters
+    ----------
+    slots : int, optional
+        By default one per core.
+    local_directory : path, optional
+        Where the worker keeps its files.
+    tls : bool
+        Keep other users of this machine out, by certificates that are never written.
+    """
+
+    ours = True
+    far = False
+
+    def __init__(
+        self, slots: int | None = None, local_directory: str | Path | None = None, *, tls: bool = False
+    ) -> None:
+        self._tls = tls
+        self._slots = slots or CPU_COUNT
+        self._local_directory = None if local_directory is None else str(local_directory)
+
+    @contextlib.asynccontextmanager
+    async def connect(self) -> AsyncIterator[Client]:
+        with configured():
+            async with self._running() as cluster, client_of(cluster, direct_to_workers=True) as client:
+                yield client
+
+    @contextlib.asynccontextmanager
+    async def _running(self) -> AsyncIterator[LocalCluster]:
+        guarded = {"protocol": "tls://", "security": make_certificates(RUN).security} if self._tls else {}
+        starting = LocalCluster(
+            **guarded,
+            n_workers=1,
+            threads_per_worker=self._slots,
+            processes=True,
+            host="127.0.0.1",
+            # Left out, both would serve pages on every interface.
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            local_directory=self._local_directory,
+            silence_logs=logging.CRITICAL,
+            asynchronous=True,
+        )
+        try:
+            cluster = await starting
+        except (OSError, RuntimeError) as error:
+            remedy = 'In a script, open the pool below `if __name__ == "__main__":`; or use pool "serial".'
+            raise InputError("a Dask worker to start on this machine", f"{error}: {error.__cause__}", remedy) from error
+        try:
+            yield cluster
+        finally:
+            nannies = list(cluster.workers.values())
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(cluster._close(), 3.0)
+            for nanny in nannies:
+                # One that does not listen, such as a stopped one, is not asked twice.
+                process = nanny.process and nanny.process.process
+                if process is not None and process.is_alive():
+                    with contextlib.suppress(Exception):
+                        process.kill()
+                        await process.join(1.0)
+
+
+def has_lost_its_worker(client: Client) -> bool:
+    """Whether our own cluster has no worker process just now: its nanny does not restart one that died at its start."""
+    nannies = getattr(client.cluster, "workers", {}).values()
+    processes = [nanny.process for nanny in nannies]
+    return client.cluster is not None and all(
+        process is None or process.status in {Status.stopped, Status.failed} for process in processes
+    )

@@ -1,0 +1,170 @@
+"""Workers in jobs of a SLURM cluster, by way of dask-jobqueue: one job, one node, one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import logging
+import shlex
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.errors import InputError
+from napari_menndl.pool.certificates import RUN, make_certificates
+from napari_menndl.pool.clusters.client import client_of, configured, guarded
+from napari_menndl.pool.settings import path_of
+from napari_menndl.user_data import user_data
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from dask_jobqueue.slurm import SLURMCluster
+    from distributed import Client
+
+    from napari_menndl.pool.settings import SlurmSettings
+
+_log = logging.getLogger(__name__)
+
+#: Between two looks at whether a job has ended and another is to be asked for [s].
+LOOK = 30.0
+_CLOSE = 15.0
+
+
+class Slurm:
+    """A scheduler where `sbatch` runs, and as many jobs as there are to be nodes; those that end are asked for again.
+
+    Parameters
+    ----------
+    settings : SlurmSettings
+
+    Raises
+    ------
+    InputError
+        dask-jobqueue is not installed, or the shared folder cannot be used.
+    """
+
+    ours = False
+    far = True
+
+    def __init__(self, settings: SlurmSettings) -> None:
+        try:
+            import dask_jobqueue  # noqa: F401
+        except ImportError as error:
+            remedy = 'Install it: pip install "napari-menndl[slurm]".'
+            raise InputError("the library dask-jobqueue", "none installed", remedy) from error
+        self._settings = settings
+        self._shared = path_of(settings.shared) if settings.shared else user_data() / "slurm"
+        if shlex.quote(str(self._shared)) != str(self._shared):
+            raise InputError("a shared folder without blanks and the like", str(self._shared), "Name another `shared`.")
+
+    def check(self) -> None:
+        """Refuse a machine that jobs cannot be submitted from.
+
+        Raises
+        ------
+        InputError
+        """
+        if shutil.which("sbatch") is None:
+            remedy = "Start the search where jobs are submitted: on a login node of the cluster."
+            raise InputError("the program sbatch", "none here", remedy)
+
+    @contextlib.asynccontextmanager
+    async def connect(self) -> AsyncIterator[Client]:
+        self.check()
+        self._shared.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with configured(), tempfile.TemporaryDirectory(prefix="run-", dir=self._shared) as folder:
+            async with self._running(Path(folder)) as cluster, client_of(cluster) as client, guarded(client, "SLURM"):
+                keeping = asyncio.create_task(self._keep(cluster))
+                try:
+                    yield client
+                finally:
+                    keeping.cancel()
+
+    def job_script(self) -> str:
+        """Return what would be submitted, but for the scheduler's address and the certificates."""
+        from dask_jobqueue.slurm import SLURMJob
+
+        job = SLURMJob("tls://SCHEDULER:PORT", name="WORKER", protocol="tls://", **self._job_options())
+        return str(job.job_script())
+
+    def _job_options(self) -> dict[str, Any]:
+        settings = self._settings
+        lifetime, stagger = settings.seconds
+        gpus = [f"--gpus-per-node={settings.gpus}"] if settings.gpus else []
+        return {
+            "queue": settings.queue or None,
+            "account": settings.account or None,
+            "cores": settings.node_slots,
+            "processes": 1,
+            "job_cpu": settings.cores,
+            "memory": settings.memory,
+            "walltime": settings.walltime,
+            "job_extra_directives": [*gpus, *settings.directives],
+            "job_script_prologue": list(settings.setup),
+            "python": settings.python or shlex.quote(sys.executable),
+            "local_directory": settings.scratch or None,
+            "log_directory": str(path_of(settings.logs) if settings.logs else self._shared / "logs"),
+            "job_name": "napari-menndl",
+            "interface": settings.interface or None,
+            "worker_extra_args": [
+                *("--lifetime", f"{lifetime:.0f}s"),
+                *("--lifetime-stagger", f"{stagger:.0f}s"),
+                # Left out, it would serve pages on the interface.
+                *("--dashboard-address", "127.0.0.1:0"),
+            ],
+        }
+
+    def _cluster(self, folder: Path) -> SLURMCluster:
+        from dask_jobqueue.slurm import SLURMCluster
+
+        certificates = make_certificates(RUN)
+        authority, certificate, key = certificates.write(folder, ["worker"])
+        security: Any = certificates.security
+        # A job is told where its own lie; the others' never leave this process.
+        security.tls_ca_file = str(authority)
+        security.tls_worker_cert, security.tls_worker_key = str(certificate), str(key)
+        return SLURMCluster(
+            scheduler_options={"dashboard_address": "127.0.0.1:0"},
+            security=security,
+            silence_logs=logging.CRITICAL,
+            asynchronous=True,
+            **self._job_options(),
+        )
+
+    @contextlib.asynccontextmanager
+    async def _running(self, folder: Path) -> AsyncIterator[SLURMCluster]:
+        cluster = self._cluster(folder)
+        try:
+            try:
+                await cluster
+                cluster.scale(jobs=self._settings.nodes)
+                # Without waiting for it, what sbatch says would be lost.
+                await cluster
+            except (RuntimeError, ValueError, OSError) as error:
+                found, remedy = " ".join(str(error).split())[-500:], "Correct the profile: queue, account, times."
+                raise InputError("a job that sbatch takes", found, remedy) from error
+            yield cluster
+        finally:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(cluster._close(), _CLOSE)
+
+    async def _keep(self, cluster: SLURMCluster) -> None:
+        """Ask for a new job wherever one has ended, in the queue or at its work."""
+        scheduler: Any = cluster.scheduler
+        squeue = ["squeue", "--noheader", "--format=%i", "--user", getpass.getuser()]
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                waiting = await cluster.job_cls._call(squeue)
+                working = {worker.name for worker in scheduler.workers.values()}
+                for name, job in list(cluster.workers.items()):
+                    if job.job_id and name not in working and job.job_id not in waiting.split():
+                        _log.warning("Job %s has ended without a worker; asking for another", job.job_id)
+                        del cluster.workers[name]
+                cluster.scale(jobs=self._settings.nodes)
+            except Exception as error:
+                _log.warning("SLURM does not answer: %s", error)
