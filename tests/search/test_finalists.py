@@ -12,7 +12,8 @@ from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.genes import Conv
 from napari_menndl.genome.genome import Genome
 from napari_menndl.search.candidate import Candidate, Scored
-from napari_menndl.search.finalists import MINIMAL_GAIN, Finalists, Judge, allot, choose
+from napari_menndl.search.choosing import MINIMAL_GAIN, Judge, choose
+from napari_menndl.search.finalists import Finalists, allot
 
 GENOMES = [Genome((Conv(filters=4 + i),)) for i in range(10)]
 TRUTH = labels()[:, None].astype(np.float16)

@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from napari_menndl.errors import InputError
-from napari_menndl.search.journal import Journal, read_journal
+from napari_menndl.search.journal import Journal, iterate_journal, read_journal
 
 
 def write(path, *numbers):
@@ -59,6 +59,19 @@ def test_reader_goes_on_where_it_was(path):
     facts, offset = read_journal(path, offset)
     assert numbers(facts) == [3]
     assert read_journal(path, offset) == ([], offset)
+
+
+def test_births_can_be_read_without_their_genomes(path):
+    """What stands in a text cannot be taken for the genome."""
+    birth = {"id": 3, "origin": 'mutation: ,"genome":{', "genome": {"layers": [{"genome": {}}]}}
+    with Journal(path) as journal:
+        journal.record("born", **birth)
+        journal.record("counted", number=1, genome={"layers": []})
+        journal.commit()
+    whole = [fact for fact, _ in iterate_journal(path)]
+    short = [fact for fact, _ in iterate_journal(path, genomes=False)]
+    assert whole[0]["genome"] == birth["genome"]
+    assert short == [{name: one for name, one in whole[0].items() if name != "genome"}, whole[1]]
 
 
 def test_checksum_is_the_last_key_and_that_of_the_text_before_it(path):

@@ -95,7 +95,7 @@ with RunFolder.open(sys.argv[1]).lock():
 def test_state_is_told_by_lock_and_journal(tmp_path):
     folder = make_folder(tmp_path / "run")
     with Journal(folder.journal_path) as journal:
-        journal.record("started", slots=1)
+        journal.record("started", slots=1, budget="10min")
         journal.commit()
         assert folder.status()["state"] == "interrupted"
         with folder.lock():
@@ -134,11 +134,16 @@ def test_budget_can_be_changed_between_runs(tmp_path):
         folder.change_budget("a while")
 
 
+def test_pool_can_be_changed_between_runs(tmp_path):
+    make_folder(tmp_path / "run").change_pool("slurm:/profile.yaml")
+    assert RunFolder.open(tmp_path / "run").settings == replace(SETTINGS, pool="slurm:/profile.yaml")
+
+
 def test_folder_without_write_permission_can_be_read(tmp_path):
     """As a user who may only read; where the tests run as root, that user is "nobody"."""
     folder = make_folder(tmp_path / "run")
     with Journal(folder.journal_path) as journal:
-        journal.record("started", slots=1)
+        journal.record("started", slots=1, budget="10min")
         journal.commit()
     with folder.lock():
         pass

@@ -1,4 +1,3 @@
-import json
 import os
 import resource
 import shutil
@@ -6,15 +5,17 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from made_up import Crash, UnreliablePool, evaluate, make_folder
 
 from napari_menndl.errors import Failure, InputError
+from napari_menndl.genome.genome import Genome
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.journal import read_journal
+from napari_menndl.search.journal import Journal, read_journal
 from napari_menndl.search.runner import SearchRunner
 
 
@@ -72,12 +73,12 @@ def test_promoted_are_given_their_own_weights(tmp_path):
     given = {}
 
     def watching(payload, attachment):
-        given[json.dumps(payload["genome"]), payload["rung"]["name"]] = attachment
+        given[Genome.from_json(payload["genome"]).digest, payload["rung"]["name"]] = attachment
         return evaluate(payload, attachment)
 
     SearchRunner(make_folder(tmp_path / "run"), SerialPool(watching)).run()
-    for (_, rung), attachment in given.items():
-        assert attachment.startswith(b"weights of") == (rung in ("1", "2"))
+    for (genome, rung), attachment in given.items():
+        assert (genome.encode() in attachment) == (rung in ("1", "2"))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -213,6 +214,76 @@ def test_weights_of_those_finished_at_once_are_all_there(tmp_path):
     assert not told(folder, "weights_missing")
 
 
+def test_what_ended_at_the_same_time_is_brought_to_the_disk_at_one_go(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(file) or fsync(file))
+
+    def weightless(payload, attachment):
+        return evaluate(payload, attachment)[0], b""
+
+    folder = make_folder(tmp_path / "run", budget="60networks", finalists=1, rung_folds=(1,), founders=())
+    synced.clear()
+    SearchRunner(folder, UnreliablePool(weightless, slots=20)).run()
+    assert len(told(folder, "evaluated", "failed")) >= 60
+    assert len(synced) < 25  # three times twenty at a time; beginning, last step and end
+
+
+def test_what_waits_after_a_loss_keeps_no_slot_from_others(tmp_path):
+    """Two of three slots do well; what the third loses is tried again later, and the third is used meanwhile."""
+    given = []
+
+    class Watched(UnreliablePool):
+        def finished(self, timeout=None):
+            given.append(self._given)
+            return super().finished(timeout)
+
+    def lose(key):
+        return Failure("worker_lost", "the machine went away") if key == "4/0" else None
+
+    folder = make_folder(tmp_path / "run", budget="40networks", founders=())
+    SearchRunner(folder, Watched(slots=3, spoil=lose)).run()
+    assert folder.status()["lost"] == {"worker_lost": 2}  # the third loss is final, while others do well
+    searching = given[: len(told(folder, "born")) // 3]
+    assert min(searching) == 3
+
+
+def test_the_pools_own_account_adds_up_over_resumes(tmp_path):
+    class Told(UnreliablePool):
+        def telemetry(self):
+            return replace(super().telemetry(), gpus=2, sent_bytes=1000, quarantined=("node7",))
+
+    folder = make_folder(tmp_path / "run", budget="6networks")
+    for budget in ("6networks", "12networks"):
+        folder.change_budget(budget)
+        SearchRunner(folder, Told()).run()
+    first, second = (fact["pool"] for fact in told(folder, "telemetry"))
+    assert second["busy_seconds"] > first["busy_seconds"] > 0
+    assert first["sent_bytes"] == second["sent_bytes"] == 0  # what was sent before the search began is not its doing
+    status = folder.status()
+    assert status["pool"]["quarantined"] == ["node7"]
+    assert status["pool"]["networks_per_gpu_hour"] == pytest.approx(status["networks_per_hour"] / 2, rel=0.2)
+    assert 0 < status["slots_busy"] <= 1
+
+
+def test_journals_without_the_pools_account_open_as_before(tmp_path, uninterrupted):
+    folder = make_folder(tmp_path / "run")
+    with Journal(folder.journal_path) as journal:
+        for fact in uninterrupted.facts():
+            kind = fact["kind"]
+            old = {name: one for name, one in fact.items() if name not in ("kind", "time", "pool", "gpu_seconds")}
+            for identity in old.pop("ids", []):
+                journal.record("retired", id=identity)
+            if kind != "retired":
+                journal.record(kind, **old)
+        journal.commit()
+    now, then = folder.status(), uninterrupted.status()
+    assert now["pool"] == {}
+    assert 0 < now["slots_busy"] <= 1
+    changed = {"pool", "path", "slots_busy", "finished"}
+    assert {name: now[name] for name in then.keys() - changed} == {name: then[name] for name in then.keys() - changed}
+    assert SearchRunner(folder, SerialPool(evaluate)).run() == "finished"
+
+
 def test_what_the_machinery_loses_costs_the_genome_nothing(tmp_path, uninterrupted):
     lost = set()
 
@@ -284,6 +355,37 @@ def test_missing_weights_are_said_and_the_search_goes_on(tmp_path):
 
     assert SearchRunner(folder, UnreliablePool(spoil=forget)).run() == "finished"
     assert told(folder, "weights_missing")
+
+
+def test_damaged_weights_are_said_and_the_search_goes_on(tmp_path):
+    folder = make_folder(tmp_path / "run", budget="12networks")
+
+    def damage(key):
+        for kept in folder.kept_weights():
+            if kept.endswith("/0"):
+                path = folder.weights_path(kept)
+                path.write_bytes(path.read_bytes()[:-1])
+
+    assert SearchRunner(folder, UnreliablePool(spoil=damage)).run() == "finished"
+    assert all(fact["damaged"] for fact in told(folder, "weights_missing"))
+    assert told(folder, "weights_missing")
+
+
+def test_weights_that_come_back_damaged_are_asked_for_again(tmp_path, uninterrupted):
+    cut = set()
+
+    def careless(payload, attachment):
+        reply, weights = evaluate(payload, attachment)
+        job = str(payload)
+        if job in cut:
+            return reply, weights
+        cut.add(job)
+        return reply, weights[:-1]
+
+    folder = make_folder(tmp_path / "run")
+    assert SearchRunner(folder, UnreliablePool(careless)).run() == "finished"
+    assert told(folder) == told(uninterrupted)
+    assert folder.status()["lost"] == {"error": len(cut)}
 
 
 def test_full_disk_pauses_the_search(tmp_path, uninterrupted):
@@ -363,5 +465,5 @@ def test_best_so_far_can_be_read_before_the_end(tmp_path):
     chosen = folder.chosen()
     assert not chosen.final
     assert chosen.thresholds == (0.5,)  # the made-up evaluations have no scores
-    assert chosen.members[0].weights.startswith(b"weights of")
+    assert chosen.members[0].genome.digest.encode() in chosen.members[0].weights
     assert chosen.members[0].fold == 0

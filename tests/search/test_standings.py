@@ -64,6 +64,17 @@ def test_births_are_found_by_their_place_in_the_journal(folder):
         standings.birth(120)
 
 
+def test_evaluations_of_the_best_are_found_by_their_place_in_the_journal(folder):
+    standings = read(folder)
+    told = {fact["key"]: fact for fact in folder.facts() if fact["kind"] == "evaluated"}
+    assert standings.leaders()
+    for one in standings.leaders():
+        assert standings.evaluation(one.id) == told[one.key]
+    assert standings.best["key"] == standings.leaders()[0].key
+    with pytest.raises(InputError, match="network 120"):
+        standings.evaluation(120)
+
+
 def test_best_curve_ends_at_the_best_and_time_never_goes_back(folder):
     curves = read(folder).curves
     best = curves.best.array()

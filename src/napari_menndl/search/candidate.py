@@ -47,6 +47,7 @@ class Candidate:
         return int(np.random.SeedSequence([search, self.id]).generate_state(1)[0])
 
     def to_json(self) -> dict[str, Any]:
+        """Return what the journal keeps; the genome last, so that a reader who needs none can leave it unread."""
         return {
             "id": self.id,
             "rung": self.rung.to_json(),

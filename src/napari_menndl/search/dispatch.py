@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import Failure, InputError
 from napari_menndl.genome.evaluation import Evaluation
+from napari_menndl.network.checksum import is_intact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 _LOSSES_AMONG_SUCCESSES, _ERRORS = 3, 5
 #: First and longest wait before a lost candidate is submitted again; doubled each time [s].
 _WAIT, _LONGEST_WAIT = 0.25, 30.0
+#: A pool in which nothing is on its way is asked so often whether it has room [s].
+_IDLE = 0.02
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,13 @@ class Dispatch:
 
     @property
     def free(self) -> int:
-        """Candidates the pool would take now besides those that wait already."""
-        return max(0, self.pool.free - len(self._queue))
+        """Candidates the pool would take now besides those that wait already.
+
+        One that waits after a loss keeps no slot from others, unless the pool has lost whatever came last.
+        """
+        now, queue = time.monotonic(), self._queue
+        waiting = len(queue) if self._lost_in_a_row else sum(due <= now for due, _ in queue)
+        return max(0, self.pool.free - waiting)
 
     @property
     def idle(self) -> bool:
@@ -114,7 +123,7 @@ class Dispatch:
         """
         self._send()
         if self.idle:
-            time.sleep(timeout)
+            time.sleep(min(timeout, _IDLE))
             return []
         if len(self._queue) == len(self.in_flight):
             # Nothing is running; the pool would return at once.
@@ -173,7 +182,11 @@ def _evaluation(outcome: Outcome, candidate: Candidate) -> Evaluation:
     if failure is None:
         try:
             found = Evaluation.from_json((outcome.payload or {})["evaluation"])
-            return replace(found, rung=candidate.rung.name)
+            if found.fitness is not None and not math.isfinite(found.fitness):
+                found = replace(found, fitness=None, failure=Failure("diverged", "The fitness is not finite."))
+            if not outcome.attachment or is_intact(outcome.attachment):
+                return replace(found, rung=candidate.rung.name)
+            failure = Failure("error", "The weights that came back are damaged.")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             failure = Failure("error", f"no evaluation came back: {error!r}")
     return Evaluation(candidate.rung.name, seconds=max(0.0, outcome.finished - outcome.started), failure=failure)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _ATTEMPTS = 100
 #: A promotion is judged against so many populations of evaluations.
 _MEMORY = 4
+#: Origin of a genome that another search found.
+IMMIGRANT = "immigrant"
 
 
 class Evolution:
@@ -47,8 +49,8 @@ class Evolution:
 
     Attributes
     ----------
-    births : int
-        Candidates born so far.
+    births, immigrants : int
+        Candidates born so far; of them those that other searches found.
     in_flight : dict of str to Candidate
         Asked for and not told yet, by key.
     population : list of Scored
@@ -65,7 +67,8 @@ class Evolution:
         self.space = space
         self.settings = settings
         self.rungs = settings.rungs
-        self.births = 0
+        self.births = self.immigrants = 0
+        self._root = settings.root
         self.in_flight: dict[str, Candidate] = {}
         self.population: list[Scored] = []
         self._hall: list[Scored] = []
@@ -107,8 +110,23 @@ class Evolution:
             self._contests[level - 1].promote(candidate.id)
         else:
             self.births = candidate.id + 1
+            self.immigrants += candidate.origin == IMMIGRANT
             self._digests.add(int(candidate.genome.digest, 16))
         self.in_flight[candidate.key] = candidate
+
+    def welcome(self, genome: Genome) -> Candidate | None:
+        """Give the next birth to a genome that another search found; None where it was born here before.
+
+        Returns
+        -------
+        Candidate or None
+            Asked for, like those of `ask`.
+        """
+        if int(genome.digest, 16) in self._digests:
+            return None
+        candidate = Candidate(self.births, genome, self.rungs[0], (), IMMIGRANT)
+        self.adopt(candidate)
+        return candidate
 
     def promoted(self, identity: int, rung: str) -> Candidate:
         """Make the candidate that a promotion to `rung` yields."""
@@ -124,7 +142,7 @@ class Evolution:
 
     def _birth(self) -> Candidate | None:
         """The next unseen genome; None where the space seems to hold no other."""
-        rng = np.random.default_rng([self.settings.seed, self.births])
+        rng = np.random.default_rng([self._root, self.births])
         for genome, parents, origin in self._proposals(rng):
             if int(genome.digest, 16) not in self._digests:
                 return Candidate(self.births, genome, self.rungs[0], parents, origin)
@@ -217,6 +235,12 @@ class Evolution:
     @property
     def best(self) -> Scored | None:
         return self._hall[0] if self._hall else None
+
+    @property
+    def median(self) -> float | None:
+        """Fitness of the population; None without any."""
+        fitness = sorted(one.fitness for one in self.population)
+        return fitness[len(fitness) // 2] if fitness else None
 
     @property
     def stale(self) -> int:

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
+from napari_menndl.files import write_whole
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.search import results
-from napari_menndl.search.disk import Pause, wait_for_room, write_whole
-from napari_menndl.search.journal import Fact, iterate_journal, read_journal
+from napari_menndl.search.disk import Pause, wait_for_room
+from napari_menndl.search.journal import Fact, iterate_journal
 from napari_menndl.search.lock import WriterLock, unwritable
 from napari_menndl.search.settings import SearchSettings
-from napari_menndl.search.status import Status
+from napari_menndl.search.standings import Standings
 from napari_menndl.task.task import TrainingTask
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import pandas as pd
@@ -44,6 +45,10 @@ class RunFolder:
     settings : SearchSettings
     space : SearchSpace
     task_digest : str
+    merged : tuple of str
+        The run folders that it was merged from; none for a search.
+    standings : Standings
+        As far as `status` has read the journal; for one thread.
     """
 
     def __init__(self, path: Path, record: dict[str, Any]) -> None:
@@ -52,15 +57,20 @@ class RunFolder:
         self.settings = SearchSettings.from_json(record["settings"])
         self.space = SearchSpace.from_json(record["space"])
         self.task_digest = str(record["task"])
+        self.merged = tuple(record.get("merged", ()))
         self._lock = WriterLock(path)
-        self._status = Status()
-        self._offset = 0
+        self.standings = Standings(self)
 
     @classmethod
     def create(
-        cls, path: str | os.PathLike[str], settings: SearchSettings, space: SearchSpace, task: TrainingTask
+        cls,
+        path: str | os.PathLike[str],
+        settings: SearchSettings,
+        space: SearchSpace,
+        task: TrainingTask,
+        merged: Sequence[str] = (),
     ) -> RunFolder:
-        """Make the folder of a new search.
+        """Make the folder of a new search, or of what is merged from several.
 
         Raises
         ------
@@ -86,6 +96,7 @@ class RunFolder:
                 "task": task.digest,
                 "settings": settings.to_json(),
                 "space": space.to_json(),
+                **({"merged": list(merged)} if merged else {}),
             }
             # Last, because it is what makes a folder a run folder.
             write_whole(folder / "search.json", json.dumps(record, indent=1).encode())
@@ -138,7 +149,20 @@ class RunFolder:
         InputError
             For a bad budget, or while a search is at work in the folder.
         """
-        self.settings = replace(self.settings, budget=budget)
+        self._change(budget=budget)
+
+    def change_pool(self, pool: str) -> None:
+        """Give a search that is not running another pool, to be resumed on.
+
+        Raises
+        ------
+        InputError
+            While a search is at work in the folder.
+        """
+        self._change(pool=pool)
+
+    def _change(self, **changed: Any) -> None:
+        self.settings = replace(self.settings, **changed)
         self._record = {**self._record, "settings": self.settings.to_json()}
         with self.lock():
             write_whole(self.path / "search.json", json.dumps(self._record, indent=1).encode())
@@ -165,8 +189,18 @@ class RunFolder:
     # ------------------------------------------------------------------ the writer's
 
     def lock(self) -> AbstractContextManager[None]:
-        """Be the only writer; raises InputError when there is another. May be nested."""
+        """Be the only writer; raises InputError when there is another, or it is no search. May be nested."""
+        self.check_search()
         return self._lock.held()
+
+    def check_search(self) -> None:
+        """Raise InputError for what was merged from several: it has no population and no random stream of its own."""
+        if self.merged:
+            raise InputError(
+                "a search that can go on",
+                f"{self.path}, merged from {len(self.merged)} runs",
+                f"Resume those ({self.merged[0]}, …) and merge them again.",
+            )
 
     def note(self, state: str) -> None:
         """Tell views how the writer is doing: "running", "paused: …"."""
@@ -215,25 +249,24 @@ class RunFolder:
 
     # ------------------------------------------------------------------ the views'
 
-    def facts(self) -> Iterator[Fact]:
-        """Every fact of the journal, in order."""
+    def facts(self, *, genomes: bool = True) -> Iterator[Fact]:
+        """Every fact of the journal, in order; the births' genomes, which are most of it, can be left out."""
         if self.journal_path.exists():
-            for fact, _ in iterate_journal(self.journal_path):
+            for fact, _ in iterate_journal(self.journal_path, genomes=genomes):
                 yield fact
 
     def status(self) -> dict[str, Any]:
         """State, counts, rates and best of the search; only what is new in the journal is read.
 
         ``state`` is ``"running"``, ``"stopped"``, ``"finished"``, ``"interrupted"`` or ``"new"``; ``note`` says what
-        the running search is waiting for, if it is; the rest is `Status.summary`.
+        the running search is waiting for, if it is; the rest is `Standings.summary`.
         """
         # Asked first: a search that ends in between is then still "running", not "interrupted".
         running, holder = self._lock.is_held, self._lock.holder()
-        facts, self._offset = read_journal(self.journal_path, self._offset)
-        for fact in facts:
-            self._status.take(fact)
-        state = self._status.phase if self._status.phase in ("stopped", "finished") else "interrupted"
-        if not self._offset:
+        self.standings.read()
+        phase = self.standings.status.phase
+        state = phase if phase in ("stopped", "finished") else "interrupted"
+        if not self.standings.last:
             state = "new"
         note = str(holder.get("state", "")) if running else ""
         return {
@@ -242,16 +275,16 @@ class RunFolder:
             "path": str(self.path),
             "budget": self.settings.budget,
             "holder": {name: holder.get(name) for name in ("pid", "host")} if running else None,
-            **self._status.summary(),
+            **self.standings.summary(),
         }
 
     def evaluations(self) -> list[tuple[int, Evaluation]]:
         """Every recorded evaluation with its candidate's id, in the order of the journal."""
-        return results.evaluations(self.facts())
+        return results.evaluations(self.facts(genomes=False))
 
     def history(self) -> pd.DataFrame:
         """One row per evaluation, in the order of the journal."""
-        return results.history(self.facts())
+        return results.history(self.facts(genomes=False))
 
     def chosen(self) -> results.Chosen:
         """Return what the last step chose, or the best so far.

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Fact = dict[str, Any]
-_CHECKSUM = b',"crc32":"'
+#: Length of a line's end with the checksum [byte].
+_TAIL = len(b',"crc32":"01234567"}\n')
+#: How a birth begins, and what stands before its genome, which is the last of it; in text a quote is escaped.
+_BIRTH, _GENOME = b'{"kind":"born",', b',"genome":{'
+_parse = json.JSONDecoder().raw_decode
 
 
 class Journal:
@@ -47,7 +51,7 @@ class Journal:
         self._lines: list[bytes] = []
         self._length = 0
         if path.exists():
-            for _, self._length in iterate_journal(path, strict=True):
+            for _, self._length in _good_lines(path, 0, strict=True):
                 pass
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         os.ftruncate(self._file, self._length)
@@ -124,29 +128,49 @@ def read_journal(path: Path, offset: int = 0) -> tuple[list[Fact], int]:
     return facts, offset
 
 
-def iterate_journal(path: Path, offset: int = 0, *, strict: bool = False) -> Iterator[tuple[Fact, int]]:
+def iterate_journal(
+    path: Path, offset: int = 0, *, strict: bool = False, genomes: bool = True
+) -> Iterator[tuple[Fact, int]]:
     """Yield each fact and the offset [byte] at which its line ends, keeping one line in memory.
 
     Lines after the last good one are not there yet: their writer is at work, or died at work.
 
+    Parameters
+    ----------
+    path : Path
+    offset : int [byte]
+        Where a line begins.
+    strict : bool
+        Whether a damaged line with good ones after it is an error, not a warning.
+    genomes : bool
+        Whether births come with their genomes, which are most of a journal.
+
     Raises
     ------
     InputError
-        If `strict`, for a damaged line with good ones after it; otherwise there is a warning.
+        If `strict`, for a damaged line with good ones after it.
     """
+    for body, end in _good_lines(path, offset, strict=strict):
+        if not genomes and body.startswith(_BIRTH):
+            body = body.partition(_GENOME)[0]
+        yield _parse(body.decode() + "}")[0], end
+
+
+def _good_lines(path: Path, offset: int, *, strict: bool = False) -> Iterator[tuple[bytes, int]]:
+    """Yield the text before the checksum of each line that it is right for, and the offset at which the line ends."""
     damaged: list[int] = []
     with path.open("rb") as file:
         file.seek(offset)
         for line in file:
             start, offset = offset, offset + len(line)
-            fact = _from_line(line)
-            if fact is None:
+            body = line[:-_TAIL]
+            if line[-_TAIL:] != _tail(body):
                 damaged.append(start)
                 continue
             if damaged:
                 _complain(path, damaged[0], strict)
                 damaged.clear()
-            yield fact, offset
+            yield body, offset
 
 
 def _complain(path: Path, offset: int, strict: bool) -> None:
@@ -164,19 +188,15 @@ def _complain(path: Path, offset: int, strict: bool) -> None:
 
 def _to_line(fact: Fact) -> bytes:
     try:
-        text = json.dumps(fact, separators=(",", ":"), allow_nan=False, default=_plain)
+        text = _write(fact)
     except ValueError:
-        text = json.dumps(_finite(fact), separators=(",", ":"), allow_nan=False, default=_plain)
+        text = _write(_finite(fact))
     body = text.encode()[:-1]
-    return body + _CHECKSUM + f'{zlib.crc32(body):08x}"}}\n'.encode()
+    return body + _tail(body)
 
 
-def _from_line(line: bytes) -> Fact | None:
-    body, mark, checksum = line.rpartition(_CHECKSUM)
-    if not mark or checksum != f'{zlib.crc32(body):08x}"}}\n'.encode():
-        return None
-    fact: Fact = json.loads(body + b"}")
-    return fact
+def _tail(body: bytes) -> bytes:
+    return b',"crc32":"%08x"}\n' % zlib.crc32(body)
 
 
 def _plain(value: Any) -> Any:
@@ -184,6 +204,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         return value.item()
     raise TypeError(f"{type(value).__name__} does not belong in a journal")
+
+
+_write = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain).encode
 
 
 def _finite(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from napari_menndl.search.disk import write_whole
+from napari_menndl.files import write_whole
 from napari_menndl.search.journal import iterate_journal
 from napari_menndl.search.lock import WriterLock
 from napari_menndl.user_data import user_data

@@ -61,6 +61,8 @@ class Sight:
     log : tuple of (time [unix s], str)
     finished : dict or None
         The journal's last fact, when the last step has chosen.
+    pool : dict
+        `Status.pool_summary`: workers, waits, bytes and the like; empty where the journal does not say.
     """
 
     state: str
@@ -86,6 +88,7 @@ class Sight:
     curves: dict[str, NDArray[np.float64]]
     log: tuple[tuple[float, str], ...]
     finished: Fact | None
+    pool: dict[str, Any]
 
     @property
     def version(self) -> str:
@@ -139,19 +142,20 @@ class Outlook:
             networks=status.networks,
             evaluations=status.evaluations,
             slots=status.slots,
-            in_flight=int(status.summary()["in_flight"]),
+            in_flight=status.in_flight,
             elapsed=elapsed,
             left=seconds_left(self._folder.settings.budget, elapsed, status.births, rate) if running else None,
             rate=rate if running else mean,
             mean=mean,
             failures=dict(status.failures),
             lost=dict(status.lost),
-            best=status.best,
+            best=standings.best,
             median=status.median,
             leaders=tuple(standings.leaders()),
             curves={name: getattr(curves, name).array() for name in ("best", "median", "evaluations")},
             log=tuple(standings.log),
             finished=status.finished,
+            pool=status.pool_summary(),
         )
 
     def _mean(self) -> Rate:

@@ -6,13 +6,15 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from napari_menndl.network.checksum import is_intact
 from napari_menndl.search.journal import Fact, Journal
 from napari_menndl.search.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
+    from napari_menndl.pool.telemetry import PoolTelemetry
     from napari_menndl.search.candidate import Candidate
     from napari_menndl.search.disk import Pause
     from napari_menndl.search.dispatch import Result
@@ -21,6 +23,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 #: How the rungs of the last step begin: "final0", one per fold, and "whole".
 LAST_STEP = ("final", "whole")
+#: Of a pool's account, what adds up over all resumes.
+_SUMS = (
+    "busy_seconds",
+    "available_seconds",
+    "waited_seconds",
+    "staged_bytes",
+    "staged_seconds",
+    "sent_bytes",
+    "received_bytes",
+)
 _SHOWN = ("networks", "evaluations", "networks_per_hour", "slots_busy", "flops_per_second", "failures", "lost")
 
 
@@ -35,6 +47,8 @@ class Recorder:
     Parameters
     ----------
     folder : RunFolder
+    usage : callable
+        What the pool did since it was opened.
     pause : callable
         Called with the error while the disk is full.
 
@@ -44,22 +58,29 @@ class Recorder:
         Sums over all facts so far.
     """
 
-    def __init__(self, folder: RunFolder, pause: Pause) -> None:
+    def __init__(self, folder: RunFolder, usage: Callable[[], PoolTelemetry], pause: Pause) -> None:
         self.status = Status()
         self._folder = folder
+        self._usage = usage
         self._pause = pause
         self._journal = Journal(folder.journal_path, pause)
         self._kept = folder.kept_weights()
-        self._began = self._telemetry_at = time.monotonic()
-        self._elapsed_before = self._slot_seconds = 0.0
+        self._count_on()
 
     def replay(self) -> Iterator[Fact]:
         """Yield every fact of the journal, adding it to the sums; time is counted on from there."""
         for fact in self._folder.facts():
             self.status.take(fact)
             yield fact
+        self._count_on()
+
+    def _count_on(self) -> None:
+        """Add what comes to what was: time and the pool's sums begin where those of the journal end."""
+        status, pool = self.status, self._usage()
         self._began = self._telemetry_at = time.monotonic()
-        self._elapsed_before, self._slot_seconds = self.status.elapsed, self.status.slot_seconds
+        self._elapsed_before, self._gpu_seconds = status.elapsed, status.gpu_seconds
+        past = {**status.pool, "busy_seconds": status.busy_seconds, "available_seconds": status.slot_seconds}
+        self._before = {name: past.get(name, 0) - getattr(pool, name) for name in _SUMS}
 
     @property
     def elapsed(self) -> float:
@@ -100,11 +121,19 @@ class Recorder:
         self.fact("failed" if failed else "evaluated", key=result.key, evaluation=result.evaluation.to_json(), **where)
 
     def weights_for(self, candidate: Candidate) -> bytes:
-        """Return the weights a candidate starts from; empty, and noted, where they are gone."""
-        weights = self._folder.read_weights(candidate.weights_of) if candidate.weights_of else b""
-        if candidate.weights_of and not weights:
-            self.fact("weights_missing", key=candidate.key, weights_of=candidate.weights_of)
-        return weights
+        """Return the weights a candidate starts from; empty, and noted, where they are gone or damaged."""
+        if not candidate.weights_of:
+            return b""
+        weights = self._folder.read_weights(candidate.weights_of)
+        if is_intact(weights):
+            return weights
+        self.fact("weights_missing", key=candidate.key, weights_of=candidate.weights_of, damaged=bool(weights))
+        return b""
+
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether there are any weights that could be dropped."""
+        return bool(self._kept)
 
     def keep(self, wanted: set[str]) -> None:
         """Drop the evolution's weights save those wanted; what the last step left stays."""
@@ -112,23 +141,32 @@ class Recorder:
             self._folder.remove_weights(key)
             self._kept.discard(key)
 
-    def telemetry(self, median: float | None, slots: int, every: float = 0.0) -> None:
-        """Note time and rates, unless that was done less than `every` [s] ago.
+    @property
+    def since_telemetry(self) -> float:
+        """Time since the last telemetry [s]."""
+        return time.monotonic() - self._telemetry_at
+
+    def telemetry(self, median: float | None) -> None:
+        """Note time and rates, and what the pool did.
 
         Parameters
         ----------
         median : float or None
             Fitness of the population.
-        slots : int
-            Of the pool now.
-        every : float [s]
         """
-        now = time.monotonic()
-        if now - self._telemetry_at < every:
-            return
-        self._slot_seconds += (now - self._telemetry_at) * slots
-        self._telemetry_at = now
-        self.fact("telemetry", elapsed=self.elapsed, slot_seconds=self._slot_seconds, slots=slots, median=median)
+        pool, seconds = self._usage(), self.since_telemetry
+        self._telemetry_at += seconds
+        self._gpu_seconds += seconds * pool.gpus
+        sums = {name: round(self._before[name] + getattr(pool, name), 3) for name in _SUMS}
+        self.fact(
+            "telemetry",
+            elapsed=self.elapsed,
+            slots=pool.slots,
+            slot_seconds=sums.pop("available_seconds"),
+            gpu_seconds=self._gpu_seconds,
+            median=median,
+            pool={"workers": pool.workers, "gpus": pool.gpus, "quarantined": pool.quarantined, **sums},
+        )
         rates = self.status.summary()
         log.info("%s", {name: rates[name] for name in _SHOWN})
         self._folder.note("running")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.genome import Genome
+from napari_menndl.network.checksum import is_intact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,23 +73,43 @@ def evaluations(facts: Iterable[Fact]) -> list[tuple[int, Evaluation]]:
     ]
 
 
+#: What the history tells of an evaluation, besides fields that begin like this.
+_LEFT_OUT = {"scores", "loss", "failure", "rung"}
+_MEASURED = [one.name for one in fields(Evaluation) if one.name not in _LEFT_OUT]
+_PLACE = ("slot", "started", "finished")
+
+
 def history(facts: Iterable[Fact]) -> pd.DataFrame:
     """One row per evaluation: candidate, rung, origin, parents, scores, costs, slot and times [unix s]."""
     import pandas as pd
 
-    born, rows = {}, []
+    born: dict[int, tuple[str, tuple[int, ...]]] = {}
+    # Column by column: a search of a million networks has rows enough.
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("id", "rung", "origin", "parents", *_MEASURED, "failure", *_PLACE)
+    }
+    add = {name: column.append for name, column in columns.items()}
+    known: dict[str, str] = {}
     for fact in facts:
         if fact["kind"] == "born":
-            born[fact["id"]] = {"origin": fact["origin"], "parents": tuple(fact["parents"])}
+            born[fact["id"]] = fact["origin"], tuple(fact["parents"])
         elif fact["kind"] in _EVALUATED:
             identity, _, rung = fact["key"].partition("/")
-            measured = {k: v for k, v in fact["evaluation"].items() if k not in ("scores", "loss", "failure", "rung")}
-            rows.append(
-                {"id": int(identity), "rung": rung, **born.get(int(identity), {}), **measured}
-                | {"failure": (fact["evaluation"]["failure"] or {}).get("kind")}
-                | {name: fact[name] for name in ("slot", "started", "finished")}
-            )
-    return pd.DataFrame(rows)
+            origin, parents = born.get(int(identity), (None, None))
+            evaluation = fact["evaluation"]
+            add["id"](int(identity))
+            add["rung"](known.setdefault(rung, rung))
+            add["origin"](origin)
+            add["parents"](parents)
+            for name in _MEASURED:
+                value = evaluation[name]
+                # One and the same device, slot or rung need not be kept a million times.
+                add[name](known.setdefault(value, value) if type(value) is str else value)
+            add["failure"]((evaluation["failure"] or {}).get("kind"))
+            for name in _PLACE:
+                value = fact[name]
+                add[name](known.setdefault(value, value) if type(value) is str else value)
+    return pd.DataFrame(columns) if columns["id"] else pd.DataFrame()
 
 
 def chosen(folder: RunFolder) -> Chosen:
@@ -110,18 +131,10 @@ def chosen(folder: RunFolder) -> Chosen:
         return Chosen(members, _in_order(folder, fact["thresholds"]), final=True)
     if status["best"] is None:
         raise InputError("a search with a result", f"no network evaluated in {folder.path}", "Let it run longer.")
-    best = status["best"]
-    genome = None
-    thresholds: dict[str, float | None] = {}
-    for fact in folder.facts():
-        if fact["kind"] == "born" and fact["id"] == best["id"]:
-            genome = Genome.from_json(fact["genome"])
-        elif fact["kind"] == "evaluated" and fact["key"] == best["key"]:
-            thresholds = {one.name: one.cutoff for one in Evaluation.from_json(fact["evaluation"]).scores}
-    if genome is None:
-        raise InputError(
-            "a whole journal", f"no birth of network {best['id']} in {folder.path}", "Restore the journal."
-        )
+    best, standings = status["best"], folder.standings
+    genome = Genome.from_json(standings.birth(best["id"])["genome"])
+    scores = Evaluation.from_json(standings.evaluation(best["id"])["evaluation"]).scores
+    thresholds: dict[str, float | None] = {one.name: one.cutoff for one in scores}
     ordered = _in_order(folder, thresholds)
     fold = next(rung.folds[0] for rung in folder.settings.rungs if best["key"].endswith(f"/{rung.name}"))
     member = Member(best["id"], genome, _weights(folder, best["key"]), fold, ordered)
@@ -135,8 +148,10 @@ def _in_order(folder: RunFolder, thresholds: dict[str, float | None]) -> tuple[f
 
 
 def _weights(folder: RunFolder, key: str) -> bytes:
-    if data := folder.read_weights(key):
-        return data
-    raise InputError(
-        f"the weights of network {key}", f"no {folder.weights_path(key)}", "Resume the search, or restore the file."
-    )
+    data, path = folder.read_weights(key), folder.weights_path(key)
+    if not data:
+        raise InputError(f"the weights of network {key}", f"no {path}", "Resume the search, or restore the file.")
+    if not is_intact(data):
+        remedy = "Restore the file from a copy, or search again."
+        raise InputError(f"whole weights of network {key}, in the safetensors format", f"{path} damaged", remedy)
+    return data

@@ -8,37 +8,27 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from psygnal import Signal, SignalGroup
-
 from napari_menndl.errors import InputError
-from napari_menndl.genome.evaluation import Evaluation
-from napari_menndl.search.candidate import Candidate
+from napari_menndl.search.choosing import Judge
 from napari_menndl.search.dispatch import Dispatch
+from napari_menndl.search.events import SearchEvents
 from napari_menndl.search.evolution import Evolution
-from napari_menndl.search.finalists import Finalists, Judge, allot, read_oof
+from napari_menndl.search.exchange import Exchange, open_exchange
+from napari_menndl.search.finalists import Finalists, allot, read_oof
 from napari_menndl.search.goals import parse_budget
 from napari_menndl.search.recorder import Recorder, is_last_step
+from napari_menndl.search.replay import LastStep, replay
 
 if TYPE_CHECKING:
+    from napari_menndl.genome.evaluation import Evaluation
     from napari_menndl.pool.protocol import Pool
+    from napari_menndl.search.candidate import Candidate
     from napari_menndl.search.folder import RunFolder
-    from napari_menndl.search.journal import Fact
 
 log = logging.getLogger(__name__)
 #: Between two telemetry facts; between two looks for requests [s].
 _TELEMETRY, _REQUESTS = 5.0, 0.2
 _PAUSED = "paused: disk full"
-
-
-class SearchEvents(SignalGroup):
-    """What happened in a search, after it was recorded.
-
-    ``evaluation_finished(key, Evaluation)``, ``best_improved(Scored)``, ``state_changed(str)``.
-    """
-
-    evaluation_finished = Signal(str, object)
-    best_improved = Signal(object)
-    state_changed = Signal(str)
 
 
 class SearchRunner:
@@ -84,10 +74,9 @@ class SearchRunner:
         self._stop = stop or threading.Event()
         self._looked_at = 0.0
         self._paused_from = ""
-        self._entrants: list[Candidate] = []
-        self._final_results: dict[str, Evaluation] = {}
+        self._last_step = LastStep()
         self._finalists: Finalists | None = None
-        self._conclusion: Fact | None = None
+        self._exchange: Exchange | None = None
 
     def stop(self) -> None:
         """Ask for an end at the next opportunity; from a signal handler or another thread."""
@@ -106,9 +95,11 @@ class SearchRunner:
         InputError
             When another process searches in the folder, the journal is damaged, or the pool trains nothing.
         """
-        with self.folder.lock(), Recorder(self.folder, self._pause) as self._record:
-            self._restore()
-            if self._conclusion and (self._goal_reached() or not self._births_left()):
+        exchange = open_exchange(self.folder, self.evolution)
+        recorder = Recorder(self.folder, self._pool.telemetry, self._pause)
+        with self.folder.lock(), recorder as self._record, exchange as self._exchange:
+            self._last_step = replay(self._record.replay(), self.evolution)
+            if self._last_step.conclusion and (self._goal_reached() or not self._births_left()):
                 self._change_state("finished")
                 return self.state
             try:
@@ -140,9 +131,10 @@ class SearchRunner:
             if reason := self._goal_reached():
                 return reason
             free = self._jobs.free
-            candidates = self.evolution.ask(free, self._births_left())
+            candidates = self._welcome(free)
+            candidates += self.evolution.ask(free - len(candidates), self._births_left())
             if candidates:
-                self._entrants.clear()
+                self._last_step.entrants.clear()
                 self._record.announce(candidates)
             self._jobs.submit(candidates)
             # A pool without a free slot, such as one that no worker has joined yet, is waited for.
@@ -150,6 +142,14 @@ class SearchRunner:
                 return f"{self.evolution.births} networks born" if not self._births_left() else "no new genome left"
             self._collect()
         return ""
+
+    def _welcome(self, most: int) -> list[Candidate]:
+        """What comes from other islands; the births themselves are announced with all others."""
+        arrived = self._exchange.arrivals(min(most, self._births_left())) if self._exchange else []
+        for candidate, island, elite in arrived:
+            there = {"island": island, "theirs": elite.id, "rung": elite.rung, "fitness": elite.fitness}
+            self._record.fact("arrived", id=candidate.id, **there)
+        return [candidate for candidate, _, _ in arrived]
 
     def _finish(self, reason: str) -> None:
         """Judge the best anew, choose, and train the chosen on everything."""
@@ -170,61 +170,44 @@ class SearchRunner:
             self._change_state("finished")
 
     def _collect(self) -> None:
-        """Wait for evaluations; they are on disk before they are bred from or shown."""
+        """Wait for evaluations; as many as have ended are on disk, at one go, before they are bred from or shown."""
         results = self._jobs.finished(timeout=_REQUESTS)
         for result in results:
             self._record.result(result)
         self._commit()
+        retired: list[int] = []
         for result in results:
             if result.lost is None:
-                self._tell(result.key, result.evaluation)
-        if results:  # not before all are told: until then nobody wants their weights
+                retired += self._tell(result.key, result.evaluation)
+        if retired:
+            self._record.fact("retired", ids=retired)
+        if results and self._record.keeps_weights:  # not before all are told: until then nobody wants their weights
             self._record.keep(self.evolution.wanted_weights)
         self._send_telemetry(every=_TELEMETRY)
 
-    def _tell(self, key: str, evaluation: Evaluation) -> None:
+    def _tell(self, key: str, evaluation: Evaluation) -> tuple[int, ...]:
         before = self.evolution.best
         learner = self._finalists if self._finalists and is_last_step(key) else self.evolution
-        for retired in learner.tell(key, evaluation):
-            self._record.fact("retired", id=retired)
+        retired = learner.tell(key, evaluation)
         best = self.evolution.best
         if best is not None and best is not before:
             self._record.fact("best", id=best.id, key=best.key, fitness=best.fitness)
             self.events.best_improved.emit(best)
         self.events.evaluation_finished.emit(key, evaluation)
+        return retired
 
     def _job(self, candidate: Candidate) -> tuple[dict[str, Any], bytes]:
         """What `training.job.run` is called with."""
         payload = {
             "genome": candidate.genome.to_json(),
             "rung": candidate.rung.to_json(),
-            "seed": candidate.seed(self.settings.seed),
+            "seed": candidate.seed(self.settings.root),
             "task": str(self.folder.task_path),
             "digest": self.folder.task_digest,
         }
         return payload, self._record.weights_for(candidate)
 
     # ------------------------------------------------------------------ beginning and end
-
-    def _restore(self) -> None:
-        """Live the journal again, without breeding or evaluating anything."""
-        for fact in self._record.replay():
-            match fact["kind"]:
-                case "born" | "promoted":
-                    born = fact["kind"] == "born"
-                    again = Candidate.from_json(fact) if born else self.evolution.promoted(fact["id"], fact["rung"])
-                    self.evolution.adopt(again)
-                    self._entrants, self._conclusion = [], None
-                case "evaluated" | "failed":
-                    evaluation = Evaluation.from_json(fact["evaluation"])
-                    if is_last_step(fact["key"]):
-                        self._final_results[fact["key"]] = evaluation
-                    else:
-                        self.evolution.tell(fact["key"], evaluation)
-                case "finalists":
-                    self._entrants = [Candidate.from_json(entrant) for entrant in fact["entrants"]]
-                case "finished":
-                    self._conclusion = fact
 
     def _begin(self) -> None:
         kind = "resumed" if self._record.status.phase else "started"
@@ -235,18 +218,16 @@ class SearchRunner:
 
     def _call_finalists(self) -> Finalists:
         """Enter the best into the last step, or those who had entered it before an interruption."""
-        task, settings = self.folder.task, self.settings
-        if not self._entrants:
+        task, settings, last = self.folder.task, self.settings, self._last_step
+        if not last.entrants:
             best = self.evolution.finalists(settings.finalists)
             seconds = self.goal.seconds - self._record.elapsed
-            self._entrants, note = allot(best, settings, task.folds, seconds, self._pool.slots)
-            self._record.fact("finalists", note=note, entrants=[entrant.to_json() for entrant in self._entrants])
+            last.entrants, note = allot(best, settings, task.folds, seconds, self._pool.slots)
+            self._record.fact("finalists", note=note, entrants=[entrant.to_json() for entrant in last.entrants])
             self._commit()
             log.info(note)
         judge = Judge(task, settings.final_split, settings.seed)
-        return Finalists(
-            self._entrants, judge, lambda key: read_oof(self.folder.weights_path(key)), self._final_results
-        )
+        return Finalists(last.entrants, judge, lambda key: read_oof(self.folder.weights_path(key)), last.results)
 
     def _leave(self, reason: str) -> None:
         """End cleanly what can be ended soon; the rest is evaluated when resumed."""
@@ -276,8 +257,8 @@ class SearchRunner:
         return self.goal.births_left(self.evolution.births)
 
     def _send_telemetry(self, every: float = 0.0) -> None:
-        fitness = sorted(one.fitness for one in self.evolution.population)
-        self._record.telemetry(fitness[len(fitness) // 2] if fitness else None, self._pool.slots, every)
+        if self._record.since_telemetry >= every:
+            self._record.telemetry(self.evolution.median)
 
     # ------------------------------------------------------------------ state
 

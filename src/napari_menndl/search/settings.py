@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
+import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.search.goals import parse_budget
 from napari_menndl.settings import about
+from napari_menndl.typed import from_mapping, hold_to_types
 
 REPLACEMENTS = ("age", "worst")
+#: An island's name is that of its file in the shared folder.
+ISLAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,17 @@ class SearchSettings:
     )
     seed: int = field(default=0, metadata=about("Seed", note="Of every random choice.", min=0, max=2**31 - 1))
     pool: str = field(
-        default="local", metadata=about("Pool", note='Where to train: "local", "serial" or "tcp://host:port".')
+        default="local",
+        metadata=about("Pool", note='Where to train: "local", "serial", a scheduler\'s address or a pool file.'),
     )
     slots: int | None = field(
         default=None, metadata=about("Slots", note="Networks trained at a time; empty: what fits.", min=1, max=4096)
+    )
+    networks_per_gpu: int | None = field(
+        default=None,
+        metadata=about(
+            "Networks per GPU", note="How many share a GPU; empty: one, or what the pool says.", min=0, max=64
+        ),
     )
     timeout: float = field(
         default=600.0, metadata=about("Timeout", unit="s", note="Longest evaluation of one network.", min=1, max=1e6)
@@ -81,15 +94,37 @@ class SearchSettings:
         default=0.3,
         metadata=about("Kept for the end", note="Share of a time budget for the last step.", min=0, max=0.9),
     )
+    exchange: str = field(
+        default="",
+        metadata=about(
+            "Exchange", note="Folder through which the islands of one search share their best; empty: none."
+        ),
+    )
+    island: str = field(
+        default="",
+        metadata=about("Island", note="Name of this search among the islands; another name draws other networks."),
+    )
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for one in dataclasses.fields(self):
-            value = _checked(one.name, getattr(self, one.name), hints[one.name], one.metadata)
-            object.__setattr__(self, one.name, value)
+        hold_to_types(self)
         if not self.rung_folds:
             raise InputError("at least one rung in rung_folds", "none", "Give one number per rung, as in [1, 1, 1].")
         parse_budget(self.budget)
+        if (self.island or self.exchange) and not ISLAND.fullmatch(self.island):
+            raise InputError(
+                "an island's name of letters, digits, - and _",
+                repr(self.island),
+                "Give each island a name of its own, such as a1.",
+            )
+        if self.exchange:  # the search process and whoever resumes it may stand elsewhere
+            object.__setattr__(self, "exchange", os.path.abspath(os.path.expanduser(self.exchange)))
+
+    @property
+    def root(self) -> int:
+        """What all random streams of the search begin with: the seed, and on an island its name too."""
+        if not self.island:
+            return self.seed
+        return int(np.random.SeedSequence([self.seed, *self.island.encode()]).generate_state(1)[0])
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
@@ -111,32 +146,4 @@ class SearchSettings:
         InputError
             On an unknown field, a wrong type or a value outside its range.
         """
-        known = [one.name for one in dataclasses.fields(cls)]
-        if unknown := sorted(set(data) - set(known)):
-            raise InputError(f"settings among {', '.join(known)}", ", ".join(unknown), "Correct or remove the name.")
-        return cls(**data)
-
-
-def _checked(name: str, value: Any, hint: Any, allowed: Any) -> Any:
-    """Bring a value to its declared type, or say what was wrong with it."""
-    kinds = [kind for kind in getattr(hint, "__args__", (hint,)) if kind not in (type(None), Ellipsis)]
-    if value is None and type(None) in getattr(hint, "__args__", ()):
-        return None
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise InputError(f"a list for {name}", repr(value), "Correct the setting.")
-        return tuple(_checked(name, one, kinds[0], allowed) for one in value)
-    kind = kinds[0]
-    value = value.item() if hasattr(value, "item") else value
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        raise InputError(f"{kind.__name__} for {name}", repr(value), "Correct the setting.")
-    if "options" in allowed and value not in allowed["options"]:
-        raise InputError(f"{name} to be one of {', '.join(allowed['options'])}", repr(value), "Choose one of them.")
-    low, high = allowed.get("min"), allowed.get("max")
-    # Written so that NaN is out of bounds too.
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        unit = f" {allowed['unit']}" if allowed["unit"] else ""
-        raise InputError(f"{name} between {low:g} and {high:g}{unit}", f"{value:g}", "Correct the setting.")
-    return value
+        return from_mapping(cls, data)

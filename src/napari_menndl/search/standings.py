@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari_menndl.search.folder import RunFolder
 
 _LOG_LINES = 500
+#: Candidates that the summary lists as the best.
+_LEADERS = 10
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class Leader:
     latency: float
     device: str
 
+    @property
+    def key(self) -> str:
+        """Of that evaluation."""
+        return f"{self.id}/{self.rung}"
+
     @classmethod
     def of(cls, key: str, evaluation: dict[str, Any]) -> Leader:
         """Read an evaluation of the journal that has a fitness."""
@@ -71,10 +78,10 @@ class Leader:
 
 
 class Standings:
-    """Leaderboard, curves, rates and log of a search.
+    """Sums, leaderboard, curves, rates and log of a search: whatever a view shows is read from the journal here.
 
-    Each line of the journal is read once. Of a network 8 bytes say where its birth stands in the journal, and 8 bytes
-    per rung how fit it was, so that a search of a million networks is followed in little memory.
+    Each line is read once, and a birth without its genome. Of a network 8 bytes say where its birth stands in the
+    journal, and 8 bytes per rung how fit it was, so that a search of a million networks is followed in little memory.
 
     Parameters
     ----------
@@ -103,6 +110,7 @@ class Standings:
         self._places = places
         # More than are shown: one that does worse at a higher rung sinks, and others move up.
         self._hall: dict[int, Leader] = {}
+        self._judged_at: dict[int, int] = {}
         self._bar = -math.inf
         self._births = array("q")
         self._fitness: list[array[float]] = []
@@ -123,7 +131,7 @@ class Standings:
         """
         deadline = time.monotonic() + seconds
         try:
-            with closing(iterate_journal(self._path, self._offset)) as lines:  # type: ignore[type-var]
+            with closing(iterate_journal(self._path, self._offset, genomes=False)) as lines:  # type: ignore[type-var]
                 for fact, end in lines:
                     self._take(fact)
                     self._offset = end
@@ -137,6 +145,24 @@ class Standings:
         """Return the best networks, best first."""
         return sorted(self._hall.values(), key=_order)[: self._places]
 
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The first of the leaderboard: ``id``, ``key`` of the evaluation, ``fitness``."""
+        first = min(self._hall.values(), key=_order, default=None)
+        return {"id": first.id, "key": first.key, "fitness": first.fitness} if first else None
+
+    def summary(self) -> dict[str, Any]:
+        """Return `Status.summary` with the best networks: plain numbers for views, JSON-able."""
+        plain = ("id", "key", "fitness", "error", "parameters", "latency")
+        leaders = [{name: getattr(one, name) for name in plain} for one in self.leaders()[:_LEADERS]]
+        best = self.best
+        return {
+            **self.status.summary(),
+            "best": best,
+            "best_fitness": best["fitness"] if best else None,
+            "leaders": leaders,
+        }
+
     def birth(self, network: int) -> Fact:
         """Return what the journal says of a network's birth: genome, parents, origin.
 
@@ -146,11 +172,30 @@ class Standings:
             If it was not born yet, or the journal has changed.
         """
         if 0 <= network < len(self._births):
-            with closing(iterate_journal(self._path, self._births[network])) as lines:  # type: ignore[type-var]
-                fact = next(lines, ({}, 0))[0]
+            fact = self._line(self._births[network])
             if fact.get("kind") == "born" and fact["id"] == network:
                 return fact
         raise InputError(f"the birth of network {network}", f"none in {self._path}", "Restore the journal from a copy.")
+
+    def evaluation(self, network: int) -> Fact:
+        """Return what the journal says of the evaluation at its highest rung of a network among the best.
+
+        Raises
+        ------
+        InputError
+            If it is none of them, or the journal has changed.
+        """
+        if network in self._judged_at:
+            fact = self._line(self._judged_at[network])
+            if fact.get("kind") == "evaluated" and fact["key"].startswith(f"{network}/"):
+                return fact
+        raise InputError(
+            f"an evaluation of network {network}", f"none in {self._path}", "Restore the journal from a copy."
+        )
+
+    def _line(self, offset: int) -> Fact:
+        with closing(iterate_journal(self._path, offset)) as lines:  # type: ignore[type-var]
+            return next(lines, ({}, 0))[0]
 
     def fitness(self, network: int) -> list[float | None]:
         """Return a network's fitness at each rung; None where it was not evaluated, or failed."""
@@ -166,26 +211,28 @@ class Standings:
                 # Ids are births, counted from 0.
                 self._births.extend([0] * (fact["id"] + 1 - len(self._births)))
                 self._births[fact["id"]] = self._offset
-            case "evaluated" if fact["evaluation"]["fitness"] is not None:
-                if fact["key"].rpartition("/")[2].isdigit():
-                    self._rank(Leader.of(fact["key"], fact["evaluation"]))
+            case "evaluated":
+                network, _, rung = fact["key"].partition("/")
+                if rung.isdigit() and fact["evaluation"]["fitness"] is not None:
+                    self._rank(int(network), int(rung), fact)
             case "telemetry":
                 self.rates.take(self.status)
         if line := tell(fact):
             self.log.append((fact["time"], line))
 
-    def _rank(self, leader: Leader) -> None:
-        while len(self._fitness) <= leader.rung:
+    def _rank(self, network: int, level: int, fact: Fact) -> None:
+        while len(self._fitness) <= level:
             self._fitness.append(array("d"))
-        rung = self._fitness[leader.rung]
-        rung.extend([math.nan] * (leader.id + 1 - len(rung)))
-        rung[leader.id] = leader.fitness
-        if leader.fitness <= self._bar and leader.id not in self._hall:
+        rung, fitness = self._fitness[level], fact["evaluation"]["fitness"]
+        rung.extend([math.nan] * (network + 1 - len(rung)))
+        rung[network] = fitness
+        if fitness <= self._bar and network not in self._hall:
             return
-        self._hall[leader.id] = leader
+        self._hall[network], self._judged_at[network] = Leader.of(fact["key"], fact["evaluation"]), self._offset
         if len(self._hall) > 6 * self._places:
             kept = sorted(self._hall.values(), key=_order)[: 3 * self._places]
             self._hall = {one.id: one for one in kept}
+            self._judged_at = {one.id: self._judged_at[one.id] for one in kept}
             self._bar = kept[-1].fitness
 
 

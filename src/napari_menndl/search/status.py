@@ -8,103 +8,95 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_menndl.search.journal import Fact
 
-#: Candidates listed as the best.
-_LEADERS = 10
-
 
 class Status:
     """Running sums over a journal's facts; the search and its views add them up the same way.
 
     Attributes
     ----------
-    phase : str
-        ``""`` before the start, ``"searching"``, ``"finishing"``, ``"stopped"``, ``"finished"``.
-    elapsed, slot_seconds : float [s]
-        Time the search has run, over all resumes; the same times the slots it had.
+    phase, reason : str
+        ``""`` before the start, ``"searching"``, ``"finishing"``, ``"stopped"``, ``"finished"``; why it ended.
+    slots, births, evaluations, promotions : int
+    networks : int
+        Candidates evaluated at least once.
+    failures, lost : Counter of str
+        By kind: what counts against networks; what was tried again.
+    elapsed : float [s]
+        Time the search has run, over all resumes.
+    slot_seconds, busy_seconds, gpu_seconds : float [s]
+        Slot time there was over that time; that went into evaluations; GPU time there was.
+    pool : dict
+        The pool's own account at the latest telemetry, its sums over all resumes (`pool.telemetry.PoolTelemetry`);
+        empty in journals of versions that kept none.
+    median : float or None
+        Fitness of the population.
+    finished : dict or None
+        The fact that ends the search.
     """
 
     def __init__(self) -> None:
-        self.phase = ""
-        self.reason = ""
-        self.slots = 0
-        self.births = 0
-        self.networks = 0
-        self.evaluations = 0
-        self.promotions = 0
+        self.phase = self.reason = ""
+        self.slots = self.births = self.networks = self.evaluations = self.promotions = 0
         self.failures: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
-        self.elapsed = 0.0
-        self.slot_seconds = 0.0
-        self.busy_seconds = 0.0
-        self.train_flops = 0.0
+        self.elapsed = self.slot_seconds = self.busy_seconds = self.gpu_seconds = self.train_flops = 0.0
+        self.pool: dict[str, Any] = {}
         self.median: float | None = None
-        self.leaders: list[dict[str, Any]] = []
-        self.best: dict[str, Any] | None = None
         self.finished: Fact | None = None
-        self._in_flight: dict[str, str] = {}
+        self._settled = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Evaluations of the evolution that were asked for and have not ended."""
+        return max(0, self.births + self.promotions - self._settled)
 
     def take(self, fact: Fact) -> None:
         """Add one fact; kinds that say nothing about the status are passed over."""
-        kind = fact["kind"]
-        for name in ("elapsed", "slot_seconds", "median", "slots"):
-            if name in fact:
-                setattr(self, name, fact[name])
-        if handler := getattr(self, f"_take_{kind}", None):
-            handler(fact)
+        match fact["kind"]:
+            case "born":
+                self.births += 1
+            case "promoted":
+                self.promotions += 1
+            case "evaluated":
+                self._settle(fact)
+            case "failed":
+                self._settle(fact)
+                self.failures[fact["evaluation"]["failure"]["kind"]] += 1
+            case "lost":
+                self.lost[fact["failure"]["kind"]] += 1
+            case "telemetry":
+                self._take_telemetry(fact)
+            case "started" | "resumed":
+                self.phase, self.reason, self.finished, self.slots = "searching", "", None, fact["slots"]
+            case "finalists":
+                self.phase = "finishing"
+            case "stopped" | "finished" as phase:
+                self.phase, self.reason, self.elapsed = phase, fact["reason"], fact.get("elapsed", self.elapsed)
+                self.finished = fact if phase == "finished" else self.finished
 
-    def _take_started(self, fact: Fact) -> None:
-        self.phase, self.reason, self.finished = "searching", "", None
-
-    _take_resumed = _take_started
-
-    def _take_born(self, fact: Fact) -> None:
-        self.births += 1
-        self._in_flight[f"{fact['id']}/{fact['rung']['name']}"] = fact["origin"]
-
-    def _take_promoted(self, fact: Fact) -> None:
-        self.promotions += 1
-        self._in_flight[f"{fact['id']}/{fact['rung']}"] = "promotion"
-
-    def _take_finalists(self, fact: Fact) -> None:
-        self.phase = "finishing"
-
-    def _take_evaluated(self, fact: Fact) -> None:
-        key, evaluation = fact["key"], fact["evaluation"]
-        self._in_flight.pop(key, None)
+    def _settle(self, fact: Fact) -> None:
+        rung = fact["key"].rpartition("/")[2]
         self.evaluations += 1
-        self.networks += key.endswith("/0")
-        self.busy_seconds += fact["finished"] - fact["started"]
-        self.train_flops += evaluation["train_flops"]
-        if evaluation["fitness"] is not None and key.rpartition("/")[2].isdigit():
-            self._rank(key, evaluation)
+        self.networks += rung == "0"
+        self._settled += rung.isdigit()
+        self.train_flops += fact["evaluation"]["train_flops"]
+        if not self.pool:
+            self.busy_seconds += fact["finished"] - fact["started"]
 
-    def _take_failed(self, fact: Fact) -> None:
-        self._take_evaluated(fact)
-        self.failures[fact["evaluation"]["failure"]["kind"]] += 1
-
-    def _take_lost(self, fact: Fact) -> None:
-        self.lost[fact["failure"]["kind"]] += 1
-
-    def _take_best(self, fact: Fact) -> None:
-        self.best = {name: fact[name] for name in ("id", "key", "fitness")}
-
-    def _take_stopped(self, fact: Fact) -> None:
-        self.phase, self.reason = "stopped", fact["reason"]
-
-    def _take_finished(self, fact: Fact) -> None:
-        self.phase, self.reason, self.finished = "finished", fact["reason"], fact
-
-    def _rank(self, key: str, evaluation: dict[str, Any]) -> None:
-        entry = {"id": int(key.partition("/")[0]), "key": key}
-        entry |= {name: evaluation[name] for name in ("fitness", "error", "parameters", "latency")}
-        others = [one for one in self.leaders if one["id"] != entry["id"]]
-        self.leaders = sorted([*others, entry], key=lambda one: (-one["fitness"], one["id"]))[:_LEADERS]
+    def _take_telemetry(self, fact: Fact) -> None:
+        self.elapsed, self.slots, self.median = fact["elapsed"], fact["slots"], fact["median"]
+        self.slot_seconds = fact["slot_seconds"]
+        self.pool = fact.get("pool", self.pool)
+        if self.pool:
+            # By the clock of the slots, that knows of what is running, not only of what has ended.
+            self.busy_seconds, self.gpu_seconds = self.pool["busy_seconds"], fact["gpu_seconds"]
 
     def summary(self) -> dict[str, Any]:
         """Return plain numbers for views: JSON-able.
 
         ``networks`` counts candidates evaluated at least once; ``slots_busy`` is the share of slot time spent on
-        evaluations; ``flops_per_second`` is training arithmetic sustained over the elapsed time [FLOP/s].
+        evaluations; ``flops_per_second`` is training arithmetic sustained over the elapsed time [FLOP/s]; ``pool``
+        is what `pool_summary` says.
         """
         hours = self.elapsed / 3600
         return {
@@ -114,17 +106,35 @@ class Status:
             "networks": self.networks,
             "evaluations": self.evaluations,
             "promotions": self.promotions,
-            "in_flight": len(self._in_flight),
+            "in_flight": self.in_flight,
             "failures": dict(self.failures),
             "lost": dict(self.lost),
-            "best": self.best,
-            "best_fitness": self.best["fitness"] if self.best else None,
             "median_fitness": self.median,
-            "leaders": self.leaders,
             "elapsed": self.elapsed,
             "networks_per_hour": self.networks / hours if hours else 0.0,
             "slots": self.slots,
             "slots_busy": min(1.0, self.busy_seconds / self.slot_seconds) if self.slot_seconds else 0.0,
             "flops_per_second": self.train_flops / self.elapsed if self.elapsed else 0.0,
             "finished": self.finished,
+            "pool": self.pool_summary(),
+        }
+
+    def pool_summary(self) -> dict[str, Any]:
+        """Return what the pool did over the whole search; empty where the journal does not say.
+
+        ``waited`` is the share of slot time in which a job was there and did not run yet; ``networks_per_gpu_hour`` is
+        None without GPUs; ``bytes_per_network`` went to the slots and back for each, without what was staged.
+        """
+        if not self.pool:
+            return {}
+        moved = self.pool["sent_bytes"] + self.pool["received_bytes"]
+        return {
+            "workers": self.pool["workers"],
+            "gpus": self.pool["gpus"],
+            "quarantined": list(self.pool["quarantined"]),
+            "waited": min(1.0, self.pool["waited_seconds"] / self.slot_seconds) if self.slot_seconds else 0.0,
+            "networks_per_gpu_hour": 3600 * self.networks / self.gpu_seconds if self.gpu_seconds else None,
+            "bytes_per_network": moved / self.networks if self.networks else 0.0,
+            "staged_bytes": self.pool["staged_bytes"],
+            "staged_seconds": self.pool["staged_seconds"],
         }

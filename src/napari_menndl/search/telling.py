@@ -34,8 +34,13 @@ def tell(fact: Fact) -> str | None:
             failure = fact["failure"]
             kind = failure["kind"].replace("_", " ")
             return f"{_network(fact)} is tried again after {kind}: {_first_line(failure['message'])}"
+        case "arrived":
+            return f"Network {fact['id']} comes from island {fact['island']}, fitness there {fact['fitness']:.3f}"
+        case "merged":
+            return f"Merged: {fact['run']}, {fact['networks']} networks"
         case "weights_missing":
-            return f"{_network(fact)} begins from nothing: the weights of {fact['weights_of']} are gone"
+            how = "damaged" if fact.get("damaged") else "gone"
+            return f"{_network(fact)} begins from nothing: the weights of {fact['weights_of']} are {how}"
         case "finalists":
             return f"Last step: {fact['note']}"
         case "stopped":

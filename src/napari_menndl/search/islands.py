@@ -1,0 +1,256 @@
+"""The folder through which islands share their best: one small checksummed JSON file per island, `<island>.json`.
+
+Islands are independent searches for the same task. Each writes its own file, whole or not at all, and reads those of
+all others. Nothing that stands in a file is believed: whoever can write the folder can at most suggest genomes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.errors import InputError
+from napari_menndl.files import write_whole
+from napari_menndl.genome.fields import decode, encode
+from napari_menndl.genome.genes import GenomeError
+from napari_menndl.genome.genome import Genome  # noqa: TC001  decode reads the types
+from napari_menndl.search.settings import ISLAND
+
+if TYPE_CHECKING:
+    from napari_menndl.genome.space import SearchSpace
+    from napari_menndl.search.settings import SearchSettings
+
+log = logging.getLogger(__name__)
+SCHEMA = 1
+#: A file of more, or a folder of more islands, is not read [byte].
+_LARGEST, _MOST = 2**20, 4096
+_GROUNDS = {"task": "another task", "space": "another search space", "rungs": "other rungs"}
+
+
+@dataclass(frozen=True)
+class Elite:
+    """One of an island's best networks.
+
+    Attributes
+    ----------
+    id : int
+        Its birth on that island.
+    rung : str
+        The highest it was evaluated at there.
+    fitness : float
+        There; it says little elsewhere, and is only shown.
+    genome : Genome
+    """
+
+    id: int
+    rung: str
+    fitness: float
+    genome: Genome
+
+    def __post_init__(self) -> None:
+        if self.id < 0 or not 0 <= self.fitness <= 1 or len(self.rung) > 16:
+            raise ValueError(f"elite {self.id} of rung {self.rung[:16]!r} and fitness {self.fitness}")
+
+
+@dataclass(frozen=True)
+class Island:
+    """What an island says of itself.
+
+    Attributes
+    ----------
+    name : str
+    run : str
+        Its run folder.
+    task, space, rungs : str
+        Digests of what islands must have in common.
+    elites : tuple of Elite
+        Born on it; best first.
+    """
+
+    name: str
+    run: str
+    task: str
+    space: str
+    rungs: str
+    elites: tuple[Elite, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """Return the file: JSON with the SHA-256 of its content."""
+        plain = encode(self)
+        record = {"format": "napari-menndl island", "schema": SCHEMA, "sha256": _digest(plain), "island": plain}
+        return json.dumps(record, allow_nan=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Island:
+        """Read what `to_bytes` wrote.
+
+        Raises
+        ------
+        InputError
+            On anything else.
+        """
+        try:
+            record = json.loads(data)
+            if record["schema"] != SCHEMA:
+                raise InputError(f"schema {SCHEMA}", str(record["schema"])[:20], "Let all islands be of one version.")
+            if record["sha256"] != _digest(record["island"]):
+                raise InputError("a whole file", "a checksum that does not match", "It is passed over.")
+            island: Island = decode(cls, record["island"], "island")
+        except InputError:
+            raise
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError("an island's file", f"{type(error).__name__}: {error}", "It is passed over.") from error
+        return island
+
+    def difference(self, other: Island) -> str:
+        """Why both cannot be islands of one search; empty if they can."""
+        return " and ".join(words for name, words in _GROUNDS.items() if getattr(self, name) != getattr(other, name))
+
+
+class SharedFolder:
+    """An island's view of the shared folder; every method may wait for the file system.
+
+    Parameters
+    ----------
+    settings : SearchSettings
+        They name the shared folder and the island.
+    space : SearchSpace
+    task : str
+        Its digest.
+    run : Path
+        The island's run folder.
+    """
+
+    def __init__(self, settings: SearchSettings, space: SearchSpace, task: str, run: Path) -> None:
+        self.path = Path(settings.exchange)
+        self.own = describe(settings, space, task, run)
+        self._space = space
+        self._written = b""
+        #: By file name: what told it from an earlier one, and the elites that may be taken in.
+        self._known: dict[str, tuple[tuple[int, ...], tuple[Elite, ...]]] = {}
+
+    @property
+    def _own_path(self) -> Path:
+        return self.path / f"{self.own.name}.json"
+
+    def check(self) -> None:
+        """Make sure that there is a place for this island among those in the folder.
+
+        Raises
+        ------
+        InputError
+            When another search has its name, or is for something else.
+        """
+        for path in self._files() if self.path.exists() else ():
+            try:
+                other = Island.from_bytes(_read(path))
+            except (OSError, InputError):
+                continue
+            if path == self._own_path:
+                if other.run != self.own.run:
+                    raise InputError(
+                        f"a name of its own for each island in {self.path}",
+                        f"{other.name!r} used by {other.run}",
+                        f"Give this one another name; if that run was moved or is given up, remove {path}.",
+                    )
+            elif grounds := other.difference(self.own):
+                raise InputError(
+                    f"islands of one search in {self.path}",
+                    f"island {other.name!r} ({other.run}) with {grounds}",
+                    "Give all islands the same movie, annotation, frames, space, pixels, folds per rung and reduction, "
+                    "or this one another folder.",
+                )
+
+    def join(self) -> None:
+        """Take the place: of two that come at the same time and do not fit together, both see it.
+
+        Raises
+        ------
+        InputError
+            See `check`.
+        OSError
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.check()
+        if not self._own_path.exists():
+            self.publish(())
+            try:
+                self.check()
+            except InputError:
+                if _read(self._own_path) == self._written:  # else it is that of a namesake, who was later
+                    self._own_path.unlink()
+                raise
+
+    def publish(self, elites: tuple[Elite, ...]) -> None:
+        """Let the island's file say these; nothing is written where it says so already."""
+        data = Island(**{**vars(self.own), "elites": elites}).to_bytes()
+        if data != self._written:
+            write_whole(self._own_path, data)
+            self._written = data
+
+    def others(self) -> dict[str, tuple[Elite, ...]]:
+        """Elites of the other islands that belong to this search's space; files that did not change are not read."""
+        known = {}
+        for path in self._files():
+            if path != self._own_path:
+                known[path.name] = self._look(path)
+        self._known = known
+        return {name.removesuffix(".json"): elites for name, (_, elites) in known.items()}
+
+    def _files(self) -> list[Path]:
+        """Those of all islands, in the order of their names."""
+        with os.scandir(self.path) as entries:
+            names = [one.name for one in entries if one.name.endswith(".json")][:_MOST]
+        return [self.path / name for name in sorted(names) if ISLAND.fullmatch(name.removesuffix(".json"))]
+
+    def _look(self, path: Path) -> tuple[tuple[int, ...], tuple[Elite, ...]]:
+        before = self._known.get(path.name, ((), ()))
+        try:
+            info = path.lstat()
+            version = (info.st_mtime_ns, info.st_size, info.st_ino)
+            if version == before[0]:
+                return before
+            island = Island.from_bytes(_read(path))
+            if island.name != path.stem or (grounds := island.difference(self.own)):
+                grounds = "another name" if island.name != path.stem else grounds
+                raise InputError("an island of this search", grounds, "It is passed over.")
+        except FileNotFoundError:
+            return before
+        except (OSError, InputError) as error:
+            log.warning("%s is passed over: %s", path, error)
+            return version, ()
+        return version, tuple(one for one in island.elites if self._fits(one, path))
+
+    def _fits(self, elite: Elite, path: Path) -> bool:
+        try:
+            self._space.check(elite.genome)
+        except GenomeError as error:
+            log.warning("elite %d in %s is passed over: %s", elite.id, path, error)
+            return False
+        return True
+
+
+def describe(settings: SearchSettings, space: SearchSpace, task: str, run: Path) -> Island:
+    """Say what a search has in common with others, without its elites."""
+    rungs = [one.to_json() for one in settings.rungs]
+    return Island(settings.island, str(run), task, _digest(space.to_json()), _digest([rungs, settings.final_split]))
+
+
+def _digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    """A small regular file's content; neither a link's nor a pipe's, which could hold the reader for ever."""
+    flags = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_BINARY"))
+    with os.fdopen(os.open(path, os.O_RDONLY | flags), "rb") as file:
+        info = os.fstat(file.fileno())
+        if not stat.S_ISREG(info.st_mode) or info.st_size > _LARGEST:
+            raise InputError(f"a file of at most {_LARGEST} bytes", f"{info.st_size}", "It is passed over.")
+        return file.read(_LARGEST)

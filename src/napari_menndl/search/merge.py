@@ -1,0 +1,195 @@
+"""The run folders of several islands, joined into one that every view can read.
+
+All facts are there, once, in the order of their times, with births counted anew. A merged folder is a record, not a
+search: the evolutions it came from had populations and random streams of their own, and go on in their own folders.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.errors import InputError
+from napari_menndl.network.checksum import is_intact
+from napari_menndl.search.folder import RunFolder
+from napari_menndl.search.islands import describe
+from napari_menndl.search.journal import Fact, Journal
+from napari_menndl.search.lock import WriterLock
+from napari_menndl.search.merge_source import Source, in_order, total
+from napari_menndl.search.recorder import is_last_step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_menndl.search.islands import Island
+    from napari_menndl.task.task import TrainingTask
+
+#: Facts that are on the disk before further ones are read.
+_BATCH = 10_000
+
+
+def merge_folders(
+    paths: Sequence[str | os.PathLike[str]],
+    path: str | os.PathLike[str],
+    note: Callable[[str], Any] = warnings.warn,
+) -> RunFolder:
+    """Join run folders of one task, search space and rungs.
+
+    What an interrupted or damaged one still holds is taken; one at work is taken as it stands.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Run folders; their order does not matter.
+    path : path
+        The folder to create; whole or not at all.
+    note : callable
+        Told what is missing.
+
+    Raises
+    ------
+    InputError
+        When they do not belong together, none can be read, or `path` is taken.
+    """
+    target = Path(path).absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError("a new folder for the merged run", f"{target} with something in it", "Name another.")
+    folders = _open(paths, note)
+    first = folders[0]
+    settings = replace(first.settings, exchange="", island="")
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        merged = RunFolder.create(beside, settings, first.space, _task(folders, note), [str(f.path) for f in folders])
+        sources = [Source(one) for one in folders]
+        _merge(merged, sources, note)
+        if target.exists():
+            target.rmdir()
+        beside.rename(target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return RunFolder.open(target)
+
+
+def _open(paths: Sequence[str | os.PathLike[str]], note: Callable[[str], Any]) -> list[RunFolder]:
+    folders: list[RunFolder] = []
+    for path in sorted({Path(one).resolve() for one in paths}):
+        if not path.is_dir():
+            raise InputError("run folders", f"no folder {path}", "Check the path.")
+        try:
+            folder = RunFolder.open(path)
+        except InputError as error:
+            note(f"{path} is left out: {error}")
+            continue
+        if folder.merged:
+            raise InputError(
+                "the run folders of searches", f"{path}, itself merged", "Name those it was merged from instead."
+            )
+        if folders and (grounds := _identity(folder).difference(_identity(folders[0]))):
+            raise InputError(
+                f"runs for the same thing as {folders[0].path}", f"{path} for {grounds}", "Merge them apart."
+            )
+        if WriterLock(path).is_held:
+            note(f"{path} is at work and taken as it stands; merge again when it has ended.")
+        folders.append(folder)
+    if not folders:
+        raise InputError("run folders that can be read", "none", "Check the paths.")
+    return folders
+
+
+def _identity(folder: RunFolder) -> Island:
+    return describe(folder.settings, folder.space, folder.task_digest, folder.path)
+
+
+def _task(folders: list[RunFolder], note: Callable[[str], Any]) -> TrainingTask:
+    """The first that can be read and is what its search says it is."""
+    for folder in folders:
+        try:
+            if folder.task.digest == folder.task_digest:
+                return folder.task
+            note(f"{folder.task_path} is damaged.")
+        except (InputError, OSError) as error:
+            note(f"{folder.task_path} cannot be read: {error}")
+    raise InputError("a whole task.zarr in one of the runs", "none", "Restore one of them from a copy.")
+
+
+def _merge(merged: RunFolder, sources: list[Source], note: Callable[[str], Any]) -> None:
+    births, last, best = 0, 0.0, None
+    with Journal(merged.journal_path) as journal:
+
+        def write(fact: Fact) -> None:
+            journal.record(**fact)
+
+        slots = sum(one.head.get("slots", 0) for one in sources if one.head)
+        for number, (source, fact) in enumerate(in_order(sources)):
+            last = max(last, fact["time"])
+            match fact["kind"]:
+                case "started":
+                    if number == 0:
+                        write({**fact, "slots": slots})
+                case "born":
+                    for one in source.bear(fact, births, sources):
+                        write(one)
+                    births += 1
+                case "telemetry":
+                    write({**total([one.telemetry for one in sources]), "kind": "telemetry", "time": fact["time"]})
+                case "best":
+                    ahead = _ahead(sources)
+                    if ahead is not None and ahead != best:
+                        best = ahead
+                        write({**best, "time": fact["time"]})
+                case _ if (mapped := source.mapped(fact)) is not None:
+                    write(mapped)
+            if number % _BATCH == 0:
+                journal.commit()
+        for source in sources:
+            write({"kind": "merged", "time": last, "run": str(source.folder.path), **source.account()})
+            if source.unknown:
+                note(f"{source.folder.path}: {source.unknown} facts tell of networks whose birth is lost.")
+        for fact in _end(sources):
+            write({**fact, "time": last})
+        _copy_weights(merged, sources, note)
+        journal.commit()
+
+
+def _ahead(sources: list[Source]) -> Fact | None:
+    """The best of the islands' best, with merged numbers."""
+    known = [one.best for one in sources if one.best]
+    return max(known, key=lambda fact: (fact["fitness"], -fact["id"]), default=None)
+
+
+def _concluded(sources: list[Source]) -> Source | None:
+    """The island whose last step found the highest out-of-fold fitness."""
+    done = [one for one in sources if one.conclusion and one.conclusion["members"]]
+    return max(done, key=lambda one: one.conclusion["fitness"] if one.conclusion else 0.0, default=None)
+
+
+def _end(sources: list[Source]) -> list[Fact]:
+    """The conclusion of the merged run: that of its best island, or that there is none."""
+    elapsed = max(one.telemetry.get("elapsed", 0.0) for one in sources)
+    winner = _concluded(sources)
+    if winner is None:
+        reason = f"merged from {len(sources)} runs, none of them finished"
+        return [{"kind": "stopped", "reason": reason, "elapsed": elapsed}]
+    called, finished = winner.conclude()
+    judged = [one for source in sources if source.conclusion for one in source.conclude()[1]["finalists"]]
+    reason = f"merged from {len(sources)} runs; {winner.name} came out best"
+    return [called, {**finished, "reason": reason, "elapsed": elapsed, "finalists": judged}]
+
+
+def _copy_weights(merged: RunFolder, sources: list[Source], note: Callable[[str], Any]) -> None:
+    """Copy what the evolutions kept, and of the last steps what the conclusion needs."""
+    winner = _concluded(sources)
+    for source in sources:
+        for key in sorted(source.folder.kept_weights()):
+            new = source.key(key)
+            if new is None or (is_last_step(key) and source is not winner):
+                continue
+            data = source.folder.read_weights(key)
+            if is_intact(data):
+                merged.write_weights(new, data)
+            else:
+                note(f"{source.folder.weights_path(key)} is damaged or gone, and left out.")
