@@ -8,35 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import NM, make_ensemble, make_network
 from safetensors.torch import save_file
 
 from napari_menndl.errors import InputError
-from napari_menndl.genome.genes import Conv, Pool, TrainingGenes, Upsample
-from napari_menndl.genome.genome import Genome
-from napari_menndl.genome.plan import make_plan
-from napari_menndl.metrics.detection import Detector
-from napari_menndl.network.module import Network
 from napari_menndl.predict.ensemble import Ensemble, open_predictor
 from napari_menndl.predict.storage import MARK
 from napari_menndl.predict.trained import TrainedNetwork
-
-NM = (0.02, 0.02)
-
-
-def make_network(seed: int = 0, pixel_size: tuple[float, float] | None = NM, **genes: object) -> TrainedNetwork:
-    layers = (Conv(filters=6), Pool(), Conv(filters=6, dilation=2), Upsample(), Conv(filters=4))
-    genome = Genome(layers, (), TrainingGenes(**{"normalisation": "local", "radius": 8.0} | genes))  # type: ignore[arg-type]
-    network = Network(make_plan(genome, 2), seed)
-    with torch.no_grad():
-        network.steps["head_conv"].weight.mul_(30)
-    detectors = (Detector(3.0), Detector(5.0, extended=True, min_area=6))
-    return TrainedNetwork(
-        genome, network.state_dict(), ("vacancy", "hole"), (0.3, 0.5), detectors, pixel_size, (96, 96)
-    )
-
-
-def make_ensemble(pixel_size: tuple[float, float] | None = NM) -> Ensemble:
-    return Ensemble((make_network(0, pixel_size), make_network(1, pixel_size)), (0.2, 0.4))
 
 
 @pytest.fixture

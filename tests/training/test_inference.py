@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.network.module import Network
-from napari_menndl.training.inference import cut_windows, predict_tiled
+from napari_menndl.training.inference import cut_parts, cut_windows, predict_parts, predict_tiled
 
 
 @given(
@@ -54,6 +54,9 @@ def test_tiled_equals_untiled_for_every_genome(seed: int, height: int, width: in
     tiled = predict_tiled(network, frame, size=size, **reach)
     assert whole.shape == (plan.classes, height, width)
     np.testing.assert_allclose(tiled, whole, atol=2e-5)
+    parts = cut_parts((height, width), (height / 2, 0.0), size)
+    for part, said in zip(parts, predict_parts(network, frame, parts, **reach), strict=True):
+        np.testing.assert_allclose(said, whole[:, *part], atol=2e-5)
 
 
 def test_only_what_is_needed_is_predicted() -> None:

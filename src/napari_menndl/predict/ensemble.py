@@ -18,7 +18,7 @@ from napari_menndl.training.inference import WINDOW
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_menndl.metrics.detection import Detector
     from napari_menndl.predict.scale import PixelSize
     from napari_menndl.task.task import TrainingTask
+    from napari_menndl.training.inference import Part
 
 KIND = "ensemble"
 
@@ -113,6 +114,13 @@ class Ensemble:
         for member in self.members[1:]:
             total += member.predict_frame(frame, pixel_size, window)
         return total / np.float32(len(self.members))
+
+    def predict_parts(
+        self, frame: ArrayLike, parts: Sequence[Part], pixel_size: PixelSize | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """As `predict_frame`, part by part; see `TrainedNetwork.predict_parts`."""
+        for said in zip(*(member.predict_parts(frame, parts, pixel_size) for member in self.members), strict=True):
+            yield np.mean(said, axis=0, dtype=np.float32)
 
     def agreement(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
         """How far the members are of one mind about a frame.

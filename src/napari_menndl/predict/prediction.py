@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections import OrderedDict
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,26 +14,25 @@ from typing import TYPE_CHECKING, Any, Protocol
 import dask.array as da
 import numpy as np
 import pandas as pd
-import zarr
 from dask.delayed import delayed
 
-from napari_menndl.annotation.files import is_zarr_group, open_own_group, own_array, written_whole
 from napari_menndl.errors import InputError
 from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects
 from napari_menndl.predict.outline import Outline
+from napari_menndl.predict.remote import LOOK, on_pool, take_next, told_together
+from napari_menndl.predict.stored import StoredFrames
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
     from napari_menndl.metrics.detection import Detector
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.pool.protocol import Pool
     from napari_menndl.predict.scale import PixelSize
 
-FORM = "napari-menndl prediction"
-SCHEMA = 1
 #: Frames kept in memory, so that labels and probabilities of a frame in view are predicted once.
 KEPT = 4
 
@@ -52,6 +53,10 @@ class Predictor(Protocol):
 
     def predict_frame(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
         """Probabilities (C, Y, X) of a frame (Y, X)."""
+        ...
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it to one file."""
         ...
 
 
@@ -78,14 +83,11 @@ class Prediction:
     """
 
     def __init__(self, network: Predictor, movie: Movie) -> None:
-        def predict(t: int) -> NDArray[np.float32]:
-            return network.predict_frame(movie.frame(t), movie.pixel_size)
+        self._begin(Outline.of(network, movie), (network, movie), None)
 
-        self._begin(Outline.of(network, movie), predict, None)
-
-    def _begin(self, outline: Outline, predict: Callable[[int], NDArray[np.float32]] | None, group: Any) -> None:
+    def _begin(self, outline: Outline, made_of: tuple[Predictor, Movie] | None, stored: StoredFrames | None) -> None:
         self.outline = outline
-        self._predict, self._group = predict, group
+        self._made_of, self._stored = made_of, stored
         self._recent: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
         # One frame at a time: torch uses all processors for it anyway, and memory is for one.
         self._lock = threading.Lock()
@@ -94,7 +96,7 @@ class Prediction:
     @staticmethod
     def stands_at(path: str | os.PathLike[str]) -> bool:
         """Whether `path` is a prediction that `write` wrote, or a damaged one."""
-        return is_zarr_group(Path(path)) and zarr.open_group(path, mode="r").attrs.get("format") == FORM
+        return StoredFrames.stand_at(path)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Prediction:
@@ -105,12 +107,9 @@ class Prediction:
         InputError
             If it is missing, damaged, foreign, or newer.
         """
-        group = open_own_group(Path(path), FORM, SCHEMA)
-        outline = Outline.from_json(dict(group.attrs).get("outline"))
-        own_array(group, "probabilities", "f", 4)
-        own_array(group, "done", "u", 1)
+        stored = StoredFrames.open(path)
         prediction = cls.__new__(cls)
-        prediction._begin(outline, None, group)
+        prediction._begin(stored.outline, None, stored)
         return prediction
 
     def __len__(self) -> int:
@@ -125,20 +124,33 @@ class Prediction:
             if t in self._recent:
                 self._recent.move_to_end(t)
                 return self._recent[t]
-            if self._group is not None and self._group["done"][t]:
-                found = np.asarray(self._group["probabilities"][t], np.float32)
-            elif self._predict is not None:
-                found = self._predict(t)
+            if (stored := self._stored) is not None and t in stored:
+                found = stored.probabilities(t)
             else:
-                raise InputError(
-                    f"frame {t} among those predicted",
-                    f"{self.written} of {len(self)} frames",
-                    "Predict the movie again into the same place: it goes on where it stopped.",
-                )
-            self._recent[t] = found
-            while len(self._recent) > KEPT:
-                self._recent.popitem(last=False)
+                network, movie = self._source(f"frame {t}")
+                found = network.predict_frame(movie.frame(t), movie.pixel_size)
+            self._remember(t, found)
             return found
+
+    def take(self, t: int, probabilities: NDArray[np.float32]) -> None:
+        """Take up what the network said of a frame, (C, Y, X) float32, part by part to someone who waited for it."""
+        with self._lock:
+            self._remember(t, probabilities)
+
+    def _remember(self, t: int, probabilities: NDArray[np.float32]) -> None:
+        self._recent[t] = probabilities
+        while len(self._recent) > KEPT:
+            self._recent.popitem(last=False)
+
+    def _source(self, wanted: str) -> tuple[Predictor, Movie]:
+        """What predicts, and what of."""
+        if self._made_of is None:
+            raise InputError(
+                f"{wanted} among those predicted",
+                f"{self.written} of {len(self)} frames",
+                "Predict the movie again into the same place: it goes on where it stopped.",
+            )
+        return self._made_of
 
     def frame_labels(self, t: int) -> NDArray[np.uint8]:
         """Labels of a frame, (Y, X) uint8: 0 = no defect, c + 1 = class c."""
@@ -175,7 +187,11 @@ class Prediction:
     @property
     def written(self) -> int:
         """Frames that are on disk."""
-        return int(np.count_nonzero(self._group["done"][:])) if self._group is not None else 0
+        return int(np.count_nonzero(self._stored.done)) if self._stored is not None else 0
+
+    def is_written(self, t: int) -> bool:
+        """Whether a frame is on disk."""
+        return self._stored is not None and t in self._stored
 
     def write(
         self,
@@ -183,11 +199,16 @@ class Prediction:
         progress: Callable[[int, int], None] | None = None,
         cancel: Callable[[], bool] | None = None,
         frames: Iterable[int] | None = None,
+        *,
+        pool: str | Pool | None = None,
+        first: Callable[[], int | None] | None = None,
+        told: Callable[[int, InputError | None], None] | None = None,
     ) -> Path:
         """Predict every frame into a zarr group, and read from there ever after.
 
         Written are ``probabilities`` (T, C, Y, X) float32, ``labels`` (T, Y, X) uint8, and ``done`` (T,) uint8, set
         after a frame's other arrays are complete. Where the group holds a part of this very prediction, it goes on.
+        Frames that cannot be predicted do not keep the others from it.
 
         Parameters
         ----------
@@ -196,59 +217,73 @@ class Prediction:
         progress : callable, optional
             Called with (frames done, frames in all), first before any work.
         cancel : callable, optional
-            Asked before each frame; True ends the writing there.
+            Asked before each frame, on a pool several times a second; True ends the writing there.
         frames : iterable of int, optional
             Only these, in this order.
+        pool : str or Pool, optional
+            Who predicts, as `open_pool` takes it: ``"local"``, ``"tcp://127.0.0.1:8786"``; left out: this process.
+        first : callable, optional
+            Yields the frame that is wanted first, its neighbours next, or None: nothing now; asked before each frame.
+        told : callable, optional
+            Called with each frame that is on disk now and None, or with what prevented it.
 
         Raises
         ------
         InputError
-            If something else stands there, if the place cannot be written, or if a frame cannot be predicted.
+            If something else stands there, if the place cannot be written, or if frames could not be predicted.
         """
-        path = Path(path)
-        if not path.exists():
-            self._create(path)
-        group = open_own_group(path, FORM, SCHEMA, "r+")
-        if Outline.from_json(dict(group.attrs).get("outline")) != self.outline:
-            found = f"one of another network or movie at {path}"
-            raise InputError("a new place, or this very prediction", found, "Choose another place, or remove it.")
-        done = np.asarray(group["done"][:], bool)
+        stored = StoredFrames.take(path, self.outline)
+        done = stored.done
+        count = int(done.sum())
         if progress:
-            progress(int(done.sum()), len(self))
+            progress(count, len(self))
         with self._lock:
-            self._group = group
-        for t in range(len(self)) if frames is None else frames:
-            if done[t]:
-                continue
-            if cancel and cancel():
-                break
-            probabilities, labels = self.frame_probabilities(t), self.frame_labels(t)
-            try:
-                group["probabilities"][t] = probabilities
-                group["labels"][t] = labels
-                group["done"][t] = 1
-            except OSError as problem:
-                raise InputError(
-                    "room for the prediction",
-                    f"{path}: {problem}",
-                    "Make room and call again: it goes on where it stopped.",
-                ) from problem
-            done[t] = True
-            if progress:
-                progress(int(done.sum()), len(self))
-        return path
+            self._stored = stored
+        waiting = [t for t in dict.fromkeys(range(len(self)) if frames is None else frames) if not done[t]]
+        failed: dict[int, InputError] = {}
+        with self._predicted(waiting, pool, first, cancel) as predicted:
+            for t, found in predicted:
+                if isinstance(found, InputError):
+                    failed[t] = found
+                else:
+                    stored.put(t, found, label_pixels(found, self.outline.thresholds, self.outline.min_areas))
+                    count += 1
+                if told:
+                    told(t, failed.get(t))
+                if progress and t not in failed:
+                    progress(count, len(self))
+        if failed:
+            raise told_together(failed)
+        return Path(path)
 
-    def _create(self, path: Path) -> None:
-        count, height, width = self.outline.shape
-        classes = len(self.outline.class_names)
-        with written_whole(path) as folder:
-            group = zarr.open_group(folder, mode="w")
-            group.create_array(
-                "probabilities", shape=(count, classes, height, width), chunks=(1, classes, height, width), dtype="f4"
-            )
-            group.create_array("labels", shape=(count, height, width), chunks=(1, height, width), dtype="u1")
-            group.create_array("done", shape=(count,), chunks=(1,), dtype="u1")
-            group.attrs.update({"format": FORM, "schema": SCHEMA, "outline": self.outline.to_json()})
+    @contextmanager
+    def _predicted(
+        self,
+        waiting: list[int],
+        pool: str | Pool | None,
+        first: Callable[[], int | None] | None,
+        cancel: Callable[[], bool] | None,
+    ) -> Iterator[Iterable[tuple[int, NDArray[np.float32] | InputError]]]:
+        """Frames with their probabilities, or with what prevented them, in the order in which they are wanted."""
+
+        def here() -> Iterator[tuple[int, NDArray[np.float32] | InputError]]:
+            while waiting and not (cancel and cancel()):
+                if (t := take_next(waiting, first)) is None:
+                    time.sleep(LOOK)
+                    continue
+                try:
+                    found = self.frame_probabilities(t)
+                except InputError as problem:
+                    yield t, problem
+                else:
+                    yield t, found
+
+        if pool is None or not waiting:
+            yield here()
+            return
+        network, movie = self._source("every frame")
+        with on_pool(network, pool) as remote, closing(remote.predict(movie, waiting, first, cancel)) as predicted:
+            yield predicted
 
     def _lazy(self, read: Callable[[int], NDArray[Any]], shape: tuple[int, ...], dtype: type) -> da.Array:
         # Named by hand: dask would otherwise hash network and movie to find a name.

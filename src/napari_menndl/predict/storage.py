@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
+from napari_menndl.files import write_whole
 from napari_menndl.network.weights import from_bytes, to_bytes
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
     from torch import Tensor
@@ -41,17 +41,10 @@ def save_file(path: str | os.PathLike[str], kind: str, about: Mapping[str, Any],
     """
     path = Path(path)
     described = json.dumps({"schema": SCHEMA, "kind": kind, **about})
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        with beside.open("wb") as file:
-            file.write(to_bytes(tensors, {MARK: described}))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_whole(path, to_bytes(tensors, {MARK: described}))
     except OSError as problem:
         raise InputError("a place that can be written", f"{path}: {problem}", "Choose another folder.") from problem
-    finally:
-        beside.unlink(missing_ok=True)
     return path
 
 

@@ -24,11 +24,11 @@ from napari_menndl.predict import storage
 from napari_menndl.predict.scale import PixelSize, resample, scale_between
 from napari_menndl.training.device import choose_device
 from napari_menndl.training.evaluate import WHOLE
-from napari_menndl.training.inference import WINDOW, predict_tiled
+from napari_menndl.training.inference import WINDOW, predict_parts, predict_tiled
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.genome.plan import Plan
     from napari_menndl.task.task import TrainingTask
+    from napari_menndl.training.inference import Part
 
 KIND = "network"
 
@@ -164,23 +165,44 @@ class TrainedNetwork:
         InputError
             If the frame is not (Y, X) or not finite, or if only one of the two pixel sizes is known.
         """
+        normalised, shape, factors = self._prepare(frame, pixel_size)
+        if normalised is None:
+            return np.zeros((len(self.class_names), *shape), np.float32)
+        probabilities = predict_tiled(
+            self._network, normalised, stride=self.plan.stride, radius=self.plan.receptive_radius, size=window
+        )
+        return resample(probabilities, shape) if factors else probabilities
+
+    def predict_parts(
+        self, frame: ArrayLike, parts: Sequence[Part], pixel_size: PixelSize | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """As `predict_frame`, part by part: probabilities (C, y, x) of each, predicted when it is asked for.
+
+        Where the frame has to be resampled, the whole of it is predicted for the first.
+        """
+        normalised, _, factors = self._prepare(frame, pixel_size)
+        if normalised is None or factors:
+            whole = self.predict_frame(frame, pixel_size)
+            return iter([whole[:, *part] for part in parts])
+        plan = self.plan
+        return predict_parts(self._network, normalised, parts, stride=plan.stride, radius=plan.receptive_radius)
+
+    def _prepare(
+        self, frame: ArrayLike, pixel_size: PixelSize | None
+    ) -> tuple[NDArray[np.float32] | None, tuple[int, int], PixelSize | None]:
+        """The frame as the network takes it, or None without any contrast; its shape; how it was resampled."""
         values = np.asarray(frame, np.float32)
         if values.ndim != 2 or not values.size:
             raise InputError("one frame, (Y, X)", f"an array of shape {values.shape}", "Predict frame by frame.")
         factors = scale_between(pixel_size, self.pixel_size)
         shape = (values.shape[0], values.shape[1])
         if values.min() == values.max():
-            warnings.warn("A frame without any contrast: nothing is predicted in it.", stacklevel=2)
-            return np.zeros((len(self.class_names), *shape), np.float32)
+            warnings.warn("A frame without any contrast: nothing is predicted in it.", stacklevel=3)
+            return None, shape, factors
         if factors:
             values = resample(values, (max(1, round(shape[0] * factors[0])), max(1, round(shape[1] * factors[1]))))
         genes = self.genome.training
-        normalised = normalise(values, genes.normalisation, genes.radius)
-        plan = self.plan
-        probabilities = predict_tiled(
-            self._network, normalised, stride=plan.stride, radius=plan.receptive_radius, size=window
-        )
-        return resample(probabilities, shape) if factors else probabilities
+        return normalise(values, genes.normalisation, genes.radius), shape, factors
 
     def with_thresholds(self, thresholds: Sequence[float]) -> TrainedNetwork:
         """The same network, read off at other thresholds."""

@@ -14,10 +14,12 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from torch import nn
 
+#: A rectangle of a frame, along y and x [px].
+Part = tuple[slice, slice]
 #: Edge of a window [px]: a frame of a usual camera goes through at once, a larger one does not exhaust the memory.
 WINDOW = 1024
 
@@ -77,14 +79,33 @@ def cut_windows(
                     continue
                 low, high = needed.min(0) // stride * stride, needed.max(0) + 1
                 keep = (slice(top + low[0], top + high[0]), slice(left + low[1], left + high[1]))
-            read = tuple(
-                slice(max(0, part.start - overlap), min(length, round_up(part.stop, stride) + overlap))
-                for part, length in zip(keep, shape, strict=True)
-            )
-            yield Window((read[0], read[1]), keep)
+            yield window_around(keep, shape, stride, radius)
 
 
-@torch.inference_mode()
+def window_around(keep: Part, shape: tuple[int, int], stride: int, radius: int) -> Window:
+    """What has to be read for a part of a frame (Y, X)."""
+    overlap = round_up(radius, stride)
+    y, x = (
+        slice(max(0, part.start // stride * stride - overlap), min(length, round_up(part.stop, stride) + overlap))
+        for part, length in zip(keep, shape, strict=True)
+    )
+    return Window((y, x), keep)
+
+
+def cut_parts(shape: tuple[int, int], centre: tuple[float, float], size: int) -> list[Part]:
+    """Cut a frame (Y, X) into parts of an edge [px]; those around a place (y, x) [px] come first."""
+    parts = [
+        (slice(top, min(top + size, shape[0])), slice(left, min(left + size, shape[1])))
+        for top in range(0, shape[0], size)
+        for left in range(0, shape[1], size)
+    ]
+    return sorted(parts, key=lambda part: _distance(part, centre))
+
+
+def _distance(part: Part, place: tuple[float, float]) -> float:
+    return sum(((one.start + one.stop) / 2 - at) ** 2 for one, at in zip(part, place, strict=True))
+
+
 def predict_tiled(
     network: nn.Module,
     frame: np.ndarray,
@@ -110,18 +131,33 @@ def predict_tiled(
     (C, Y, X) float32
         0 outside `where`'s windows.
     """
-    first = next(network.parameters())
     result: np.ndarray | None = None
     for window in cut_windows((frame.shape[0], frame.shape[1]), stride, radius, size, where):
-        part = torch.from_numpy(np.ascontiguousarray(frame[window.read], np.float32))[None, None].to(first.device)
-        logits = network(part.contiguous(memory_format=torch.channels_last))[0]
-        kept = logits[:, *window.inner].float().sigmoid().cpu().numpy()
+        kept = _predict_window(network, frame, window)
         if result is None:
             result = np.zeros((len(kept), *frame.shape), np.float32)
         result[:, *window.keep] = kept
     if result is None:
         raise ValueError("No pixel to predict.")
     return result
+
+
+def predict_parts(
+    network: nn.Module, frame: np.ndarray, parts: Iterable[Part], *, stride: int, radius: int
+) -> Iterator[np.ndarray]:
+    """As `predict_tiled`, part by part of a frame: probabilities (C, y, x) float32 of each, when it is asked for."""
+    shape = (frame.shape[0], frame.shape[1])
+    for part in parts:
+        yield _predict_window(network, frame, window_around(part, shape, stride, radius))
+
+
+@torch.inference_mode()
+def _predict_window(network: nn.Module, frame: np.ndarray, window: Window) -> np.ndarray:
+    device = next(network.parameters()).device
+    part = torch.from_numpy(np.ascontiguousarray(frame[window.read], np.float32))[None, None].to(device)
+    logits = network(part.contiguous(memory_format=torch.channels_last))[0]
+    kept: np.ndarray = logits[:, *window.inner].float().contiguous().sigmoid().cpu().numpy()
+    return kept
 
 
 def round_up(length: int, stride: int) -> int:

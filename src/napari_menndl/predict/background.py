@@ -1,0 +1,103 @@
+"""A movie that a pool predicts while somebody looks at it: the frame in view comes first."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from typing import TYPE_CHECKING
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    import os
+
+    from napari_menndl.pool.protocol import Pool
+    from napari_menndl.predict.prediction import Prediction
+
+
+class BackgroundWriter:
+    """Writes a prediction in a thread of its own until it is complete or closed; nothing that it wrote is lost.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    path : path
+    pool : str or Pool
+        See `Prediction.write`, as for the path.
+    """
+
+    def __init__(self, prediction: Prediction, path: str | os.PathLike[str], pool: str | Pool) -> None:
+        self._prediction, self._path, self._pool = prediction, path, pool
+        self._in_view = 0
+        self._waited_for: list[int] = []
+        self._resting = False
+        self._failed: dict[int, InputError] = {}
+        self._ended: InputError | None = None
+        self._closing = threading.Event()
+        self._news = threading.Condition()
+        self._thread = threading.Thread(target=self._write, name="prediction", daemon=True)
+        self._thread.start()
+        # Nothing is left at work on a pool by a program that ends.
+        atexit.register(self.close, 10.0)
+
+    def look(self, t: int) -> None:
+        """Want this frame first from now on, then its neighbours."""
+        self._in_view = t
+
+    def has(self, t: int) -> bool:
+        """Whether a frame is on disk."""
+        return self._prediction.is_written(t)
+
+    def wait_for(self, t: int) -> None:
+        """Return when a frame is on disk; it is wanted first.
+
+        Raises
+        ------
+        InputError
+            If it cannot be predicted, if the pool cannot be used, or after `close`.
+        """
+        self.look(t)
+        with self._news:
+            self._waited_for.append(t)
+            try:
+                self._news.wait_for(lambda: self.has(t) or t in self._failed or self._ended is not None)
+            finally:
+                self._waited_for.remove(t)
+            problem = self._failed.get(t) or self._ended
+            if not self.has(t) and problem is not None:
+                raise problem
+
+    def rest(self) -> None:
+        """Predict only what somebody waits for from now on."""
+        self._resting = True
+
+    def close(self, wait: float | None = None) -> None:
+        """Predict no more; the pool is given back within seconds, which is waited for `wait` [s] at most."""
+        self._closing.set()
+        if wait is not None:
+            self._thread.join(wait)
+
+    def _write(self) -> None:
+        ended = InputError("a prediction at work", "one that was stopped", "Begin it again.")
+        try:
+            self._prediction.write(
+                self._path, cancel=self._closing.is_set, pool=self._pool, first=self._first, told=self._tell
+            )
+        except InputError as problem:
+            ended = problem
+        except Exception as error:  # whoever waits must not wait for ever
+            ended = InputError("a pool that predicts", f"{type(error).__name__}: {error}", "See whether it is at work.")
+        atexit.unregister(self.close)
+        with self._news:
+            self._ended = ended
+            self._news.notify_all()
+
+    def _first(self) -> int | None:
+        with self._news:
+            return next(reversed(self._waited_for), None) if self._resting else self._in_view
+
+    def _tell(self, t: int, problem: InputError | None) -> None:
+        with self._news:
+            if problem is not None:
+                self._failed[t] = problem
+            self._news.notify_all()

@@ -1,0 +1,171 @@
+"""Frames that a pool predicts: the one that is wanted first, then its neighbours, then the rest."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import uuid
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_menndl.errors import InputError
+from napari_menndl.pool.messages import LIMIT
+from napari_menndl.predict.job import ENTRY, frame_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_menndl.movie.movie import Movie
+    from napari_menndl.pool.protocol import Outcome, Pool
+    from napari_menndl.predict.prediction import Predictor
+
+#: How often a pool is looked at, and with it what is wanted first [s].
+LOOK = 0.1
+
+
+@contextmanager
+def on_pool(network: Predictor, pool: str | Pool) -> Iterator[RemotePredictor]:
+    """A network on every machine of a pool, for as long as it is needed.
+
+    Parameters
+    ----------
+    network : TrainedNetwork or Ensemble
+    pool : str or Pool
+        As `open_pool` takes it; or one that was opened with `job.ENTRY` and can read this machine's files.
+
+    Raises
+    ------
+    InputError
+        If there is no such pool, or it cannot be used.
+    """
+    with tempfile.TemporaryDirectory(prefix="menndl-", ignore_cleanup_errors=True) as place:
+        path = network.save(Path(place) / "network.safetensors")
+        if not isinstance(pool, str):
+            yield RemotePredictor(pool, path, network.digest, len(network.class_names))
+            return
+        from napari_menndl.pool.open import open_pool
+        from napari_menndl.pool.staging import Carried
+
+        opened = open_pool(pool, ENTRY, carried=Carried("network", path))
+        try:
+            yield RemotePredictor(opened, path, network.digest, len(network.class_names))
+        finally:
+            opened.close()
+
+
+@dataclass(frozen=True)
+class RemotePredictor:
+    """Predicts frames on a pool.
+
+    Attributes
+    ----------
+    pool : Pool
+    path : Path
+        Of the saved network.
+    digest : str
+        Of the network.
+    classes : int
+    """
+
+    pool: Pool
+    path: Path
+    digest: str
+    classes: int
+
+    def predict(
+        self,
+        movie: Movie,
+        frames: list[int],
+        first: Callable[[], int | None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> Generator[tuple[int, NDArray[np.float32] | InputError]]:
+        """Yield frames as they come, each with its probabilities (C, Y, X) float32, or with what prevented them.
+
+        The pool never has more than it works at, so that what is wanted first may change at any time.
+
+        Parameters
+        ----------
+        movie : Movie
+        frames : list of int
+        first, cancel : callable, optional
+            See `Prediction.write`.
+
+        Raises
+        ------
+        InputError
+            If a frame's probabilities are too many to be sent.
+        """
+        self._check_size(movie)
+        waiting, flying = list(frames), dict[str, int]()
+        token = uuid.uuid4().hex
+        arrived: list[Outcome] = []
+        try:
+            while (waiting or flying) and not (cancel and cancel()):
+                while waiting and self.pool.free and (t := take_next(waiting, first)) is not None:
+                    try:
+                        self._send(f"{token}/{t}", movie, t)
+                    except InputError as problem:
+                        yield t, problem
+                    else:
+                        flying[f"{token}/{t}"] = t
+                # Not before the slots are busy again.
+                yield from (self._result(outcome, movie) for outcome in arrived)
+                if not flying:
+                    time.sleep(LOOK)  # no worker is there just now, or nothing is wanted
+                arrived = [one for one in self.pool.finished(timeout=LOOK) if flying.pop(one.key, None) is not None]
+            yield from (self._result(outcome, movie) for outcome in arrived)
+        finally:
+            for key in flying:
+                self.pool.cancel(key)
+
+    def _check_size(self, movie: Movie) -> None:
+        values, most = self.classes * int(np.prod(movie.shape[1:], dtype=np.int64)), LIMIT // 4
+        if values > most:
+            raise InputError(
+                f"frames of at most {most:,} px times classes, 1 GiB of probabilities",
+                f"{movie.shape[1]:,} × {movie.shape[2]:,} px times {self.classes} classes",
+                "Predict on this computer (leave the pool out), or a part of each frame.",
+            )
+
+    def _send(self, key: str, movie: Movie, t: int) -> None:
+        payload, attachment = frame_message(movie.frame(t), movie.frames.dtype, movie.pixel_size)
+        self.pool.submit(key, {**payload, "network": str(self.path), "digest": self.digest}, attachment)
+
+    def _result(self, outcome: Outcome, movie: Movie) -> tuple[int, NDArray[np.float32] | InputError]:
+        t = int(outcome.key.rpartition("/")[2])
+        found, failure = outcome.attachment, outcome.failure
+        shape = (self.classes, *movie.shape[1:])
+        if failure is None and len(found) == 4 * int(np.prod(shape, dtype=np.int64)):
+            for text in (outcome.payload or {}).get("warnings", []):
+                warnings.warn(f"Frame {t}: {text}", stacklevel=2)
+            return t, np.frombuffer(found, "<f4").reshape(shape)
+        why = failure.message if failure is not None else f"{len(found)} bytes of probabilities came back"
+        remedy = "Put that right and predict again into the same place: it goes on where it stopped."
+        return t, InputError(f"the pool to predict frame {t}", why.rpartition("InputError: ")[2], remedy)
+
+
+def take_next(waiting: list[int], first: Callable[[], int | None] | None) -> int | None:
+    """Take the frame nearest to what is wanted first, the later of two; None where nothing is wanted now."""
+    if first is None:
+        return waiting.pop(0)
+    here = first()
+    if here is None:
+        return None
+    return waiting.pop(min(range(len(waiting)), key=lambda i: (abs(waiting[i] - here), -waiting[i])))
+
+
+def told_together(failed: dict[int, InputError]) -> InputError:
+    """One error for all frames that could not be predicted."""
+    problem = next(iter(failed.values()))
+    if len(failed) == 1:
+        return problem
+    frames = ", ".join(map(str, list(failed)[:5])) + (", …" if len(failed) > 5 else "")
+    found = f"{problem.found}; {len(failed)} frames are not predicted: {frames}"
+    return InputError(problem.expected, found, problem.remedy)
