@@ -1,5 +1,7 @@
 """A real search of one network on one small frame, quickly learned, whose run the docks then show."""
 
+import gc
+import importlib
 import os
 import tempfile
 
@@ -32,6 +34,23 @@ SETTINGS = SearchSettings(
     rung_folds=(1,),
     founders=("dilated_fcn",),
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_is_imported_is_no_garbage():
+    """napari looks through every object for garbage twice where a window ends: those of the libraries are left out."""
+    importlib.import_module("napari._qt.qt_viewer")
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1280, 800)
+    return viewer
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,8 @@ def test_an_untouched_form_holds_the_defaults(qapp, settings):
 
 def test_an_untouched_form_of_a_search_holds_its_defaults_but_what_no_box_can_leave_empty(qapp):
     form = make_form(SearchSettings)
-    assert read_form(form, SearchSettings) == SearchSettings(slots=form["slots"].value)
+    boxes = {name: form[name].value for name in ("slots", "networks_per_gpu")}
+    assert read_form(form, SearchSettings) == SearchSettings(**boxes)
 
 
 def test_rows_are_titled_limited_explained_and_offer_choices(qapp):

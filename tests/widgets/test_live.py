@@ -15,19 +15,13 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QLineEdit, QPushBu
 from napari_menndl.api import open_run
 from napari_menndl.errors import InputError
 from napari_menndl.predict.live import LivePredictor
-from napari_menndl.widgets.live.dock import open_live
+from napari_menndl.widgets.frames_layer import outlined
 from napari_menndl.widgets.live.feed import NewFrame
 from napari_menndl.widgets.live.frames import LiveFrames
 from napari_menndl.widgets.live.panel import FOLLOW, STOP
+from napari_menndl.widgets.live.predicting import open_live
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1280, 800)
-    return viewer
 
 
 @pytest.fixture
@@ -85,7 +79,7 @@ def test_every_new_image_is_overlaid_as_it_arrives(qtbot, viewer, dock, series, 
         predicted(qtbot, dock, t)
         qtbot.waitUntil(lambda: dock.view.frame(dock._newest) == t, timeout=5000)  # noqa: B023 (called at once)
         expected = LivePredictor(lambda: network).predict(t, movie.frame(t), (0.05, 0.05))
-        assert np.array_equal(dock.view.overlay.image, expected.labels)
+        assert np.array_equal(dock.view.overlay.image, outlined(expected.labels))
         assert dock.frames.counts[t] == expected.counts
         assert f"Frame {t}:" in dock.status.text()
         assert "after it appeared" in dock.status.text()
@@ -147,7 +141,7 @@ def test_single_image_that_changes_is_predicted_each_time(qtbot, viewer, dock, m
     for n, t in enumerate((1, 2)):
         layer.data = movie.frame(t)
         predicted(qtbot, dock, n)
-    assert np.array_equal(dock.view.overlay.image, dock.frames.labels(1))
+    assert np.array_equal(dock.view.overlay.image, outlined(dock.frames.labels[1].unpack()))
 
 
 def test_frames_that_come_too_fast_are_said_and_predicted_in_the_next_pause(qtbot, dock, series, movie):
@@ -175,12 +169,12 @@ def test_overlay_is_that_of_the_frame_in_view(qtbot, viewer, dock, series, movie
         predicted(qtbot, dock, t)
     for t in (0, 2, 1):
         viewer.dims.set_current_step(0, t)
-        assert np.array_equal(dock.view.overlay.image, dock.frames.labels(t))
+        assert np.array_equal(dock.view.overlay.image, outlined(dock.frames.labels[t].unpack()))
     dock.form["newest"].value = False
     write(series, movie, 3)
     predicted(qtbot, dock, 3)
     assert viewer.dims.current_step[0] == 1
-    assert np.array_equal(dock.view.overlay.image, dock.frames.labels(1))
+    assert np.array_equal(dock.view.overlay.image, outlined(dock.frames.labels[1].unpack()))
 
 
 def test_click_on_the_plot_goes_to_that_frame(qtbot, viewer, dock, series, movie):

@@ -6,6 +6,7 @@ import yaml
 from napari._qt.dialogs.preferences_dialog import PreferencesDialog
 from qtpy.QtWidgets import QComboBox, QLabel
 
+from napari_menndl.pool.spec import read_pool
 from napari_menndl.search.goals import parse_budget
 from napari_menndl.widgets.palette import PALETTES
 from napari_menndl.widgets.preferences import (
@@ -16,6 +17,7 @@ from napari_menndl.widgets.preferences import (
     preference,
     recall,
     remember,
+    with_certificates,
 )
 
 pytestmark = pytest.mark.gui
@@ -64,6 +66,14 @@ def test_scheduler_is_the_pool_where_it_has_an_address():
     assert default_pool() == "tls://host:8786"
 
 
+def test_the_preferred_folder_of_certificates_is_used_for_tls_alone():
+    assert with_certificates("tls://host:8786") == "tls://host:8786"
+    prefer("certificates", "/my keys")
+    assert read_pool(with_certificates("tls://host:8786")).certificates == "/my keys"
+    for spec in ("local", "tcp://127.0.0.1:8786", "tls://host:8786?certificates=/others"):
+        assert with_certificates(spec) == spec
+
+
 def test_preference_is_there_at_the_next_start(tmp_path):
     prefer("scheduler", "tcp://10.0.0.1:8786")
     restart()
@@ -91,7 +101,7 @@ def test_preferences_page_shows_every_setting(qtbot):
     dialog._list.setCurrentRow(pages.index("MENNDL"))
     page = dialog._stack.currentWidget()
     titles = " ".join(label.text() for label in page.findChildren(QLabel))
-    for title in ("Scheduler address", "TLS key file", "Budget", "Colours"):
+    for title in ("Scheduler address", "Certificates folder", "Budget", "Colours"):
         assert title in titles
     choices = [box.itemText(i) for box in page.findChildren(QComboBox) for i in range(box.count())]
     assert set(PALETTES) <= set(choices)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QPushButton
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
 
 sys.path.append(str(Path(__file__).parents[1] / "search"))
 
@@ -34,13 +34,6 @@ def known(tmp_path, monkeypatch):
     monkeypatch.setenv("NAPARI_MENNDL_DATA", str(tmp_path / "data"))
     notification_manager.records.clear()
     return KnownRuns()
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1280, 800)
-    return viewer
 
 
 @pytest.fixture
@@ -152,6 +145,29 @@ def test_connection_is_tested_beside_the_window(qtbot, make_dock):
     assert not pool.answer.isVisible()
 
 
+def test_networks_that_share_a_gpu_are_the_pools_affair_unless_chosen(make_dock, layers, tmp_path):
+    setup = make_dock().setup
+    setup.learn["frames"].value, setup.place["run"].value = "0", tmp_path / "new.menndl"
+    assert "networks_per_gpu" not in setup.order().settings
+    setup.advanced["networks_per_gpu"].value = 4
+    assert setup.order().settings["networks_per_gpu"] == 4
+
+
+def test_every_kind_of_pool_can_be_chosen_with_its_file(make_dock, tmp_path, monkeypatch):
+    pool = make_dock().setup.pool
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / "hosts"), ""))
+    for place, kind in enumerate(pool.kinds):
+        pool.kind.setCurrentIndex(place)
+        assert pool.address.isVisibleTo(pool) == bool(kind.example)
+        assert pool.choose.isVisibleTo(pool) == bool(kind.files)
+        if kind.files:
+            pool.choose.click()
+            assert pool.spec == f"{kind.prefix}{tmp_path / 'hosts'}"
+    for spec in ("ssh:/hosts", "slurm:/a.yaml", "/b.yaml", "tls://h:1?certificates=/c", "scheduler-file:/d", "serial"):
+        pool.spec = spec
+        assert pool.spec == spec
+
+
 def test_a_finished_run_is_shown_whole(qtbot, make_dock, finished):
     dock = make_dock()
     shows(qtbot, dock, finished)
@@ -239,7 +255,7 @@ def test_best_follows_the_frame_and_leaves_the_annotation_alone(qtbot, make_dock
         assert dock.best.shown is None or dock.best.shown.frame == frame
         qtbot.waitUntil(lambda: dock.best.shown is not None, timeout=30_000)
         assert dock.best.shown.frame == frame
-        found, true = viewer.layers["best network"].data > 0, labels[frame] > 0
+        found, true = viewer.layers["best network"].data[frame] > 0, labels[frame] > 0
         assert not true.any() or (found & true).sum() > 0.1 * true.sum()
     assert np.array_equal(layers[1].data, labels)
     assert dock.setup.annotation == layers[1]

@@ -107,7 +107,7 @@ def test_search_is_started_watched_left_running_found_again_stopped_and_resumed(
 
     qtbot.mouseClick(dock.best_box, Qt.MouseButton.LeftButton, pos=dock.best_box.rect().center() * 0.2)
     qtbot.waitUntil(lambda: dock.best.shown is not None, timeout=60_000)
-    assert viewer.layers["best network"].data.shape == FRAMES.shape[1:]
+    assert viewer.layers["best network"].data.shape == FRAMES.shape
     evaluations = dock.sight.evaluations
     qtbot.waitUntil(lambda: dock.sight.evaluations > evaluations, timeout=30_000)
 

@@ -13,13 +13,6 @@ from napari_menndl.widgets.workflow import ANNOTATE, REVIEW, SEARCH, STEPS
 pytestmark = pytest.mark.gui
 
 
-@pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1280, 800)
-    return viewer
-
-
 def open_dock(viewer):
     notification_manager.records.clear()
     return viewer.window.add_plugin_dock_widget("napari-menndl", "MENNDL workflow")[1]

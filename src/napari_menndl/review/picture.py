@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
+from napari_menndl.files import write_whole
 from napari_menndl.review.panels import OUTCOME_KEY, Key, Panel, Picture, draw_panels, expert_panel, reviewed_panel
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     import numpy as np
@@ -123,10 +125,10 @@ def save_picture(figure: Picture, path: str | os.PathLike[str]) -> Path:
         A place that cannot be written.
     """
     place = Path(path)
-    beside = place.with_name(f"{place.name}.part")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
     try:
-        figure.savefig(beside, format="png")
-        os.replace(beside, place)
+        write_whole(place, drawn.getvalue())
     except OSError as error:
         raise InputError("a folder that can be written", str(error), "Choose another place.") from error
     return place

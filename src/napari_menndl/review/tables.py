@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +11,14 @@ import pandas as pd
 from scipy import ndimage
 
 from napari_menndl.errors import InputError
+from napari_menndl.files import write_whole
 from napari_menndl.metrics.detection import Detector, Match, count_defects, pixel_counts
 from napari_menndl.metrics.ranking import average_precision, choose_thresholds
 from napari_menndl.metrics.scores import Counts
 from napari_menndl.review.frame import FALSE_NEGATIVE, FALSE_POSITIVE, OUTCOMES, TRUE_POSITIVE, pixels_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
@@ -235,10 +236,8 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
         A place that cannot be written.
     """
     place = Path(path)
-    beside = place.with_name(f"{place.name}.part")
     try:
-        table.to_csv(beside, index=False)
-        os.replace(beside, place)
+        write_whole(place, table.to_csv(index=False).encode())
     except OSError as error:
         raise InputError("a folder that can be written", str(error), "Choose another place.") from error
     return place

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import sys
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from superqt.utils import create_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 class Latest(QObject):
@@ -75,3 +81,29 @@ class Latest(QObject):
         question, self._at_work = self._at_work, None
         self.failed.emit(question, error)
         self._next()
+
+
+def at_low_priority(function: Callable[[], T], niceness: int = 19) -> T:
+    """Call a function in a thread that leaves the processor to the window, and wait for it.
+
+    Where the system knows priorities of threads (Linux), torch's threads that it starts inherit them. What someone
+    waits for may be less nice than a search on the same computer, which is as nice as can be.
+    """
+    outcome: list[T] = []
+    errors: list[Exception] = []
+
+    def work() -> None:
+        if sys.platform == "linux":
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        try:
+            outcome.append(function())
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return outcome[0]

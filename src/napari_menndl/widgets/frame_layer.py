@@ -1,4 +1,4 @@
-"""A layer with one image, which lies over whatever frame is in view."""
+"""The layers that docks lay over a movie, and one with a single image, over whatever frame is in view."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 
-class FrameLayer:
-    """One image in a layer over whatever frame is in view; written in place, which takes about a millisecond.
+class OwnLayer:
+    """A layer of a dock over a movie; it has all axes of the movie.
 
-    The layer has all axes of the movie, though there is one image only, seen in every frame: napari 0.9.2 crashes
-    (segmentation fault while drawing) when the movie is removed and a labels layer of fewer axes stays.
+    napari 0.9.2 crashes (segmentation fault while drawing) when the movie is removed and a labels layer of fewer axes
+    stays.
 
     Parameters
     ----------
@@ -26,16 +26,13 @@ class FrameLayer:
     Attributes
     ----------
     layer : napari.layers.Layer or None
-    image : (Y, X)
-        What it shows.
     """
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self.layer: Any = None
-        self.image = np.zeros((0, 0), np.uint8)
 
-    def make(self, data: np.ndarray, place: dict[str, Any]) -> Layer:
+    def make(self, data: Any, place: dict[str, Any]) -> Layer:
         """The layer itself."""
         raise NotImplementedError
 
@@ -52,33 +49,55 @@ class FrameLayer:
         """Whether someone took the layer out of the viewer."""
         return self.layer is not None and self.layer not in self._viewer.layers
 
-    def show(self, image: np.ndarray, movie: Image) -> None:
-        """Lay an image (Y, X) over a movie."""
-        if self.layer is not None and self.layer.data.shape != (*movie.data.shape[:-2], *image.shape):
-            self.remove()
+    def remove(self) -> None:
+        """Take the layer out of the viewer."""
+        layer, self.layer = self.layer, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+    def _lay(self, data: Any, movie: Image) -> None:
+        """Lay a new layer over a movie, or the one that is there where the movie lies now."""
         if self.layer is None or self.removed:
-            self.image = image.copy()
-            everywhere = np.broadcast_to(self.image, (*movie.data.shape[:-2], *image.shape))
-            self.layer = self.make(everywhere, {name: getattr(movie, name) for name in PLACE})
+            self.layer = self.make(data, {name: getattr(movie, name) for name in PLACE})
             add_unselected(self._viewer, self.layer, self.place(movie))
             return
-        self.image[...] = image
         for name in ("scale", "translate"):
             if not np.array_equal(getattr(self.layer, name), getattr(movie, name)):
                 setattr(self.layer, name, getattr(movie, name))
-        self.layer.refresh()
+
+
+class FrameLayer(OwnLayer):
+    """One image in a layer over whatever frame is in view; written in place, which takes about a millisecond.
+
+    Attributes
+    ----------
+    image : (Y, X)
+        What it shows.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__(viewer)
+        self.image = np.zeros((0, 0), np.uint8)
+
+    def show(self, image: np.ndarray, movie: Image) -> None:
+        """Lay an image (Y, X) over a movie."""
+        shape = (*movie.data.shape[:-2], *image.shape)
+        if self.layer is not None and self.layer.data.shape != shape:
+            self.remove()
+        if self.layer is None or self.removed:
+            self.image = image.copy()
+        else:
+            self.image[...] = image
+        there = self.layer
+        self._lay(np.broadcast_to(self.image, shape), movie)
+        if self.layer is there:
+            self.layer.refresh()
 
     def clear(self) -> None:
         """Show nothing."""
         self.image[...] = 0
         if self.layer is not None:
             self.layer.refresh()
-
-    def remove(self) -> None:
-        """Take the layer out of the viewer."""
-        layer, self.layer = self.layer, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
 
 
 def add_unselected(viewer: Viewer, layer: Layer, place: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from napari.settings import get_plugin_settings
 from qtpy.QtCore import QSettings
@@ -21,9 +22,8 @@ def preference(name: str) -> Any:
     Parameters
     ----------
     name : str
-        ``pool`` ("this computer" or "scheduler"), ``scheduler``, ``tls_ca``, ``tls_cert``, ``tls_key``,
-        ``budget_kind`` ("time", "networks" or "fitness"), ``budget_minutes``, ``budget_networks``, ``budget_fitness``,
-        ``colours``, ``autosave``.
+        ``pool`` ("this computer" or "scheduler"), ``scheduler``, ``certificates``, ``budget_kind`` ("time", "networks"
+        or "fitness"), ``budget_minutes``, ``budget_networks``, ``budget_fitness``, ``colours``, ``autosave``.
 
     Returns
     -------
@@ -68,6 +68,14 @@ def default_pool() -> str:
     """The preferred pool in the words of a search: ``"local"``, or the address of a scheduler."""
     address = str(preference("scheduler")).strip()
     return address if preference("pool") == "scheduler" and address else "local"
+
+
+def with_certificates(spec: str) -> str:
+    """Add the preferred folder of certificates to a pool that is reached by TLS, unless it names its own."""
+    folder = str(preference("certificates")).strip()
+    if not spec.startswith("tls://") or "?" in spec or not folder:
+        return spec
+    return f"{spec}?certificates={quote(folder)}"
 
 
 def recall(name: str, default: Any = None) -> Any:

@@ -100,6 +100,8 @@ class Workflow(QWidget):
             module, _, name = STEPS[step][2].partition(":")
             dock = getattr(import_module(f"napari_menndl.widgets.{module}"), name)(self.viewer)
             self._docks[step] = dock
+            dock.hint_above = True
+            dock.reset_choices()  # which has it say what it has to say
             self._pages[step].setWidget(dock)
             dock.hint_changed.connect(self._show_hint)
             if step == SEARCH:

@@ -10,13 +10,6 @@ from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1280, 800)
-    return viewer
-
-
-@pytest.fixture
 def expert(annotation, tmp_path):
     """The annotation on disk, to be edited: frames 0 and 1 are complete."""
     annotation.save(tmp_path / "expert.zarr")

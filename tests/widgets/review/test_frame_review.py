@@ -46,6 +46,17 @@ def test_frame_without_annotation_shows_the_prediction_alone(question):
     assert review.defects["confidence"].between(0.3, 1).all()
 
 
+def test_large_frame_is_told_part_by_part_and_then_judged_like_any(question):
+    reviewer, told, asked = FrameReviewer(), [], question(1, threshold=0.3)
+    reviewer.source(asked.setting).part = 32
+    review = reviewer.answer_at_once(asked, (128.0, 0.0), lambda _, part: told.append(part))
+    assert [one.done for one in told] == list(range(1, 17))
+    assert not told[0].overlay[:96].any()
+    assert not told[0].overlay[:, 32:].any()
+    assert (told[-1].overlay > 0)[review.predicted > 0].all()
+    assert np.array_equal(review.overlay, FrameReviewer().answer(asked).overlay)
+
+
 def test_lower_threshold_finds_no_fewer_pixels(question):
     reviewer = FrameReviewer()
     found = [(reviewer.answer(question(3, threshold=t)).overlay > 0).sum() for t in (0.9, 0.5, 0.1)]

@@ -60,7 +60,7 @@ def test_click_lays_the_review_over_the_frame_in_its_colours(viewer, dock, tmp_p
     shows(dock, 0)
     overlay = viewer.layers["review"]
     assert overlay.data.dtype == np.uint8
-    assert all(np.array_equal(frame, dock.shown.overlay) for frame in overlay.data)
+    assert np.array_equal(overlay.data[0], dock.shown.overlay)
     seen = []
     for value in (TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE):
         mask = dock.display.overlay.image == value
@@ -73,7 +73,7 @@ def test_click_lays_the_review_over_the_frame_in_its_colours(viewer, dock, tmp_p
     viewer.window.screenshot(str(tmp_path / "window.png"), flash=False, canvas_only=False)
 
 
-def test_overlay_follows_the_frame_and_never_shows_another_frames_defects(viewer, dock, click, shows):
+def test_overlay_follows_the_frame_and_never_shows_another_frames_defects(qtbot, viewer, dock, click, shows):
     click(dock.controls.button)
     shows(dock, 0)
     viewer.dims.set_current_step(0, 3)
@@ -85,6 +85,27 @@ def test_overlay_follows_the_frame_and_never_shows_another_frames_defects(viewer
         viewer.dims.set_current_step(0, frame)
     shows(dock, 1)
     assert dock.shown.annotated
+    qtbot.waitUntil(lambda: dock.movie.done == 4 and not dock.movie.busy, timeout=20_000)
+    for frame in (3, 0, 2):
+        viewer.dims.set_current_step(0, frame)
+        assert np.array_equal(dock.display.overlay.image, dock.movie.reviews[frame].overlay), "drawn with the frame"
+
+
+def test_annotation_makes_room_for_its_review_until_someone_selects_it(
+    qtbot, viewer, open_dock, movie, expert, run_folder, click, shows
+):
+    dock = open_dock(movie, expert, run_folder)
+    layer = viewer.layers["annotation"]
+    click(dock.controls.button)
+    shows(dock, 0)
+    assert not layer.visible
+    viewer.layers.selection.active = viewer.layers[0]
+    qtbot.wait(20)
+    viewer.layers.selection.active = layer
+    qtbot.waitUntil(lambda: layer.visible, timeout=2000)
+    dock.controls.what["source"].value = "elsewhere"
+    click(dock.controls.button)
+    assert layer.visible
 
 
 def test_threshold_acts_on_what_is_predicted_already(qtbot, viewer, dock, click, shows):
@@ -96,6 +117,7 @@ def test_threshold_acts_on_what_is_predicted_already(qtbot, viewer, dock, click,
         dock.controls.level["threshold"].value = threshold
         qtbot.waitUntil(lambda: set(dock.shown.thresholds) == {threshold}, timeout=5000)  # noqa: B023 (called at once)
         assert dock.shown.seconds == 0
+        assert np.array_equal(dock.display.overlay.image, dock.shown.overlay)
         found.append(np.count_nonzero(dock.display.overlay.image))
     assert found[0] < found[1]
     assert not dock.controls.level["own_threshold"].value

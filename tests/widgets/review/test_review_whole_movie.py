@@ -74,9 +74,12 @@ def test_threshold_renews_the_scores_of_all_frames_without_predicting(qtbot, doc
 
 def test_outlines_and_colours_change_at_once(qtbot, viewer, dock, reviewed):
     reviewed(dock)
-    layer = viewer.layers["review"]
+    layer, filled = viewer.layers["review"], dock.shown.overlay
     dock.controls.view["outlines"].value = True
-    assert layer.contour == 1
+    drawn = dock.display.overlay.image
+    assert np.array_equal(drawn, layer.data[dock.shown.frame])
+    assert 0 < np.count_nonzero(drawn) < np.count_nonzero(filled)
+    assert np.array_equal(drawn[drawn > 0], filled[drawn > 0])
     for palette, colours in PALETTES.items():
         dock.controls.view["colours"].value = palette
         shown = np.round(255 * layer.colormap.color_dict[2][:3]).astype(int)

@@ -19,6 +19,7 @@ from napari_menndl.widgets.background import Latest
 from napari_menndl.widgets.live.feed import Feed, LayerFeed, NewFrame, PathFeed
 from napari_menndl.widgets.live.frames import LiveFrames
 from napari_menndl.widgets.live.panel import FOLLOW, STOP, LivePanel
+from napari_menndl.widgets.live.predicting import duration, open_live, predict
 from napari_menndl.widgets.live.view import LiveView
 from napari_menndl.widgets.shortcuts import bind
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.movie.following import Notice
     from napari_menndl.predict.live import LiveFrame, LivePredictor
+    from napari_menndl.widgets.live.frames import PackedLabels
 
 HINT = "Choose a network and what to follow, then press Follow."
 
@@ -52,7 +54,7 @@ class LiveReview(LivePanel):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(self._images)
         self.viewer = viewer
-        self.view = LiveView(viewer)
+        self.view = LiveView(viewer, self._labels)
         self.frames = LiveFrames()
         self.feed: Feed | None = None
         self.hint = ""
@@ -61,7 +63,7 @@ class LiveReview(LivePanel):
         self._newest = -1
         self._said = ""
         self.opening = Latest(open_live, self)
-        self.predicting = Latest(_predict, self)
+        self.predicting = Latest(predict, self)
         self._connect()
         self.reset_choices()
         self._recolour()
@@ -214,12 +216,15 @@ class LiveReview(LivePanel):
             self.plot.begin(self._colours, feed.follower.frame_time)
         if self.form["newest"].value:
             self.view.go_to(self._newest)
+        self.view.show()
         self._show_place()
 
+    def _labels(self, frame: int) -> PackedLabels | None:
+        layer = self.view.layer
+        return self.frames.labels.get(self._newest if layer is None or layer.ndim == 2 else frame)
+
     def _show_place(self, event: Any = None) -> None:
-        number = self.view.frame(self._newest)
-        self.plot.show_place(number)
-        self.view.show(self.frames.labels(number))
+        self.plot.show_place(self.view.frame(self._newest))
 
     def _predicted(self, question: Any, frame: LiveFrame) -> None:
         self._at_work = None
@@ -232,8 +237,8 @@ class LiveReview(LivePanel):
             self.frames.latencies.append(latency)
             found = sum(frame.counts.values())
             self._say(
-                f"Frame {frame.number}: {found} defect{'s' * (found != 1)}, {_duration(latency)} after it appeared "
-                f"(network {_duration(frame.seconds)})."
+                f"Frame {frame.number}: {found} defect{'s' * (found != 1)}, {duration(latency)} after it appeared "
+                f"(network {duration(frame.seconds)})."
             )
         self._next()
         self.say_behind(self.frames.behind())
@@ -274,36 +279,3 @@ class LiveReview(LivePanel):
         if text != self._said:  # once, not for every frame
             self._said = text
             notify(text)
-
-
-def open_live(path: Path) -> LivePredictor:
-    """A saved network, or the best of a run, renewed as long as its search finds better ones.
-
-    Raises
-    ------
-    InputError
-        If there is none yet.
-    """
-    # Here, in a worker: it takes a moment that a window would notice.
-    from napari_menndl.api import open_run
-    from napari_menndl.predict.live import LivePredictor, open_saved
-
-    if path.suffix == ".safetensors":
-        return open_saved(path)
-    run = open_run(path)
-    return LivePredictor(lambda: run.best, lambda: run.folder.journal_path.stat().st_size)
-
-
-def _predict(question: tuple[LivePredictor, Feed, NewFrame, Any]) -> LiveFrame:
-    predictor, feed, new, pixel_size = question
-    if predictor.network.pixel_size is not None and pixel_size is None:
-        raise InputError(
-            "the pixel size of the frames, since the network knows its own",
-            "none",
-            "Give it in the field 'Pixel size'.",
-        )
-    return predictor.predict(new.number, feed.read(new.number), pixel_size)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"

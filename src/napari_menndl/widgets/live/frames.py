@@ -12,6 +12,35 @@ if TYPE_CHECKING:
     from napari_menndl.widgets.live.feed import NewFrame
 
 
+@dataclass(frozen=True, eq=False)
+class PackedLabels:
+    """Labels of a frame of which only the defects are kept, a few per cent of its pixels.
+
+    Attributes
+    ----------
+    shape : (Y, X)
+    where : (n,) int
+        Into the flattened frame.
+    values : (n,) uint8
+    """
+
+    shape: tuple[int, ...]
+    where: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, labels: np.ndarray) -> PackedLabels:
+        """Pack labels (Y, X) uint8."""
+        where = np.flatnonzero(labels)
+        return cls(labels.shape, where, labels.flat[where])
+
+    def unpack(self) -> np.ndarray:
+        """(Y, X) uint8."""
+        labels = np.zeros(self.shape, np.uint8)
+        labels.flat[self.where] = self.values
+        return labels
+
+
 @dataclass
 class LiveFrames:
     """Frames by number. The newest is predicted first; those that came meanwhile wait for a pause.
@@ -22,6 +51,8 @@ class LiveFrames:
         The newest last.
     counts : dict of int to dict of str to int
         Defects by class, of every predicted frame.
+    labels : dict of int to PackedLabels
+        Of every predicted frame.
     latencies : list of float [s]
         From a frame's appearance to its defects on the screen.
     seconds : float [s]
@@ -31,8 +62,8 @@ class LiveFrames:
     waiting: list[NewFrame] = field(default_factory=list)
     counts: dict[int, dict[str, int]] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
+    labels: dict[int, PackedLabels] = field(default_factory=dict)
     seconds: float = 0.0
-    _labels: dict[int, tuple[tuple[int, int], np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def add(self, new: NewFrame) -> None:
         """A frame has arrived; one that came again is predicted again."""
@@ -40,20 +71,10 @@ class LiveFrames:
         self.waiting.append(new)
 
     def enter(self, frame: LiveFrame) -> None:
-        """A frame was predicted; only its defects are kept, a few per cent of its pixels."""
-        where = np.flatnonzero(frame.labels)
-        self._labels[frame.number] = frame.labels.shape, where, frame.labels.flat[where]
+        """A frame was predicted."""
+        self.labels[frame.number] = PackedLabels.of(frame.labels)
         self.counts[frame.number] = frame.counts
         self.seconds = frame.seconds
-
-    def labels(self, number: int) -> np.ndarray | None:
-        """(Y, X) uint8, or None where the frame is not predicted."""
-        if number not in self._labels:
-            return None
-        shape, where, values = self._labels[number]
-        labels = np.zeros(shape, np.uint8)
-        labels.flat[where] = values
-        return labels
 
     def curves(self) -> tuple[list[int], dict[str, list[int]]]:
         """Numbers of the predicted frames in order, and the counts of each class."""

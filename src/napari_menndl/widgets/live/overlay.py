@@ -4,44 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_menndl.widgets.frame_layer import FrameLayer
+from napari_menndl.widgets.frames_layer import FramesLayer, outlined
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from napari.layers import Image
+    import numpy as np
     from napari.viewer import Viewer
 
+    from napari_menndl.widgets.frames_layer import FrameArray
+    from napari_menndl.widgets.live.frames import PackedLabels
 
-class LiveOverlay(FrameLayer):
-    """Predicted labels (Y, X) uint8 in the colours of their classes, as outlines.
+
+class LiveOverlay(FramesLayer):
+    """Predicted labels (Y, X) uint8 of each frame in the colours of their classes, as outlines.
 
     Parameters
     ----------
     viewer : napari.Viewer
+    labels : callable
+        ``labels(t)``: (Y, X) uint8, or None where a frame is not predicted.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
-        super().__init__(viewer)
+    def __init__(self, viewer: Viewer, labels: Callable[[int], PackedLabels | None]) -> None:
+        super().__init__(viewer, labels)
         self.colours: Sequence[str] = ()
 
-    def make(self, data: np.ndarray, place: dict[str, Any]) -> Labels:
+    def make(self, data: FrameArray, place: dict[str, Any]) -> Labels:
         colours: dict[int | None, str] = {None: "transparent", 0: "transparent", **dict(enumerate(self.colours, 1))}
         layer = Labels(
             data, name="live prediction", opacity=1.0, colormap=DirectLabelColormap(color_dict=colours), **place
         )
-        layer.contour = 1
         layer.editable = False
         return layer
 
-    def show(self, image: np.ndarray, movie: Image) -> None:
-        layer = self.layer
-        if layer is not None and not self.removed and layer.data.shape[-2:] == image.shape:
-            shape = (*movie.data.shape[:-2], *image.shape)
-            if layer.data.shape != shape and layer.ndim == len(shape):
-                layer.data = np.broadcast_to(self.image, shape)  # a frame more: the layer stays
-        super().show(image, movie)
+    def draw(self, source: PackedLabels) -> np.ndarray:
+        return outlined(source.unpack())

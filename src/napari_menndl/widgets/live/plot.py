@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg  # type: ignore[import-untyped]
-from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
+
+from napari_menndl.widgets.frame_plot import FramePlot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,37 +17,19 @@ if TYPE_CHECKING:
 FEW = 10
 
 
-class CountPlot(pg.PlotWidget):
-    """One curve per class.
-
-    Attributes
-    ----------
-    frame_chosen : Signal(frame)
-    """
-
-    frame_chosen = Signal(int)
+class CountPlot(FramePlot):
+    """One curve per class."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setFixedHeight(170)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        super().__init__(320, 170, line=1)
         self.setToolTip("Defects in every predicted frame, by class. Click to go to a frame")
-        item = self.getPlotItem()
-        item.setMenuEnabled(False)
-        item.hideButtons()
-        item.setMouseEnabled(x=False, y=False)
-        item.setLabel("left", "defects")
+        self.item.setLabel("left", "defects")
         self._curves: dict[str, Any] = {}
-        self._line = pg.InfiniteLine(0, angle=90)
-        item.addItem(self._line, ignoreBounds=True)
         self._second, self._in_frames = 1.0, True
-
-    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        return QSize(320, 170)
 
     def begin(self, classes: Mapping[str, str], frame_time: float | None) -> None:
         """Forget everything; classes and their colours, and the time between two frames [s]."""
-        item = self.getPlotItem()
+        item = self.item
         for curve in self._curves.values():
             item.removeItem(curve)
         self._second, self._in_frames = frame_time or 1.0, not frame_time
@@ -64,7 +47,7 @@ class CountPlot(pg.PlotWidget):
         for name, curve in self._curves.items():
             curve.setData(x, np.asarray(counts[name]))
             top = max(top, *counts[name]) if counts[name] else top
-        item = self.getPlotItem()
+        item = self.item
         item.setYRange(0, top, padding=0.06)
         few = self._in_frames and len(frames) <= FEW  # there is no frame 0.5
         item.getAxis("bottom").setTicks([[(t, str(t)) for t in frames]] if few else None)
@@ -73,25 +56,5 @@ class CountPlot(pg.PlotWidget):
         """Mark the frame in view."""
         self._line.setValue(frame * self._second)
 
-    def recolour(self, ground: str, ink: str) -> None:
-        """Colours of the theme."""
-        self.setBackground(ground)
-        for side in ("left", "bottom"):
-            axis = self.getPlotItem().getAxis(side)
-            axis.setPen(ink)
-            axis.setTextPen(ink)
-        self._line.setPen(pg.mkPen(ink, width=1))
-
-    def frame_at(self, position: Any) -> int:
-        """The frame under a position of this widget."""
-        return max(0, round(self.getPlotItem().vb.mapSceneToView(self.mapToScene(position)).x() / self._second))
-
-    def mousePressEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
-        if event.buttons() & Qt.MouseButton.LeftButton:
-            self.frame_chosen.emit(self.frame_at(event.position().toPoint()))
-        event.accept()
-
-    mouseMoveEvent = mousePressEvent  # noqa: N815 (Qt's name)
-
-    def mouseReleaseEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
-        event.accept()
+    def frame_of(self, x: float) -> int:
+        return max(0, round(x / self._second))

@@ -10,12 +10,13 @@ from napari_menndl.widgets.layers import frame_in_view, movie_layer
 from napari_menndl.widgets.live.overlay import LiveOverlay
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari.layers import Image
     from napari.viewer import Viewer
 
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.widgets.live.frames import PackedLabels
 
 
 class LiveView:
@@ -24,6 +25,8 @@ class LiveView:
     Parameters
     ----------
     viewer : napari.Viewer
+    labels : callable
+        ``labels(t)``: of a frame of the layer, or None where it is not predicted.
 
     Attributes
     ----------
@@ -32,10 +35,10 @@ class LiveView:
     overlay : LiveOverlay
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, labels: Callable[[int], PackedLabels | None]) -> None:
         self._viewer = viewer
         self.layer: Image | None = None
-        self.overlay = LiveOverlay(viewer)
+        self.overlay = LiveOverlay(viewer, labels)
 
     def begin(self, layer: Image | None, colours: Sequence[str]) -> None:
         """Follow a layer, or one that `grow` will add."""
@@ -66,15 +69,10 @@ class LiveView:
             return newest
         return frame_in_view(layer, self._viewer.dims.point)
 
-    def show(self, labels: np.ndarray | None) -> None:
-        """Lay labels (Y, X) uint8 over the frame in view; None: nothing is known of it."""
-        layer = self.layer
-        if layer is None or self.removed:
-            return
-        if labels is None or labels.shape != layer.data.shape[-2:]:
-            self.overlay.clear()  # never the defects of one frame over another
-        else:
-            self.overlay.show(labels, layer)
+    def show(self) -> None:
+        """Lay what is predicted over the frame in view."""
+        if self.layer is not None and not self.removed:
+            self.overlay.show(self.layer)
 
     def go_to(self, number: int) -> None:
         """Bring a frame into view."""

@@ -24,6 +24,7 @@ from napari_menndl.widgets.form import lay_out, make_form
 from napari_menndl.widgets.review.error_bar import ErrorBar
 from napari_menndl.widgets.review.scores_view import ScoresView
 from napari_menndl.widgets.review.settings import ReviewSettings, ThresholdSettings, ViewSettings
+from napari_menndl.widgets.search.pool_row import PoolRow
 from napari_menndl.widgets.section import section
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Controls(QScrollArea):
                 if isinstance(row, ComboBox):  # as wide as the dock, not as its longest choice
                     row.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
                     row.native.setMinimumContentsLength(8)
+        self.pool = PoolRow()
+        self.pool.kind.setItemData(0, "In the process of this window", Qt.ItemDataRole.ToolTipRole)
         self._source_menu()
         self.button = QPushButton(GO)
         self.button.setToolTip("Predict the frame in view first, then the other frames; the overlay follows the view")
@@ -112,9 +115,9 @@ class Controls(QScrollArea):
         rest = QWidget()
         rows = QVBoxLayout(rest)
         rows.setContentsMargins(3, 0, 0, 0)
-        for widget in (lay_out(self.view), self.complete, exports):
+        for widget in (lay_out(self.view), QLabel("Predict on"), self.pool, self.complete, exports):
             rows.addWidget(widget)
-        self.more = section("More", rest, tip="Colours, outlines, probabilities, a second expert, export")
+        self.more = section("More", rest, tip="Colours, outlines, probabilities, a second expert, where to predict, export")
         body = QWidget()
         layout = QVBoxLayout(body)
         layout.setContentsMargins(4, 4, 4, 4)

@@ -10,7 +10,8 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from napari_menndl.widgets.background import Latest
 from napari_menndl.widgets.palette import overlay_colours
 from napari_menndl.widgets.review.controls import GO, STOP
-from napari_menndl.widgets.review.frame_review import AGREEMENT, ANY, NOTHING, FrameReview
+from napari_menndl.widgets.review.cover import Cover
+from napari_menndl.widgets.review.frame_review import AGREEMENT, ANY, NOTHING, FrameReview, PartialFrame
 from napari_menndl.widgets.review.overlay import Overlay, Shading
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from napari_menndl.widgets.review.controls import Controls
     from napari_menndl.widgets.review.inputs import Inputs
     from napari_menndl.widgets.review.movie_review import MovieReview
-
-#: Of the outlines of defects [px]: point defects are hardly wider than a few.
-OUTLINE = 1
 
 
 class Display(QObject):
@@ -45,9 +43,12 @@ class Display(QObject):
         super().__init__(parent)
         self._viewer, self._controls, self._inputs, self._movie = viewer, controls, inputs, movie
         self._view = controls.view
-        self.overlay = Overlay(viewer, overlay_colours(self._view["colours"].value))
+        self.overlay = Overlay(viewer, overlay_colours(self._view["colours"].value), self._seen)
         self.shading = Shading(viewer)
+        self.cover = Cover(viewer, self)
         self.shown: FrameReview | None = None
+        self._told: FrameReview | None = None
+        self._blank = True
         self._glow = Latest(self._shade, self)
         self._glow.answered.connect(self._show_shading)
         self._glow.failed.connect(self._shading_failed)
@@ -59,15 +60,42 @@ class Display(QObject):
         """Whether a layer is one of ours."""
         return self.overlay.owns(layer) or self.shading.owns(layer)
 
+    def move(self, frame: int) -> None:
+        """Another frame is in view: its overlay, if there is one, came with it; the rest follows with `show`."""
+        self.shown, self._told = self._known(frame), None
+        if self.shading.frame != frame:
+            self.shading.clear()  # never the probabilities of one frame over another
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """What is looked at, (y, x) [px] of the frame in view."""
+        image = self._inputs.image
+        if image is None:
+            return 0.0, 0.0
+        y, x = image.world_to_data((0,) * (image.ndim - 2) + tuple(self._viewer.scene.camera.center[-2:]))[-2:]
+        return float(y), float(x)
+
+    def show_part(self, frame: int) -> None:
+        """A part more of the frame in view is predicted."""
+        image, part = self._inputs.image, self._movie.partial
+        if image is None or part is None or frame != self._inputs.frame:
+            return
+        self.cover.lay(self._inputs.annotation)
+        self._blank = False
+        self.overlay.show(image)
+        self._controls.status.setText(f"Predicting frame {frame}: {part.done} of {part.parts} parts, not judged yet …")
+
     def show(self, review: FrameReview) -> None:
         """Show the review of the frame in view."""
-        image, annotation = self._inputs.image, self._inputs.annotation
-        if image is None or (review is self.shown and self.overlay.layer is not None):
+        image = self._inputs.image
+        if image is None:
             return
-        if self.overlay.layer is None and annotation is not None and annotation.contour == 0:
-            annotation.contour = 1  # as outlines: filled, its colours would be taken for those of the review
-        self.shown = review
-        self.overlay.show(review.overlay, image)
+        self.cover.lay(self._inputs.annotation)
+        self.shown, self._blank = review, False
+        self.overlay.show(image)
+        if review is self._told:
+            return
+        self._told = review
         setting = self._movie.setting
         own = setting is not None and setting.threshold is None
         if own and (reachable := [t for t in review.thresholds or () if t <= 1]):
@@ -92,9 +120,10 @@ class Display(QObject):
             view["shading"].reset_choices()
 
     def clear(self) -> None:
-        """Show no frame."""
-        self.shown = None
-        self.overlay.clear()
+        """Show no frame, until `show` is called."""
+        self.shown = self._told = None
+        self._blank = True
+        self.overlay.redraw()
         self.shading.clear()
 
     def forget_removed(self) -> bool:
@@ -116,6 +145,13 @@ class Display(QObject):
         """Follow napari's theme."""
         self._controls.scores.recolour(self._viewer.theme)
 
+    def _known(self, frame: int) -> FrameReview | None:
+        return None if self._blank else self._movie.now(frame)
+
+    def _seen(self, frame: int) -> FrameReview | PartialFrame | None:
+        part = None if self._blank else self._movie.partial
+        return part if part is not None and part.frame == frame else self._known(frame)
+
     def _show_scores(self) -> None:
         self._controls.scores.show_frame(self.shown, self._view["colours"].value)
 
@@ -125,7 +161,7 @@ class Display(QObject):
         self.show_movie()
 
     def _outline(self, outlines: bool) -> None:
-        self.overlay.outline(OUTLINE if outlines else 0)
+        self.overlay.outline(outlines)
 
     def _ask_shading(self) -> None:
         what, setting, shown = self._view["shading"].value, self._movie.setting, self.shown
@@ -141,6 +177,7 @@ class Display(QObject):
         wanted = self._movie.setting, self._inputs.frame, self._view["shading"].value
         if question[1:] == wanted[1:] and self._inputs.image is not None and wanted[0] is not None:
             self.shading.show(image, self._inputs.image)
+            self.shading.frame = question[1]
 
     def _shading_failed(self, question: Any, error: Exception) -> None:
         self._view["shading"].value = NOTHING

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QVBoxLayout, QWidget
-from superqt.utils import QSignalThrottler
 
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.preferences import preference
@@ -17,6 +16,7 @@ from napari_menndl.widgets.review.chosen import accept_rest
 from napari_menndl.widgets.review.controls import Controls
 from napari_menndl.widgets.review.display import Display
 from napari_menndl.widgets.review.files import Files
+from napari_menndl.widgets.review.following import Following
 from napari_menndl.widgets.review.frame_review import NOTHING
 from napari_menndl.widgets.review.hints import next_step
 from napari_menndl.widgets.review.inputs import EVERY_FRAME, Inputs
@@ -52,6 +52,8 @@ class ReviewFrames(QWidget):
 
     search_again = Signal(list)
     hint_changed = Signal(str)
+    #: Whether the hint stands above the dock already.
+    hint_above = False
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
@@ -63,8 +65,8 @@ class ReviewFrames(QWidget):
         self.files = Files(self.controls, self.inputs, self.movie, self.display, self)
         self.walk = ErrorWalk(viewer, self.movie, self.inputs, self.go_to, self)
         self.corrected: set[int] = set()
-        self._following = self._whole = False
         self.teller = Teller(self)
+        self.following = Following(self.controls, self.inputs, self.movie, self.display, self.teller, self)
         self._hinted = self._note = ""
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -79,11 +81,7 @@ class ReviewFrames(QWidget):
 
     def _connect(self) -> None:
         controls, walk, inputs = self.controls, self.walk, self.inputs
-        self._asking, self._drawing = (QSignalThrottler(parent=self) for _ in range(2))
-        for throttle, pause, act in ((self._asking, 60, self._ask), (self._drawing, 200, self.display.show_movie)):
-            throttle.setTimeout(pause)
-            throttle.triggered.connect(act)
-        controls.button.clicked.connect(self._go_or_stop)
+        controls.button.clicked.connect(self.following.go_or_stop)
         controls.again.clicked.connect(self._search_again)
         controls.complete.clicked.connect(self._complete)
         controls.scores.plot.frame_chosen.connect(self.go_to)
@@ -93,11 +91,10 @@ class ReviewFrames(QWidget):
         errors.accept.clicked.connect(walk.accept)
         errors.reject.clicked.connect(walk.reject)
         errors.repaint_button.clicked.connect(walk.repaint)
-        inputs.changed.connect(self._follow)
+        inputs.changed.connect(self.following.renew)
         inputs.replaced.connect(self._replaced)
         inputs.painted.connect(self._painted)
-        self.movie.reviewed.connect(self._reviewed)
-        self.movie.failed.connect(self._fail)
+        self.following.asked.connect(self._say_hint)
         self.movie.warned.connect(self.teller.warn)
         walk.changed.connect(self._chosen)
         walk.decided.connect(self._painted)
@@ -143,7 +140,7 @@ class ReviewFrames(QWidget):
         return next_step(
             movie=inputs.image is not None,
             named=inputs.named,
-            following=self._following,
+            following=self.following.on,
             corrected=bool(self.corrected),
         )
 
@@ -170,28 +167,25 @@ class ReviewFrames(QWidget):
 
     def _painted(self, frame: int) -> None:
         self.inputs.note()
-        if self._following:
+        if self.following.on:
             self.corrected |= {frame} - {EVERY_FRAME}
             self.movie.touch(self.movie.reviews if frame == EVERY_FRAME else [frame])
             self._say_hint()
-            self._follow()
+            self.following.renew()
 
     def _view_moved(self) -> None:
         if self.walk.chosen is not None and self.walk.chosen.frame != self.inputs.frame:
             self.walk.let_go()
-        self._follow()
+        self.following.move()
 
-    def _follow(self) -> None:
-        """Something changed that the overlay depends on."""
-        if not self._following:
-            return
-        frame = self.inputs.frame
-        self.controls.scores.plot.show_place(frame)
-        if self.shown is not None and self.shown.frame != frame:
-            self.display.clear()  # never the defects of one frame over another
-            if (known := self.movie.now(frame)) is not None:
-                self.display.show(known)
-        self._asking.throttle()
+    def hideEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        super().hideEvent(event)
+        if not event.spontaneous():
+            self.display.cover.lift()
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        super().showEvent(event)
+        self.following.renew()
 
     def _retheme(self, event: Any = None) -> None:
         self.display.retheme()
@@ -203,44 +197,7 @@ class ReviewFrames(QWidget):
 
     def predict(self) -> None:
         """Review the frame in view, follow the view from now on, and go on with the other frames."""
-        self.inputs.reading += 1
-        self._following = self._whole = True
-        self.teller.begin()
-        self._ask()
-
-    def _go_or_stop(self) -> None:
-        if self.movie.going:
-            self._whole = False
-            self.movie.stop()
-            self.display.show_movie()
-        else:
-            self.predict()
-
-    def _ask(self) -> None:
-        if not self._following:
-            return
-        try:
-            setting, frame = self.inputs.setting(), self.inputs.frame
-        except InputError as error:
-            self._fail(error)
-            return
-        if setting != self.movie.setting:
-            self.movie.begin(setting)
-        review = self.movie.look(frame)
-        if review is not None:
-            self.display.show(review)
-        else:
-            self.controls.status.setText(f"Reviewing frame {frame} …")
-        # When the rest was stopped, what is known already still follows the threshold.
-        frames = self._order() if self._whole else [t for t in self._order() if t in self.movie.reviews]
-        self.movie.review_rest(frames)
-        self._drawing.throttle()
-        self._say_hint()
-
-    def _order(self) -> list[int]:
-        """All frames, the annotated first, from the one in view on."""
-        count, here = len(self.inputs.movie), self.inputs.frame
-        return sorted(range(count), key=lambda t: (not self.movie.speaks_of(t), (t - here) % count))
+        self.following.begin()
 
     def go_to(self, frame: int) -> None:
         """Bring a frame of the movie into view."""
@@ -259,28 +216,23 @@ class ReviewFrames(QWidget):
 
     # Showing ----------------------------------------------------------------------------------------------------------
 
-    def _reviewed(self, frame: int) -> None:
-        if self._following and frame == self.inputs.frame:
-            self.display.show(self.movie.reviews[frame])
-        self._drawing.throttle()
-
     def _rest(self, text: str = "") -> None:
         """Stop following the view."""
-        self._following = False
-        self.movie.forget()
+        self.following.end()
         self.walk.let_go()
-        self.display.clear()
-        self.display.show_movie()
         self._note = text
-        self.controls.status.setText(escape(text or self.hint))
         self._say_hint()
+
+    def _tell(self) -> None:
+        """What a dock that follows nothing has to say."""
+        self.controls.status.setText(escape(self._note or ("" if self.hint_above else self.hint)))
 
     def _say_hint(self) -> None:
         self.controls.again.setEnabled(bool(self.corrected))
+        if not self.following.on:
+            self._tell()
         if self.hint != self._hinted:
             self._hinted = self.hint
-            if not self._following and not self._note:
-                self.controls.status.setText(escape(self._hinted))
             self.hint_changed.emit(self._hinted)
 
     # Correcting -------------------------------------------------------------------------------------------------------
@@ -301,8 +253,3 @@ class ReviewFrames(QWidget):
     def _search_again(self) -> None:
         self.search_again.emit(sorted(self.corrected))
         show_info(f"Search again from {len(self.corrected)} corrected frame(s): see the dock 'Search networks'.")
-
-    def _fail(self, error: Exception) -> None:
-        self.display.clear()
-        self.display.show_movie()
-        self.controls.status.setText(escape(self.teller.error(error)))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from napari_menndl.review.picture import overlay_picture
 from napari_menndl.review.tables import DEFECT_COLUMNS, write_table
 from napari_menndl.widgets.palette import picture_key
 
@@ -40,6 +39,8 @@ def export_picture(review: FrameReview, movie: Movie, palette: str, path: str) -
     InputError
         A place that cannot be written.
     """
+    from napari_menndl.review.picture import overlay_picture  # matplotlib takes a moment: a dock opens without it
+
     total = review.total
     below = f"{total.tp} found · {total.fp} false · {total.fn} missed"
     number = len(review.defects)

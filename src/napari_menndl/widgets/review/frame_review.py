@@ -41,6 +41,8 @@ class Setting:
         At another number the source is read anew: a search may have found a better network.
     keep : bool
         Whether to keep the probabilities on disk, beside the run or network.
+    pool : str
+        Who predicts, as `open_pool` takes it; empty: this process.
     """
 
     source: str | Labels
@@ -49,6 +51,7 @@ class Setting:
     threshold: float | None = None
     reading: int = 0
     keep: bool = False
+    pool: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,25 @@ class Question:
     frame: int
     revision: int = 0
     thorough: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class PartialFrame:
+    """A frame that is being predicted: what is known of it so far, not judged yet.
+
+    Attributes
+    ----------
+    frame : int
+    done, parts : int
+        How many of its parts are predicted, of how many.
+    overlay : (Y, X) uint8
+        `PREDICTED` where there is a defect.
+    """
+
+    frame: int
+    done: int
+    parts: int
+    overlay: np.ndarray = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -104,7 +126,7 @@ class FrameReview:
     agreement: dict[str, float]
     thorough: bool
     seconds: float
-    _images: bytes = field(repr=False)
+    _images: tuple[bytes, ...] = field(repr=False)
     _shape: tuple[int, ...] = field(repr=False)
 
     @property
@@ -122,9 +144,9 @@ class FrameReview:
         return self._image(1)
 
     def _image(self, number: int) -> np.ndarray:
-        return np.frombuffer(zlib.decompress(self._images), np.uint8).reshape(2, *self._shape)[number].copy()
+        return np.frombuffer(bytearray(zlib.decompress(self._images[number])), np.uint8).reshape(self._shape)
 
 
-def pack(overlay: np.ndarray, predicted: np.ndarray) -> bytes:
-    """What `FrameReview` keeps of its two images (Y, X) uint8, mostly zeros: so a long movie's fit into memory."""
-    return zlib.compress(np.stack([overlay, predicted]).tobytes(), 1)
+def pack(*images: np.ndarray) -> tuple[bytes, ...]:
+    """What `FrameReview` keeps of its images (Y, X) uint8, mostly zeros: so a long movie's fit into memory."""
+    return tuple(zlib.compress(image.tobytes(), 1) for image in images)

@@ -54,6 +54,7 @@ class Inputs(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._what, self._level, self._view = controls.what, controls.level, controls.view
+        self._pool = controls.pool
         self._movie: tuple[Any, Movie] | None = None
         self._watched: Labels | None = None
         self._states: dict[int, int] = {}
@@ -65,6 +66,8 @@ class Inputs(QObject):
         self._level["own_threshold"].changed.connect(self._changed)
         self._view["second"].changed.connect(self._replaced)
         self._view["keep"].changed.connect(self._replaced)
+        self._pool.kind.currentIndexChanged.connect(self._pool_chosen)
+        self._pool.address.textChanged.connect(self._pool_chosen)
 
     @property
     def image(self) -> Image | None:
@@ -82,6 +85,18 @@ class Inputs(QObject):
     def view(self) -> ViewSettings:
         settings: ViewSettings = read_form(self._view, ViewSettings)
         return settings
+
+    @property
+    def pool(self) -> str:
+        """Who predicts, as `open_pool` takes it; empty: this process.
+
+        Raises
+        ------
+        InputError
+            If its address or file is missing.
+        """
+        spec = self._pool.spec
+        return "" if spec == "local" else spec
 
     @property
     def named(self) -> bool:
@@ -139,6 +154,7 @@ class Inputs(QObject):
             threshold=None if level.own_threshold else level.threshold,
             reading=self.reading,
             keep=view.keep,
+            pool=self.pool,
         )
 
     def reset_choices(self) -> None:
@@ -240,4 +256,7 @@ class Inputs(QObject):
         self.changed.emit()
 
     def _replaced(self) -> None:
+        self.replaced.emit()
+
+    def _pool_chosen(self, _: object) -> None:
         self.replaced.emit()

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_menndl.widgets.background import Latest
-from napari_menndl.widgets.review.frame_review import FrameReview, Question, Setting
+from napari_menndl.widgets.background import Latest, at_low_priority
+from napari_menndl.widgets.review.frame_review import FrameReview, PartialFrame, Question, Setting
 from napari_menndl.widgets.review.reviewer import FrameReviewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+#: Niceness of what someone waits for.
+WAITED_FOR = 10
 
 
 class MovieReview(QObject):
@@ -24,8 +28,14 @@ class MovieReview(QObject):
         The latest of each frame, of this source, movie and annotation; the threshold may have moved since.
     in_view : int
         The frame that comes first.
+    partial : PartialFrame or None
+        What is known of a frame in view that is being predicted.
+    centre : (y, x) float [px]
+        What is looked at in the frame in view.
     reviewed : Signal(frame)
         A frame's review is new.
+    predicting : Signal(frame)
+        A part more of the frame in view is predicted.
     failed : Signal(exception)
         A frame could not be reviewed; the rest is not tried.
     warned : Signal(text)
@@ -34,6 +44,8 @@ class MovieReview(QObject):
     reviewed = Signal(int)
     failed = Signal(object)
     warned = Signal(str)
+    predicting = Signal(int)
+    _came = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -44,7 +56,10 @@ class MovieReview(QObject):
         self._frames: tuple[int, ...] = ()
         self._valid: dict[int, tuple[float | None, int]] = {}
         self._revisions: dict[int, int] = {}
-        self._first, self._rest = Latest(self.reviewer.answer, self), Latest(self.reviewer.answer, self)
+        self.partial: PartialFrame | None = None
+        self.centre = (0.0, 0.0)
+        self._first, self._rest = Latest(self._answer_first, self), Latest(self._answer_rest, self)
+        self._came.connect(self._take_part)
         self._going = False
         for latest in (self._first, self._rest):
             latest.answered.connect(self._answered)
@@ -65,6 +80,19 @@ class MovieReview(QObject):
         """How many frames are reviewed as things stand."""
         return sum(self._holds(t) for t in self._frames)
 
+    def _answer_first(self, question: Question) -> FrameReview:
+        # Behind the window, but before a search that runs on the same computer.
+        return at_low_priority(lambda: self.reviewer.answer_at_once(question, self.centre, self._came.emit), WAITED_FOR)
+
+    def _answer_rest(self, question: Question) -> FrameReview:
+        return at_low_priority(lambda: self.reviewer.answer(question))
+
+    def _take_part(self, question: Question, part: PartialFrame) -> None:
+        setting = self.setting
+        if setting is not None and _what(question.setting) == _what(setting) and not self._holds(part.frame):
+            self.partial = part
+            self.predicting.emit(part.frame)
+
     def now(self, frame: int) -> FrameReview | None:
         """The review of a frame if it still holds."""
         return self.reviews[frame] if self._holds(frame) else None
@@ -82,6 +110,7 @@ class MovieReview(QObject):
     def look(self, frame: int) -> FrameReview | None:
         """Come to this frame first; its review if that is at hand."""
         self.in_view = frame
+        self.reviewer.look(frame)
         if self._holds(frame):
             self._first.forget()
             self._continue()
@@ -103,11 +132,14 @@ class MovieReview(QObject):
         """Leave the rest as it is."""
         self._going = False
         self._rest.forget()
+        self.reviewer.rest()
 
     def forget(self) -> None:
         """Drop everything; what is at work is not waited for."""
         self.stop()
+        self.reviewer.close()
         self._first.forget()
+        self.partial = None
         self.setting, self.reviews, self._valid = None, {}, {}
 
     def _holds(self, frame: int) -> bool:
@@ -122,6 +154,8 @@ class MovieReview(QObject):
 
     def _answered(self, question: Question, review: FrameReview) -> None:
         setting, frame = self.setting, question.frame
+        if self.partial is not None and self.partial.frame == frame:
+            self.partial = None
         if setting is not None and _what(question.setting) == _what(setting):
             same = question.setting.annotation == setting.annotation
             state = question.setting.threshold, question.revision
@@ -166,4 +200,4 @@ class MovieReview(QObject):
 
 
 def _what(setting: Setting) -> tuple[object, ...]:
-    return setting.source, setting.movie, setting.reading, setting.keep
+    return setting.source, setting.movie, setting.reading, setting.keep, setting.pool

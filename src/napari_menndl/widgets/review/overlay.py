@@ -9,59 +9,82 @@ from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_menndl.widgets.frame_layer import FrameLayer, add_unselected
+from napari_menndl.widgets.frames_layer import FramesLayer, outlined
 from napari_menndl.widgets.layers import PLACE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.viewer import Viewer
 
+    from napari_menndl.widgets.frames_layer import FrameArray
     from napari_menndl.widgets.palette import Colours
+    from napari_menndl.widgets.review.frame_review import FrameReview, PartialFrame
 
 
 YELLOW = "#ffe14d"
 
 
-class Overlay(FrameLayer):
-    """The review in its colours: labels (Y, X) uint8.
+class Overlay(FramesLayer):
+    """The reviews in their colours: labels (Y, X) uint8 of each frame.
 
     Parameters
     ----------
     viewer : napari.Viewer
     colours : dict
         Of its labels.
+    review : callable
+        ``review(t)``: the review of a frame, what is predicted of it so far, or None.
     """
 
-    def __init__(self, viewer: Viewer, colours: Colours) -> None:
-        super().__init__(viewer)
+    def __init__(
+        self, viewer: Viewer, colours: Colours, review: Callable[[int], FrameReview | PartialFrame | None]
+    ) -> None:
+        super().__init__(viewer, review)
         self._colours = colours
-        self._contour = 0
+        self._outlines = False
 
-    def make(self, data: np.ndarray, place: dict[str, Any]) -> Labels:
+    def make(self, data: FrameArray, place: dict[str, Any]) -> Labels:
         layer = Labels(data, name="review", opacity=0.9, colormap=self._colormap(), **place)
-        layer.contour = self._contour
         layer.editable = False
         return layer
+
+    def draw(self, source: FrameReview | PartialFrame) -> np.ndarray:
+        return outlined(source.overlay) if self._outlines else source.overlay
 
     def recolour(self, colours: Colours) -> None:
         self._colours = colours
         if self.layer is not None:
             self.layer.colormap = self._colormap()
 
-    def outline(self, width: int) -> None:
-        """Draw defects as outlines of so many pixels; 0: filled."""
-        self._contour = width
-        if self.layer is not None:
-            self.layer.contour = width
+    def outline(self, outlines: bool) -> None:
+        """Draw defects as outlines, or filled."""
+        self._outlines = outlines
+        self.redraw()
 
     def _colormap(self) -> DirectLabelColormap:
         return DirectLabelColormap(color_dict=self._colours)
 
 
 class Shading(FrameLayer):
-    """Probabilities or agreement, from 0 to 1, as a glow: (Y, X) float32."""
+    """Probabilities or agreement, from 0 to 1, as a glow: (Y, X) float32.
+
+    Attributes
+    ----------
+    frame : int or None
+        Of which frame.
+    """
+
+    frame: int | None = None
 
     def make(self, data: np.ndarray, place: dict[str, Any]) -> Image:
         about = {"colormap": "inferno", "blending": "additive", "opacity": 0.7, "contrast_limits": (0.0, 1.0)}
         return Image(data, name="probability", **about, **place)
+
+    def clear(self) -> None:
+        if self.frame is not None:
+            self.frame = None
+            super().clear()
 
     def place(self, movie: Image) -> int:
         """Where among the layers it goes: below the review."""

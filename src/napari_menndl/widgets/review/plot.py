@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyqtgraph as pg  # type: ignore[import-untyped]
-from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
 
 from napari_menndl.review.tables import score_rows
+from napari_menndl.widgets.frame_plot import FramePlot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,35 +53,16 @@ HEIGHT = 112
 SHARES = ("defect F1", "precision", "recall", "average precision", "mean confidence")
 
 
-class FramePlot(pg.PlotWidget):
-    """One value per frame, and the frame in view as a line: click or drag to go to a frame.
-
-    Attributes
-    ----------
-    frame_chosen : Signal(frame)
-    """
-
-    frame_chosen = Signal(int)
+class QuantityPlot(FramePlot):
+    """One value per frame, and the frame in view as a line: click or drag to go to a frame."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setFixedHeight(HEIGHT)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        super().__init__(200, HEIGHT)
         self.setToolTip("Click or drag to go to a frame")
-        item = self.getPlotItem()
-        item.setMenuEnabled(False)
-        item.hideButtons()
-        item.setMouseEnabled(x=False, y=False)
-        self._curve = item.plot([], [], symbol="o", symbolSize=5, connect="finite")
-        self._line = pg.InfiniteLine(0, angle=90)
-        item.addItem(self._line)
+        self._curve = self.item.plot([], [], symbol="o", symbolSize=5, connect="finite")
         self._frames, self._quantity = 1, ""
         self._measured: dict[int, tuple[FrameReview, float]] = {}
         self.values: dict[int, float] = {}
-
-    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Narrow: the dock decides how wide it is."""
-        return QSize(200, HEIGHT)
 
     def show_frames(self, reviews: Mapping[int, FrameReview], quantity: str, frames: int) -> None:
         """Draw a quantity of the frames reviewed so far, of `frames` in all."""
@@ -102,7 +82,7 @@ class FramePlot(pg.PlotWidget):
         y = np.array([self.values.get(t, np.nan) for t in range(self._frames)])
         shown = np.isfinite(y)
         self._curve.setData(x[shown], y[shown])
-        item = self.getPlotItem()
+        item = self.item
         item.setXRange(-0.5, self._frames - 0.5, padding=0.01)
         top = 1.0 if quantity in SHARES else max(1.0, float(np.nanmax(y, initial=1.0)))
         item.setYRange(0, top, padding=0.06)
@@ -115,30 +95,12 @@ class FramePlot(pg.PlotWidget):
         """Mark the frame in view."""
         self._line.setValue(frame)
 
-    def recolour(self, ground: str, ink: str, accent: str) -> None:
-        """Colours of the theme."""
-        self.setBackground(ground)
-        for side in ("left", "bottom"):
-            axis = self.getPlotItem().getAxis(side)
-            axis.setPen(ink)
-            axis.setTextPen(ink)
+    def recolour_all(self, ground: str, ink: str, accent: str) -> None:
+        """Colours of the theme, and of the curve."""
+        self.recolour(ground, ink)
         self._curve.setPen(accent)
         self._curve.setSymbolPen(None)
         self._curve.setSymbolBrush(accent)
-        self._line.setPen(pg.mkPen(ink, width=2))
 
-    def frame_at(self, position: Any) -> int:
-        """The frame under a position of this widget."""
-        x = self.getPlotItem().vb.mapSceneToView(self.mapToScene(position)).x()
+    def frame_of(self, x: float) -> int:
         return int(np.clip(round(x), 0, self._frames - 1))
-
-    def mousePressEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
-        self.mouseMoveEvent(event)
-
-    def mouseMoveEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
-        if event.buttons() & Qt.MouseButton.LeftButton:
-            self.frame_chosen.emit(self.frame_at(event.position().toPoint()))
-        event.accept()
-
-    def mouseReleaseEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
-        event.accept()

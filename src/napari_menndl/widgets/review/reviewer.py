@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,19 @@ from napari_menndl.metrics.ranking import choose_thresholds
 from napari_menndl.review.frame import FALSE_POSITIVE, OUTCOMES, review_labels
 from napari_menndl.review.tables import DEFECT_COLUMNS, Tally, defect_table
 from napari_menndl.widgets.review.expert import annotated_detectors, annotation_in
-from napari_menndl.widgets.review.frame_review import AGREEMENT, ALONE, PREDICTED, FrameReview, pack
-from napari_menndl.widgets.review.sources import MEMORY, AnnotatedSource, Source, open_source, place_beside
+from napari_menndl.widgets.review.frame_review import AGREEMENT, ALONE, PREDICTED, FrameReview, PartialFrame, pack
+from napari_menndl.widgets.review.sources import (
+    MEMORY,
+    AnnotatedSource,
+    PredictedSource,
+    Source,
+    open_source,
+    place_beside,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_menndl.metrics.detection import Detector
     from napari_menndl.metrics.scores import Counts
     from napari_menndl.widgets.review.frame_review import Question, Setting
@@ -53,9 +63,10 @@ class FrameReviewer:
         InputError
             For a run folder, network, movie or layer that cannot be used.
         """
-        wanted = (setting.source, setting.movie, setting.reading)
+        wanted = (setting.source, setting.movie, setting.reading, setting.pool)
         with self._opening:
             if self._source is None or self._opened != wanted:
+                self.close()
                 self._source = self._open(setting)
                 self._opened = wanted
                 self._detectors, self._levels, self._sweeps = {}, {}, {}
@@ -67,15 +78,46 @@ class FrameReviewer:
 
     def _open(self, setting: Setting) -> Source:
         if isinstance(setting.source, str):
-            return open_source(Path(setting.source), setting.movie, self._capacity)
+            return open_source(Path(setting.source), setting.movie, self._capacity, setting.pool)
         known = setting.annotation.metadata.get("annotation") if setting.annotation is not None else None
         return AnnotatedSource(setting.source, known.class_names if known else ())
+
+    def look(self, t: int) -> None:
+        """Say that a frame is in view: a pool comes to it first."""
+        if (source := self._source) is not None:
+            source.look(t)
+
+    def rest(self) -> None:
+        """Let a pool predict only what somebody waits for."""
+        if (source := self._source) is not None:
+            source.rest()
+
+    def close(self) -> None:
+        """Let a pool go."""
+        if (source := self._source) is not None:
+            source.close()
 
     def remembers(self, question: Question) -> bool:
         """Whether the answer needs no prediction."""
         setting = question.setting
-        same = self._opened == (setting.source, setting.movie, setting.reading)
+        same = self._opened == (setting.source, setting.movie, setting.reading, setting.pool)
         return same and self._source is not None and self._source.remembers(question.frame)
+
+    def answer_at_once(
+        self, question: Question, centre: tuple[float, float], tell: Callable[[Question, PartialFrame], None]
+    ) -> FrameReview:
+        """As `answer`, and tell what is predicted of a large frame while it is, around `centre` (y, x) [px] first."""
+        source, started = self.source(question.setting), time.perf_counter()
+        if not isinstance(source, PredictedSource):
+            return self.answer(question)
+        shape = question.setting.movie.shape[1:]
+        overlay, done = np.zeros(shape, np.uint8), 0
+        for part, labels, parts in source.predict_parts(question.frame, question.setting.threshold, centre):
+            overlay[part] = np.where(labels > 0, PREDICTED, 0)
+            done += 1
+            tell(question, PartialFrame(question.frame, done, parts, overlay.copy()))
+        review = self.answer(question)
+        return replace(review, seconds=time.perf_counter() - started) if done else review
 
     def answer(self, question: Question) -> FrameReview:
         """Predict the frame, unless that is known, and set it against its annotation.

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_menndl.widgets.palette import found_table, legend, pooled, score_table
-from napari_menndl.widgets.review.plot import FramePlot
+from napari_menndl.widgets.review.plot import QuantityPlot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +26,13 @@ class ScoresView(QWidget):
     Attributes
     ----------
     frame_table, movie_table : QLabel
-    plot : FramePlot
+    plot : QuantityPlot
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.legend, self.frame_table, self.movie_table = QLabel(), QLabel(), QLabel()
-        self.plot = FramePlot()
+        self.plot = QuantityPlot()
         self.legend.setToolTip("What the colours of the overlay mean")
         self.frame_table.setToolTip("Defects of the frame in view; AP: average precision")
         self.movie_table.setToolTip("Defects of all annotated frames that were reviewed so far")
@@ -71,6 +71,6 @@ class ScoresView(QWidget):
     def recolour(self, theme: str) -> None:
         """Follow napari's theme."""
         colours = get_theme(theme)
-        self.plot.recolour(
+        self.plot.recolour_all(
             colours.background.as_hex(), colours.text.as_hex(), "#56b4e9" if colours.type != "light" else "#0072b2"
         )

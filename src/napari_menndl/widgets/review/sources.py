@@ -19,13 +19,14 @@ from napari_menndl.predict.scale import scale_between
 from napari_menndl.widgets.layers import annotated_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari.layers import Labels
 
     from napari_menndl.metrics.detection import Detector
     from napari_menndl.movie.movie import Movie
     from napari_menndl.predict.prediction import Prediction, Predictor
+    from napari_menndl.training.inference import Part
 
 #: Where what was predicted goes: into memory alone or, where that is too small, a folder that is removed at the end.
 MEMORY = 512 * 2**20
@@ -42,7 +43,14 @@ class PredictedSource:
     movie : Movie
     capacity : int [bytes]
         How much to remember in memory.
+
+    Attributes
+    ----------
+    part : int [px]
+        Edge of the parts in which a large frame is predicted while someone waits for it.
     """
+
+    part = 512
 
     def __init__(self, prediction: Prediction, network: Predictor | None, movie: Movie, capacity: int = MEMORY) -> None:
         self._prediction, self._network, self._movie = prediction, network, movie
@@ -72,14 +80,45 @@ class PredictedSource:
 
     def probabilities(self, t: int) -> np.ndarray:
         """(C, Y, X) float32."""
+        return self._remembered(("probabilities", t), lambda: self._predict(t))
 
-        def predict() -> np.ndarray:
-            if self._place is not None:
-                self._prediction.write(self._place, frames=[t])
-                self._stored.add(t)
-            return self._prediction.frame_probabilities(t)
+    def _predict(self, t: int) -> np.ndarray:
+        if self._place is not None:
+            self._prediction.write(self._place, frames=[t])
+            self._stored.add(t)
+        return self._prediction.frame_probabilities(t)
 
-        return self._remembered(("probabilities", t), predict)
+    def look(self, t: int) -> None:
+        """Say that a frame is in view."""
+
+    def rest(self) -> None:
+        """Predict only what somebody waits for."""
+
+    def close(self) -> None:
+        """Predict nothing more."""
+
+    def predict_parts(
+        self, t: int, threshold: float | None, centre: tuple[float, float]
+    ) -> Iterator[tuple[Part, np.ndarray, int]]:
+        """Predict a large frame part by part, those around a place (y, x) [px] first.
+
+        Yields each part, labels (y, x) uint8 of it as `labels` has them, and how many parts there are. Nothing comes of
+        a frame that is small, or known. After the last part its probabilities need no other prediction.
+        """
+        _, height, width = self._movie.shape
+        if self._network is None or self.remembers(t) or max(height, width) <= 2 * self.part:
+            return
+        from napari_menndl.training.inference import cut_parts  # torch is there already
+
+        network: Any = self._network
+        movie = self._movie
+        parts = cut_parts((height, width), centre, self.part)
+        whole = np.zeros((len(self.class_names), height, width), np.float32)
+        said = network.predict_parts(movie.frame(t), parts, movie.pixel_size)
+        for part, chances in zip(parts, said, strict=True):
+            whole[:, *part] = chances
+            yield part, label_pixels(chances, self._thresholds(threshold)), len(parts)
+        self._prediction.take(t, whole)
 
     def agreement(self, t: int) -> np.ndarray | None:
         """(C, Y, X) float32: see `Ensemble.agreement`; None where there are not several networks."""
@@ -92,9 +131,10 @@ class PredictedSource:
 
     def labels(self, t: int, threshold: float | None) -> np.ndarray:
         """(Y, X) uint8: 0 = no defect, c + 1 = class c; at the network's thresholds unless one is given for all."""
-        outline = self._prediction.outline
-        thresholds = outline.thresholds if threshold is None else [threshold] * len(self.class_names)
-        return label_pixels(self.probabilities(t), thresholds, outline.min_areas)
+        return label_pixels(self.probabilities(t), self._thresholds(threshold), self._prediction.outline.min_areas)
+
+    def _thresholds(self, threshold: float | None) -> Sequence[float]:
+        return self._prediction.outline.thresholds if threshold is None else [threshold] * len(self.class_names)
 
     def known(self, t: int) -> np.ndarray | None:
         """Where something is said; None for everywhere."""
@@ -178,6 +218,15 @@ class AnnotatedSource:
     def known(self, t: int) -> np.ndarray | None:
         return annotated_frame(self._layer, t)[1]
 
+    def look(self, t: int) -> None:
+        return None
+
+    def rest(self) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
+
     def keep(self, place: Path | None) -> None:
         return None
 
@@ -185,8 +234,10 @@ class AnnotatedSource:
 Source = PredictedSource | AnnotatedSource
 
 
-def open_source(path: Path, movie: Movie, capacity: int = MEMORY) -> PredictedSource:
+def open_source(path: Path, movie: Movie, capacity: int = MEMORY, pool: str = "") -> PredictedSource:
     """Open whatever predicts: a run folder, a saved network or ensemble, or a stored prediction of this movie.
+
+    Where a pool is named, as `open_pool` takes it, that predicts.
 
     Raises
     ------
@@ -208,6 +259,10 @@ def open_source(path: Path, movie: Movie, capacity: int = MEMORY) -> PredictedSo
             )
         return PredictedSource(stored, None, movie, capacity)
     network = open_predictor(path) if path.suffix == ".safetensors" else open_run(path).best
+    if pool:
+        from napari_menndl.widgets.review.pooled import PooledSource
+
+        return PooledSource(Prediction(network, movie), network, movie, pool)
     return PredictedSource(Prediction(network, movie), network, movie, capacity)
 
 

@@ -9,8 +9,9 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_menndl.annotation.classes import COLOURS
-from napari_menndl.widgets.layers import PLACE
-from napari_menndl.widgets.search.jobs import at_low_priority
+from napari_menndl.widgets.background import at_low_priority
+from napari_menndl.widgets.frame_layer import FrameLayer
+from napari_menndl.widgets.frames_layer import outlined
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -47,6 +48,7 @@ class BestPredictor:
     """Predicts frames with the best network of a run, leaving the processor to the window; for one thread at a time."""
 
     def __init__(self) -> None:
+        self._run: Any = None
         self._opened: tuple[str, str] | None = None
         self._network: Any = None
 
@@ -65,55 +67,34 @@ class BestPredictor:
         from napari_menndl.predict.labelling import label_pixels
         from napari_menndl.predict.outline import Outline
 
+        if self._opened is None or self._opened[0] != wish.run:
+            self._run = open_run(wish.run)  # kept: it reads only what is new in the journal
         if self._opened != (wish.run, wish.version):
-            self._network = open_run(wish.run).best
+            self._network = self._run.best
             self._opened = wish.run, wish.version
         probabilities = self._network.predict_frame(wish.movie.frame(wish.frame), wish.movie.pixel_size)
         areas = Outline.of(self._network, wish.movie).min_areas
         return label_pixels(probabilities, tuple(self._network.thresholds), areas), self._network.class_names
 
 
-class BestLayer:
+class BestLayer(FrameLayer):
     """The layer; outlines, so that what lies below stays in view."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        self._viewer = viewer
-        self.layer: Labels | None = None
+        super().__init__(viewer)
+        self._colours: dict[int | None, Any] = {}
 
-    @property
-    def removed(self) -> bool:
-        """Whether someone took it out of the viewer."""
-        return self.layer is not None and self.layer not in self._viewer.layers
-
-    def show(self, labels: NDArray[np.uint8], movie: Image, colours: dict[int | None, Any]) -> None:
-        """Lay labels (Y, X) over a movie, whatever its frame."""
-        layers = self._viewer.layers
-        if self.layer is not None and self.layer.data.shape == labels.shape and self.layer in layers:
-            self.layer.data[...] = labels
-            self.layer.refresh()
-            return
-        self.remove()
-        selected = set(layers.selection)
-        place = {name: getattr(movie, name)[-2:] for name in PLACE}
+    def make(self, data: np.ndarray, place: dict[str, Any]) -> Labels:
         nothing: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
-        colormap = DirectLabelColormap(color_dict=nothing | colours)
-        self.layer = Labels(labels.copy(), name=NAME, opacity=1.0, colormap=colormap, **place)
-        self.layer.contour = 1
-        layers.append(self.layer)
-        self.layer.editable = False
-        layers.selection = selected  # a brush in someone's hand stays on their layer
+        colormap = DirectLabelColormap(color_dict=nothing | self._colours)
+        layer = Labels(data, name=NAME, opacity=1.0, colormap=colormap, **place)
+        layer.editable = False
+        return layer
 
-    def clear(self) -> None:
-        """Show nothing."""
-        if self.layer is not None:
-            self.layer.data[...] = 0
-            self.layer.refresh()
-
-    def remove(self) -> None:
-        """Take the layer out of the viewer."""
-        layer, self.layer = self.layer, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+    def show_labels(self, labels: NDArray[np.uint8], movie: Image, colours: dict[int | None, Any]) -> None:
+        """Lay labels (Y, X) over a movie, whatever its frame."""
+        self._colours = colours
+        self.show(outlined(labels), movie)
 
 
 def class_colours(names: tuple[str, ...], annotation: Labels | None) -> dict[int | None, Any]:

@@ -129,7 +129,7 @@ class BestView(QObject):
         if now is None or layer is None or (now.run, now.movie, now.frame) != (wish.run, wish.movie, wish.frame):
             return
         labels, names = answer
-        self.layer.show(labels, layer, class_colours(names, self._annotation))
+        self.layer.show_labels(labels, layer, class_colours(names, self._annotation))
         self.shown = wish
         self.told.emit(f"The best network so far on frame {wish.frame}.")
 

@@ -53,6 +53,8 @@ class SearchNetworks(Panel):
 
     run_opened = Signal(object)
     hint_changed = Signal(str)
+    #: Whether the hint stands above the dock already.
+    hint_above = False
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         self.known = KnownRuns()
@@ -265,7 +267,9 @@ class SearchNetworks(Panel):
         self.resume_button.setVisible(ended)
         problem = None if running else self.setup.problem()
         hint = hint_for(problem, sight, starting=self._starting, stopping=stopping)
-        self.status.setText(f'<span style="color:#e5534b">{escape(self._said)}</span>' if self._said else escape(hint))
+        told = "" if self.hint_above else escape(hint)
+        self.status.setText(f'<span style="color:#e5534b">{escape(self._said)}</span>' if self._said else told)
+        self.status.setVisible(bool(self._said or told))
         name = f"<b>{escape(self.run.path.name)}</b>&nbsp; " if self.run is not None else ""
         self.headline.setText(name + headline(sight, starting=self._starting, stopping=stopping))
         if hint != self.hint:

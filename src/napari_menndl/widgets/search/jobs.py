@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-T = TypeVar("T")
 
 
 class Job(QObject):
@@ -69,28 +65,3 @@ class Job(QObject):
             self.done.emit(outcome)
         else:
             self.failed.emit(error)
-
-
-def at_low_priority(function: Callable[[], T]) -> T:
-    """Call a function in a thread that leaves the processor to the window, and wait for it.
-
-    Where the system knows priorities of threads (Linux), torch's threads that it starts inherit them.
-    """
-    outcome: list[T] = []
-    errors: list[Exception] = []
-
-    def work() -> None:
-        if sys.platform == "linux":
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-        try:
-            outcome.append(function())
-        except Exception as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return outcome[0]

@@ -166,7 +166,7 @@ def _side(column: int) -> Qt.AlignmentFlag:
 
 def short(number: float) -> str:
     """``"950"``, ``"12.3k"``, ``"4.56M"``."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for size, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size:
             return f"{_three_digits(number / size)}{letter}"
     return f"{number:.0f}"

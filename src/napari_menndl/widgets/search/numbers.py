@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_menndl.progress import duration
+from napari_menndl.progress import duration, pool_details, set_aside
 from napari_menndl.widgets.search.leaderboard import short
 
 if TYPE_CHECKING:
     from napari_menndl.search.outlook import Sight
 
+_BUSY = "Share of slot time spent on evaluations, over the last minutes"
 #: Name, title, tooltip; in rows of four.
 FIGURES = (
     ("best", "best fitness", "Of the best network; after the last step that of the chosen ones, on new folds"),
@@ -20,7 +21,7 @@ FIGURES = (
     ("left", "time left", "Until the budget is used up, as far as can be told; a fitness comes when it comes"),
     ("elapsed", "searched", "Time searched, over all resumes"),
     ("rate", "networks/h", "Networks evaluated per hour, over the last minutes"),
-    ("busy", "slots busy", "Share of slot time spent on evaluations, over the last minutes"),
+    ("busy", "slots busy", _BUSY),
     ("flops", "FLOP/s", "Training arithmetic sustained over the last minutes"),
     ("failures", "failures", "By kind: what counts against a network, and what was lost and tried again"),
 )
@@ -28,7 +29,7 @@ _COLUMNS = 4
 
 
 class Numbers(QWidget):
-    """Eight figures, the failures by kind below."""
+    """Eight figures; below them failures by kind, and workers that are set aside. The pool's details are a tooltip."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -74,7 +75,8 @@ class Numbers(QWidget):
         }
         for name, text in texts.items():
             self._write(self.figures[name], text)
-        kinds = failures_text(sight)
+        self.figures["busy"].setToolTip("\n".join([_BUSY, *pool_details(sight.pool)]))
+        kinds = "\n".join(filter(None, [failures_text(sight), set_aside(sight.pool)]))
         self.kinds.setText(kinds)
         self.kinds.setVisible(bool(kinds))
 

@@ -6,20 +6,24 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from napari_menndl.errors import InputError
+from napari_menndl.pool.check import check_connection
 from napari_menndl.pool.kinds import PoolKind, pool_kinds
+from napari_menndl.widgets.preferences import with_certificates
 from napari_menndl.widgets.search.jobs import Job
 
 if TYPE_CHECKING:
-    from napari_menndl.pool.check import Connection
+    from qtpy.QtGui import QResizeEvent
+
+    from napari_menndl.pool.connection import Connection
 
 GOOD, BAD = "#2ea043", "#e5534b"
 
 
 class PoolRow(QWidget):
-    """A kind of pool, its address where it has one, and "Test connection".
+    """A kind of pool, its address or file where it has one, and "Test connection".
 
     Attributes
     ----------
@@ -31,13 +35,23 @@ class PoolRow(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.kinds = pool_kinds()
+        self._given: dict[str, str] = {}
         self.kind = QComboBox()
+        # As wide as its place, not as its longest title: the dock is narrow.
+        self.kind.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.kind.setMinimumContentsLength(9)
         for place, kind in enumerate(self.kinds):
             self.kind.addItem(kind.title)
             self.kind.setItemData(place, kind.note, Qt.ItemDataRole.ToolTipRole)
         self.address = QLineEdit()
         self.button = QPushButton("Test connection")
-        self.button.setToolTip("Ask for its workers, slots and versions, and how fast it answers; nothing is started")
+        self.button.setToolTip(
+            "Ask for its workers, slots, memory and versions, and how fast it answers; over SSH and on SLURM a worker "
+            "is started for that, and ended again"
+        )
+        self.choose = QPushButton("…")
+        self.choose.setMaximumWidth(32)
+        self.choose.setToolTip("Choose the file")
         self.answer = QLabel()
         self.answer.setWordWrap(True)
         self.answer.setTextFormat(Qt.TextFormat.RichText)
@@ -47,7 +61,10 @@ class PoolRow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.kind, 0, 0)
         layout.addWidget(self.button, 0, 1)
-        layout.addWidget(self.address, 1, 0, 1, 2)
+        given = QHBoxLayout()
+        given.addWidget(self.address)
+        given.addWidget(self.choose)
+        layout.addLayout(given, 1, 0, 1, 2)
         layout.addWidget(self.answer, 2, 0, 1, 2)
         layout.setColumnStretch(0, 1)
         self._job = Job(self)
@@ -56,6 +73,7 @@ class PoolRow(QWidget):
         self.kind.currentIndexChanged.connect(self._on_kind)
         self.address.textChanged.connect(self._on_address)
         self.button.clicked.connect(self.test)
+        self.choose.clicked.connect(self._on_choose)
         self._on_kind(0)
 
     @property
@@ -64,15 +82,18 @@ class PoolRow(QWidget):
 
     @property
     def spec(self) -> str:
-        """What a search understands: ``"local"``, ``"tcp://127.0.0.1:8786"``; raises InputError when it is missing."""
-        return self.chosen.spec_from(self.address.text())
+        """What a search understands: ``"local"``, ``"tcp://127.0.0.1:8786"``; raises InputError when it is missing.
+
+        For ``tls://`` it has the folder of certificates of the Preferences, unless another was typed.
+        """
+        return with_certificates(self.chosen.spec_from(self.address.text()))
 
     @spec.setter
     def spec(self, spec: str) -> None:
         place = next((i for i, kind in enumerate(self.kinds) if kind.owns(spec)), 0)
-        if not self.kinds[place].spec:
-            self.address.setText(spec)
         self.kind.setCurrentIndex(place)
+        bare = spec.partition("?")[0]
+        self.address.setText(self.kinds[place].given_in(bare if with_certificates(bare) == spec else spec))
 
     def test(self) -> None:
         """Ask the pool, away from this thread."""
@@ -83,16 +104,26 @@ class PoolRow(QWidget):
             return
         self.button.setEnabled(False)
         self._say("asking …")
-        self._job.begin(self.chosen.check, spec)
+        self._job.begin(check_connection, spec)
 
     def _on_kind(self, _: int) -> None:
-        self.address.setVisible(not self.chosen.spec)
+        self.address.setVisible(bool(self.chosen.example))
+        self.choose.setVisible(bool(self.chosen.files))
         self.address.setPlaceholderText(self.chosen.example)
         self.address.setToolTip(f"{self.chosen.note}; as in {self.chosen.example}")
+        self.address.setText(self._given.get(self.chosen.title, ""))
         self.kind.setToolTip(self.chosen.note)
         self._rest()
 
-    def _on_address(self, _: str) -> None:
+    def _on_choose(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self, self.chosen.title, self.address.text(), f"{self.chosen.title} ({self.chosen.files})"
+        )
+        if path:
+            self.address.setText(path)
+
+    def _on_address(self, text: str) -> None:
+        self._given[self.chosen.title] = text
         self._rest()
 
     def _rest(self) -> None:
@@ -115,17 +146,30 @@ class PoolRow(QWidget):
     def _say(self, text: str) -> None:
         self.answer.setText(text)
         self.answer.show()
+        self._fit_answer()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._fit_answer()
+
+    def _fit_answer(self) -> None:
+        """Give every line of the answer its place: a form asks a row of several widgets for less."""
+        self.answer.setMinimumHeight(max(0, self.answer.heightForWidth(self.answer.width())))
 
 
 def describe(connection: Connection) -> str:
     """A pool's answer as rich text."""
-    plural = "" if connection.workers == 1 else "s"
-    gpus = f", {connection.gpus} GPU{'' if connection.gpus == 1 else 's'}" if connection.gpus else ""
-    took = f", answered in {1000 * connection.seconds:.0f} ms" if connection.seconds else ""
+    counts = [_count(connection.workers, "worker"), _count(connection.slots, "slot")]
+    counts += [_count(connection.gpus, "GPU")] if connection.gpus else []
+    counts += [f"{connection.memory / 2**30:.0f} GiB of memory"]
+    if connection.seconds:
+        counts += [f"answers in {1000 * connection.seconds:.0f} ms", f"{connection.bytes_per_second / 1e6:.0f} MB/s"]
     versions = ", ".join(f"{name} {version}" for name, version in connection.there.items())
     same = "as here" if connection.matches else "other than here"
     mark = f'<span style="color:{GOOD if connection.matches else BAD}">{"✓" if connection.matches else "✗"}</span>'
-    return (
-        f"{mark} {connection.workers} worker{plural}, {connection.slots} slot{'' if connection.slots == 1 else 's'}"
-        f"{gpus}{took}<br><small>{escape(versions)}: {same}</small>"
-    )
+    notes = "".join(f'<br><span style="color:{BAD}">!</span> {escape(note)}' for note in connection.notes)
+    return f"{mark} {', '.join(counts)}<br><small>{escape(versions)}: {same}</small>{notes}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -40,6 +40,7 @@ class PlaceSettings:
 
 #: Of all settings of a search, those that a person may want to change in a window.
 ADVANCED = ("population", "pixels", "rung_folds", "eta", "tournament", "crossover", "finalists", "timeout", "seed")
+_SHARING = {"title": "Networks per GPU", "help": "How many share a GPU; 1: one, or what the pool file says"}
 _FORMS: dict[str, dict[str, Any]] = {"rung_folds": {"widget_type": "LiteralEvalLineEdit"}}
 
 
@@ -59,6 +60,8 @@ def _advanced() -> type:
         one = by_name[name]
         about = {**one.metadata, "form": {**one.metadata.get("form", {}), **_FORMS.get(name, {})}}
         chosen.append((name, hints[name], field(default=one.default, metadata=about)))
+    limits = {key: by_name["networks_per_gpu"].metadata[key] for key in ("min", "max")}
+    chosen.append(("networks_per_gpu", int, field(default=1, metadata=_SHARING | limits)))
     return make_dataclass("AdvancedSettings", chosen, frozen=True)
 
 

@@ -206,6 +206,8 @@ class Setup(QWidget):
         advanced = asdict(read_form(self.advanced, AdvancedSettings))
         space = self.advanced["space"].line_edit.value.strip()
         del advanced["space"]
+        if advanced["networks_per_gpu"] == 1:
+            del advanced["networks_per_gpu"]  # what a pool file says is not to be overruled unasked
         SearchSettings.from_json({**advanced, "budget": self.budget.text, "pool": self.pool.spec})
         frames = parse_frames(self.learn["frames"].value, _frame_count(movie))
         run = self.place["run"].value.expanduser()

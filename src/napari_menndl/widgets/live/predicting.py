@@ -1,0 +1,54 @@
+"""What the dock "Live review" has done in a worker: opening a network, predicting a frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_menndl.predict.live import LiveFrame, LivePredictor
+    from napari_menndl.widgets.live.feed import Feed, NewFrame
+
+
+def open_live(path: Path) -> LivePredictor:
+    """A saved network, or the best of a run, renewed as long as its search finds better ones.
+
+    Raises
+    ------
+    InputError
+        If there is none yet.
+    """
+    # Here, in a worker: it takes a moment that a window would notice.
+    from napari_menndl.api import open_run
+    from napari_menndl.predict.live import LivePredictor, open_saved
+
+    if path.suffix == ".safetensors":
+        return open_saved(path)
+    run = open_run(path)
+    return LivePredictor(lambda: run.best, lambda: run.folder.journal_path.stat().st_size)
+
+
+def predict(question: tuple[LivePredictor, Feed, NewFrame, Any]) -> LiveFrame:
+    """Predict a frame that has arrived; the question names predictor, feed, frame and pixel size (y, x) [nm].
+
+    Raises
+    ------
+    InputError
+        Where the pixel size is missing, or the frame cannot be read or predicted.
+    """
+    predictor, feed, new, pixel_size = question
+    if predictor.network.pixel_size is not None and pixel_size is None:
+        raise InputError(
+            "the pixel size of the frames, since the network knows its own",
+            "none",
+            "Give it in the field 'Pixel size'.",
+        )
+    return predictor.predict(new.number, feed.read(new.number), pixel_size)
+
+
+def duration(seconds: float) -> str:
+    """``"0.21 s"``, ``"45 ms"``."""
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"

@@ -1,0 +1,140 @@
+"""Keeps a review in step with the view: at once what is cheap, the rest when the view rests."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from superqt.utils import QSignalDebouncer, QSignalThrottler
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_menndl.widgets.review.controls import Controls
+    from napari_menndl.widgets.review.display import Display
+    from napari_menndl.widgets.review.inputs import Inputs
+    from napari_menndl.widgets.review.movie_review import MovieReview
+    from napari_menndl.widgets.review.telling import Teller
+
+
+class Following(QObject):
+    """Asks for the frame in view first, then for the others, and shows what comes.
+
+    The overlay of a frame that is known is drawn with the frame itself; while frames go by, no more is done for them.
+
+    Attributes
+    ----------
+    on : bool
+        Whether the overlay follows the view.
+    asked : Signal
+        What is shown has been brought up to date.
+    """
+
+    asked = Signal()
+
+    def __init__(
+        self,
+        controls: Controls,
+        inputs: Inputs,
+        movie: MovieReview,
+        display: Display,
+        teller: Teller,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._controls, self._inputs, self._movie, self._display = controls, inputs, movie, display
+        self._teller = teller
+        self.on = self._whole = False
+        self._asking, self._drawing, self._placing = (QSignalThrottler(parent=self) for _ in range(3))
+        self._resting = QSignalDebouncer(parent=self)
+        for throttle, pause, act in (
+            (self._asking, 60, self._ask),
+            (self._resting, 100, self._ask),
+            (self._placing, 100, self._place),
+            (self._drawing, 200, display.show_movie),
+        ):
+            throttle.setTimeout(pause)
+            throttle.triggered.connect(act)
+        movie.reviewed.connect(self._reviewed)
+        movie.predicting.connect(display.show_part)
+        movie.failed.connect(self.fail)
+
+    def begin(self) -> None:
+        """Review the frame in view, follow the view from now on, and go on with the other frames."""
+        self._inputs.reading += 1
+        self.on = self._whole = True
+        self._teller.begin()
+        self._ask()
+
+    def go_or_stop(self) -> None:
+        """What the button does."""
+        if self._movie.going:
+            self._whole = False
+            self._movie.stop()
+            self._display.show_movie()
+        else:
+            self.begin()
+
+    def end(self) -> None:
+        """Follow no more, and forget."""
+        self.on = False
+        self._movie.forget()
+        self._display.clear()
+        self._display.cover.lift()
+        self._display.show_movie()
+
+    def fail(self, error: Exception) -> None:
+        """Say why there is nothing to see."""
+        self._display.clear()
+        self._display.show_movie()
+        self._controls.status.setText(escape(self._teller.error(error)))
+
+    def move(self) -> None:
+        """Another frame is in view."""
+        if not self.on:
+            return
+        self._display.move(self._inputs.frame)
+        self._placing.throttle()
+        (self._asking if self._display.shown is None else self._resting).throttle()
+
+    def renew(self) -> None:
+        """Something changed that the overlay depends on."""
+        if self.on:
+            self._asking.throttle()
+
+    def _place(self) -> None:
+        self._controls.scores.plot.show_place(self._inputs.frame)
+
+    def _ask(self) -> None:
+        if not self.on:
+            return
+        try:
+            setting, frame = self._inputs.setting(), self._inputs.frame
+        except InputError as error:
+            self.fail(error)
+            return
+        movie = self._movie
+        movie.centre = self._display.centre
+        if setting != movie.setting:
+            movie.begin(setting)
+        review = movie.look(frame)
+        if review is not None:
+            self._display.show(review)
+        else:
+            self._controls.status.setText(f"Reviewing frame {frame} …")
+        # When the rest was stopped, what is known already still follows the threshold.
+        frames = self._order() if self._whole else [t for t in self._order() if t in movie.reviews]
+        movie.review_rest(frames)
+        self._drawing.throttle()
+        self.asked.emit()
+
+    def _order(self) -> list[int]:
+        """All frames, the annotated first, from the one in view on."""
+        count, here = len(self._inputs.movie), self._inputs.frame
+        return sorted(range(count), key=lambda t: (not self._movie.speaks_of(t), (t - here) % count))
+
+    def _reviewed(self, frame: int) -> None:
+        if self.on and frame == self._inputs.frame:
+            self._display.show(self._movie.reviews[frame])
+        self._drawing.throttle()
