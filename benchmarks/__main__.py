@@ -9,7 +9,15 @@ from pathlib import Path
 HERE = Path(__file__).parent
 REAL = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent.parent / "shared" / "data" / "pt_on_nc"
 
-for name, arguments in {"births": [], "kills": [], "thresholds": [], "heldout": [str(REAL)]}.items():
+for name, arguments in {
+    "births": [],
+    "kills": [],
+    "faults": [],
+    "islands": [],
+    "dispatch": [],
+    "thresholds": [],
+    "heldout": [str(REAL)],
+}.items():
     if name == "heldout" and not REAL.exists():
         print(f"Skipped heldout.py: no images at {REAL}; give their folder.")
         continue

@@ -27,6 +27,7 @@ from napari_menndl.genome.space import SearchSpace
 from napari_menndl.metrics.detection import Detector
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.folder import RunFolder
+from napari_menndl.search.outlook import Outlook
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask
@@ -50,12 +51,42 @@ def task():
     return TrainingTask(frames, labels, np.ones(frames.shape, bool), ("defect",), (Detector(4.0),))
 
 
-def measure(births: int, blocks: int, seed: int) -> dict[str, object]:
+class Several(SerialPool):
+    """The serial pool, of which so many jobs come back at once."""
+
+    def __init__(self, together: int) -> None:
+        super().__init__(evaluate)
+        self._together = together
+
+    @property
+    def free(self):
+        return self._together - len(self._waiting)
+
+    def finished(self, timeout=None):
+        return [one for _ in range(len(self._waiting)) for one in super(Several, self).finished(timeout)]
+
+
+def measure(
+    births: int, blocks: int, seed: int, *, together: int = 1, rungs: int = 3, resume: bool = True
+) -> dict[str, object]:
+    """Bear so many; return cost, memory and how long reading takes.
+
+    Parameters
+    ----------
+    births, blocks : int
+        In how many blocks the cost is told.
+    seed : int
+    together : int
+        Evaluations that end at the same time, and share one fsync.
+    rungs : int
+    resume : bool
+        Whether to measure, too, how long a resumed search takes to begin.
+    """
     marks = []
     with tempfile.TemporaryDirectory() as place:
-        settings = SearchSettings(budget=f"{births}networks", pool="serial", seed=seed)
+        settings = SearchSettings(budget=f"{births}networks", pool="serial", seed=seed, rung_folds=(1,) * rungs)
         folder = RunFolder.create(Path(place) / "run", settings, SearchSpace(), task())
-        runner = SearchRunner(folder, SerialPool(evaluate))
+        runner = SearchRunner(folder, Several(together))
 
         def mark(key: str, evaluation: Evaluation) -> None:
             if runner.evolution.births >= len(marks) * births // blocks:
@@ -71,11 +102,21 @@ def measure(births: int, blocks: int, seed: int) -> dict[str, object]:
         runner.run()
         journal = folder.journal_path.stat().st_size
         evaluations = folder.status()["evaluations"]
-        began = time.perf_counter()
-        resumed = SearchRunner(RunFolder.open(folder.path), SerialPool(evaluate))
-        resumed.run()
-        replay = time.perf_counter() - began
-        assert resumed.evolution.births == births
+        reading = {}
+        for name, read in {
+            "status": lambda: RunFolder.open(folder.path).status(),
+            "outlook": lambda: Outlook(RunFolder.open(folder.path)).look(seconds=float("inf")),
+            "history": lambda: RunFolder.open(folder.path).history(),
+        }.items():
+            began = time.perf_counter()
+            read()
+            reading[name] = round(time.perf_counter() - began, 1)
+        if resume:
+            began = time.perf_counter()
+            resumed = SearchRunner(RunFolder.open(folder.path), SerialPool(evaluate))
+            resumed.run()
+            reading["resume"] = round(time.perf_counter() - began, 1)
+            assert resumed.evolution.births == births
     steps = list(pairwise(marks))
     return {
         "births": births,
@@ -84,8 +125,16 @@ def measure(births: int, blocks: int, seed: int) -> dict[str, object]:
         "cpu_ms_per_birth": [round(1e3 * (b[1] - a[1]) * blocks / births, 3) for a, b in steps],
         "memory_mib": [round(mark[2], 1) for mark in marks[1:]],
         "journal_mib": round(journal / 2**20, 1),
-        "replay_seconds": round(replay, 1),
+        # From the middle on, past what is allocated once.
+        "bytes_per_birth": round(_slope(marks[len(marks) // 2 :], births / blocks)),
+        "reading_seconds": reading,
     }
+
+
+def _slope(marks: list[tuple[float, float, float]], births: float) -> float:
+    """Memory added per birth [byte]."""
+    memory = [2**20 * mark[2] for mark in marks]
+    return float(np.polyfit(births * np.arange(len(memory)), memory, 1)[0])
 
 
 def main() -> None:

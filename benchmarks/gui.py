@@ -22,6 +22,7 @@ import napari
 import numpy as np
 from mouse import stroke
 from qtpy.QtCore import QEventLoop, QObject, Qt, QTimer
+from qtpy.QtWidgets import QApplication
 
 from cells import read_cell, write_cell
 from napari_menndl import Annotation, open_movie, run_search, simulate_movie
@@ -30,6 +31,8 @@ from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
 TICK = 5.0
 NAME = "gui"
+#: Frames that are predicted before one scrubs through them.
+CACHED = range(5)
 
 
 class Pulse(QObject):
@@ -125,7 +128,10 @@ def measure(frames: int, edge: int, seconds: float, seed: int) -> dict[str, obje
         annotation.paint(0, (labels > 0).astype(np.uint8))
         annotation.set_status(0, FrameStatus.COMPLETE)
         data, about, _ = annotation_layer(annotation)
-        layer = viewer.add_labels(data, **about)
+        # napari alone: the same labels as a plain array in memory, in the same window.
+        plain = np.zeros(movie.shape, np.uint8)
+        plain[0] = labels > 0
+        memory = viewer.add_labels(plain, **(about | {"metadata": {}, "name": "in memory"}))
         viewer.dims.set_current_step(0, 0)
         live(2)
         pulse = Pulse()
@@ -135,25 +141,29 @@ def measure(frames: int, edge: int, seconds: float, seed: int) -> dict[str, obje
         def step() -> None:
             viewer.dims.set_current_step(0, next(steps) % 20)
 
-        def paint() -> None:
+        def paint(layer) -> None:
             y, x = rng.uniform(0.3 * edge, 0.7 * edge, 2)
             began = time.perf_counter()
             stroke(viewer, layer, (y, x), (y + 5, x + 20), (y + 10, x + 40))
             took.append(time.perf_counter() - began)
 
-        def painting() -> dict[str, float]:
+        def painting(layer) -> dict[str, float]:
             viewer.dims.set_current_step(0, 0)
             live(1)
             took.clear()
             layer.mode, layer.selected_label, layer.brush_size = "paint", 1, 10
             viewer.layers.selection.active = layer
-            late = phase(pulse, seconds, paint, 0.5)
+            late = phase(pulse, seconds, lambda: paint(layer), 0.5)
             return late | {"stroke [ms]": round(1000 * float(np.median(took)), 1)}
 
         # What drawing in software and napari itself take, before any dock is there.
         phases["napari alone, idle"] = phase(pulse, seconds)
         phases["napari alone, scrubbing"] = phase(pulse, seconds, step)
-        phases["napari alone, painting"] = painting()
+        found["napari alone, scrub [frames/s]"] = scrub(viewer)
+        phases["napari alone, painting"] = painting(memory)
+        viewer.layers.remove(memory)
+        del memory, plain
+        layer = viewer.add_labels(data, **about)
         for name in ("Annotate defects", "Search networks", "Review frames"):
             began = time.perf_counter()
             _, docks[name] = viewer.window.add_plugin_dock_widget("napari-menndl", name, tabify=True)
@@ -165,11 +175,24 @@ def measure(frames: int, edge: int, seconds: float, seed: int) -> dict[str, obje
         wait_for(lambda: search.sight is not None and search.sight.best is not None, 300)
         phases["watching the search"] = phase(pulse, seconds)
         saved = run.best.save(folder / "best.safetensors")
+        layer.mode = "pan_zoom"
+        viewer.dims.set_current_step(0, 0)
+        live(1)
+        began = time.perf_counter()
         review.open_run(saved)
-        found["first overlay [s]"] = round(wait_for(lambda: review.shown is not None, 120), 2)
+        wait_for(lambda: review.display.overlay.drawn is not None, 120)
+        found["first overlay, a part [s]"] = round(time.perf_counter() - began, 2)
+        wait_for(lambda: review.shown is not None, 120)
+        found["first overlay [s]"] = round(time.perf_counter() - began, 2)
+        for t in CACHED:
+            viewer.dims.set_current_step(0, t)
+            wait_for(lambda t=t: review.shown is not None and review.shown.frame == t, 120)
         found["scrub [frames/s]"] = scrub(viewer, review)
         phases["scrubbing, overlay on"] = phase(pulse, seconds, step)
-        phases["painting, annotated and reviewed"] = painting()
+        layer.visible = True
+        phases["painting, annotated and reviewed"] = painting(layer)
+        for slider, took_ms in preview(viewer, docks["Annotate defects"], folder, seed).items():
+            phases[f"Fourier preview, {slider}"] = took_ms
         found["search was still running"] = run.state == "running"
     finally:
         run.stop()
@@ -178,20 +201,47 @@ def measure(frames: int, edge: int, seconds: float, seed: int) -> dict[str, obje
     return found
 
 
-def scrub(viewer: napari.Viewer, review) -> float:
-    """Frames per second through predicted frames, each drawn with its overlay before the next is asked for."""
-    shown = range(5)
-    for t in shown:
-        viewer.dims.set_current_step(0, t)
-        wait_for(lambda t=t: review.shown is not None and review.shown.frame == t, 120)
-    began, number = time.perf_counter(), 0
+def scrub(viewer: napari.Viewer, review=None) -> float:
+    """Frames per second: each drawn, with its overlay, before the next is asked for."""
+    canvas, drawn = viewer.window._qt_viewer.canvas.native, []
+    connection = canvas.frameSwapped.connect(lambda: drawn.append(time.perf_counter()))
+    number, began = 0, time.perf_counter()
     for _ in range(4):
-        for t in shown:
+        for t in CACHED:
+            before = len(drawn)
             viewer.dims.set_current_step(0, t)
-            wait_for(lambda t=t: review.shown is not None and review.shown.frame == t, 20)
-            viewer.window._qt_viewer.canvas.native.repaint()
+            assert review is None or review.display.overlay.drawn is review.movie.reviews[t]
+            while len(drawn) == before:
+                QApplication.processEvents()
             number += 1
+    canvas.frameSwapped.disconnect(connection)
     return round(number / (time.perf_counter() - began), 1)
+
+
+def preview(viewer: napari.Viewer, dock, folder: Path, seed: int, moves: int = 20) -> dict[str, dict[str, float]]:
+    """How long after a move of each slider of the Fourier helper the outlines are drawn, on a frame of 1024² [ms]."""
+    movie = simulate_movie(1, (1024, 1024), noise_seed=seed).movie
+    data, about, _ = movie_layer(movie)
+    shown, chosen, helper = viewer.add_image(data, **about), dock.choice.form["movie"].value, dock.panel.fourier
+    dock.choice.form["movie"].value = shown
+    dock.choice.begin(folder / "small.annotation.zarr")
+    helper.button.setChecked(True)
+    wait_for(lambda: helper.proposed is not None, 60)
+    found = {}
+    for name, (low, high) in {"inner": (0.005, 0.05), "outer": (0.1, 0.4), "threshold": (2.0, 6.0)}.items():
+        took = []
+        for value in np.linspace(low, high, moves):
+            live(0.1)
+            began = time.perf_counter()
+            helper.form[name].value = value
+            wait_for(lambda: helper.proposed is not None and helper.proposed[1] == helper.settings, 20)
+            viewer.window._qt_viewer.canvas.native.repaint()
+            took.append(1000 * (time.perf_counter() - began))
+        found[name] = {"move to picture, median [ms]": round(float(np.median(took)), 1)}
+        found[name]["move to picture, longest [ms]"] = round(max(took), 1)
+    helper.button.setChecked(False)
+    dock.choice.form["movie"].value = chosen
+    return found
 
 
 def main() -> None:
@@ -207,7 +257,8 @@ def main() -> None:
         if not asked.quick:
             write_cell(NAME, asked.seed, found)
     columns = ("longest stall [ms]", "99th percentile [ms]", "median [ms]", "stroke [ms]")
-    print(f"| while | {' | '.join(columns)} |\n|---|---|---|---|---|")
+    columns += ("move to picture, median [ms]", "move to picture, longest [ms]")
+    print(f"| while | {' | '.join(columns)} |\n|{'---|' * (1 + len(columns))}")
     for name, late in found["phases"].items():
         print(f"| {name} | {' | '.join(str(late.get(k, '–')) for k in columns)} |")
     print({k: v for k, v in found.items() if k != "phases"})

@@ -214,7 +214,7 @@ def measure(number: int, seed: int) -> dict[str, object]:
             "doubled": doubled,
             "processes": sum(kill.processes for kill in kills),
             "orphans": sum(kill.orphans for kill in kills),
-            "median seconds to resume": round(median(resumed), 2),
+            "median seconds to resume": round(median(resumed), 2) if resumed else None,
             "evaluations": run.status()["evaluations"],
             "moments": [asdict(moment) for moment in moments],
         }

@@ -1,0 +1,368 @@
+"""How many networks a second go through the real search: runner, journal, Dask pool; and what LEAP does beside it.
+
+    python benchmarks/dispatch.py [--only noop-batched] [--quick] [--seed 0] [--again]
+
+Everything is real (breeding, journal with its fsyncs, Dask scheduler and worker, trainer children) but the training:
+`evaluator.py` returns at once, after 1 ms, or after 1 s. Evaluations leave no weights, as they would on a pool of GPUs
+where a network takes minutes. A network is a candidate that was born and evaluated; those that are promoted are
+evaluated again, which counts as evaluations only. Writes ``benchmarks/results/dispatch/CELL.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+# Before anything of Dask starts: trainers find the evaluator there.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+import births
+from cells import read_cell, write_cell
+from evaluator import ENTRY
+from napari_menndl.genome.space import SearchSpace
+from napari_menndl.pool import ledger
+from napari_menndl.pool.certificates import make_certificates
+from napari_menndl.pool.dask import DaskPool
+from napari_menndl.pool.open import cluster_of
+from napari_menndl.pool.spec import read_pool
+from napari_menndl.search.folder import RunFolder
+from napari_menndl.search.runner import SearchRunner
+from napari_menndl.search.settings import SearchSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_menndl.pool.telemetry import PoolTelemetry
+
+Numbers = dict[str, Any]
+#: Share of the time in which trainers start; it is left out.
+_WARM = 0.1
+#: Where the environment for LEAP is made; it stays, for the next time.
+LEAP = Path(tempfile.gettempdir()) / "napari-menndl-leap"
+LEAP_PACKAGE = "leap-ec==0.8.2"
+
+
+class Timed(DaskPool):
+    """The pool, noting when a job was submitted."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.submitted: dict[str, float] = {}
+        super().__init__(*arguments, **options)
+
+    def submit(self, key: str, payload: dict[str, Any], attachment: bytes = b"") -> None:
+        self.submitted[key] = time.perf_counter()
+        super().submit(key, payload, attachment)
+
+
+def search(
+    seconds: float,
+    evaluation: float,
+    seed: int,
+    *,
+    slots: int = 2,
+    together: int | None = None,
+    spec: str = "local",
+    kill_every: float = 0.0,
+) -> Numbers:
+    """Search for a while and return what the table shows.
+
+    Parameters
+    ----------
+    seconds : float [s]
+    evaluation : float [s]
+        What an evaluation takes.
+    seed : int
+    slots : int
+    together : int, optional
+        Most evaluations that travel as one task; left out: the pool's own choice.
+    spec : str
+        The pool.
+    kill_every : float [s]
+        So often a worker is killed; 0: never.
+    """
+    most = ledger._BATCH_JOBS
+    ledger._BATCH_JOBS = together or most
+    kills: list[int] = []
+    try:
+        with tempfile.TemporaryDirectory() as place:
+            settings = SearchSettings(budget=f"{seconds + 5}s", finish_share=0.0, pool=spec, slots=slots, seed=seed)
+            folder = RunFolder.create(Path(place) / "run", settings, SearchSpace(), births.task())
+            environment = {"EVALUATOR_SECONDS": str(evaluation), "OMP_NUM_THREADS": "1"}
+            cluster = cluster_of(replace(read_pool(spec), slots=slots), Path(place) / "dask")
+            pool = Timed(ENTRY, cluster, slots, 60.0, threads=1, networks_per_gpu=0, env=environment)
+            runner = SearchRunner(folder, pool, grace=0.0)
+            told: list[tuple[float, float, bool]] = []
+            usage: list[PoolTelemetry] = []
+
+            def tell(key: str, evaluated: Any) -> None:
+                now = time.perf_counter()
+                told.append((now, now - pool.submitted.pop(key, now), key.endswith("/0")))
+                passed = now - told[0][0]
+                # Its last reading is of when all slots were still given work.
+                if passed > _WARM * seconds and (not usage or passed > seconds) and len(usage) < 2:
+                    usage.append(pool.telemetry())
+                if passed > seconds:
+                    runner.stop()
+
+            runner.events.evaluation_finished.connect(tell)
+            ending = threading.Event()
+            if kill_every:
+                threading.Thread(target=_kill_workers, args=(kill_every, kills, ending), daemon=True).start()
+            before = _processor_seconds()
+            try:
+                runner.run()
+            finally:
+                ending.set()
+                spent = _processor_seconds(before)
+                pool.close()
+            first, last = usage[0], usage[-1]
+            moved = last.sent_bytes + last.received_bytes
+            return _figures(told, spent, folder) | {
+                "slots busy": round(_share(first, last, "busy_seconds"), 4),
+                "slots waited for": round(_share(first, last, "waited_seconds"), 4),
+                "bytes per network": round(moved / max(1, sum(fresh for *_, fresh in told))),
+                **({"kills": len(kills)} if kill_every else {}),
+            }
+    finally:
+        ledger._BATCH_JOBS = most
+
+
+def _share(first: PoolTelemetry, last: PoolTelemetry, name: str) -> float:
+    """Of the slot time between two readings."""
+    available = last.available_seconds - first.available_seconds
+    return float((getattr(last, name) - getattr(first, name)) / available) if available else 0.0
+
+
+def _figures(told: list[tuple[float, float, bool]], spent: dict[str, float], folder: RunFolder) -> Numbers:
+    """Leave out the beginning, in which trainers start."""
+    times, latencies, fresh = (np.array(column) for column in zip(*told, strict=True))
+    begin = times[0] + _WARM * (times[-1] - times[0])
+    inside = times > begin
+    span, networks = times[-1] - begin, int(fresh[inside].sum())
+    parts = np.histogram(times[inside & fresh], np.linspace(begin, times[-1], 11))[0] / (span / 10)
+    facts = [fact for fact in folder.facts(genomes=False) if fact["kind"] in ("evaluated", "failed")]
+    keys = [fact["key"] for fact in facts]
+    middle, high = np.quantile(latencies[inside], [0.5, 0.99])
+    return {
+        "seconds": round(float(span), 1),
+        "networks per second": round(float(networks / span), 1),
+        "evaluations per second": round(float(inside.sum() / span), 1),
+        "networks per second by tenths": [round(float(part), 1) for part in parts],
+        "latency ms, median": round(1e3 * float(middle), 1),
+        "latency ms, 99 %": round(1e3 * float(high), 1),
+        "processor ms per network": {name: round(1e3 * one / int(fresh.sum()), 2) for name, one in spent.items()},
+        "recorded": len(keys),
+        "doubled": len(keys) - len(set(keys)),
+        "failed": sum(fact["kind"] == "failed" for fact in facts),
+    }
+
+
+def _processor_seconds(before: dict[str, float] | None = None) -> dict[str, float]:
+    """Processor time of this process, with runner and local scheduler, and of its workers and trainers [s]."""
+    now = {"search": time.process_time(), "others": 0.0}
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            now["others"] += times.user + times.system
+    return {name: one - (before or {}).get(name, 0.0) for name, one in now.items()}
+
+
+def _kill_workers(every: float, kills: list[int], ending: threading.Event) -> None:
+    rng = np.random.default_rng(0)
+    while not ending.wait(every):
+        workers = [one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())]
+        if workers:
+            kills.append(int(rng.choice([one.pid for one in workers])))
+            os.kill(kills[-1], signal.SIGKILL)
+
+
+# ------------------------------------------------------------------ cells
+
+
+def rate(evaluation: float, together: int | None = None) -> Callable[[float, int], Numbers]:
+    return lambda seconds, seed: search(seconds, evaluation, seed, together=together)
+
+
+def busy(seconds: float, seed: int) -> Numbers:
+    """Sixteen slots on however few cores, with evaluations that sleep for a second."""
+    return search(seconds, 1.0, seed, slots=16)
+
+
+def million(number: float, seed: int) -> Numbers:
+    """Births without a pool between: a serial one that takes 32 at a time, each evaluated once."""
+    return births.measure(int(number), 20, seed, together=32, rungs=1, resume=False)
+
+
+def encryption(seconds: float, seed: int) -> Numbers:
+    """A scheduler and a worker in processes of their own, plain and with TLS in turns."""
+    found: dict[str, list[Numbers]] = {"plain": [], "tls": []}
+    for turn in range(3):
+        for kind, runs in found.items():
+            for together in (1, None):
+                with _cluster(kind == "tls") as spec:
+                    one = search(seconds / 12, 0.0, seed + turn, together=together, spec=spec)
+                runs.append({"together": together or "chosen", **one})
+    return _summed(found)
+
+
+@contextlib.contextmanager
+def _cluster(encrypted: bool) -> Iterator[str]:
+    """Start a scheduler and a worker; yield the pool's spec."""
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "scheduler.json"
+        if encrypted:
+            certificates = make_certificates()
+            certificates.write(Path(place))
+
+        def start(kind: str, *options: str) -> subprocess.Popen[bytes]:
+            files = ("ca.pem", f"{kind}.pem", f"{kind}.key")
+            names = ("--tls-ca-file", "--tls-cert", "--tls-key")
+            tls = [part for name, one in zip(names, files, strict=True) for part in (name, f"{place}/{one}")]
+            command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options, *(tls if encrypted else [])]
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            return subprocess.Popen([*command, "--scheduler-file", str(file)], start_new_session=True, **quiet)
+
+        host = ("--host", "127.0.0.1") if not encrypted else ("--host", "127.0.0.1", "--protocol", "tls")
+        scheduler = start("scheduler", *host, "--port", "0", "--dashboard-address", "127.0.0.1:0")
+        while not file.exists() or not file.read_text().strip():
+            time.sleep(0.05)
+        options = ("--nthreads", "2", "--no-dashboard", "--memory-limit", "0", "--local-directory", place)
+        worker = start("worker", *host, *options)
+        address = json.loads(file.read_text())["address"]
+        try:
+            yield f"{address}?certificates={place}" if encrypted else address
+        finally:
+            for process in (worker, scheduler):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(5)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def leap(seconds: float, seed: int) -> Numbers:
+    """LEAP and this project in turns, with two slots; LEAP with as many jobs in flight as slots, and with 64."""
+    found: dict[str, list[Numbers]] = {}
+    for evaluation in (0.0, 1e-3):
+        name = f"{1e3 * evaluation:g} ms"
+        for turn in range(3):
+            share = seconds / 24
+            for together in (1, None):
+                one = search(share, evaluation, seed + turn, together=together)
+                key = f"{name}: ours, {'one per task' if together else 'batched'}"
+                found.setdefault(key, []).append(one)
+            for window in (2, 64):
+                key = f"{name}: LEAP, {window} in flight"
+                found.setdefault(key, []).append(run_leap(evaluation, share, window))
+    return _summed(found)
+
+
+def leap_kills(seconds: float, seed: int) -> Numbers:
+    """A worker is killed every three seconds, under both; evaluations take 50 ms."""
+    found: dict[str, list[Numbers]] = {"ours": [], "LEAP, 2 in flight": [], "LEAP, 16 in flight": []}
+    for turn in range(3):
+        share = seconds / 9
+        found["ours"].append(search(share, 0.05, seed + turn, kill_every=3.0))
+        for window in (2, 16):
+            found[f"LEAP, {window} in flight"].append(run_leap(0.05, share, window, kill_every=3.0))
+    return {name: [_short(one) for one in runs] for name, runs in found.items()}
+
+
+def run_leap(evaluation: float, seconds: float, window: int, kill_every: float = 0.0) -> Numbers:
+    """Run LEAP in its own environment, which is made when there is none."""
+    python = LEAP / "bin" / "python"
+    if not (LEAP / "made").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(LEAP)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", LEAP_PACKAGE], check=True)
+        (LEAP / "made").touch()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    options = {"--evaluation": evaluation, "--seconds": seconds, "--window": window, "--kill-every": kill_every}
+    command = [str(python), str(HERE / "leap_search.py"), *(str(one) for pair in options.items() for one in pair)]
+    ran = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=seconds + 180, start_new_session=True
+    )
+    lines = [line for line in ran.stdout.splitlines() if line.startswith("{")]
+    if not lines:
+        return {"networks per second": 0.0, "ended by": ran.stderr.strip()[-300:]}
+    numbers = json.loads(lines[-1])
+    return {"networks per second": numbers.pop("networks_per_second"), **numbers}
+
+
+def _short(one: Numbers) -> Numbers:
+    names = ("networks per second", "networks", "recorded", "doubled", "failed", "kills", "ended by")
+    return {name: one[name] for name in names if name in one}
+
+
+def _summed(found: dict[str, list[Numbers]]) -> Numbers:
+    """The runs, and the median of their rates by kind."""
+    table: Numbers = {}
+    for name, runs in found.items():
+        for together in sorted({str(one.get("together", "")) for one in runs}):
+            rates = [one["networks per second"] for one in runs if str(one.get("together", "")) == together]
+            table[f"{name} {together}".strip()] = round(float(np.median(rates)), 1)
+    return {"networks per second": table, "runs": found}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What to measure, for how long [s] (or how many births), with ``--quick``, and what that takes [s]."""
+
+    measure: Callable[[float, int], Numbers]
+    amount: float
+    quick: float
+    seconds: Callable[[float], float] = lambda amount: amount + 15
+
+
+CELLS = {
+    "noop-single": Cell(rate(0.0, 1), 120, 5),
+    "noop-batched": Cell(rate(0.0), 600, 10),
+    "1ms-single": Cell(rate(1e-3, 1), 120, 5),
+    "1ms-batched": Cell(rate(1e-3), 600, 10),
+    "busy-16": Cell(busy, 300, 20),
+    "million": Cell(million, 1_000_000, 5000, lambda amount: 1.4e-3 * amount),
+    "tls": Cell(encryption, 360, 36, lambda amount: 1.1 * amount + 120),
+    "leap": Cell(leap, 960, 48, lambda amount: 1.1 * amount + 240),
+    "leap-kills": Cell(leap_kills, 540, 63, lambda amount: 1.1 * amount + 120),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=CELLS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="a few seconds each, nothing written")
+    parser.add_argument("--again", action="store_true", help="measure though the result is there")
+    options = parser.parse_args()
+    names = [options.only] if options.only else list(CELLS)
+    amounts = {name: CELLS[name].quick if options.quick else CELLS[name].amount for name in names}
+    print("\n".join(f"{name}: about {CELLS[name].seconds(amounts[name]) / 60:.1f} min" for name in names), flush=True)
+    for name in names:
+        place = f"dispatch/{name}"
+        found = None if options.again or options.quick else read_cell(place)
+        if found is None:
+            found = CELLS[name].measure(amounts[name], options.seed)
+            if not options.quick:
+                write_cell(place, options.seed, found)
+        print(json.dumps({name: found}, indent=1), flush=True)
+
+
+if __name__ == "__main__":
+    main()

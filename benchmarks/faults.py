@@ -1,0 +1,123 @@
+"""What faults cost: processes killed and stopped, poisonous networks, full disks, damaged data, a sick machine.
+
+    python benchmarks/faults.py [--only kill-workers] [--quick] [--seed 0] [--again]
+
+Everything is real (search process, Dask scheduler and workers, trainer children, disks) but the training, for which a
+stand-in sleeps; the cell `torch` kills a search that trains. What is counted is read from journals, from the process
+table and from what the stand-in notes at each start. Writes ``benchmarks/results/faults/CELL.json``, one per fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import kills
+from cells import read_cell, write_cell
+from fault_cells import disks, harm, killing, stopping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Numbers = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A kind of fault.
+
+    Attributes
+    ----------
+    measure : callable
+        How often, seed → what the table shows.
+    number, few : int
+        How often; how often with ``--quick``.
+    seconds : float
+        Each takes about so long [s].
+    mounts : bool
+        It needs a file system of its own.
+    """
+
+    measure: Callable[[int, int], Numbers]
+    number: int
+    few: int
+    seconds: float
+    mounts: bool = False
+
+
+CELLS = {
+    "kill-search": Cell(killing.of("search"), 100, 3, 6),
+    "kill-workers": Cell(killing.of("worker"), 100, 4, 5),
+    "kill-scheduler": Cell(killing.of("scheduler"), 100, 3, 8),
+    "kill-trainers": Cell(killing.of("trainer"), 100, 5, 1),
+    "kill-mixed": Cell(killing.of("search", "worker", "scheduler", "trainer"), 100, 6, 6),
+    "torch": Cell(kills.measure, 20, 5, 12),
+    "poison": Cell(harm.poison({"segfault": 0.03, "exit": 0.03}, 20), 50, 3, 6),
+    "hangs": Cell(harm.poison({"hang": 0.2, "deaf": 0.2}, 2.5, timeout=1.0), 100, 4, 2),
+    "not-finite": Cell(harm.poison({"not finite": 0.1, "diverged": 0.1}, 5), 100, 5, 0.5),
+    "out-of-memory": Cell(harm.poison({"out of memory": 0.2}, 5), 50, 3, 1),
+    "memory-limit": Cell(harm.memory, 50, 4, 2),
+    "full-journal": Cell(disks.full_journal, 20, 3, 4, mounts=True),
+    "full-staging": Cell(disks.full_staging, 20, 2, 12, mounts=True),
+    "damaged-task": Cell(disks.damaged_task, 100, 5, 1),
+    "damaged-weights": Cell(disks.damaged_weights, 100, 100, 0.05),
+    "stopped-10": Cell(stopping.stopped(10.0), 2, 1, 50),
+    "stopped-60": Cell(stopping.stopped(60.0), 1, 0, 200),
+    "sick-worker": Cell(stopping.sick_worker, 200, 20, 0.3),
+}
+
+
+def measured(name: str, number: int, seed: int) -> Numbers:
+    """Measure a cell; in a process of its own where it mounts a disk, which nobody else then sees."""
+    if not CELLS[name].mounts:
+        return CELLS[name].measure(number, seed)
+    command = [sys.executable, __file__, "--inside", name, "--number", str(number), "--seed", str(seed)]
+    user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    done = subprocess.run(["unshare", *user, "--mount", *command], check=True, stdout=subprocess.PIPE, text=True)
+    found: Numbers = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=CELLS, help="this cell; may be given several times")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="a few of each, nothing written")
+    parser.add_argument("--again", action="store_true", help="measure though the result is there")
+    parser.add_argument("--inside", choices=CELLS, help=argparse.SUPPRESS)
+    parser.add_argument("--number", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        print(json.dumps(CELLS[options.inside].measure(options.number, options.seed)))
+        return
+    left = {}
+    for name in options.only or CELLS:
+        number = CELLS[name].few if options.quick else CELLS[name].number
+        found = None if options.again or options.quick else read_cell(f"faults/{name}")
+        if found is None and number:
+            left[name] = number
+    total = sum(CELLS[name].seconds * number + 20 for name, number in left.items())
+    print(f"{len(left)} cells; about {total / 60:.0f} min on 2 idle cores", flush=True)
+    for name in options.only or CELLS:
+        if name in left:
+            print(f"{name}: {left[name]} times, about {CELLS[name].seconds * left[name] + 20:.0f} s", flush=True)
+            began = time.monotonic()
+            result = {**measured(name, left[name], options.seed), "took": round(time.monotonic() - began)}
+            if not options.quick:
+                write_cell(f"faults/{name}", options.seed, result)
+        else:
+            result = read_cell(f"faults/{name}") or {}
+        print(f"{name}: {json.dumps({k: v for k, v in result.items() if k != 'moments'}, indent=1)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
