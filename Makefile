@@ -5,12 +5,14 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := tools/with-screen
+# Processes that share the tests out, each with a screen of its own; 0: none but the one.
+WORKERS ?= 0
 
 .PHONY: demo test test-pyside6 lint bench screenshots clean help
 
 help:
 	@echo "make demo   evolve networks on a simulated movie and show the defects of later frames (about 6 minutes)"
-	@echo "make test   the whole test suite"
+	@echo "make test   the whole test suite; WORKERS=2 shares it out among two processes"
 	@echo "make test-pyside6   the tests of the windows with the other Qt binding"
 	@echo "make lint   ruff, mypy --strict, import-linter"
 	@echo "make bench  every benchmark; cells that are done are skipped"
@@ -28,7 +30,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	tools/system-packages window screen
+	tools/system-packages window screen ssh
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@
@@ -37,11 +39,11 @@ demo: $(VENV)/.demo
 	$(BIN)/napari-menndl demo --out demo-output
 
 test: $(VENV)/.dev
-	$(RUN) $(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-pyside6: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[pyside6]'
-	QT_API=pyside6 PYTEST_QT_API=pyside6 $(RUN) $(BIN)/python -m pytest -o qt_api=pyside6 tests/widgets
+	QT_API=pyside6 PYTEST_QT_API=pyside6 $(BIN)/python -m pytest -o qt_api=pyside6 tests/widgets
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

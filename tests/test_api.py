@@ -2,11 +2,9 @@
 
 import os
 import shutil
-import socket
 import stat
 import subprocess
 import sys
-import threading
 from contextlib import ExitStack
 from itertools import pairwise
 
@@ -22,8 +20,10 @@ from napari_menndl.genome.genome import Genome
 from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.predict.trained import TrainedNetwork
+from napari_menndl.run import Run
+from napari_menndl.search.folder import RunFolder
 from napari_menndl.training.evaluate import evaluate
-from tiny import PIXEL_SIZE, SETTINGS, SPACE, dots
+from tiny import SETTINGS, SPACE, dots, finish, prepare
 
 FRAMES, LABELS = dots()
 
@@ -128,8 +128,8 @@ def test_looking_at_a_run_writes_nothing(run, tmp_path):
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
 
 
-def test_a_seed_gives_the_same_search_in_the_serial_pool(run, tmp_path):
-    again = search(tmp_path / "again")
+def test_a_seed_gives_the_same_search_in_whatever_process(run, tmp_path):
+    again = finish(Run(RunFolder.create(tmp_path / "again", run.settings, SPACE, run.task)))
     columns = ["id", "rung", "origin", "fitness", "parameters"]
     pd.testing.assert_frame_equal(again.history[columns], run.history[columns])
 
@@ -144,58 +144,34 @@ def test_other_genomes_are_trained_like_the_finalists(run):
     assert trained.predict_frame(FRAMES[0]).shape == (1, 64, 64)
 
 
-def test_a_search_goes_on_without_who_started_it_and_stops_when_asked(tmp_path):
-    started = search(tmp_path / "run", open_movie(FRAMES, pixel_size=PIXEL_SIZE), budget="1h", wait=False)
-    started.wait_for_start()
-    assert started.state == "running"
-    with pytest.raises(InputError, match="not running"):
-        resume_search(started.path)
-    watching = open_run(started.path)
-    threading.Timer(0.5, watching.stop).start()
-    watching.wait(interval=0.1)
-    assert watching.state == "stopped"
-    started.wait()
-
-    births = watching.status()["births"]
-    resumed = resume_search(started.path, budget=f"{births + 1}networks")
-    assert resumed.state == "finished"
-    assert resumed.status()["births"] >= births
-
-
-def test_what_breaks_a_search_off_is_said_with_its_remedy(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        address = f"tcp://127.0.0.1:{deaf.getsockname()[1]}"
-        with pytest.raises(InputError, match=r"broke off: Expected .* Dask scheduler .*--resume") as caught:
-            search(tmp_path / "run", pool=address)
-    assert os.fspath(tmp_path / "run") in str(caught.value)
-    assert open_run(tmp_path / "run").status()["births"] == 0
-
-
 def test_a_scheduler_that_nobody_started_is_said_before_a_run_folder_is_made(tmp_path):
     with pytest.raises(InputError, match="nothing that listens there"):
         search(tmp_path / "run", pool="tcp://127.0.0.1:9")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_search_goes_on_when_its_scheduler_comes_up_later(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        broken = search(tmp_path / "run", pool=f"tcp://127.0.0.1:{port}", wait=False)
-        broken._process.kill()
-        broken._process.wait()
-    assert broken.status()["births"] == 0
+def test_a_search_whose_scheduler_is_gone_breaks_off_with_a_remedy_and_goes_on_when_it_is_back(tmp_path):
+    file = tmp_path / "scheduler.json"
+    run = prepare(tmp_path / "run", pool=f"scheduler-file:{file}", budget="1networks")
+    run.start()
+    with pytest.raises(InputError, match=r"broke off: Expected a scheduler's file .*--resume") as caught:
+        run.wait(interval=0.1)
+    assert os.fspath(run.path) in str(caught.value)
+    assert run.status()["births"] == 0
 
     def dask(kind, *words):
-        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *words, "--host", "127.0.0.1"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--scheduler-file", os.fspath(file), *words]
+        process = subprocess.Popen(
+            [*command, "--host", "127.0.0.1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         ending.callback(process.wait)
         ending.callback(process.terminate)
 
     with ExitStack() as ending:
-        dask("scheduler", "--port", str(port), "--dashboard-address", "127.0.0.1:0")
-        dask("worker", f"tcp://127.0.0.1:{port}", "--no-dashboard", "--local-directory", os.fspath(tmp_path))
-        with Client(f"tcp://127.0.0.1:{port}", timeout=30, set_as_default=False) as client:
-            client.wait_for_workers(1, timeout=30)
-        resumed = resume_search(tmp_path / "run")
+        dask("scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0")
+        dask("worker", "--no-dashboard", "--local-directory", os.fspath(tmp_path))
+        with Client(scheduler_file=os.fspath(file), timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=60)
+        resumed = resume_search(run.path)
     assert resumed.state == "finished"
-    assert resumed.status()["births"] == 3
+    assert resumed.status()["births"] == 1

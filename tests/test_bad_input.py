@@ -28,11 +28,8 @@ from napari_menndl.movie.acquisition import Acquisition
 from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.pool.open import open_pool
-from napari_menndl.run import Run
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.settings import SearchSettings
-from napari_menndl.task.task import TrainingTask
-from tiny import PIXEL_SIZE, SETTINGS, SPACE, dots, finish
+from tiny import PIXEL_SIZE, SETTINGS, SPACE, dots, finish, prepare
 
 FRAMES, LABELS = dots()
 MOVIE = open_movie(FRAMES, pixel_size=PIXEL_SIZE)
@@ -41,19 +38,12 @@ MOVIE = open_movie(FRAMES, pixel_size=PIXEL_SIZE)
 # ------------------------------------------------------------------ runs to be spoilt
 
 
-def create(path, **changed):
-    """A run folder whose search has not begun."""
-    settings = SearchSettings.from_json({**SETTINGS, "budget": "2networks", "pool": "serial", **changed})
-    task = TrainingTask.from_movie(MOVIE, Annotation.from_labels(LABELS))
-    return Run(RunFolder.create(path, settings, SPACE, task))
-
-
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
     """A run folder without and one with a result, to be copied."""
     folder = tmp_path_factory.mktemp("runs")
-    create(folder / "new")
-    finish(create(folder / "finished"))
+    prepare(folder / "new")
+    finish(prepare(folder / "finished"))
     return folder
 
 
@@ -252,7 +242,7 @@ def unused_port():
 
 def unreachable(given, folder):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari_menndl.pool.cluster.CONNECT", 0.5)
+        patch.setattr("napari_menndl.pool.clusters.client.CONNECT", 0.5)
         open_pool(f"tcp://127.0.0.1:{unused_port()}", "napari_menndl.training.job:run")
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.api import open_run
 from napari_menndl.cli import app
 from napari_menndl.options import settings_options
+from napari_menndl.predict.prediction import Prediction
 from napari_menndl.search.settings import SearchSettings
 from tiny import SPACE
 
@@ -76,38 +78,45 @@ def test_predict_and_compare(folder):
     assert "…" not in table  # nothing is cut off where the output is no terminal
 
 
+def test_a_pool_predicts_the_same(folder):
+    run("predict", folder / "a.menndl", folder / "movie.tif", "--out", folder / "here.zarr")
+    said = run("predict", folder / "a.menndl", folder / "movie.tif", "--out", folder / "there.zarr", "--pool", "serial")
+    assert f"Wrote {folder / 'there.zarr'}" in said
+    here, there = Prediction.open(folder / "here.zarr"), Prediction.open(folder / "there.zarr")
+    assert here.outline == there.outline
+    assert np.allclose(here.probabilities, there.probabilities, atol=1e-6)
+    words = [folder / "a.menndl", folder / "movie.tif", "--out", folder / "nowhere.zarr"]
+    assert "a pool" in run("predict", *words, "--pool", "nowhere", code=2)
+
+
 def test_a_second_annotation_can_be_compared(folder):
     truth = folder / "movie.annotation.zarr"
     review = json.loads(run("compare", truth, truth, "--json"))
     assert review["scores"]["all"]["all"]["f1"] == 1
 
 
-def test_resume_with_a_larger_budget_goes_on(folder):
+def test_resume_with_a_larger_budget_and_on_another_pool_goes_on(folder):
+    (folder / "pool.yaml").write_text("kind: serial\n")
     before = list(open_run(folder / "a.menndl").folder.facts())
-    run("search", "--resume", "--run", folder / "a.menndl", "--budget", "3networks")
+    run("search", "--resume", "--run", folder / "a.menndl", "--budget", "3networks", "--pool", folder / "pool.yaml")
     resumed = open_run(folder / "a.menndl")
     assert list(resumed.folder.facts())[: len(before)] == before
     assert resumed.status()["births"] == 3
     assert resumed.state == "finished"
+    assert resumed.settings.pool == str(folder / "pool.yaml")
 
 
-def test_search_from_clicked_points(folder):
+def test_detached_search_from_clicked_points_is_watched_and_stopped(folder):
     Annotation.open(folder / "movie.annotation.zarr").to_points(0).to_csv(folder / "clicks.csv", index=False)
-    words = ["--annotation", folder / "clicks.csv", "--radius", 3, "--budget", "1networks"]
-    search(folder, "b.menndl", *words)
+    words = ["--annotation", folder / "clicks.csv", "--radius", 3, "--budget", "1h", "--detach"]
+    said = search(folder, "b.menndl", *words)
+    assert f"napari-menndl stop {folder / 'b.menndl'}" in said.replace("\n", " ")
+    run("stop", folder / "b.menndl")
     found = open_run(folder / "b.menndl")
-    assert found.state == "finished"
+    assert found.state == "stopped"
+    assert "is not running (stopped)" in run("stop", folder / "b.menndl")
     assert found.task.pixel_size == pytest.approx((0.025, 0.025))
     assert found.task.known.all()
-
-
-def test_detached_search_is_watched_and_stopped(folder):
-    words = ["--annotation", folder / "movie.annotation.zarr", "--budget", "1h", "--detach"]
-    said = search(folder, "c.menndl", *words)
-    assert f"napari-menndl stop {folder / 'c.menndl'}" in said.replace("\n", " ")
-    run("stop", folder / "c.menndl")
-    assert open_run(folder / "c.menndl").state == "stopped"
-    assert "is not running (stopped)" in run("stop", folder / "c.menndl")
 
 
 def test_stop_of_a_search_that_is_not_running_says_so(folder):
@@ -192,3 +201,9 @@ def test_help_of_options_is_made_from_metadata(toy):
     assert "Of the toy. [nm; 0 to 2]" in said
     assert "[dog or cat; default dog]" in said
     assert "--wide / --no-wide [default off]" in said
+
+
+def test_a_merged_run_predicts_as_its_best_island_does(folder):
+    run("merge", folder / "a.menndl", "--run", folder / "merged.menndl")
+    runs = [open_run(folder / name) for name in ("merged.menndl", "a.menndl")]
+    assert np.array_equal(*(one.predict(folder / "movie.tif").probabilities[0].compute() for one in runs))

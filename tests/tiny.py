@@ -2,11 +2,16 @@
 
 import numpy as np
 
+from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.space import SearchSpace
+from napari_menndl.movie.reading import open_movie
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.run import Run
+from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.runner import SearchRunner
+from napari_menndl.search.settings import SearchSettings
+from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.job import run as train
 
 SPACE = SearchSpace(
@@ -29,6 +34,15 @@ def dots():
                 labels[t, first + dy :: 13, first + dx :: 13] = 1
     frames[labels > 0] += 80
     return frames, labels
+
+
+def prepare(path, **changed) -> Run:
+    """A run folder whose search has not begun."""
+    frames, labels = dots()
+    settings = SearchSettings.from_json({**SETTINGS, "budget": "2networks", "pool": "serial", **changed})
+    movie = open_movie(frames, pixel_size=PIXEL_SIZE)
+    task = TrainingTask.from_movie(movie, Annotation.from_labels(labels))
+    return Run(RunFolder.create(path, settings, SPACE, task))
 
 
 def finish(run: Run) -> Run:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.annotation.classes import DefectClass
-    from napari_menndl.api import compare, open_run, resume_search, run_search
+    from napari_menndl.api import compare, merge_runs, open_run, resume_search, run_search
     from napari_menndl.errors import InputError
     from napari_menndl.genome.space import SearchSpace
     from napari_menndl.movie.movie import Movie
@@ -38,6 +38,7 @@ _WHERE = {
     "Run": "run",
     "SearchSpace": "genome.space",
     "compare": "api",
+    "merge_runs": "api",
     "open_movie": "movie.reading",
     "open_run": "api",
     "resume_search": "api",
@@ -53,6 +54,7 @@ __all__ = [
     "Run",
     "SearchSpace",
     "compare",
+    "merge_runs",
     "open_movie",
     "open_run",
     "resume_search",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.annotation.annotation import Annotation
@@ -13,6 +15,8 @@ from napari_menndl.movie.reading import open_movie
 from napari_menndl.process import TRAIN
 from napari_menndl.run import Run
 from napari_menndl.search.folder import RunFolder
+from napari_menndl.search.islands import SharedFolder
+from napari_menndl.search.merge import merge_folders
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask
 
@@ -58,7 +62,8 @@ def run_search(
         When to stop: ``"10min"``, ``"500networks"``, ``"fitness 0.9"``, ``"plateau 200"``, or several with commas.
         A time includes the last step, in which the best networks are judged anew and trained on the whole frame.
     pool : str
-        Where to train: ``"local"``, ``"serial"`` or the address of a Dask scheduler, ``"tcp://127.0.0.1:8786"``.
+        Where to train: ``"local"``, ``"serial"``, the address of a Dask scheduler (``"tcp://127.0.0.1:8786"``,
+        ``"tls://host:8786"``), ``"scheduler-file:PATH"``, ``"ssh:HOSTS"``, ``"slurm:PROFILE.yaml"`` or a pool file.
     run : path
         The run folder to create.
     space : SearchSpace, optional
@@ -83,13 +88,16 @@ def run_search(
     """
     from napari_menndl.pool.open import check_pool
 
-    check_pool(pool)
+    pool = check_pool(pool)
     opened = open_movie(movie)
     known = SearchSettings.from_json({**settings, "budget": budget, "pool": pool, "seed": seed})
     if not isinstance(annotation, Annotation):
         annotation = open_annotation(annotation, opened)
     task = TrainingTask.from_movie(opened, annotation, frames)
-    folder = RunFolder.create(run, known, space or SearchSpace(), task)
+    space = space or SearchSpace()
+    if known.exchange:
+        SharedFolder(known, space, task.digest, Path(run).absolute()).check()
+    folder = RunFolder.create(run, known, space, task)
     started = Run(folder)
     started.start()
     if wait:
@@ -101,17 +109,53 @@ def resume_search(
     path: str | os.PathLike[str],
     *,
     budget: str | None = None,
+    pool: str | None = None,
     wait: bool = True,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> Run:
-    """Go on with a search that was stopped or broke off; with another budget if one is given."""
+    """Go on with a search that was stopped or broke off; with another budget or on another pool if one is given."""
     run = open_run(path)
+    if pool is not None:
+        from napari_menndl.pool.open import check_pool
+
+        run.folder.change_pool(check_pool(pool))
     if budget is not None:
         run.folder.change_budget(budget)
     run.start()
     if wait:
         run.wait(progress)
     return run
+
+
+def merge_runs(
+    paths: Sequence[str | os.PathLike[str]],
+    path: str | os.PathLike[str],
+    *,
+    note: Callable[[str], Any] = warnings.warn,
+) -> Run:
+    """Join the run folders of several islands into one that every view can read; the sources are left as they are.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Run folders of one task, search space and rungs. What a lost island still holds is taken, one that is at work
+        as it stands.
+    path : path
+        The folder to create. It cannot be resumed: resume the sources, and merge again.
+    note : callable
+        Told what is missing.
+
+    Returns
+    -------
+    Run
+        With the conclusion of the island whose last step found the highest out-of-fold fitness.
+
+    Raises
+    ------
+    InputError
+        When the runs do not belong together, none can be read, or `path` is taken.
+    """
+    return Run(merge_folders(paths, path, note))
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -162,6 +206,7 @@ def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, Ense
         If the search has not come to its finalists, or a genome's training failed.
     """
     from napari_menndl.pool.open import open_pool
+    from napari_menndl.pool.staging import Carried
     from napari_menndl.predict.ensemble import Ensemble
 
     called = [fact["entrants"] for fact in run.folder.facts() if fact["kind"] == "finalists"]
@@ -172,7 +217,14 @@ def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, Ense
     job = {"seed": run.settings.seed, "task": str(run.folder.task_path), "digest": run.folder.task_digest}
     trained: dict[str, tuple[Evaluation, bytes]] = {}
     waiting = [(name, rung) for name in genomes for rung in (final, whole)]
-    pool = open_pool(run.settings.pool, TRAIN, slots=run.settings.slots, timeout=run.settings.timeout)
+    pool = open_pool(
+        run.settings.pool,
+        TRAIN,
+        slots=run.settings.slots,
+        timeout=run.settings.timeout,
+        carried=Carried("task", run.folder.task_path),
+        networks_per_gpu=run.settings.networks_per_gpu,
+    )
     try:
         while len(trained) < 2 * len(genomes):
             while waiting and pool.free:

@@ -68,10 +68,41 @@ def rates(status: dict[str, Any]) -> Text:
     failures = {**status["failures"], **status["lost"]}
     named = ", ".join(f"{n} {kind}" for kind, n in sorted(failures.items())) or "no failures"
     return Text(
-        f"{status['networks_per_hour']:.0f} networks/h · {status['slots']} slots {status['slots_busy']:.0%} busy · "
+        f"{status['networks_per_hour']:.0f} networks/h · "
+        f"{status['slots']} slot{'s' * (status['slots'] != 1)} {status['slots_busy']:.0%} busy · "
         f"{status['flops_per_second'] / 1e9:.2f} GFLOP/s · {named}",
         style="dim",
     )
+
+
+def pool_details(pool: dict[str, Any]) -> list[str]:
+    """What a person may want to know of the pool, beyond how busy it is; nothing where the journal does not say.
+
+    Parameters
+    ----------
+    pool : dict
+        `Status.pool_summary`.
+    """
+    if not pool:
+        return []
+    machines = f"{pool['workers']} worker{'s' * (pool['workers'] != 1)}"
+    if pool["gpus"]:
+        machines += f", {pool['gpus']} GPU{'s' * (pool['gpus'] != 1)}"
+    lines = [machines]
+    if pool["networks_per_gpu_hour"] is not None:
+        lines.append(f"{pool['networks_per_gpu_hour']:.1f} networks per GPU-hour")
+    lines.append(f"{pool['waited']:.1%} of slot time waiting for a job to arrive")
+    if pool["bytes_per_network"]:
+        lines.append(f"{size(pool['bytes_per_network'])} sent and received per network")
+    if pool["staged_bytes"]:
+        lines.append(f"{size(pool['staged_bytes'])} staged in {pool['staged_seconds']:.0f} s")
+    return lines
+
+
+def set_aside(pool: dict[str, Any]) -> str:
+    """Say which workers fail whatever they are given and get nothing more; empty without any."""
+    names = pool.get("quarantined", [])
+    return f"Set aside, because everything fails there: {', '.join(names)}" if names else ""
 
 
 def leaderboard(status: dict[str, Any]) -> Table:
@@ -95,6 +126,10 @@ def leaderboard(status: dict[str, Any]) -> Table:
 def status_view(status: dict[str, Any]) -> Group:
     """Everything: headline, rates, leaderboard, and what was chosen in the end."""
     lines: list[Any] = [headline(status), rates(status)]
+    if details := pool_details(status["pool"]):
+        lines.append(Text(" · ".join(details), style="dim"))
+    if sick := set_aside(status["pool"]):
+        lines.append(Text(sick, style="yellow"))
     if status["note"]:
         lines.append(Text(status["note"], style="yellow"))
     if status["leaders"]:
@@ -130,6 +165,15 @@ def scores_table(scores: pd.DataFrame) -> Table:
 def number(value: float) -> str:
     """Three digits, or a dash where there is nothing to score."""
     return "–" if value != value else f"{value:.3f}"
+
+
+def size(count: float) -> str:
+    """Return ``"412 B"``, ``"3.1 kB"`` or ``"12 MB"``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -58,6 +58,7 @@ class Run:
 
     def start(self) -> None:
         """Start the search process, or start it again; it takes up where the journal ends."""
+        self.folder.check_search()
         if self.state == "running":
             raise InputError("a search that is not running", f"{self.path} at work", "Watch it, or stop it first.")
         self.folder.clear_requests()

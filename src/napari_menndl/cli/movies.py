@@ -71,8 +71,12 @@ def predict(
         Path, typer.Option("--out", help="Zarr folder for probabilities and labels; defects go beside it as CSV.")
     ],
     pixel_size: PixelSize = None,
+    pool: Annotated[
+        str | None,
+        typer.Option(help="Who predicts: local, tcp://127.0.0.1:8786, ssh:HOSTS, …; left out: this process."),
+    ] = None,
 ) -> None:
-    """Apply a search's best network to a whole movie."""
+    """Apply a search's best network to a whole movie; begun again, it goes on where it stopped."""
     from rich.progress import Progress
 
     from napari_menndl.api import open_run
@@ -82,7 +86,7 @@ def predict(
         prediction = open_run(run).predict(open_movie(movie, pixel_size=pixel_size))
         with Progress(console=out) as bar:
             task = bar.add_task("Predicting", total=len(prediction))
-            prediction.write(to, progress=lambda done, total: bar.update(task, completed=done, total=total))
+            prediction.write(to, lambda done, total: bar.update(task, completed=done, total=total), pool=pool)
         table = to.with_name(to.stem + ".defects.csv")
         prediction.defects.to_csv(table, index=False)
         say(f"Wrote {to} and {table.name}")

@@ -3,6 +3,7 @@
 # No postponed annotations: the options are made from the types themselves.
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,7 +35,13 @@ def search(
             f"[default: {SearchSettings.budget}; with --resume the one it had]."
         ),
     ] = None,
-    pool: Annotated[str, typer.Option(help="local, serial or tcp://127.0.0.1:PORT (a Dask scheduler).")] = "local",
+    pool: Annotated[
+        str | None,
+        typer.Option(
+            help="local, serial, tcp://127.0.0.1:PORT, tls://HOST:PORT, scheduler-file:PATH, ssh:HOSTS, "
+            "slurm:PROFILE.yaml or POOL.yaml [default: local; with --resume the one it had]."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     radius: Annotated[
         float | None, typer.Option(help="Radius of the disc that a clicked point becomes [px].", min=0)
@@ -52,7 +59,7 @@ def search(
     with told():
         if resume:
             _check_unchanged(settings, open_run(run).settings)
-            started = resume_search(run, budget=budget, wait=False)
+            started = resume_search(run, budget=budget, pool=pool, wait=False)
         else:
             if movie is None or annotation is None:
                 raise InputError(
@@ -64,7 +71,7 @@ def search(
                 _annotation(annotation, opened, radius),
                 frames=_frames(frames),
                 budget=budget or SearchSettings.budget,
-                pool=pool,
+                pool=pool or SearchSettings.pool,
                 run=run,
                 space=SearchSpace.open(space) if space else None,
                 seed=seed,
@@ -81,12 +88,12 @@ def search(
 
 def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:
     """Refuse settings that a search in progress does not have: its journal could not be lived again."""
-    for name, value in given.items():
+    for name, value in vars(replace(recorded, **given)).items():
         if (had := getattr(recorded, name)) != value:
             raise InputError(
                 f"--{name.replace('_', '-')} {had}, as the search was started with",
                 f"{value}",
-                "Leave it out, or start a new search; the budget alone can be changed.",
+                "Leave it out, or start a new search; budget and pool alone can be changed.",
             )
 
 
@@ -153,3 +160,14 @@ def stop(run: RunArgument) -> None:
         opened.stop()
         opened.wait()
         say(f"Stopped. Resume with: napari-menndl search --resume --run {run}")
+
+
+def merge(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of the islands.")],
+    run: Annotated[Path, typer.Option(help="Run folder to create.")] = Path("merged.menndl"),
+) -> None:
+    """Join the run folders of several islands into one to look at and to predict with; it cannot be resumed."""
+    from napari_menndl.api import merge_runs
+
+    with told():
+        show_status(merge_runs(runs, run, note=lambda words: say(f"Note: {words}")).status())

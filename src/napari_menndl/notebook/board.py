@@ -6,7 +6,7 @@ from html import escape
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from napari_menndl.progress import headline, rates
+from napari_menndl.progress import headline, pool_details, rates, set_aside
 
 if TYPE_CHECKING:
     from napari_menndl.notebook.course import Course
@@ -27,7 +27,13 @@ def board(status: dict[str, Any], course: Course) -> str:
     course : Course
         That has read as much of the journal, or more.
     """
-    lines = [f"<b>{escape(headline(status).plain)}</b>", f"<small>{escape(rates(status).plain)}</small>"]
+    details = escape(" · ".join(pool_details(status["pool"])))
+    lines = [
+        f"<b>{escape(headline(status).plain)}</b>",
+        f'<small title="{details}">{escape(rates(status).plain)}</small>',
+    ]
+    if sick := set_aside(status["pool"]):
+        lines.append(f"<b>{escape(sick)}</b>")
     if status["note"]:
         lines.append(f"<b>{escape(status['note'])}</b>")
     rows = [_row(rank, one, course) for rank, one in enumerate(status["leaders"][:_LEADERS], start=1)]

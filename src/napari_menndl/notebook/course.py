@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_menndl.genome.describe import describe
 from napari_menndl.genome.genome import Genome
-from napari_menndl.search.journal import Fact, read_journal
+from napari_menndl.search.journal import iterate_journal
 
 if TYPE_CHECKING:
     from napari_menndl.search.folder import RunFolder
+    from napari_menndl.search.journal import Fact
 
 
 class Judged(NamedTuple):
@@ -67,21 +69,23 @@ class Course:
         self.births = 0
         self.elapsed = 0.0
         self._folder = folder
-        self._genomes: dict[int, Fact] = {}
         self._offset = 0
         self._began = 0.0
 
     def read(self) -> bool:
         """Take in what is new in the journal; returns whether a curve changed."""
         before = len(self.judged), len(self.best), self.choice
-        facts, self._offset = read_journal(self._folder.journal_path, self._offset)
-        for fact in facts:
-            self._take(fact)
+        with suppress(FileNotFoundError):  # nothing is recorded yet
+            for fact, end in iterate_journal(self._folder.journal_path, self._offset, genomes=False):
+                self._take(fact)
+                self._offset = end
         return before != (len(self.judged), len(self.best), self.choice)
 
     def layers(self, network: int) -> str:
         """Return a network's layers in words."""
-        return " → ".join(describe(Genome.from_json(self._genomes[network]))[:-1])
+        standings = self._folder.standings
+        standings.read()
+        return " → ".join(describe(Genome.from_json(standings.birth(network)["genome"]))[:-1])
 
     def _take(self, fact: Fact) -> None:
         kind = fact["kind"]
@@ -90,7 +94,6 @@ class Course:
         self.elapsed = fact["time"] - self._began
         if kind == "born":
             self.births += 1
-            self._genomes[fact["id"]] = fact["genome"]
         elif kind in ("evaluated", "failed"):
             network, _, rung = fact["key"].partition("/")
             if rung.isdigit():
