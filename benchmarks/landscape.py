@@ -1,4 +1,4 @@
-"""A made-up landscape, and islands on it that take turns in one process: does exchanging elites pay?"""
+"""A made-up landscape, and islands on it that take turns in one process, to see whether exchanging elites pays."""
 
 from __future__ import annotations
 

@@ -110,6 +110,7 @@ class Site:
             MARK: self.mark,
             "PYTHONPATH": str(HERE),
             "OMP_NUM_THREADS": "1",
+            "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
             "STANDIN_LOG": str(self.folder / "starts"),
             "STANDIN_FATES": json.dumps(self.fates),
             "STANDIN_SECONDS": str(self.seconds),

@@ -69,7 +69,7 @@ def full_journal(number: int, seed: int) -> dict[str, Any]:
 def workers_with(disk: Path, *, far: bool) -> Iterator[str]:
     """Yield the address of a scheduler whose worker keeps its files on a disk; a far one cannot read ours."""
     address = f"tcp://127.0.0.1:{free_port()}"
-    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    environment = os.environ | {"PYTHONPATH": str(HERE), "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
     options = ["--host", "127.0.0.1"]
     commands = [
         ["dask_scheduler", "--port", address.rpartition(":")[2], "--dashboard-address", "127.0.0.1:0"],

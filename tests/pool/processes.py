@@ -19,7 +19,9 @@ def free_port():
 def dask_process(kind, *arguments, env=None):
     command = [sys.executable, "-m", "distributed.cli.dask_" + kind, *map(str, arguments)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, env=os.environ | (env or {}), **quiet)
+    # What the pool tells workers as soon as it is connected: until then sampling could block them.
+    environment = os.environ | {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"} | (env or {})
+    return subprocess.Popen(command, env=environment, **quiet)
 
 
 def start_scheduler(port):

@@ -12,7 +12,6 @@ from napari_menndl.errors import InputError
 from napari_menndl.pool import worker
 from napari_menndl.pool.check import check_connection
 from napari_menndl.pool.clusters import client
-from napari_menndl.pool.clusters.existing import Existing
 
 HERE = {"processes": False, "protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": None}
 
@@ -57,16 +56,22 @@ def test_whoever_accepts_and_never_answers_is_given_up(monkeypatch):
         assert time.monotonic() - started < 6
 
 
-def test_a_worker_of_another_version_that_comes_later_is_sent_away(monkeypatch):
+def test_a_worker_of_another_version_that_comes_later_is_told_of_and_sent_away_if_it_is_ours(monkeypatch, caplog):
     monkeypatch.setattr(client, "_LOOK", 0.1)
     monkeypatch.setattr(worker, "PACKAGES", (*worker.PACKAGES, "pytest"))  # which workers of before do not name
     here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
 
     async def run():
-        async with Scheduler(port=0, **here) as scheduler, Existing(scheduler.address).connect():
-            async with Nanny(scheduler.address, nthreads=1, **here) as nanny, asyncio.timeout(20):
-                while nanny.status == Status.running and (scheduler.workers or nanny.is_alive()):
-                    await asyncio.sleep(0.05)
+        async with (
+            Scheduler(port=0, **here) as scheduler,
+            client.client_of(scheduler.address) as asking,
+            client.guarded(asking, "SLURM", ours=True),
+            Nanny(scheduler.address, nthreads=1, **here) as nanny,
+            asyncio.timeout(20),
+        ):
+            while nanny.status == Status.running and (scheduler.workers or nanny.is_alive()):
+                await asyncio.sleep(0.05)
             return len(scheduler.workers)
 
     assert asyncio.run(run()) == 0
+    assert "Install the same versions" in caplog.text

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from processes import end, free_port, start_scheduler, start_worker
 from stand_ins import ENTRY, ENV
 from waiting import collect, gone, one, pid_in, wait_until
 
@@ -104,7 +104,8 @@ if __name__ == "__main__":
     pool = open_pool({spec!r}, {entry!r}, slots=2, env={env!r})
     pool.submit("a", {{"do": "report_then_sleep", "file": sys.argv[1]}})
     pool.submit("b", {{"do": "spawn_and_hang", "file": sys.argv[2]}})
-    pool.finished()
+    while not pool.finished():
+        pass
 """
 
 
@@ -135,36 +136,9 @@ def test_when_the_owner_is_killed_every_process_goes(tmp_path):
 # Separate processes, as `dask scheduler` and `dask worker` start them.
 
 
-def dask_process(kind, *arguments):
-    command = [sys.executable, "-m", "distributed.cli.dask_" + kind, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def start_scheduler(port):
-    return dask_process("scheduler", "--host", "127.0.0.1", "--port", port, "--dashboard-address", "127.0.0.1:0")
-
-
-def start_worker(address, folder, threads=2):
-    options = ("--nthreads", threads, "--host", "127.0.0.1", "--no-dashboard", "--memory-limit", 0)
-    return dask_process("worker", address, *options, "--local-directory", folder)
-
-
-def end(*processes):
-    for process in processes:
-        family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)
-        process.kill()
-        process.wait()
-        assert gone(family)
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    address = f"tcp://127.0.0.1:{free_port()}"
     scheduler = start_scheduler(address.rpartition(":")[2])
     one_worker = start_worker(address, tmp_path_factory.mktemp("worker"))
     yield address, one_worker
@@ -228,9 +202,7 @@ def test_workers_of_another_version_are_refused(cluster, monkeypatch):
 
 
 def test_a_job_survives_its_scheduler(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     processes = [start_scheduler(port), start_worker(address, tmp_path)]
     pool = DaskPool(ENTRY, Existing(address), env=ENV)

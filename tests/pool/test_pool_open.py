@@ -1,4 +1,4 @@
-"""Opening pools, finding GPUs, telling how busy slots are."""
+"""Opening pools, finding GPUs."""
 
 import socket
 import time
@@ -10,8 +10,6 @@ from waiting import one
 from napari_menndl.errors import InputError
 from napari_menndl.pool.gpus import parse_nvidia_smi, visible_gpus
 from napari_menndl.pool.open import check_pool, open_pool
-from napari_menndl.pool.protocol import Outcome
-from napari_menndl.pool.telemetry import SlotClock
 
 
 def unused_port():
@@ -94,24 +92,3 @@ def test_cuda_visible_devices_is_respected(monkeypatch, variable, expected):
     monkeypatch.setattr("napari_menndl.pool.gpus._listed_gpus", lambda: ("GPU-a", "GPU-b"))
     environment = {} if variable is None else {"CUDA_VISIBLE_DEVICES": variable}
     assert visible_gpus(environment) == expected
-
-
-def test_slots_busy_is_weighted_by_time():
-    #  time    0 1 2 3 4 5 6 7 8
-    #  slot 0  a a a a . . b b      2 slots until 4, then 1
-    #  slot 1  . . . .
-    now = [0.0]
-    clock = SlotClock(2, clock=lambda: now[0])
-    clock.submitted("a")
-    now[0] = 2.0
-    assert clock.slots_busy() == 0.5
-    now[0] = 4.0
-    clock.finished(Outcome("a", {}, b"", None, "", 0.0, 4.0))
-    clock.set_slots(1)
-    half = clock.read()
-    assert (half.busy, half.available) == (4.0, 8.0)
-    now[0] = 6.0
-    clock.submitted("b")
-    now[0] = 8.0
-    assert clock.slots_busy(half) == 0.5
-    assert clock.slots_busy() == 6 / 12

@@ -94,12 +94,14 @@ def test_no_key_stands_on_a_command_line_or_on_disk(pool, server):
 
 
 def test_a_machine_that_is_lost_comes_back_and_its_job_is_done(pool, server, tmp_path):
+    before = {process.pid for process in remote_workers(server)}
     pool.submit("job", {"do": "report_then_sleep", "file": str(tmp_path / "pid")})
     trainer = pid_in(tmp_path / "pid")
     psutil.Process(trainer).parent().kill()
     assert collect(pool, 1)["job"].payload == {"again": True}
     assert gone([trainer])
-    assert wait_until(lambda: pool.slots == 3, 20)
+    assert wait_until(lambda: len({process.pid for process in remote_workers(server)} - before) == 1, 30)
+    assert wait_until(lambda: pool.slots == 3, 30)
 
 
 def test_it_can_be_tried_before_a_search(server):

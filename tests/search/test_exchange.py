@@ -34,12 +34,13 @@ from napari_menndl.search import exchange
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.runner import SearchRunner
 exchange.PERIOD = 0.1
-SearchRunner(RunFolder.open(sys.argv[2]), SerialPool(lambda *job: time.sleep(0.01) or evaluate(*job))).run()
+SearchRunner(RunFolder.open(sys.argv[2]), SerialPool(lambda *job: time.sleep(0.005) or evaluate(*job))).run()
 """
 
 
 def make_island(place, name, **changes):
-    return make_folder(place / name, exchange=str(place / "shared"), island=name, **changes)
+    settings = {"finalists": 2, "exchange": str(place / "shared"), "island": name, **changes}
+    return make_folder(place / name, **settings)
 
 
 def shared(folder, kind=SharedFolder):
@@ -58,7 +59,7 @@ def elite(seed=0, **changes):
 def wait_until(true, seconds):
     deadline = time.monotonic() + seconds
     while not (answer := true()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+        time.sleep(0.1)
     return answer
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from napari_menndl.errors import Failure
 from napari_menndl.pool.clusters.local import has_lost_its_worker
 from napari_menndl.pool.dispatcher import Dispatcher
-from napari_menndl.pool.drain import teach_to_drain
 from napari_menndl.pool.ledger import Job, Ledger
 from napari_menndl.pool.machine import SlotSettings
+from napari_menndl.pool.manners import teach_manners
 from napari_menndl.pool.messages import LIMIT
 from napari_menndl.pool.staging import Cargo, Carried
 from napari_menndl.pool.worker import forget_pool
@@ -209,7 +209,7 @@ class DaskPool:
         """Dispatch through this client for as long as it lives."""
         seen = time.monotonic()
         # Beside: a worker that is stopped must not keep the others from work.
-        plugins = None if self._cluster.ours else asyncio.create_task(teach_to_drain(client))
+        plugins = None if self._cluster.ours else asyncio.create_task(teach_manners(client))
         try:
             with contextlib.suppress(OSError):
                 self._dispatcher.use(client)

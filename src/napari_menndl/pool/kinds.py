@@ -108,7 +108,7 @@ def pool_kinds() -> tuple[PoolKind, ...]:
             "Whatever a small file says, kind: ssh and hosts: hosts.txt for instance",
             "",
             "pool.yaml",
-            lambda spec: ":" not in spec and spec.endswith((".yaml", ".yml")),
+            lambda spec: spec.endswith((".yaml", ".yml")) and not spec.startswith(("ssh:", "slurm:", "tls:")),
             _YAML,
         ),
         PoolKind(

@@ -49,6 +49,7 @@ class Exchange:
         self._evolution = evolution
         self._offered: tuple[Elite, ...] = ()
         self._arrived: deque[tuple[str, Elite]] = deque()
+        self._last = shared.own.name
         self._refused: InputError | None = None
         self._offered_at = -PERIOD
         self._wake, self._tried, self._ending = threading.Event(), threading.Event(), threading.Event()
@@ -86,6 +87,7 @@ class Exchange:
                 break
             if (candidate := evolution.welcome(elite.genome)) is not None:
                 born.append((candidate, island, elite))
+                self._last = island
         return born
 
     def _offer(self) -> None:
@@ -140,8 +142,8 @@ class Exchange:
         if self._offered:
             self._shared.publish(self._offered)
         others = self._shared.others()
-        # Begin with the next island after this one, so that not all take in the same elite first.
-        names = sorted(others, key=lambda name: (name < self._shared.own.name, name))
+        # Begin after the island whose turn it was last, or after this one: not all islands take in the same first.
+        names = sorted(others, key=lambda name: (name <= self._last, name))
         columns = zip_longest(*([(name, one) for one in others[name]] for name in names))
         # Those not taken yet stand again in the list, unless their island has better ones by now.
         self._arrived = deque(one for one in chain.from_iterable(columns) if one is not None)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, QThreadPool, Signal  # type: ignore[attr-defined]
 from superqt.utils import create_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+
+@atexit.register
+def _let_work_end() -> None:
+    """A script that ends without Qt's event loop, under which napari waits: work must not outlive what it tells."""
+    if (workers := QThreadPool.globalInstance()) is not None:
+        workers.waitForDone(60_000)
 
 
 class Latest(QObject):

@@ -61,7 +61,7 @@ class Existing:
                     await check_versions(client, address)
                 except OSError as error:
                     raise _refused(address, error) from error
-                await stack.enter_async_context(guarded(client, address))
+                await stack.enter_async_context(guarded(client, address, ours=False))
                 yield client
 
     def check(self) -> None:

@@ -77,7 +77,11 @@ class Slurm:
         self.check()
         self._shared.mkdir(mode=0o700, parents=True, exist_ok=True)
         with configured(), tempfile.TemporaryDirectory(prefix="run-", dir=self._shared) as folder:
-            async with self._running(Path(folder)) as cluster, client_of(cluster) as client, guarded(client, "SLURM"):
+            async with (
+                self._running(Path(folder)) as cluster,
+                client_of(cluster) as client,
+                guarded(client, "SLURM", ours=True),
+            ):
                 keeping = asyncio.create_task(self._keep(cluster))
                 try:
                     yield client

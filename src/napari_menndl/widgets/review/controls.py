@@ -117,7 +117,9 @@ class Controls(QScrollArea):
         rows.setContentsMargins(3, 0, 0, 0)
         for widget in (lay_out(self.view), QLabel("Predict on"), self.pool, self.complete, exports):
             rows.addWidget(widget)
-        self.more = section("More", rest, tip="Colours, outlines, probabilities, a second expert, where to predict, export")
+        self.more = section(
+            "More", rest, tip="Colours, outlines, probabilities, a second expert, where to predict, export"
+        )
         body = QWidget()
         layout = QVBoxLayout(body)
         layout.setContentsMargins(4, 4, 4, 4)

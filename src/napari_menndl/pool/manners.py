@@ -1,4 +1,4 @@
-"""A worker that is told to go lets what it runs come to its end, where that is soon."""
+"""What workers that others have started are taught: to end what they run when told to go, and not to get stuck."""
 
 from __future__ import annotations
 
@@ -38,18 +38,23 @@ class Drain(NannyPlugin):
                 await asyncio.sleep(_FETCH)
 
 
-class Deaf(WorkerPlugin):
-    """The worker leaves SIGTERM to its nanny: a batch system sends it to every process."""
+class Manners(WorkerPlugin):
+    """What a worker that somebody else has started does otherwise than it would."""
 
-    name = "napari-menndl-deaf"
+    name = "napari-menndl-manners"
 
     def setup(self, worker: Any) -> None:
         if worker.nanny:
+            # It is the nanny's to act on; a batch system sends it to every process.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for sampling in ("profile", "profile-cycle"):
+            # sys._current_frames can block a process for ever on Python 3.11 (python/cpython#106883).
+            if callback := worker.periodic_callbacks.pop(sampling, None):
+                callback.stop()
 
 
-async def teach_to_drain(client: Client) -> None:
-    """Have the workers of a cluster, and those still to come, end well."""
+async def teach_manners(client: Client) -> None:
+    """Have the workers of a cluster, and those still to come, end well, and not sample what they do meanwhile."""
     with contextlib.suppress(Exception):
+        await client.register_plugin(Manners())
         await client.register_plugin(Drain())
-        await client.register_plugin(Deaf())
