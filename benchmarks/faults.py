@@ -55,11 +55,11 @@ class Cell:
 
 
 CELLS = {
-    "kill-search": Cell(killing.of("search"), 100, 3, 6),
-    "kill-workers": Cell(killing.of("worker"), 100, 4, 5),
-    "kill-scheduler": Cell(killing.of("scheduler"), 100, 3, 8),
+    "kill-search": Cell(killing.of("search"), 100, 3, 3),
+    "kill-workers": Cell(killing.of("worker"), 100, 4, 3),
+    "kill-scheduler": Cell(killing.of("scheduler"), 100, 3, 7),
     "kill-trainers": Cell(killing.of("trainer"), 100, 5, 1),
-    "kill-mixed": Cell(killing.of("search", "worker", "scheduler", "trainer"), 100, 6, 6),
+    "kill-mixed": Cell(killing.of("search", "worker", "scheduler", "trainer"), 100, 6, 5),
     "torch": Cell(kills.measure, 20, 5, 12),
     "poison": Cell(harm.poison({"segfault": 0.03, "exit": 0.03}, 20), 50, 3, 6),
     "hangs": Cell(harm.poison({"hang": 0.2, "deaf": 0.2}, 2.5, timeout=1.0), 100, 4, 2),
@@ -67,7 +67,7 @@ CELLS = {
     "out-of-memory": Cell(harm.poison({"out of memory": 0.2}, 5), 50, 3, 1),
     "memory-limit": Cell(harm.memory, 50, 4, 2),
     "full-journal": Cell(disks.full_journal, 20, 3, 4, mounts=True),
-    "full-staging": Cell(disks.full_staging, 20, 2, 12, mounts=True),
+    "full-staging": Cell(disks.full_staging, 20, 2, 9, mounts=True),
     "damaged-task": Cell(disks.damaged_task, 100, 5, 1),
     "damaged-weights": Cell(disks.damaged_weights, 100, 100, 0.05),
     "stopped-10": Cell(stopping.stopped(10.0), 2, 1, 50),

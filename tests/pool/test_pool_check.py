@@ -56,7 +56,7 @@ def test_whoever_accepts_and_never_answers_is_given_up(monkeypatch):
         assert time.monotonic() - started < 6
 
 
-def test_a_worker_of_another_version_that_comes_later_is_told_of_and_sent_away_if_it_is_ours(monkeypatch, caplog):
+def test_a_worker_of_another_version_that_comes_later_is_told_of_and_sent_away(monkeypatch, caplog):
     monkeypatch.setattr(client, "_LOOK", 0.1)
     monkeypatch.setattr(worker, "PACKAGES", (*worker.PACKAGES, "pytest"))  # which workers of before do not name
     here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
@@ -65,7 +65,7 @@ def test_a_worker_of_another_version_that_comes_later_is_told_of_and_sent_away_i
         async with (
             Scheduler(port=0, **here) as scheduler,
             client.client_of(scheduler.address) as asking,
-            client.guarded(asking, "SLURM", ours=True),
+            client.guarded(asking, "SLURM"),
             Nanny(scheduler.address, nthreads=1, **here) as nanny,
             asyncio.timeout(20),
         ):

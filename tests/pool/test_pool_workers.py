@@ -104,6 +104,27 @@ def test_no_job_pays_for_a_sick_worker_which_is_found_out(address, caplog):
     pool.close()
 
 
+def test_a_worker_that_comes_later_with_other_versions_gets_no_jobs_and_is_told_of(address, tmp_path, caplog):
+    about = tmp_path / "torch-1.0.dist-info" / "METADATA"
+    about.parent.mkdir()
+    about.write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.0\n")
+    pool = opened(address, env=HEALTHY)
+    late = start_worker(address, tmp_path / "disk", threads=1, env={"PYTHONPATH": str(tmp_path)})
+    submitted, outcomes, deadline = 0, [], time.monotonic() + 60
+    while not pool.telemetry().quarantined and time.monotonic() < deadline:
+        for _ in range(pool.free):
+            pool.submit(str(submitted), {"do": "echo"})
+            submitted += 1
+        outcomes += pool.finished(timeout=1.0)
+    outcomes += collect(pool, submitted - len(outcomes)).values()
+    assert wait_until(lambda: pool.slots == 2)
+    pool.close()
+    end(late)
+    assert all(outcome.failure is None for outcome in outcomes)
+    assert "torch 1.0 instead of" in caplog.text
+    assert "Install the same versions" in caplog.text
+
+
 def test_a_second_opinion_that_dies_with_its_worker_is_heard_elsewhere(address, tmp_path):
     pool = opened(address, env=HEALTHY)
     pool.submit("job", {"do": "crash_twice_then_report", "file": str(tmp_path / "pid")})

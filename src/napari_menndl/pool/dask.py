@@ -19,7 +19,7 @@ from napari_menndl.pool.machine import SlotSettings
 from napari_menndl.pool.manners import teach_manners
 from napari_menndl.pool.messages import LIMIT
 from napari_menndl.pool.staging import Cargo, Carried
-from napari_menndl.pool.worker import forget_pool
+from napari_menndl.pool.worker import forget_pool, versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +99,15 @@ class DaskPool:
         environment = tuple(sorted((env or {}).items()))
         cargo = Cargo.of(carried) if carried is not None and cluster.far else None
         self._settings = SlotSettings(
-            uuid.uuid4().hex, entry, timeout, threads, networks_per_gpu, memory, environment, cargo
+            uuid.uuid4().hex,
+            entry,
+            timeout,
+            threads,
+            networks_per_gpu,
+            memory,
+            environment,
+            cargo,
+            tuple(versions().items()),
         )
 
         self._ledger = Ledger(attempts)

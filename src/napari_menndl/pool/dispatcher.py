@@ -150,7 +150,10 @@ class Dispatcher:
                 stopped = outcome.failure is not None and outcome.failure.kind == "cancelled"
                 if not stopped and (job := unheard.pop(outcome.key, None)) is not None:
                     self._receive(job, outcome, worker)
-            if "shelf" in report:
+            if "unfit" in report:
+                self.roster.quarantine(worker, f"it has {report['unfit']}. Install the same versions there as here")
+                self._again(list(unheard.values()), "the worker has other versions", count=False)
+            elif "shelf" in report:
                 await self._carry(client, list(unheard.values()), worker, report, asked)
             else:
                 # A worker on its way out stops its trainers and answers without them, one that is held up by a job

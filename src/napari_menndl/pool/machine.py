@@ -45,6 +45,8 @@ class SlotSettings:
         Environment of the trainers besides the worker's.
     cargo : Cargo or None
         What every job needs a copy of on its machine.
+    versions : tuple of (str, str)
+        What the pool has installed; a worker that has other versions runs nothing.
     """
 
     pool: str
@@ -55,6 +57,7 @@ class SlotSettings:
     memory: int | None = None
     env: tuple[tuple[str, str], ...] = ()
     cargo: Cargo | None = None
+    versions: tuple[tuple[str, str], ...] = ()
 
 
 class MachineSlots:

@@ -98,13 +98,14 @@ class Roster:
         if address not in self._threads or address in self._quarantined:
             return
         self._contradictions[address] += 1
-        if self._contradictions[address] >= CONTRADICTIONS and self.fit - {address}:
+        count = self._contradictions[address]
+        if count >= CONTRADICTIONS and self.fit - {address}:
+            last = f"{failure.kind}: {failure.message}"
+            why = f"{count} in a row failed on it and succeeded elsewhere (the last: {last}). Put its machine right"
+            self.quarantine(address, why)
+
+    def quarantine(self, address: str, why: str) -> None:
+        """Give a worker no more jobs."""
+        if address in self._threads and address not in self._quarantined:
             self._quarantined[address] = None
-            _log.warning(
-                "Worker %s is given no more jobs: %d in a row failed on it and succeeded elsewhere (the last: %s: %s). "
-                "Put its machine right, then stop it and start another.",
-                address,
-                self._contradictions[address],
-                failure.kind,
-                failure.message,
-            )
+            _log.warning("Worker %s is given no more jobs: %s, then stop it and start another.", address, why)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Of jobs that travel together each is given so long; one that takes longer is sent again alone [s].
 TOGETHER = 5.0
+#: After so many crashes in one task the machine may be sick: the rest goes back.
+CRASHES = 2
 #: Whose versions must be the same everywhere.
 PACKAGES = ("napari-menndl", "distributed", "dask", "torch")
 
@@ -40,7 +42,8 @@ def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
     """Run packed jobs (`key`, `payload`; attachment) one after another in one slot; return their packed outcomes.
 
     A report comes first: ``"worker"``, ``"host"``, ``"gpus"``, and ``"shelf"`` (where a copy of the cargo belongs)
-    with ``"trouble"`` (why it cannot be made, or "") if it is not staged here; then nothing was run.
+    with ``"trouble"`` (why it cannot be made, or "") if it is not staged here, or ``"unfit"`` if this worker has other
+    versions than the pool; then nothing was run.
 
     Stops early, killing the trainer, when the task is released: cancelled, or its client or this worker is going away.
     """
@@ -57,11 +60,14 @@ def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
         machine = _machines[settings.pool]
     report = {"worker": worker.address, "host": platform.node(), "gpus": len(machine.gpus)}
     shelf = _shelf(worker.local_directory)
+    if wrong := unlike(settings.versions):
+        return pack([(report | {"unfit": wrong}, b"")])
     messages = unpack(jobs)
     limit = settings.timeout
     if len(messages) > 1:
         limit = TOGETHER if limit is None else min(limit, TOGETHER)
     outcomes: list[Message] = []
+    crashes = 0
     with machine.slot() as slot:
         for header, attachment in messages:
 
@@ -77,10 +83,12 @@ def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
             except OSError as error:
                 report |= {"shelf": str(shelf.folder), "trouble": str(error)}
                 break
-            slow = len(messages) > 1 and outcome.failure is not None and outcome.failure.kind == "timeout"
+            kind = "" if outcome.failure is None else outcome.failure.kind
+            slow = len(messages) > 1 and kind == "timeout"
             if not slow:
                 outcomes.append(outcome_to_message(outcome))
-            if slow or not wanted():
+            crashes += kind == "crashed"
+            if slow or crashes == CRASHES or not wanted():
                 break
     return pack([(report, b""), *outcomes])
 
@@ -133,6 +141,14 @@ def forget_pool(pool: str) -> None:
         machine = _machines.pop(pool, None)
     if machine is not None:
         machine.close()
+
+
+@cache
+def unlike(theirs: tuple[tuple[str, str], ...]) -> str:
+    """Say in which versions this machine differs from another; "" where it does not."""
+    ours = versions()
+    wrong = [(name, there) for name, there in theirs if ours.get(name) != there]
+    return ", ".join(f"{name} {ours.get(name)} instead of {there}" for name, there in wrong)
 
 
 def versions() -> dict[str, str]:

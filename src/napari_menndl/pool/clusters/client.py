@@ -98,19 +98,16 @@ async def check_versions(client: Client, where: str, workers: list[str] | None =
 
 
 @contextlib.asynccontextmanager
-async def guarded(client: Client, where: str, *, ours: bool) -> AsyncIterator[None]:
-    """Look at workers that come later, too: that one has other versions than we is said, and one of ours is sent away.
-
-    One that somebody else has started may serve others well.
-    """
-    watching = asyncio.create_task(_watch(client, where, ours))
+async def guarded(client: Client, where: str) -> AsyncIterator[None]:
+    """Look at workers that come later, too: one that has other versions than we is told of and sent away."""
+    watching = asyncio.create_task(_watch(client, where))
     try:
         yield
     finally:
         watching.cancel()
 
 
-async def _watch(client: Client, where: str, ours: bool) -> None:
+async def _watch(client: Client, where: str) -> None:
     scheduler: Any = client.scheduler
     known: set[str] = set()
     while True:
@@ -121,7 +118,6 @@ async def _watch(client: Client, where: str, ours: bool) -> None:
                     await check_versions(client, where, [worker])
                 except InputError as error:
                     _log.warning("%s", error)
-                    if ours:
-                        await client.retire_workers([worker])
+                    await client.retire_workers([worker])
             known = present
         await asyncio.sleep(_LOOK)

@@ -15,7 +15,7 @@ from distributed.comm.core import CommClosedError
 
 from napari_menndl.errors import InputError
 from napari_menndl.pool.certificates import certificates_folder, client_security
-from napari_menndl.pool.clusters.client import check_versions, client_of, configured, guarded
+from napari_menndl.pool.clusters.client import check_versions, client_of, configured
 from napari_menndl.pool.settings import SchedulerFileSettings, SchedulerSettings
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ class Existing:
                     await check_versions(client, address)
                 except OSError as error:
                     raise _refused(address, error) from error
-                await stack.enter_async_context(guarded(client, address, ours=False))
                 yield client
 
     def check(self) -> None:

@@ -80,7 +80,7 @@ class Slurm:
             async with (
                 self._running(Path(folder)) as cluster,
                 client_of(cluster) as client,
-                guarded(client, "SLURM", ours=True),
+                guarded(client, "SLURM"),
             ):
                 keeping = asyncio.create_task(self._keep(cluster))
                 try:
