@@ -54,6 +54,17 @@ def test_hint_follows_what_happens_in_the_step(qtbot, viewer, dock, movie):
     assert dock.hint == dock.dock(ANNOTATE).hint != before
 
 
+def test_brush_is_in_hand_in_the_first_step_alone(qtbot, viewer, dock, movie, annotation):
+    add(viewer, movie, annotation)
+    layer = dock.dock(ANNOTATE).annotation_layer
+    layer.mode = "paint"
+    for step in (SEARCH, REVIEW):
+        click_tab(qtbot, dock, step)
+        assert layer.mode == "pan_zoom"
+    click_tab(qtbot, dock, ANNOTATE)
+    assert layer.mode == "paint"
+
+
 def test_steps_are_made_when_they_are_needed(dock):
     assert list(dock._docks) == [ANNOTATE]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QTabWidget, QToolButton, QVBoxLayout, QWidget
@@ -46,6 +47,7 @@ class Workflow(QWidget):
         self._docks: dict[int, Any] = {}
         self._run: Any = None
         self._proposed: Any = None
+        self._tools: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._hint = ""
         self.tabs, self._pages = QTabWidget(), [QScrollArea() for _ in STEPS]
         self.tabs.setDocumentMode(True)
@@ -113,6 +115,7 @@ class Workflow(QWidget):
     def _enter(self, step: int) -> None:
         remember("workflow/step", step)
         dock = self.dock(step)
+        self._lay_down_or_take_up(step)
         if step == SEARCH:
             self._propose(dock)
         elif step == REVIEW and self._run is not None:
@@ -124,6 +127,17 @@ class Workflow(QWidget):
         """Take up that layers came, went or changed their names; napari calls this."""
         for dock in self._docks.values():
             dock.reset_choices(event)
+
+    def _lay_down_or_take_up(self, step: int) -> None:
+        """Outside step 1 no brush is in hand: a click there is no stroke, and a review hides what it covers."""
+        annotate: Any = self._docks.get(ANNOTATE)
+        layer = None if annotate is None else annotate.annotation_layer
+        if layer is None:
+            return
+        if step == ANNOTATE:
+            layer.mode = self._tools.pop(layer, str(layer.mode))
+        elif str(layer.mode) != "pan_zoom":
+            self._tools[layer], layer.mode = str(layer.mode), "pan_zoom"
 
     # Handing over -----------------------------------------------------------------------------------------------------
 
