@@ -28,6 +28,8 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from distributed import Client
+
 import births
 from cells import read_cell, write_cell
 from napari_menndl.pool.certificates import make_certificates
@@ -92,7 +94,7 @@ def _cluster(encrypted: bool, workers: int = 1) -> Iterator[str]:
             "--nworkers",
             f"{workers}",
             "--nthreads",
-            f"{2 // workers}",
+            f"{max(1, 2 // workers)}",
             "--no-dashboard",
             "--memory-limit",
             "0",
@@ -112,6 +114,18 @@ def _cluster(encrypted: bool, workers: int = 1) -> Iterator[str]:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def island(seconds: float, seed: int) -> Numbers:
+    """One island of docs/scaling.md: 144 workers of one scheduler, a slot each, at Summit's rate for their 864 GPUs."""
+    workers, summit = 144, 864 * 37 / 3600
+    began = time.monotonic()
+    with _cluster(encrypted=False, workers=workers) as spec:
+        with Client(spec) as client:
+            client.wait_for_workers(workers, timeout=900)
+        came = time.monotonic() - began
+        found = search(seconds, workers / summit, seed, slots=workers, spec=spec)
+    return {"workers": workers, "seconds until they were there": round(came, 1), **found}
 
 
 def leap(seconds: float, seed: int) -> Numbers:
@@ -195,6 +209,7 @@ CELLS = {
     "1ms-batched": Cell(rate(1e-3), 600, 10),
     "busy-16": Cell(busy, 300, 20),
     "million": Cell(million, 1_000_000, 5000, lambda amount: 1.4e-3 * amount),
+    "island": Cell(island, 300, 60, lambda amount: amount + 180),
     "tls": Cell(encryption, 360, 36, lambda amount: 1.1 * amount + 120),
     "leap": Cell(leap, 960, 48, lambda amount: 1.1 * amount + 240),
     "leap-kills": Cell(leap_kills, 540, 135, lambda amount: 1.1 * amount + 120),

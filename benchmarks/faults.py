@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import kills
 from cells import read_cell, write_cell
-from fault_cells import disks, harm, killing, stopping
+from fault_cells import cutting, disks, harm, killing, stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,15 +43,15 @@ class Cell:
         How often; how often with ``--quick``.
     seconds : float
         Each takes about so long [s].
-    mounts : bool
-        It needs a file system of its own.
+    apart : str
+        What of the system it needs for itself: ``"mount"``, ``"net"`` or nothing.
     """
 
     measure: Callable[[int, int], Numbers]
     number: int
     few: int
     seconds: float
-    mounts: bool = False
+    apart: str = ""
 
 
 CELLS = {
@@ -66,23 +66,27 @@ CELLS = {
     "not-finite": Cell(harm.poison({"not finite": 0.1, "diverged": 0.1}, 5), 100, 5, 0.5),
     "out-of-memory": Cell(harm.poison({"out of memory": 0.2}, 5), 50, 3, 1),
     "memory-limit": Cell(harm.memory, 50, 4, 2),
-    "full-journal": Cell(disks.full_journal, 20, 3, 4, mounts=True),
-    "full-staging": Cell(disks.full_staging, 20, 2, 9, mounts=True),
+    "full-journal": Cell(disks.full_journal, 20, 3, 4, apart="mount"),
+    "full-staging": Cell(disks.full_staging, 20, 2, 9, apart="mount"),
     "damaged-task": Cell(disks.damaged_task, 100, 5, 1),
     "damaged-weights": Cell(disks.damaged_weights, 100, 100, 0.05),
     "stopped-10": Cell(stopping.stopped(10.0), 2, 1, 50),
     "stopped-60": Cell(stopping.stopped(60.0), 1, 0, 200),
+    "cut-10": Cell(cutting.cut(10.0), 3, 1, 40, apart="net"),
+    "cut-90": Cell(cutting.cut(90.0), 1, 0, 240, apart="net"),
     "sick-worker": Cell(stopping.sick_worker, 200, 20, 0.3),
 }
 
 
 def measured(name: str, number: int, seed: int) -> Numbers:
-    """Measure a cell; in a process of its own where it mounts a disk, which nobody else then sees."""
-    if not CELLS[name].mounts:
+    """Measure a cell; in a process of its own where it mounts a disk or cuts a network, which nobody else then sees."""
+    if not CELLS[name].apart:
         return CELLS[name].measure(number, seed)
     command = [sys.executable, __file__, "--inside", name, "--number", str(number), "--seed", str(seed)]
     user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    done = subprocess.run(["unshare", *user, "--mount", *command], check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        ["unshare", *user, f"--{CELLS[name].apart}", *command], check=True, stdout=subprocess.PIPE, text=True
+    )
     found: Numbers = json.loads(done.stdout.splitlines()[-1])
     return found
 

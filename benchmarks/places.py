@@ -36,6 +36,7 @@ from standin import fate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+Numbers = dict[str, Any]
 MARK = "STANDIN_MARK"
 #: A search that records nothing for so long is stuck [s].
 STUCK = 90.0
@@ -58,8 +59,8 @@ class Site:
     ----------
     folder : Path
         For everything written.
-    local : bool
-        The search has a cluster of its own; otherwise there are a scheduler and workers in processes of their own.
+    pool : str
+        What the search is to use; left out: a scheduler and workers in processes of their own.
     machines : tuple of str
         One worker for each; what they are called is what the stand-in sees as STANDIN_MACHINE.
     threads : int
@@ -73,10 +74,14 @@ class Site:
     seed : int
     disk : Path, optional
         Where the run folder lies instead.
+    host : str
+        Where scheduler and workers listen.
+    beyond : dict of str to tuple of str
+        The command with which to get to another machine, for the worker (by name) or the search that runs there.
     """
 
     folder: Path
-    local: bool = False
+    pool: str = ""
     machines: tuple[str, ...] = ("healthy",)
     threads: int = 2
     fates: dict[str, float] = field(default_factory=dict)
@@ -84,17 +89,21 @@ class Site:
     timeout: float = 30.0
     seed: int = 0
     disk: Path | None = None
+    host: str = "127.0.0.1"
+    beyond: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.mark = uuid.uuid4().hex
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self.search: subprocess.Popen[bytes] | None = None
-        self.address = f"tcp://127.0.0.1:{free_port()}"
+        self.address = f"tcp://{self.host}:{free_port()}"
+        file = self.folder / "pool.yaml"
+        file.write_text(f"kind: scheduler\naddress: {self.address}\ninsecure: {self.host != '127.0.0.1'}\n")
         settings = SearchSettings(
             budget="1000000networks",
             seed=self.seed,
-            pool="local" if self.local else self.address,
+            pool=self.pool or str(file),
             slots=self.threads * len(self.machines),
             timeout=self.timeout,
             population=24,
@@ -105,7 +114,7 @@ class Site:
 
     # ------------------------------------------------------------------ processes
 
-    def start(self, command: list[str], **more: str) -> subprocess.Popen[bytes]:
+    def start(self, command: list[str], name: str = "", **more: str) -> subprocess.Popen[bytes]:
         environment = os.environ | {
             MARK: self.mark,
             "PYTHONPATH": str(HERE),
@@ -117,7 +126,7 @@ class Site:
         }
         with (self.folder / "output").open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, *command],
+                [*self.beyond.get(name, ()), sys.executable, *command],
                 env=environment | more,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -127,18 +136,20 @@ class Site:
 
     def tend(self) -> None:
         """Start whatever should run and does not, as a batch system or a person would."""
-        if not self.local and (self.scheduler is None or self.scheduler.poll() is not None):
+        if not self.pool and (self.scheduler is None or self.scheduler.poll() is not None):
             port = self.address.rpartition(":")[2]
-            options = ["--host", "127.0.0.1", "--port", port, "--dashboard-address", "127.0.0.1:0"]
+            options = ["--host", self.host, "--port", port, "--dashboard-address", "127.0.0.1:0"]
             self.scheduler = self.start(["-m", "distributed.cli.dask_scheduler", *options])
-        for name in () if self.local else self.machines:
+        for name in () if self.pool else self.machines:
             if name not in self.workers or self.workers[name].poll() is not None:
-                options = ["--nthreads", str(self.threads), "--host", "127.0.0.1", "--no-dashboard"]
+                # Elsewhere it has an address of its own, which it finds out.
+                host = [] if name in self.beyond else ["--host", self.host]
+                options = ["--nthreads", str(self.threads), *host, "--no-dashboard"]
                 options += ["--memory-limit", "0", "--local-directory", str(self.folder / name)]
                 command = ["-m", "distributed.cli.dask_worker", self.address, *options]
-                self.workers[name] = self.start(command, STANDIN_MACHINE=name)
+                self.workers[name] = self.start(command, name, STANDIN_MACHINE=name)
         if self.search is None or self.search.poll() is not None:
-            self.search = self.start([str(HERE / "standin.py"), str(self.run.path)])
+            self.search = self.start([str(HERE / "standin.py"), str(self.run.path)], "search")
 
     def processes(self, words: str = "") -> list[psutil.Process]:
         """Return what lives and bears the mark, with these words in its command."""
@@ -190,6 +201,10 @@ class Site:
         """How many evaluations are recorded."""
         content = self.journal()
         return sum(content.count(words) for words in _ENDED)
+
+    def starts(self, machine: str) -> int:
+        """How many evaluations have begun on a machine."""
+        return (self.folder / "starts").read_text().count(f" {machine}\n")
 
     def wait_for(self, evaluations: int, seconds: float, tend: bool = True) -> bool:
         """Wait until so many evaluations are recorded, keeping everything running meanwhile."""

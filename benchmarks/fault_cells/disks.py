@@ -45,7 +45,7 @@ def full_journal(number: int, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         disk = SmallDisk(Path(place) / "disk")
         try:
-            with at(Site(Path(place), True, seed=seed, disk=disk.path)) as site:
+            with at(Site(Path(place), "local", seed=seed, disk=disk.path)) as site:
                 for _ in range(number):
                     stuck += not site.wait_for(site.ended() + int(rng.integers(1, 4)), STUCK, tend=False)
                     time.sleep(rng.uniform(0, 0.2))

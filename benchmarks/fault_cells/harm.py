@@ -19,7 +19,7 @@ def poison(fates: dict[str, float], births: float, timeout: float = 30.0) -> Cal
     def measure(number: int, seed: int) -> dict[str, Any]:
         with (
             tempfile.TemporaryDirectory() as place,
-            at(Site(Path(place), True, fates=fates, seconds=0.01, timeout=timeout, seed=seed)) as site,
+            at(Site(Path(place), "local", fates=fates, seconds=0.01, timeout=timeout, seed=seed)) as site,
         ):
             began = time.monotonic()
             stuck = not site.wait_for(int(number * births), 25 * 60, tend=False)

@@ -41,7 +41,7 @@ def kill(kinds: tuple[str, ...], number: int, seed: int) -> dict[str, Any]:
     gone_after: list[float] = []
     lost = orphans = killed = stuck = 0
     before, began = b"", 0.0
-    with tempfile.TemporaryDirectory() as place, at(Site(Path(place), local, seed=seed)) as site:
+    with tempfile.TemporaryDirectory() as place, at(Site(Path(place), "local" if local else "", seed=seed)) as site:
         target = int(rng.integers(1, 4))
         while killed < number:
             if not site.wait_for(target, STUCK):

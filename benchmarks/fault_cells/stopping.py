@@ -49,13 +49,9 @@ def sick_worker(number: int, seed: int) -> dict[str, Any]:
         tempfile.TemporaryDirectory() as place,
         at(Site(Path(place), machines=("healthy", "sick"), threads=1, seed=seed)) as site,
     ):
-
-        def starts() -> int:
-            return (site.folder / "starts").read_text().count(" sick\n")
-
         stuck = not site.wait_for(number, 10 * STUCK)
-        given = starts()
+        given = site.starts("sick")
         stuck += not site.wait_for(site.ended() + number, 10 * STUCK)
-        told = {"starts on the sick machine": given, "and afterwards": starts() - given}
+        told = {"starts on the sick machine": given, "and afterwards": site.starts("sick") - given}
         orphans = site.end()
         return {"stuck": int(stuck), "orphans": orphans, **told, **site.account()}

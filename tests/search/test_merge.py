@@ -219,6 +219,16 @@ def test_without_a_conclusion_the_best_so_far_is_what_there_is(tmp_path):
     assert not merged.chosen().final
     assert merged.chosen().members[0].genome == best.chosen().members[0].genome
 
+    first = merged.chosen().members[0].id
+    for lost in (lambda path: path.write_bytes(path.read_bytes()[:-1]), lambda path: path.unlink()):
+        lost(merged.weights_path(merged.status()["best"]["key"]))
+        with pytest.warns(UserWarning, match=f"network {first} .* gone or damaged"):
+            assert merged.chosen().members[0].id != first
+    for path in (merged.path / "networks").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match=f"the weights of network {first}/"):
+        merged.chosen()
+
 
 def test_a_run_at_work_is_taken_as_it_stands(islands, tmp_path):
     notes = []

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: How often the workers are counted, where there are some, and where one is waited for [s].
+#: How often the workers are counted, and how often while there are fewer than there have been [s].
 _WATCH, _WATCH_CLOSELY = 1.0, 0.2
 #: A scheduler that is stopped or overloaded is waited for; a network that is cut shows sooner, by TCP's own means [s].
 _ANSWER = 120.0
@@ -215,7 +215,7 @@ class DaskPool:
 
     async def _serve(self, client: Client, ready: concurrent.futures.Future[None]) -> None:
         """Dispatch through this client for as long as it lives."""
-        seen = time.monotonic()
+        seen, most = time.monotonic(), 1
         # Beside: a worker that is stopped must not keep the others from work.
         plugins = None if self._cluster.ours else asyncio.create_task(teach_manners(client))
         try:
@@ -226,6 +226,7 @@ class DaskPool:
                     threads = await asyncio.wait_for(client.scheduler.ncores(), _ANSWER)
                     self._dispatcher.see(threads)
                     before, slots = self._slots, self._dispatcher.roster.slots
+                    most = max(most, slots)
                     self._slots = slots if self._most is None else min(slots, self._most)
                     if self._slots > before and ready.done():
                         # Whoever waits for outcomes has room for more jobs now.
@@ -239,7 +240,7 @@ class DaskPool:
                         return
                     self._dispatcher.send()
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._closing.wait(), _WATCH if slots else _WATCH_CLOSELY)
+                        await asyncio.wait_for(self._closing.wait(), _WATCH if slots == most else _WATCH_CLOSELY)
         finally:
             if plugins is not None:
                 plugins.cancel()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -13,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
 from napari_menndl.files import write_whole
-from napari_menndl.genome.space import SearchSpace
 from napari_menndl.search import results
 from napari_menndl.search.disk import Pause, wait_for_room
 from napari_menndl.search.journal import Fact, iterate_journal
 from napari_menndl.search.lock import WriterLock, unwritable
-from napari_menndl.search.settings import SearchSettings
+from napari_menndl.search.record import NAME, SearchRecord
 from napari_menndl.search.standings import Standings
 from napari_menndl.task.task import TrainingTask
 
@@ -30,10 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_menndl.genome.evaluation import Evaluation
-
-FORMAT = "napari-menndl search"
-SCHEMA = 1
-_RECORDED = ("napari-menndl", "numpy", "scipy", "torch", "dask", "distributed", "zarr", "safetensors")
+    from napari_menndl.genome.space import SearchSpace
+    from napari_menndl.search.settings import SearchSettings
 
 
 class RunFolder:
@@ -42,22 +37,13 @@ class RunFolder:
     Attributes
     ----------
     path : Path
-    settings : SearchSettings
-    space : SearchSpace
-    task_digest : str
-    merged : tuple of str
-        The run folders that it was merged from; none for a search.
     standings : Standings
         As far as `status` has read the journal; for one thread.
     """
 
-    def __init__(self, path: Path, record: dict[str, Any]) -> None:
+    def __init__(self, path: Path, record: SearchRecord) -> None:
         self.path = path
         self._record = record
-        self.settings = SearchSettings.from_json(record["settings"])
-        self.space = SearchSpace.from_json(record["space"])
-        self.task_digest = str(record["task"])
-        self.merged = tuple(record.get("merged", ()))
         self._lock = WriterLock(path)
         self.standings = Standings(self)
 
@@ -80,7 +66,7 @@ class RunFolder:
         folder = Path(path).absolute()
         try:
             if folder.is_dir() and any(not one.name.startswith(".") for one in folder.iterdir()):
-                what = "a search" if (folder / "search.json").exists() else "files that are not a search's"
+                what = "a search" if (folder / NAME).exists() else "files that are not a search's"
                 remedy = "Resume it (--resume), or name another." if what == "a search" else "Name another folder."
                 raise InputError("a new or empty run folder", f"{what} in {folder}", remedy)
         except OSError as error:
@@ -89,17 +75,9 @@ class RunFolder:
             for part in ("networks", "requests"):
                 (folder / part).mkdir(parents=True, exist_ok=True)
             task.save(folder / "task.zarr")
-            record = {
-                "format": FORMAT,
-                "schema": SCHEMA,
-                "versions": dict(_versions()),
-                "task": task.digest,
-                "settings": settings.to_json(),
-                "space": space.to_json(),
-                **({"merged": list(merged)} if merged else {}),
-            }
+            record = SearchRecord(settings, space, task.digest, tuple(merged))
             # Last, because it is what makes a folder a run folder.
-            write_whole(folder / "search.json", json.dumps(record, indent=1).encode())
+            record.write(folder)
         except (OSError, InputError) as error:
             # What is half made would bar the next attempt.
             for part in ("networks", "requests", "task.zarr"):
@@ -121,25 +99,26 @@ class RunFolder:
             When it is no run folder, is damaged, or a newer version wrote it.
         """
         folder = Path(path).absolute()
-        try:
-            record = json.loads((folder / "search.json").read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            raise InputError("a run folder", f"no search.json in {folder}", "Check the path.") from None
-        except (OSError, ValueError) as error:
-            raise InputError("a readable search.json", f"{error} in {folder}", "Restore it from a copy.") from error
-        if not isinstance(record, dict) or record.get("format") != FORMAT:
-            raise InputError("a run folder", f"a search.json of something else in {folder}", "Check the path.")
-        if not isinstance(record.get("schema"), int) or record["schema"] > SCHEMA:
-            raise InputError(
-                f"a run folder of schema {SCHEMA} or older",
-                f"schema {record.get('schema')}, written by version {record.get('versions', {}).get(_RECORDED[0])}",
-                "Update napari-menndl.",
-            )
-        if missing := sorted({"settings", "space", "task"} - record.keys()):
-            raise InputError(
-                "a complete search.json", f"one without {', '.join(missing)} in {folder}", "Restore it from a copy."
-            )
-        return cls(folder, record)
+        return cls(folder, SearchRecord.read(folder))
+
+    # ------------------------------------------------------------------ what it was started with
+
+    @property
+    def settings(self) -> SearchSettings:
+        return self._record.settings
+
+    @property
+    def space(self) -> SearchSpace:
+        return self._record.space
+
+    @property
+    def task_digest(self) -> str:
+        return self._record.task
+
+    @property
+    def merged(self) -> tuple[str, ...]:
+        """The run folders that it was merged from; none for a search."""
+        return self._record.merged
 
     def change_budget(self, budget: str) -> None:
         """Give a search that is not running another budget, to be resumed with.
@@ -162,10 +141,10 @@ class RunFolder:
         self._change(pool=pool)
 
     def _change(self, **changed: Any) -> None:
-        self.settings = replace(self.settings, **changed)
-        self._record = {**self._record, "settings": self.settings.to_json()}
         with self.lock():
-            write_whole(self.path / "search.json", json.dumps(self._record, indent=1).encode())
+            record = replace(self._record, settings=replace(self.settings, **changed))
+            record.write(self.path)
+            self._record = record
 
     # ------------------------------------------------------------------ where things are
 
@@ -295,11 +274,3 @@ class RunFolder:
             When no network has a fitness yet, or its weights are gone.
         """
         return results.chosen(self)
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    for name in _RECORDED:
-        try:
-            yield name, importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            yield name, "unknown"

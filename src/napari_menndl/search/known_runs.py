@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from napari_menndl.files import write_whole
 from napari_menndl.search.journal import iterate_journal
 from napari_menndl.search.lock import WriterLock
+from napari_menndl.search.record import NAME
 from napari_menndl.user_data import user_data
 
 #: So many are remembered, the latest.
@@ -115,7 +116,7 @@ def glance(path: str | os.PathLike[str]) -> Glance:
     """Look at the end of a run's journal; it takes about a tenth of a second, however long the search was."""
     folder = Path(path)
     journal = folder / "journal.jsonl"
-    if not (folder / "search.json").exists():
+    if not (folder / NAME).exists():
         return Glance("missing")
     running = WriterLock(folder).is_held
     if not journal.exists():

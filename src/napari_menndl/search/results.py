@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,13 @@ from napari_menndl.genome.genome import Genome
 from napari_menndl.network.checksum import is_intact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
     from napari_menndl.search.folder import RunFolder
     from napari_menndl.search.journal import Fact
+    from napari_menndl.search.standings import Leader
 
 #: Threshold of a class that was never judged; one above any probability, for a class that is never to be predicted.
 UNKNOWN, NEVER = 0.5, 2.0
@@ -129,16 +131,32 @@ def chosen(folder: RunFolder) -> Chosen:
             for key, fold in one["networks"]
         )
         return Chosen(members, _in_order(folder, fact["thresholds"]), final=True)
-    if status["best"] is None:
+    standings = folder.standings
+    leaders = standings.leaders()
+    if not leaders:
         raise InputError("a search with a result", f"no network evaluated in {folder.path}", "Let it run longer.")
-    best, standings = status["best"], folder.standings
-    genome = Genome.from_json(standings.birth(best["id"])["genome"])
-    scores = Evaluation.from_json(standings.evaluation(best["id"])["evaluation"]).scores
+    best, weights = _first_with_weights(folder, leaders)
+    genome = Genome.from_json(standings.birth(best.id)["genome"])
+    scores = Evaluation.from_json(standings.evaluation(best.id)["evaluation"]).scores
     thresholds: dict[str, float | None] = {one.name: one.cutoff for one in scores}
     ordered = _in_order(folder, thresholds)
-    fold = next(rung.folds[0] for rung in folder.settings.rungs if best["key"].endswith(f"/{rung.name}"))
-    member = Member(best["id"], genome, _weights(folder, best["key"]), fold, ordered)
-    return Chosen((member,), ordered, final=False)
+    fold = next(rung.folds[0] for rung in folder.settings.rungs if best.key.endswith(f"/{rung.name}"))
+    return Chosen((Member(best.id, genome, weights, fold, ordered),), ordered, final=False)
+
+
+def _first_with_weights(folder: RunFolder, leaders: Sequence[Leader]) -> tuple[Leader, bytes]:
+    """The best whose weights are whole: those of the very best may be lost, as with one of several merged runs."""
+    for one in leaders:
+        weights = folder.read_weights(one.key)
+        if is_intact(weights):
+            if one is not leaders[0]:
+                warnings.warn(
+                    f"The weights of network {leaders[0].id} (fitness {leaders[0].fitness:.3f}) are gone or damaged; "
+                    f"network {one.id} ({one.fitness:.3f}) is taken instead.",
+                    stacklevel=3,
+                )
+            return one, weights
+    return leaders[0], _weights(folder, leaders[0].key)
 
 
 def _in_order(folder: RunFolder, thresholds: dict[str, float | None]) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.search.goals import parse_budget
-from napari_menndl.settings import about
+from napari_menndl.settings import setting
 from napari_menndl.typed import from_mapping, hold_to_types
 
 REPLACEMENTS = ("age", "worst")
@@ -32,77 +32,47 @@ class SearchSettings:
         On a value of the wrong type or outside its range.
     """
 
-    budget: str = field(
-        default="10min",
-        metadata=about(
-            "Budget", note='When to stop: "10min", "500networks", "fitness 0.9", "plateau 200"; joined by commas.'
-        ),
+    budget: str = setting(
+        "10min", "Budget", note='When to stop: "10min", "500networks", "fitness 0.9", "plateau 200"; joined by commas.'
     )
-    seed: int = field(default=0, metadata=about("Seed", note="Of every random choice.", min=0, max=2**31 - 1))
-    pool: str = field(
-        default="local",
-        metadata=about("Pool", note='Where to train: "local", "serial", a scheduler\'s address or a pool file.'),
+    seed: int = setting(0, "Seed", note="Of every random choice.", min=0, max=2**31 - 1)
+    pool: str = setting(
+        "local", "Pool", note='Where to train: "local", "serial", a scheduler\'s address or a pool file.'
     )
-    slots: int | None = field(
-        default=None, metadata=about("Slots", note="Networks trained at a time; empty: what fits.", min=1, max=4096)
+    slots: int | None = setting(None, "Slots", note="Networks trained at a time; empty: what fits.", min=1, max=4096)
+    networks_per_gpu: int | None = setting(
+        None, "Networks per GPU", note="How many share a GPU; empty: one, or what the pool says.", min=0, max=64
     )
-    networks_per_gpu: int | None = field(
-        default=None,
-        metadata=about(
-            "Networks per GPU", note="How many share a GPU; empty: one, or what the pool says.", min=0, max=64
-        ),
+    timeout: float = setting(600.0, "Timeout", unit="s", note="Longest evaluation of one network.", min=1, max=1e6)
+    population: int = setting(24, "Population", note="Candidates that can be parents.", min=2, max=100_000)
+    tournament: int = setting(4, "Tournament", note="Drawn at random; the best of them is parent.", min=1, max=1000)
+    crossover: float = setting(0.3, "Crossover", note="Share of offspring with two parents.", min=0, max=1)
+    replacement: str = setting(
+        "age", "Replacement", note="Who leaves a full population: oldest or worst.", options=REPLACEMENTS
     )
-    timeout: float = field(
-        default=600.0, metadata=about("Timeout", unit="s", note="Longest evaluation of one network.", min=1, max=1e6)
+    founders: tuple[str, ...] = setting(
+        ("dilated_fcn", "unet", "defectnet"),
+        "Founders",
+        note="Hand-designed networks that are born first.",
+        options=tuple(FOUNDERS),
     )
-    population: int = field(
-        default=24, metadata=about("Population", note="Candidates that can be parents.", min=2, max=100_000)
+    pixels: int = setting(
+        1_000_000, "First rung", unit="px", note="Labelled pixels a newborn network is shown.", min=1, max=10**12
     )
-    tournament: int = field(
-        default=4, metadata=about("Tournament", note="Drawn at random; the best of them is parent.", min=1, max=1000)
+    rung_folds: tuple[int, ...] = setting(
+        (1, 1, 1), "Folds per rung", note="One number per rung; their count is that of the rungs.", min=1, max=16
     )
-    crossover: float = field(
-        default=0.3, metadata=about("Crossover", note="Share of offspring with two parents.", min=0, max=1)
+    eta: int = setting(3, "Reduction", note="1 in so many is promoted, to so many times the pixels.", min=2, max=16)
+    finalists: int = setting(10, "Finalists", note="Best networks judged anew at the end.", min=1, max=100)
+    final_split: int = setting(1, "Final split", note="Way of cutting folds they are judged on.", min=1, max=1000)
+    finish_share: float = setting(
+        0.3, "Kept for the end", note="Share of a time budget for the last step.", min=0, max=0.9
     )
-    replacement: str = field(
-        default="age",
-        metadata=about("Replacement", note="Who leaves a full population: oldest or worst.", options=REPLACEMENTS),
+    exchange: str = setting(
+        "", "Exchange", note="Folder through which the islands of one search share their best; empty: none."
     )
-    founders: tuple[str, ...] = field(
-        default=("dilated_fcn", "unet", "defectnet"),
-        metadata=about("Founders", note="Hand-designed networks that are born first.", options=tuple(FOUNDERS)),
-    )
-    pixels: int = field(
-        default=1_000_000,
-        metadata=about("First rung", unit="px", note="Labelled pixels a newborn network is shown.", min=1, max=10**12),
-    )
-    rung_folds: tuple[int, ...] = field(
-        default=(1, 1, 1),
-        metadata=about("Folds per rung", note="One number per rung; their count is that of the rungs.", min=1, max=16),
-    )
-    eta: int = field(
-        default=3,
-        metadata=about("Reduction", note="1 in so many is promoted, to so many times the pixels.", min=2, max=16),
-    )
-    finalists: int = field(
-        default=10, metadata=about("Finalists", note="Best networks judged anew at the end.", min=1, max=100)
-    )
-    final_split: int = field(
-        default=1, metadata=about("Final split", note="Way of cutting folds they are judged on.", min=1, max=1000)
-    )
-    finish_share: float = field(
-        default=0.3,
-        metadata=about("Kept for the end", note="Share of a time budget for the last step.", min=0, max=0.9),
-    )
-    exchange: str = field(
-        default="",
-        metadata=about(
-            "Exchange", note="Folder through which the islands of one search share their best; empty: none."
-        ),
-    )
-    island: str = field(
-        default="",
-        metadata=about("Island", note="Name of this search among the islands; another name draws other networks."),
+    island: str = setting(
+        "", "Island", note="Name of this search among the islands; another name draws other networks."
     )
 
     def __post_init__(self) -> None:

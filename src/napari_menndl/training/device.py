@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 def choose_device(wanted: str | torch.device | None = None) -> torch.device:
     """The device asked for, or the first GPU, or the processor with as many threads as ``OMP_NUM_THREADS`` says."""
     device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.type == "cuda":
+        # Read when the process first uses cuBLAS, which without it adds up in any order.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     threads = os.environ.get("OMP_NUM_THREADS", "")
     if device.type == "cpu" and threads.isdigit() and int(threads) > 0 and int(threads) != torch.get_num_threads():
         torch.set_num_threads(int(threads))

@@ -9,22 +9,17 @@ from typing import Any, get_type_hints
 from napari.layers import Image, Labels
 
 from napari_menndl.search.settings import SearchSettings
+from napari_menndl.settings import setting
 
 
 @dataclass(frozen=True)
 class LearnSettings:
     """What to learn from."""
 
-    movie: Image | None = field(default=None, metadata={"title": "Movie", "help": "The movie to learn from"})
-    annotation: Labels | None = field(
-        default=None, metadata={"title": "Annotation", "help": "What an expert says of some of its frames"}
-    )
-    frames: str = field(
-        default="",
-        metadata={
-            "title": "Frames",
-            "help": 'Annotated frames to learn from, as in "0, 5-8"; those that are complete are offered',
-        },
+    movie: Image | None = setting(None, "Movie", note="The movie to learn from")
+    annotation: Labels | None = setting(None, "Annotation", note="What an expert says of some of its frames")
+    frames: str = setting(
+        "", "Frames", note='Annotated frames to learn from, as in "0, 5-8"; those that are complete are offered'
     )
 
 
@@ -32,36 +27,31 @@ class LearnSettings:
 class PlaceSettings:
     """Where the run goes."""
 
-    run: Path = field(
-        default=Path(),
-        metadata={"title": "Run folder", "help": "A new folder, in which the search is kept", "form": {"mode": "w"}},
-    )
+    run: Path = setting(Path(), "Run folder", note="A new folder, in which the search is kept", form={"mode": "w"})
 
 
 #: Of all settings of a search, those that a person may want to change in a window.
 ADVANCED = ("population", "pixels", "rung_folds", "eta", "tournament", "crossover", "finalists", "timeout", "seed")
-_SHARING = {"title": "Networks per GPU", "help": "How many share a GPU; 1: one, or what the pool file says"}
 _FORMS: dict[str, dict[str, Any]] = {"rung_folds": {"widget_type": "LiteralEvalLineEdit"}}
 
 
 def _advanced() -> type:
     hints = get_type_hints(SearchSettings)
     by_name = {one.name: one for one in fields(SearchSettings)}
-    space = field(
-        default=Path(),
-        metadata={
-            "title": "Search space",
-            "help": "JSON that says which networks are considered (SearchSpace.save); empty: small ones",
-            "form": {"mode": "r", "filter": "*.json"},
-        },
+    space = setting(
+        Path(),
+        "Search space",
+        note="JSON that says which networks are considered (SearchSpace.save); empty: small ones",
+        form={"mode": "r", "filter": "*.json"},
     )
     chosen: list[tuple[str, Any, Any]] = [("space", Path, space)]
     for name in ADVANCED:
         one = by_name[name]
-        about = {**one.metadata, "form": {**one.metadata.get("form", {}), **_FORMS.get(name, {})}}
-        chosen.append((name, hints[name], field(default=one.default, metadata=about)))
+        metadata = {**one.metadata, "form": {**one.metadata.get("form", {}), **_FORMS.get(name, {})}}
+        chosen.append((name, hints[name], field(default=one.default, metadata=metadata)))
     limits = {key: by_name["networks_per_gpu"].metadata[key] for key in ("min", "max")}
-    chosen.append(("networks_per_gpu", int, field(default=1, metadata=_SHARING | limits)))
+    sharing = setting(1, "Networks per GPU", note="How many share a GPU; 1: one, or what the pool file says", **limits)
+    chosen.append(("networks_per_gpu", int, sharing))
     return make_dataclass("AdvancedSettings", chosen, frozen=True)
 
 
