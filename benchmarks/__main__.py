@@ -1,4 +1,7 @@
-"""Every benchmark, one after the other: ``python -m benchmarks [path to pt_on_nc]``. Finished cells are skipped."""
+"""The benchmarks, one after the other: ``python -m benchmarks [path to pt_on_nc]``. Finished cells are skipped.
+
+Those that need a screen (gui.py, viewer_kills.py), a GPU (gpu.py) or SLURM (real_slurm.py) are started by themselves.
+"""
 
 from __future__ import annotations
 
