@@ -209,9 +209,11 @@ def _account(folders: list[RunFolder], slots: int, length: float, skip: float) -
     made: dict[tuple[str, str], float] = {}
     ended: list[float] = []
     arrivals: list[tuple[str, str, float]] = []
-    births, busy, available, began, size, lines = [], 0.0, 0.0, [], 0, 0
+    births, began, size, lines = [], [], 0, 0
+    usage: list[list[tuple[float, float, float]]] = []
     for folder in folders:
         name = folder.settings.island
+        usage.append([])
         for fact in folder.facts(genomes=False):
             lines += 1
             match fact["kind"]:
@@ -220,12 +222,12 @@ def _account(folders: list[RunFolder], slots: int, length: float, skip: float) -
                 case "evaluated" if fact["key"].rpartition("/")[2].isdigit():
                     made[name, fact["key"]] = fact["time"]
                     ended.append(fact["time"])
+                case "telemetry":
+                    usage[-1].append((fact["time"], fact["pool"]["busy_seconds"], fact["slot_seconds"]))
                 case "arrived":
                     arrivals.append((fact["island"], f"{fact['theirs']}/{fact['rung']}", fact["time"]))
         status = folder.status()
         births.append(status["births"])
-        busy += folder.standings.status.busy_seconds
-        available += folder.standings.status.slot_seconds
         size += folder.journal_path.stat().st_size
     first, last = max(began) + skip, min(began) + length
     waits = sorted(at - made[island, key] for island, key, at in arrivals if (island, key) in made)
@@ -234,6 +236,9 @@ def _account(folders: list[RunFolder], slots: int, length: float, skip: float) -
         if (island, key) in made:
             reached.setdefault((island, key), []).append(at - made[island, key])
     everywhere = [max(times) for times in reached.values() if len(times) == len(folders) - 1]
+    # Between the same two moments as the rate: the last step, in which few are at work, is not counted.
+    inside = [[one for one in island if first <= one[0] <= last] for island in usage]
+    busy, available = (sum(one[-1][n] - one[0][n] for one in inside if one) for n in (1, 2))
     evaluations = sum(first <= at <= last for at in ended)
     return {
         "evaluations": len(ended),

@@ -78,16 +78,15 @@ def check_this_computer(settings: PoolSettings | None = None) -> Connection:
 def _in_a_thread(settings: PoolSettings, spec: str, patience: float) -> Connection:
     """Ask in a thread of its own: what a client leaves behind when its scheduler is silent must not hold up us."""
     cluster = cluster_of(settings)
-    if check := getattr(cluster, "check", None):
-        check()
+    cluster.check()
     answers: queue.SimpleQueue[Connection | Exception] = queue.SimpleQueue()
 
     async def ask() -> None:
         try:
             async with cluster.connect() as client:
                 found = await _ask(client, cluster, settings, spec, patience)
-                troubles = getattr(cluster, "troubles", {})
-            answers.put(replace(found, notes=tuple(f"{name}: {words}" for name, words in troubles.items())))
+                notes = tuple(f"{name}: {words}" for name, words in cluster.troubles.items())
+            answers.put(replace(found, notes=notes))
         except Exception as error:
             answers.put(error)
 

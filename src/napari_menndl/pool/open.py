@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from napari_menndl.pool.clusters.protocol import Cluster
+    from napari_menndl.pool.clusters.cluster import Cluster
     from napari_menndl.pool.protocol import Pool
     from napari_menndl.pool.staging import Carried
 
@@ -38,9 +38,7 @@ def check_pool(spec: str) -> str:
     """
     settings = read_pool(spec)
     if not isinstance(settings, SerialSettings | LocalSettings):
-        cluster = cluster_of(settings)
-        if check := getattr(cluster, "check", None):
-            check()
+        cluster_of(settings).check()
     return absolute_spec(spec)
 
 

@@ -16,6 +16,7 @@ from distributed.comm.core import CommClosedError
 from napari_menndl.errors import InputError
 from napari_menndl.pool.certificates import certificates_folder, client_security
 from napari_menndl.pool.clusters.client import check_versions, client_of, configured
+from napari_menndl.pool.clusters.cluster import Cluster
 from napari_menndl.pool.settings import SchedulerFileSettings, SchedulerSettings
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ LISTEN = 2.0
 _REMEDY = 'Start one (dask scheduler --host 127.0.0.1), correct the address, or use pool "local".'
 
 
-class Existing:
+class Existing(Cluster):
     """The cluster of a scheduler that runs already; its workers come and go as they are started.
 
     Parameters
@@ -41,9 +42,6 @@ class Existing:
     InputError
         The address or its certificates are refused.
     """
-
-    ours = False
-    far = True
 
     def __init__(self, settings: SchedulerSettings | SchedulerFileSettings | str) -> None:
         self._settings = SchedulerSettings(address=settings) if isinstance(settings, str) else settings
@@ -64,13 +62,7 @@ class Existing:
                 yield client
 
     def check(self) -> None:
-        """Refuse a scheduler with which nothing can be begun now, without connecting to it for good.
-
-        Raises
-        ------
-        InputError
-            After `LISTEN` at the latest.
-        """
+        """Refuse a scheduler at which nothing listens, after `LISTEN` at the latest."""
         address, _ = self._options()
         check_listening(address)
 

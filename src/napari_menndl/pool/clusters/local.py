@@ -14,6 +14,7 @@ from distributed.core import Status
 from napari_menndl.errors import InputError
 from napari_menndl.pool.certificates import RUN, make_certificates
 from napari_menndl.pool.clusters.client import client_of, configured
+from napari_menndl.pool.clusters.cluster import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 
-class Local:
+class Local(Cluster):
     """One worker process with a thread per slot; it listens on 127.0.0.1 alone and dies with this process.
 
     Parameters

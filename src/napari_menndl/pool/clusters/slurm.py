@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from napari_menndl.errors import InputError
 from napari_menndl.pool.certificates import RUN, make_certificates
 from napari_menndl.pool.clusters.client import client_of, configured, guarded
+from napari_menndl.pool.clusters.cluster import Cluster
 from napari_menndl.pool.settings import path_of
 from napari_menndl.user_data import user_data
 
@@ -34,7 +35,7 @@ LOOK = 30.0
 _CLOSE = 15.0
 
 
-class Slurm:
+class Slurm(Cluster):
     """A scheduler where `sbatch` runs, and as many jobs as there are to be nodes; those that end are asked for again.
 
     Parameters
@@ -46,9 +47,6 @@ class Slurm:
     InputError
         dask-jobqueue is not installed, or the shared folder cannot be used.
     """
-
-    ours = False
-    far = True
 
     def __init__(self, settings: SlurmSettings) -> None:
         try:
@@ -62,12 +60,7 @@ class Slurm:
             raise InputError("a shared folder without blanks and the like", str(self._shared), "Name another `shared`.")
 
     def check(self) -> None:
-        """Refuse a machine that jobs cannot be submitted from.
-
-        Raises
-        ------
-        InputError
-        """
+        """Refuse a machine that jobs cannot be submitted from."""
         if shutil.which("sbatch") is None:
             remedy = "Start the search where jobs are submitted: on a login node of the cluster."
             raise InputError("the program sbatch", "none here", remedy)

@@ -17,6 +17,7 @@ from distributed import Scheduler
 from napari_menndl.errors import InputError
 from napari_menndl.pool.certificates import RUN, Certificates, make_certificates
 from napari_menndl.pool.clusters.client import CONFIG, client_of, configured
+from napari_menndl.pool.clusters.cluster import Cluster
 from napari_menndl.pool.clusters.hosts import Host, read_hosts
 from napari_menndl.pool.worker import versions
 
@@ -50,7 +51,7 @@ _OPTIONS = {
 }
 
 
-class Ssh:
+class Ssh(Cluster):
     """A scheduler here, on loopback, and one worker on each machine, through a pair of tunnels.
 
     The system's own ``ssh`` makes the connections: it has the user's keys, configuration and known hosts, and asks
@@ -67,17 +68,18 @@ class Ssh:
         There is no ssh, or the hosts file cannot be used.
     """
 
-    ours = False
-    far = True
-
     def __init__(self, settings: SshSettings, networks_per_gpu: int = 1) -> None:
         self._hosts = read_hosts(settings.hosts)
         self._config = settings.config
         self._networks_per_gpu = networks_per_gpu
-        #: Machines that are away at present, and the last words of their ssh or worker.
-        self.troubles: dict[str, str] = {}
+        self._troubles: dict[str, str] = {}
         if shutil.which("ssh") is None:
             raise InputError("the program ssh", "none installed", "Install OpenSSH's client.")
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Machines that are away at present, and the last words of their ssh or worker."""
+        return self._troubles
 
     @property
     def reachable(self) -> int:
@@ -116,12 +118,12 @@ class Ssh:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST):
                 while not await scheduler.ncores():
-                    if len(self.troubles) == len(self._hosts):
+                    if len(self._troubles) == len(self._hosts):
                         break
                     await asyncio.sleep(0.05)
                 else:
                     return
-        words = "; ".join(f"{name}: {words}" for name, words in self.troubles.items()) or "silence"
+        words = "; ".join(f"{name}: {words}" for name, words in self._troubles.items()) or "silence"
         names = " ".join(one.name for one in self._hosts)
         raise InputError(
             "at least one machine that a worker can be started on",
@@ -139,7 +141,7 @@ class Ssh:
                 words = await self._work(host, scheduler, certificates)
             except OSError as error:
                 words = str(error)
-            self.troubles[host.name] = words
+            self._troubles[host.name] = words
             if asyncio.get_running_loop().time() - began > _WELL:
                 pause = PAUSES[0]
             _log.warning("%s: %s; trying again in %.0f s", host.name, words, pause)
@@ -192,7 +194,7 @@ class Ssh:
                     await asyncio.wait_for(process.wait(), BEAT)
                     break
                 process.stdin.write(b"\n")
-                self.troubles.pop(host.name, None)
+                self._troubles.pop(host.name, None)
             await reading
         except (BrokenPipeError, ConnectionResetError):
             await process.wait()
