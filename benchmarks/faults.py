@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import kills
 from cells import read_cell, write_cell
 from fault_cells import cutting, disks, harm, killing, stopping
+from fault_cells.table import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +122,8 @@ def main() -> None:
         else:
             result = read_cell(f"faults/{name}") or {}
         print(f"{name}: {json.dumps({k: v for k, v in result.items() if k != 'moments'}, indent=1)}", flush=True)
+    found = {name: cell for name in CELLS if (cell := read_cell(f"faults/{name}")) is not None}
+    print(table(found))
 
 
 if __name__ == "__main__":
