@@ -57,6 +57,7 @@ def search(
     evaluation: float,
     seed: int,
     *,
+    scatter: float = 0.0,
     slots: int = 2,
     together: int | None = None,
     spec: str = "local",
@@ -70,6 +71,8 @@ def search(
     evaluation : float [s]
         What an evaluation takes.
     seed : int
+    scatter : float
+        Standard deviation of the logarithm of that time.
     slots : int
     together : int, optional
         Most evaluations that travel as one task; left out: the pool's own choice.
@@ -83,9 +86,12 @@ def search(
     kills: list[int] = []
     try:
         with tempfile.TemporaryDirectory() as place:
-            settings = SearchSettings(budget=f"{seconds + 5}s", finish_share=0.0, pool=spec, slots=slots, seed=seed)
+            settings = SearchSettings(
+                budget=f"{seconds + 5 + 2 * evaluation}s", finish_share=0.0, pool=spec, slots=slots, seed=seed
+            )
             folder = RunFolder.create(Path(place) / "run", settings, SearchSpace(), births.task())
-            environment = {"EVALUATOR_SECONDS": str(evaluation), "OMP_NUM_THREADS": "1"}
+            environment = {"EVALUATOR_SECONDS": str(evaluation), "EVALUATOR_SCATTER": str(scatter)}
+            environment["OMP_NUM_THREADS"] = "1"
             cluster = cluster_of(replace(read_pool(spec), slots=slots), Path(place) / "dask")
             pool = Timed(ENTRY, cluster, slots, 60.0, threads=1, networks_per_gpu=0, env=environment)
             runner = SearchRunner(folder, pool, grace=0.0)
