@@ -14,7 +14,6 @@ REAL = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent.parent / "shared"
 
 for name, arguments in {
     "births": [],
-    "kills": [],
     "faults": [],
     "islands": [],
     "dispatch": [],

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import kills
 from cells import read_cell, write_cell
-from fault_cells import cutting, disks, harm, killing, stopping
+from fault_cells import cutting, disks, harm, killing, stopping, training
 from fault_cells.table import table
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ CELLS = {
     "kill-scheduler": Cell(killing.of("scheduler"), 100, 3, 7),
     "kill-trainers": Cell(killing.of("trainer"), 100, 5, 1),
     "kill-mixed": Cell(killing.of("search", "worker", "scheduler", "trainer"), 100, 6, 5),
-    "torch": Cell(kills.measure, 20, 5, 12),
+    "torch": Cell(training.measure, 20, 5, 12),
     "poison": Cell(harm.poison({"segfault": 0.03, "exit": 0.03}, 20), 50, 3, 6),
     "hangs": Cell(harm.poison({"hang": 0.2, "deaf": 0.2}, 2.5, timeout=1.0), 100, 4, 2),
     "not-finite": Cell(harm.poison({"not finite": 0.1, "diverged": 0.1}, 5), 100, 5, 0.5),

@@ -21,7 +21,7 @@ import psutil
 from painting import kill_painters
 
 from cells import read_cell, write_cell
-from kills import Kill, complete_lines, losses, processes_of
+from fault_cells.training import Kill, complete_lines, losses, processes_of
 from napari_menndl import open_run
 
 NAME = "viewer_kills"

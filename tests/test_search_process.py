@@ -14,7 +14,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
-from kills import (
+from fault_cells.training import (
     complete_lines,
     is_alive,
     kill_and_resume,

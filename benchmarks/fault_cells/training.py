@@ -1,17 +1,12 @@
-"""What a killed search loses: nothing. `kill -9` of a real search process, again and again, at random moments.
+"""A search that trains, killed by `kill -9` at random moments: real trainer children with torch.
 
-    python benchmarks/kills.py [--kills 20] [--seed 0] [--again]
-
-Real processes all the way: search process, Dask worker, trainer children with torch; networks and movie are tiny. After
-each kill every process that the search had started must be gone; then the search is resumed. Four kills of five fall
-into the evolution, the others into the last step. Writes ``benchmarks/results/kills.json``.
+Networks and movie are tiny. After each kill every process that the search had started must be gone; then it is resumed.
+Four kills of five fall into the evolution, the others into the last step.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -23,9 +18,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cells import read_cell, write_cell
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.api import open_run, resume_search
 from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
@@ -218,23 +210,3 @@ def measure(number: int, seed: int) -> dict[str, object]:
             "evaluations": run.status()["evaluations"],
             "moments": [asdict(moment) for moment in moments],
         }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--again", action="store_true", help="measure though the result is there")
-    options = parser.parse_args()
-    result = None if options.again else read_cell("kills")
-    if result is None:
-        print(f"{options.kills} kills; about {options.kills * 12 / 60:.0f} min", flush=True)
-        result = measure(options.kills, options.seed)
-        print(f"Wrote {write_cell('kills', options.seed, result)}")
-    for name, value in result.items():
-        if name != "moments":
-            print(f"{name:<26}{value!s:>12}")
-
-
-if __name__ == "__main__":
-    main()
