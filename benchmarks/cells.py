@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+#: What a cell holds: plain numbers and words by name.
+Numbers = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("napari-menndl", "numpy", "scipy", "scikit-image", "scikit-learn", "torch", "dask", "distributed")
 

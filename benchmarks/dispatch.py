@@ -31,9 +31,9 @@ sys.path.insert(0, str(HERE))
 from distributed import Client
 
 import births
-from cells import read_cell, write_cell
+from cells import Numbers, read_cell, write_cell
 from napari_menndl.pool.certificates import make_certificates
-from throughput import Numbers, search
+from throughput import search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,18 +17,16 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cells import read_cell, write_cell
+from cells import Numbers, read_cell, write_cell
 from fault_cells import cutting, disks, harm, killing, stopping, training
 from fault_cells.table import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-Numbers = dict[str, Any]
 
 
 @dataclass(frozen=True)

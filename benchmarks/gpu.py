@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 import gpu_faults
-from cells import read_cell, write_cell
+from cells import Numbers, read_cell, write_cell
 from napari_menndl import Annotation, run_search
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
@@ -43,7 +43,6 @@ from napari_menndl.training.evaluate import evaluate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Numbers = dict[str, Any]
 SHARING = (1, 2, 4, 8, 16)
 #: Of each founder in `repeat` [px].
 PIXELS = 1_000_000

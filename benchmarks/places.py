@@ -36,7 +36,6 @@ from standin import fate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Numbers = dict[str, Any]
 MARK = "STANDIN_MARK"
 #: A search that records nothing for so long is stuck [s].
 STUCK = 90.0

@@ -28,8 +28,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cells import read_cell, write_cell
-from places import Numbers, Site, at, free_port, spread, wait_until
+from cells import Numbers, read_cell, write_cell
+from places import Site, at, free_port, spread, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

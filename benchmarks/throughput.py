@@ -33,9 +33,9 @@ from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.settings import SearchSettings
 
 if TYPE_CHECKING:
+    from cells import Numbers
     from napari_menndl.pool.telemetry import PoolTelemetry
 
-Numbers = dict[str, Any]
 #: Share of the time in which trainers start; it is left out.
 _WARM = 0.1
 

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from places import STUCK, Numbers, Site, at, spread, wait_until
+from places import STUCK, Site, at, spread, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from cells import Numbers
 
 NEAR, FAR = "10.77.0.1", "10.77.0.2"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from places import Numbers
+    from cells import Numbers
 
 TITLES = {
     "kill-search": "search process killed",
