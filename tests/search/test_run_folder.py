@@ -33,6 +33,7 @@ BAD_FOLDERS = {
     "another program's": (lambda path: (path / "search.json").write_text('{"hits": 3}'), "something else"),
     "a list": (lambda path: (path / "search.json").write_text("[]"), "something else"),
     "newer": (lambda path: rewrite(path, schema=99), "schema 99.*Update"),
+    "newer, told otherwise": (lambda path: rewrite(path, schema=99, versions=None), "schema 99.*Update"),
     "unknown setting": (lambda path: rewrite(path, settings={"colour": 1}), "colour"),
     "unknown gene": (lambda path: rewrite(path, space={"layers": {"kernels9": [3]}}), "kernels9"),
 }

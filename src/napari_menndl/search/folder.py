@@ -113,6 +113,7 @@ class RunFolder:
 
     @property
     def task_digest(self) -> str:
+        """Of the training task."""
         return self._record.task
 
     @property

@@ -84,7 +84,8 @@ class SearchRecord:
             raise InputError(f"a readable {NAME}", f"{error} in {folder}", "Restore it from a copy.") from error
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise InputError("a run folder", f"a {NAME} of something else in {folder}", "Check the path.")
-        versions = record.get("versions", {})
+        versions = record.get("versions")
+        versions = versions if isinstance(versions, dict) else {}
         if not isinstance(record.get("schema"), int) or record["schema"] > SCHEMA:
             raise InputError(
                 f"a run folder of schema {SCHEMA} or older",
