@@ -16,6 +16,12 @@ RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("napari-menndl", "numpy", "scipy", "scikit-image", "scikit-learn", "torch", "dask", "distributed")
 
 
+def let_trainers_import_benchmarks() -> None:
+    """Put this folder on the path of processes still to come; to be called before anything of Dask starts."""
+    folders = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(folders)
+
+
 def read_cell(name: str) -> dict[str, Any] | None:
     """Return the result of a finished cell, or None."""
     path = RESULTS / f"{name}.json"

@@ -181,7 +181,16 @@ def run_leap(evaluation: float, seconds: float, window: int, kill_every: float =
 
 
 def _short(one: Numbers) -> Numbers:
-    names = ("networks per second", "networks", "recorded", "doubled", "failed", "kills", "ended by")
+    names = (
+        "networks per second",
+        "evaluations per second",
+        "networks",
+        "recorded",
+        "doubled",
+        "failed",
+        "kills",
+        "ended by",
+    )
     return {name: one[name] for name in names if name in one}
 
 

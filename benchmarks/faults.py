@@ -35,6 +35,8 @@ class Cell:
 
     Attributes
     ----------
+    title : str
+        For the table.
     measure : callable
         How often, seed → what the table shows.
     number, few : int
@@ -45,6 +47,7 @@ class Cell:
         What of the system it needs for itself: ``"mount"``, ``"net"`` or nothing.
     """
 
+    title: str
     measure: Callable[[int, int], Numbers]
     number: int
     few: int
@@ -53,26 +56,32 @@ class Cell:
 
 
 CELLS = {
-    "kill-search": Cell(killing.of("search"), 100, 3, 3),
-    "kill-workers": Cell(killing.of("worker"), 100, 4, 3),
-    "kill-scheduler": Cell(killing.of("scheduler"), 100, 3, 7),
-    "kill-trainers": Cell(killing.of("trainer"), 100, 5, 1),
-    "kill-mixed": Cell(killing.of("search", "worker", "scheduler", "trainer"), 100, 6, 5),
-    "torch": Cell(training.measure, 20, 5, 12),
-    "poison": Cell(harm.poison({"segfault": 0.03, "exit": 0.03}, 20), 50, 3, 6),
-    "hangs": Cell(harm.poison({"hang": 0.2, "deaf": 0.2}, 2.5, timeout=1.0), 100, 4, 2),
-    "not-finite": Cell(harm.poison({"not finite": 0.1, "diverged": 0.1}, 5), 100, 5, 0.5),
-    "out-of-memory": Cell(harm.poison({"out of memory": 0.2}, 5), 50, 3, 1),
-    "memory-limit": Cell(harm.memory, 50, 4, 2),
-    "full-journal": Cell(disks.full_journal, 20, 3, 4, apart="mount"),
-    "full-staging": Cell(disks.full_staging, 20, 2, 9, apart="mount"),
-    "damaged-task": Cell(disks.damaged_task, 100, 5, 1),
-    "damaged-weights": Cell(disks.damaged_weights, 100, 100, 0.05),
-    "stopped-10": Cell(stopping.stopped(10.0), 2, 1, 50),
-    "stopped-60": Cell(stopping.stopped(60.0), 1, 0, 200),
-    "cut-10": Cell(cutting.cut(10.0), 3, 1, 40, apart="net"),
-    "cut-90": Cell(cutting.cut(90.0), 1, 0, 240, apart="net"),
-    "sick-worker": Cell(stopping.sick_worker, 200, 20, 0.3),
+    "kill-search": Cell("search process killed", killing.of("search"), 100, 3, 3),
+    "kill-workers": Cell("worker killed", killing.of("worker"), 100, 4, 3),
+    "kill-scheduler": Cell("scheduler killed", killing.of("scheduler"), 100, 3, 7),
+    "kill-trainers": Cell("trainer killed", killing.of("trainer"), 100, 5, 1),
+    "kill-mixed": Cell("any of them killed", killing.of("search", "worker", "scheduler", "trainer"), 100, 6, 5),
+    "torch": Cell("search that trains killed, its last step included", training.measure, 20, 5, 12),
+    "poison": Cell("networks that crash their trainer", harm.poison({"segfault": 0.03, "exit": 0.03}, 20), 50, 3, 6),
+    "hangs": Cell(
+        "networks that hang, half of them deaf to SIGTERM",
+        harm.poison({"hang": 0.2, "deaf": 0.2}, 2.5, timeout=1.0),
+        100,
+        4,
+        2,
+    ),
+    "not-finite": Cell("losses that are not finite", harm.poison({"not finite": 0.1, "diverged": 0.1}, 5), 100, 5, 0.5),
+    "out-of-memory": Cell("out of memory, simulated", harm.poison({"out of memory": 0.2}, 5), 50, 3, 1),
+    "memory-limit": Cell("beyond the limit of memory", harm.memory, 50, 4, 2),
+    "full-journal": Cell("disk of the journal full", disks.full_journal, 20, 3, 4, apart="mount"),
+    "full-staging": Cell("disk of the staging full", disks.full_staging, 20, 2, 9, apart="mount"),
+    "damaged-task": Cell("staged task damaged: bits flipped, cut short", disks.damaged_task, 100, 5, 1),
+    "damaged-weights": Cell("weights damaged alike", disks.damaged_weights, 100, 100, 0.05),
+    "stopped-10": Cell("worker, scheduler, everything stopped for 10 s", stopping.stopped(10.0), 2, 1, 50),
+    "stopped-60": Cell("the same for 60 s", stopping.stopped(60.0), 1, 0, 200),
+    "cut-10": Cell("network cut for 10 s", cutting.cut(10.0), 3, 1, 40, apart="net"),
+    "cut-90": Cell("network cut for 90 s", cutting.cut(90.0), 1, 0, 240, apart="net"),
+    "sick-worker": Cell("machine on which everything fails", stopping.sick_worker, 200, 20, 0.3),
 }
 
 
@@ -119,8 +128,7 @@ def main() -> None:
         else:
             result = read_cell(f"faults/{name}") or {}
         print(f"{name}: {json.dumps({k: v for k, v in result.items() if k != 'moments'}, indent=1)}", flush=True)
-    found = {name: cell for name in CELLS if (cell := read_cell(f"faults/{name}")) is not None}
-    print(table(found))
+    print(table({cell.title: one for name, cell in CELLS.items() if (one := read_cell(f"faults/{name}")) is not None}))
 
 
 if __name__ == "__main__":

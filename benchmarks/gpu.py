@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,16 +19,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-# Before anything of Dask starts: trainers find their entry there.
-os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 import torch
 
 import gpu_faults
-from cells import Numbers, read_cell, write_cell
+from cells import Numbers, let_trainers_import_benchmarks, read_cell, write_cell
 from napari_menndl import Annotation, run_search
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
@@ -167,6 +163,7 @@ def main() -> None:
     if options.evaluate:
         evaluate_founders(*options.evaluate, options.seed)
         return
+    let_trainers_import_benchmarks()
     gpus = visible_gpus()
     print(f"{len(gpus)} GPUs; {torch.cuda.get_device_name() if torch.cuda.is_available() else 'torch sees none'}")
     for name in [options.only] if options.only else CELLS:

@@ -130,6 +130,7 @@ def measure(number: int, seed: int) -> Numbers:
     """Cancel jobs, kill the search, let jobs come to the end of their lifetime and of their walltime."""
     with tempfile.TemporaryDirectory() as place, slurm(Path(place)):
         return {
+            "version": _ask("sbatch", "--version").strip(),
             **_cancelled(Path(place) / "a", number, seed),
             "jobs that end by themselves": _timed_out(Path(place) / "b", seed, lifetime=0.7),
             "jobs that SLURM ends": _timed_out(Path(place) / "c", seed, lifetime=60.0),

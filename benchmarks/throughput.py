@@ -16,12 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-# Before anything of Dask starts: trainers find the evaluator there.
-os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+sys.path.insert(0, str(Path(__file__).parent))
 
 import births
+from cells import let_trainers_import_benchmarks
 from evaluator import ENTRY
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.pool import ledger
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from cells import Numbers
     from napari_menndl.pool.telemetry import PoolTelemetry
 
+let_trainers_import_benchmarks()
 #: Share of the time in which trainers start; it is left out.
 _WARM = 0.1
 

@@ -9,28 +9,6 @@ if TYPE_CHECKING:
 
     from cells import Numbers
 
-TITLES = {
-    "kill-search": "search process killed",
-    "kill-workers": "worker killed",
-    "kill-scheduler": "scheduler killed",
-    "kill-trainers": "trainer killed",
-    "kill-mixed": "any of them killed",
-    "torch": "search that trains killed, its last step included",
-    "poison": "networks that crash their trainer",
-    "hangs": "networks that hang, half of them deaf to SIGTERM",
-    "not-finite": "losses that are not finite",
-    "out-of-memory": "out of memory, simulated",
-    "memory-limit": "beyond the limit of memory",
-    "full-journal": "disk of the journal full",
-    "full-staging": "disk of the staging full",
-    "damaged-task": "staged task damaged: bits flipped, cut short",
-    "damaged-weights": "weights damaged alike",
-    "stopped-10": "worker, scheduler, everything stopped for 10 s",
-    "stopped-60": "the same for 60 s",
-    "cut-10": "network cut for 10 s",
-    "cut-90": "network cut for 90 s",
-    "sick-worker": "machine on which everything fails",
-}
 _HEAD = ("fault", "times", "evaluations", "s to recover: median, longest", "starts wasted", "lost, doubled …", "")
 #: What is to be 0, by the names the cells have for it.
 _NONE = (
@@ -47,10 +25,10 @@ _NONE = (
 
 
 def table(cells: dict[str, Numbers]) -> str:
-    """Return the table in Markdown."""
+    """Return the table in Markdown, of cells by their titles."""
     lines = [_line(_HEAD), "|---" * len(_HEAD) + "|"]
     for name, cell in cells.items():
-        lines += [_line(_row(title, one)) for title, one in _parts(TITLES[name], cell)]
+        lines += [_line(_row(title, one)) for title, one in _parts(name, cell)]
     return "\n".join(lines)
 
 
