@@ -4,13 +4,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_menndl.training.losses import UNKNOWN, MixedLoss, soft_dice
+from napari_menndl.training.losses import UNKNOWN, MixedLoss, class_weights, soft_dice
 
 MIXTURES = {
     "cross entropy": MixedLoss(1, 0, 0),
-    "focal": MixedLoss(0, 1, 0, positive_weight=5.0),
+    "focal": MixedLoss(0, 1, 0, positive_weights=5.0),
     "dice": MixedLoss(0, 0, 1),
-    "mixture": MixedLoss(0.5, 0.3, 0.7, positive_weight=3.0),
+    "mixture": MixedLoss(0.5, 0.3, 0.7, positive_weights=3.0),
 }
 
 
@@ -72,3 +72,18 @@ def test_a_missed_defect_costs_its_weight(weight: float, seed: int) -> None:
 def test_perfect_overlap_has_no_dice_loss() -> None:
     true = (torch.rand((2, 3, 8, 8), generator=torch.Generator().manual_seed(1)) < 0.3).float()
     assert float(soft_dice(true, true)) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_rare_class_weighs_more_and_all_weigh_the_same_without_balance():
+    target = torch.zeros(1, 40, 40, dtype=torch.uint8)
+    target[:, :10, :10], target[:, 30:34, 30:35] = 1, 2  # 100 and 20 pixels; class 3 does not occur
+    common, rare, absent = class_weights(target, 3, 5.0, 0.5).tolist()
+    assert rare / common == pytest.approx((100 / 20) ** 0.5)
+    assert common * rare == pytest.approx(absent**2) == pytest.approx(25.0)
+    assert class_weights(target, 3, 5.0, 0.0).tolist() == [5.0, 5.0, 5.0]
+
+
+def test_the_weights_of_the_classes_stay_within_a_factor_of_four():
+    target = torch.ones(1, 200, 200, dtype=torch.uint8)
+    target[:, 0, 0] = 2
+    assert class_weights(target, 2, 1.0, 1.0).tolist() == pytest.approx([0.25, 4.0])

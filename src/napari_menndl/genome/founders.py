@@ -15,7 +15,7 @@ def dilated_fcn() -> Genome:
     """Return five dilated convolutions of 16 filters, after Yu & Koltun 2016 (arXiv:1511.07122): the plain baseline."""
     return Genome(
         tuple(Conv(16, dilation=dilation) for dilation in (1, 2, 4, 2, 1)),
-        training=TrainingGenes(learning_rate=1e-3, class_weight=5.0),
+        training=TrainingGenes(),
     )
 
 
@@ -34,7 +34,7 @@ def unet() -> Genome:
             Conv(12),
         ),
         (Skip(2, 5), Skip(0, 7)),
-        TrainingGenes(learning_rate=1e-3, schedule="cosine", dice=1.0),
+        TrainingGenes(dice=1.0),
     )
 
 
@@ -59,7 +59,17 @@ def defectnet() -> Genome:
             Conv(24),
         ),
         (Skip(4, 7, "concat"), Skip(1, 9, "concat")),
-        TrainingGenes(learning_rate=1e-3, bce=0.0, focal=1.0, batch=32, tile=64),
+        TrainingGenes(
+            optimiser="adam",
+            learning_rate=1e-3,
+            weight_decay=0.0,
+            schedule="constant",
+            bce=0.0,
+            focal=1.0,
+            class_weight=1.0,
+            balance=0.0,
+            batch=32,
+        ),
     )
 
 

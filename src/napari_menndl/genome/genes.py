@@ -191,6 +191,8 @@ class TrainingGenes(Gene):
         (Milletari et al. 2016, arXiv:1606.04797); only their ratio matters, and one at least is above 0.
     class_weight : float
         Weight of a defect's pixel in the pixel-wise losses; background weighs 1.
+    balance : float
+        How far that weight follows the rarity of a class among the labelled pixels: 0 not at all, 1 in proportion.
     batch, tile : int
         Tiles in a step; a tile's side [px].
     normalisation, radius : str, float [px]
@@ -201,15 +203,16 @@ class TrainingGenes(Gene):
         Strength of an augmentation: 0 is off, 1 the strongest that the training knows.
     """
 
-    optimiser: str = setting("adam", "Optimiser", options=OPTIMISERS)
-    learning_rate: float = setting(1e-3, "Learning rate", min=1e-7, max=1.0)
-    weight_decay: float = setting(0.0, "Weight decay", min=0.0, max=1.0)
-    schedule: str = setting("constant", "Schedule", options=SCHEDULES)
+    optimiser: str = setting("adamw", "Optimiser", options=OPTIMISERS)
+    learning_rate: float = setting(1e-2, "Learning rate", min=1e-7, max=1.0)
+    weight_decay: float = setting(1e-2, "Weight decay", min=0.0, max=1.0)
+    schedule: str = setting("onecycle", "Schedule", options=SCHEDULES)
     bce: float = setting(1.0, "Cross entropy", min=0.0, max=1.0)
     focal: float = setting(0.0, "Focal loss", min=0.0, max=1.0)
     dice: float = setting(0.0, "Dice loss", min=0.0, max=1.0)
-    class_weight: float = setting(1.0, "Weight of a defect's pixel", min=0.01, max=1e3)
-    batch: int = setting(8, "Tiles per step", min=1, max=4096)
+    class_weight: float = setting(5.0, "Weight of a defect's pixel", min=0.01, max=1e3)
+    balance: float = setting(0.5, "Balance of the classes", min=0.0, max=1.0)
+    batch: int = setting(4, "Tiles per step", min=1, max=4096)
     tile: int = setting(64, "Tile", unit="px", min=8, max=4096)
     normalisation: str = setting("local", "Input normalisation", options=NORMALISATIONS)
     radius: float = setting(20.0, "Its radius", unit="px", min=1.0, max=1024.0)

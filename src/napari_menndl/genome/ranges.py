@@ -154,17 +154,18 @@ class LayerSpace(Allowed):
 class TrainingSpace(Allowed):
     """What the training genes may be: for every field of `TrainingGenes` its range or choices."""
 
-    optimiser: tuple[str, ...] = _like(genes.OPTIMISERS[:3], TrainingGenes, "optimiser")
-    learning_rate: tuple[float, float] = _like((3e-4, 2e-2), TrainingGenes, "learning_rate", range=True, log=True)
+    optimiser: tuple[str, ...] = _like(("adamw", "adam", "sgd"), TrainingGenes, "optimiser")
+    learning_rate: tuple[float, float] = _like((2e-3, 3e-2), TrainingGenes, "learning_rate", range=True, log=True)
     weight_decay: tuple[float, float] = _like(
-        (0.0, 1e-2), TrainingGenes, "weight_decay", range=True, log=True, rare=True
+        (0.0, 1e-1), TrainingGenes, "weight_decay", range=True, log=True, rare=True
     )
-    schedule: tuple[str, ...] = _like(genes.SCHEDULES, TrainingGenes, "schedule")
+    schedule: tuple[str, ...] = _like(("onecycle", "cosine", "constant"), TrainingGenes, "schedule")
     bce: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "bce", range=True, rare=True)
     focal: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "focal", range=True, rare=True)
     dice: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "dice", range=True, rare=True)
     class_weight: tuple[float, float] = _like((1.0, 20.0), TrainingGenes, "class_weight", range=True, log=True)
-    batch: tuple[int, ...] = _like((8, 4, 2, 16), TrainingGenes, "batch")
+    balance: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "balance", range=True)
+    batch: tuple[int, ...] = _like((4, 2, 8, 16), TrainingGenes, "batch")
     tile: tuple[int, ...] = _like((64, 32, 48, 96, 128), TrainingGenes, "tile")
     normalisation: tuple[str, ...] = _like(("local", "flattened", "global"), TrainingGenes, "normalisation")
     radius: tuple[float, float] = _like((6.0, 60.0), TrainingGenes, "radius", range=True, log=True)

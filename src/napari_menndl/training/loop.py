@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from napari_menndl.errors import Failure
 from napari_menndl.training.augment import augment
-from napari_menndl.training.losses import UNKNOWN, MixedLoss
+from napari_menndl.training.losses import UNKNOWN, MixedLoss, class_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from napari_menndl.genome.genes import TrainingGenes
+    from napari_menndl.network.module import Network
     from napari_menndl.training.data import TileSource
 
 #: Fewest steps of a training: where the budget is smaller, the batch is.
@@ -75,7 +76,7 @@ def rate(schedule: str, progress: float) -> float:
 
 
 def train(
-    network: nn.Module,
+    network: Network,
     source: TileSource,
     genes: TrainingGenes,
     steps: int,
@@ -86,7 +87,7 @@ def train(
 
     Parameters
     ----------
-    network : torch.nn.Module
+    network : Network
         On the device of `source`; left in evaluation mode.
     source : TileSource
     genes : TrainingGenes
@@ -105,7 +106,8 @@ def train(
         With ``"diverged"`` or ``"constant"``.
     """
     device = source.frames.device
-    criterion = MixedLoss(genes.bce, genes.focal, genes.dice, genes.class_weight)
+    weights = class_weights(source.target, network.plan.classes, genes.class_weight, genes.balance)
+    criterion = MixedLoss(genes.bce, genes.focal, genes.dice, weights)
     options = {"lr": genes.learning_rate, "weight_decay": genes.weight_decay}
     optimiser = OPTIMISERS[genes.optimiser](network.parameters(), **options)
     draws = source.draw(steps * batch, rng, genes.jitter, genes.flips)

@@ -12,6 +12,8 @@ from torch.nn import functional
 UNKNOWN = 255
 #: Focusing exponent of the focal loss (Lin et al. 2017, arXiv:1708.02002).
 FOCAL_GAMMA = 2.0
+#: No class weighs more than so many times the average one, nor less than its inverse: two holes are not learned by heart.
+LARGEST_BALANCE = 4.0
 
 
 @dataclass(frozen=True)
@@ -22,14 +24,14 @@ class MixedLoss:
     ----------
     cross_entropy, focal, dice : float
         Share of each; they are divided by their sum.
-    positive_weight : float
-        Weight of a defect's pixel in the two pixel-wise losses; background weighs 1.
+    positive_weights : (C,) float32 tensor or float
+        Weight of a pixel of each class in the two pixel-wise losses; background weighs 1.
     """
 
     cross_entropy: float
     focal: float
     dice: float
-    positive_weight: float = 1.0
+    positive_weights: Tensor | float = 1.0
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Loss of a batch.
@@ -53,7 +55,8 @@ class MixedLoss:
         total = logits.new_zeros(())
         if self.cross_entropy or self.focal:
             surprise = functional.binary_cross_entropy_with_logits(logits, true, reduction="none")
-            surprise = surprise * (1 + (self.positive_weight - 1) * true)
+            weights = torch.as_tensor(self.positive_weights, device=logits.device).reshape(1, -1, 1, 1)
+            surprise = surprise * (1 + (weights - 1) * true)
             if self.focal:
                 probability = logits.sigmoid()
                 missed = true + probability * (1 - 2 * true)
@@ -64,6 +67,33 @@ class MixedLoss:
         if self.dice:
             total = total + self.dice * soft_dice(logits.sigmoid() * known, true * known)
         return total / shares
+
+
+def class_weights(target: Tensor, classes: int, weight: float, balance: float) -> Tensor:
+    """Weight of a defect's pixel, class by class, so that a rare class is not held back by the others.
+
+    ``weight * (n / n_c) ** balance``, where n_c is the number of pixels of class c and n the geometric mean of these
+    numbers over the classes that occur; the factor stays between a quarter and four.
+
+    Parameters
+    ----------
+    target : (N, Y, X) uint8
+        0 = no defect, c + 1 = class c, `UNKNOWN`.
+    classes : int
+    weight, balance : float
+        The genes ``class_weight`` and ``balance``.
+
+    Returns
+    -------
+    (C,) float32 tensor
+        On the device of `target`.
+    """
+    pixels = torch.stack([(target == c + 1).sum() for c in range(classes)]).double()
+    logarithms = pixels.clamp(min=1).log()
+    present = pixels > 0
+    mean = logarithms[present].mean() if bool(present.any()) else logarithms.mean()
+    factors = ((mean - logarithms) * balance).exp().clamp(1 / LARGEST_BALANCE, LARGEST_BALANCE)
+    return (weight * torch.where(present, factors, torch.ones_like(factors))).float()
 
 
 def soft_dice(probability: Tensor, true: Tensor) -> Tensor:
