@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from births import task
 from cells import read_cell, write_cell
-from landscape import compare, evaluate
+from hills import compare, evaluate
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.space import SearchSpace
