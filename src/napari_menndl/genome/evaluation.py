@@ -16,19 +16,19 @@ class Rung:
     Attributes
     ----------
     name : str
-        ``"0"``, ``"1"``, … in the search; ``"final0"``, … for the finalists' folds; ``"whole"`` for the last training.
+        ``"0"``, ``"1"``, … in a search.
     pixels : int
         Labelled pixels a network is shown, counted from its first step on [px].
         A promoted network has seen those of the rung below and trains on the difference.
-    folds : tuple of int
-        The folds validated on, one training each; empty: train on everything and validate nothing.
+    folds : tuple of int or None
+        The folds validated on, one training each; None: all of the task's.
     split : int
-        Which way the frame is cut into folds; finalists are judged on another one than the search.
+        Which way the frame is cut into folds.
     """
 
     name: str
     pixels: int
-    folds: tuple[int, ...] = (0,)
+    folds: tuple[int, ...] | None = None
     split: int = 0
 
     def to_json(self) -> dict[str, Any]:
@@ -36,7 +36,8 @@ class Rung:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Rung:
-        return cls(data["name"], int(data["pixels"]), tuple(data["folds"]), int(data["split"]))
+        folds = data["folds"]
+        return cls(data["name"], int(data["pixels"]), None if folds is None else tuple(folds), int(data["split"]))
 
 
 @dataclass(frozen=True)

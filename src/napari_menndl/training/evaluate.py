@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,9 @@ from napari_menndl.errors import Failure
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.plan import make_plan
+from napari_menndl.metrics.codes import decode, encode
 from napari_menndl.metrics.detection import fitness
+from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes, to_bytes
 from napari_menndl.training import device as devices
 from napari_menndl.training.folds import FoldTrainer
@@ -24,12 +27,8 @@ if TYPE_CHECKING:
 
     from napari_menndl.genome.evaluation import Rung
     from napari_menndl.genome.genome import Genome
+    from napari_menndl.genome.plan import Plan
     from napari_menndl.task.task import TrainingTask
-
-#: Name of the network that is trained on everything, in place of a fold's number.
-WHOLE = "whole"
-#: How the names of rungs begin whose evaluations also return the probabilities that they were judged by.
-FINAL = "final"
 
 
 def evaluate(
@@ -42,15 +41,15 @@ def evaluate(
 ) -> tuple[Evaluation, bytes]:
     """Train a genome once per fold of a rung and judge the folds together.
 
-    The same arguments give the same weights on the same device. What a genome cannot do is the evaluation's failure and
-    raises nothing.
+    Every known pixel is predicted by the network of the fold that validates it, so that every labelled defect counts
+    once. The same arguments give the same weights on the same device. What a genome cannot do is the evaluation's
+    failure and raises nothing.
 
     Parameters
     ----------
     genome : Genome
     task : TrainingTask
     rung : Rung
-        Without folds: one training on everything that is known, and no fitness.
     seed : int
     weights : bytes
         From a lower rung of the same genome on the same split, to go on from. Others are not used: a network of another
@@ -62,9 +61,10 @@ def evaluate(
     -------
     evaluation : Evaluation
     weights : bytes
-        As `network.weights` writes them, tensors named ``"<fold>/<parameter>"`` (or ``"whole/…"``), with the metadata
-        ``"seen/<fold>"`` [px], ``"split"`` and ``"genome"``. Of the rungs "final…" also ``"oof"``, (N, C, Y, X)
-        float16: each pixel's probabilities by the fold that validates it, 0 where none does. Empty on failure.
+        As `network.weights` writes them: the networks' tensors, named ``"<fold>/<parameter>"``, their logits on one
+        scale (`FoldTrainer.calibrate`), and ``"oof"``, (N, C, Y, X) uint8: the out-of-fold probabilities that the
+        networks were judged by, as `metrics.codes.encode` writes them. The metadata are ``"genome"``, ``"split"`` and,
+        for each fold, ``"seen/<fold>"`` [px] and ``"scale/<fold>"``. Empty on failure.
     """
     started = time.perf_counter()
     on = devices.choose_device(device)
@@ -108,39 +108,36 @@ def _evaluate(
     stream = (seed, int(genome.digest, 16), zlib.crc32(rung.name.encode()))
     trainer = FoldTrainer(genome, plan, task, stream, device)
     about = {"genome": genome.digest, "split": str(rung.split)}
-    carried, seen = carried_on(weights, about)
+    earlier = carried_on(weights, about, plan)
     tensors: dict[str, Tensor] = {}
     curves, shown, seconds, looked = [], 0, 0.0, 0
     pooled = np.zeros((len(task.frames), plan.classes, *task.frames.shape[1:]), np.float32)
     validated = np.zeros(task.frames.shape, bool)
-    # The rungs of the last step: their networks are averaged, and no training goes on from them.
-    last = rung.name.startswith(FINAL) or not rung.folds
-    for fold in rung.folds or (WHOLE,):
-        split = task.everything() if isinstance(fold, str) else task.split(rung.split, fold)
-        before = seen.get(str(fold), 0)
-        trained = trainer.train(str(fold), split, rung.pixels - before, carried.get(str(fold)))
-        if last:
-            trainer.calibrate(trained.network, split)
+    for fold in range(task.folds) if rung.folds is None else rung.folds:
+        split = task.split(rung.split, fold)
+        before, start = earlier.get(fold, (0, None))
+        trained = trainer.train(str(fold), split, rung.pixels - before, start)
         shown += trained.pixels
         curves += [trained.loss] if trained.loss else []
         found |= {"train_flops": 3 * plan.flops_per_pixel * shown}
         found |= {"loss": mean_curve(curves)}
+        scale, shift = trainer.calibrate(trained.network, split)
         tensors |= {f"{fold}/{name}": tensor.cpu() for name, tensor in trained.network.state_dict().items()}
         about[f"seen/{fold}"] = str(before + trained.pixels)
-        if rung.folds:
-            look = trainer.look(trained.network, split)
-            seconds, looked = seconds + look.seconds, looked + look.pixels
-            # Where no fold validates, only a defect's part beyond the border is wanted.
-            pooled = np.where(validated[:, None], pooled, np.maximum(pooled, look.probabilities))
-            pooled = np.where(split.validate[:, None], look.probabilities, pooled)
-            validated |= split.validate
-    if rung.folds:
-        found["latency"] = 1e3 * seconds / (looked / 1e6)
-        # One fold alone may hold a single defect, or none: the folds of a finalist are judged together, by the search.
-        gated = not rung.name.startswith(FINAL)
-        found |= judge(pooled, validated, task, np.random.default_rng(stream), gated=gated)
-    if rung.name.startswith(FINAL):
-        tensors["oof"] = torch.from_numpy((pooled * validated[:, None]).astype(np.float16))
+        about[f"scale/{fold}"] = json.dumps([scale.tolist(), shift.tolist()])
+        look = trainer.look(trained.network, split)
+        seconds, looked = seconds + look.seconds, looked + look.pixels
+        # Where no fold validates, only a defect's part beyond the border is wanted.
+        pooled = np.where(validated[:, None], pooled, np.maximum(pooled, look.probabilities))
+        pooled = np.where(split.validate[:, None], look.probabilities, pooled)
+        validated |= split.validate
+    found["latency"] = 1e3 * seconds / (looked / 1e6)
+    if not np.isfinite(pooled).all():
+        raise TrainingStopped("diverged", "A validated probability is not finite.")
+    oof = encode(pooled)
+    tensors["oof"] = torch.from_numpy(oof)
+    # Judged as it is kept: whoever judges it again finds the same.
+    found |= judge(decode(oof), validated, task, np.random.default_rng(stream))
     return to_bytes(tensors, about)
 
 
@@ -151,53 +148,47 @@ def mean_curve(curves: list[tuple[float, ...]]) -> tuple[float, ...]:
     return tuple(np.mean(stretched, axis=0).tolist()) if curves else ()
 
 
-def carried_on(weights: bytes, about: dict[str, str]) -> tuple[dict[str, dict[str, Tensor]], dict[str, int]]:
+def carried_on(weights: bytes, about: dict[str, str], plan: Plan) -> dict[int, tuple[int, dict[str, Tensor]]]:
     """Networks of an earlier evaluation that may be trained on: those of the same genome and split.
 
     Returns
     -------
-    weights : dict of str to dict of str to Tensor
-        By fold.
-    seen : dict of str to int
-        Pixels each was shown [px].
+    dict of int to (int, dict of str to Tensor)
+        By fold: the pixels the network was shown [px], and its weights as the training left them, uncalibrated.
     """
     tensors, metadata = from_bytes(weights) if weights else ({}, {})
     if any(metadata.get(key) != value for key, value in about.items()):
-        return {}, {}
-    seen = {key.removeprefix("seen/"): int(value) for key, value in metadata.items() if key.startswith("seen/")}
-    by_fold: dict[str, dict[str, Tensor]] = {fold: {} for fold in seen}
-    for name, tensor in tensors.items():
-        fold, _, parameter = name.partition("/")
-        if fold in by_fold:
-            by_fold[fold][parameter] = tensor
-    return by_fold, seen
+        return {}
+    networks = {}
+    for name, seen in metadata.items():
+        kind, _, fold = name.partition("/")
+        if kind == "seen" and fold.isdigit():
+            own = {key.removeprefix(f"{fold}/"): t for key, t in tensors.items() if key.startswith(f"{fold}/")}
+            network = Network(plan)
+            network.load_state_dict(own)
+            scale, shift = torch.tensor(json.loads(metadata[f"scale/{fold}"]))
+            network.rescale(1 / scale, -shift / scale)
+            networks[int(fold)] = int(seen), dict(network.state_dict())
+    return networks
 
 
 def judge(
-    probabilities: np.ndarray,
-    validated: np.ndarray,
-    task: TrainingTask,
-    rng: np.random.Generator,
-    *,
-    gated: bool = True,
+    probabilities: np.ndarray, validated: np.ndarray, task: TrainingTask, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Fitness and scores; where `gated`, once it is sure that the network says anything at all.
+    """Fitness and scores, once it is sure that the network says anything at all.
 
     Raises
     ------
     TrainingStopped
-        "diverged" where a probability is not finite. "constant" where no class's probability varies, or where none of
-        the present classes' is higher on its defects than beside them: then the best that any scaling of the output
-        can do is a constant.
+        "constant" where no class's probability varies, or where none of the present classes' is higher on its defects
+        than beside them: then the best that any scaling of the output can do is a constant.
     """
     inside = np.moveaxis(probabilities, 1, 0)[:, validated]
-    if not np.isfinite(inside).all():
-        raise TrainingStopped("diverged", "A validated probability is not finite.")
-    if gated and inside.std(1).max() < CONSTANT:
+    if inside.std(1).max() < CONSTANT:
         raise TrainingStopped("constant", "The output is the same everywhere.")
     labels = task.labels[validated]
     gains = [p[labels == c + 1].mean() - p.mean() for c, p in enumerate(inside) if (labels == c + 1).any()]
-    if gated and gains and max(gains) <= 0:
+    if gains and max(gains) <= 0:
         raise TrainingStopped("constant", "The output is no higher on defects than beside them.")
     result = fitness(probabilities, task.labels, validated, task.class_names, task.detectors, rng)
     return {"fitness": result.value, "error": result.error, "scores": result.scores, "absent": result.absent}

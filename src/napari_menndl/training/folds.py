@@ -129,11 +129,16 @@ class FoldTrainer:
             network.eval()
         return Trained(network, curve, shown)
 
-    def calibrate(self, network: Network, split: Split) -> None:
+    def calibrate(self, network: Network, split: Split) -> tuple[Tensor, Tensor]:
         """Bring its logits to the scale on which the trained pixels' probabilities are the shares of the classes.
 
         Networks of different folds then mean the same by a probability, though each was trained on other pixels and
-        stopped in another place, and so does one that was trained on everything: a threshold holds for all of them.
+        stopped in another place: a threshold holds for all of them and for their mean.
+
+        Returns
+        -------
+        scale, shift : (C,) float32 tensor
+            What each class's logits were multiplied by; what was then added.
 
         Raises
         ------
@@ -149,6 +154,7 @@ class FoldTrainer:
             scales.append(fit_scale(logits, self.task.labels[split.train] == c + 1))
         scale, shift = torch.tensor(scales).T
         network.rescale(scale, shift)
+        return scale, shift
 
     def _probabilities(self, network: Network, inside: np.ndarray) -> np.ndarray:
         """(N, C, Y, X) float32, at least in the pixels `inside` (N, Y, X) bool; 0 in windows without any of them."""
