@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
+#: Smallest intersection over union of a found and a true extended defect that are the same one.
+LEAST_OVERLAP = 0.3
+
+
 def match_points(found: ArrayLike, true: ArrayLike, tolerance: float) -> NDArray[np.intp]:
     """Pair found with true points.
 
@@ -32,13 +36,22 @@ def match_points(found: ArrayLike, true: ArrayLike, tolerance: float) -> NDArray
     """
     found = np.asarray(found, dtype=float).reshape(-1, 2)
     true = np.asarray(true, dtype=float).reshape(-1, 2)
+    return assign(*near_points(found, true, tolerance))
+
+
+def near_points(
+    found: NDArray[np.float64], true: NDArray[np.float64], tolerance: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Pairs of points (n, 2), (m, 2) float [px] that are no farther apart: i, j (e,) intp, distance (e,) float64."""
     if not len(found) or not len(true):
-        return np.empty((0, 2), dtype=np.intp)
+        return np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0)
     near = KDTree(found).sparse_distance_matrix(KDTree(true), tolerance, output_type="ndarray")
-    return _assign(near["i"], near["j"], near["v"], (len(found), len(true)))
+    return near["i"], near["j"], near["v"]
 
 
-def match_overlap(found: NDArray[np.integer], true: NDArray[np.integer], iou: float = 0.3) -> NDArray[np.intp]:
+def match_overlap(
+    found: NDArray[np.integer], true: NDArray[np.integer], iou: float = LEAST_OVERLAP
+) -> NDArray[np.intp]:
     """Pair found with true components by their overlap.
 
     Parameters
@@ -64,24 +77,33 @@ def match_overlap(found: NDArray[np.integer], true: NDArray[np.integer], iou: fl
     true_areas = np.bincount(true.ravel(), minlength=m + 1)[1:]
     overlap = shared / (found_areas[i] + true_areas[j] - shared)
     enough = overlap >= iou
-    return _assign(i[enough], j[enough], 1.0 - overlap[enough], (n, m))
+    return assign(i[enough], j[enough], 1.0 - overlap[enough])
 
 
-def _assign(
-    i: NDArray[np.integer], j: NDArray[np.integer], cost: NDArray[np.float64], shape: tuple[int, int]
-) -> NDArray[np.intp]:
-    """Assign within each connected group of candidate pairs (i, j): the groups are small, the whole need not be."""
-    n, m = shape
+def assign(i: NDArray[np.integer], j: NDArray[np.integer], cost: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Choose among candidate pairs, one to one: as many as possible, then those that cost least.
+
+    Parameters
+    ----------
+    i, j : (e,) int
+        Candidates, each but once.
+    cost : (e,) float64
+
+    Returns
+    -------
+    (k, 2) intp
+    """
     if not len(i):
         return np.empty((0, 2), dtype=np.intp)
+    # Assigned within each connected group of candidates: the groups are small, the whole need not be.
+    n, m = int(i.max()) + 1, int(j.max()) + 1
     graph = coo_array((np.ones(len(i)), (i, j + n)), shape=(n + m, n + m))
     group = connected_components(graph, directed=False)[1][i]
-    order = np.argsort(group, kind="stable")
-    pairs = []
-    for edges in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
-        if len(edges) == 1:
-            pairs.append(np.stack([i[edges], j[edges]], axis=1))
-            continue
+    alone = np.bincount(group)[group] == 1
+    pairs = [np.stack([i[alone], j[alone]], axis=1)]
+    rest = np.flatnonzero(~alone)
+    order = rest[np.argsort(group[rest], kind="stable")]
+    for edges in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(order) else ():
         rows, row = np.unique(i[edges], return_inverse=True)
         columns, column = np.unique(j[edges], return_inverse=True)
         # Dearer than all real pairs of the group together, so that one more pair always pays.
