@@ -124,7 +124,7 @@ def judge(predictor: Predictor, images: Sequence[LabelledImage], training_row: i
     pooled = [Counts()] * len(levels)
     for i in tested:
         everywhere = np.ones(images[i].frame.shape, bool)
-        counts = count_defects(responses[i], _as_components(images[i]), everywhere, DETECTOR, levels)
+        counts = count_defects(responses[i], as_components(images[i]), everywhere, DETECTOR, levels)
         pooled = [a + b for a, b in zip(pooled, counts, strict=True)]
         defects[i] = _row(counts[0])
         pixels[i] = _row(pixel_counts(responses[i] >= predictor.threshold, truths[i], everywhere))
@@ -172,7 +172,7 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def _as_components(image: LabelledImage) -> Components:
+def as_components(image: LabelledImage) -> Components:
     """The clicked points themselves: discs of close atoms would run together into one."""
     n = len(image.points)
     labels = np.zeros(image.frame.shape, np.int32)
