@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.errors import InputError
-from napari_menndl.genome.evaluation import Evaluation, Rung
+from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.process import TRAIN
@@ -60,7 +60,7 @@ def run_search(
         Annotated frames to learn from.
     budget : str
         When to stop: ``"10min"``, ``"500networks"``, ``"fitness 0.9"``, ``"plateau 200"``, or several with commas.
-        A time includes the last step, in which the best networks are judged anew and trained on the whole frame.
+        Whatever ends the search, `Run.best` is the best answer known by then.
     pool : str
         Where to train: ``"local"``, ``"serial"``, the address of a Dask scheduler (``"tcp://127.0.0.1:8786"``,
         ``"tls://host:8786"``), ``"scheduler-file:PATH"``, ``"ssh:HOSTS"``, ``"slurm:PROFILE.yaml"`` or a pool file.
@@ -148,7 +148,7 @@ def merge_runs(
     Returns
     -------
     Run
-        With the conclusion of the island whose last step found the highest out-of-fold fitness.
+        With the answer of the island whose out-of-fold fitness is the highest.
 
     Raises
     ------
@@ -184,39 +184,38 @@ def open_prediction_or_annotation(path: str | os.PathLike[str]) -> Prediction | 
     return Prediction.open(path) if Prediction.stands_at(path) else Annotation.open(path)
 
 
-def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
-    """Give other genomes what the finalists of a search got: the same folds, pixels and last training.
+def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
+    """Train other genomes as the best member of a search's answer was: at its rung, on its folds.
 
     For comparisons: a network designed by hand, or one that the search passed over, on equal terms.
 
     Parameters
     ----------
     run : Run
-        A finished one.
     genomes : dict of str to Genome
 
     Returns
     -------
     dict of str to Ensemble
-        Of the folds' networks and the one trained on everything; thresholds chosen out of fold.
+        Of the folds' networks; thresholds chosen out of fold.
 
     Raises
     ------
     InputError
-        If the search has not come to its finalists, or a genome's training failed.
+        If the search has no answer yet, or a genome's training failed.
     """
     from napari_menndl.pool.open import open_pool
     from napari_menndl.pool.staging import Carried
     from napari_menndl.predict.ensemble import Ensemble
 
-    called = [fact["entrants"] for fact in run.folder.facts() if fact["kind"] == "finalists"]
-    if not called or not called[-1]:
-        raise InputError("a search that came to its finalists", f"{run!r}", "Resume it, with a longer budget.")
-    final = Rung.from_json(called[-1][0]["rung"])
-    whole = Rung("whole", final.pixels, ())
+    answer = run.status()["answer"]
+    if not answer:
+        raise InputError("a search with an answer", f"{run!r}", "Resume it, with a longer budget.")
+    reached = answer["members"][0]["key"].partition("/")[2]
+    rung = next(one for one in run.settings.ladder if one.name == reached)
     job = {"seed": run.settings.seed, "task": str(run.folder.task_path), "digest": run.folder.task_digest}
     trained: dict[str, tuple[Evaluation, bytes]] = {}
-    waiting = [(name, rung) for name in genomes for rung in (final, whole)]
+    waiting = list(genomes)
     pool = open_pool(
         run.settings.pool,
         TRAIN,
@@ -226,11 +225,10 @@ def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, Ense
         networks_per_gpu=run.settings.networks_per_gpu,
     )
     try:
-        while len(trained) < 2 * len(genomes):
+        while len(trained) < len(genomes):
             while waiting and pool.free:
-                name, rung = waiting.pop(0)
-                payload = {**job, "genome": genomes[name].to_json(), "rung": rung.to_json()}
-                pool.submit(f"{name}/{rung.name}", payload)
+                name = waiting.pop(0)
+                pool.submit(name, {**job, "genome": genomes[name].to_json(), "rung": rung.to_json()})
             for outcome in pool.finished():
                 failure = outcome.failure
                 evaluation = Evaluation.from_json(outcome.payload["evaluation"]) if outcome.payload else None
@@ -239,10 +237,7 @@ def train_like_finalists(run: Run, genomes: dict[str, Genome]) -> dict[str, Ense
                 trained[outcome.key] = evaluation, outcome.attachment
     finally:
         pool.close()
-    return {
-        name: Ensemble.from_evaluations(genome, run.task, trained[f"{name}/final"], trained[f"{name}/whole"])
-        for name, genome in genomes.items()
-    }
+    return {name: Ensemble.from_evaluation(genome, run.task, *trained[name]) for name, genome in genomes.items()}
 
 
 def compare(prediction: Any, annotation: Annotation, **options: Any) -> Review:

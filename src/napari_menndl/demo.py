@@ -17,7 +17,7 @@ from rich.table import Table
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.fourier_tuning import tune_fourier_method
-from napari_menndl.api import compare, run_search, train_like_finalists
+from napari_menndl.api import compare, run_search, train_alike
 from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.genome import Genome
@@ -111,9 +111,9 @@ def run_demo(folder: Path, *, budget: str, seed: int, window: bool, console: Con
             progress=shown.update,
             **DEMO_SETTINGS,
         )
-    console.rule("The same last step for a hand-designed network and the best of the first population")
+    console.rule("The same training for a hand-designed network and the best of the first population")
     by_hand = {BY_HAND: FOUNDERS["dilated_fcn"](), FIRST: first_population_best(run)}
-    networks: dict[str, Any] = {**train_like_finalists(run, by_hand), EVOLVED: run.best}
+    networks: dict[str, Any] = {**train_alike(run, by_hand), EVOLVED: run.best}
     task = run.task
     fourier = tune_fourier_method(
         task.frames[0], task.labels[0], task.known[0], task.detectors, rng=np.random.default_rng(seed)
@@ -133,7 +133,7 @@ def run_demo(folder: Path, *, budget: str, seed: int, window: bool, console: Con
 
 
 #: A search that fits into a few minutes on two cores.
-DEMO_SETTINGS: dict[str, Any] = {"pixels": 600_000, "population": 16, "finalists": 5, "finish_share": 0.33}
+DEMO_SETTINGS: dict[str, Any] = {}
 
 
 def _unused(folder: Path) -> Path:

@@ -134,13 +134,11 @@ def status_view(status: dict[str, Any]) -> Group:
         lines.append(Text(status["note"], style="yellow"))
     if status["leaders"]:
         lines.append(leaderboard(status))
-    finished = status["finished"]
-    if finished and finished["members"]:
-        members = ", ".join(str(one["id"]) for one in finished["members"])
-        kind = "network" if len(finished["members"]) == 1 else "ensemble of networks"
-        lines.append(
-            Text(f"Chosen: {kind} {members}; fitness {finished['fitness']:.3f} ± {finished['error']:.3f} on new folds")
-        )
+    if answer := status["answer"]:
+        members = ", ".join(str(one["id"]) for one in answer["members"])
+        kind = "network" if len(answer["members"]) == 1 else "mean of networks"
+        told = f"{answer['fitness']:.3f} ± {answer['error']:.3f}"
+        lines.append(Text(f"Answer: {kind} {members}; out-of-fold fitness {told}, optimistic: it was chosen by it"))
     return Group(*lines)
 
 

@@ -102,6 +102,6 @@ class Course:
             self.best.append(Point(self.births, self.elapsed, fact["fitness"]))
         elif kind == "telemetry" and fact["median"] is not None:
             self.median.append(Point(self.births, self.elapsed, fact["median"]))
-        elif kind == "finished" and fact["members"]:
+        elif kind in ("answer", "finished") and fact["members"]:
             members = tuple(one["id"] for one in fact["members"])
             self.choice = Choice(members, self.elapsed, fact["fitness"], fact["error"])

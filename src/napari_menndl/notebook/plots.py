@@ -57,7 +57,7 @@ def plot_history(run: Run) -> Figure:
     """
     course = Course(run.folder)
     course.read()
-    return draw_course(course, [rung.pixels for rung in run.settings.rungs])
+    return draw_course(course, [rung.pixels for rung in run.settings.ladder])
 
 
 def draw_course(course: Course, pixels: Sequence[int]) -> Picture:

@@ -61,7 +61,7 @@ class _Page:
 
         self._html = HTML
         self._course = Course(run.folder)
-        self._pixels = [rung.pixels for rung in run.settings.rungs]
+        self._pixels = [rung.pixels for rung in run.settings.ladder]
         self._table, self._figure = DisplayHandle(), DisplayHandle()
         self._drawn_at = 0.0
         self._stale = False

@@ -13,7 +13,6 @@ from napari_menndl.errors import InputError
 from napari_menndl.predict import storage
 from napari_menndl.predict.trained import KIND as NETWORK
 from napari_menndl.predict.trained import TrainedNetwork
-from napari_menndl.training.evaluate import WHOLE
 from napari_menndl.training.inference import WINDOW
 
 if TYPE_CHECKING:
@@ -53,27 +52,24 @@ class Ensemble:
     thresholds: tuple[float, ...]
 
     @classmethod
-    def from_evaluations(
-        cls, genome: Genome, task: TrainingTask, final: tuple[Evaluation, bytes], whole: tuple[Evaluation, bytes]
-    ) -> Ensemble:
-        """The networks of a genome's last step: one per fold and the one trained on everything.
+    def from_evaluation(cls, genome: Genome, task: TrainingTask, evaluation: Evaluation, weights: bytes) -> Ensemble:
+        """The networks of a genome's folds.
 
         Parameters
         ----------
         genome : Genome
         task : TrainingTask
-        final, whole : (Evaluation, bytes)
-            As `training.evaluate` returned them at the rungs "final", of all folds, and "whole". Thresholds are those
-            of the folds: the networks are calibrated alike.
+        evaluation, weights : Evaluation, bytes
+            As `training.evaluate` returned them for all folds. Thresholds are those that were chosen out of fold.
         """
-        cutoffs = {score.name: score.cutoff for score in final[0].scores}
+        cutoffs = {score.name: score.cutoff for score in evaluation.scores}
         thresholds = tuple(cutoffs.get(name, 0.5) for name in task.class_names)
-        parts: list[tuple[bytes, int | str]] = [(final[1], fold) for fold in range(task.folds)]
-        members = [
-            TrainedNetwork.from_evaluation(genome, task, weights, thresholds, fold)
-            for weights, fold in [*parts, (whole[1], WHOLE)]
-        ]
-        return cls(tuple(members), thresholds)
+        return cls(
+            tuple(
+                TrainedNetwork.from_evaluation(genome, task, weights, thresholds, fold) for fold in range(task.folds)
+            ),
+            thresholds,
+        )
 
     def __post_init__(self) -> None:
         kinds = {(m.class_names, m.pixel_size) for m in self.members}

@@ -79,7 +79,7 @@ class Scored:
         At that rung.
     fitness : float
     seconds_per_pixel : float [s/px]
-        What one training cost per labelled pixel shown.
+        Its evaluation's time over the labelled pixels that each fold was shown.
     """
 
     candidate: Candidate

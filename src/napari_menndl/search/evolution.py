@@ -7,6 +7,8 @@ There are no generations: whoever asks gets the offspring of the population as i
 from __future__ import annotations
 
 import math
+import statistics
+from collections import deque
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 _ATTEMPTS = 100
 #: A promotion is judged against so many populations of evaluations.
 _MEMORY = 4
+#: The best ever are kept, some more than are asked for.
+_KEPT = 48
+#: Newborn whose evaluations say how long the next takes.
+_RECENT = 15
 #: Origin of a genome that another search found.
 IMMIGRANT = "immigrant"
 
@@ -66,7 +72,7 @@ class Evolution:
             raise InputError(f"founders among {', '.join(FOUNDERS)}", ", ".join(unknown), "Correct the name.")
         self.space = space
         self.settings = settings
-        self.rungs = settings.rungs
+        self.rungs = settings.ladder
         self.births = self.immigrants = 0
         self._root = settings.root
         self.in_flight: dict[str, Candidate] = {}
@@ -77,13 +83,14 @@ class Evolution:
         self._digests: set[int] = set()
         self._levels = {rung.name: level for level, rung in enumerate(self.rungs)}
         window = _MEMORY * settings.population
-        self._contests = [Contest(settings.eta, window) for _ in self.rungs[:-1]]
+        self._contests = [Contest(settings.eta, window, eager=level > 0) for level in range(len(self.rungs) - 1)]
+        self._newborn_seconds: deque[float] = deque(maxlen=_RECENT)
         founders = [(name, FOUNDERS[name]()) for name in settings.founders]
         self._founders = [(name, genome) for name, genome in founders if self._usable(genome)]
 
     # ------------------------------------------------------------------ ask
 
-    def ask(self, number: int, births: float = math.inf) -> list[Candidate]:
+    def ask(self, number: int, births: float = math.inf, seconds: float = math.inf) -> list[Candidate]:
         """Propose candidates to evaluate: promotions first, then births.
 
         Parameters
@@ -92,11 +99,15 @@ class Evolution:
             At most so many; fewer where nothing is left to promote and nothing new can be born.
         births : float
             At most so many of them newborn.
+        seconds : float [s]
+            Time left; what would take longer is not asked for.
         """
         asked: list[Candidate] = []
         last = self.births + births
         while len(asked) < number:
-            candidate = self._promotion() or (self._birth() if self.births < last else None)
+            candidate = self._promotion(seconds)
+            if candidate is None and self.births < last and self._newborn_takes <= seconds:
+                candidate = self._birth()
             if candidate is None:
                 break
             self.adopt(candidate)
@@ -134,11 +145,18 @@ class Evolution:
         below = self._contests[level - 1].waiting(identity)
         return replace(below.candidate, rung=self.rungs[level], weights_of=below.key)
 
-    def _promotion(self) -> Candidate | None:
-        for contest, rung in reversed(list(zip(self._contests, self.rungs[1:], strict=True))):
+    def _promotion(self, seconds: float) -> Candidate | None:
+        for level, contest in reversed(list(enumerate(self._contests))):
             if (scored := contest.next()) is not None:
-                return self.promoted(scored.id, rung.name)
+                further = self.rungs[level + 1].pixels - self.rungs[level].pixels
+                if scored.seconds_per_pixel * further <= seconds:
+                    return self.promoted(scored.id, self.rungs[level + 1].name)
         return None
+
+    @property
+    def _newborn_takes(self) -> float:
+        """What the evaluation of a newborn takes, as far as that is known: the median of the latest [s]."""
+        return statistics.median(self._newborn_seconds) if self._newborn_seconds else 0.0
 
     def _birth(self) -> Candidate | None:
         """The next unseen genome; None where the space seems to hold no other."""
@@ -152,7 +170,8 @@ class Evolution:
         if self.births < len(self._founders):
             name, genome = self._founders[self.births]
             yield genome, (), f"founder {name}"
-        if self.births >= self.settings.population and len(self.population) > 1:
+        # The more parents there are, the more of the newborn are offspring; a full population has no others.
+        if len(self.population) > 1 and rng.random() < len(self.population) / self.settings.population:
             with suppress(InputError):  # nothing but the parent lies in the space
                 for _ in range(_ATTEMPTS):
                     yield self._offspring(rng)
@@ -197,6 +216,8 @@ class Evolution:
         if candidate is None or evaluation.fitness is None or not math.isfinite(evaluation.fitness):
             return ()
         level = self._levels[candidate.rung.name]
+        if level == 0:
+            self._newborn_seconds.append(evaluation.seconds)
         scored = Scored(candidate, evaluation.fitness, evaluation.seconds / self._shown(candidate))
         if level < len(self._contests):
             self._contests[level].add(scored)
@@ -204,11 +225,9 @@ class Evolution:
         return self._enter_population(scored, newborn=level == 0)
 
     def _shown(self, candidate: Candidate) -> float:
-        """Labelled pixels of this evaluation's own training, over its folds [px]."""
-        level, rung = self._levels[candidate.rung.name], candidate.rung
-        below = self.rungs[level - 1] if candidate.weights_of else None
-        carried = below.pixels * len(set(below.folds) & set(rung.folds)) if below else 0
-        return max(1, rung.pixels * len(rung.folds) - carried)
+        """Labelled pixels of this evaluation's own training, of each fold [px]."""
+        level = self._levels[candidate.rung.name]
+        return candidate.rung.pixels - (self.rungs[level - 1].pixels if candidate.weights_of else 0)
 
     def _enter_population(self, scored: Scored, newborn: bool) -> tuple[int, ...]:
         if newborn:
@@ -226,7 +245,7 @@ class Evolution:
         """Keep the best ever, some more than are needed: one that does worse at a higher rung sinks again."""
         hall = [one for one in self._hall if one.id != scored.id]
         hall = sorted([*hall, scored], key=lambda one: (-one.fitness, one.id))
-        self._hall = hall[: 3 * self.settings.finalists]
+        self._hall = hall[:_KEPT]
         if scored.fitness > self._record:
             self._record, self._record_birth = scored.fitness, self.births
 
@@ -246,8 +265,8 @@ class Evolution:
     def stale(self) -> int:
         return self.births - self._record_birth
 
-    def finalists(self, number: int) -> list[Scored]:
-        """Return the best candidates so far, best first."""
+    def leaders(self, number: int) -> list[Scored]:
+        """Return the best candidates so far, best first; at most `_KEPT`."""
         return self._hall[:number]
 
     @property

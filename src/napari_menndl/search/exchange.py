@@ -91,7 +91,7 @@ class Exchange:
         return born
 
     def _offer(self) -> None:
-        natives = [one for one in self._evolution.finalists(10 * OFFERED) if one.candidate.origin != IMMIGRANT]
+        natives = [one for one in self._evolution.leaders(10 * OFFERED) if one.candidate.origin != IMMIGRANT]
         self._offered = tuple(
             Elite(one.id, one.candidate.rung.name, one.fitness, one.candidate.genome) for one in natives[:OFFERED]
         )

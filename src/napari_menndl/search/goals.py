@@ -22,7 +22,7 @@ class Goal:
     Attributes
     ----------
     seconds : float [s]
-        Time the search may take with its last step, over all resumes.
+        Time the search may take, over all resumes.
     networks : float
         Candidates born. Once all are born those that earned it are still promoted.
     fitness : float
@@ -36,7 +36,7 @@ class Goal:
     fitness: float = math.inf
     plateau: float = math.inf
 
-    def reached(self, elapsed: float, best: float | None, stale: int, finish_share: float = 0.0) -> str:
+    def reached(self, elapsed: float, best: float | None, stale: int) -> str:
         """Say why the search should end now; empty while it should go on.
 
         Parameters
@@ -46,10 +46,8 @@ class Goal:
             Fitness of the best candidate.
         stale : int
             Births since the best was found.
-        finish_share : float
-            Of `seconds`, kept for the last step.
         """
-        if elapsed >= self.seconds * (1 - finish_share):
+        if elapsed >= self.seconds:
             return f"{elapsed:.0f} s are over"
         if best is not None and best >= self.fitness:
             return f"fitness {best:.3f} reached"

@@ -238,8 +238,8 @@ class SharedFolder:
 
 def describe(settings: SearchSettings, space: SearchSpace, task: str, run: Path) -> Island:
     """Say what a search has in common with others, without its elites."""
-    rungs = [one.to_json() for one in settings.rungs]
-    return Island(settings.island, str(run), task, _digest(space.to_json()), _digest([rungs, settings.final_split]))
+    rungs = [one.to_json() for one in settings.ladder]
+    return Island(settings.island, str(run), task, _digest(space.to_json()), _digest(rungs))
 
 
 def _digest(plain: Any) -> str:

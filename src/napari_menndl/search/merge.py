@@ -20,7 +20,6 @@ from napari_menndl.search.islands import describe
 from napari_menndl.search.journal import Fact, Journal
 from napari_menndl.search.lock import WriterLock
 from napari_menndl.search.merge_source import Source, in_order, total
-from napari_menndl.search.recorder import is_last_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -162,31 +161,31 @@ def _ahead(sources: list[Source]) -> Fact | None:
 
 
 def _concluded(sources: list[Source]) -> Source | None:
-    """The island whose last step found the highest out-of-fold fitness."""
-    done = [one for one in sources if one.conclusion and one.conclusion["members"]]
+    """The island whose answer has the highest out-of-fold fitness."""
+    done = [one for one in sources if one.conclusion]
     return max(done, key=lambda one: one.conclusion["fitness"] if one.conclusion else 0.0, default=None)
 
 
 def _end(sources: list[Source]) -> list[Fact]:
-    """The conclusion of the merged run: that of its best island, or that there is none."""
+    """The end of the merged run: the answer of its best island, and whether any island had finished."""
     elapsed = max(one.telemetry.get("elapsed", 0.0) for one in sources)
     winner = _concluded(sources)
+    ended = {"elapsed": elapsed, "reason": f"merged from {len(sources)} runs, none of them finished"}
     if winner is None:
-        reason = f"merged from {len(sources)} runs, none of them finished"
-        return [{"kind": "stopped", "reason": reason, "elapsed": elapsed}]
-    called, finished = winner.conclude()
-    judged = [one for source in sources if source.conclusion for one in source.conclude()[1]["finalists"]]
+        return [{"kind": "stopped", **ended}]
+    answer = winner.conclude()
+    if not any(one.finished for one in sources):
+        return [{**answer, "kind": "answer"}, {"kind": "stopped", **ended}]
     reason = f"merged from {len(sources)} runs; {winner.name} came out best"
-    return [called, {**finished, "reason": reason, "elapsed": elapsed, "finalists": judged}]
+    return [{**answer, "kind": "finished", "elapsed": elapsed, "reason": reason}]
 
 
 def _copy_weights(merged: RunFolder, sources: list[Source], note: Callable[[str], Any]) -> None:
-    """Copy what the evolutions kept, and of the last steps what the conclusion needs."""
-    winner = _concluded(sources)
+    """Copy all weights that the searches kept."""
     for source in sources:
         for key in sorted(source.folder.kept_weights()):
             new = source.key(key)
-            if new is None or (is_last_step(key) and source is not winner):
+            if new is None:
                 continue
             data = source.folder.read_weights(key)
             if is_intact(data):

@@ -48,7 +48,7 @@ class Source:
         self.best: Fact | None = None
         self.conclusion: Fact | None = None
         self.unknown = 0
-        self._finalists: Fact | None = None
+        self.finished = False
         self._ids = array("q")
         self._genomes = array("Q")
         self._arrived: dict[int, Fact] = {}
@@ -64,13 +64,14 @@ class Source:
             match fact["kind"]:
                 case "arrived":  # its birth follows
                     self._arrived[fact["id"]] = fact
-                case "finalists":
-                    self._finalists = fact
-                case "finished":
+                case "answer":
                     self.conclusion = fact
+                case "finished":
+                    self.finished = True
+                    self.conclusion = fact if fact["members"] else self.conclusion
                     self.telemetry = {**self.telemetry, "elapsed": fact["elapsed"]}
                 case "resumed":
-                    self.conclusion = None
+                    self.finished = False
                 case "started" | "born" | "telemetry" | "best":
                     self.head = fact
                     return
@@ -147,10 +148,9 @@ class Source:
             return None
         return new
 
-    def conclude(self) -> tuple[Fact, Fact]:
-        """Return the call of the finalists and the conclusion, with merged numbers."""
-        called, finished = self._finalists or {"entrants": [], "kind": "finalists", "note": ""}, self.conclusion or {}
-        entrants = [{**one, "id": self.number(one["id"])} for one in called["entrants"]]
+    def conclude(self) -> Fact:
+        """Return the answer, with merged numbers."""
+        answer = self.conclusion or {"members": []}
         members = [
             {
                 **one,
@@ -158,16 +158,15 @@ class Source:
                 "key": self.key(one["key"]),
                 "networks": [[self.key(key), fold] for key, fold in one["networks"]],
             }
-            for one in finished["members"]
+            for one in answer["members"]
         ]
-        judged = [{**one, "id": self.number(one["id"])} for one in finished["finalists"]]
-        return {**called, "entrants": entrants}, {**finished, "members": members, "finalists": judged}
+        return {**answer, "members": members}
 
     def account(self) -> dict[str, Any]:
         """What the merged journal says of this run."""
         born = sum(one != _UNBORN for one in self._ids)
         fitness = self.conclusion["fitness"] if self.conclusion else None
-        return {"island": self.name, "networks": born, "finished": self.conclusion is not None, "fitness": fitness}
+        return {"island": self.name, "networks": born, "finished": self.finished, "fitness": fitness}
 
 
 def in_order(sources: Sequence[Source]) -> Iterator[tuple[Source, Fact]]:

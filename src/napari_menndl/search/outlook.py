@@ -32,7 +32,7 @@ class Sight:
     state : str
         ``"running"``, ``"stopped"``, ``"finished"``, ``"interrupted"`` or ``"new"``.
     phase : str
-        While running: ``"searching"`` or ``"finishing"``; else as the journal ends.
+        While running: ``"searching"``; else as the journal ends.
     note : str
         What the running search waits for, if it does.
     reason : str
@@ -59,8 +59,8 @@ class Sight:
     curves : dict of str to (n, 3) float64
         ``best``, ``median``, ``evaluations``: births, time [s], fitness.
     log : tuple of (time [unix s], str)
-    finished : dict or None
-        The journal's last fact, when the last step has chosen.
+    answer : dict or None
+        The journal's latest fact about which networks predict best together: ``members``, ``fitness``, ``error``.
     pool : dict
         `Status.pool_summary`: workers, waits, bytes and the like; empty where the journal does not say.
     """
@@ -87,14 +87,14 @@ class Sight:
     leaders: tuple[Leader, ...]
     curves: dict[str, NDArray[np.float64]]
     log: tuple[tuple[float, str], ...]
-    finished: Fact | None
+    answer: Fact | None
     pool: dict[str, Any]
 
     @property
     def version(self) -> str:
         """Changes whenever `Run.best` is another network."""
-        if self.finished and self.finished["members"]:
-            return "finished " + " ".join(str(one["key"]) for one in self.finished["members"])
+        if self.answer:
+            return "answer " + " ".join(str(one["key"]) for one in self.answer["members"])
         return str(self.best["key"]) if self.best else ""
 
 
@@ -154,7 +154,7 @@ class Outlook:
             leaders=tuple(standings.leaders()),
             curves={name: getattr(curves, name).array() for name in ("best", "median", "evaluations")},
             log=tuple(standings.log),
-            finished=status.finished,
+            answer=status.answer,
             pool=status.pool_summary(),
         )
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from napari_menndl.search.folder import RunFolder
 
 log = logging.getLogger(__name__)
-#: How the rungs of the last step begin: "final0", one per fold, and "whole".
-LAST_STEP = ("final", "whole")
 #: Of a pool's account, what adds up over all resumes.
 _SUMS = (
     "busy_seconds",
@@ -34,11 +32,6 @@ _SUMS = (
     "received_bytes",
 )
 _SHOWN = ("networks", "evaluations", "networks_per_hour", "slots_busy", "flops_per_second", "failures", "lost")
-
-
-def is_last_step(key: str) -> bool:
-    """Whether an evaluation belongs to the last step, not to the evolution."""
-    return key.rpartition("/")[2].startswith(LAST_STEP)
 
 
 class Recorder:
@@ -131,13 +124,13 @@ class Recorder:
         return b""
 
     @property
-    def keeps_weights(self) -> bool:
-        """Whether there are any weights that could be dropped."""
-        return bool(self._kept)
+    def kept(self) -> set[str]:
+        """Keys of the evaluations whose weights are in the folder."""
+        return self._kept
 
     def keep(self, wanted: set[str]) -> None:
-        """Drop the evolution's weights save those wanted; what the last step left stays."""
-        for key in [one for one in self._kept - wanted if not is_last_step(one)]:
+        """Drop all weights save those wanted."""
+        for key in self._kept - wanted:
             self._folder.remove_weights(key)
             self._kept.discard(key)
 

@@ -6,6 +6,8 @@ import warnings
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from safetensors.numpy import load
+
 from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.genome import Genome
@@ -36,7 +38,7 @@ class Member:
     weights : bytes
         safetensors; tensors named "<fold>/…".
     fold : int or str
-        Which of them to predict with; before the last step it is the first fold.
+        Which of them to predict with.
     thresholds : C float
         On the probability of each class of the task, for this network alone.
     """
@@ -50,20 +52,17 @@ class Member:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a search has to show: one network, or several to be averaged.
+    """What a search has to show: networks to be averaged.
 
     Attributes
     ----------
     members : tuple of Member
     thresholds : C float
         For their average.
-    final : bool
-        Whether the last step chose and trained them; otherwise it is the best so far.
     """
 
     members: tuple[Member, ...]
     thresholds: tuple[float, ...]
-    final: bool
 
 
 def evaluations(facts: Iterable[Fact]) -> list[tuple[int, Evaluation]]:
@@ -115,10 +114,9 @@ def history(facts: Iterable[Fact]) -> pd.DataFrame:
 
 
 def chosen(folder: RunFolder) -> Chosen:
-    """Return what the last step chose, or the best so far; see `RunFolder.chosen`."""
-    status = folder.status()
-    if status["finished"] and status["finished"]["members"]:
-        fact = status["finished"]
+    """Return the answer so far, or the best network where none was chosen yet; see `RunFolder.chosen`."""
+    fact = folder.status()["answer"]
+    if fact:
         members = tuple(
             Member(
                 one["id"],
@@ -130,7 +128,7 @@ def chosen(folder: RunFolder) -> Chosen:
             for one in fact["members"]
             for key, fold in one["networks"]
         )
-        return Chosen(members, _in_order(folder, fact["thresholds"]), final=True)
+        return Chosen(members, _in_order(folder, fact["thresholds"]))
     standings = folder.standings
     leaders = standings.leaders()
     if not leaders:
@@ -140,8 +138,8 @@ def chosen(folder: RunFolder) -> Chosen:
     scores = Evaluation.from_json(standings.evaluation(best.id)["evaluation"]).scores
     thresholds: dict[str, float | None] = {one.name: one.cutoff for one in scores}
     ordered = _in_order(folder, thresholds)
-    fold = next(rung.folds[0] for rung in folder.settings.rungs if best.key.endswith(f"/{rung.name}"))
-    return Chosen((Member(best.id, genome, weights, fold, ordered),), ordered, final=False)
+    folds = sorted({name.partition("/")[0] for name in load(weights) if "/" in name})
+    return Chosen(tuple(Member(best.id, genome, weights, int(fold), ordered) for fold in folds), ordered)
 
 
 def _first_with_weights(folder: RunFolder, leaders: Sequence[Leader]) -> tuple[Leader, bytes]:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.search.choosing import Judge
+from napari_menndl.search.answer import AnswerKeeper, Entry, Judge, read_oof
 from napari_menndl.search.dispatch import Dispatch
 from napari_menndl.search.events import SearchEvents
 from napari_menndl.search.evolution import Evolution
 from napari_menndl.search.exchange import Exchange, open_exchange
-from napari_menndl.search.finalists import Finalists, allot, read_oof
 from napari_menndl.search.goals import parse_budget
-from napari_menndl.search.recorder import Recorder, is_last_step
-from napari_menndl.search.replay import LastStep, replay
+from napari_menndl.search.recorder import Recorder
+from napari_menndl.search.replay import replay
 
 if TYPE_CHECKING:
     from napari_menndl.genome.evaluation import Evaluation
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 #: Between two telemetry facts; between two looks for requests [s].
 _TELEMETRY, _REQUESTS = 5.0, 0.2
+#: The answer is renewed so seldom that it takes no more than this share of the time.
+_RENEWAL = 0.05
 _PAUSED = "paused: disk full"
 
 
@@ -50,7 +53,7 @@ class SearchRunner:
     ----------
     events : SearchEvents
     state : str
-        ``"new"``, ``"searching"``, ``"finishing"``, ``"paused: disk full"``, ``"stopped"``, ``"finished"``.
+        ``"new"``, ``"searching"``, ``"paused: disk full"``, ``"stopped"``, ``"finished"``.
     """
 
     def __init__(
@@ -74,16 +77,20 @@ class SearchRunner:
         self._stop = stop or threading.Event()
         self._looked_at = 0.0
         self._paused_from = ""
-        self._last_step = LastStep()
-        self._finalists: Finalists | None = None
+        self._keeper = AnswerKeeper(lambda probabilities: self._judge(probabilities), self.settings.members)
+        self._renewed_at = self._renewal_took = 0.0
         self._exchange: Exchange | None = None
+
+    @cached_property
+    def _judge(self) -> Judge:
+        return Judge(self.folder.task, self.settings.seed)
 
     def stop(self) -> None:
         """Ask for an end at the next opportunity; from a signal handler or another thread."""
         self._stop.set()
 
     def run(self) -> str:
-        """Search until the goal is reached and the finalists are trained, or until asked to stop.
+        """Search until the goal is reached, or until asked to stop.
 
         Returns
         -------
@@ -98,14 +105,20 @@ class SearchRunner:
         exchange = open_exchange(self.folder, self.evolution)
         recorder = Recorder(self.folder, self._pool.telemetry, self._pause)
         with self.folder.lock(), recorder as self._record, exchange as self._exchange:
-            self._last_step = replay(self._record.replay(), self.evolution)
-            if self._last_step.conclusion and (self._goal_reached() or not self._births_left()):
+            latest: dict[int, tuple[Candidate, Evaluation]] = {}
+            for candidate, evaluation in replay(self._record.replay(), self.evolution):
+                latest[candidate.id] = candidate, evaluation
+            if self._record.status.finished and (self._goal_reached() or not self._births_left()):
                 self._change_state("finished")
                 return self.state
+            for candidate, evaluation in latest.values():
+                if candidate.key in self._record.kept:
+                    self._consider(candidate, evaluation, self.folder.read_weights(candidate.key))
             try:
                 try:
                     self._begin()
-                    self._search_and_finish()
+                    if reason := self._search():
+                        self._finish(reason)
                 except InputError as error:
                     self._leave(str(error))
                     raise
@@ -119,27 +132,22 @@ class SearchRunner:
 
     # ------------------------------------------------------------------ the heart
 
-    def _search_and_finish(self) -> None:
-        reason = self._search()
-        if reason and not self._stopping():
-            self._finish(reason)
-
     def _search(self) -> str:
-        """Evolve until the goal is reached; returns why it ended."""
+        """Evolve until the goal is reached; returns why it ended, or nothing where it was asked to stop."""
         self._change_state("searching")
         while not self._stopping():
             if reason := self._goal_reached():
                 return reason
             free = self._jobs.free
             candidates = self._welcome(free)
-            candidates += self.evolution.ask(free - len(candidates), self._births_left())
+            seconds = self.goal.seconds - self._record.elapsed
+            candidates += self.evolution.ask(free - len(candidates), self._births_left(), seconds)
             if candidates:
-                self._last_step.entrants.clear()
                 self._record.announce(candidates)
             self._jobs.submit(candidates)
             # A pool without a free slot, such as one that no worker has joined yet, is waited for.
             if self._jobs.idle and (free or not self._births_left()):
-                return f"{self.evolution.births} networks born" if not self._births_left() else "no new genome left"
+                return self._nothing_left(seconds)
             self._collect()
         return ""
 
@@ -151,23 +159,39 @@ class SearchRunner:
             self._record.fact("arrived", id=candidate.id, **there)
         return [candidate for candidate, _, _ in arrived]
 
+    def _nothing_left(self, seconds: float) -> str:
+        if not self._births_left():
+            return f"{self.evolution.births} networks born"
+        return "no new genome left" if seconds == math.inf else f"{seconds:.0f} s left are too few for another network"
+
     def _finish(self, reason: str) -> None:
-        """Judge the best anew, choose, and train the chosen on everything."""
-        self._change_state("finishing")
-        # What is still being evaluated would take the finalists' time; a resumed search evaluates it again.
+        """Give the answer; what is still being evaluated is evaluated again if the search is resumed."""
         self._jobs.cancel()
-        self._finalists = finalists = self._call_finalists()
-        while not finalists.done and not self._stopping():
-            if self._record.elapsed > self.goal.seconds:
-                finalists.hurry()
-            self._jobs.submit(finalists.ask(self._jobs.free))
-            self._collect()
-        if finalists.done:
-            self._jobs.cancel()
-            self._send_telemetry()
-            self._record.fact("finished", reason=reason, elapsed=self._record.elapsed, **finalists.conclusion())
-            self._commit()
-            self._change_state("finished")
+        self._renew_answer()
+        self._send_telemetry()
+        self._record.fact("finished", reason=reason, elapsed=self._record.elapsed, **self._conclusion())
+        self._commit()
+        self._change_state("finished")
+
+    def _conclusion(self) -> dict[str, Any]:
+        answer, task = self._keeper.answer, self.folder.task
+        if answer is None:
+            return {"members": [], "thresholds": {}, "fitness": None, "error": None, "scores": []}
+        return answer.conclusion(task.class_names, task.folds)
+
+    def _consider(self, candidate: Candidate, evaluation: Evaluation, weights: bytes) -> None:
+        """Let an evaluation take part in the answer."""
+        if evaluation.fitness is not None and (oof := read_oof(weights)) is not None:
+            error = evaluation.error or 0.0
+            self._keeper.take(Entry(candidate, evaluation.fitness, error, evaluation.scores, oof))
+
+    def _renew_answer(self) -> None:
+        """Choose the answer anew, and record it where it is another one."""
+        began = time.monotonic()
+        if self._keeper.renew():
+            self._record.fact("answer", **self._conclusion())
+        self._renewed_at = time.monotonic()
+        self._renewal_took = self._renewed_at - began
 
     def _collect(self) -> None:
         """Wait for evaluations; as many as have ended are on disk, at one go, before they are bred from or shown."""
@@ -179,16 +203,20 @@ class SearchRunner:
         for result in results:
             if result.lost is None:
                 retired += self._tell(result.key, result.evaluation)
+                self._consider(result.candidate, result.evaluation, result.attachment)
         if retired:
             self._record.fact("retired", ids=retired)
-        if results and self._record.keeps_weights:  # not before all are told: until then nobody wants their weights
-            self._record.keep(self.evolution.wanted_weights)
+        if time.monotonic() - self._renewed_at > self._renewal_took / _RENEWAL:
+            self._renew_answer()
+        if results and self._record.kept:  # not before all are told: until then nobody wants their weights
+            # Until the answer that counts on other weights is on disk, those of the last one stay.
+            self._commit()
+            self._record.keep(self.evolution.wanted_weights | self._keeper.wanted_weights)
         self._send_telemetry(every=_TELEMETRY)
 
     def _tell(self, key: str, evaluation: Evaluation) -> tuple[int, ...]:
         before = self.evolution.best
-        learner = self._finalists if self._finalists and is_last_step(key) else self.evolution
-        retired = learner.tell(key, evaluation)
+        retired = self.evolution.tell(key, evaluation)
         best = self.evolution.best
         if best is not None and best is not before:
             self._record.fact("best", id=best.id, key=best.key, fitness=best.fitness)
@@ -216,19 +244,6 @@ class SearchRunner:
         if not self._goal_reached():
             self._jobs.submit(list(self.evolution.in_flight.values()))
 
-    def _call_finalists(self) -> Finalists:
-        """Enter the best into the last step, or those who had entered it before an interruption."""
-        task, settings, last = self.folder.task, self.settings, self._last_step
-        if not last.entrants:
-            best = self.evolution.finalists(settings.finalists)
-            seconds = self.goal.seconds - self._record.elapsed
-            last.entrants, note = allot(best, settings, task.folds, seconds, self._pool.slots)
-            self._record.fact("finalists", note=note, entrants=[entrant.to_json() for entrant in last.entrants])
-            self._commit()
-            log.info(note)
-        judge = Judge(task, settings.final_split, settings.seed)
-        return Finalists(last.entrants, judge, lambda key: read_oof(self.folder.weights_path(key)), last.results)
-
     def _leave(self, reason: str) -> None:
         """End cleanly what can be ended soon; the rest is evaluated when resumed."""
         deadline = time.monotonic() + self._grace
@@ -236,6 +251,7 @@ class SearchRunner:
             while not self._jobs.idle and time.monotonic() < deadline:
                 self._collect()
         self._jobs.cancel()
+        self._renew_answer()
         self._send_telemetry()
         self._record.fact("stopped", reason=reason, elapsed=self._record.elapsed)
         self._commit()
@@ -251,7 +267,7 @@ class SearchRunner:
 
     def _goal_reached(self) -> str:
         best = self.evolution.best.fitness if self.evolution.best else None
-        return self.goal.reached(self._record.elapsed, best, self.evolution.stale, self.settings.finish_share)
+        return self.goal.reached(self._record.elapsed, best, self.evolution.stale)
 
     def _births_left(self) -> float:
         return self.goal.births_left(self.evolution.births)

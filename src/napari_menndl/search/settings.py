@@ -18,6 +18,10 @@ from napari_menndl.settings import setting
 from napari_menndl.typed import from_mapping, hold_to_types
 
 REPLACEMENTS = ("age", "worst")
+#: Founders by default, the quickest to train first: a good answer is there early.
+FIRST = ("bank_logistic", "blobs", "dilated_fcn", "fourier", "bank_mlp", "unet", "bank_fcn")
+#: Settings of earlier versions that nothing corresponds to now; a run folder that has them is still read.
+RETIRED = {"rung_folds", "finalists", "final_split", "finish_share"}
 #: An island's name is that of its file in the shared folder.
 ISLAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -44,29 +48,36 @@ class SearchSettings:
         None, "Networks per GPU", note="How many share a GPU; empty: one, or what the pool says.", min=0, max=64
     )
     timeout: float = setting(600.0, "Timeout", unit="s", note="Longest evaluation of one network.", min=1, max=1e6)
-    population: int = setting(24, "Population", note="Candidates that can be parents.", min=2, max=100_000)
+    population: int = setting(16, "Population", note="Candidates that can be parents.", min=2, max=100_000)
     tournament: int = setting(4, "Tournament", note="Drawn at random; the best of them is parent.", min=1, max=1000)
     crossover: float = setting(0.3, "Crossover", note="Share of offspring with two parents.", min=0, max=1)
     replacement: str = setting(
         "age", "Replacement", note="Who leaves a full population: oldest or worst.", options=REPLACEMENTS
     )
     founders: tuple[str, ...] = setting(
-        ("dilated_fcn", "unet", "defectnet"),
+        FIRST,
         "Founders",
-        note="Hand-designed networks that are born first.",
+        note="Simple methods and hand-designed networks that are born first.",
         options=tuple(FOUNDERS),
     )
     pixels: int = setting(
-        1_000_000, "First rung", unit="px", note="Labelled pixels a newborn network is shown.", min=1, max=10**12
+        1_000_000,
+        "Pixels at first rung",
+        unit="px",
+        note="Labelled training pixels, for each fold of a newborn network.",
+        min=1,
+        max=10**12,
     )
-    rung_folds: tuple[int, ...] = setting(
-        (1, 1, 1), "Folds per rung", note="One number per rung; their count is that of the rungs.", min=1, max=16
+    rungs: int = setting(4, "Rungs", note="Each shows eta times the pixels of the one below.", min=1, max=16)
+    eta: int = setting(
+        3, "Promotion factor (eta)", note="One in eta networks is promoted, with eta times the pixels.", min=2, max=16
     )
-    eta: int = setting(3, "Reduction", note="1 in so many is promoted, to so many times the pixels.", min=2, max=16)
-    finalists: int = setting(10, "Finalists", note="Best networks judged anew at the end.", min=1, max=100)
-    final_split: int = setting(1, "Final split", note="Way of cutting folds they are judged on.", min=1, max=1000)
-    finish_share: float = setting(
-        0.3, "Kept for the end", note="Share of a time budget for the last step.", min=0, max=0.9
+    members: int = setting(
+        4,
+        "Members of the answer",
+        note="Networks averaged at most; each adds to the time of a prediction.",
+        min=1,
+        max=12,
     )
     exchange: str = setting(
         "", "Exchange", note="Folder through which the islands of one search share their best; empty: none."
@@ -77,8 +88,6 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         hold_to_types(self)
-        if not self.rung_folds:
-            raise InputError("at least one rung in rung_folds", "none", "Give one number per rung, as in [1, 1, 1].")
         parse_budget(self.budget)
         if (self.island or self.exchange) and not ISLAND.fullmatch(self.island):
             raise InputError(
@@ -97,23 +106,21 @@ class SearchSettings:
         return int(np.random.SeedSequence([self.seed, *self.island.encode()]).generate_state(1)[0])
 
     @property
-    def rungs(self) -> tuple[Rung, ...]:
+    def ladder(self) -> tuple[Rung, ...]:
         """The rungs of the search, named "0", "1", …; each shows `eta` times the pixels of the one below."""
-        return tuple(
-            Rung(str(level), self.pixels * self.eta**level, tuple(range(folds)))
-            for level, folds in enumerate(self.rung_folds)
-        )
+        return tuple(Rung(str(level), self.pixels * self.eta**level) for level in range(self.rungs))
 
     def to_json(self) -> dict[str, Any]:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SearchSettings:
-        """Read what `to_json` wrote; what is left out keeps its default.
+        """Read what `to_json` wrote, in this version or an earlier one; what is left out keeps its default.
 
         Raises
         ------
         InputError
             On an unknown field, a wrong type or a value outside its range.
         """
-        return from_mapping(cls, data)
+        rungs = {"rungs": len(data["rung_folds"])} if data.get("rung_folds") else {}
+        return from_mapping(cls, {**rungs, **{name: value for name, value in data.items() if name not in RETIRED}})

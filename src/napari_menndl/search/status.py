@@ -15,7 +15,7 @@ class Status:
     Attributes
     ----------
     phase, reason : str
-        ``""`` before the start, ``"searching"``, ``"finishing"``, ``"stopped"``, ``"finished"``; why it ended.
+        ``""`` before the start, ``"searching"``, ``"stopped"``, ``"finished"``; why it ended.
     slots, births, evaluations, promotions : int
     networks : int
         Candidates evaluated at least once.
@@ -30,8 +30,10 @@ class Status:
         empty in journals of versions that kept none.
     median : float or None
         Fitness of the population.
+    answer : dict or None
+        The latest fact that says which networks predict best together.
     finished : dict or None
-        The fact that ends the search.
+        The fact that ends the search; what the latest answer says, it says, too.
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,7 @@ class Status:
         self.elapsed = self.slot_seconds = self.busy_seconds = self.gpu_seconds = self.train_flops = 0.0
         self.pool: dict[str, Any] = {}
         self.median: float | None = None
+        self.answer: Fact | None = None
         self.finished: Fact | None = None
         self._settled = 0
 
@@ -68,11 +71,13 @@ class Status:
                 self._take_telemetry(fact)
             case "started" | "resumed":
                 self.phase, self.reason, self.finished, self.slots = "searching", "", None, fact["slots"]
-            case "finalists":
-                self.phase = "finishing"
+            case "answer":
+                self.answer = fact
             case "stopped" | "finished" as phase:
                 self.phase, self.reason, self.elapsed = phase, fact["reason"], fact.get("elapsed", self.elapsed)
-                self.finished = fact if phase == "finished" else self.finished
+                if phase == "finished":
+                    self.finished = fact
+                    self.answer = fact if fact["members"] else self.answer
 
     def _settle(self, fact: Fact) -> None:
         rung = fact["key"].rpartition("/")[2]
@@ -115,6 +120,7 @@ class Status:
             "slots": self.slots,
             "slots_busy": min(1.0, self.busy_seconds / self.slot_seconds) if self.slot_seconds else 0.0,
             "flops_per_second": self.train_flops / self.elapsed if self.elapsed else 0.0,
+            "answer": self.answer,
             "finished": self.finished,
             "pool": self.pool_summary(),
         }

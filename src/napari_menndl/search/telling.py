@@ -41,17 +41,21 @@ def tell(fact: Fact) -> str | None:
         case "weights_missing":
             how = "damaged" if fact.get("damaged") else "gone"
             return f"{_network(fact)} begins from nothing: the weights of {fact['weights_of']} are {how}"
-        case "finalists":
-            return f"Last step: {fact['note']}"
+        case "answer":
+            return f"Answer: {_members(fact)}, out of fold {fact['fitness']:.3f} ± {fact['error']:.3f}"
         case "stopped":
             return f"Stopped: {fact['reason']}"
         case "finished" if fact["members"]:
-            members = ", ".join(str(one["id"]) for one in fact["members"])
-            return f"Finished ({fact['reason']}): chosen {members}, fitness {fact['fitness']:.3f} ± {fact['error']:.3f}"
+            return f"Finished ({fact['reason']}): {_members(fact)}, fitness {fact['fitness']:.3f} ± {fact['error']:.3f}"
         case "finished":
             return f"Finished ({fact['reason']}): no network could be chosen"
         case _:
             return None
+
+
+def _members(fact: Fact) -> str:
+    numbers = [str(one["id"]) for one in fact["members"]]
+    return f"network {numbers[0]}" if len(numbers) == 1 else f"mean of networks {', '.join(numbers)}"
 
 
 def _network(fact: Fact) -> str:

@@ -12,7 +12,7 @@ from torch.nn import functional
 UNKNOWN = 255
 #: Focusing exponent of the focal loss (Lin et al. 2017, arXiv:1708.02002).
 FOCAL_GAMMA = 2.0
-#: No class weighs more than so many times the average one, nor less than its inverse: two holes are not learned by heart.
+#: No class weighs more than so many times the average one, nor less than its inverse.
 LARGEST_BALANCE = 4.0
 
 

@@ -95,8 +95,8 @@ def failures_text(sight: Sight) -> str:
 
 
 def _fitness(sight: Sight) -> str:
-    if sight.finished and sight.finished["fitness"] is not None:
-        return f"{sight.finished['fitness']:.3f}"
+    if sight.answer and sight.answer["fitness"] is not None:
+        return f"{sight.answer['fitness']:.3f}"
     return f"{sight.best['fitness']:.3f}" if sight.best else "–"
 
 

@@ -31,8 +31,7 @@ class PlaceSettings:
 
 
 #: Of all settings of a search, those that a person may want to change in a window.
-ADVANCED = ("population", "pixels", "rung_folds", "eta", "tournament", "crossover", "finalists", "timeout", "seed")
-_FORMS: dict[str, dict[str, Any]] = {"rung_folds": {"widget_type": "LiteralEvalLineEdit"}}
+ADVANCED = ("population", "pixels", "rungs", "eta", "members", "tournament", "crossover", "timeout", "seed")
 
 
 def _advanced() -> type:
@@ -47,8 +46,7 @@ def _advanced() -> type:
     chosen: list[tuple[str, Any, Any]] = [("space", Path, space)]
     for name in ADVANCED:
         one = by_name[name]
-        metadata = {**one.metadata, "form": {**one.metadata.get("form", {}), **_FORMS.get(name, {})}}
-        chosen.append((name, hints[name], field(default=one.default, metadata=metadata)))
+        chosen.append((name, hints[name], field(default=one.default, metadata=one.metadata)))
     limits = {key: by_name["networks_per_gpu"].metadata[key] for key in ("min", "max")}
     sharing = setting(1, "Networks per GPU", note="How many share a GPU; 1: one, or what the pool file says", **limits)
     chosen.append(("networks_per_gpu", int, sharing))

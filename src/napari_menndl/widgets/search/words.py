@@ -32,8 +32,7 @@ def headline(sight: Sight | None, *, starting: bool, stopping: bool) -> str:
         return _coloured("stopping …", "stopped")
     if sight.note:
         return _coloured(sight.note, "stopped")
-    doing = {"finishing": "last step: the best are judged anew", "finished": "finished, closing"}
-    return _coloured(doing.get(sight.phase, "searching"), "running")
+    return _coloured("finished, closing" if sight.phase == "finished" else "searching", "running")
 
 
 def _coloured(text: str, state: str) -> str:
