@@ -87,7 +87,8 @@ class LevelComponents:
         height, width = self.shape[0] + 1, self.shape[1] + 1
         place = (self.level * height + anchors[:, 0]) * width + anchors[:, 1]
         run = np.maximum(np.searchsorted(self.first, place, side="right") - 1, 0)
-        astray = (self.last[run] < place) | (self.owner[run] != np.arange(len(self)))
+        own = (self.first[run] <= place) & (place <= self.last[run]) & (self.owner[run] == np.arange(len(self)))
+        astray = ~own
         if astray.any():
             runs = np.flatnonzero(astray[self.owner])
             owner, y, start = self.owner[runs], self.first[runs] // width % height, self.first[runs] % width
