@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,8 @@ def fit_by_hand(problem, seed, seconds):
 
 
 def as_predictor(network, chosen):
-    return ClassPredictor(network.predict_frame, tuple(map(float, network.thresholds)), chosen)
+    respond = partial(network.predict_frame, pixel_size=network.pixel_size)
+    return ClassPredictor(respond, tuple(map(float, network.thresholds)), chosen)
 
 
 def run_cell(method, problem, seed, budget):
