@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_menndl.metrics.components import Components, label_components
 from napari_menndl.metrics.levels import LevelComponents, components_at
 from napari_menndl.metrics.matching import LEAST_OVERLAP, assign, match_overlap, match_points, near_points
-from napari_menndl.metrics.ranking import average_precision, best_threshold, choose_thresholds
+from napari_menndl.metrics.ranking import average_precision, best_threshold, choose_thresholds, steady_threshold
 from napari_menndl.metrics.scores import ClassScore, Counts
 
 if TYPE_CHECKING:
@@ -194,7 +194,9 @@ def score_class(
     frames : sequence of (probability (Y, X) float, true (Y, X) bool, inside (Y, X) bool)
     detector : Detector
     thresholds : (k,) float, optional
-        Left out: `ranking.choose_thresholds`, which suits any monotonous response, not only probabilities.
+        Of these the best is chosen. Left out: those of `ranking.choose_thresholds`, which suit any monotonous response;
+        where all of it lies within 0 and 1 it is taken for a calibrated probability, and the threshold is chosen by
+        `ranking.steady_threshold`.
 
     Returns
     -------
@@ -205,6 +207,7 @@ def score_class(
     present = sum(int(t.lie_inside(inside).sum()) for t, (_, _, inside) in zip(truths, frames, strict=True))
     if not present:
         return None
+    calibrated = thresholds is None and all(p.min() >= 0.0 and p.max() <= 1.0 for p, _, _ in frames)
     if thresholds is None:
         positive = sum(np.count_nonzero(true & inside) for _, true, inside in frames)
         total = sum(np.count_nonzero(inside) for _, _, inside in frames)
@@ -218,11 +221,11 @@ def score_class(
         for (p, _, inside), true in zip(frames, truths, strict=True)
     ]
     counts = [sum(at_level, Counts()) for at_level in zip(*per_frame, strict=True)]
-    chosen = best_threshold(counts)
+    chosen = steady_threshold(levels, counts) if calibrated else best_threshold(counts)
     threshold = float(levels[chosen])
     pixels = sum((pixel_counts(p >= threshold, true, inside) for p, true, inside in frames), Counts())
-    best = counts[chosen]
-    return ClassScore(name, best.f1, average_precision(counts), pixels.f1, threshold, best.tp, best.fp, best.fn)
+    at = counts[chosen]
+    return ClassScore(name, at.f1, average_precision(counts), pixels.f1, threshold, at.tp, at.fp, at.fn)
 
 
 @dataclass(frozen=True)
@@ -286,7 +289,7 @@ def fitness(
 
 
 def _f1_error(score: ClassScore, rng: np.random.Generator) -> float:
-    """Standard error of F1 over the defects at the best threshold; it stands for average precision too.
+    """Standard error of F1 over the defects at the chosen threshold; it stands for average precision too.
 
     Bayesian bootstrap (Rubin 1981, 10.1214/aos/1176345338) with Jeffreys' half counts, without which three defects
     found out of three would claim to be exact.

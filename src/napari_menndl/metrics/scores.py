@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from scipy.special import betainc
+
 #: With more than three of four finds false a prediction is no help to whoever reviews it.
 LEAST_PRECISION = 0.25
+#: How sure one has to be that it falls short of that before a class is not predicted at all.
+_SURE = 0.95
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class was found, at the threshold chosen by `ranking.best_threshold`.
+    """How well one class was found, at the threshold chosen for it.
 
     Attributes
     ----------
@@ -64,5 +68,10 @@ class ClassScore:
 
     @property
     def cutoff(self) -> float:
-        """The threshold to predict with: infinite where even the best one falls short of `LEAST_PRECISION`."""
-        return self.threshold if Counts(self.tp, self.fp, self.fn).precision >= LEAST_PRECISION else math.inf
+        """The threshold to predict with: infinite where the finds at it are surely too often false.
+
+        Surely: the precision falls short of `LEAST_PRECISION` with a probability above 0.95, by Jeffreys' interval
+        (Brown, Cai & DasGupta 2001, 10.1214/ss/1009213286). A few false finds do not silence a class.
+        """
+        doubt = float(betainc(self.tp + 0.5, self.fp + 0.5, LEAST_PRECISION))
+        return self.threshold if doubt <= _SURE else math.inf
