@@ -150,8 +150,8 @@ def test_the_middle_of_the_longest_plateau_is_chosen():
     assert best_threshold([bad, good, bad, good, good, good, bad]) == 4
 
 
-def test_fitness_is_the_mean_over_present_classes_and_names_the_absent():
-    a, b = discs(6, seed=0), np.roll(discs(5, seed=1), 4, axis=0)
+def test_fitness_weighs_classes_by_the_root_of_their_number_and_names_the_absent():
+    a, b = discs(6, seed=0), np.roll(discs(4, seed=1), 4, axis=0) & (np.arange(64)[:, None] > 8)
     labels = np.where(a, 1, np.where(b, 2, 0)).astype(np.uint8)[None]
     probabilities = np.stack([labels[0] == 1, np.zeros_like(a), np.zeros_like(a)]).astype(float)[None]
     result = fitness(
@@ -162,7 +162,9 @@ def test_fitness_is_the_mean_over_present_classes_and_names_the_absent():
         [Detector(2.0)] * 3,
         np.random.default_rng(0),
     )
-    assert result.value == pytest.approx(0.5)
+    found, missed = (s.tp + s.fn for s in result.scores)
+    assert found > missed
+    assert result.value == pytest.approx(found**0.5 / (found**0.5 + missed**0.5))
     assert [s.f1 for s in result.scores] == [1.0, 0.0]
     assert result.absent == ("nowhere",)
     assert result.error is not None
@@ -192,3 +194,20 @@ def test_more_defects_make_the_fitness_more_certain():
         return value
 
     assert error(40) < error(4)
+
+
+def test_a_class_of_one_moves_the_fitness_less_than_a_class_of_many():
+    many, one = discs(25, seed=0), np.zeros((64, 64), bool)
+    one[0:2, 0:2] = True
+    labels = np.where(one, 2, np.where(many, 1, 0)).astype(np.uint8)[None]
+
+    def value(found: list[np.ndarray]) -> float:
+        detectors, inside, rng = [Detector(2.0)] * 2, np.ones(labels.shape, bool), np.random.default_rng(0)
+        result = fitness(np.stack(found)[None] * 1.0, labels, inside, ["many", "one"], detectors, rng)
+        assert result.value is not None
+        return result.value
+
+    nothing = np.zeros_like(many)
+    assert value([many, one]) == 1.0
+    assert value([many, nothing]) == pytest.approx(5 / 6)
+    assert value([nothing, one]) == pytest.approx(1 / 6)

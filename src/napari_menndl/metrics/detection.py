@@ -235,7 +235,10 @@ class Fitness:
     Attributes
     ----------
     value : float or None
-        Mean over the present classes of (defect F1 + average precision) / 2; None when no class is present.
+        Mean over the present classes of (defect F1 + average precision) / 2, each class weighing as much as the square
+        root of the number of its true defects inside: what one defect is worth still grows with the rarity of its
+        class, but a class of two, of which nothing certain can be said, does not decide as much as one of twenty.
+        None when no class is present.
     error : float or None
         Its standard error.
     scores : tuple of ClassScore
@@ -283,8 +286,10 @@ def fitness(
             errors.append(_f1_error(score, rng))
     if not scores:
         return Fitness(None, None, (), tuple(absent))
-    value = float(np.mean([(s.f1 + s.average_precision) / 2 for s in scores]))
-    error = float(np.sqrt(np.sum(np.square(errors))) / len(errors))
+    weights = np.sqrt([s.tp + s.fn for s in scores])
+    weights /= weights.sum()
+    value = float(weights @ [(s.f1 + s.average_precision) / 2 for s in scores])
+    error = float(np.linalg.norm(weights * errors))
     return Fitness(value, error, tuple(scores), tuple(absent))
 
 
