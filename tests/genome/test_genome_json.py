@@ -9,7 +9,7 @@ import pytest
 
 from napari_menndl.errors import InputError
 from napari_menndl.genome.describe import describe
-from napari_menndl.genome.founders import FOUNDERS, dilated_fcn, unet
+from napari_menndl.genome.founders import FOUNDERS, bank_logistic, dilated_fcn, unet
 from napari_menndl.genome.genes import Branches, Conv, GenomeError, Pool, Residual, Skip, TrainingGenes
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
@@ -111,7 +111,8 @@ def test_description_has_a_line_per_layer_and_one_for_the_training():
     lines = describe(Genome((Conv(32, (5, 5), stride=2), Pool())))
     assert lines[0] == "conv 5×5 /2 ×32 batch relu"
     assert lines[1] == "max pool 2×2 /2"
-    assert lines[2].startswith("adam 0.001 constant, 1 bce, 8 × 64² px, local 20 px")
+    assert lines[2].startswith("adamw 0.01 onecycle, 1 bce, 4 × 64² px, local 20 px")
+    assert describe(bank_logistic())[:1] == ["filters 1 1.68 2.83 4.76 8 px"]
     assert describe(unet())[5] == "upsample ×2 bilinear ⧺ layer 2"
 
 
@@ -126,6 +127,8 @@ def test_founders_are_what_they_are_named_after():
 def test_small_founders_are_in_the_default_space_and_defectnet_in_the_large_one():
     SearchSpace().check(FOUNDERS["dilated_fcn"]())
     SearchSpace().check(FOUNDERS["unet"]())
+    for name in ("bank_logistic", "bank_mlp", "bank_fcn"):
+        SearchSpace().check(FOUNDERS[name]())
     SearchSpace.large().check(FOUNDERS["defectnet"]())
     with pytest.raises(GenomeError, match="outside the search space"):
         SearchSpace().check(FOUNDERS["defectnet"]())

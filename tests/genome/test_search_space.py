@@ -8,10 +8,10 @@ import pytest
 
 from napari_menndl.errors import InputError
 from napari_menndl.genome.drawing import draw
-from napari_menndl.genome.genes import Conv, GenomeError, Residual, TrainingGenes
+from napari_menndl.genome.genes import Blob, Conv, FilterBank, FrameInput, GenomeError, Residual, TrainingGenes
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
-from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
+from napari_menndl.genome.ranges import InputSpace, LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.repair import repair
 from napari_menndl.genome.space import SearchSpace
 
@@ -55,6 +55,15 @@ def test_every_kind_of_gene_is_drawn():
     assert {skip.join for genome in genomes for skip in genome.skips} == {"concat", "add"}
 
 
+def test_four_in_ten_see_a_filter_bank_and_some_of_them_have_no_layer():
+    space, rng = SearchSpace(), np.random.default_rng(2)
+    genomes = [space.sample(rng) for _ in range(300)]
+    banks = [genome for genome in genomes if any(isinstance(one, FilterBank) for one in genome.inputs)]
+    assert len(banks) / len(genomes) == pytest.approx(0.4, abs=0.1)
+    assert any(not genome.layers for genome in banks)
+    assert {genome.inputs for genome in genomes if genome not in banks} == {(FrameInput(),)}
+
+
 def test_same_seed_same_genome():
     space = SearchSpace()
     one, other = (space.sample(np.random.default_rng([7, 1])) for _ in range(2))
@@ -66,7 +75,9 @@ def test_space_has_a_range_for_every_training_gene():
 
 
 def test_space_survives_its_file(tmp_path):
-    space = SearchSpace(LayerSpace(filters=(2, 7), kinds=("conv", "pool")), limits=Limits(layers=(1, 3)))
+    space = SearchSpace(
+        LayerSpace(filters=(2, 7), kinds=("conv", "pool")), limits=Limits(layers=(1, 3)), inputs=InputSpace(("bank",))
+    )
     space.save(tmp_path / "space.json")
     assert SearchSpace.open(tmp_path / "space.json") == space
 
@@ -109,13 +120,18 @@ def test_a_space_that_is_no_json_or_missing_is_refused(tmp_path):
 
 def test_a_space_in_which_nothing_can_be_built_says_so():
     with pytest.raises(InputError, match="Widen"):
-        SearchSpace(limits=Limits(parameters=100, layers=(10, 10))).sample(np.random.default_rng(0))
+        SearchSpace(limits=Limits(parameters=100, layers=(10, 10)), inputs=InputSpace(("frame",))).sample(
+            np.random.default_rng(0)
+        )
 
 
 OUTSIDE = {
     "filters": Genome((Conv(500), Conv())),
     "kind": Genome((Residual((Conv(),)), Conv())),
     "layers": Genome((Conv(),)),
+    "input": Genome((Conv(), Conv()), inputs=(Blob(),)),
+    "input of a head alone": Genome((), inputs=(Blob(fitted=True),)),
+    "filter bank": Genome((), inputs=(FilterBank(largest=60.0),)),
     "learning_rate": Genome((Conv(), Conv()), training=TrainingGenes(learning_rate=0.5)),
     "receptive radius": Genome((Conv(dilation=8), Conv(kernel=(9, 9)))),
     "even kernel": Genome((Conv(kernel=(2, 2)), Conv())),
@@ -151,6 +167,7 @@ def test_a_narrowed_space_is_kept():
         LayerSpace(kinds=("conv",), depthwise=(False,), norms=("batch",), even_kernels=False, activations=("relu",)),
         replace(TrainingSpace(), normalisation=("global",), flips=(True,)),
         Limits(layers=(3, 3), skips=0),
+        InputSpace(("frame",)),
     )
     rng = np.random.default_rng(4)
     for _ in range(20):

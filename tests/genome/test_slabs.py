@@ -40,4 +40,13 @@ def test_nothing_of_a_network_is_left_out_of_its_sandwich(seed):
 
 @pytest.mark.parametrize("name", FOUNDERS)
 def test_founders_are_drawn(name):
-    assert len(sandwich(FOUNDERS[name]())[0]) > 3
+    genome = FOUNDERS[name]()
+    assert len(sandwich(genome)[0]) == len(genome.layers) + 2
+
+
+def test_the_first_slab_says_which_input():
+    slabs, _ = sandwich(FOUNDERS["bank_logistic"](), 2)
+    assert slabs[0].words == "filters 1 1.68 2.83 4.76 8 px"
+    assert [slab.channels for slab in slabs] == [24, 2]
+    assert sandwich(FOUNDERS["blobs"](), 2)[0][0].words == "blobs fitted to each class"
+    assert sandwich(FOUNDERS["unet"]())[0][0].words == "frame"

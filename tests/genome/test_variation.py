@@ -5,11 +5,11 @@ import pytest
 
 from napari_menndl.errors import InputError
 from napari_menndl.genome.editing import inserted, topology_distance, without
-from napari_menndl.genome.founders import defectnet, dilated_fcn, unet
+from napari_menndl.genome.founders import bank_logistic, defectnet, dilated_fcn, unet
 from napari_menndl.genome.genes import Conv, GenomeError, Pool, Skip, TrainingGenes, Upsample
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.mutations import MUTATIONS
-from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
+from napari_menndl.genome.ranges import InputSpace, LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.repair import repair
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.genome.variation import crossover, mutate
@@ -106,14 +106,22 @@ def test_a_space_of_one_genome_has_no_mutants():
             norms=("batch",), activations=("relu",), dropout=(0.0, 0.0),
         ),
         TrainingSpace(
-            ("adam",), (1e-3, 1e-3), (0.0, 0.0), ("constant",), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (8,),
-            (64,), ("local",), (20.0, 20.0), (True,), *[(0.0, 0.0)] * 6,
+            ("adam",), (1e-3, 1e-3), (0.0, 0.0), ("constant",), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0), (1.0, 1.0),
+            (0.5, 0.5), (8,), (64,), ("local",), (20.0, 20.0), (True,), *[(0.0, 0.0)] * 6,
         ),
         Limits(layers=(2, 2), skips=0),
+        InputSpace(("frame",)),
     )  # fmt: skip
     only = one.sample(np.random.default_rng(0))
     with pytest.raises(InputError, match="Widen"):
         mutate(only, one, np.random.default_rng(0))
+
+
+def test_children_of_a_filter_bank_and_a_network_of_layers_have_both():
+    one, other = bank_logistic(), Genome((Conv(4), Conv(8)))
+    child = crossover(one, other, SearchSpace(), np.random.default_rng(0))
+    assert child.inputs == one.inputs
+    assert child.layers == other.layers
 
 
 def test_removing_undoes_inserting():

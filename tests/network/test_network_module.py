@@ -21,6 +21,10 @@ ODD = SearchSpace(
 SEEDS = st.integers(0, 2**32 - 1)
 
 
+def channels_of(plan):
+    return plan.nodes[0].channels
+
+
 def random_network(seed, classes=2):
     """A network of random genes, weights and running statistics, in double precision."""
     rng = np.random.default_rng(seed)
@@ -47,7 +51,7 @@ def test_shapes_parameters_and_flops_agree_with_torch(seed, height, width):
                 lambda _, __, output, name=node.name: shapes.update({name: tuple(output.shape[1:])})
             )
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        logits = network(torch.zeros(1, 1, height, width, dtype=torch.float64))
+        logits = network(torch.zeros(1, channels_of(plan), height, width, dtype=torch.float64))
     assert logits.shape == (1, plan.classes, height, width)
     assert torch.isfinite(logits).all()
     assert plan.parameters == sum(values.numel() for values in network.parameters())
@@ -63,7 +67,7 @@ def test_tile_equals_the_untiled_frame_inside_its_margin(seed):
     plan, network, rng, stream = random_network(seed)
     margin, stride = plan.receptive_radius, plan.stride
     height, width = 2 * margin + 3 * stride + rng.integers(1, 20, 2)
-    frame = torch.randn(1, 1, int(height), int(width), dtype=torch.float64, generator=stream)
+    frame = torch.randn(1, channels_of(plan), int(height), int(width), dtype=torch.float64, generator=stream)
     top, left = stride * rng.integers(0, 3, 2)
     bottom, right = rng.integers(top + 2 * margin + 1, height + 1), rng.integers(left + 2 * margin + 1, width + 1)
     with torch.no_grad():
@@ -86,10 +90,10 @@ def test_nothing_beyond_the_receptive_radius_has_an_influence(seed):
     plan, network, rng, stream = random_network(seed)
     radius = plan.receptive_radius
     side = 2 * radius + 20
-    frame = torch.randn(1, 1, side, side, dtype=torch.float64, generator=stream).requires_grad_()
+    frame = torch.randn(1, channels_of(plan), side, side, dtype=torch.float64, generator=stream).requires_grad_()
     y, x = (int(i) for i in rng.integers(0, side, 2))
     (reach,) = torch.autograd.grad(network(frame)[0, :, y, x].sum(), frame)
-    seen = np.argwhere(reach[0, 0].numpy() != 0)
+    seen = np.argwhere((reach[0] != 0).any(0).numpy())
     # The edge pixels also stand for the padding below and on the right.
     if len(seen) and max(y, x) + plan.stride < side - radius:
         assert np.abs(seen - (y, x)).max() <= radius
@@ -100,7 +104,8 @@ def test_tiles_agree_in_single_precision_too():
         plan = make_plan(make())
         network = Network(plan, 1).eval()
         margin = plan.receptive_radius
-        frame = torch.randn(1, 1, 4 * margin + 7, 4 * margin + 7, generator=torch.Generator().manual_seed(0))
+        side = 4 * margin + 27
+        frame = torch.randn(1, channels_of(plan), side, side, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             whole, tile = network(frame), network(frame[..., 8:, 8:])
         difference = (tile[..., margin:, margin:] - whole[..., 8 + margin :, 8 + margin :]).abs().max()
@@ -119,7 +124,8 @@ def test_memory_is_estimated_from_above_but_not_by_far(seed):
         return values
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda values: values):
-        logits = network(torch.zeros(2, 1, 64, 64))
+        # The training holds its batch itself.
+        logits = network(keep(torch.zeros(2, channels_of(plan), 64, 64)))
         torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits))
     measured = sum(values.untyped_storage().nbytes() for values in kept.values())
     # Weights are among what is kept; gradients and Adam's two moments come to it.
@@ -129,8 +135,9 @@ def test_memory_is_estimated_from_above_but_not_by_far(seed):
 
 def test_every_weight_gets_a_gradient():
     for seed in range(20):
-        network = Network(make_plan(SearchSpace().sample(np.random.default_rng(seed))), seed)
-        network(torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))).sum().backward()
+        plan = make_plan(SearchSpace().sample(np.random.default_rng(seed)))
+        network = Network(plan, seed)
+        network(torch.randn(2, channels_of(plan), 32, 32, generator=torch.Generator().manual_seed(0))).sum().backward()
         assert all(values.grad is not None for values in network.parameters())
 
 
@@ -193,4 +200,4 @@ def test_tiny_frames_pass(shape):
     for make in FOUNDERS.values():
         network = Network(make_plan(make()), 0).eval()
         with torch.no_grad():
-            assert network(torch.zeros(1, 1, *shape)).shape == (1, 1, *shape)
+            assert network(torch.zeros(1, channels_of(network.plan), *shape)).shape == (1, 1, *shape)

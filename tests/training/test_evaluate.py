@@ -11,11 +11,10 @@ from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.genes import Conv, Upsample
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
-from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.evaluate import evaluate, judge
-from napari_menndl.training.folds import FoldTrainer
+from napari_menndl.training.folds import FoldTrainer, Trained
 from napari_menndl.training.job import run
 from napari_menndl.training.loop import MIN_STEPS, STRETCHES, TrainingStopped, plan_steps, rate
 
@@ -141,30 +140,30 @@ def test_without_folds_everything_teaches_and_nothing_judges(task: TrainingTask,
 
 
 @pytest.fixture
-def trained(task: TrainingTask, make_genome: MakeGenome) -> tuple[FoldTrainer, Network]:
+def trained(task: TrainingTask, make_genome: MakeGenome) -> tuple[FoldTrainer, Trained]:
     genome = make_genome()
     trainer = FoldTrainer(genome, make_plan(genome, 2), task, (1,), torch.device("cpu"))
-    return trainer, trainer.train("whole", task.everything(), 20_000).network
+    return trainer, trainer.train("whole", task.everything(), 20_000)
 
 
 def test_calibrated_probabilities_are_on_average_the_share_of_each_class(
-    task: TrainingTask, trained: tuple[FoldTrainer, Network]
+    task: TrainingTask, trained: tuple[FoldTrainer, Trained]
 ) -> None:
-    trainer, network = trained
-    trainer.calibrate(network, task.everything())
+    trainer, one = trained
+    trainer.calibrate(one, task.everything())
     with torch.no_grad():
-        probabilities = network(torch.from_numpy(trainer.frames)[:, None]).sigmoid().numpy()
+        probabilities = one.network(torch.from_numpy(one.frames)).sigmoid().numpy()
     for c in range(2):
         assert probabilities[:, c].mean() == pytest.approx((task.labels == c + 1).mean(), rel=0.05)
 
 
 def test_calibrating_what_is_not_finite_is_a_divergence(
-    task: TrainingTask, trained: tuple[FoldTrainer, Network]
+    task: TrainingTask, trained: tuple[FoldTrainer, Trained]
 ) -> None:
-    trainer, network = trained
-    network.rescale(torch.full((2,), math.nan), torch.zeros(2))
+    trainer, one = trained
+    one.network.rescale(torch.full((2,), math.nan), torch.zeros(2))
     with pytest.raises(TrainingStopped) as stopped:
-        trainer.calibrate(network, task.everything())
+        trainer.calibrate(one, task.everything())
     assert stopped.value.failure.kind == "diverged"
 
 

@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_menndl.genome.founders import dilated_fcn
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.network.module import Network
@@ -48,7 +49,7 @@ def test_tiled_equals_untiled_for_every_genome(seed: int, height: int, width: in
         # A fresh network says the same nearly everywhere: seams would not show.
         network.steps[plan.nodes[-1].name].weight.mul_(20)
     network.eval()
-    frame = rng.normal(size=(height, width)).astype(np.float32)
+    frame = rng.normal(size=(plan.nodes[0].channels, height, width)).astype(np.float32)
     reach = {"stride": plan.stride, "radius": plan.receptive_radius}
     whole = predict_tiled(network, frame, size=10_000, **reach)
     tiled = predict_tiled(network, frame, size=size, **reach)
@@ -60,7 +61,7 @@ def test_tiled_equals_untiled_for_every_genome(seed: int, height: int, width: in
 
 
 def test_only_what_is_needed_is_predicted() -> None:
-    plan = make_plan(SearchSpace().sample(np.random.default_rng(0)), 2)
+    plan = make_plan(dilated_fcn(), 2)
     network = Network(plan, 0).eval()
     frame = np.random.default_rng(0).normal(size=(96, 80)).astype(np.float32)
     where = np.zeros(frame.shape, bool)

@@ -10,11 +10,11 @@ SIZE = 16
 
 
 def source(frames: np.ndarray, area: np.ndarray, origins: list[tuple[int, int, int]]) -> TileSource:
+    """Two channels, the second one the negative of the first."""
     labels = (frames.astype(np.int64) % 251).astype(np.uint8)
     weights = np.ones(len(origins))
-    return TileSource(
-        torch.from_numpy(frames.astype(np.float32)), torch.from_numpy(labels), np.array(origins), weights, SIZE, area
-    )
+    channels = np.stack([frames, -frames], axis=1).astype(np.float32)
+    return TileSource(torch.from_numpy(channels), torch.from_numpy(labels), np.array(origins), weights, SIZE, area)
 
 
 def numbered(count: int = 2, height: int = 40, width: int = 48) -> np.ndarray:
@@ -32,7 +32,7 @@ def test_a_cut_tile_is_that_part_of_the_frame_turned() -> None:
                 cut, target = tiles.cut(Draw(np.array([[1, 3, 5]]), np.array([[flip_y, flip_x, transpose]])))
                 expected = part[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
                 expected = expected.T if transpose else expected
-                assert np.array_equal(cut[0, 0].numpy(), expected)
+                assert np.array_equal(cut[0].numpy(), np.stack([expected, -expected]))
                 assert np.array_equal(target[0].numpy(), (expected % 251).astype(np.uint8))
 
 
@@ -48,7 +48,7 @@ def test_a_shifted_tile_stays_in_the_area(seed: int, jitter: float) -> None:
     draw = tiles.draw(60, rng, jitter)
     inside = set(frames[:, area].ravel().tolist())
     cut, _ = tiles.cut(draw)
-    assert set(cut.numpy().astype(int).ravel().tolist()) <= inside
+    assert set(cut[:, 0].numpy().astype(int).ravel().tolist()) <= inside
 
 
 def test_the_same_stream_draws_the_same_tiles() -> None:

@@ -4,19 +4,56 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_menndl.genome.genes import Branches, Conv, Pool, Residual, Upsample
+from napari_menndl.genome.genes import SHARED, Blob, Branches, Conv, FilterBank, FourierInput, Pool, Residual, Upsample
 
 if TYPE_CHECKING:
-    from napari_menndl.genome.genes import Layer, Skip, TrainingGenes
+    from collections.abc import Sequence
+
+    from napari_menndl.genome.genes import Input, Layer, Skip, TrainingGenes
     from napari_menndl.genome.genome import Genome
 
 
 def describe(genome: Genome) -> list[str]:
-    """Return one line per layer, for leaderboards: ``"conv 5×5 /2 ×32 batch relu"``; then one for the training."""
+    """Return one line per layer, for leaderboards: ``"conv 5×5 /2 ×32 batch relu"``; then one for the training.
+
+    Before them comes one for the inputs where they are more than the frame.
+    """
+    inputs = [describe_inputs(genome.inputs)]
+    if inputs == ["frame"]:
+        inputs = []
+    return [*inputs, *describe_layers(genome), describe_training(genome.training)]
+
+
+def describe_layers(genome: Genome) -> list[str]:
+    """Return one line per layer, with the skip connections that end there."""
     lines = [describe_gene(layer) for layer in genome.layers]
     for skip in genome.skips:
         lines[skip.target] += f" {'+' if skip.join == 'add' else '⧺'} layer {skip.source}"
-    return [*lines, describe_training(genome.training)]
+    return lines
+
+
+def describe_inputs(inputs: Sequence[Input]) -> str:
+    """Return the inputs in one line; equal words stand once: ``"blobs fitted to each class"``."""
+    return " + ".join(dict.fromkeys(map(describe_input, inputs)))
+
+
+def describe_input(gene: Input) -> str:
+    """Return an input in a few words."""
+    match gene:
+        case FilterBank():
+            return f"filters {' '.join(f'{sigma:.3g}' for sigma in gene.sigmas)} px"
+        case Blob(fitted=True):
+            return "blobs fitted to each class"
+        case Blob():
+            radius = "" if gene.normalisation in (SHARED, "global") else f" {gene.radius:g} px"
+            own = "" if gene.normalisation == SHARED else f" of {gene.normalisation}{radius}"
+            return f"{gene.sign} blobs {gene.sigma:g} px{own}"
+        case FourierInput(fitted=True):
+            return "Fourier filter fitted to each class"
+        case FourierInput():
+            return f"Fourier filter {gene.inner:.3g}–{gene.outer:.3g} cycles/px {gene.sign}"
+        case _:
+            return gene.kind
 
 
 def describe_gene(gene: Layer | Skip) -> str:

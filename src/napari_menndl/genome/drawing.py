@@ -10,7 +10,19 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.genome.editing import open_places
-from napari_menndl.genome.genes import Branches, Conv, Pool, Residual, Skip, TrainingGenes, Upsample
+from napari_menndl.genome.genes import (
+    Blob,
+    Branches,
+    Conv,
+    FilterBank,
+    FourierInput,
+    FrameInput,
+    Pool,
+    Residual,
+    Skip,
+    TrainingGenes,
+    Upsample,
+)
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.ranges import LAYER_GENES
 
@@ -19,20 +31,24 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from napari_menndl.genome.genes import Layer
-    from napari_menndl.genome.ranges import Allowed, LayerSpace, TrainingSpace
+    from napari_menndl.genome.genes import Input, Layer
+    from napari_menndl.genome.ranges import Allowed, InputSpace, LayerSpace, TrainingSpace
     from napari_menndl.genome.space import SearchSpace
 
 #: How often a kind of layer is drawn, relative to the others.
 FREQUENCY = {"conv": 6.0, "residual": 2.0, "branches": 1.5, "pool": 1.5, "upsample": 1.5}
+#: How often a kind of input is drawn, relative to the others that are allowed.
+INPUT_FREQUENCY = {"frame": 6.0, "bank": 4.0, "blob": 0.5, "fourier": 0.5}
 
 
 def draw(space: SearchSpace, rng: np.random.Generator) -> Genome:
     """Draw a genome whose genes are in their ranges; whether it keeps the limits is another question."""
     limits = space.limits
+    inputs = draw_inputs(space.inputs, rng)
+    fewest = limits.layers[0] if inputs == (FrameInput(),) else 0
     layers: list[Layer] = []
     stride = 1
-    for _ in range(rng.integers(limits.layers[0], limits.layers[1], endpoint=True)):
+    for _ in range(rng.integers(fewest, limits.layers[1], endpoint=True)):
         layer = draw_layer(space, stride, rng)
         layers.append(layer)
         match layer:
@@ -40,7 +56,7 @@ def draw(space: SearchSpace, rng: np.random.Generator) -> Genome:
                 stride //= layer.factor
             case Conv() | Pool():
                 stride *= layer.stride
-    genome = Genome(tuple(layers), (), draw_training(space.training, rng))
+    genome = Genome(tuple(layers), (), draw_training(space.training, rng), inputs)
     for _ in range(rng.integers(0, min(limits.skips, 2), endpoint=True)):
         places = open_places(genome)
         if places:
@@ -48,6 +64,25 @@ def draw(space: SearchSpace, rng: np.random.Generator) -> Genome:
             skip = Skip(source, target, draw_value(space.layers, "joins", rng))
             genome = replace(genome, skips=(*genome.skips, skip))
     return genome
+
+
+def draw_inputs(inputs: InputSpace, rng: np.random.Generator) -> tuple[Input, ...]:
+    """Draw one input: the others hold the frame themselves, or what is left of it."""
+    kind = inputs.kinds[pick([INPUT_FREQUENCY[kind] for kind in inputs.kinds], rng)]
+    match kind:
+        case "bank":
+            return (draw_bank(inputs, rng),)
+        case "blob":
+            return (Blob(fitted=True),)
+        case "fourier":
+            return (FourierInput(fitted=True),)
+        case _:
+            return (FrameInput(),)
+
+
+def draw_bank(inputs: InputSpace, rng: np.random.Generator) -> FilterBank:
+    """Draw a filter bank."""
+    return FilterBank(**{name: draw_value(inputs, name, rng) for name in ("smallest", "largest", "scales")})
 
 
 def draw_layer(space: SearchSpace, stride: int, rng: np.random.Generator) -> Layer:

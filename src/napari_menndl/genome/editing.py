@@ -93,10 +93,14 @@ def usable_skips(genome: Genome) -> tuple[Skip, ...]:
 
 
 def topology_distance(one: Genome, other: Genome) -> int:
-    """Count the layers (Levenshtein 1966) and skip connections to insert, remove or alter, to make both equal."""
+    """Count the layers (Levenshtein 1966), skip connections and inputs to insert, remove or alter, to make both equal.
+
+    Inputs in another order are one such change.
+    """
     row = list(range(len(other.layers) + 1))
     for i, layer in enumerate(one.layers, start=1):
         diagonal, row[0] = row[0], i
         for j, match in enumerate(other.layers, start=1):
             diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (layer != match))
-    return row[-1] + len(set(one.skips) ^ set(other.skips))
+    inputs = len(set(one.inputs) ^ set(other.inputs)) or int(one.inputs != other.inputs)
+    return row[-1] + len(set(one.skips) ^ set(other.skips)) + inputs

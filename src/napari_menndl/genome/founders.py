@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_menndl.genome.genes import Conv, Pool, Residual, Skip, TrainingGenes, Upsample
+from napari_menndl.genome.genes import (
+    Blob,
+    Conv,
+    FilterBank,
+    FourierInput,
+    Pool,
+    Residual,
+    Skip,
+    TrainingGenes,
+    Upsample,
+)
 from napari_menndl.genome.genome import Genome
 
 if TYPE_CHECKING:
@@ -73,5 +83,56 @@ def defectnet() -> Genome:
     )
 
 
+def bank_logistic() -> Genome:
+    """Return a logistic regression on multiscale filters: the pixel classification of ilastik, made linear."""
+    return Genome((), training=_on_filters(), inputs=(FilterBank(),))
+
+
+def bank_mlp() -> Genome:
+    """Return two layers of 32 units that see one pixel of the multiscale filters."""
+    layer = Conv(32, kernel=(1, 1))
+    return Genome((layer, layer), training=_on_filters(), inputs=(FilterBank(),))
+
+
+def bank_fcn() -> Genome:
+    """Return three dilated convolutions of 16 filters on multiscale filters."""
+    layers = tuple(Conv(16, dilation=dilation) for dilation in (1, 2, 4))
+    return Genome(layers, training=_on_filters(), inputs=(FilterBank(),))
+
+
+def blobs() -> Genome:
+    """Return a blob detector for each class, its scale, sign and input normalisation chosen by the training."""
+    return Genome((), training=_on_filters(), inputs=(Blob(fitted=True),))
+
+
+def fourier() -> Genome:
+    """Return the Fourier method for each class, its settings chosen by the training."""
+    return Genome((), training=_on_filters(), inputs=(FourierInput(fitted=True),))
+
+
+def _on_filters() -> TrainingGenes:
+    # Few weights on channels of one scale: large steps, small batches.
+    return TrainingGenes(
+        optimiser="adamw",
+        learning_rate=1e-2,
+        weight_decay=1e-2,
+        schedule="onecycle",
+        batch=2,
+        tile=64,
+        normalisation="local",
+        radius=20.0,
+        bce=1.0,
+    )
+
+
 #: By name, as the command line and the run folder know them.
-FOUNDERS: dict[str, Callable[[], Genome]] = {"dilated_fcn": dilated_fcn, "unet": unet, "defectnet": defectnet}
+FOUNDERS: dict[str, Callable[[], Genome]] = {
+    "dilated_fcn": dilated_fcn,
+    "unet": unet,
+    "defectnet": defectnet,
+    "bank_logistic": bank_logistic,
+    "bank_mlp": bank_mlp,
+    "bank_fcn": bank_fcn,
+    "blobs": blobs,
+    "fourier": fourier,
+}

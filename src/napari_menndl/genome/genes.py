@@ -1,4 +1,4 @@
-"""The genes: what a layer, a skip connection and the training are described by."""
+"""The genes: what an input, a layer, a skip connection and the training are described by."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ JOINS = ("concat", "add")
 OPTIMISERS = ("adam", "adamw", "sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "onecycle")
 NORMALISATIONS = ("global", "flattened", "local")
+#: What an input with a normalisation of its own may also have: that of the training genes.
+SHARED = "shared"
+BLOB_SIGNS = ("bright", "dark")
+FOURIER_SIGNS = ("dark", "bright", "both")
 
 
 class GenomeError(ValueError):
@@ -144,6 +148,116 @@ class Skip(Gene):
         super().__post_init__()
         if self.source >= self.target:
             raise GenomeError(f"a skip connection from layer {self.source} back to layer {self.target}")
+
+
+class InputGene(Gene):
+    """What a network is shown of a frame: one channel, or several.
+
+    Inputs whose ``fitted`` is on stand for one concrete gene of their kind per class, which training chooses on its
+    own pixels (`network.inputs.fit_inputs`); with its choices in their place a genome has as many channels as before.
+    """
+
+    kind: ClassVar[str]
+
+    def channels(self, classes: int) -> int:
+        """Count the channels of a network for so many defect classes."""
+        return classes if getattr(self, "fitted", False) else 1
+
+
+@dataclass(frozen=True)
+class FrameInput(InputGene):
+    """The frame, normalised as the training genes say."""
+
+    kind: ClassVar[str] = "frame"
+
+
+@dataclass(frozen=True)
+class FilterBank(InputGene):
+    """The normalised frame and filters of it at several scales; what they are, `network.filters` says.
+
+    Attributes
+    ----------
+    smallest, largest : float
+        Scales, standard deviations of Gaussians [px].
+    scales : int
+        How many, evenly on a logarithmic scale; of a single one only the smallest.
+    """
+
+    kind: ClassVar[str] = "bank"
+    smallest: float = setting(1.0, "Smallest scale", unit="px", min=0.5, max=64.0)
+    largest: float = setting(8.0, "Largest scale", unit="px", min=0.5, max=64.0)
+    scales: int = setting(5, "Scales", min=1, max=16)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.smallest > self.largest:
+            raise GenomeError(f"a filter bank from {self.smallest:g} px down to {self.largest:g} px")
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        """The scales, ascending [px]."""
+        step = (self.largest / self.smallest) ** (1 / max(1, self.scales - 1))
+        return tuple(float(f"{self.smallest * step**i:.4g}") for i in range(self.scales))
+
+    def channels(self, classes: int) -> int:
+        """Frame; per scale the mean and two curvatures, and above 1 px two strengths of edges."""
+        return 1 + sum(5 if sigma > 1 else 3 for sigma in self.sigmas)
+
+
+@dataclass(frozen=True)
+class Blob(InputGene):
+    """The response of a blob detector of one scale (Lindeberg 1998, 10.1023/A:1008045108935).
+
+    Attributes
+    ----------
+    sigma : float
+        Its scale [px]; it answers most to discs of radius ``sqrt(2) * sigma``.
+    sign : {"bright", "dark"}
+        Which blobs it answers to.
+    normalisation, radius : str, float [px]
+        Of the frame before, one of `NORMALISATIONS`, or `SHARED`: as the training genes say, radius included.
+    fitted : bool
+        Whether training chooses the other genes, for each class by itself.
+    """
+
+    kind: ClassVar[str] = "blob"
+    sigma: float = setting(2.0, "Scale", unit="px", min=0.5, max=64.0)
+    sign: str = setting("bright", "Sign", options=BLOB_SIGNS)
+    normalisation: str = setting(SHARED, "Input normalisation", options=(SHARED, *NORMALISATIONS))
+    radius: float = setting(20.0, "Its radius", unit="px", min=1.0, max=1024.0)
+    fitted: bool = setting(False, "Fitted to each class")
+
+
+@dataclass(frozen=True)
+class FourierInput(InputGene):
+    """The response of the Fourier method; its genes are the fields of `annotation.fourier.FourierSettings`.
+
+    Attributes
+    ----------
+    fitted : bool
+        Whether training chooses the other genes, for each class by itself.
+    """
+
+    kind: ClassVar[str] = "fourier"
+    normalisation: str = setting("local", "Normalisation", options=NORMALISATIONS)
+    radius: float = setting(20.0, "Normalisation radius", unit="px", min=1.0, max=1000.0)
+    inner: float = setting(0.01, "Band from", unit="cycles/px", min=0.0, max=0.5)
+    outer: float = setting(0.15, "Band to", unit="cycles/px", min=0.005, max=0.71)
+    edge: float = setting(0.125, "Softness", min=0.01, max=1.0)
+    spots: int = setting(24, "Bragg spots", min=0, max=200)
+    notch: float = setting(2.0, "Notch radius", unit="px", min=0.5, max=50.0)
+    sign: str = setting("both", "Sign", options=FOURIER_SIGNS)
+    smoothing: float = setting(1.5, "Smoothing", unit="px", min=0.0, max=20.0)
+    fitted: bool = setting(False, "Fitted to each class")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inner >= self.outer:
+            raise GenomeError(f"a band from {self.inner:g} down to {self.outer:g} cycles/px")
+
+
+Input = FrameInput | FilterBank | Blob | FourierInput
+INPUTS = ("frame", "bank", "blob", "fourier")
 
 
 Part = Conv | Pool | Upsample

@@ -1,4 +1,4 @@
-"""A genome: layers, skip connections and training genes; plain data with a digest."""
+"""A genome: inputs, layers, skip connections and training genes; plain data with a digest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from napari_menndl.genome.fields import decode, encode
-from napari_menndl.genome.genes import Gene, GenomeError, Layer, Skip, TrainingGenes
+from napari_menndl.genome.genes import FrameInput, Gene, GenomeError, Input, Layer, Skip, TrainingGenes
 
 
 @dataclass(frozen=True)
@@ -20,23 +20,38 @@ class Genome(Gene):
     ----------
     layers : tuple of Layer
         In the order of the data's flow; a 1×1 convolution to the classes and the way back to the input's resolution
-        follow by themselves.
+        follow by themselves. None, where that convolution alone weighs the channels of the inputs.
     skips : tuple of Skip
     training : TrainingGenes
+    inputs : tuple of Input
+        What the first layer sees: the channels of all of them, one after another.
 
     Raises
     ------
     GenomeError
-        On a genome without a layer. Whether the rest can be built, `make_plan` says.
+        On a genome without an input, or without a layer where the frame is all it sees. Whether the rest can be built,
+        `make_plan` says.
     """
 
     layers: tuple[Layer, ...]
     skips: tuple[Skip, ...] = ()
     training: TrainingGenes = field(default_factory=TrainingGenes)
+    inputs: tuple[Input, ...] = (FrameInput(),)
 
     def __post_init__(self) -> None:
-        if not self.layers:
+        if not self.inputs:
+            raise GenomeError("a genome without an input")
+        if len(self.layers) < self.fewest_layers:
             raise GenomeError("a genome without a layer")
+
+    @property
+    def fewest_layers(self) -> int:
+        """0 where the inputs have something to say by themselves, 1 where the frame is all there is."""
+        return int(all(isinstance(one, FrameInput) for one in self.inputs))
+
+    def channels(self, classes: int) -> int:
+        """Count what the first layer sees."""
+        return sum(one.channels(classes) for one in self.inputs)
 
     def to_json(self) -> dict[str, Any]:
         """Return dicts and lists; `from_json` gives the equal genome back."""
@@ -45,7 +60,7 @@ class Genome(Gene):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Genome:
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote; what was written before there were inputs sees the frame.
 
         Raises
         ------
@@ -62,9 +77,9 @@ class Genome(Gene):
 
     @cached_property
     def topology(self) -> str:
-        """The digest of layers and skip connections alone."""
+        """The digest of inputs, layers and skip connections alone."""
         plain = self.to_json()
-        return _digest([plain["layers"], plain["skips"]])
+        return _digest([plain["inputs"], plain["layers"], plain["skips"]])
 
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode

@@ -14,19 +14,52 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from napari_menndl.genome.describe import describe_gene
-from napari_menndl.genome.drawing import draw_conv, draw_kernel, draw_layer, draw_value, rounded
+from napari_menndl.genome.describe import describe_gene, describe_inputs
+from napari_menndl.genome.drawing import draw_bank, draw_conv, draw_kernel, draw_layer, draw_value, rounded
 from napari_menndl.genome.editing import inserted, open_places, replaced, strides, without
-from napari_menndl.genome.genes import Branches, Conv, GenomeError, Pool, Residual, Skip, Upsample, parts, with_part
+from napari_menndl.genome.genes import (
+    Branches,
+    Conv,
+    FilterBank,
+    FrameInput,
+    GenomeError,
+    Pool,
+    Residual,
+    Skip,
+    Upsample,
+    parts,
+    with_part,
+)
 from napari_menndl.genome.ranges import LAYER_GENES
 
 if TYPE_CHECKING:
+    from napari_menndl.genome.genes import Input
     from napari_menndl.genome.genome import Genome
     from napari_menndl.genome.ranges import Allowed
     from napari_menndl.genome.space import SearchSpace
 
 Mutation = Callable[["Genome", "SearchSpace", np.random.Generator], tuple["Genome", str]]
 Item = TypeVar("Item")
+
+
+def change_inputs(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
+    """Add a filter bank, take it away, or change its scales."""
+    banks = [one for one in genome.inputs if isinstance(one, FilterBank)]
+    inputs: tuple[Input, ...]
+    if not banks:
+        _need("bank" in space.inputs.kinds, "no filter banks")
+        # The bank holds the frame.
+        others = tuple(one for one in genome.inputs if not isinstance(one, FrameInput))
+        inputs = (*others, draw_bank(space.inputs, rng))
+    elif "frame" in space.inputs.kinds and rng.random() < 0.3:
+        inputs = tuple(one for one in genome.inputs if one not in banks) or (FrameInput(),)
+    else:
+        bank, name = banks[0], _one_of(("smallest", "largest", "scales"), rng)
+        fresh = _perturbed(space.inputs, name, getattr(bank, name), rng)
+        changed = replace(bank, **{name: fresh})
+        inputs = tuple(changed if one == bank else one for one in genome.inputs)
+    words = f"input {describe_inputs(genome.inputs)} → {describe_inputs(inputs)}"
+    return replace(genome, inputs=inputs), words
 
 
 def insert_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
@@ -39,13 +72,14 @@ def insert_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -
 
 def remove_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
     """Take a layer out."""
-    _need(len(genome.layers) > space.limits.layers[0], "as few layers as there may be")
+    _need(len(genome.layers) > space.limits.fewest_layers(genome), "as few layers as there may be")
     index = int(rng.integers(len(genome.layers)))
     return without(genome, index), f"layer {index} removed: {describe_gene(genome.layers[index])}"
 
 
 def repeat_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
     """Put a copy of a layer behind it."""
+    _need(len(genome.layers) > 0, "no layer")
     _need(len(genome.layers) < space.limits.layers[1], "as many layers as there may be")
     index = int(rng.integers(len(genome.layers)))
     _need(not isinstance(genome.layers[index], (Pool, Upsample)), "a change of resolution is not repeated")
@@ -58,6 +92,7 @@ def add_level(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> t
     _need(len(genome.layers) + 2 <= space.limits.layers[1], "as many layers as there may be")
     pairs = [(step, size) for step in space.layers.pool_strides for size in space.layers.pool_sizes if size >= step > 1]
     step, size = _one_of([pair for pair in pairs if pair[0] in space.layers.factors], rng)
+    _need(len(genome.layers) > 0, "no layer")
     first = int(rng.integers(1, len(genome.layers) + 1))
     last = int(rng.integers(first, len(genome.layers) + 1))
     before = strides(genome.layers)
@@ -119,6 +154,7 @@ def flatten_block(genome: Genome, space: SearchSpace, rng: np.random.Generator) 
 
 def change_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
     """Give one gene of one layer another value: filters, kernel, stride, depthwise and the like."""
+    _need(len(genome.layers) > 0, "no layer")
     index = int(rng.integers(len(genome.layers)))
     layer = genome.layers[index]
     place = int(rng.integers(len(parts(layer))))
@@ -195,5 +231,6 @@ MUTATIONS: tuple[tuple[float, Mutation], ...] = (
     (0.7, make_branches),
     (0.6, flatten_block),
     (5.0, change_layer),
+    (1.5, change_inputs),
     (4.0, change_training),
 )

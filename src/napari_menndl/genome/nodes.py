@@ -77,6 +77,9 @@ class Node(NamedTuple):
     def kept_per_pixel(self) -> float:
         """Numbers of 4 bytes that training keeps of it until its gradient [per pixel of the network's input]."""
         own = self.channels / self.stride**2
+        if self.kind == "input":
+            # The batch, and a copy of it that is padded.
+            own *= 2
         if self.kind == "conv" and self.lopsided:
             # With it the padded copy of the input; doubled, because the margin counts on small tiles.
             own += 2 * self.channels_in * (self.step / self.stride) ** 2

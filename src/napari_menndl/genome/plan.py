@@ -27,7 +27,8 @@ class Plan:
     Attributes
     ----------
     nodes : tuple of Node
-        In the order of computing; the last one is the head: a 1×1 convolution to one logit per class.
+        In the order of computing; the first one is the input, as many channels as the genome's inputs have; the last
+        one is the head: a 1×1 convolution to one logit per class.
     classes : int
     stride : int
         Total stride [px]: the network works on inputs padded to a multiple of it, below and on the right. Tiles equal
@@ -86,7 +87,8 @@ class Plan:
         kept = sum(node.kept_per_pixel for node in self.nodes)
         # The logits, at full resolution, and three arrays of that size in the loss.
         kept += 4 * self.classes
-        largest = max(node.channels / node.stride**2 for node in self.nodes)
+        # The input has no gradient.
+        largest = max(node.channels / node.stride**2 for node in self.nodes[1:])
         return kept + 3 * largest
 
     def shape(self, index: int, height: int, width: int) -> tuple[int, int, int]:
@@ -121,7 +123,7 @@ def make_plan(genome: Genome, classes: int = 1) -> Plan:
         raise GenomeError("the same skip connection twice")
     if far := [skip.target for skip in genome.skips if skip.target >= len(genome.layers)]:
         raise GenomeError(f"a skip connection to layer {far[0]} of {len(genome.layers)}")
-    draft = _Draft()
+    draft = _Draft(genome.channels(classes))
     outputs: list[int] = []
     for index, layer in enumerate(genome.layers):
         outputs.append(draft.add_layer(layer, outputs[-1] if outputs else 0))
@@ -129,7 +131,7 @@ def make_plan(genome: Genome, classes: int = 1) -> Plan:
             if skip.target == index:
                 outputs[index] = draft.add_skip(skip, outputs)
     draft.layer, draft.part = len(genome.layers), 0
-    draft.conv(outputs[-1], classes, bias=True, owner="head")
+    draft.conv(outputs[-1] if outputs else 0, classes, bias=True, owner="head")
     stride = math.lcm(*(node.stride for node in draft.nodes))
     return Plan(tuple(draft.nodes), classes, stride, genome.training.optimiser)
 
@@ -137,8 +139,8 @@ def make_plan(genome: Genome, classes: int = 1) -> Plan:
 class _Draft:
     """Nodes as they are added, each finding its shape in those before it."""
 
-    def __init__(self) -> None:
-        self.nodes = [Node("input", "input")]
+    def __init__(self, channels: int) -> None:
+        self.nodes = [Node("input", "input", channels_in=channels, channels=channels)]
         self.names: dict[str, int] = {}
         self.layer, self.part = -1, 0
 

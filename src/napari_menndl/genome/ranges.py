@@ -1,4 +1,4 @@
-"""What genes may be, and the limits a network has to keep: the three groups of a search space."""
+"""What genes may be, and the limits a network has to keep: the groups of a search space."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_menndl.errors import InputError
 from napari_menndl.genome import genes
-from napari_menndl.genome.genes import Branches, Conv, Pool, Residual, Skip, TrainingGenes, Upsample, parts
+from napari_menndl.genome.genes import Branches, Conv, FilterBank, Pool, Residual, Skip, TrainingGenes, Upsample, parts
 from napari_menndl.settings import departures, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_menndl.genome.genes import Input
     from napari_menndl.genome.genome import Genome
     from napari_menndl.genome.plan import Plan
 
@@ -82,6 +83,37 @@ def _ranges(group: type[Any]) -> frozenset[str]:
 def _like(default: T, gene: Any, name: str, **more: Any) -> T:
     """A setting that says what a gene's field may be, described as that field is."""
     return field(default=default, metadata={**gene.__dataclass_fields__[name].metadata, **more})
+
+
+@dataclass(frozen=True)
+class InputSpace(Allowed):
+    """What a network may be shown: one of these kinds, or several side by side.
+
+    Attributes
+    ----------
+    kinds : tuple
+        Choices.
+    smallest, largest, scales : (lowest, highest)
+        Ranges of a filter bank's genes.
+    """
+
+    kinds: tuple[str, ...] = setting(("frame", "bank"), "Kinds of input", options=genes.INPUTS)
+    smallest: tuple[float, float] = _like((0.7, 2.0), FilterBank, "smallest", range=True, log=True)
+    largest: tuple[float, float] = _like((3.0, 16.0), FilterBank, "largest", range=True, log=True)
+    scales: tuple[int, int] = _like((2, 6), FilterBank, "scales", range=True)
+
+    def objections(self, genome: Genome) -> Iterator[str]:
+        """Say which input genes lie outside."""
+        for one in genome.inputs:
+            if one.kind not in self.kinds:
+                yield f"an input is of kind {one.kind}"
+            for name in self.outside(one):
+                yield f"a filter bank has {name} {getattr(one, name)}"
+
+    def outside(self, gene: Input) -> list[str]:
+        """Return the names of a gene's fields whose value is not allowed."""
+        names = ("smallest", "largest", "scales") if isinstance(gene, FilterBank) else ()
+        return [name for name in names if not self.allows(name, getattr(gene, name))]
 
 
 @dataclass(frozen=True)
@@ -189,7 +221,11 @@ class TrainingSpace(Allowed):
 
 @dataclass(frozen=True)
 class Limits(Allowed):
-    """What no network of the space exceeds."""
+    """What no network of the space exceeds.
+
+    The lowest number of layers holds for networks that see nothing but the frame; of other inputs a head alone makes
+    something.
+    """
 
     layers: tuple[int, int] = setting((2, 10), "Layers", min=1, max=256, range=True)
     skips: int = setting(4, "Skip connections", min=0, max=256)
@@ -199,11 +235,16 @@ class Limits(Allowed):
     stride: int = setting(8, "Total stride", unit="px", min=1, max=1024)
     memory: int = setting(1024, "Memory in training", unit="MiB", min=1, max=10**7)
 
+    def fewest_layers(self, genome: Genome) -> int:
+        """Return how many layers a genome has at least, which its inputs decide."""
+        return self.layers[0] if genome.fewest_layers else 0
+
     def exceeded(self, genome: Genome, plan: Plan) -> Iterator[tuple[str, str]]:
         """Say by name and in words which limits a network exceeds."""
         count, training = len(genome.layers), genome.training
-        if not self.layers[0] <= count <= self.layers[1]:
-            yield "layers", f"{count} layers, not {self.layers[0]} to {self.layers[1]}"
+        fewest = self.fewest_layers(genome)
+        if not fewest <= count <= self.layers[1]:
+            yield "layers", f"{count} layers, not {fewest} to {self.layers[1]}"
         if len(genome.skips) > self.skips:
             yield "skips", f"{len(genome.skips)} skip connections, more than {self.skips}"
         if plan.stride > self.stride:

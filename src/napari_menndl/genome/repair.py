@@ -6,9 +6,28 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_menndl.genome.drawing import draw_conv, draw_kernel, draw_layer, draw_pool, draw_training, draw_value
+from napari_menndl.genome.drawing import (
+    draw_bank,
+    draw_conv,
+    draw_inputs,
+    draw_kernel,
+    draw_layer,
+    draw_pool,
+    draw_training,
+    draw_value,
+)
 from napari_menndl.genome.editing import inserted, replaced, strides, usable_skips, without
-from napari_menndl.genome.genes import Branches, Conv, GenomeError, Pool, Residual, Upsample, parts, with_part
+from napari_menndl.genome.genes import (
+    Branches,
+    Conv,
+    FilterBank,
+    GenomeError,
+    Pool,
+    Residual,
+    Upsample,
+    parts,
+    with_part,
+)
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.ranges import LAYER_GENES
 
@@ -17,7 +36,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from napari_menndl.genome.genes import Layer, Part
+    from napari_menndl.genome.genes import Input, Layer, Part
     from napari_menndl.genome.genome import Genome
     from napari_menndl.genome.nodes import Node
     from napari_menndl.genome.plan import Plan
@@ -63,8 +82,9 @@ def repair(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Geno
 
 def _clamped(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
     """Bring every gene into its range, by the nearest value or another draw."""
+    genome = _shown(genome, space, rng)
     for index in reversed(range(len(genome.layers))):
-        if genome.layers[index].kind not in space.layers.kinds and len(genome.layers) > 1:
+        if genome.layers[index].kind not in space.layers.kinds and len(genome.layers) > genome.fewest_layers:
             genome = without(genome, index)
     for index, layer in enumerate(genome.layers):
         layer = _sized(layer, space, rng)
@@ -84,6 +104,22 @@ def _clamped(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Ge
         fresh = draw_training(space.training, rng)
         genome = replace(genome, training=replace(genome.training, **{name: getattr(fresh, name) for name in bad}))
     return genome
+
+
+def _shown(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
+    """Leave out the inputs that are not allowed; where none is left, draw one."""
+    if not any(space.inputs.objections(genome)):
+        return genome
+    inputs: list[Input] = []
+    for one in genome.inputs:
+        if isinstance(one, FilterBank) and space.inputs.outside(one):
+            fresh = draw_bank(space.inputs, rng)
+            one = replace(one, **{name: getattr(fresh, name) for name in space.inputs.outside(one)})
+        if one.kind in space.inputs.kinds:
+            inputs.append(one)
+    # A layer, lest there be none behind the frame alone.
+    layers = genome.layers or (draw_conv(space.layers, rng, 1),)
+    return replace(genome, layers=layers, inputs=tuple(inputs) or draw_inputs(space.inputs, rng))
 
 
 def _allowed(part: Part, bad: list[str], space: SearchSpace, rng: np.random.Generator) -> Part:
@@ -120,7 +156,7 @@ def _consistent(genome: Genome) -> Genome:
         layer = genome.layers[index]
         if isinstance(layer, Branches):
             genome = replaced(genome, index, _unstrided(layer))
-        elif len(genome.layers) > 1:
+        elif len(genome.layers) > genome.fewest_layers:
             genome = without(genome, index)
         else:
             raise GenomeError(f"a {layer.kind} on its own")
@@ -149,9 +185,9 @@ def _unstrided(layer: Layer) -> Layer:
 
 
 def _mend_layers(genome: Genome, plan: Plan, space: SearchSpace, rng: np.random.Generator) -> Genome:
-    place = int(rng.integers(len(genome.layers)))
     if len(genome.layers) > space.limits.layers[1]:
-        return without(genome, place)
+        return without(genome, int(rng.integers(len(genome.layers))))
+    place = int(rng.integers(len(genome.layers) + 1))
     kinds = space.layers.kinds
     return inserted(genome, place, draw_conv(space.layers, rng, 1) if "conv" in kinds else draw_layer(space, 1, rng))
 
@@ -169,7 +205,7 @@ def _mend_stride(genome: Genome, plan: Plan, space: SearchSpace, rng: np.random.
     ]
     index = coarser[rng.integers(len(coarser))]
     layer = genome.layers[index]
-    if isinstance(layer, Pool) and len(genome.layers) > space.limits.layers[0]:
+    if isinstance(layer, Pool) and len(genome.layers) > space.limits.fewest_layers(genome):
         return without(genome, index)
     return replaced(genome, index, _unstrided(layer))
 
@@ -235,7 +271,7 @@ def _smaller_kernel(conv: Conv, space: SearchSpace) -> tuple[int, int]:
 
 
 def _dropped(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
-    if len(genome.layers) <= space.limits.layers[0]:
+    if len(genome.layers) <= space.limits.fewest_layers(genome):
         raise GenomeError("too large even with the smallest genes")
     return without(genome, int(rng.integers(len(genome.layers))))
 

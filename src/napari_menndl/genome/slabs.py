@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_menndl.genome.describe import describe
+from napari_menndl.genome.describe import describe_inputs, describe_layers
 from napari_menndl.genome.plan import make_plan
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Slab:
     ----------
     kind : {"input", "conv", "pool", "upsample", "residual", "branches", "head"}
     words : str
-        The layer in a few words.
+        The layer in a few words; of the first slab the inputs.
     channels : int
         Of its output: how thick it is.
     stride : int
@@ -68,7 +68,11 @@ def sandwich(genome: Genome, classes: int = 1) -> tuple[list[Slab], list[Arc]]:
     """
     plan = make_plan(genome, classes)
     kinds = ["input", *(layer.kind for layer in genome.layers), "head"]
-    words = ["frame", *describe(genome)[:-1], f"1×1 to {classes} class{'es' if classes > 1 else ''}"]
+    words = [
+        describe_inputs(genome.inputs),
+        *describe_layers(genome),
+        f"1×1 to {classes} class{'es' if classes > 1 else ''}",
+    ]
     slabs = []
     for place, (kind, text) in enumerate(zip(kinds, words, strict=True)):
         nodes = [node for node in plan.nodes if node.layer == place - 1]

@@ -12,7 +12,7 @@ from napari_menndl.genome.drawing import draw
 from napari_menndl.genome.fields import decode, encode
 from napari_menndl.genome.genes import OPTIMISERS, GenomeError
 from napari_menndl.genome.plan import Plan, make_plan
-from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
+from napari_menndl.genome.ranges import InputSpace, LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.repair import repair
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class SearchSpace:
     training : TrainingSpace
     limits : Limits
         The defaults are for networks that two CPU cores train in seconds; `large` is for a GPU.
+    inputs : InputSpace
 
     Raises
     ------
@@ -46,13 +47,16 @@ class SearchSpace:
     layers: LayerSpace = field(default_factory=LayerSpace)
     training: TrainingSpace = field(default_factory=TrainingSpace)
     limits: Limits = field(default_factory=Limits)
+    inputs: InputSpace = field(default_factory=InputSpace)
 
     @classmethod
     def large(cls) -> SearchSpace:
         """Return a space for networks that want a GPU."""
         return cls(
             LayerSpace(filters=(8, 128), dilations=(1, 2, 4, 8, 16), body=(1, 4), ways=(2, 4)),
-            TrainingSpace(batch=(16, 8, 32, 64), tile=(128, 64, 96, 192, 256), optimiser=OPTIMISERS),
+            TrainingSpace(
+                batch=(16, 8, 32, 64), tile=(128, 64, 96, 192, 256), optimiser=OPTIMISERS, learning_rate=(1e-3, 3e-2)
+            ),
             Limits((2, 24), 8, 5_000_000, 2e6, 200, 16, 16_384),
         )
 
@@ -83,7 +87,7 @@ class SearchSpace:
         GenomeError
             With the reason why it cannot be built or lies outside.
         """
-        for objection in self.layers.objections(genome):
+        for objection in (*self.inputs.objections(genome), *self.layers.objections(genome)):
             raise GenomeError(f"{objection}, outside the search space")
         for name in self.training.outside(genome.training):
             raise GenomeError(f"{name} is {getattr(genome.training, name)!r}, outside the search space")

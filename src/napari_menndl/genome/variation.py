@@ -72,8 +72,8 @@ def _mutated(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tu
 def crossover(one: Genome, other: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
     """Join the first layers of one genome to the last ones of another, and mix their training genes.
 
-    Both are cut where they have the same stride, so that what follows finds the resolution it is used to; skip
-    connections stay where both their ends do.
+    The inputs are those of either. Both are cut where they have the same stride, so that what follows finds the
+    resolution it is used to; skip connections stay where both their ends do.
 
     Parameters
     ----------
@@ -90,16 +90,21 @@ def crossover(one: Genome, other: Genome, space: SearchSpace, rng: np.random.Gen
     if rng.random() < 0.5:
         one, other = other, one
     training = _mixed(one.training, other.training, rng)
+    inputs = one.inputs if rng.random() < 0.5 else other.inputs
+    if not (one.layers and other.layers):
+        # What the one has no layers for, the other's layers may look at.
+        inputs = (other if one.layers else one).inputs
     fallback = replace(one, training=training)
     cuts = _cuts(one, other, space)
     for place in rng.permutation(len(cuts))[:ATTEMPTS]:
         first, second = cuts[place]
         try:
-            offspring = repair(_spliced(one, first, other, second, training), space, rng)
+            spliced = replace(_spliced(one, first, other, second), training=training, inputs=inputs)
+            offspring = repair(spliced, space, rng)
             space.check(offspring)
         except GenomeError:
             continue
-        if all((offspring.layers, offspring.skips) != (parent.layers, parent.skips) for parent in (one, other)):
+        if all(offspring.topology != parent.topology for parent in (one, other)):
             return offspring
     try:
         fallback = repair(fallback, space, rng)
@@ -110,25 +115,25 @@ def crossover(one: Genome, other: Genome, space: SearchSpace, rng: np.random.Gen
 
 
 def _cuts(one: Genome, other: Genome, space: SearchSpace) -> list[tuple[int, int]]:
-    """Return where to cut: layers taken of the first, layers left out of the second; both give one at least."""
+    """Return where to cut: layers taken of the first, layers left out of the second; both give one that have any."""
     low, high = space.limits.layers
     here, there = strides(one.layers), strides(other.layers)
     return [
         (i, j)
-        for i in range(1, len(one.layers) + 1)
-        for j in range(len(other.layers))
+        for i in range(min(1, len(one.layers)), len(one.layers) + 1)
+        for j in range(max(1, len(other.layers)))
         if here[i] == there[j] and low <= i + len(other.layers) - j <= high
     ]
 
 
-def _spliced(one: Genome, first: int, other: Genome, second: int, training: TrainingGenes) -> Genome:
+def _spliced(one: Genome, first: int, other: Genome, second: int) -> Genome:
     head = tuple(skip for skip in one.skips if skip.target < first)
     tail = tuple(
         replace(skip, source=skip.source - second + first, target=skip.target - second + first)
         for skip in other.skips
         if skip.source >= second
     )
-    return replace(one, layers=one.layers[:first] + other.layers[second:], skips=head + tail, training=training)
+    return replace(one, layers=one.layers[:first] + other.layers[second:], skips=head + tail)
 
 
 def _mixed(one: TrainingGenes, other: TrainingGenes, rng: np.random.Generator) -> TrainingGenes:

@@ -53,7 +53,7 @@ class Network(nn.Module):
         self._draw(seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Turn frames (B, 1, Y, X) float into logits (B, C, Y, X) of the same type."""
+        """Turn frames (B, K, Y, X) float, K channels, into logits (B, C, Y, X) of the same type."""
         height, width = frames.shape[-2:]
         padded_height, padded_width = self.plan.padded(height, width)
         if (padded_height, padded_width) != (height, width):

@@ -17,13 +17,12 @@ from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import Detector
-from napari_menndl.movie.normalisation import normalise
+from napari_menndl.network.inputs import channels
 from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes
 from napari_menndl.predict import storage
 from napari_menndl.predict.scale import PixelSize, resample, scale_between
 from napari_menndl.training.device import choose_device
-from napari_menndl.training.evaluate import WHOLE
 from napari_menndl.training.inference import WINDOW, predict_parts, predict_tiled
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class TrainedNetwork:
     Attributes
     ----------
     genome : Genome
-        Topology and input normalisation.
+        Inputs, fitted ones resolved; topology; input normalisation.
     weights : dict of str to Tensor
         On the CPU.
     class_names : C str
@@ -96,7 +95,7 @@ class TrainedNetwork:
         task: TrainingTask,
         weights: bytes,
         thresholds: Sequence[float],
-        fold: int | str = WHOLE,
+        fold: int | str,
     ) -> TrainedNetwork:
         """One of the networks that `training.evaluate` returned the weights of.
 
@@ -107,9 +106,11 @@ class TrainedNetwork:
         weights : bytes
         thresholds : C float
         fold : int or str
-            Which of them; left out: the one trained on everything.
+            Which of them.
         """
-        tensors, _ = from_bytes(weights)
+        tensors, remarks = from_bytes(weights)
+        if fitted := remarks.get(f"resolved/{fold}"):
+            genome = Genome.from_json(json.loads(fitted))
         own = {name.removeprefix(f"{fold}/"): t for name, t in tensors.items() if name.startswith(f"{fold}/")}
         return cls(
             genome,
@@ -165,11 +166,11 @@ class TrainedNetwork:
         InputError
             If the frame is not (Y, X) or not finite, or if only one of the two pixel sizes is known.
         """
-        normalised, shape, factors = self._prepare(frame, pixel_size)
-        if normalised is None:
+        shown, shape, factors = self._prepare(frame, pixel_size)
+        if shown is None:
             return np.zeros((len(self.class_names), *shape), np.float32)
         probabilities = predict_tiled(
-            self._network, normalised, stride=self.plan.stride, radius=self.plan.receptive_radius, size=window
+            self._network, shown, stride=self.plan.stride, radius=self.plan.receptive_radius, size=window
         )
         return resample(probabilities, shape) if factors else probabilities
 
@@ -180,17 +181,17 @@ class TrainedNetwork:
 
         Where the frame has to be resampled, the whole of it is predicted for the first.
         """
-        normalised, _, factors = self._prepare(frame, pixel_size)
-        if normalised is None or factors:
+        shown, _, factors = self._prepare(frame, pixel_size)
+        if shown is None or factors:
             whole = self.predict_frame(frame, pixel_size)
             return iter([whole[:, *part] for part in parts])
         plan = self.plan
-        return predict_parts(self._network, normalised, parts, stride=plan.stride, radius=plan.receptive_radius)
+        return predict_parts(self._network, shown, parts, stride=plan.stride, radius=plan.receptive_radius)
 
     def _prepare(
         self, frame: ArrayLike, pixel_size: PixelSize | None
     ) -> tuple[NDArray[np.float32] | None, tuple[int, int], PixelSize | None]:
-        """The frame as the network takes it, or None without any contrast; its shape; how it was resampled."""
+        """The channels (K, Y, X) of a frame, or None without any contrast; its shape; how it was resampled."""
         values = np.asarray(frame, np.float32)
         if values.ndim != 2 or not values.size:
             raise InputError("one frame, (Y, X)", f"an array of shape {values.shape}", "Predict frame by frame.")
@@ -201,8 +202,7 @@ class TrainedNetwork:
             return None, shape, factors
         if factors:
             values = resample(values, (max(1, round(shape[0] * factors[0])), max(1, round(shape[1] * factors[1]))))
-        genes = self.genome.training
-        return normalise(values, genes.normalisation, genes.radius), shape, factors
+        return channels(values, self.genome, len(self.class_names)), shape, factors
 
     def with_thresholds(self, thresholds: Sequence[float]) -> TrainedNetwork:
         """The same network, read off at other thresholds."""

@@ -22,13 +22,13 @@ STRONGEST = {"offset": 0.5, "gain": 2.0, "gamma": 1.5, "zoom": 1.5, "noise": 1.0
 
 
 def augment(tiles: Tensor, target: Tensor, genes: TrainingGenes, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Change every tile of a batch by its own random amounts.
+    """Change every tile of a batch by its own random amounts, all its channels alike; their noise is independent.
 
     Turning and shifting is done where tiles are cut (`data.TileSource`).
 
     Parameters
     ----------
-    tiles : (B, 1, Y, X) float32
+    tiles : (B, K, Y, X) float32
     target : (B, Y, X) uint8
         Moved along with the tiles, by nearest neighbour; `UNKNOWN` where a tile now shows what lies outside it.
     genes : TrainingGenes
@@ -68,7 +68,7 @@ def zoomed(tiles: Tensor, target: Tensor, magnification: Tensor) -> tuple[Tensor
 
     Parameters
     ----------
-    tiles : (B, 1, Y, X) float32
+    tiles : (B, K, Y, X) float32
     target : (B, Y, X) uint8
     magnification : (B,) float32
         Above 1 enlarges; below 1 the margin is a reflection whose target is `UNKNOWN`.
@@ -90,18 +90,18 @@ def blurred(tiles: Tensor, sigma: Tensor, radius: int) -> Tensor:
 
     Parameters
     ----------
-    tiles : (B, 1, Y, X) float32
+    tiles : (B, K, Y, X) float32
     sigma : (B,) float32
         [px]; 0 leaves a tile as it is.
     radius : int
         Half the kernel's width [px]; cut to the tile's.
     """
-    count, _, height, width = tiles.shape
+    count, channels, height, width = tiles.shape
     radius = min(radius, height - 1, width - 1)
     offset = torch.arange(-radius, radius + 1, device=tiles.device, dtype=tiles.dtype)
     kernel = torch.exp(-0.5 * (offset / sigma.clamp(min=1e-3)[:, None]) ** 2)
-    kernel = kernel / kernel.sum(1, keepdim=True)
-    # One group per tile lets a single convolution hold as many kernels as there are tiles.
-    padded = functional.pad(tiles, [radius] * 4, mode="reflect").transpose(0, 1)
-    rows = functional.conv2d(padded, kernel[:, None, :, None], groups=count)
-    return functional.conv2d(rows, kernel[:, None, None, :], groups=count).transpose(0, 1)
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)
+    # One group per channel of a tile lets a single convolution hold as many kernels as there are tiles.
+    padded = functional.pad(tiles, [radius] * 4, mode="reflect").flatten(0, 1)[None]
+    rows = functional.conv2d(padded, kernel[:, None, :, None], groups=count * channels)
+    return functional.conv2d(rows, kernel[:, None, None, :], groups=count * channels).reshape(tiles.shape)

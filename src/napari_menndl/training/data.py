@@ -1,4 +1,4 @@
-"""Tiles for training, cut from frames that were normalised whole."""
+"""Tiles for training, cut from the channels of whole frames."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ class TileSource:
 
     Attributes
     ----------
-    frames : (N, Y, X) float32
-        Normalised.
+    frames : (N, K, Y, X) float32
+        Their channels (`network.inputs.channels`); fastest to cut where those of a pixel lie side by side in memory
+        (`torch.channels_last`).
     target : (N, Y, X) uint8
         0 = no defect, c + 1 = class c, `losses.UNKNOWN`.
     origins : (n, 3) int64
@@ -78,17 +79,18 @@ class TileSource:
 
         Returns
         -------
-        tiles : (B, 1, size, size) float32
+        tiles : (B, K, size, size) float32
         target : (B, size, size) uint8
         """
-        _, height, width = self.frames.shape
+        _, count, height, width = self.frames.shape
         step = np.arange(self.size)
         y = draw.origins[:, 1, None] + np.where(draw.turns[:, :1], step[::-1], step)
         x = draw.origins[:, 2, None] + np.where(draw.turns[:, 1:2], step[::-1], step)
         index = (draw.origins[:, 0, None, None] * height + y[:, :, None]) * width + x[:, None, :]
         index = np.where(draw.turns[:, 2, None, None], index.transpose(0, 2, 1), index)
         flat = torch.from_numpy(index).to(self.frames.device)
-        return self.frames.reshape(-1)[flat][:, None], self.target.reshape(-1)[flat]
+        pixels = self.frames.movedim(1, -1).reshape(-1, count)
+        return pixels[flat].movedim(-1, 1), self.target.reshape(-1)[flat]
 
     def _shifted(self, origins: np.ndarray, reach: int, rng: np.random.Generator) -> np.ndarray:
         fits = permitted_origins(self.area, self.size)

@@ -64,7 +64,8 @@ def evaluate(
         As `network.weights` writes them: the networks' tensors, named ``"<fold>/<parameter>"``, their logits on one
         scale (`FoldTrainer.calibrate`), and ``"oof"``, (N, C, Y, X) uint8: the out-of-fold probabilities that the
         networks were judged by, as `metrics.codes.encode` writes them. The metadata are ``"genome"``, ``"split"`` and,
-        for each fold, ``"seen/<fold>"`` [px] and ``"scale/<fold>"``. Empty on failure.
+        for each fold, ``"seen/<fold>"`` [px] and ``"scale/<fold>"``, and ``"resolved/<fold>"``, the fold's genome as
+        JSON, where its inputs were fitted. Empty on failure.
     """
     started = time.perf_counter()
     on = devices.choose_device(device)
@@ -121,11 +122,13 @@ def _evaluate(
         curves += [trained.loss] if trained.loss else []
         found |= {"train_flops": 3 * plan.flops_per_pixel * shown}
         found |= {"loss": mean_curve(curves)}
-        scale, shift = trainer.calibrate(trained.network, split)
+        scale, shift = trainer.calibrate(trained, split)
         tensors |= {f"{fold}/{name}": tensor.cpu() for name, tensor in trained.network.state_dict().items()}
         about[f"seen/{fold}"] = str(before + trained.pixels)
+        if trained.genome != genome:
+            about[f"resolved/{fold}"] = json.dumps(trained.genome.to_json())
         about[f"scale/{fold}"] = json.dumps([scale.tolist(), shift.tolist()])
-        look = trainer.look(trained.network, split)
+        look = trainer.look(trained, split)
         seconds, looked = seconds + look.seconds, looked + look.pixels
         # Where no fold validates, only a defect's part beyond the border is wanted.
         pooled = np.where(validated[:, None], pooled, np.maximum(pooled, look.probabilities))

@@ -13,7 +13,7 @@ import torch
 from scipy import ndimage
 from scipy.special import logit
 
-from napari_menndl.movie.normalisation import normalise
+from napari_menndl.network.inputs import channels, fit_inputs
 from napari_menndl.network.module import Network
 from napari_menndl.training.calibration import fit_scale
 from napari_menndl.training.data import TileSource
@@ -41,6 +41,10 @@ class Trained:
     ----------
     network : Network
         In evaluation mode.
+    genome : Genome
+        With the inputs that were fitted to the pixels it was trained on, if any are.
+    frames : (N, K, Y, X) float32
+        What it is shown of the task's frames.
     loss : tuple of float
         Its curve.
     pixels : int
@@ -48,6 +52,8 @@ class Trained:
     """
 
     network: Network
+    genome: Genome
+    frames: np.ndarray
     loss: tuple[float, ...]
     pixels: int
 
@@ -90,9 +96,19 @@ class FoldTrainer:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        """(N, Y, X) float32: normalised whole, as prediction will do it."""
-        genes = self.genome.training
-        return np.stack([normalise(frame, genes.normalisation, genes.radius) for frame in self.task.frames])
+        """(N, K, Y, X) float32: their channels, made of whole frames, as prediction will do it."""
+        return self._frames_for(self.genome)
+
+    def _frames_for(self, genome: Genome) -> np.ndarray:
+        return np.stack([channels(frame, genome, self.plan.classes) for frame in self.task.frames])
+
+    def _shown(self, name: str, split: Split) -> tuple[Genome, np.ndarray]:
+        """The genome, its inputs fitted to the trained pixels of a fold, and the frames as it is shown them."""
+        # Of genome and fold alone: a network that goes on at the next rung is shown what it was.
+        rng = np.random.default_rng([int(self.genome.digest, 16), zlib.crc32(name.encode())])
+        task = self.task
+        genome = fit_inputs(self.genome, task.frames, task.labels, split.train, task.detectors, rng)
+        return genome, self.frames if genome is self.genome else self._frames_for(genome)
 
     def train(self, name: str, split: Split, pixels: int, weights: Mapping[str, Tensor] | None = None) -> Trained:
         """Train one network.
@@ -113,7 +129,8 @@ class FoldTrainer:
             By a gate of the loop.
         """
         rng = np.random.default_rng([*self.stream, zlib.crc32(name.encode())])
-        genes = self.genome.training
+        genome, frames = self._shown(name, split)
+        genes = genome.training
         with repeatable(self.device, int(rng.integers(2**62))):
             network = Network(self.plan, int(rng.integers(2**62))).to(self.device)
             if weights:
@@ -122,15 +139,15 @@ class FoldTrainer:
             curve: tuple[float, ...] = ()
             shown = 0
             if pixels > 0:
-                source = self._source(split, rng)
+                source = self._source(frames, split, rng)
                 steps, batch = plan_steps(pixels, genes.batch, source.size)
                 curve = train(network, source, genes, steps, batch, rng)
                 shown = steps * batch * source.size**2
             network.eval()
-        return Trained(network, curve, shown)
+        return Trained(network, genome, frames, curve, shown)
 
-    def calibrate(self, network: Network, split: Split) -> tuple[Tensor, Tensor]:
-        """Bring its logits to the scale on which the trained pixels' probabilities are the shares of the classes.
+    def calibrate(self, trained: Trained, split: Split) -> tuple[Tensor, Tensor]:
+        """Bring logits to the scale on which the trained pixels' probabilities are the shares of the classes.
 
         Networks of different folds then mean the same by a probability, though each was trained on other pixels and
         stopped in another place: a threshold holds for all of them and for their mean.
@@ -145,7 +162,7 @@ class FoldTrainer:
         TrainingStopped
             "diverged" where a probability is not finite.
         """
-        seen = self._probabilities(network, split.train)
+        seen = self._probabilities(trained, split.train)
         if not np.isfinite(seen).all():
             raise TrainingStopped("diverged", "A probability on the trained pixels is not finite.")
         scales = []
@@ -153,37 +170,40 @@ class FoldTrainer:
             logits = logit(probabilities[split.train].astype(np.float64))
             scales.append(fit_scale(logits, self.task.labels[split.train] == c + 1))
         scale, shift = torch.tensor(scales).T
-        network.rescale(scale, shift)
+        trained.network.rescale(scale, shift)
         return scale, shift
 
-    def _probabilities(self, network: Network, inside: np.ndarray) -> np.ndarray:
+    def _probabilities(self, trained: Trained, inside: np.ndarray) -> np.ndarray:
         """(N, C, Y, X) float32, at least in the pixels `inside` (N, Y, X) bool; 0 in windows without any of them."""
-        result = np.zeros((len(self.frames), self.plan.classes, *self.frames.shape[1:]), np.float32)
-        for frame, where, probabilities in zip(self.frames, inside, result, strict=True):
+        result = np.zeros((len(inside), self.plan.classes, *inside.shape[1:]), np.float32)
+        for frame, where, probabilities in zip(trained.frames, inside, result, strict=True):
             if where.any():
                 probabilities[:] = predict_tiled(
-                    network, frame, where=where, stride=self.plan.stride, radius=self.plan.receptive_radius
+                    trained.network, frame, where=where, stride=self.plan.stride, radius=self.plan.receptive_radius
                 )
         return result
 
-    def _source(self, split: Split, rng: np.random.Generator) -> TileSource:
+    def _source(self, frames: np.ndarray, split: Split, rng: np.random.Generator) -> TileSource:
         tiles = self.task.tiles(split, self.genome.training.tile, rng)
         target = np.where(split.train, self.task.labels, UNKNOWN).astype(np.uint8)
-        frames, labels = (torch.from_numpy(array).to(self.device) for array in (self.frames, target))
-        return TileSource(frames, labels, tiles.origins, tiles.weights, tiles.size, split.area)
+        # The channels of a pixel side by side, as they are cut.
+        shown = torch.from_numpy(frames).to(self.device).contiguous(memory_format=torch.channels_last)
+        labels = torch.from_numpy(target).to(self.device)
+        return TileSource(shown, labels, tiles.origins, tiles.weights, tiles.size, split.area)
 
-    def look(self, network: Network, split: Split) -> Look:
+    def look(self, trained: Trained, split: Split) -> Look:
         """Predict where a fold validates, and a margin beyond, since a defect is matched across the border."""
         reach = max((d.tolerance for d in self.task.detectors if not d.extended), default=0.0)
         margin = 2 * max(16, round(4 * reach)) + 1
-        shape = (self.frames.shape[1], self.frames.shape[2])
-        result = np.zeros((len(self.frames), self.plan.classes, *shape), np.float32)
+        network, frames = trained.network, trained.frames
+        shape = (frames.shape[2], frames.shape[3])
+        result = np.zeros((len(frames), self.plan.classes, *shape), np.float32)
         seconds, pixels = 0.0, 0
         options = {"stride": self.plan.stride, "radius": self.plan.receptive_radius}
         # What a process does on its first prediction only is no part of the latency.
-        predict_tiled(network, self.frames[0, :64, :64], size=64, where=None, **options)
+        predict_tiled(network, frames[0, :, :64, :64], size=64, where=None, **options)
         wait(self.device)
-        for frame, inside, probabilities in zip(self.frames, split.validate, result, strict=True):
+        for frame, inside, probabilities in zip(frames, split.validate, result, strict=True):
             if not inside.any():
                 continue
             where = ndimage.maximum_filter(inside, margin)

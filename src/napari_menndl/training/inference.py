@@ -115,14 +115,14 @@ def predict_tiled(
     size: int = WINDOW,
     where: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Probabilities of a normalised frame, on the device the network is on.
+    """Probabilities of a frame, on the device the network is on.
 
     Parameters
     ----------
     network : torch.nn.Module
-        In evaluation mode; ``(1, 1, Y, X)`` to logits ``(1, C, Y, X)``.
-    frame : (Y, X) float32
-        Normalised as in training.
+        In evaluation mode; ``(1, K, Y, X)`` to logits ``(1, C, Y, X)``.
+    frame : (K, Y, X) or, of one channel, (Y, X) float32
+        Its channels as in training.
     stride, radius, size, where
         See `cut_windows`.
 
@@ -132,10 +132,11 @@ def predict_tiled(
         0 outside `where`'s windows.
     """
     result: np.ndarray | None = None
-    for window in cut_windows((frame.shape[0], frame.shape[1]), stride, radius, size, where):
+    shape = (frame.shape[-2], frame.shape[-1])
+    for window in cut_windows(shape, stride, radius, size, where):
         kept = _predict_window(network, frame, window)
         if result is None:
-            result = np.zeros((len(kept), *frame.shape), np.float32)
+            result = np.zeros((len(kept), *shape), np.float32)
         result[:, *window.keep] = kept
     if result is None:
         raise ValueError("No pixel to predict.")
@@ -146,7 +147,7 @@ def predict_parts(
     network: nn.Module, frame: np.ndarray, parts: Iterable[Part], *, stride: int, radius: int
 ) -> Iterator[np.ndarray]:
     """As `predict_tiled`, part by part of a frame: probabilities (C, y, x) float32 of each, when it is asked for."""
-    shape = (frame.shape[0], frame.shape[1])
+    shape = (frame.shape[-2], frame.shape[-1])
     for part in parts:
         yield _predict_window(network, frame, window_around(part, shape, stride, radius))
 
@@ -154,7 +155,8 @@ def predict_parts(
 @torch.inference_mode()
 def _predict_window(network: nn.Module, frame: np.ndarray, window: Window) -> np.ndarray:
     device = next(network.parameters()).device
-    part = torch.from_numpy(np.ascontiguousarray(frame[window.read], np.float32))[None, None].to(device)
+    channels = frame if frame.ndim == 3 else frame[None]
+    part = torch.from_numpy(np.ascontiguousarray(channels[:, *window.read], np.float32))[None].to(device)
     logits = network(part.contiguous(memory_format=torch.channels_last))[0]
     kept: np.ndarray = logits[:, *window.inner].float().contiguous().sigmoid().cpu().numpy()
     return kept

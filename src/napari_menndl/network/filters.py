@@ -1,0 +1,173 @@
+"""Multiscale filters of a frame, in the frequency domain: their cost does not grow with the scale.
+
+A frame is continued beyond its borders by its mirror image. That is the symmetry of the discrete cosine transform, so
+that a Gaussian is a factor of each coefficient, and the first derivative along an axis, which is antisymmetric there,
+one of each coefficient of a sine transform (Martucci 1994, 10.1109/78.295213). A derivative along y then x, or twice
+along one axis, is the product of such factors.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import fft
+
+from napari_menndl.movie.normalisation import LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    Plane = NDArray[np.float32]
+
+#: Products of gradients are smoothed at this many times the gradients' own scale.
+INTEGRATION = 1.5
+#: Values that a median is taken of: enough for half a percent.
+_SAMPLE = 65_536
+
+
+def filter_bank(frame: Plane, sigmas: Sequence[float]) -> NDArray[np.float32]:
+    """Describe the surroundings of every pixel at several scales.
+
+    Parameters
+    ----------
+    frame : (Y, X) float32
+        Normalised.
+    sigmas : sequence of float [px]
+
+    Returns
+    -------
+    (K, Y, X) float32
+        The frame; then at each scale the Gaussian mean, the larger and the smaller eigenvalue of the scale-normalised
+        Hessian (`hessian_eigenvalues`), and above 1 px the square roots of those of the structure tensor
+        (`structure_eigenvalues`). Each is brought to median 0 and robust spread 1 over the whole frame
+        (`robustly_scaled`).
+    """
+    return np.stack([robustly_scaled(plane) for plane in _planes(frame, sigmas)])
+
+
+def _planes(frame: Plane, sigmas: Sequence[float]) -> Iterator[Plane]:
+    spectrum = MirroredSpectrum(frame)
+    yield frame
+    for sigma in sigmas:
+        yield spectrum.filtered(sigma)
+        yield from hessian_eigenvalues(spectrum, sigma)
+        if sigma > 1:
+            yield from structure_eigenvalues(spectrum, sigma)
+
+
+class MirroredSpectrum:
+    """The cosine transform of a frame that goes on as its mirror image.
+
+    Parameters
+    ----------
+    frame : (Y, X) float32
+    odd : (bool, bool)
+        Whether the values change their sign in the mirror along y, along x.
+    """
+
+    def __init__(self, frame: Plane, odd: tuple[bool, bool] = (False, False)) -> None:
+        coefficients = np.asarray(frame, np.float32)
+        for axis, negative in enumerate(odd):
+            coefficients = (fft.dst if negative else fft.dct)(coefficients, axis=axis)
+        self._coefficients = coefficients
+        self._odd = odd
+
+    def filtered(self, sigma: float, order: tuple[int, int] = (0, 0)) -> Plane:
+        """Derivative of the frame's Gaussian mean.
+
+        Parameters
+        ----------
+        sigma : float
+            Standard deviation of the Gaussian [px].
+        order : (int, int)
+            How often to derive along y and x: 0, 1 or 2 times; only 0 along an axis whose values are odd.
+
+        Returns
+        -------
+        (Y, X) float32
+            [1/px] to the power of the order.
+        """
+        values = self._coefficients
+        for axis, (times, odd) in enumerate(zip(order, self._odd, strict=True)):
+            factor = _factor(values.shape[axis], float(sigma), times, odd)
+            values = values * (factor[:, None] if axis == 0 else factor)
+        for axis, (times, odd) in enumerate(zip(order, self._odd, strict=True)):
+            if times == 1:
+                # The k-th sine has the frequency of the cosine after it, and the last sine has none.
+                values = np.roll(values, -1, axis=axis)
+            values = (fft.idst if odd or times == 1 else fft.idct)(values, axis=axis, overwrite_x=True)
+        return np.asarray(values, np.float32)
+
+
+def hessian_eigenvalues(spectrum: MirroredSpectrum, sigma: float) -> tuple[Plane, Plane]:
+    """Curvature along the direction in which it is largest, and across; (Y, X) float32 both, the larger first.
+
+    Eigenvalues of ``sigma**2`` times the matrix of second derivatives (Lindeberg 1998, 10.1023/A:1008045108935): both
+    are negative on a bright spot, one of them on a bright line.
+    """
+    yy, xx, yx = (np.float32(sigma**2) * spectrum.filtered(sigma, order) for order in ((2, 0), (0, 2), (1, 1)))
+    return _eigenvalues(yy, xx, yx)
+
+
+def structure_eigenvalues(spectrum: MirroredSpectrum, sigma: float) -> tuple[Plane, Plane]:
+    """Strength of edges across and along their main direction nearby; (Y, X) float32 both, the larger first.
+
+    Square roots of the eigenvalues of the structure tensor (Förstner & Gülch 1987; Bigün & Granlund 1987): gradients
+    at `sigma`, times `sigma`, their products smoothed at `INTEGRATION` times it.
+    """
+    gy, gx = (np.float32(sigma) * spectrum.filtered(sigma, order) for order in ((1, 0), (0, 1)))
+    smooth = INTEGRATION * sigma
+    yy, xx = (MirroredSpectrum(square).filtered(smooth) for square in (gy * gy, gx * gx))
+    yx = MirroredSpectrum(gy * gx, odd=(True, True)).filtered(smooth)
+    larger, smaller = _eigenvalues(yy, xx, yx)
+    return np.sqrt(np.maximum(larger, 0)), np.sqrt(np.maximum(smaller, 0))
+
+
+def blob_response(spectrum: MirroredSpectrum, sigma: float, sign: str) -> Plane:
+    """Minus the scale-normalised Laplacian of the Gaussian mean, or plus it for dark blobs; (Y, X) float32.
+
+    Lindeberg 1998, 10.1023/A:1008045108935.
+    """
+    curved = spectrum.filtered(sigma, (2, 0)) + spectrum.filtered(sigma, (0, 2))
+    return np.float32(sigma**2 * (-1 if sign == "bright" else 1)) * curved
+
+
+def robustly_scaled(values: Plane) -> Plane:
+    """Minus the median, over 1.4826 times the median absolute deviation, within ± `normalisation.LIMIT`.
+
+    Both are those of a regular sample of a large frame.
+
+    Returns
+    -------
+    (Y, X) float32
+        All 0 where more than half of the values are the same.
+    """
+    # An odd step, so that a frame whose width is a multiple of it is not sampled in a few columns only.
+    sample = values.ravel()[:: max(1, values.size // _SAMPLE) | 1]
+    centre = np.median(sample)
+    spread = 1.4826 * np.median(np.abs(sample - centre))
+    if not spread > 1e-6:
+        return np.zeros_like(values)
+    return np.clip((values - centre) / np.float32(spread), -LIMIT, LIMIT)
+
+
+def _eigenvalues(yy: Plane, xx: Plane, yx: Plane) -> tuple[Plane, Plane]:
+    """Of the symmetric 2 × 2 matrix of each pixel, the larger first."""
+    half = np.float32(0.5)
+    mean, difference = half * (yy + xx), half * (yy - xx)
+    apart = np.sqrt(difference * difference + yx * yx)
+    return mean + apart, mean - apart
+
+
+@lru_cache(maxsize=256)
+def _factor(length: int, sigma: float, times: int, odd: bool) -> Plane:
+    """What each coefficient along an axis is multiplied with: (length,) float32."""
+    frequency = np.pi * (np.arange(length) + odd) / length  # [1/px]
+    factor = np.exp(-((sigma * frequency) ** 2) / 2)
+    # cos' = -w sin, cos'' = -w² cos.
+    factor = factor if times == 0 else -factor * frequency**times
+    return factor.astype(np.float32)

@@ -1,0 +1,264 @@
+"""What a network is shown of a frame: the channels that a genome's inputs stand for, and how some are fitted."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_menndl.annotation.fourier import FourierSettings, fourier_response
+from napari_menndl.annotation.fourier_tuning import tune_fourier
+from napari_menndl.genome.genes import BLOB_SIGNS, Blob, FilterBank, FourierInput, FrameInput, GenomeError
+from napari_menndl.metrics.detection import score_class
+from napari_menndl.movie.normalisation import LIMIT, normalise
+from napari_menndl.network.filters import MirroredSpectrum, blob_response, filter_bank
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_menndl.genome.genes import Input
+    from napari_menndl.genome.genome import Genome
+    from napari_menndl.metrics.detection import Detector
+
+    Frame = NDArray[np.floating]
+    Mask = NDArray[np.bool_]
+
+#: Normalisations that a fitted blob detector chooses among: kind, radius [px].
+NORMALISATIONS: tuple[tuple[str, float], ...] = (
+    ("global", 20.0),
+    *((kind, radius) for kind in ("flattened", "local") for radius in (10.0, 20.0, 40.0)),
+)
+#: Scales that it chooses among [px].
+SIGMAS = tuple(float(f"{sigma:.3g}") for sigma in np.geomspace(1.0, 6.0, 9))
+#: Thresholds at which it is judged: the pixels above them, as multiples of the pixels that truly are defects.
+_SHARES = np.geomspace(0.1, 2.0, 6)
+#: Settings tried for a Fourier filter at random, and changes of the best one after that.
+_SAMPLES, _STEPS = 24, 16
+#: Inputs are fitted on so many frames at most, those with the most defects.
+_FRAMES = 2
+
+
+# ------------------------------------------------------------------ showing
+
+
+def channels(frame: Frame, genome: Genome, classes: int) -> NDArray[np.float32]:
+    """Turn a frame into what a network of a genome is shown.
+
+    All statistics are the whole frame's: make the channels of it first and cut them into tiles afterwards.
+
+    Parameters
+    ----------
+    frame : (Y, X) real
+        Raw.
+    genome : Genome
+        Its inputs fitted (`fit_inputs`).
+    classes : int
+        Defect classes of the network.
+
+    Returns
+    -------
+    (K, Y, X) float32
+        The channels of the first input, then those of the second, and so on: the normalised frame
+        (`movie.normalise`), a bank of filters of it (`filters.filter_bank`), a blob detector's response
+        (`filters.blob_response`), a Fourier filter's (`annotation.fourier.fourier_response`, within ±
+        `normalisation.LIMIT`). Shared with later calls for the same frame: not to be written into.
+
+    Raises
+    ------
+    GenomeError
+        On an input that would have to be fitted first.
+    InputError
+        On a frame that cannot be normalised.
+    """
+    if any(is_fitted_later(one) for one in genome.inputs):
+        raise GenomeError("an input that has not been fitted")
+    training = genome.training
+    found = _channels(_Content(np.asarray(frame)), genome.inputs, training.normalisation, training.radius)
+    if len(found) != genome.channels(classes):
+        raise GenomeError(f"{len(found)} input channels, not {genome.channels(classes)}")
+    return found
+
+
+def is_fitted_later(one: Input) -> bool:
+    """Whether an input stands for others that training chooses."""
+    return isinstance(one, (Blob, FourierInput)) and one.fitted
+
+
+class _Content:
+    """A frame that equals every frame of the same pixels."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        about = f"{frame.shape} {frame.dtype}".encode()
+        self.digest = hashlib.blake2b(np.ascontiguousarray(frame).tobytes() + about, digest_size=16).digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Content) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+@lru_cache(maxsize=2)  # the members of an ensemble mostly see the same of a frame
+def _channels(content: _Content, inputs: tuple[Input, ...], normalisation: str, radius: float) -> NDArray[np.float32]:
+    frame = content.frame
+    shown = normalise(frame, normalisation, radius)
+    spectrum: MirroredSpectrum | None = None
+    parts: list[NDArray[np.float32]] = []
+    for one in inputs:
+        match one:
+            case FrameInput():
+                parts.append(shown[None])
+            case FilterBank():
+                parts.append(filter_bank(shown, one.sigmas))
+            case Blob(normalisation="shared"):
+                spectrum = spectrum or MirroredSpectrum(shown)
+                parts.append(blob_response(spectrum, one.sigma, one.sign)[None])
+            case Blob():
+                own = MirroredSpectrum(normalise(frame, one.normalisation, one.radius))
+                parts.append(blob_response(own, one.sigma, one.sign)[None])
+            case FourierInput():
+                parts.append(np.clip(fourier_response(frame, fourier_settings(one)), -LIMIT, LIMIT)[None])
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def fourier_settings(gene: FourierInput) -> FourierSettings:
+    """The settings of the Fourier method that a gene holds."""
+    return FourierSettings(**{one.name: getattr(gene, one.name) for one in fields(gene) if one.name != "fitted"})
+
+
+# ------------------------------------------------------------------ fitting
+
+
+def fit_inputs(
+    genome: Genome,
+    frames: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    train: Mask,
+    detectors: Sequence[Detector],
+    rng: np.random.Generator,
+) -> Genome:
+    """Put a concrete gene for each class in the place of every input that is to be fitted.
+
+    Each is what finds the class's defects best by itself, by what networks are selected on too: (defect F1 + average
+    precision) / 2. The labels elsewhere have no say.
+
+    Parameters
+    ----------
+    genome : Genome
+    frames : (N, Y, X) real
+        Raw.
+    labels : (N, Y, X) uint8
+        0 = no defect, c + 1 = class c.
+    train : (N, Y, X) bool
+        The pixels to look at.
+    detectors : C Detector
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Genome
+        With as many channels; the same one where nothing is to be fitted. A class without a defect in `train` gets the
+        gene's own settings.
+    """
+    if not any(is_fitted_later(one) for one in genome.inputs):
+        return genome
+    classes = [_Class((labels == c + 1) & train, train, detector) for c, detector in enumerate(detectors)]
+    blobs = _BlobFrames(frames, _box(train))
+    inputs: list[Input] = []
+    for one in genome.inputs:
+        match one:
+            case Blob(fitted=True):
+                inputs += [_fit_blob(one, blobs, own) for own in classes]
+            case FourierInput(fitted=True):
+                inputs += [_fit_fourier(one, frames, own, rng) for own in classes]
+            case _:
+                inputs.append(one)
+    return replace(genome, inputs=tuple(inputs))
+
+
+@dataclass(frozen=True)
+class _Class:
+    """Where one class's defects are, and where that is known: (N, Y, X) bool; how they are counted."""
+
+    truth: Mask
+    known: Mask
+    detector: Detector
+
+    @property
+    def frames(self) -> list[int]:
+        """The frames to fit on: `_FRAMES` of those with defects, the most first."""
+        counts = self.truth.sum(axis=(1, 2))
+        return [int(t) for t in np.argsort(-counts, kind="stable")[:_FRAMES] if counts[t]]
+
+    def worth(self, responses: Sequence[NDArray[np.float32]], box: tuple[slice, slice]) -> float:
+        """How well the responses to `frames`, cut to a box, find the defects: 0 to 1."""
+        shown = [
+            # What lies elsewhere is not found, so that it costs no time.
+            (np.where(known, response, -np.inf).astype(np.float32), truth, known)
+            for response, truth, known in zip(
+                responses, self.truth[self.frames, *box], self.known[self.frames, *box], strict=True
+            )
+        ]
+        there = np.concatenate([response[known] for response, _, known in shown])
+        share = sum(np.count_nonzero(truth) for _, truth, _ in shown) / there.size
+        levels = np.unique(np.quantile(there, 1 - np.clip(_SHARES * share, 0, 1), method="nearest"))
+        score = score_class("", shown, self.detector, levels[levels > there.min()])
+        return 0.0 if score is None else (score.f1 + score.average_precision) / 2
+
+
+class _BlobFrames:
+    """Frames whose normalised versions are made once for all classes."""
+
+    def __init__(self, frames: NDArray[np.floating], box: tuple[slice, slice]) -> None:
+        self._frames = frames
+        self.box = box
+        self._spectra: dict[tuple[int, str, float], MirroredSpectrum] = {}
+
+    def response(self, t: int, gene: Blob) -> NDArray[np.float32]:
+        """Answer of a blob detector to a frame, cut to the box."""
+        key = (t, gene.normalisation, gene.radius)
+        if key not in self._spectra:
+            self._spectra[key] = MirroredSpectrum(normalise(self._frames[t], gene.normalisation, gene.radius))
+        return blob_response(self._spectra[key], gene.sigma, gene.sign)[self.box]
+
+
+def _fit_blob(gene: Blob, frames: _BlobFrames, own: _Class) -> Blob:
+    """Choose normalisation, scale and sign for one class: at every other scale first, then beside the best."""
+    if not own.frames:
+        return replace(gene, fitted=False)
+
+    def worth(candidate: Blob) -> float:
+        return own.worth([frames.response(t, candidate) for t in own.frames], frames.box)
+
+    coarse = [
+        Blob(sigma, sign, *normalisation)
+        for normalisation in NORMALISATIONS
+        for sigma in SIGMAS[::2]
+        for sign in BLOB_SIGNS
+    ]
+    best = max(coarse, key=worth)
+    place = SIGMAS.index(best.sigma)
+    return max([best, *(replace(best, sigma=sigma) for sigma in SIGMAS[max(0, place - 1) : place + 2])], key=worth)
+
+
+def _box(inside: Mask) -> tuple[slice, slice]:
+    """The smallest rectangle, along y and x, that holds all pixels of (N, Y, X) bool."""
+    y, x = np.flatnonzero(inside.any(axis=(0, 2))), np.flatnonzero(inside.any(axis=(0, 1)))
+    return (slice(int(y[0]), int(y[-1]) + 1), slice(int(x[0]), int(x[-1]) + 1)) if len(y) else (slice(0), slice(0))
+
+
+def _fit_fourier(
+    gene: FourierInput, frames: NDArray[np.floating], own: _Class, rng: np.random.Generator
+) -> FourierInput:
+    """Tune the Fourier method on the frame with the most defects of one class."""
+    if not own.frames:
+        return replace(gene, fitted=False)
+    t = own.frames[0]
+    found = tune_fourier(frames[t], own.truth[t], own.known[t], own.detector, rng=rng, samples=_SAMPLES, steps=_STEPS)
+    return FourierInput(**{one.name: getattr(found, one.name) for one in fields(gene) if one.name != "fitted"})
