@@ -42,6 +42,10 @@ def test_many_defects_are_followed_and_few_are_not():
     assert -5 <= chosen[-1] <= -3
 
 
+def test_twenty_defects_are_believed_however_low_their_probabilities():
+    assert LOGITS[steady_threshold(LEVELS, counts_of(20, -6, -4))] <= -4
+
+
 @given(st.integers(20, 60), st.floats(-2, 0), st.floats(1.5, 3))
 def test_the_threshold_keeps_away_from_cliffs(defects, first, width):
     chosen = LOGITS[steady_threshold(LEVELS, counts_of(defects, first, first + width))]

@@ -22,8 +22,10 @@ PROBABILITY_THRESHOLDS: tuple[float, ...] = tuple(float(p) for p in expit(np.lin
 #: Over how far F1 is smoothed [logit]: so much, but no more than this share of the range of the thresholds.
 _SMOOTHING, _SHARE_OF_RANGE = 1.0, 1 / 12
 #: What a threshold gives up in F1 for lying away from 0.5: this times its squared logit, divided by the number of
-#: defects that speak for it. Chosen on simulated movies, where half and twice as much do nearly as well.
-_DOUBT = 0.2
+#: defects that speak for it; beyond `_FARTHEST` it gives up no more. Chosen on simulated frames, where half and twice
+#: as much do nearly as well (`benchmarks/thresholds.py`).
+DOUBT = 0.2
+_FARTHEST = 3.0
 #: Logits beyond are as good as this one; a float32 probability next to 1 would have an infinite one.
 _LARGEST_LOGIT = 16.0
 #: Pixels to let through, as multiples of the pixels that truly are defects.
@@ -105,7 +107,7 @@ def best_threshold(counts: Sequence[Counts]) -> int:
     return int(longest[(len(longest) - 1) // 2])
 
 
-def steady_threshold(levels: NDArray[np.float64], counts: Sequence[Counts]) -> int:
+def steady_threshold(levels: NDArray[np.float64], counts: Sequence[Counts], doubt: float = DOUBT) -> int:
     """Which threshold of a calibrated probability is likely to serve on frames that nobody has labelled.
 
     F1 as it was counted jumps with every single defect. It is therefore averaged over neighbouring thresholds, which
@@ -117,6 +119,8 @@ def steady_threshold(levels: NDArray[np.float64], counts: Sequence[Counts]) -> i
     levels : (k,) float64
         Ascending, between 0 and 1; at least one.
     counts : sequence of k Counts
+    doubt : float
+        See `DOUBT`; with 0 only the counts speak.
 
     Returns
     -------
@@ -132,4 +136,4 @@ def steady_threshold(levels: NDArray[np.float64], counts: Sequence[Counts]) -> i
         curve = gaussian_filter1d(np.interp(even, place, f1, right=0.0), 4.0, mode="nearest")
         f1 = np.interp(place, even, curve)
     defects = max(counts[0].tp + counts[0].fn, 1)
-    return int(np.argmax(f1 - _DOUBT * place**2 / defects))
+    return int(np.argmax(f1 - doubt * np.clip(place, -_FARTHEST, _FARTHEST) ** 2 / defects))
