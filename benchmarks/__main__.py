@@ -1,6 +1,7 @@
 """The benchmarks, one after the other: ``python -m benchmarks [path to pt_on_nc]``. Finished cells are skipped.
 
-Those that need a screen (gui.py, viewer_kills.py), a GPU (gpu.py) or SLURM (real_slurm.py) are started by themselves.
+Those that need a screen (gui.py, viewer_kills.py), a GPU (gpu.py), SLURM (real_slurm.py) or a night (landscape.py) are
+started by themselves.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ for name, arguments in {
     "islands": [],
     "dispatch": [],
     "thresholds": [],
+    "ws2": [],
     "heldout": [str(REAL)],
 }.items():
     if name == "heldout" and not REAL.exists():

@@ -22,8 +22,11 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
+import traceback
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from pathlib import Path
 
@@ -200,6 +203,14 @@ def be_modest():
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _leave_with(parent):
+    """A parent that was killed can stop nobody."""
+    while os.getppid() == parent:
+        time.sleep(2)
+    os._exit(1)
 
 
 def measure(tasks, number, seed, jobs, hours, folder, rungs):
@@ -235,7 +246,17 @@ def measure(tasks, number, seed, jobs, hours, folder, rungs):
                 running[executor.submit(measure_one, *job)] = job
             for future in wait(running, timeout=5, return_when=FIRST_COMPLETED).done:
                 name, *_ = running.pop(future)
-                line = future.result()
+                try:
+                    line = future.result()
+                except BrokenProcessPool:
+                    # All that were in training are lost; they come again with the next start.
+                    print(f"{name}: a process died.", flush=True)
+                    executor.shutdown(wait=False)
+                    executor = ProcessPoolExecutor(jobs, context, be_modest)
+                    continue
+                except Exception:
+                    traceback.print_exc()
+                    continue
                 append_line(name, line)
                 done += 1
                 reached = [rung["fitness"] for rung in line["rungs"]]
@@ -261,7 +282,7 @@ def main():
     ask.add_argument("--truth", choices=TRUTHS, default="f1", help="analyse: at own thresholds, at the best, or AP")
     ask.add_argument("--works", type=float, default=0.5, help="analyse: fitness from which a genome works")
     ask.add_argument("--seeds", type=int, default=100, help="analyse: replays")
-    ask.add_argument("--budget", default="0.25,0.5", help="analyse: of a replay, shares of what the whole table took")
+    ask.add_argument("--budget", default="0.05,0.1,0.2", help="analyse: of a replay, shares of what the table took")
     given = ask.parse_args()
     tasks = given.tasks.split(",")
     if unknown := sorted(set(tasks) - set(TASKS)):

@@ -80,7 +80,7 @@ def _matrix(table, depth, judge):
 
 
 def _mean_ranks(table, depth):
-    """Ranks by F1 and by AP of each class, among all genomes on that rung, averaged: 1 is the best that can be."""
+    """Ranks by F1 and by AP of each class, among all evaluations of the table, averaged: 1 is the best that can be."""
     names = sorted({s["name"] for line in table for rung in line["rungs"] for s in rung["scores"] or ()})
     ranks = np.zeros((len(table), depth))
     for name in names:
@@ -89,7 +89,7 @@ def _mean_ranks(table, depth):
             def one(rung, name=name, key=key):
                 return next((s[key] for s in rung["scores"] if s["name"] == name), 0.0)
 
-            ranks += rankdata(_matrix(table, depth, one), axis=0) / (len(table) * 2 * len(names))
+            ranks += rankdata(_matrix(table, depth, one)).reshape(ranks.shape) / (ranks.size * 2 * len(names))
     return ranks
 
 
@@ -126,8 +126,8 @@ def _folds(table):
 def replay(values, costs, budget, order, reserve=0.0):
     """A search over the table: who is chosen, and on which rung.
 
-    Asynchronous successive halving: whoever is among the best third of a rung goes on, else the next in order is born.
-    The choice is the best on the highest rung that anybody reached.
+    Asynchronous successive halving: whoever is among the best third of a rung goes on, else the next in order is born;
+    when all are born, the best that are left go on. The choice is the best of all, each as on its highest rung.
 
     Parameters
     ----------
@@ -142,13 +142,13 @@ def replay(values, costs, budget, order, reserve=0.0):
     gone = [set() for _ in rungs]
     chosen = None
     while True:
-        step = _promotion(rungs, gone, values)
+        step = _promotion(rungs, gone, values, everybody=born == len(order))
         if step is None:
             if born == len(order):
-                return chosen
+                return chosen or (int(order[0]), 0)
             step = int(order[born]), 0
         genome, level = step
-        leader, height = max((chosen, step), key=lambda one: (one[1], values[one])) if chosen else step
+        leader, height = _better(chosen, step, values)
         if spent + costs[step] + reserve * costs[leader, : height + 1].sum() > budget and chosen:
             return chosen
         spent += costs[step]
@@ -157,16 +157,25 @@ def replay(values, costs, budget, order, reserve=0.0):
             gone[level - 1].add(genome)
         else:
             born += 1
-        if values[step] > 0 and (chosen is None or (level, values[step]) > (chosen[1], values[chosen])):
-            chosen = step
-        elif chosen is None and born == len(order):
-            return step
+        if chosen and chosen[0] == genome:
+            # It counts with this rung from now on, even if that is worse.
+            chosen = max(((g, _height(g, rungs)) for g in rungs[0]), key=lambda one: values[one])
+        elif values[step] > 0:
+            chosen = _better(chosen, step, values)
 
 
-def _promotion(rungs, gone, values):
+def _better(chosen, step, values):
+    return step if chosen is None or values[step] > values[chosen] else chosen
+
+
+def _height(genome, rungs):
+    return max(level for level, rung in enumerate(rungs) if genome in rung)
+
+
+def _promotion(rungs, gone, values, everybody):
     for level in range(len(rungs) - 2, -1, -1):
         ranked = sorted(rungs[level], key=lambda genome, level=level: -values[genome, level])
-        for genome in ranked[: len(ranked) // ETA]:
+        for genome in ranked if everybody else ranked[: len(ranked) // ETA]:
             if genome not in gone[level] and values[genome, level] > 0:
                 return genome, level + 1
     return None
@@ -177,16 +186,17 @@ def replays(table, fitness, key, seeds, share):
     truth, costs = truths_of(table, key), costs_of(table)
     budget, folds = share * costs.sum(), _folds(table)
     standing = rankdata(-truth[:, -1])
+    all_values = [values_of(table, fitness, fold) for fold in range(folds if fitness == ONE_FOLD else 1)]
     found = []
     for seed in range(seeds):
         rng = np.random.default_rng([seed, len(table)])
         order = rng.permutation(len(table))
         if fitness == ONE_FOLD:
             # The other folds of the chosen one are trained at the end: an answer is the ensemble of all.
-            values = values_of(table, fitness, int(rng.integers(folds)))
+            values = all_values[rng.integers(folds)]
             genome, level = replay(values, costs / folds, budget, order, reserve=folds - 1)
         else:
-            genome, level = replay(values_of(table, fitness), costs, budget, order)
+            genome, level = replay(all_values[0], costs, budget, order)
         found.append((truth[genome, level], standing[genome]))
     return np.array(found)
 

@@ -6,9 +6,9 @@ Frame 0 of a movie is labelled, and all else a method needs is chosen on it. It 
 on the defects born after the labelled frame, and on frames of a fresh area (`judging.py`). A cell (method, difficulty,
 area, seed, budget) is written to ``benchmarks/results/ws2/`` and skipped when it is there; the tables are made from the
 cells. F1 is that of defects at the method's own thresholds, counts pooled over frames, averaged over the classes that
-occur. A network predicts nothing of a class whose best threshold has a precision below 1/4; the rivals are not bound by
-that rule, except the Fourier method, which has it built in. The dilated FCN, designed by hand, is trained by the same
-trainer for as long as the search takes.
+occur. A network predicts nothing of a class whose finds on the labelled frame are surely too often false
+(`ClassScore.cutoff`); of the rivals only the Fourier method has that rule. The dilated FCN, designed by hand, is
+trained by the same trainer for as long as the search takes.
 """
 
 from __future__ import annotations
