@@ -24,8 +24,14 @@ def test_a_blob_is_answered_at_its_centre_by_the_detector_of_its_sign(sign):
     bump = np.exp(-((y - 12) ** 2 + (x - 30) ** 2) / (2 * 3.0**2)).astype(np.float32)
     response = blob_response(MirroredSpectrum(bump if sign == "bright" else -bump), 3.0, sign)
     assert np.unravel_index(response.argmax(), response.shape) == (12, 30)
-    # Of the Gaussian's own scale: 2 s² s² / (s² + s²)² of its height.
-    assert response.max() == pytest.approx(0.5, rel=0.01)
+    # Of the Gaussian's own scale: 2 s² s² / (s² + s²)² of its height, in standard deviations of the noise.
+    assert response.max() == pytest.approx(0.5 * np.sqrt(2 * np.pi) * 3.0, rel=0.01)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.5, 6.0])
+def test_blob_detectors_of_all_scales_answer_alike_to_noise(sigma):
+    noise = np.random.default_rng(0).normal(size=(256, 256)).astype(np.float32)
+    assert blob_response(MirroredSpectrum(noise), sigma, "dark").std() == pytest.approx(1, rel=0.1)
 
 
 def test_a_bank_turns_with_its_frame(frame):

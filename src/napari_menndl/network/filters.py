@@ -8,6 +8,7 @@ along one axis, is the product of such factors.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -128,12 +129,18 @@ def structure_eigenvalues(spectrum: MirroredSpectrum, sigma: float) -> tuple[Pla
 
 
 def blob_response(spectrum: MirroredSpectrum, sigma: float, sign: str) -> Plane:
-    """Minus the scale-normalised Laplacian of the Gaussian mean, or plus it for dark blobs; (Y, X) float32.
+    """Minus the scale-normalised Laplacian of the Gaussian mean, or plus it for dark blobs.
 
-    Lindeberg 1998, 10.1023/A:1008045108935.
+    Lindeberg 1998, 10.1023/A:1008045108935: ``sigma**2`` times the Laplacian. On white noise of spread 1 that has a
+    standard deviation of ``1 / (sqrt(2 * pi) * sigma)``, in units of which it is given, so that a network learns alike
+    from every scale.
+
+    Returns
+    -------
+    (Y, X) float32
     """
     curved = spectrum.filtered(sigma, (2, 0)) + spectrum.filtered(sigma, (0, 2))
-    return np.float32(sigma**2 * (-1 if sign == "bright" else 1)) * curved
+    return np.float32(sigma**2 * math.sqrt(2 * math.pi) * sigma * (-1 if sign == "bright" else 1)) * curved
 
 
 def robustly_scaled(values: Plane) -> Plane:

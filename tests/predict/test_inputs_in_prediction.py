@@ -1,0 +1,64 @@
+"""Networks that see filters of the frame predict as others do: without seams, and the same after they were saved."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_menndl.genome.genes import Blob, Conv, FilterBank, FourierInput, Input, Pool, TrainingGenes, Upsample
+from napari_menndl.genome.genome import Genome
+from napari_menndl.genome.plan import make_plan
+from napari_menndl.metrics.detection import Detector
+from napari_menndl.network.module import Network
+from napari_menndl.predict.ensemble import Ensemble, open_predictor
+from napari_menndl.predict.trained import TrainedNetwork
+
+LAYERS = (Conv(6, dilation=2), Pool(), Conv(6), Upsample())
+INPUTS: dict[str, tuple[Input, ...]] = {
+    "bank": (FilterBank(largest=4.0, scales=3),),
+    "blobs": (Blob(2.0, "dark"), Blob(3.0, "bright", "flattened", 12.0)),
+    "fourier": (FourierInput(), FourierInput(sign="dark")),
+}
+
+
+def make(inputs: tuple[Input, ...], layers: tuple[Conv | Pool | Upsample, ...], seed: int = 0) -> TrainedNetwork:
+    genome = Genome(layers, (), TrainingGenes(radius=8.0), inputs)
+    network = Network(make_plan(genome, 2), seed)
+    with torch.no_grad():
+        network.steps["head_conv"].weight.mul_(20)  # type: ignore[operator]
+    return TrainedNetwork(genome, network.state_dict(), ("a", "b"), (0.3, 0.5), (Detector(3.0),) * 2)
+
+
+@pytest.fixture(scope="module")
+def frame() -> np.ndarray:
+    return np.random.default_rng(0).normal(100, 10, (130, 170)).astype(np.float32)
+
+
+@pytest.mark.parametrize("layers", [LAYERS, ()], ids=["layers", "head alone"])
+@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS.keys())
+def test_tiled_equals_untiled(inputs: tuple[Input, ...], layers: tuple[Conv, ...], frame: np.ndarray) -> None:
+    network = make(inputs, layers)
+    whole = network.predict_frame(frame)
+    assert np.ptp(whole) > 0.01
+    np.testing.assert_allclose(network.predict_frame(frame, window=48), whole, atol=2e-5)
+    parts = [(slice(0, 60), slice(0, 90)), (slice(60, 130), slice(90, 170))]
+    for part, said in zip(parts, network.predict_parts(frame, parts), strict=True):
+        np.testing.assert_allclose(said, whole[:, *part], atol=2e-5)
+
+
+@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS.keys())
+def test_a_saved_network_predicts_the_same_bits(inputs: tuple[Input, ...], frame: np.ndarray, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    network = make(inputs, ())
+    network.save(tmp_path / "network.safetensors")
+    opened = TrainedNetwork.open(tmp_path / "network.safetensors")
+    assert opened.genome == network.genome
+    assert opened.digest == network.digest
+    assert np.array_equal(opened.predict_frame(frame), network.predict_frame(frame))
+
+
+def test_members_of_an_ensemble_may_have_inputs_of_their_own(frame: np.ndarray, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    members = tuple(make((Blob(sigma),), ()) for sigma in (1.5, 3.0))
+    Ensemble(members, (0.3, 0.5)).save(tmp_path / "ensemble.safetensors")
+    expected = np.mean([member.predict_frame(frame) for member in members], axis=0)
+    np.testing.assert_allclose(
+        open_predictor(tmp_path / "ensemble.safetensors").predict_frame(frame), expected, atol=1e-6
+    )
