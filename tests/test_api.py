@@ -14,7 +14,7 @@ import pytest
 from distributed import Client
 
 from napari_menndl import Annotation, InputError, compare, open_movie, open_run, run_search
-from napari_menndl.api import resume_search, train_like_finalists
+from napari_menndl.api import resume_search, train_alike
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.genome import Genome
 from napari_menndl.predict.ensemble import Ensemble
@@ -134,12 +134,12 @@ def test_a_seed_gives_the_same_search_in_whatever_process(run, tmp_path):
     pd.testing.assert_frame_equal(again.history[columns], run.history[columns])
 
 
-def test_other_genomes_are_trained_like_the_finalists(run):
+def test_other_genomes_are_trained_as_the_answer_was(run):
     genomes = {
         str(fact["id"]): Genome.from_json(fact["genome"]) for fact in run.folder.facts() if fact["kind"] == "born"
     }
     chosen = str(run.status()["finished"]["members"][0]["id"])
-    trained = train_like_finalists(run, {chosen: genomes[chosen]})[chosen]
+    trained = train_alike(run, {chosen: genomes[chosen]})[chosen]
     assert trained.class_names == run.task.class_names
     assert trained.predict_frame(FRAMES[0]).shape == (1, 64, 64)
 

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from napari_menndl import Annotation, DefectClass, InputError, SearchSpace, compare, open_movie, open_run, run_search
 from napari_menndl.annotation.classes import FrameStatus
-from napari_menndl.api import open_prediction_or_annotation, resume_search, train_like_finalists
+from napari_menndl.api import open_prediction_or_annotation, resume_search, train_alike
 from napari_menndl.cli import app
 from napari_menndl.movie.acquisition import Acquisition
 from napari_menndl.movie.simulation import simulate_movie
@@ -379,7 +379,7 @@ CASES = {
     "setting NaN": (nothing, with_options(timeout=float("nan")), "timeout between"),
     "setting among others": (nothing, with_options(replacement="youngest"), "age, worst"),
     "unknown founder": (nothing, with_options(founders=["resnet"]), "dilated_fcn"),
-    "no rung": (nothing, with_options(rung_folds=[]), "at least one rung"),
+    "no rung": (nothing, with_options(rungs=0), "between 1 and 16"),
     "negative seed": (nothing, with_options(seed=-1), "seed between"),
     "no slot": (nothing, with_options(slots=0), "slots between"),
     "unknown pool": (nothing, with_options(pool="cloud"), "a pool"),
@@ -448,12 +448,12 @@ CASES = {
     "resumed with a bad budget": (copied("new"), lambda g, f: resume_search(g, budget="soon"), "a budget like"),
     # Prediction and comparison
     "run without a result": (copied("new"), predicted, "Let it run longer"),
-    "finalists of a run that has none": (
+    "training alike where there is no answer": (
         copied("new"),
-        lambda g, f: train_like_finalists(open_run(g), {}),
-        "came to its finalists",
+        lambda g, f: train_alike(open_run(g), {}),
+        "with an answer",
     ),
-    "weights cut short": (copied("finished", one("networks/*-whole.safetensors", cut)), predicted, "safetensors"),
+    "weights cut short": (copied("finished", one("networks/*-0.safetensors", cut)), predicted, "safetensors"),
     "weights that are gone": (
         copied("finished", lambda path: shutil.rmtree(path / "networks")),
         predicted,

@@ -18,7 +18,7 @@ from napari_menndl.predict.prediction import Prediction
 from napari_menndl.search.settings import SearchSettings
 from tiny import SPACE
 
-TINY = ["--pool", "serial", "--pixels", "15000", "--population", "2", "--finalists", "1", "--eta", "2"]
+TINY = ["--pool", "serial", "--pixels", "15000", "--population", "2", "--rungs", "1", "--eta", "2"]
 
 
 def run(*words, code=0):

@@ -20,7 +20,7 @@ SPACE = SearchSpace(
     TrainingSpace(batch=(4,), tile=(32,), learning_rate=(2e-3, 6e-3), optimiser=("adam",)),
     Limits(layers=(2, 3)),
 )
-SETTINGS = {"population": 2, "finalists": 1, "pixels": 60_000, "founders": (), "rung_folds": (1,)}
+SETTINGS = {"population": 2, "pixels": 60_000, "founders": (), "rungs": 1}
 PIXEL_SIZE = (0.02, 0.02)
 
 

@@ -11,7 +11,6 @@ BUDGET = "3networks"
 SHORTER = {
     "simulate_movie(frames=8)": "simulate_movie(frames=8, shape=(208, 208))",
     "pixels=600_000": "pixels=10_000",
-    "finalists=4": "finalists=1",
 }
 
 

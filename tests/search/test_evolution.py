@@ -1,11 +1,14 @@
+import math
 from dataclasses import replace
 from statistics import median
 
+import numpy as np
 import pytest
 from made_up import SETTINGS, landscape
 
 from napari_menndl.errors import Failure, InputError
 from napari_menndl.genome.evaluation import Evaluation
+from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.search.asha import Contest
 from napari_menndl.search.candidate import Candidate, Scored
@@ -29,13 +32,14 @@ def evolution():
     return Evolution(SearchSpace(), SETTINGS)
 
 
-def test_founders_come_first_then_random_then_offspring(evolution):
+def test_founders_come_first_then_random_ones_and_more_and_more_offspring(evolution):
     born = [one for one in evolve(evolution, 30) if one.rung.name == "0"]
     origins = [one.origin.partition(":")[0] for one in born]
     founders = [origin for origin in origins if origin.startswith("founder")]
     assert origins[: len(founders)] == founders
-    assert set(origins[len(founders) : SETTINGS.population]) == {"random"}
-    assert set(origins[SETTINGS.population :]) == {"mutation", "crossover"}
+    early, late = origins[len(founders) : SETTINGS.population], origins[2 * SETTINGS.population :]
+    assert "random" in early
+    assert set(late) == {"mutation", "crossover"}
 
 
 def test_parents_were_born_before_and_have_a_fitness(evolution):
@@ -67,7 +71,7 @@ def test_population_is_bounded(replacement):
 def test_oldest_or_worst_leaves():
     left = {}
     for replacement in ("age", "worst"):
-        evolution = Evolution(SearchSpace(), replace(SETTINGS, replacement=replacement, rung_folds=(1,)))
+        evolution = Evolution(SearchSpace(), replace(SETTINGS, replacement=replacement, rungs=1))
         fitness = [0.5, 0.1, 0.9, 0.4, 0.6, 0.7, 0.3, 0.8, 0.2]
         for candidate, value in zip(evolution.ask(9), fitness, strict=True):
             left[replacement] = evolution.tell(candidate.key, Evaluation("0", value))
@@ -82,11 +86,12 @@ def test_same_seed_gives_the_same_search():
 
 
 def test_evolution_climbs(evolution):
-    evolve(evolution, 8)
-    random = median(one.fitness for one in evolution.population)
+    rng = np.random.default_rng(0)
+    drawn = [landscape(evolution.space.sample(rng), evolution.rungs[0]).fitness for _ in range(40)]
     evolve(evolution, 80)
+    random = median(fitness for fitness in drawn if fitness is not None)
     assert median(one.fitness for one in evolution.population) > random + 0.05
-    assert evolution.best.fitness == max(one.fitness for one in evolution.finalists(3))
+    assert evolution.best.fitness == max(one.fitness for one in evolution.leaders(3))
 
 
 def test_failures_are_no_parents(evolution):
@@ -115,20 +120,21 @@ def test_promoted_are_in_the_best_third_of_their_rung(evolution):
             assert candidate.weights_of == f"{candidate.id}/{below}"
             own = dict(told[below])[candidate.id]
             better = sum(fitness > own for _, fitness in told[below][-32:])
-            assert better < len(told[below][-32:]) // 3
+            share = len(told[below][-32:]) / 3
+            assert better < (math.ceil(share) if below != "0" else math.floor(share))
         evaluation = landscape(candidate.genome, candidate.rung)
         evolution.tell(candidate.key, evaluation)
         if evaluation.fitness is not None:
             told[candidate.rung.name].append((candidate.id, evaluation.fitness))
     assert len(told["0"]) // 3 - 2 <= len(told["1"]) <= len(told["0"]) // 3
-    assert len(told["1"]) // 3 - 2 <= len(told["2"]) <= len(told["1"]) // 3
+    assert len(told["1"]) // 3 - 2 <= len(told["2"]) <= -(-len(told["1"]) // 3)
 
 
 def test_best_is_promoted_first(evolution):
     contest = Contest(eta=3, window=100)
     genome = evolution.ask(1)[0].genome
     for identity, fitness in enumerate([0.1, 0.9, 0.5, 0.9, 0.2, 0.3]):
-        contest.add(Scored(Candidate(identity, genome, SETTINGS.rungs[0]), fitness))
+        contest.add(Scored(Candidate(identity, genome, SETTINGS.ladder[0]), fitness))
     assert [one.id for one in contest.close(besides=1)] == [1, 3, 2]
     for identity in (1, 3):  # of equals the earlier birth
         assert contest.next().id == identity
@@ -145,7 +151,7 @@ def test_best_counts_with_its_highest_rung(evolution):
     assert promoted.key == "0/1"
     evolution.tell(promoted.key, Evaluation("1", 0.45))
     assert evolution.best.key == "1/0"
-    assert [one.key for one in evolution.finalists(3)] == ["1/0", "0/1", "2/0"]
+    assert [one.key for one in evolution.leaders(3)] == ["1/0", "0/1", "2/0"]
 
 
 def test_weights_wanted_are_those_of_population_and_best(evolution):
@@ -163,3 +169,24 @@ def test_births_can_be_limited(evolution):
 def test_unknown_founder_is_refused():
     with pytest.raises(InputError, match="resnet"):
         Evolution(SearchSpace(), replace(SETTINGS, founders=("resnet",)))
+
+
+def test_what_would_take_longer_than_the_time_left_is_not_asked_for():
+    evolution = Evolution(SearchSpace(), replace(SETTINGS, rungs=2, pixels=1000))
+    while not [one for one in evolution.population if one.seconds_per_pixel]:
+        (candidate,) = evolution.ask(1)
+        evolution.tell(candidate.key, Evaluation(candidate.rung.name, 0.5, 0.01, seconds=10.0))
+    while (waiting := evolution.ask(1, births=0)) and waiting[0].weights_of is None:
+        pass
+    born = evolution.births
+    assert evolution.ask(3, seconds=5.0) == []
+    assert evolution.births == born
+    assert len(evolution.ask(1, seconds=15.0)) == 1
+
+
+def test_the_first_of_a_higher_rung_goes_on_at_once():
+    """A short search comes to networks that were trained in full."""
+    contests = [Contest(3, 12, eager=eager) for eager in (False, True)]
+    for contest in contests:
+        contest.add(Scored(Candidate(0, FOUNDERS["unet"](), SETTINGS.ladder[0]), 0.5))
+    assert [contest.next() is not None for contest in contests] == [False, True]

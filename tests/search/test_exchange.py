@@ -39,7 +39,7 @@ SearchRunner(RunFolder.open(sys.argv[2]), SerialPool(lambda *job: time.sleep(0.0
 
 
 def make_island(place, name, **changes):
-    settings = {"finalists": 2, "exchange": str(place / "shared"), "island": name, **changes}
+    settings = {"exchange": str(place / "shared"), "island": name, **changes}
     return make_folder(place / name, **settings)
 
 
@@ -141,7 +141,7 @@ def test_shared_folder_holds_one_small_file_per_island(islands):
 
 def test_replay_of_a_search_with_arrivals_is_exact(islands):
     """Arrivals are facts: where the journal is lived again nothing is asked of the shared folder."""
-    folder = make_island(islands[0].path.parent, "d", budget="45networks", finalists=1)
+    folder = make_island(islands[0].path.parent, "d", budget="45networks")
     lived = SearchRunner(folder, SerialPool(evaluate))
     lived.run()
     again = Evolution(folder.space, folder.settings)

@@ -61,7 +61,7 @@ def undisturbed(tmp_path_factory):
 def results(facts):
     """Births, evaluations and the choice, without times."""
     said = ("kind", "id", "key", "evaluation", "members", "entrants", "fitness")
-    kinds = ("born", "promoted", "evaluated", "failed", "finalists", "finished")
+    kinds = ("born", "promoted", "evaluated", "failed", "finished")
     return [{k: fact[k] for k in said if k in fact} for fact in facts if fact["kind"] in kinds]
 
 

@@ -37,8 +37,8 @@ def test_bad_budget_is_refused_with_the_accepted_forms(budget):
 @pytest.mark.parametrize(
     ("budget", "elapsed", "best", "stale", "ends"),
     [
-        ("100s", 69, None, 0, False),
-        ("100s", 70, None, 0, True),  # the rest is kept for the last step
+        ("100s", 99, None, 0, False),
+        ("100s", 100, None, 0, True),
         ("fitness 0.9", 1e9, 0.89, 999, False),
         ("fitness 0.9", 0, 0.9, 0, True),
         ("fitness 0.9", 0, None, 0, False),
@@ -48,7 +48,7 @@ def test_bad_budget_is_refused_with_the_accepted_forms(budget):
     ],
 )
 def test_first_limit_reached_ends_the_search(budget, elapsed, best, stale, ends):
-    assert bool(parse_budget(budget).reached(elapsed, best, stale, finish_share=0.3)) == ends
+    assert bool(parse_budget(budget).reached(elapsed, best, stale)) == ends
 
 
 def test_births_are_counted_down():
@@ -58,7 +58,7 @@ def test_births_are_counted_down():
 
 
 def test_settings_survive_their_file():
-    settings = SearchSettings(budget="3networks", slots=4, founders=(), rung_folds=(1, 2))
+    settings = SearchSettings(budget="3networks", slots=4, founders=(), rungs=2)
     assert SearchSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
 
@@ -83,7 +83,7 @@ def test_every_setting_is_described():
         ({"timeout": 0}, r"timeout between 1 and 1e\+06 s"),
         ({"replacement": "best"}, "age, worst"),
         ({"founders": "unet"}, "a list for founders"),
-        ({"rung_folds": []}, "at least one rung"),
+        ({"rungs": 0}, "between 1 and 16"),
         ({"budget": "soon"}, "10min"),
     ],
 )
@@ -93,9 +93,14 @@ def test_bad_setting_is_refused_by_name(wrong, says):
 
 
 def test_rungs_multiply_the_pixels():
-    rungs = SearchSettings(pixels=100, eta=4, rung_folds=(1, 1, 2)).rungs
+    rungs = SearchSettings(pixels=100, eta=4, rungs=3).ladder
     assert [(rung.name, rung.pixels, rung.folds) for rung in rungs] == [
-        ("0", 100, (0,)),
-        ("1", 400, (0,)),
-        ("2", 1600, (0, 1)),
+        ("0", 100, None),
+        ("1", 400, None),
+        ("2", 1600, None),
     ]
+
+
+def test_settings_of_earlier_versions_are_still_read():
+    old = {"seed": 3, "rung_folds": [1, 1], "finalists": 5, "final_split": 1, "finish_share": 0.3}
+    assert SearchSettings.from_json(old) == SearchSettings(seed=3, rungs=2)

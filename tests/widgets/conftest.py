@@ -30,9 +30,8 @@ SETTINGS = SearchSettings(
     budget="1networks",
     pool="serial",
     population=2,
-    finalists=1,
     pixels=1_000_000,
-    rung_folds=(1,),
+    rungs=1,
     founders=("dilated_fcn",),
 )
 

@@ -166,7 +166,7 @@ def watch_search(viewer: napari.Viewer, run: Path) -> None:
         dock.setup.learn["frames"].value = "0"
         dock.setup.place["run"].value = run
         dock.setup.budget.minutes.setValue(60)
-        advanced = {"space": run.parent / "space.json", "population": 4, "pixels": 60_000, "rung_folds": (1,)}
+        advanced = {"space": run.parent / "space.json", "population": 4, "pixels": 60_000, "rungs": 1}
         for name, value in advanced.items():
             dock.setup.advanced[name].value = value
         dock.start()

@@ -88,7 +88,7 @@ def test_search_is_started_watched_left_running_found_again_stopped_and_resumed(
     path = tmp_path / "dots.menndl"
     dock.setup.place["run"].value = path
     dock.setup.budget.minutes.setValue(60)
-    advanced = {"space": tmp_path / "space.json", "population": 2, "pixels": 60_000, "rung_folds": (1,), "finalists": 1}
+    advanced = {"space": tmp_path / "space.json", "population": 2, "pixels": 60_000, "rungs": 1}
     for name, value in advanced.items():
         dock.setup.advanced[name].value = value
     opened, hints = [], []

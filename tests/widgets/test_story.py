@@ -94,7 +94,7 @@ def set_up(search, path):
     SPACE.save(path.parent / "space.json")
     search.setup.place["run"].value = path
     search.setup.budget.minutes.setValue(60)
-    advanced = {"population": 2, "pixels": 60_000, "rung_folds": (1,), "finalists": 1}
+    advanced = {"population": 2, "pixels": 60_000, "rungs": 1}
     for name, value in {**advanced, "space": path.parent / "space.json"}.items():
         search.setup.advanced[name].value = value
 

@@ -85,7 +85,7 @@ class Trainer:
         else:
             # A group of its own, so that what it starts dies with it.
             options["process_group"] = 0
-            command += ["--nice", "19"] if nice else []
+            command += ["--nice", "10"] if nice else []
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

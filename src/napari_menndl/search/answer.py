@@ -1,6 +1,6 @@
 """The answer of a search at any moment: the networks whose mean predicts best out of fold.
 
-Every evaluation leaves the networks of its folds and the probabilities that each labelled pixel was given by the network
+Every evaluation leaves the networks of its folds, and the probabilities that each labelled pixel was given by the one
 that had not seen it. From those of the best candidates an ensemble is chosen, anew whenever they change: nothing has to
 be trained for it, and whatever ends the search, the best known is there.
 """
@@ -16,18 +16,21 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from napari_menndl.genome.genome import Genome
 from napari_menndl.metrics.codes import decode
 from napari_menndl.metrics.detection import Fitness, fitness
+from napari_menndl.metrics.scores import ClassScore
 from napari_menndl.network.checksum import is_intact
+from napari_menndl.search.candidate import Candidate
 from napari_menndl.search.results import NEVER, UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from napari_menndl.metrics.scores import ClassScore
-    from napari_menndl.search.candidate import Candidate
+    from napari_menndl.genome.evaluation import Rung
     from napari_menndl.task.task import TrainingTask
 
+Probabilities = NDArray[np.float32]
 Codes = NDArray[np.uint8]
 #: Candidates to choose from, and the memory that their probabilities may take [byte].
 CANDIDATES, MEMORY = 12, 2**29
@@ -43,17 +46,18 @@ class Entry:
     ----------
     candidate : Candidate
         At the rung of the evaluation.
-    fitness, error : float
-    scores : tuple of ClassScore
-    oof : (N, C, Y, X) uint8
-        Its out-of-fold probabilities, as `metrics.codes.encode` writes them.
+    fitness : float
+    thresholds : dict of str to float
+        By class, for its own mean of folds.
     """
 
     candidate: Candidate
     fitness: float
-    error: float
-    scores: tuple[ClassScore, ...]
-    oof: Codes
+    thresholds: dict[str, float]
+
+    @property
+    def key(self) -> str:
+        return self.candidate.key
 
     @property
     def rank(self) -> tuple[float, int]:
@@ -76,7 +80,13 @@ class Judge:
         self._seed = seed
         self._inside = np.logical_or.reduce([task.split(0, fold).validate for fold in range(task.folds)])
 
-    def __call__(self, probabilities: NDArray[np.float32]) -> Fitness:
+    @property
+    def places(self) -> int:
+        """How many candidates' probabilities may be held at a time."""
+        size = self._task.labels.size * len(self._task.class_names)
+        return max(1, min(CANDIDATES, MEMORY // size))
+
+    def __call__(self, probabilities: Probabilities) -> Fitness:
         """Return the fitness of probabilities (N, C, Y, X) float32."""
         task, rng = self._task, np.random.default_rng(self._seed)
         return fitness(probabilities, task.labels, self._inside, task.class_names, task.detectors, rng)
@@ -99,7 +109,11 @@ class Answer:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return tuple(one.candidate.key for one in self.members)
+        return tuple(one.key for one in self.members)
+
+    @property
+    def value(self) -> float:
+        return -math.inf if self.fitness.value is None else self.fitness.value
 
     def conclusion(self, class_names: Sequence[str], folds: int) -> dict[str, Any]:
         """Return what the journal keeps: members with their networks and thresholds, thresholds of the mean, scores."""
@@ -107,29 +121,47 @@ class Answer:
             "members": [
                 {
                     "id": one.candidate.id,
-                    "key": one.candidate.key,
-                    "networks": [(one.candidate.key, fold) for fold in range(folds)],
+                    "key": one.key,
+                    "networks": [(one.key, fold) for fold in range(folds)],
                     "genome": one.candidate.genome.to_json(),
-                    "thresholds": _thresholds(one.scores, class_names),
+                    "fitness": one.fitness,
+                    "thresholds": one.thresholds,
                 }
                 for one in self.members
             ],
-            "thresholds": _thresholds(self.fitness.scores, class_names),
+            "thresholds": thresholds_of(self.fitness.scores, class_names),
             "fitness": self.fitness.value,
             "error": self.fitness.error,
             "scores": [asdict(score) for score in self.fitness.scores],
         }
 
+    @classmethod
+    def from_conclusion(cls, fact: Mapping[str, Any], ladder: Sequence[Rung]) -> Answer:
+        """Undo `conclusion`."""
+        rungs = {rung.name: rung for rung in ladder}
+        members = tuple(
+            Entry(
+                Candidate(one["id"], Genome.from_json(one["genome"]), rungs[one["key"].partition("/")[2]]),
+                one["fitness"],
+                one["thresholds"],
+            )
+            for one in fact["members"]
+        )
+        scores = tuple(ClassScore(**score) for score in fact["scores"])
+        return cls(members, Fitness(fact["fitness"], fact["error"], scores, ()))
+
 
 class AnswerKeeper:
-    """The best candidates with their out-of-fold probabilities, and the ensemble chosen from them.
+    """The best candidates, and the ensemble chosen from them.
 
     Parameters
     ----------
-    judge : callable
-        Probabilities (N, C, Y, X) float32 to `Fitness`.
+    judge : Judge
     most : int
         Members at most; each takes as long to predict as it takes alone.
+    read : callable
+        Key of an evaluation to the out-of-fold probabilities that it left, (N, C, Y, X) uint8, as
+        `metrics.codes.encode` writes them, or None where there are none.
 
     Attributes
     ----------
@@ -137,43 +169,62 @@ class AnswerKeeper:
         The latest chosen.
     """
 
-    def __init__(self, judge: Callable[[NDArray[np.float32]], Fitness], most: int) -> None:
+    def __init__(self, judge: Judge, most: int, read: Callable[[str], Codes | None]) -> None:
         self.answer: Answer | None = None
         self._judge = judge
         self._most = most
-        self._entries: dict[int, Entry] = {}
-        self._changed = False
+        self._read = read
+        self._entries: list[Entry] = []
+        self._codes: dict[str, Codes] = {}
+        self._changed = self._outdated = False
 
     def take(self, entry: Entry) -> None:
         """Take in an evaluation; it stands in for an earlier one of the same candidate."""
-        identity = entry.candidate.id
-        known = self._entries.pop(identity, None)
-        places = max(1, min(CANDIDATES, MEMORY // max(1, entry.oof.nbytes)))
-        ranked = sorted([*self._entries.values(), entry], key=lambda one: one.rank)[:places]
-        self._changed |= known is not None or entry in ranked
-        self._entries = {one.candidate.id: one for one in ranked}
+        others = [one for one in self._entries if one.candidate.id != entry.candidate.id]
+        ranked = sorted([*others, entry], key=lambda one: one.rank)[: self._judge.places]
+        self._changed |= ranked != self._entries
+        self._entries = ranked
+        if self.answer and any(one.candidate.id == entry.candidate.id for one in self.answer.members):
+            self._outdated |= entry.key not in self.answer.keys
+
+    def restore(self, answer: Answer) -> None:
+        """Go on from an answer that was chosen earlier; what was evaluated until then has been taken in."""
+        self.answer = answer
+        now = {one.candidate.id: one.key for one in self._entries}
+        self._outdated = any(now.get(one.candidate.id, one.key) != one.key for one in answer.members)
 
     @property
     def wanted_weights(self) -> set[str]:
         """Keys of the evaluations whose networks are in the answer, or may come into it."""
-        return {one.candidate.key for one in self._entries.values()} | set(self.answer.keys if self.answer else ())
+        return {one.key for one in self._entries} | set(self.answer.keys if self.answer else ())
 
     def renew(self) -> bool:
-        """Choose anew where something has changed.
+        """Choose anew where something has changed; a worse answer only where a member was evaluated again.
 
         Returns
         -------
         bool
             Whether the answer is another one now.
         """
-        if not self._changed or not self._entries:
+        if not (self._changed or self._outdated):
             return False
-        self._changed = False
-        before, self.answer = self.answer, choose(list(self._entries.values()), self._judge, self._most)
-        return before is None or before.keys != self.answer.keys
+        known, self._codes = self._codes, {}
+        for one in self._entries:
+            if (codes := known[one.key] if one.key in known else self._read(one.key)) is not None:
+                self._codes[one.key] = codes
+        usable = [one for one in self._entries if one.key in self._codes]
+        if not usable:
+            return False
+        before, chosen = self.answer, choose(usable, self._codes, self._judge, self._most)
+        if before is None or self._outdated or chosen.value > before.value:
+            self.answer = chosen
+        self._changed = self._outdated = False
+        return self.answer is chosen and (before is None or before.keys != chosen.keys)
 
 
-def choose(entries: Sequence[Entry], judge: Callable[[NDArray[np.float32]], Fitness], most: int) -> Answer:
+def choose(
+    entries: Sequence[Entry], codes: Mapping[str, Codes], judge: Callable[[Probabilities], Fitness], most: int
+) -> Answer:
     """Take the best, then whichever adds most to the mean, while it adds enough.
 
     Greedy forward selection without repetition (Caruana et al. 2004, doi:10.1145/1015330.1015432). The mean is never
@@ -183,23 +234,25 @@ def choose(entries: Sequence[Entry], judge: Callable[[NDArray[np.float32]], Fitn
     ----------
     entries : sequence of Entry
         One at least.
+    codes : mapping of str to (N, C, Y, X) uint8
+        The out-of-fold probabilities by key.
     judge : callable
     most : int
         Members at most.
     """
     ranked = sorted(entries, key=lambda one: one.rank)
     members, others = ranked[:1], ranked[1:]
-    total = decode(members[0].oof)
+    total = decode(codes[members[0].key])
     reached = judge(total)
     while others and len(members) < most:
         share = np.float32(1 / (len(members) + 1))
-        tried = [(judge((total + decode(one.oof)) * share), one) for one in others]
+        tried = [(judge((total + decode(codes[one.key])) * share), one) for one in others]
         found, added = max(tried, key=lambda pair: _value(pair[0]))
         if _value(found) < _value(reached) + MINIMAL_GAIN:
             break
         members.append(added)
         others.remove(added)
-        total, reached = total + decode(added.oof), found
+        total, reached = total + decode(codes[added.key]), found
     return Answer(tuple(members), reached)
 
 
@@ -211,7 +264,8 @@ def read_oof(weights: bytes) -> Codes | None:
         return None
 
 
-def _thresholds(scores: Sequence[ClassScore], class_names: Sequence[str]) -> dict[str, float]:
+def thresholds_of(scores: Sequence[ClassScore], class_names: Sequence[str]) -> dict[str, float]:
+    """The threshold to predict each class with: by name, `UNKNOWN` for a class that no defect was labelled of."""
     by_class = {score.name: min(score.cutoff, NEVER) for score in scores}
     return {name: by_class.get(name, UNKNOWN) for name in class_names}
 

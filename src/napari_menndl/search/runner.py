@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.search.answer import AnswerKeeper, Entry, Judge, read_oof
+from napari_menndl.search.answer import Answer, AnswerKeeper, Entry, Judge, read_oof, thresholds_of
 from napari_menndl.search.dispatch import Dispatch
 from napari_menndl.search.events import SearchEvents
 from napari_menndl.search.evolution import Evolution
@@ -77,13 +77,13 @@ class SearchRunner:
         self._stop = stop or threading.Event()
         self._looked_at = 0.0
         self._paused_from = ""
-        self._keeper = AnswerKeeper(lambda probabilities: self._judge(probabilities), self.settings.members)
         self._renewed_at = self._renewal_took = 0.0
         self._exchange: Exchange | None = None
 
     @cached_property
-    def _judge(self) -> Judge:
-        return Judge(self.folder.task, self.settings.seed)
+    def _keeper(self) -> AnswerKeeper:
+        judge = Judge(self.folder.task, self.settings.seed)
+        return AnswerKeeper(judge, self.settings.members, lambda key: read_oof(self.folder.read_weights(key)))
 
     def stop(self) -> None:
         """Ask for an end at the next opportunity; from a signal handler or another thread."""
@@ -105,15 +105,13 @@ class SearchRunner:
         exchange = open_exchange(self.folder, self.evolution)
         recorder = Recorder(self.folder, self._pool.telemetry, self._pause)
         with self.folder.lock(), recorder as self._record, exchange as self._exchange:
-            latest: dict[int, tuple[Candidate, Evaluation]] = {}
             for candidate, evaluation in replay(self._record.replay(), self.evolution):
-                latest[candidate.id] = candidate, evaluation
+                self._consider(candidate, evaluation)
+            if fact := self._record.status.answer:
+                self._keeper.restore(Answer.from_conclusion(fact, self.settings.ladder))
             if self._record.status.finished and (self._goal_reached() or not self._births_left()):
                 self._change_state("finished")
                 return self.state
-            for candidate, evaluation in latest.values():
-                if candidate.key in self._record.kept:
-                    self._consider(candidate, evaluation, self.folder.read_weights(candidate.key))
             try:
                 try:
                     self._begin()
@@ -179,11 +177,11 @@ class SearchRunner:
             return {"members": [], "thresholds": {}, "fitness": None, "error": None, "scores": []}
         return answer.conclusion(task.class_names, task.folds)
 
-    def _consider(self, candidate: Candidate, evaluation: Evaluation, weights: bytes) -> None:
+    def _consider(self, candidate: Candidate, evaluation: Evaluation) -> None:
         """Let an evaluation take part in the answer."""
-        if evaluation.fitness is not None and (oof := read_oof(weights)) is not None:
-            error = evaluation.error or 0.0
-            self._keeper.take(Entry(candidate, evaluation.fitness, error, evaluation.scores, oof))
+        if evaluation.fitness is not None:
+            thresholds = thresholds_of(evaluation.scores, self.folder.task.class_names)
+            self._keeper.take(Entry(candidate, evaluation.fitness, thresholds))
 
     def _renew_answer(self) -> None:
         """Choose the answer anew, and record it where it is another one."""
@@ -203,7 +201,7 @@ class SearchRunner:
         for result in results:
             if result.lost is None:
                 retired += self._tell(result.key, result.evaluation)
-                self._consider(result.candidate, result.evaluation, result.attachment)
+                self._consider(result.candidate, result.evaluation)
         if retired:
             self._record.fact("retired", ids=retired)
         if time.monotonic() - self._renewed_at > self._renewal_took / _RENEWAL:

@@ -61,14 +61,14 @@ class SearchSettings:
         options=tuple(FOUNDERS),
     )
     pixels: int = setting(
-        1_000_000,
+        6_000_000,
         "Pixels at first rung",
         unit="px",
         note="Labelled training pixels, for each fold of a newborn network.",
         min=1,
         max=10**12,
     )
-    rungs: int = setting(4, "Rungs", note="Each shows eta times the pixels of the one below.", min=1, max=16)
+    rungs: int = setting(3, "Rungs", note="Each shows eta times the pixels of the one below.", min=1, max=16)
     eta: int = setting(
         3, "Promotion factor (eta)", note="One in eta networks is promoted, with eta times the pixels.", min=2, max=16
     )

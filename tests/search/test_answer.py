@@ -1,0 +1,133 @@
+import json
+
+import numpy as np
+import pytest
+from made_up import SETTINGS, evaluate, labels, make_folder, make_task
+
+from napari_menndl.genome.founders import FOUNDERS
+from napari_menndl.metrics.codes import decode, encode
+from napari_menndl.metrics.detection import fitness
+from napari_menndl.pool.serial import SerialPool
+from napari_menndl.search.answer import Answer, AnswerKeeper, Entry, Judge, choose, read_oof, thresholds_of
+from napari_menndl.search.candidate import Candidate
+from napari_menndl.search.runner import SearchRunner
+from napari_menndl.training.job import run as train
+from tiny import prepare
+
+TASK = make_task()
+JUDGE = Judge(TASK, 0)
+
+
+def candidate(identity, level=0):
+    return Candidate(identity, FOUNDERS["unet"](), SETTINGS.ladder[level])
+
+
+def seen(*defects):
+    """Probabilities of a network that sees some of the nine defects, and noise elsewhere."""
+    rng = np.random.default_rng(defects)
+    found = np.isin(np.arange(9).reshape(1, 1, 3, 3), defects).repeat(16, 2).repeat(16, 3)
+    return encode(0.8 * labels()[:, None] * found + 0.1 * rng.random((1, 1, 48, 48)))
+
+
+def entry(identity, codes, level=0):
+    found = JUDGE(decode(codes))
+    return Entry(candidate(identity, level), found.value, thresholds_of(found.scores, TASK.class_names))
+
+
+def chosen_from(*codes, most=4):
+    entries = [entry(i, one) for i, one in enumerate(codes)]
+    return choose(entries, {one.key: c for one, c in zip(entries, codes, strict=True)}, JUDGE, most)
+
+
+def test_codes_are_finer_than_a_percent():
+    probabilities = np.linspace(0, 1, 1001)
+    assert np.abs(decode(encode(probabilities)) - probabilities).max() < 0.01
+    assert np.array_equal(encode(decode(np.arange(256, dtype=np.uint8))), np.arange(256))
+
+
+def test_two_networks_that_see_different_defects_answer_together():
+    answer = chosen_from(seen(0, 1, 2, 3, 4), seen(4, 5, 6, 7, 8), seen(0, 1))
+    assert {one.candidate.id for one in answer.members} == {0, 1}
+    assert answer.fitness.value > 0.95
+
+
+def test_a_network_that_adds_nothing_costs_no_time():
+    answer = chosen_from(seen(*range(9)), seen(*range(9)), seen(0))
+    assert len(answer.members) == 1
+
+
+def test_there_are_no_more_members_than_wanted():
+    parts = [seen(i, (i + 1) % 9, (i + 2) % 9) for i in range(9)]
+    assert [len(chosen_from(*parts, most=most).members) for most in (1, 2)] == [1, 2]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_answer_is_never_worse_than_any_candidate(seed):
+    rng = np.random.default_rng(seed)
+    codes = [seen(*np.flatnonzero(rng.random(9) < 0.5)) for _ in range(8)]
+    keeper = AnswerKeeper(JUDGE, 4, {f"{i}/0": one for i, one in enumerate(codes)}.get)
+    reached = 0.0
+    for i, one in enumerate(codes):
+        keeper.take(entry(i, one))
+        keeper.renew()
+        best = max(entry(j, other).fitness for j, other in enumerate(codes[: i + 1]))
+        assert keeper.answer.fitness.value >= max(best, reached - 1e-9)
+        reached = keeper.answer.fitness.value
+
+
+def test_a_candidate_evaluated_again_counts_as_it_is_now():
+    keeper = AnswerKeeper(JUDGE, 1, {"0/0": seen(*range(9)), "0/1": seen(0), "1/0": seen(0, 1, 2)}.get)
+    keeper.take(entry(0, seen(*range(9))))
+    keeper.take(entry(1, seen(0, 1, 2)))
+    keeper.renew()
+    assert keeper.answer.keys == ("0/0",)
+    keeper.take(entry(0, seen(0), level=1))
+    keeper.renew()
+    assert keeper.answer.keys == ("1/0",)
+    assert {"0/1", "1/0"} <= keeper.wanted_weights
+
+
+def test_an_answer_survives_its_fact():
+    answer = chosen_from(seen(0, 1, 2, 3, 4), seen(4, 5, 6, 7, 8))
+    fact = json.loads(json.dumps(answer.conclusion(TASK.class_names, TASK.folds)))
+    again = Answer.from_conclusion(fact, SETTINGS.ladder)
+    assert again.keys == answer.keys
+    assert again.fitness == answer.fitness
+    assert again.conclusion(TASK.class_names, TASK.folds) == answer.conclusion(TASK.class_names, TASK.folds)
+
+
+def test_without_its_probabilities_a_candidate_takes_no_part():
+    keeper = AnswerKeeper(JUDGE, 4, {"1/0": seen(0, 1)}.get)
+    keeper.take(entry(0, seen(*range(9))))
+    assert not keeper.renew()
+    assert keeper.answer is None
+    keeper.take(entry(1, seen(0, 1)))
+    assert keeper.renew()
+    assert keeper.answer.keys == ("1/0",)
+
+
+def test_real_trainings_answer_at_any_moment_and_are_judged_as_they_are_kept(tmp_path):
+    """What a search tells of a network is what its kept probabilities say; its answer is the best of all."""
+    run = prepare(tmp_path / "run", budget="4networks", population=4)
+    folder = run.folder
+    assert SearchRunner(folder, SerialPool(train)).run() == "finished"
+    task, answer = folder.task, folder.status()["answer"]
+    inside = np.logical_or.reduce([task.split(0, fold).validate for fold in range(task.folds)])
+    for network, evaluation in folder.evaluations():
+        if evaluation.fitness is not None:
+            codes = read_oof(folder.read_weights(f"{network}/0"))
+            found = fitness(
+                decode(codes), task.labels, inside, task.class_names, task.detectors, np.random.default_rng(0)
+            )
+            assert found.value == pytest.approx(evaluation.fitness)
+            assert answer["fitness"] >= evaluation.fitness - 1e-9
+    assert len(run.best.members) == 4 * len(answer["members"])
+
+
+def test_a_search_that_is_stopped_after_its_first_network_has_an_answer(tmp_path):
+    folder = make_folder(tmp_path / "run", budget="1h")
+    runner = SearchRunner(folder, SerialPool(evaluate))
+    runner.events.best_improved.connect(lambda best: runner.stop())
+    assert runner.run() == "stopped"
+    assert folder.status()["answer"]["members"]
+    assert folder.chosen().members
