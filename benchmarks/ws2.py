@@ -176,11 +176,11 @@ def main():
     ask.add_argument("--areas", default=",".join(map(str, AREAS)), help="area seeds")
     ask.add_argument("--budget", default="5min", help="of the search; a time")
     ask.add_argument("--seed", type=int, default=0)
-    ask.add_argument("--quick", action="store_true", help="one area, one difficulty, half a minute each, nothing kept")
+    ask.add_argument("--quick", action="store_true", help="one area, one difficulty, a minute each, nothing kept")
     given = ask.parse_args()
     snrs = [float(snr) for snr in given.snr.split(",")][: 1 if given.quick else None]
     areas = [int(area) for area in given.areas.split(",")][: 1 if given.quick else None]
-    budget = "30s" if given.quick else given.budget
+    budget = "1min" if given.quick else given.budget
     if not np.isfinite(parse_budget(budget).seconds):
         ask.error("the budget must be a time, such as 5min")
     print(f"Expected time: about {len(snrs) * len(areas)} x (2 x {budget} + 3 min) on 2 cores.", flush=True)
