@@ -47,7 +47,11 @@ def filter_bank(frame: Plane, sigmas: Sequence[float]) -> NDArray[np.float32]:
         (`structure_eigenvalues`). Each is brought to median 0 and robust spread 1 over the whole frame
         (`robustly_scaled`).
     """
-    return np.stack([robustly_scaled(plane) for plane in _planes(frame, sigmas)])
+    count = 1 + sum(5 if sigma > 1 else 3 for sigma in sigmas)
+    bank = np.empty((count, *frame.shape), np.float32)
+    for channel, plane in zip(bank, _planes(frame, sigmas), strict=True):
+        channel[:] = robustly_scaled(plane)
+    return bank
 
 
 def _planes(frame: Plane, sigmas: Sequence[float]) -> Iterator[Plane]:
@@ -95,7 +99,7 @@ class MirroredSpectrum:
         values = self._coefficients
         for axis, (times, odd) in enumerate(zip(order, self._odd, strict=True)):
             factor = _factor(values.shape[axis], float(sigma), times, odd)
-            values = values * (factor[:, None] if axis == 0 else factor)
+            values = np.multiply(values, factor[:, None] if axis == 0 else factor, out=None if axis == 0 else values)
         for axis, (times, odd) in enumerate(zip(order, self._odd, strict=True)):
             if times == 1:
                 # The k-th sine has the frequency of the cosine after it, and the last sine has none.
@@ -159,14 +163,18 @@ def robustly_scaled(values: Plane) -> Plane:
     spread = 1.4826 * np.median(np.abs(sample - centre))
     if not spread > 1e-6:
         return np.zeros_like(values)
-    return np.clip((values - centre) / np.float32(spread), -LIMIT, LIMIT)
+    scaled = values - centre
+    scaled /= np.float32(spread)
+    return np.clip(scaled, -LIMIT, LIMIT, out=scaled)
 
 
 def _eigenvalues(yy: Plane, xx: Plane, yx: Plane) -> tuple[Plane, Plane]:
     """Of the symmetric 2 × 2 matrix of each pixel, the larger first."""
     half = np.float32(0.5)
-    mean, difference = half * (yy + xx), half * (yy - xx)
-    apart = np.sqrt(difference * difference + yx * yx)
+    mean, apart = half * (yy + xx), half * (yy - xx)
+    apart *= apart
+    apart += yx * yx
+    np.sqrt(apart, out=apart)
     return mean + apart, mean - apart
 
 
