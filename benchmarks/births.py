@@ -84,7 +84,7 @@ def measure(
     """
     marks = []
     with tempfile.TemporaryDirectory() as place:
-        settings = SearchSettings(budget=f"{births}networks", pool="serial", seed=seed, rung_folds=(1,) * rungs)
+        settings = SearchSettings(budget=f"{births}networks", pool="serial", seed=seed, rungs=rungs)
         folder = RunFolder.create(Path(place) / "run", settings, SearchSpace(), task())
         runner = SearchRunner(folder, Several(together))
 

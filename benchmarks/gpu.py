@@ -51,7 +51,7 @@ def sharing(minutes: float, seed: int) -> Numbers:
     found = {}
     for number in (0, *(SHARING if visible_gpus() else ())):
         with tempfile.TemporaryDirectory() as place:
-            options = {"budget": f"{60 * minutes:.0f}s", "finish_share": 0.0, "networks_per_gpu": number, "seed": seed}
+            options = {"budget": f"{60 * minutes:.0f}s", "networks_per_gpu": number, "seed": seed}
             run = run_search(movie.movie, annotation, run=Path(place) / "run", **options)
             status, history = run.status(), run.history
         found["processor" if number == 0 else f"{number} per GPU"] = {

@@ -62,7 +62,7 @@ class Sea:
         space = SearchSpace()
         for n in range(islands):
             settings = SearchSettings(
-                seed=seed, population=population, island=f"i{n}", exchange=str(shared or ""), rung_folds=(1, 1)
+                seed=seed, population=population, island=f"i{n}", exchange=str(shared or ""), rungs=2
             )
             evolution = Evolution(space, settings)
             self.evolutions.append(evolution)

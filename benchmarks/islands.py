@@ -139,8 +139,6 @@ def emulate(islands: int, slots: int, seconds: float, minutes: float, weights: i
                 budget=budget,
                 pool="serial",
                 population=max(24, slots),  # a smaller one would have gone by before an evaluation is back
-                finish_share=0.0,
-                finalists=5,
                 exchange=f"{place}/shared",
                 island=name,
             )

@@ -85,9 +85,7 @@ def search(
     kills: list[int] = []
     try:
         with tempfile.TemporaryDirectory() as place:
-            settings = SearchSettings(
-                budget=f"{seconds + 5 + 2 * evaluation}s", finish_share=0.0, pool=spec, slots=slots, seed=seed
-            )
+            settings = SearchSettings(budget=f"{seconds + 5 + 2 * evaluation}s", pool=spec, slots=slots, seed=seed)
             folder = RunFolder.create(Path(place) / "run", settings, SearchSpace(), births.task())
             environment = {"EVALUATOR_SECONDS": str(evaluation), "EVALUATOR_SCATTER": str(scatter)}
             environment["OMP_NUM_THREADS"] = "1"

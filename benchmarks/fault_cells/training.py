@@ -38,7 +38,7 @@ TINY = SearchSpace(
     TrainingSpace(batch=(4,), tile=(32,)),
     Limits(layers=(2, 3)),
 )
-SETTINGS = {"population": 6, "finalists": 2, "slots": 2, "pixels": 10_000, "rung_folds": (1, 1), "founders": ()}
+SETTINGS = {"population": 6, "slots": 2, "pixels": 10_000, "rungs": 2, "founders": ()}
 #: What a search had started must be gone so long after its death [s].
 MOURNING = 10.0
 #: How the journal's line begins with which the last step does.
