@@ -6,8 +6,8 @@ thresholds. What they choose is then used on what the folds' mean says about new
 movie and of a fresh area, or other simulated images of atoms. Told is by how much defect F1 falls short of that at the
 threshold which only the truth can tell, averaged over classes.
 
-The constants of `ranking.steady_threshold` were chosen on other simulations: WS2 of the areas 0, 3, 7, 9, 21, 33
-and 41, and three images of atoms.
+The constants of `ranking.steady_threshold` were chosen on other simulations: WS2 of the areas 0, 3, 7, 9, 21, 33,
+41, 52, 63, 74, 91 and 92, and three images of atoms.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.metrics.codes import decode
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import count_defects
-from napari_menndl.metrics.ranking import PROBABILITY_THRESHOLDS, best_threshold, choose_thresholds, steady_threshold
+from napari_menndl.metrics.ranking import (
+    PROBABILITY_THRESHOLDS,
+    believed_threshold,
+    best_threshold,
+    choose_thresholds,
+    steady_threshold,
+)
 from napari_menndl.metrics.scores import LEAST_PRECISION, ClassScore, Counts
 from napari_menndl.network.weights import from_bytes
 from napari_menndl.predict.ensemble import Ensemble
@@ -54,14 +60,17 @@ def cutoff(chosen, levels, counts):
 
 
 WAYS = {
-    "best F1, none if precision < 1/4": lambda z, counts: silenced(best_threshold(counts), z, counts),
-    "best F1": lambda z, counts: z[best_threshold(counts)],
-    "0.5": lambda z, counts: 0.5,
-    "smoothed F1": lambda z, counts: z[steady_threshold(z, counts, doubt=0.0)],
-    "steady, half the doubt": lambda z, counts: z[steady_threshold(z, counts, doubt=0.1)],
-    "steady": lambda z, counts: z[steady_threshold(z, counts)],
-    "steady, twice the doubt": lambda z, counts: z[steady_threshold(z, counts, doubt=0.4)],
-    "steady, none if surely false": lambda z, counts: cutoff(steady_threshold(z, counts), z, counts),
+    "best F1, none if precision < 1/4": lambda z, counts, believed: silenced(best_threshold(counts), z, counts),
+    "best F1": lambda z, counts, believed: z[best_threshold(counts)],
+    "0.5": lambda z, counts, believed: 0.5,
+    "believed": lambda z, counts, believed: believed,
+    "smoothed F1": lambda z, counts, believed: z[steady_threshold(z, counts, believed, doubt=0.0)],
+    "steady, half the doubt": lambda z, counts, believed: z[steady_threshold(z, counts, believed, doubt=0.1)],
+    "steady": lambda z, counts, believed: z[steady_threshold(z, counts, believed)],
+    "steady, twice the doubt": lambda z, counts, believed: z[steady_threshold(z, counts, believed, doubt=0.4)],
+    "steady, none if surely false": lambda z, counts, believed: cutoff(
+        steady_threshold(z, counts, believed), z, counts
+    ),
 }
 
 
@@ -74,7 +83,8 @@ def read_off(oof, task, new, tests):
             continue
         levels = choose_thresholds([oof[0, c]], float(true.mean()))
         counts = count_defects(oof[0, c], label_components(true, 1), everywhere, detector, levels)
-        asked = [float(way(levels, counts)) for way in WAYS.values()]
+        believed = believed_threshold([oof[0, c].ravel()], levels)
+        asked = [float(way(levels, counts, believed)) for way in WAYS.values()]
         fine = sorted({*PROBABILITY_THRESHOLDS, *choose_thresholds((p[c] for p in new), float(true.mean()))})
         each = (
             count_defects(p[c], test.true[c], np.ones(p[c].shape, bool), detector, [*asked, *fine])

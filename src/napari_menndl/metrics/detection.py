@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from napari_menndl.metrics.components import Components, label_components
 from napari_menndl.metrics.levels import LevelComponents, components_at
 from napari_menndl.metrics.matching import LEAST_OVERLAP, assign, match_overlap, match_points, near_points
-from napari_menndl.metrics.ranking import average_precision, best_threshold, choose_thresholds, steady_threshold
+from napari_menndl.metrics.ranking import (
+    average_precision,
+    believed_threshold,
+    best_threshold,
+    choose_thresholds,
+    steady_threshold,
+)
 from napari_menndl.metrics.scores import ClassScore, Counts
 
 if TYPE_CHECKING:
@@ -221,7 +227,11 @@ def score_class(
         for (p, _, inside), true in zip(frames, truths, strict=True)
     ]
     counts = [sum(at_level, Counts()) for at_level in zip(*per_frame, strict=True)]
-    chosen = steady_threshold(levels, counts) if calibrated else best_threshold(counts)
+    if calibrated:
+        believed = believed_threshold((p[inside] for p, _, inside in frames), levels)
+        chosen = steady_threshold(levels, counts, believed)
+    else:
+        chosen = best_threshold(counts)
     threshold = float(levels[chosen])
     pixels = sum((pixel_counts(p >= threshold, true, inside) for p, true, inside in frames), Counts())
     at = counts[chosen]

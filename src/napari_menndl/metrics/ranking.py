@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 PROBABILITY_THRESHOLDS: tuple[float, ...] = tuple(float(p) for p in expit(np.linspace(-4.5, 4.5, 13)))
 #: Over how far F1 is smoothed [logit]: so much, but no more than this share of the range of the thresholds.
 _SMOOTHING, _SHARE_OF_RANGE = 1.0, 1 / 12
-#: What a threshold gives up in F1 for lying away from 0.5: this times its squared logit, divided by the number of
-#: defects that speak for it; beyond `_FARTHEST` it gives up no more. Chosen on simulated frames, where half and twice
-#: as much do nearly as well (`benchmarks/thresholds.py`).
+#: What a threshold gives up in F1 for lying away from the one that the probabilities themselves speak for: this times
+#: its squared distance [logit], divided by the number of defects; beyond `_FARTHEST` it gives up no more. Chosen on
+#: simulated frames, where half and twice as much do nearly as well (`benchmarks/thresholds.py`).
 DOUBT = 0.2
 _FARTHEST = 3.0
 #: Logits beyond are as good as this one; a float32 probability next to 1 would have an infinite one.
@@ -107,18 +107,51 @@ def best_threshold(counts: Sequence[Counts]) -> int:
     return int(longest[(len(longest) - 1) // 2])
 
 
-def steady_threshold(levels: NDArray[np.float64], counts: Sequence[Counts], doubt: float = DOUBT) -> int:
+def believed_threshold(values: Iterable[NDArray[np.floating]], levels: NDArray[np.float64]) -> float:
+    """Where calibrated probabilities are best read off, as far as they themselves know.
+
+    Half the highest F1 that they expect of their pixels (Lipton, Elkan & Naryanaswamy 2014,
+    10.1007/978-3-662-44851-9_15): close to 0.5 for a network that is sure, lower for one that is not. No label is
+    asked, so that it is as steady for a class of two defects as for one of many.
+
+    Parameters
+    ----------
+    values : iterable of (n,) float
+        The probabilities at the pixels that count, frame by frame.
+    levels : (k,) float64
+        Ascending thresholds at which the expectation is looked at.
+
+    Returns
+    -------
+    float
+    """
+    number, positive, total = np.zeros(len(levels)), np.zeros(len(levels)), 0.0
+    for p in values:
+        total += float(p.sum(dtype=np.float64))
+        above = p[p >= levels[0]]
+        highest = np.searchsorted(levels, above, side="right") - 1
+        number += np.bincount(highest, minlength=len(levels))
+        positive += np.bincount(highest, weights=above, minlength=len(levels))
+    number, positive = (np.cumsum(at[::-1])[::-1] for at in (number, positive))
+    return float(np.max(2 * positive / (number + total))) / 2
+
+
+def steady_threshold(
+    levels: NDArray[np.float64], counts: Sequence[Counts], believed: float, doubt: float = DOUBT
+) -> int:
     """Which threshold of a calibrated probability is likely to serve on frames that nobody has labelled.
 
     F1 as it was counted jumps with every single defect. It is therefore averaged over neighbouring thresholds, which
-    also keeps away from cliffs, and then has to outweigh what is known without counting: that calibrated probabilities
-    are best read off near 0.5. Few defects hardly do, many do.
+    also keeps away from cliffs, and then has to outweigh what the probabilities say without any counting. Few defects
+    hardly do, many do.
 
     Parameters
     ----------
     levels : (k,) float64
         Ascending, between 0 and 1; at least one.
     counts : sequence of k Counts
+    believed : float
+        See `believed_threshold`.
     doubt : float
         See `DOUBT`; with 0 only the counts speak.
 
@@ -127,7 +160,7 @@ def steady_threshold(levels: NDArray[np.float64], counts: Sequence[Counts], doub
     int
         Index into `levels`.
     """
-    place = np.clip(logit(levels), -_LARGEST_LOGIT, _LARGEST_LOGIT)
+    *place, centre = np.clip(logit([*levels, believed]), -_LARGEST_LOGIT, _LARGEST_LOGIT)
     width = min(_SMOOTHING, float(place[-1] - place[0]) * _SHARE_OF_RANGE)
     f1 = np.array([c.f1 for c in counts])
     if width > 0:
@@ -136,4 +169,5 @@ def steady_threshold(levels: NDArray[np.float64], counts: Sequence[Counts], doub
         curve = gaussian_filter1d(np.interp(even, place, f1, right=0.0), 4.0, mode="nearest")
         f1 = np.interp(place, even, curve)
     defects = max(counts[0].tp + counts[0].fn, 1)
-    return int(np.argmax(f1 - doubt * np.clip(place, -_FARTHEST, _FARTHEST) ** 2 / defects))
+    away = np.minimum(np.abs(np.array(place) - centre), _FARTHEST)
+    return int(np.argmax(f1 - doubt * away**2 / defects))
