@@ -102,7 +102,7 @@ def test_best_conclusion_is_that_of_the_merged_run(islands, merged):
     assert ours["finished"]["fitness"] == theirs["finished"]["fitness"]
     assert ours["best_fitness"] == max(one.status()["best_fitness"] for one in islands)
     found, expected = merged.chosen(), best.chosen()
-    assert found.final
+    assert found.members
     assert found.thresholds == expected.thresholds
     for a, b in zip(found.members, expected.members, strict=True):
         assert (a.genome, a.weights, a.fold, a.thresholds) == (b.genome, b.weights, b.fold, b.thresholds)
@@ -171,7 +171,7 @@ def test_a_torn_journal_is_merged_as_far_as_it_goes(islands, copies, tmp_path):
     assert 0 < torn["births"] < 42
     assert merged.status()["births"] == 62 + torn["births"] + 42
     assert merged.status()["state"] == "finished"
-    assert merged.chosen().final
+    assert merged.chosen().members
 
 
 def test_a_damaged_line_costs_what_it_said(copies, tmp_path):
@@ -213,20 +213,19 @@ def test_without_a_conclusion_the_best_so_far_is_what_there_is(tmp_path):
         runner = SearchRunner(folder, SerialPool(evaluate))
         runner.events.best_improved.connect(lambda best, runner=runner: best.id > 3 and runner.stop())
         runner.run()
-    best = max(folders, key=lambda one: one.status()["best_fitness"])
+    best = max(folders, key=lambda one: one.status()["answer"]["fitness"])
     merged = merge_runs([one.path for one in folders], tmp_path / "merged", note=ignore).folder
     assert merged.status()["state"] == "stopped"
-    assert not merged.chosen().final
-    assert merged.chosen().members[0].genome == best.chosen().members[0].genome
+    assert [one.genome for one in merged.chosen().members] == [one.genome for one in best.chosen().members]
 
-    first = merged.chosen().members[0].id
-    for lost in (lambda path: path.write_bytes(path.read_bytes()[:-1]), lambda path: path.unlink()):
-        lost(merged.weights_path(merged.status()["best"]["key"]))
-        with pytest.warns(UserWarning, match=f"network {first} .* gone or damaged"):
-            assert merged.chosen().members[0].id != first
+    for member in merged.status()["answer"]["members"]:
+        path = merged.weights_path(member["key"])
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.warns(UserWarning, match="gone or damaged"):
+            assert member["id"] not in {one.id for one in merged.chosen().members}
     for path in (merged.path / "networks").iterdir():
         path.unlink()
-    with pytest.raises(InputError, match=f"the weights of network {first}/"):
+    with pytest.raises(InputError, match="the weights of network"):
         merged.chosen()
 
 

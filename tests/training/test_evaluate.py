@@ -11,9 +11,13 @@ from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.genes import Conv, Upsample
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
+from napari_menndl.metrics.codes import decode
+from napari_menndl.metrics.components import label_components
+from napari_menndl.metrics.detection import fitness
 from napari_menndl.network.weights import from_bytes
+from napari_menndl.predict.trained import TrainedNetwork
 from napari_menndl.task.task import TrainingTask
-from napari_menndl.training.evaluate import evaluate, judge
+from napari_menndl.training.evaluate import check_informative, evaluate
 from napari_menndl.training.folds import FoldTrainer, Trained
 from napari_menndl.training.job import run
 from napari_menndl.training.loop import MIN_STEPS, STRETCHES, TrainingStopped, plan_steps, rate
@@ -78,11 +82,10 @@ def test_a_promoted_network_goes_on_where_it_was(task: TrainingTask, make_genome
     assert promoted.train_flops < fresh.train_flops
     assert promoted.loss[0] < fresh.loss[0]
     assert high.pixels <= int(from_bytes(more)[1]["seen/0"]) < high.pixels + 2 * 32**2
-    # A rung that was reached already costs no training and changes no weight.
-    idle, kept = evaluate(genome, task, SHORT, 1, weights)
+    # A rung that was reached already costs no training.
+    idle, _ = evaluate(genome, task, SHORT, 1, weights)
     assert idle.train_flops == 0
-    assert idle.fitness == low.fitness
-    assert same_weights(kept, weights)
+    assert idle.fitness == pytest.approx(low.fitness, abs=1e-3)
 
 
 @pytest.mark.parametrize("other", ["split", "genome"])
@@ -112,31 +115,49 @@ def test_validation_pixels_teach_nothing(task: TrainingTask, make_genome: MakeGe
     assert all(torch.equal(first[name], same[name]) for name in first)
 
 
-def test_final_folds_cover_what_is_known_once(task: TrainingTask, make_genome: MakeGenome) -> None:
-    evaluation, weights = evaluate(make_genome(), task, Rung("final", 40_000, (0, 1, 2, 3), split=1), 1)
+def test_all_folds_validate_what_is_known_once(task: TrainingTask, make_genome: MakeGenome) -> None:
+    evaluation, weights = evaluate(make_genome(), task, Rung("0", 40_000), 1)
     tensors, metadata = from_bytes(weights)
     assert evaluation.fitness is not None
+    assert sum(score.tp + score.fn for score in evaluation.scores) == sum(
+        len(label_components(task.labels[0] == c, 1)) for c in (1, 2)
+    )
     assert tensors["oof"].shape == (1, 2, *task.frames.shape[1:])
-    assert tensors["oof"].dtype == torch.float16
-    assert (tensors["oof"] > 0).float().mean() > 0.99
+    assert tensors["oof"].dtype == torch.uint8
     assert {f"seen/{fold}" for fold in range(4)} <= set(metadata)
     assert len({name.split("/")[0] for name in tensors}) == 5
 
 
-def test_oof_is_zero_where_nothing_was_validated(task: TrainingTask, make_genome: MakeGenome) -> None:
-    _, weights = evaluate(make_genome(), task, Rung("final", 20_000, (2,), split=0), 1)
-    inside = task.split(0, 2).validate
-    oof = from_bytes(weights)[0]["oof"].numpy()
-    assert not oof[:, 0][~inside].any()
-    assert oof[:, 0][inside].all()
+def test_it_is_judged_by_the_probabilities_that_are_kept(task: TrainingTask, make_genome: MakeGenome) -> None:
+    evaluation, weights = evaluate(make_genome(), task, Rung("0", 40_000), 1)
+    oof = decode(from_bytes(weights)[0]["oof"].numpy())
+    again = fitness(oof, task.labels, task.known, task.class_names, task.detectors, np.random.default_rng(0))
+    assert again.value == evaluation.fitness
+    assert again.scores == evaluation.scores
 
 
-def test_without_folds_everything_teaches_and_nothing_judges(task: TrainingTask, make_genome: MakeGenome) -> None:
-    evaluation, weights = evaluate(make_genome(), task, Rung("whole", 20_000, ()), 1)
-    assert evaluation.failure is None
-    assert evaluation.fitness is None
-    assert evaluation.scores == ()
-    assert all(name.startswith("whole/") for name in from_bytes(weights)[0])
+def test_each_pixel_is_predicted_by_the_network_that_has_not_seen_it(
+    task: TrainingTask, make_genome: MakeGenome
+) -> None:
+    genome = make_genome()
+    _, weights = evaluate(genome, task, Rung("0", 20_000), 1)
+    oof = decode(from_bytes(weights)[0]["oof"].numpy())
+    for fold in range(task.folds):
+        network = TrainedNetwork.from_evaluation(genome, task, weights, (0.5, 0.5), fold)
+        inside = task.split(0, fold).validate[0]
+        said = network.predict_frame(task.frames[0])[:, inside]
+        assert np.abs(oof[0][:, inside] - said).max() < 0.01
+
+
+def test_a_network_that_learned_nothing_is_not_trained_on_every_fold(
+    task: TrainingTask, make_genome: MakeGenome
+) -> None:
+    genome = make_genome(learning_rate=1e-7)
+    steps, batch = plan_steps(20_000, genome.training.batch, 32)
+    evaluation, _ = evaluate(genome, task, Rung("0", 20_000), 1)
+    assert evaluation.failure is not None
+    assert evaluation.failure.kind == "constant"
+    assert evaluation.train_flops == pytest.approx(3 * evaluation.flops * steps * batch * 32**2)
 
 
 @pytest.fixture
@@ -229,9 +250,9 @@ def test_no_better_than_a_constant_is_a_failure(task: TrainingTask, answer: Call
     inside = task.split(0, 0).validate
     truth = np.stack([task.labels == c + 1 for c in range(2)], 1).astype(np.float32)
     with pytest.raises(TrainingStopped) as stopped:
-        judge(answer(truth, rng), inside, task, rng)
+        check_informative(answer(truth, rng), inside, task)
     assert stopped.value.failure.kind == "constant"
-    assert judge(truth, inside, task, rng)["fitness"] == pytest.approx(1.0)
+    check_informative(truth, inside, task)
 
 
 @pytest.mark.parametrize(("pixels", "batch", "tile"), [(1, 8, 64), (40_000, 8, 64), (10**6, 32, 64), (10**6, 4, 128)])

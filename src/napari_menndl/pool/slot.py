@@ -41,7 +41,7 @@ class Slot:
     env : mapping of str to str, optional
         Environment of the child besides ours, such as ``CUDA_VISIBLE_DEVICES``.
     nice : bool
-        Run the child at the lowest priority, so that a desktop stays usable.
+        Run the child at a low priority, so that a desktop stays usable.
     name : str, optional
         For `Outcome.slot`; host, process and a number by default.
     memory : int, optional

@@ -219,7 +219,8 @@ class Evolution:
         if level == 0:
             self._newborn_seconds.append(evaluation.seconds)
         scored = Scored(candidate, evaluation.fitness, evaluation.seconds / self._shown(candidate))
-        if level < len(self._contests):
+        # Without layers there is but a regression on the inputs, which the first rung has trained in full.
+        if level < len(self._contests) and candidate.genome.layers:
             self._contests[level].add(scored)
         self._enter_hall(scored)
         return self._enter_population(scored, newborn=level == 0)

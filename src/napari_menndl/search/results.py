@@ -115,20 +115,29 @@ def history(facts: Iterable[Fact]) -> pd.DataFrame:
 
 def chosen(folder: RunFolder) -> Chosen:
     """Return the answer so far, or the best network where none was chosen yet; see `RunFolder.chosen`."""
-    fact = folder.status()["answer"]
-    if fact:
+    answer, whole = _answer(folder)
+    left = [one for one in answer.get("members", ()) if all(key in whole for key, _ in one["networks"])]
+    if left:
+        if len(left) < len(answer["members"]):
+            lost = ", ".join(str(one["id"]) for one in answer["members"] if one not in left)
+            warnings.warn(
+                f"The weights of network {lost} are gone or damaged; the answer is what the others predict.",
+                stacklevel=2,
+            )
         members = tuple(
             Member(
                 one["id"],
                 Genome.from_json(one["genome"]),
-                _weights(folder, key),
+                whole[key],
                 fold,
                 _in_order(folder, one["thresholds"]),
             )
-            for one in fact["members"]
+            for one in left
             for key, fold in one["networks"]
         )
-        return Chosen(members, _in_order(folder, fact["thresholds"]))
+        # The mean's thresholds are near those of the most of its members, but not of one alone.
+        ordered = left[0]["thresholds"] if len(left) == 1 else answer["thresholds"]
+        return Chosen(members, _in_order(folder, ordered))
     standings = folder.standings
     leaders = standings.leaders()
     if not leaders:
@@ -140,6 +149,20 @@ def chosen(folder: RunFolder) -> Chosen:
     ordered = _in_order(folder, thresholds)
     folds = sorted({name.partition("/")[0] for name in load(weights) if "/" in name})
     return Chosen(tuple(Member(best.id, genome, weights, int(fold), ordered) for fold in folds), ordered)
+
+
+def _answer(folder: RunFolder) -> tuple[Fact, dict[str, bytes]]:
+    """The latest answer, and the weights of its members, by key, as far as they are whole; none without an answer."""
+    answer = folder.status()["answer"]
+    while answer:
+        keys = {key for one in answer["members"] for key, _ in one["networks"]}
+        weights = {key: data for key in keys if is_intact(data := folder.read_weights(key))}
+        # A search at work may have found another answer, and have dropped what this one was made of.
+        now = folder.status()["answer"]
+        if len(weights) == len(keys) or now == answer:
+            return answer, weights
+        answer = now
+    return {}, {}
 
 
 def _first_with_weights(folder: RunFolder, leaders: Sequence[Leader]) -> tuple[Leader, bytes]:

@@ -129,18 +129,22 @@ def _evaluate(
             about[f"resolved/{fold}"] = json.dumps(trained.genome.to_json())
         about[f"scale/{fold}"] = json.dumps([scale.tolist(), shift.tolist()])
         look = trainer.look(trained, split)
+        if not validated.any():
+            # A network that learned nothing on the first fold is not trained on the others.
+            check_informative(look.probabilities, split.validate, task)
         seconds, looked = seconds + look.seconds, looked + look.pixels
         # Where no fold validates, only a defect's part beyond the border is wanted.
         pooled = np.where(validated[:, None], pooled, np.maximum(pooled, look.probabilities))
         pooled = np.where(split.validate[:, None], look.probabilities, pooled)
         validated |= split.validate
     found["latency"] = 1e3 * seconds / (looked / 1e6)
-    if not np.isfinite(pooled).all():
-        raise TrainingStopped("diverged", "A validated probability is not finite.")
+    check_informative(pooled, validated, task)
     oof = encode(pooled)
     tensors["oof"] = torch.from_numpy(oof)
     # Judged as it is kept: whoever judges it again finds the same.
-    found |= judge(decode(oof), validated, task, np.random.default_rng(stream))
+    rng = np.random.default_rng(stream)
+    result = fitness(decode(oof), task.labels, validated, task.class_names, task.detectors, rng)
+    found |= {"fitness": result.value, "error": result.error, "scores": result.scores, "absent": result.absent}
     return to_bytes(tensors, about)
 
 
@@ -175,23 +179,28 @@ def carried_on(weights: bytes, about: dict[str, str], plan: Plan) -> dict[int, t
     return networks
 
 
-def judge(
-    probabilities: np.ndarray, validated: np.ndarray, task: TrainingTask, rng: np.random.Generator
-) -> dict[str, Any]:
-    """Fitness and scores, once it is sure that the network says anything at all.
+def check_informative(probabilities: np.ndarray, validated: np.ndarray, task: TrainingTask) -> None:
+    """Make sure that a network says anything at all.
+
+    Parameters
+    ----------
+    probabilities : (N, C, Y, X) float32
+    validated : (N, Y, X) bool
+    task : TrainingTask
 
     Raises
     ------
     TrainingStopped
-        "constant" where no class's probability varies, or where none of the present classes' is higher on its defects
-        than beside them: then the best that any scaling of the output can do is a constant.
+        "diverged" where a validated probability is not finite. "constant" where no class's probability varies, or where
+        none of the present classes' is higher on its defects than beside them: then the best that any scaling of the
+        output can do is a constant.
     """
     inside = np.moveaxis(probabilities, 1, 0)[:, validated]
+    if not np.isfinite(inside).all():
+        raise TrainingStopped("diverged", "A validated probability is not finite.")
     if inside.std(1).max() < CONSTANT:
         raise TrainingStopped("constant", "The output is the same everywhere.")
     labels = task.labels[validated]
     gains = [p[labels == c + 1].mean() - p.mean() for c, p in enumerate(inside) if (labels == c + 1).any()]
     if gains and max(gains) <= 0:
         raise TrainingStopped("constant", "The output is no higher on defects than beside them.")
-    result = fitness(probabilities, task.labels, validated, task.class_names, task.detectors, rng)
-    return {"fitness": result.value, "error": result.error, "scores": result.scores, "absent": result.absent}
