@@ -50,12 +50,10 @@ def fit_by_hand(image, seed):
     """Train the dilated FCN with each input normalisation; keep the one that does best out of fold."""
     task = TrainingTask.from_movie(open_image(image), annotate(image))
     plain = FOUNDERS["dilated_fcn"]()
-    folds = tuple(range(task.folds))
     genomes = [replace(plain, training=replace(plain.training, normalisation=n, radius=r)) for n, r in INPUTS]
-    tried = [evaluate(genome, task, Rung("choice", CHOICE_PIXELS, folds), seed)[0].fitness or 0.0 for genome in genomes]
+    tried = [evaluate(genome, task, Rung("choice", CHOICE_PIXELS), seed)[0].fitness or 0.0 for genome in genomes]
     genome = genomes[int(np.argmax(tried))]
-    rungs = Rung("final", FCN_PIXELS, folds, split=1), Rung("whole", FCN_PIXELS, ())
-    network = Ensemble.from_evaluations(genome, task, *(evaluate(genome, task, rung, seed) for rung in rungs))
+    network = Ensemble.from_evaluation(genome, task, *evaluate(genome, task, Rung("final", FCN_PIXELS), seed))
     chosen = {"normalisation": genome.training.normalisation, "radius": genome.training.radius}
     return as_predictor(BY_HAND, network, chosen)
 
@@ -66,7 +64,9 @@ def fit_search(image, seed, budget):
         run = run_search(open_image(image), annotate(image), budget=budget, seed=seed, run=Path(place) / "run.menndl")
         status = run.status()
         chosen = {name: status[name] for name in ("births", "evaluations", "failures", "slots_busy", "best_fitness")}
-        chosen |= {"members": len(status["finished"]["members"]), "fitness": status["finished"]["fitness"]}
+        born = {fact["id"]: fact["origin"] for fact in run.folder.facts() if fact["kind"] == "born"}
+        chosen |= {"members": [f"{one['key']} {born[one['id']]}" for one in status["answer"]["members"]]}
+        chosen |= {"fitness": status["answer"]["fitness"]}
         return as_predictor(SEARCH, run.best, chosen)
 
 

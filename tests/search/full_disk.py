@@ -129,7 +129,7 @@ def main(path, disk):
     disk = disk(path)
     go_on = {
         f"{when}, {leave} bytes left": search(disk, f"{when}-{leave}", when, leave, lambda _: disk.make_room())
-        for when, leave in (("searching", 0), ("searching", 50_000), ("finishing", 1000))
+        for when, leave in (("searching", 0), ("searching", 50_000), ("searching", 1000))
     }
     print(json.dumps({"on": go_on, "stopped": stopped(disk), "refused": refused(disk), "real": real(disk)}))
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="file systems and limits
 SCRIPT = Path(__file__).with_name("full_disk.py")
 #: Mounts of its own for a process: for root, for others where the system lets them, or none.
 OWN_MOUNTS = (["unshare", "--mount"], ["unshare", "--mount", "--map-root-user"])
-CASES = ("searching, 0 bytes left", "searching, 50000 bytes left", "finishing, 1000 bytes left")
+CASES = ("searching, 0 bytes left", "searching, 50000 bytes left", "searching, 1000 bytes left")
 
 
 def own_mounts(folder):

@@ -273,5 +273,5 @@ def test_merge_on_the_command_line(islands, tmp_path):
     words = ["merge", *(str(one.path) for one in islands), "--run", str(tmp_path / "merged")]
     result = CliRunner().invoke(app, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    assert "Chosen: " in result.stdout
+    assert "Answer: " in result.stdout
     assert CliRunner().invoke(app, words).exit_code == 2  # the folder is taken

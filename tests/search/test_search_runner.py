@@ -149,7 +149,7 @@ def test_stopped_search_goes_on_as_if_it_had_not(tmp_path, uninterrupted):
         runner.events.evaluation_finished.connect(stop_at_seventh)
         state = runner.run()
         stops += state == "stopped"
-    assert stops > 5
+    assert stops >= 5
     assert told(folder) == told(uninterrupted)
 
 

@@ -131,7 +131,7 @@ def test_outlook_sees_a_finished_search_and_whether_one_runs(folder):
     outlook = Outlook(folder)
     sight = outlook.look(seconds=60)
     assert (sight.state, sight.births, sight.left) == ("finished", 120, None)
-    assert sight.version.startswith("finished")
+    assert sight.version.startswith("answer")
     assert Genome.from_json(outlook.standings.birth(sight.leaders[0].id)["genome"]).layers
     with folder.lock():
         assert Outlook(folder).look(seconds=60).state == "running"

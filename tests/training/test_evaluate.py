@@ -152,12 +152,12 @@ def test_each_pixel_is_predicted_by_the_network_that_has_not_seen_it(
 def test_a_network_that_learned_nothing_is_not_trained_on_every_fold(
     task: TrainingTask, make_genome: MakeGenome
 ) -> None:
-    genome = make_genome(learning_rate=1e-7)
+    genome = stubborn(make_genome)
     steps, batch = plan_steps(20_000, genome.training.batch, 32)
     evaluation, _ = evaluate(genome, task, Rung("0", 20_000), 1)
     assert evaluation.failure is not None
     assert evaluation.failure.kind == "constant"
-    assert evaluation.train_flops == pytest.approx(3 * evaluation.flops * steps * batch * 32**2)
+    assert evaluation.train_flops <= 3 * evaluation.flops * steps * batch * 32**2
 
 
 @pytest.fixture

@@ -27,14 +27,10 @@ class Contest:
     eta : int
     window : int
         Evaluations a candidate is compared with.
-    eager : bool
-        Whether the first may go on at once, not only when there are `eta` to choose from: so that a short search comes
-        to networks that were trained in full.
     """
 
-    def __init__(self, eta: int, window: int, *, eager: bool = False) -> None:
+    def __init__(self, eta: int, window: int) -> None:
         self.eta = eta
-        self.eager = eager
         self.window = window
         self._recent: deque[Scored] = deque()
         self._ranked: list[tuple[float, int]] = []
@@ -54,15 +50,12 @@ class Contest:
 
     def next(self) -> Scored | None:
         """The best among the best 1/eta that was not promoted yet; None when it is nobody's turn."""
-        ready = self.close() if self._promoted < self._share(self._entered) else []
+        ready = self.close() if self._promoted < self._entered // self.eta else []
         return ready[0] if ready else None
-
-    def _share(self, count: int) -> int:
-        return -(-count // self.eta) if self.eager else count // self.eta
 
     def close(self, besides: int = 0) -> list[Scored]:
         """Those among the best 1/eta, and `besides` more, that were not promoted yet; best first."""
-        top = min(len(self._ranked), self._share(len(self._ranked)) + besides)
+        top = min(len(self._ranked), len(self._ranked) // self.eta + besides)
         best = reversed(self._ranked[len(self._ranked) - top :])
         return [self._waiting[-negative] for _, negative in best if -negative in self._waiting]
 

@@ -83,7 +83,7 @@ class Evolution:
         self._digests: set[int] = set()
         self._levels = {rung.name: level for level, rung in enumerate(self.rungs)}
         window = _MEMORY * settings.population
-        self._contests = [Contest(settings.eta, window, eager=level > 0) for level in range(len(self.rungs) - 1)]
+        self._contests = [Contest(settings.eta, window) for _ in self.rungs[:-1]]
         self._newborn_seconds: deque[float] = deque(maxlen=_RECENT)
         founders = [(name, FOUNDERS[name]()) for name in settings.founders]
         self._founders = [(name, genome) for name, genome in founders if self._usable(genome)]
@@ -146,6 +146,8 @@ class Evolution:
         return replace(below.candidate, rung=self.rungs[level], weights_of=below.key)
 
     def _promotion(self, seconds: float) -> Candidate | None:
+        if self.births < len(self._founders):
+            return None  # the founders are compared with each other first: they were made to differ
         for level, contest in reversed(list(enumerate(self._contests))):
             if (scored := contest.next()) is not None:
                 further = self.rungs[level + 1].pixels - self.rungs[level].pixels
@@ -219,11 +221,19 @@ class Evolution:
         if level == 0:
             self._newborn_seconds.append(evaluation.seconds)
         scored = Scored(candidate, evaluation.fitness, evaluation.seconds / self._shown(candidate))
-        # Without layers there is but a regression on the inputs, which the first rung has trained in full.
-        if level < len(self._contests) and candidate.genome.layers:
+        if level < len(self._contests) and self._gains_by_training(scored):
             self._contests[level].add(scored)
         self._enter_hall(scored)
         return self._enter_population(scored, newborn=level == 0)
+
+    def _gains_by_training(self, scored: Scored) -> bool:
+        """Whether a candidate may do better when it is trained for longer.
+
+        Without layers there is but a regression on the inputs, which the first rung has trained in full; and who did no
+        better than at the rung below will not at the next.
+        """
+        below = next((one.fitness for one in self._hall if one.id == scored.id), -math.inf)
+        return bool(scored.candidate.genome.layers) and scored.fitness > below
 
     def _shown(self, candidate: Candidate) -> float:
         """Labelled pixels of this evaluation's own training, of each fold [px]."""

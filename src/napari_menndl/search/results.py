@@ -117,13 +117,10 @@ def chosen(folder: RunFolder) -> Chosen:
     """Return the answer so far, or the best network where none was chosen yet; see `RunFolder.chosen`."""
     answer, whole = _answer(folder)
     left = [one for one in answer.get("members", ()) if all(key in whole for key, _ in one["networks"])]
+    if lost := ", ".join(str(one["id"]) for one in answer.get("members", ()) if one not in left):
+        instead = "the answer is what the others predict" if left else "the best of the other networks is taken instead"
+        warnings.warn(f"The weights of network {lost} are gone or damaged; {instead}.", stacklevel=2)
     if left:
-        if len(left) < len(answer["members"]):
-            lost = ", ".join(str(one["id"]) for one in answer["members"] if one not in left)
-            warnings.warn(
-                f"The weights of network {lost} are gone or damaged; the answer is what the others predict.",
-                stacklevel=2,
-            )
         members = tuple(
             Member(
                 one["id"],
