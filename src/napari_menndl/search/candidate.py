@@ -27,7 +27,9 @@ class Candidate:
     origin : str
         ``"founder unet"``, ``"random"``, ``"crossover"``, ``"mutation: layer 3: filters 16 → 24"``.
     weights_of : str or None
-        Key of the evaluation whose weights it starts from; None: from nothing.
+        Key of its own evaluation at the rung below, which it goes on from.
+    inherits : str or None
+        Of an offspring: key of the parent's evaluation whose layers it begins with.
     """
 
     id: int
@@ -36,6 +38,12 @@ class Candidate:
     parents: tuple[int, ...] = ()
     origin: str = "random"
     weights_of: str | None = None
+    inherits: str | None = None
+
+    @property
+    def starts_from(self) -> str | None:
+        """Key of the evaluation whose weights it is given; None: it starts from nothing."""
+        return self.weights_of or self.inherits
 
     @property
     def key(self) -> str:
@@ -54,6 +62,7 @@ class Candidate:
             "parents": list(self.parents),
             "origin": self.origin,
             "weights_of": self.weights_of,
+            "inherits": self.inherits,
             "genome": self.genome.to_json(),
         }
 
@@ -66,6 +75,7 @@ class Candidate:
             tuple(data["parents"]),
             data["origin"],
             data["weights_of"],
+            data.get("inherits"),
         )
 
 

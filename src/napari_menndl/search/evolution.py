@@ -143,7 +143,7 @@ class Evolution:
         """Make the candidate that a promotion to `rung` yields."""
         level = self._levels[rung]
         below = self._contests[level - 1].waiting(identity)
-        return replace(below.candidate, rung=self.rungs[level], weights_of=below.key)
+        return replace(below.candidate, rung=self.rungs[level], weights_of=below.key, inherits=None)
 
     def _promotion(self, seconds: float) -> Candidate | None:
         if self.births < len(self._founders):
@@ -165,8 +165,14 @@ class Evolution:
         rng = np.random.default_rng([self._root, self.births])
         for genome, parents, origin in self._proposals(rng):
             if int(genome.digest, 16) not in self._digests:
-                return Candidate(self.births, genome, self.rungs[0], parents, origin)
+                return Candidate(self.births, genome, self.rungs[0], parents, origin, inherits=self._source(parents))
         return None
+
+    def _source(self, parents: tuple[int, ...]) -> str | None:
+        """Key of the evaluation that an offspring of these inherits from: its first parent's latest."""
+        if not (parents and self.settings.inherit):
+            return None
+        return next((one.key for one in self.population if one.id == parents[0]), None)
 
     def _proposals(self, rng: np.random.Generator) -> Iterator[tuple[Genome, tuple[int, ...], str]]:
         if self.births < len(self._founders):
@@ -285,4 +291,4 @@ class Evolution:
         """Keys of the evaluations whose weights may be asked for: population, best, those close to promotion."""
         about_to = [one for contest in self._contests for one in contest.close(besides=self.settings.eta)]
         wanted = {one.key for one in (*self.population, *self._hall[:1], *about_to)}
-        return wanted | {one.weights_of for one in self.in_flight.values() if one.weights_of}
+        return wanted | {one.starts_from for one in self.in_flight.values() if one.starts_from}

@@ -125,7 +125,8 @@ class Source:
         self._ids.extend([_UNBORN] * grow)
         self._genomes.extend([0] * grow)
         self._ids[network], self._genomes[network] = number, _digest(fact["genome"])
-        return [*told, {**fact, "id": number, "parents": parents}]
+        inherits = self.key(fact["inherits"]) if fact.get("inherits") else None
+        return [*told, {**fact, "id": number, "parents": parents, "inherits": inherits}]
 
     def has(self, network: int, genome: Any) -> bool:
         """Whether this is the genome of that network: the island may have begun anew under its name."""

@@ -115,12 +115,13 @@ class Recorder:
 
     def weights_for(self, candidate: Candidate) -> bytes:
         """Return the weights a candidate starts from; empty, and noted, where they are gone or damaged."""
-        if not candidate.weights_of:
+        source = candidate.starts_from
+        if not source:
             return b""
-        weights = self._folder.read_weights(candidate.weights_of)
+        weights = self._folder.read_weights(source)
         if is_intact(weights):
             return weights
-        self.fact("weights_missing", key=candidate.key, weights_of=candidate.weights_of, damaged=bool(weights))
+        self.fact("weights_missing", key=candidate.key, weights_of=source, damaged=bool(weights))
         return b""
 
     @property

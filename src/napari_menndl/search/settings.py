@@ -72,6 +72,7 @@ class SearchSettings:
     eta: int = setting(
         3, "Promotion factor (eta)", note="One in eta networks is promoted, with eta times the pixels.", min=2, max=16
     )
+    inherit: bool = setting(True, "Inherit weights", note="Offspring begin with what their parent has learned.")
     members: int = setting(
         4,
         "Members of the answer",

@@ -20,6 +20,7 @@ from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes, to_bytes
 from napari_menndl.training import device as devices
 from napari_menndl.training.folds import FoldTrainer
+from napari_menndl.training.inheritance import inherit
 from napari_menndl.training.loop import CONSTANT, TrainingStopped
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ def evaluate(
     rung : Rung
     seed : int
     weights : bytes
-        From a lower rung of the same genome on the same split, to go on from. Others are not used: a network of another
-        split may have seen what it would now be judged on.
+        Of an evaluation on the same split: from a lower rung of the same genome, to go on from, or of a parent, whose
+        layers the networks begin with (`inheritance.inherit`). Those of another split are not used: a network may have
+        seen what it would now be judged on.
     device : str or torch.device, optional
         Left out: a GPU if there is one.
 
@@ -63,9 +65,9 @@ def evaluate(
     weights : bytes
         As `network.weights` writes them: the networks' tensors, named ``"<fold>/<parameter>"``, their logits on one
         scale (`FoldTrainer.calibrate`), and ``"oof"``, (N, C, Y, X) uint8: the out-of-fold probabilities that the
-        networks were judged by, as `metrics.codes.encode` writes them. The metadata are ``"genome"``, ``"split"`` and,
-        for each fold, ``"seen/<fold>"`` [px] and ``"scale/<fold>"``, and ``"resolved/<fold>"``, the fold's genome as
-        JSON, where its inputs were fitted. Empty on failure.
+        networks were judged by, as `metrics.codes.encode` writes them. The metadata are ``"genome"``, its digest,
+        ``"described"``, the genome as JSON, ``"split"`` and, for each fold, ``"seen/<fold>"`` [px], ``"scale/<fold>"``
+        and, where its inputs were fitted, ``"resolved/<fold>"``, the fold's genome as JSON. Empty on failure.
     """
     started = time.perf_counter()
     on = devices.choose_device(device)
@@ -110,13 +112,15 @@ def _evaluate(
     trainer = FoldTrainer(genome, plan, task, stream, device)
     about = {"genome": genome.digest, "split": str(rung.split)}
     earlier = carried_on(weights, about, plan)
+    inherited = inherit(weights, rung.split, genome, plan, seed) if weights and not earlier else {}
+    about["described"] = json.dumps(genome.to_json())
     tensors: dict[str, Tensor] = {}
     curves, shown, seconds, looked = [], 0, 0.0, 0
     pooled = np.zeros((len(task.frames), plan.classes, *task.frames.shape[1:]), np.float32)
     validated = np.zeros(task.frames.shape, bool)
     for fold in range(task.folds) if rung.folds is None else rung.folds:
         split = task.split(rung.split, fold)
-        before, start = earlier.get(fold, (0, None))
+        before, start = earlier.get(fold, (0, inherited.get(fold)))
         trained = trainer.train(str(fold), split, rung.pixels - before, start)
         shown += trained.pixels
         curves += [trained.loss] if trained.loss else []

@@ -1,0 +1,118 @@
+"""Weights that an offspring takes over from its parent, layer by layer."""
+
+from __future__ import annotations
+
+import json
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from napari_menndl.errors import InputError
+from napari_menndl.genome.genes import Conv
+from napari_menndl.genome.genome import Genome
+from napari_menndl.network.module import Network
+from napari_menndl.network.weights import from_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import Tensor
+
+    from napari_menndl.genome.plan import Plan
+
+
+def inherit(weights: bytes, split: int, genome: Genome, plan: Plan, seed: int) -> dict[int, dict[str, Tensor]]:
+    """Initial weights of an offspring's networks, one for each fold.
+
+    The network of a fold begins with what the parent's network of the same fold has learned, which has not seen what
+    that fold validates. Layers are matched in order (longest common subsequence); of a layer whose width has changed
+    the channels that both have are taken over. A convolution that was put between two layers begins as the identity,
+    so that the others find what they are used to (Chen, Goodfellow & Shlens 2016, "Net2Net", arXiv:1511.05641; here
+    the normalisation behind it keeps that from being exact). All else is drawn at random.
+
+    Parameters
+    ----------
+    weights : bytes
+        What `training.evaluate` returned for the parent.
+    split : int
+        Of the offspring's rung.
+    genome, plan : Genome, Plan
+        The offspring's.
+    seed : int
+        Of the random weights.
+
+    Returns
+    -------
+    dict of int to dict of str to Tensor
+        By fold; none where the parent was trained on another split or is shown other channels.
+    """
+    tensors, metadata = from_bytes(weights)
+    try:
+        parent = Genome.from_json(json.loads(metadata["described"]))
+    except (KeyError, ValueError, InputError):
+        return {}
+    if (
+        metadata.get("split") != str(split)
+        or parent.inputs != genome.inputs
+        or parent.training.normalisation != (genome.training.normalisation)
+    ):
+        return {}
+    folds = {int(fold) for name in tensors if (fold := name.partition("/")[0]).isdigit()}
+    network = Network(plan, seed)
+    fresh = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    matched = dict(_matches(parent, genome))
+    inserted = set(range(len(genome.layers))) - set(matched.values())
+    for index in inserted:
+        _make_identity(network, f"layer{index}", genome.layers[index])
+    start = dict(network.state_dict())
+    return {fold: _taken_over(_of_fold(tensors, fold), start, fresh, matched) for fold in sorted(folds)}
+
+
+def _of_fold(tensors: Mapping[str, Tensor], fold: int) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{fold}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{fold}/")}
+
+
+def _matches(parent: Genome, offspring: Genome) -> Iterator[tuple[int, int]]:
+    """Yield which layer of a parent is which of its offspring; a changed layer is the one in its place."""
+    matcher = SequenceMatcher(None, parent.layers, offspring.layers, autojunk=False)
+    for kind, i0, i1, j0, j1 in matcher.get_opcodes():
+        if kind == "equal" or (kind == "replace" and i1 - i0 == j1 - j0):
+            yield from zip(range(i0, i1), range(j0, j1), strict=True)
+
+
+def _taken_over(
+    old: Mapping[str, Tensor], start: Mapping[str, Tensor], fresh: Mapping[str, Tensor], matched: Mapping[int, int]
+) -> dict[str, Tensor]:
+    """The offspring's weights: those of its parent where a layer of both is matched, `start`'s elsewhere."""
+    result = {name: tensor.clone() for name, tensor in start.items()}
+    for name, tensor in old.items():
+        module, _, rest = name.removeprefix("steps.").partition(".")
+        layer, _, part = module.partition("_")
+        if layer != "head":
+            index = layer.removeprefix("layer")
+            if not index.isdigit() or int(index) not in matched:
+                continue
+            layer = f"layer{matched[int(index)]}"
+        new = f"steps.{layer}_{part}.{rest}"
+        if new not in result or result[new].dim() != tensor.dim() or result[new].shape[2:] != tensor.shape[2:]:
+            continue
+        both = tuple(slice(min(a, b)) for a, b in zip(tensor.shape[:2], result[new].shape[:2], strict=True))
+        # Where the identity was written into a layer that is the parent's after all, nothing of it must stay.
+        result[new] = fresh[new].clone()
+        if tensor.dim():
+            result[new][both] = tensor[both].to(result[new])
+        else:
+            result[new] = tensor.clone()
+    return result
+
+
+@torch.no_grad()
+def _make_identity(network: Network, prefix: str, layer: object) -> None:
+    """Have a plain convolution pass on what it is given, channel by channel."""
+    if not isinstance(layer, Conv) or layer.depthwise or layer.stride > 1:
+        return
+    conv = dict(network.steps.items()).get(f"{prefix}_conv")
+    if isinstance(conv, nn.Conv2d) and all(size % 2 for size in conv.kernel_size):
+        nn.init.dirac_(conv.weight)
