@@ -17,7 +17,7 @@ _PLAIN = {"error": 0.01, "scores": [], "absent": [], "loss": [], "parameters": 1
 
 
 def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return a fitness that is a function of the genome; the last step finds no probabilities and chooses nobody."""
+    """Return a fitness that is a function of the genome; there are no probabilities to choose an answer by."""
     if SECONDS:
         time.sleep(SECONDS * random.Random(payload["seed"]).lognormvariate(-(SCATTER**2) / 2, SCATTER))
     distance = abs(len(payload["genome"]["layers"]) - 6) / 6

@@ -61,7 +61,7 @@ CELLS = {
     "kill-scheduler": Cell("scheduler killed", killing.of("scheduler"), 100, 3, 7),
     "kill-trainers": Cell("trainer killed", killing.of("trainer"), 100, 5, 1),
     "kill-mixed": Cell("any of them killed", killing.of("search", "worker", "scheduler", "trainer"), 100, 6, 5),
-    "torch": Cell("search that trains killed, its last step included", training.measure, 20, 5, 12),
+    "torch": Cell("search that trains killed", training.measure, 20, 5, 12),
     "poison": Cell("networks that crash their trainer", harm.poison({"segfault": 0.03, "exit": 0.03}, 20), 50, 3, 6),
     "hangs": Cell(
         "networks that hang, half of them deaf to SIGTERM",

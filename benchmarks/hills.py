@@ -35,7 +35,7 @@ def hills(genome: Genome) -> float:
 
 
 def evaluate(genome: Genome, rung: Rung, seed: int) -> Evaluation:
-    """Measure the true fitness with noise, less of it at a higher rung; the last step judges nobody."""
+    """Measure the true fitness with noise, less of it at a higher rung."""
     if not rung.name.isdigit():
         return Evaluation(rung.name)
     noise = np.random.default_rng([int(genome.digest, 16), seed, int(rung.name)]).normal(0, 0.04 / (1 + int(rung.name)))

@@ -234,7 +234,7 @@ def _account(folders: list[RunFolder], slots: int, length: float, skip: float) -
         if (island, key) in made:
             reached.setdefault((island, key), []).append(at - made[island, key])
     everywhere = [max(times) for times in reached.values() if len(times) == len(folders) - 1]
-    # Between the same two moments as the rate: the last step, in which few are at work, is not counted.
+    # Between the same two moments as the rate.
     inside = [[one for one in island if first <= one[0] <= last] for island in usage]
     busy, available = (sum(one[-1][n] - one[0][n] for one in inside if one) for n in (1, 2))
     evaluations = sum(first <= at <= last for at in ended)

@@ -1,7 +1,7 @@
 """A search that trains, killed by `kill -9` at random moments: real trainer children with torch.
 
 Networks and movie are tiny. After each kill every process that the search had started must be gone; then it is resumed.
-Four kills of five fall into the evolution, the others into the last step.
+Four kills of five fall anywhere, the others behind an answer.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ TINY = SearchSpace(
 SETTINGS = {"population": 6, "slots": 2, "pixels": 10_000, "rungs": 2, "founders": ()}
 #: What a search had started must be gone so long after its death [s].
 MOURNING = 10.0
-#: How the journal's line begins with which the last step does.
-FINALISTS = b'{"kind":"finalists"'
+#: How a line of the journal begins that says what the answer is now.
+ANSWER = b'{"kind":"answer"'
 
 
 def tiny_movie() -> SimulatedMovie:
@@ -73,13 +73,13 @@ class Moment:
         Recorded since the process was started; 0: while it still starts.
     delay : float [s]
         After that line.
-    last_step : bool
-        Of the lines from the beginning of the last step on.
+    answered : bool
+        Of the lines from the first answer on.
     """
 
     lines: int
     delay: float
-    last_step: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Kill:
 
 
 def random_moments(number: int, seed: int) -> list[Moment]:
-    """Draw the moments; the last fifth falls into the last step."""
+    """Draw the moments; the last fifth falls behind an answer."""
     rng = np.random.default_rng([seed, number])
     late = number // 5
     early = [Moment(int(rng.integers(0, 12)), float(rng.uniform(0, 0.3))) for _ in range(number - late)]
@@ -146,7 +146,7 @@ def kill_at(run: Run, moment: Moment) -> Kill | None:
         recorded = complete_lines(run)
         if resumed is None and len(recorded) > length:
             resumed = time.monotonic() - began
-        called = recorded.find(FINALISTS) if moment.last_step else 0
+        called = recorded.find(ANSWER) if moment.answered else 0
         if called >= 0 and recorded.count(b"\n", max(called, length)) >= moment.lines:
             break
         time.sleep(0.01)

@@ -34,7 +34,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """What the last step chose: fitness on new folds with its standard error, when [s of searching]."""
+    """The latest answer: its out-of-fold fitness with its standard error, when [s of searching]."""
 
     members: tuple[int, ...]
     elapsed: float

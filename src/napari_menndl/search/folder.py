@@ -267,7 +267,7 @@ class RunFolder:
         return results.history(self.facts(genomes=False))
 
     def chosen(self) -> results.Chosen:
-        """Return what the last step chose, or the best so far.
+        """Return the answer so far, or the best network where there is none.
 
         Raises
         ------

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _BUSY = "Share of slot time spent on evaluations, over the last minutes"
 #: Name, title, tooltip; in rows of four.
 FIGURES = (
-    ("best", "best fitness", "Of the best network; after the last step that of the chosen ones, on new folds"),
+    ("best", "best fitness", "Out of fold, of the answer: the networks that are best together"),
     ("networks", "networks", "Born so far; evaluations at all rungs"),
     ("left", "time left", "Until the budget is used up, as far as can be told; a fitness comes when it comes"),
     ("elapsed", "searched", "Time searched, over all resumes"),
