@@ -230,7 +230,7 @@ class Limits(Allowed):
     layers: tuple[int, int] = setting((2, 10), "Layers", min=1, max=256, range=True)
     skips: int = setting(4, "Skip connections", min=0, max=256)
     parameters: int = setting(300_000, "Parameters", min=100, max=10**10)
-    flops: float = setting(60_000.0, "Forward pass", unit="FLOP/px", min=100.0, max=1e12)
+    flops: float = setting(25_000.0, "Forward pass", unit="FLOP/px", min=100.0, max=1e12)
     radius: int = setting(48, "Receptive radius", unit="px", min=0, max=4096)
     stride: int = setting(8, "Total stride", unit="px", min=1, max=1024)
     memory: int = setting(1024, "Memory in training", unit="MiB", min=1, max=10**7)

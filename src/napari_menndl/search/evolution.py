@@ -86,7 +86,8 @@ class Evolution:
         self._contests = [Contest(settings.eta, window) for _ in self.rungs[:-1]]
         self._newborn_seconds: deque[float] = deque(maxlen=_RECENT)
         founders = [(name, FOUNDERS[name]()) for name in settings.founders]
-        self._founders = [(name, genome) for name, genome in founders if self._usable(genome)]
+        # Methods without layers are judged in any space of networks: the answer is never worse than they are.
+        self._founders = [(name, genome) for name, genome in founders if not genome.layers or self._usable(genome)]
 
     # ------------------------------------------------------------------ ask
 
@@ -178,8 +179,8 @@ class Evolution:
         if self.births < len(self._founders):
             name, genome = self._founders[self.births]
             yield genome, (), f"founder {name}"
-        # The more parents there are, the more of the newborn are offspring; a full population has no others.
-        if len(self.population) > 1 and rng.random() < len(self.population) / self.settings.population:
+        # The more parents there are, the more of the newborn are offspring; from half a population on, all are.
+        if len(self.population) > 1 and rng.random() < 2 * len(self.population) / self.settings.population:
             with suppress(InputError):  # nothing but the parent lies in the space
                 for _ in range(_ATTEMPTS):
                     yield self._offspring(rng)
@@ -230,6 +231,8 @@ class Evolution:
         if level < len(self._contests) and self._gains_by_training(scored):
             self._contests[level].add(scored)
         self._enter_hall(scored)
+        if not self._usable(candidate.genome):
+            return ()  # a method from outside the space has no offspring in it
         return self._enter_population(scored, newborn=level == 0)
 
     def _gains_by_training(self, scored: Scored) -> bool:
