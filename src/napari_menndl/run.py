@@ -150,7 +150,7 @@ class Run:
             TrainedNetwork.from_evaluation(one.genome, self.task, one.weights, one.thresholds, one.fold)
             for one in chosen.members
         )
-        return members[0] if len(members) == 1 else Ensemble(members, chosen.thresholds)
+        return members[0] if len(members) == 1 else Ensemble(members, chosen.thresholds, chosen.weights)
 
     def evaluations(self) -> list[tuple[int, Evaluation]]:
         """Every recorded evaluation with its candidate's id, in the order of the journal."""

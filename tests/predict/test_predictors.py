@@ -1,5 +1,6 @@
 """Laws of `TrainedNetwork` and `Ensemble`."""
 
+import dataclasses
 import json
 import warnings
 from collections.abc import Callable
@@ -56,6 +57,22 @@ def test_an_ensemble_is_the_mean_of_its_members(frame: np.ndarray) -> None:
     ensemble = make_ensemble()
     each = [member.predict_frame(frame, NM) for member in ensemble.members]
     np.testing.assert_allclose(ensemble.predict_frame(frame, NM), np.mean(each, axis=0), atol=1e-6)
+
+
+def test_the_members_of_each_class_may_be_others(frame: np.ndarray, tmp_path: Path) -> None:
+    even = make_ensemble()
+    ensemble = dataclasses.replace(even, weights=((1.0, 0.5), (0.0, 0.5)))
+    first, second = (member.predict_frame(frame, NM) for member in ensemble.members)
+    said = ensemble.predict_frame(frame, NM)
+    assert np.array_equal(said[0], first[0])
+    np.testing.assert_allclose(said[1], (first[1] + second[1]) / 2, atol=1e-6)
+    assert (ensemble.agreement(frame, NM)[0] == 1).all()
+    assert ensemble.digest != even.digest
+    again = open_predictor(ensemble.save(tmp_path / "best.safetensors"))
+    assert np.array_equal(again.predict_frame(frame, NM), said)
+    for wrong in (((1.0, 1.0),), ((1.0, 0.5), (0.5, 0.5)), ((1.0,), (0.0,))):
+        with pytest.raises(InputError, match="2 rows of 2 weights"):
+            dataclasses.replace(even, weights=wrong)
 
 
 def test_members_that_are_one_agree_everywhere(frame: np.ndarray) -> None:

@@ -6,11 +6,12 @@ from made_up import SETTINGS, evaluate, labels, make_folder, make_task
 
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.metrics.codes import decode, encode
-from napari_menndl.metrics.detection import fitness
+from napari_menndl.metrics.detection import Detector, fitness
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.answer import Answer, AnswerKeeper, Entry, Judge, choose, read_oof, thresholds_of
 from napari_menndl.search.candidate import Candidate
 from napari_menndl.search.runner import SearchRunner
+from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.job import run as train
 from tiny import prepare
 
@@ -49,6 +50,29 @@ def test_two_networks_that_see_different_defects_answer_together():
     answer = chosen_from(seen(0, 1, 2, 3, 4), seen(4, 5, 6, 7, 8), seen(0, 1))
     assert {one.candidate.id for one in answer.members} == {0, 1}
     assert answer.fitness.value > 0.95
+
+
+def two_classes():
+    """Two networks, each of which finds all defects of one class and none of the other."""
+    both = np.concatenate([labels(), 2 * labels()], axis=2)
+    frames = np.random.default_rng(0).normal(size=both.shape).astype(np.float32)
+    task = TrainingTask(frames, both, np.ones(both.shape, bool), ("a", "b"), (Detector(4.0), Detector(4.0)), guard=4)
+    rng = np.random.default_rng(1)
+    truth = np.stack([both == 1, both == 2], axis=1)
+    sees = [np.array(one, bool)[None, :, None, None] for one in ((1, 0), (0, 1))]
+    wrong = truth[:, ::-1]
+    return Judge(task, 0), [encode(0.1 * rng.random(truth.shape) + 0.8 * (truth * s + wrong * ~s)) for s in sees]
+
+
+def test_each_class_is_predicted_by_whoever_knows_it():
+    judge, codes = two_classes()
+    entries = [Entry(candidate(i), judge(decode(one)).value, {"a": 0.5, "b": 0.5}) for i, one in enumerate(codes)]
+    answer = choose(entries, {one.key: c for one, c in zip(entries, codes, strict=True)}, judge, 4)
+    assert {one.key: votes for one, votes in zip(answer.members, answer.votes, strict=True)} == {
+        "0/0": {"a"},
+        "1/0": {"b"},
+    }
+    assert answer.value > max(one.fitness for one in entries) + 0.3
 
 
 def test_a_network_that_adds_nothing_costs_no_time():

@@ -296,11 +296,19 @@ def fitness(
             errors.append(_f1_error(score, rng))
     if not scores:
         return Fitness(None, None, (), tuple(absent))
+    error = float(np.linalg.norm(class_shares(scores) * errors))
+    return Fitness(mean_over_classes(scores), error, tuple(scores), tuple(absent))
+
+
+def class_shares(scores: Sequence[ClassScore]) -> NDArray[np.float64]:
+    """(n,) float64: the weight of each class in the fitness; they add up to 1."""
     weights = np.sqrt([s.tp + s.fn for s in scores])
-    weights /= weights.sum()
-    value = float(weights @ [(s.f1 + s.average_precision) / 2 for s in scores])
-    error = float(np.linalg.norm(weights * errors))
-    return Fitness(value, error, tuple(scores), tuple(absent))
+    return np.asarray(weights / weights.sum(), np.float64)
+
+
+def mean_over_classes(scores: Sequence[ClassScore]) -> float:
+    """What `Fitness.value` is made of at least one class's scores."""
+    return float(class_shares(scores) @ [s.worth for s in scores])
 
 
 def _f1_error(score: ClassScore, rng: np.random.Generator) -> float:

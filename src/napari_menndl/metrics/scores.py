@@ -67,6 +67,11 @@ class ClassScore:
     fn: int
 
     @property
+    def worth(self) -> float:
+        """(defect F1 + average precision) / 2: one about the threshold, the other about the ranking."""
+        return (self.f1 + self.average_precision) / 2
+
+    @property
     def cutoff(self) -> float:
         """The threshold to predict with: infinite where the finds at it are surely too often false.
 

@@ -41,6 +41,9 @@ class Ensemble:
     members : tuple of TrainedNetwork
         Of the same classes and pixel size.
     thresholds : C float
+    weights : tuple of C float
+        One row per member: its weight in the mean of each class; the weights of a class add up to 1. None: all the
+        same.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class Ensemble:
 
     members: tuple[TrainedNetwork, ...]
     thresholds: tuple[float, ...]
+    weights: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
     def from_evaluation(cls, genome: Genome, task: TrainingTask, evaluation: Evaluation, weights: bytes) -> Ensemble:
@@ -79,6 +83,14 @@ class Ensemble:
             )
         if len(self.thresholds) != len(self.class_names):
             raise InputError(f"{len(self.class_names)} thresholds", str(len(self.thresholds)), "Give one per class.")
+        shape = (len(self.members), len(self.class_names))
+        known = len(self.weights) == shape[0] and {len(row) for row in self.weights} == {shape[1]}
+        if self.weights and not (known and np.allclose(np.sum(self.weights, axis=0), 1)):
+            raise InputError(
+                f"{shape[0]} rows of {shape[1]} weights, those of each class adding up to 1",
+                f"{self.weights}",
+                "Correct them, or leave them out.",
+            )
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -99,24 +111,33 @@ class Ensemble:
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that change with anything that changes a prediction."""
-        text = " ".join([*(member.digest for member in self.members), *map(str, self.thresholds)])
+        text = " ".join(
+            [*(member.digest for member in self.members), *map(str, self.thresholds), *map(str, self.weights)]
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def predict_frame(
         self, frame: ArrayLike, pixel_size: PixelSize | None = None, window: int = WINDOW
     ) -> NDArray[np.float32]:
         """Mean probabilities of a frame; see `TrainedNetwork.predict_frame`."""
-        total = self.members[0].predict_frame(frame, pixel_size, window)
-        for member in self.members[1:]:
-            total += member.predict_frame(frame, pixel_size, window)
-        return total / np.float32(len(self.members))
+        return sum(
+            weight * member.predict_frame(frame, pixel_size, window)
+            for weight, member in zip(self._shares, self.members, strict=True)
+        )
+
+    @cached_property
+    def _shares(self) -> NDArray[np.float32]:
+        """(M, C, 1, 1) float32: the weight of each member in the mean of each class."""
+        shape = (len(self.members), len(self.class_names))
+        shares = np.array(self.weights) if self.weights else np.full(shape, 1 / len(self.members))
+        return shares.astype(np.float32)[:, :, None, None]
 
     def predict_parts(
         self, frame: ArrayLike, parts: Sequence[Part], pixel_size: PixelSize | None = None
     ) -> Iterator[NDArray[np.float32]]:
         """As `predict_frame`, part by part; see `TrainedNetwork.predict_parts`."""
         for said in zip(*(member.predict_parts(frame, parts, pixel_size) for member in self.members), strict=True):
-            yield np.mean(said, axis=0, dtype=np.float32)
+            yield sum(weight * one for weight, one in zip(self._shares, said, strict=True))
 
     def agreement(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
         """How far the members are of one mind about a frame.
@@ -130,7 +151,7 @@ class Ensemble:
             member.predict_frame(frame, pixel_size) >= np.asarray(member.thresholds, np.float32)[:, None, None]
             for member in self.members
         ]
-        return np.abs(2 * np.mean(votes, axis=0, dtype=np.float32) - 1)
+        return np.abs(2 * np.sum(self._shares * votes, axis=0, dtype=np.float32) - 1)
 
     def with_thresholds(self, thresholds: Sequence[float]) -> Ensemble:
         """The same members, read off at other thresholds."""
@@ -138,7 +159,11 @@ class Ensemble:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it to one file (safetensors)."""
-        about = {"thresholds": list(self.thresholds), "members": [member.describe() for member in self.members]}
+        about = {
+            "thresholds": list(self.thresholds),
+            "weights": [list(row) for row in self.weights],
+            "members": [member.describe() for member in self.members],
+        }
         weights = {f"{i}/{name}": t for i, member in enumerate(self.members) for name, t in member.weights.items()}
         return storage.save_file(path, KIND, about, weights)
 
@@ -177,6 +202,7 @@ def open_predictor(path: str | os.PathLike[str]) -> TrainedNetwork | Ensemble:
             )
             for i, member in enumerate(about["members"])
         )
-        return Ensemble(members, tuple(map(float, about["thresholds"])))
+        shares = tuple(tuple(map(float, row)) for row in about.get("weights", ()))
+        return Ensemble(members, tuple(map(float, about["thresholds"])), shares)
     except (KeyError, TypeError, AttributeError) as problem:
         raise InputError("a complete description of an ensemble", repr(problem), storage.REMEDY) from problem

@@ -1,13 +1,14 @@
 """The answer of a search at any moment: the networks whose mean predicts best out of fold.
 
 Every evaluation leaves the networks of its folds, and the probabilities that each labelled pixel was given by the one
-that had not seen it. From those of the best candidates an ensemble is chosen, anew whenever they change: nothing has to
-be trained for it, and whatever ends the search, the best known is there.
+that had not seen it. From those of the best candidates an ensemble is chosen, class by class, and anew whenever they
+change: nothing has to be trained for it, and whatever ends the search, the best known is there.
 """
 
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from safetensors.numpy import load
 
 from napari_menndl.genome.genome import Genome
 from napari_menndl.metrics.codes import decode
-from napari_menndl.metrics.detection import Fitness, fitness
+from napari_menndl.metrics.detection import Fitness, fitness, mean_over_classes
 from napari_menndl.metrics.scores import ClassScore
 from napari_menndl.network.checksum import is_intact
 from napari_menndl.search.candidate import Candidate
@@ -36,6 +37,9 @@ Codes = NDArray[np.uint8]
 CANDIDATES, MEMORY = 12, 2**29
 #: What a further member must add to the fitness to be worth the time it takes in every prediction.
 MINIMAL_GAIN = 0.002
+#: A member predicts a class without the others where that is better by so much, over the root of the number of its
+#: labelled defects: for a class of two more than a fifth, which is rarely known.
+ALONE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +85,11 @@ class Judge:
         self._inside = np.logical_or.reduce([task.split(0, fold).validate for fold in range(task.folds)])
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of the classes."""
+        return tuple(self._task.class_names)
+
+    @property
     def places(self) -> int:
         """How many candidates' probabilities may be held at a time."""
         size = self._task.labels.size * len(self._task.class_names)
@@ -94,17 +103,20 @@ class Judge:
 
 @dataclass(frozen=True)
 class Answer:
-    """Members to be averaged, and how good their mean is out of fold.
+    """Members to be averaged, class by class, and how good their means are out of fold.
 
     Attributes
     ----------
     members : tuple of Entry
-        The best candidate first.
+        Each predicts one class at least.
+    votes : tuple of frozenset of str
+        The classes that each member predicts; the mean of a class is over the members that do.
     fitness : Fitness
-        Of their mean. It was chosen on these labels, and so is optimistic by some of its standard error.
+        Of the means. They were chosen on these labels, and so it is optimistic by some of its standard error.
     """
 
     members: tuple[Entry, ...]
+    votes: tuple[frozenset[str], ...]
     fitness: Fitness
 
     @property
@@ -124,10 +136,11 @@ class Answer:
                     "key": one.key,
                     "networks": [(one.key, fold) for fold in range(folds)],
                     "genome": one.candidate.genome.to_json(),
+                    "classes": [name for name in class_names if name in votes],
                     "fitness": one.fitness,
                     "thresholds": one.thresholds,
                 }
-                for one in self.members
+                for one, votes in zip(self.members, self.votes, strict=True)
             ],
             "thresholds": thresholds_of(self.fitness.scores, class_names),
             "fitness": self.fitness.value,
@@ -148,7 +161,8 @@ class Answer:
             for one in fact["members"]
         )
         scores = tuple(ClassScore(**score) for score in fact["scores"])
-        return cls(members, Fitness(fact["fitness"], fact["error"], scores, ()))
+        votes = tuple(frozenset(one["classes"]) for one in fact["members"])
+        return cls(members, votes, Fitness(fact["fitness"], fact["error"], scores, ()))
 
 
 class AnswerKeeper:
@@ -222,13 +236,12 @@ class AnswerKeeper:
         return self.answer is chosen and (before is None or before.keys != chosen.keys)
 
 
-def choose(
-    entries: Sequence[Entry], codes: Mapping[str, Codes], judge: Callable[[Probabilities], Fitness], most: int
-) -> Answer:
-    """Take the best, then whichever adds most to the mean, while it adds enough.
+def choose(entries: Sequence[Entry], codes: Mapping[str, Codes], judge: Judge, most: int) -> Answer:
+    """Take the best, then whichever adds most, while it adds enough.
 
-    Greedy forward selection without repetition (Caruana et al. 2004, doi:10.1145/1015330.1015432). The mean is never
-    worse out of fold than the best candidate alone.
+    Greedy forward selection without repetition (Caruana et al. 2004, doi:10.1145/1015330.1015432), the mean of each
+    class by itself: a further member takes part in it, or stays out, or takes it over where that is much better
+    (`ALONE`). The answer is never worse out of fold than the best candidate alone.
 
     Parameters
     ----------
@@ -236,24 +249,73 @@ def choose(
         One at least.
     codes : mapping of str to (N, C, Y, X) uint8
         The out-of-fold probabilities by key.
-    judge : callable
+    judge : Judge
     most : int
         Members at most.
     """
     ranked = sorted(entries, key=lambda one: one.rank)
-    members, others = ranked[:1], ranked[1:]
-    total = decode(codes[members[0].key])
-    reached = judge(total)
-    while others and len(members) < most:
-        share = np.float32(1 / (len(members) + 1))
-        tried = [(judge((total + decode(codes[one.key])) * share), one) for one in others]
-        found, added = max(tried, key=lambda pair: _value(pair[0]))
-        if _value(found) < _value(reached) + MINIMAL_GAIN:
+    alone = {one.key: judge(decode(codes[one.key])) for one in ranked}
+    mean = _Mean(judge.names, ranked[0], decode(codes[ranked[0].key]), alone[ranked[0].key])
+    others = ranked[1:]
+    while others and len(mean.members) < most:
+        found = [mean.joined_by(one, decode(codes[one.key]), alone[one.key], judge) for one in others]
+        best = max(found, key=lambda one: one.value)
+        if best.value < mean.value + MINIMAL_GAIN:
             break
-        members.append(added)
-        others.remove(added)
-        total, reached = total + decode(codes[added.key]), found
-    return Answer(tuple(members), reached)
+        mean = best
+        others = [one for one in others if one not in mean.members]
+    members = [one for one in mean.members if any(one in votes for votes in mean.votes.values())]
+    votes = tuple(frozenset(name for name in judge.names if one in mean.votes[name]) for one in members)
+    return Answer(tuple(members), votes, judge(mean.probabilities))
+
+
+class _Mean:
+    """Members whose probabilities are averaged, class by class.
+
+    Attributes
+    ----------
+    members : list of Entry
+    votes : dict of str to list of Entry
+        Who takes part in the mean of each class.
+    probabilities : (N, C, Y, X) float32
+        The means.
+    scores : dict of str to ClassScore
+        Of the classes that were judged.
+    """
+
+    def __init__(self, names: Sequence[str], first: Entry, probabilities: Probabilities, found: Fitness) -> None:
+        self.members = [first]
+        self.votes = {name: [first] for name in names}
+        self.probabilities = probabilities
+        self.scores = {score.name: score for score in found.scores}
+
+    @property
+    def value(self) -> float:
+        return mean_over_classes(list(self.scores.values())) if self.scores else -math.inf
+
+    def joined_by(self, entry: Entry, probabilities: Probabilities, alone: Fitness, judge: Judge) -> _Mean:
+        """These and one more, which takes part where that helps."""
+        shares = np.array([1 / (len(votes) + 1) for votes in self.votes.values()], np.float32)[:, None, None]
+        both = self.probabilities + (probabilities - self.probabilities) * shares
+        together = {score.name: score for score in judge(both).scores}
+        by_itself = {score.name: score for score in alone.scores}
+        joined = copy(self)
+        joined.members = [*self.members, entry]
+        joined.votes, joined.scores, joined.probabilities = dict(self.votes), dict(self.scores), both.copy()
+        for c, name in enumerate(self.votes):
+            if name not in self.scores:  # nothing is known of it: everybody has a say
+                joined.votes[name] = [*self.votes[name], entry]
+                continue
+            reached = max(self.scores[name].worth, together[name].worth)
+            margin = ALONE / math.sqrt(self.scores[name].tp + self.scores[name].fn)
+            if by_itself[name].worth > reached + margin:
+                joined.votes[name], joined.scores[name] = [entry], by_itself[name]
+                joined.probabilities[:, c] = probabilities[:, c]
+            elif together[name].worth >= self.scores[name].worth:
+                joined.votes[name], joined.scores[name] = [*self.votes[name], entry], together[name]
+            else:
+                joined.probabilities[:, c] = self.probabilities[:, c]
+        return joined
 
 
 def read_oof(weights: bytes) -> Codes | None:
@@ -268,7 +330,3 @@ def thresholds_of(scores: Sequence[ClassScore], class_names: Sequence[str]) -> d
     """The threshold to predict each class with: by name, `UNKNOWN` for a class that no defect was labelled of."""
     by_class = {score.name: min(score.cutoff, NEVER) for score in scores}
     return {name: by_class.get(name, UNKNOWN) for name in class_names}
-
-
-def _value(found: Fitness) -> float:
-    return -math.inf if found.value is None else found.value

@@ -58,11 +58,14 @@ class Chosen:
     ----------
     members : tuple of Member
     thresholds : C float
-        For their average.
+        For their mean.
+    weights : tuple of C float
+        One row per member: its weight in the mean of each class; none: all the same.
     """
 
     members: tuple[Member, ...]
     thresholds: tuple[float, ...]
+    weights: tuple[tuple[float, ...], ...] = ()
 
 
 def evaluations(facts: Iterable[Fact]) -> list[tuple[int, Evaluation]]:
@@ -134,7 +137,7 @@ def chosen(folder: RunFolder) -> Chosen:
         )
         # The mean's thresholds are near those of the most of its members, but not of one alone.
         ordered = left[0]["thresholds"] if len(left) == 1 else answer["thresholds"]
-        return Chosen(members, _in_order(folder, ordered))
+        return Chosen(members, _in_order(folder, ordered), _shares(left, folder.task.class_names))
     standings = folder.standings
     leaders = standings.leaders()
     if not leaders:
@@ -146,6 +149,16 @@ def chosen(folder: RunFolder) -> Chosen:
     ordered = _in_order(folder, thresholds)
     folds = sorted({name.partition("/")[0] for name in load(weights) if "/" in name})
     return Chosen(tuple(Member(best.id, genome, weights, int(fold), ordered) for fold in folds), ordered)
+
+
+def _shares(members: Sequence[Fact], class_names: Sequence[str]) -> tuple[tuple[float, ...], ...]:
+    """The weight of each network of each member in the mean of each class; of a class without a member, all the same."""
+    votes = [[name in one.get("classes", class_names) for name in class_names] for one in members]
+    rows = [row for one, row in zip(members, votes, strict=True) for _ in one["networks"]]
+    counts = [sum(column) for column in zip(*rows, strict=True)]
+    return tuple(
+        tuple(vote / count if count else 1 / len(rows) for vote, count in zip(row, counts, strict=True)) for row in rows
+    )
 
 
 def _answer(folder: RunFolder) -> tuple[Fact, dict[str, bytes]]:
