@@ -233,7 +233,7 @@ class AnswerKeeper:
         if before is None or self._outdated or chosen.value > before.value:
             self.answer = chosen
         self._changed = self._outdated = False
-        return self.answer is chosen and (before is None or before.keys != chosen.keys)
+        return self.answer is chosen
 
 
 def choose(entries: Sequence[Entry], codes: Mapping[str, Codes], judge: Judge, most: int) -> Answer:

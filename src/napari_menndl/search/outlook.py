@@ -94,7 +94,8 @@ class Sight:
     def version(self) -> str:
         """Changes whenever `Run.best` is another network."""
         if self.answer:
-            return "answer " + " ".join(str(one["key"]) for one in self.answer["members"])
+            members = (f"{one['key']} {'+'.join(one.get('classes', ()))}" for one in self.answer["members"])
+            return f"answer {' '.join(members)}"
         return str(self.best["key"]) if self.best else ""
 
 

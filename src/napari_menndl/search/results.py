@@ -152,7 +152,7 @@ def chosen(folder: RunFolder) -> Chosen:
 
 
 def _shares(members: Sequence[Fact], class_names: Sequence[str]) -> tuple[tuple[float, ...], ...]:
-    """The weight of each network of each member in the mean of each class; of a class without a member, all the same."""
+    """The weight of each network of each member in the mean of each class; the same where a class has no member."""
     votes = [[name in one.get("classes", class_names) for name in class_names] for one in members]
     rows = [row for one, row in zip(members, votes, strict=True) for _ in one["networks"]]
     counts = [sum(column) for column in zip(*rows, strict=True)]
