@@ -56,7 +56,7 @@ def test_search_ends_with_what_was_chosen(folder):
     status = json.loads(run("status", folder / "a.menndl", "--json"))
     assert (status["state"], status["births"]) == ("finished", 2)
     assert status["finished"]["members"]
-    assert "Chosen: network" in run("status", folder / "a.menndl")
+    assert "Answer: network" in run("status", folder / "a.menndl")
 
 
 def test_options_of_the_search_reach_its_settings(folder):

@@ -31,7 +31,7 @@ class Diary:
         self._journal.commit()
 
     def born(self, time, network, founder="dilated_fcn"):
-        rung = SearchSettings().rungs[0].to_json()
+        rung = SearchSettings().ladder[0].to_json()
         facts = {"id": network, "rung": rung, "parents": [], "origin": f"founder {founder}", "weights_of": None}
         self.write("born", time, **facts, genome=FOUNDERS[founder]().to_json())
 

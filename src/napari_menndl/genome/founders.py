@@ -127,12 +127,12 @@ def _on_filters() -> TrainingGenes:
 
 #: By name, as the command line and the run folder know them.
 FOUNDERS: dict[str, Callable[[], Genome]] = {
+    "bank_logistic": bank_logistic,
+    "blobs": blobs,
     "dilated_fcn": dilated_fcn,
+    "bank_fcn": bank_fcn,
+    "fourier": fourier,
+    "bank_mlp": bank_mlp,
     "unet": unet,
     "defectnet": defectnet,
-    "bank_logistic": bank_logistic,
-    "bank_mlp": bank_mlp,
-    "bank_fcn": bank_fcn,
-    "blobs": blobs,
-    "fourier": fourier,
 }
