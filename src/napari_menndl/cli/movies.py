@@ -19,7 +19,7 @@ def demo(
     to: Annotated[
         Path, typer.Option("--out", help="Folder for the movie, the run, the pictures and the table.")
     ] = Path("demo-output"),
-    budget: Annotated[str, typer.Option(help="When to stop searching.")] = "220s",
+    budget: Annotated[str, typer.Option(help="When to stop searching.")] = "180s",
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
     window: Annotated[bool, typer.Option(help="End in napari where there is a screen.")] = True,
 ) -> None:
