@@ -272,28 +272,22 @@ def test_fourier_helper_previews_tunes_and_marks(qtbot, viewer, begun, annotatio
     assert not notification_manager.records
 
 
-def test_layers_may_be_renamed_and_moved_under_the_dock(qtbot, viewer, begun):
+def test_layers_may_go_and_be_renamed_under_the_dock(qtbot, viewer, begun):
+    hints = []
+    begun.hint_changed.connect(hints.append)
     viewer.layers[0].name = "renamed"
     assert "renamed" in [str(choice) for choice in begun.choice.form["movie"].choices]
     viewer.layers.move(0, 2)
     stroke(viewer, begun.annotation_layer, (40, 40))
     assert on_disk(begun).counts(0) == {"defect": 1}
-    assert not notification_manager.records
-
-
-def test_an_annotation_whose_layer_went_is_offered_again(qtbot, viewer, begun):
-    hints = []
-    begun.hint_changed.connect(hints.append)
-    stroke(viewer, begun.annotation_layer, (40, 40))
+    # Where a labels layer goes, napari 0.9 draws what belonged to it from freed memory, which ends the process with
+    # some drivers: nothing is drawn from here on.
+    viewer.window._qt_viewer.canvas.native.hide()
     viewer.layers.remove(begun.annotation_layer)
     assert begun.annotation is None
     assert "Go on with blobs.annotation.zarr" in begun.hint == hints[-1]
     click(qtbot, begun.choice.offer)
     assert begun.annotation.can_undo
-    assert not notification_manager.records
-
-
-def test_all_layers_may_go_under_the_dock(qtbot, viewer, begun):
     viewer.layers.clear()
     assert begun.movie_layer is begun.annotation is None
     assert "Open a movie" in begun.hint
