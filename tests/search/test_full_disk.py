@@ -59,9 +59,9 @@ def undisturbed(tmp_path_factory):
 
 
 def results(facts):
-    """Births, evaluations and the choice, without times."""
-    said = ("kind", "id", "key", "evaluation", "members", "entrants", "fitness")
-    kinds = ("born", "promoted", "evaluated", "failed", "finished")
+    """Births and evaluations, without times."""
+    said = ("kind", "id", "key", "evaluation")
+    kinds = ("born", "promoted", "evaluated", "failed")
     return [{k: fact[k] for k in said if k in fact} for fact in facts if fact["kind"] in kinds]
 
 

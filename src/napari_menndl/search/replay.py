@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.search.candidate import Candidate
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 def replay(facts: Iterable[Fact], evolution: Evolution) -> Iterator[tuple[Candidate, Evaluation]]:
     """Tell a fresh evolution what it was told before, without breeding or evaluating anything.
 
+    Raises
+    ------
+    InputError
+        For a journal of a version that promoted by other rules.
+
     Yields
     ------
     candidate, evaluation
@@ -26,8 +32,15 @@ def replay(facts: Iterable[Fact], evolution: Evolution) -> Iterator[tuple[Candid
         match fact["kind"]:
             case "born" | "promoted":
                 born = fact["kind"] == "born"
-                again = Candidate.from_json(fact) if born else evolution.promoted(fact["id"], fact["rung"])
-                evolution.adopt(again)
+                try:
+                    again = Candidate.from_json(fact) if born else evolution.promoted(fact["id"], fact["rung"])
+                    evolution.adopt(again)
+                except KeyError as error:
+                    raise InputError(
+                        "a journal whose promotions this version would have made",
+                        f"network {fact['id']} promoted to rung {fact.get('rung')}",
+                        "An earlier version wrote it: what it found can still be used; start a new search to go on.",
+                    ) from error
             case "evaluated" | "failed":
                 evaluation = Evaluation.from_json(fact["evaluation"])
                 candidate = evolution.in_flight.get(fact["key"])

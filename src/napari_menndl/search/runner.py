@@ -107,7 +107,8 @@ class SearchRunner:
         with self.folder.lock(), recorder as self._record, exchange as self._exchange:
             for candidate, evaluation in replay(self._record.replay(), self.evolution):
                 self._consider(candidate, evaluation)
-            if fact := self._record.status.answer:
+            fact = self._record.status.answer
+            if fact and all("classes" in one for one in fact["members"]):  # those of earlier versions are chosen anew
                 self._keeper.restore(Answer.from_conclusion(fact, self.settings.ladder))
             if self._record.status.finished and (self._goal_reached() or not self._births_left()):
                 self._change_state("finished")
