@@ -254,7 +254,7 @@ def measure(tasks, number, seed, jobs, hours, folder, rungs):
                     executor.shutdown(wait=False)
                     executor = ProcessPoolExecutor(jobs, context, be_modest)
                     continue
-                except Exception:
+                except Exception:  # one training that fails must not end hours of others; it is told
                     traceback.print_exc()
                     continue
                 append_line(name, line)

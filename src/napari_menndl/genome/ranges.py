@@ -1,4 +1,4 @@
-"""What genes may be, and the limits a network has to keep: the groups of a search space."""
+"""Ranges and choices of genes, and the limits of a network: the groups of a search space."""
 
 from __future__ import annotations
 

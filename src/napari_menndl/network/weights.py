@@ -34,6 +34,11 @@ def to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None =
     return seal(save(plain, {**(metadata or {}), NAME: BLANK}))
 
 
+def of_fold(tensors: Mapping[str, Tensor], fold: int | str) -> dict[str, Tensor]:
+    """One fold's, or member's, tensors among those named ``"<fold>/<parameter>"``, by parameter."""
+    return {name.removeprefix(f"{fold}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{fold}/")}
+
+
 def from_bytes(blob: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Undo `to_bytes`.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.network.weights import of_fold
 from napari_menndl.predict import storage
 from napari_menndl.predict.trained import KIND as NETWORK
 from napari_menndl.predict.trained import TrainedNetwork
@@ -197,10 +198,7 @@ def open_predictor(path: str | os.PathLike[str]) -> TrainedNetwork | Ensemble:
         raise InputError("a network or an ensemble", f"a file with {about['kind']!r}", "Update napari-menndl.")
     try:
         members = tuple(
-            TrainedNetwork.from_description(
-                member, {n.removeprefix(f"{i}/"): t for n, t in tensors.items() if n.startswith(f"{i}/")}
-            )
-            for i, member in enumerate(about["members"])
+            TrainedNetwork.from_description(member, of_fold(tensors, i)) for i, member in enumerate(about["members"])
         )
         shares = tuple(tuple(map(float, row)) for row in about.get("weights", ()))
         return Ensemble(members, tuple(map(float, about["thresholds"])), shares)

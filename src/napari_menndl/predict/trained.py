@@ -19,7 +19,7 @@ from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import Detector
 from napari_menndl.network.inputs import channels
 from napari_menndl.network.module import Network
-from napari_menndl.network.weights import from_bytes
+from napari_menndl.network.weights import from_bytes, of_fold
 from napari_menndl.predict import storage
 from napari_menndl.predict.scale import PixelSize, resample, scale_between
 from napari_menndl.training.device import choose_device
@@ -111,7 +111,7 @@ class TrainedNetwork:
         tensors, remarks = from_bytes(weights)
         if fitted := remarks.get(f"resolved/{fold}"):
             genome = Genome.from_json(json.loads(fitted))
-        own = {name.removeprefix(f"{fold}/"): t for name, t in tensors.items() if name.startswith(f"{fold}/")}
+        own = of_fold(tensors, fold)
         return cls(
             genome,
             own,

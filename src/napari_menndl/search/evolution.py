@@ -87,7 +87,9 @@ class Evolution:
         self._newborn_seconds: deque[float] = deque(maxlen=_RECENT)
         founders = [(name, FOUNDERS[name]()) for name in settings.founders]
         # Methods without layers are judged in any space of networks: the answer is never worse than they are.
-        self._founders = [(name, genome) for name, genome in founders if not genome.layers or self._usable(genome)]
+        usable = {name for name, genome in founders if self._usable(genome)}
+        self._founders = [(name, genome) for name, genome in founders if not genome.layers or name in usable]
+        self._outside = {genome.digest for name, genome in self._founders if name not in usable}
 
     # ------------------------------------------------------------------ ask
 
@@ -231,7 +233,7 @@ class Evolution:
         if level < len(self._contests) and self._gains_by_training(scored):
             self._contests[level].add(scored)
         self._enter_hall(scored)
-        if not self._usable(candidate.genome):
+        if candidate.genome.digest in self._outside:
             return ()  # a method from outside the space has no offspring in it
         return self._enter_population(scored, newborn=level == 0)
 

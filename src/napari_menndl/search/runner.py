@@ -189,6 +189,7 @@ class SearchRunner:
         began = time.monotonic()
         if self._keeper.renew():
             self._record.fact("answer", **self._conclusion())
+            self._commit()  # before the weights that the last answer counted on may go
         self._renewed_at = time.monotonic()
         self._renewal_took = self._renewed_at - began
 
@@ -208,8 +209,6 @@ class SearchRunner:
         if time.monotonic() - self._renewed_at > self._renewal_took / _RENEWAL:
             self._renew_answer()
         if results and self._record.kept:  # not before all are told: until then nobody wants their weights
-            # Until the answer that counts on other weights is on disk, those of the last one stay.
-            self._commit()
             self._record.keep(self.evolution.wanted_weights | self._keeper.wanted_weights)
         self._send_telemetry(every=_TELEMETRY)
 

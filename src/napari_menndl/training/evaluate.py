@@ -17,7 +17,7 @@ from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.codes import decode, encode
 from napari_menndl.metrics.detection import fitness
 from napari_menndl.network.module import Network
-from napari_menndl.network.weights import from_bytes, to_bytes
+from napari_menndl.network.weights import from_bytes, of_fold, to_bytes
 from napari_menndl.training import device as devices
 from napari_menndl.training.folds import FoldTrainer
 from napari_menndl.training.inheritance import inherit
@@ -174,9 +174,8 @@ def carried_on(weights: bytes, about: dict[str, str], plan: Plan) -> dict[int, t
     for name, seen in metadata.items():
         kind, _, fold = name.partition("/")
         if kind == "seen" and fold.isdigit():
-            own = {key.removeprefix(f"{fold}/"): t for key, t in tensors.items() if key.startswith(f"{fold}/")}
             network = Network(plan)
-            network.load_state_dict(own)
+            network.load_state_dict(of_fold(tensors, fold))
             scale, shift = torch.tensor(json.loads(metadata[f"scale/{fold}"]))
             network.rescale(1 / scale, -shift / scale)
             networks[int(fold)] = int(seen), dict(network.state_dict())

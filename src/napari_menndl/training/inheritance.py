@@ -13,7 +13,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.genes import Conv
 from napari_menndl.genome.genome import Genome
 from napari_menndl.network.module import Network
-from napari_menndl.network.weights import from_bytes
+from napari_menndl.network.weights import from_bytes, of_fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,25 +53,16 @@ def inherit(weights: bytes, split: int, genome: Genome, plan: Plan, seed: int) -
         parent = Genome.from_json(json.loads(metadata["described"]))
     except (KeyError, ValueError, InputError):
         return {}
-    if (
-        metadata.get("split") != str(split)
-        or parent.inputs != genome.inputs
-        or parent.training.normalisation != (genome.training.normalisation)
-    ):
+    same_channels = parent.inputs == genome.inputs and parent.training.normalisation == genome.training.normalisation
+    if metadata.get("split") != str(split) or not same_channels:
         return {}
     folds = {int(fold) for name in tensors if (fold := name.partition("/")[0]).isdigit()}
     network = Network(plan, seed)
-    fresh = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     matched = dict(_matches(parent, genome))
-    inserted = set(range(len(genome.layers))) - set(matched.values())
-    for index in inserted:
+    for index in set(range(len(genome.layers))) - set(matched.values()):
         _make_identity(network, f"layer{index}", genome.layers[index])
-    start = dict(network.state_dict())
-    return {fold: _taken_over(_of_fold(tensors, fold), start, fresh, matched) for fold in sorted(folds)}
-
-
-def _of_fold(tensors: Mapping[str, Tensor], fold: int) -> dict[str, Tensor]:
-    return {name.removeprefix(f"{fold}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{fold}/")}
+    start = network.state_dict()
+    return {fold: _taken_over(of_fold(tensors, fold), start, matched) for fold in sorted(folds)}
 
 
 def _matches(parent: Genome, offspring: Genome) -> Iterator[tuple[int, int]]:
@@ -83,7 +74,7 @@ def _matches(parent: Genome, offspring: Genome) -> Iterator[tuple[int, int]]:
 
 
 def _taken_over(
-    old: Mapping[str, Tensor], start: Mapping[str, Tensor], fresh: Mapping[str, Tensor], matched: Mapping[int, int]
+    old: Mapping[str, Tensor], start: Mapping[str, Tensor], matched: Mapping[int, int]
 ) -> dict[str, Tensor]:
     """The offspring's weights: those of its parent where a layer of both is matched, `start`'s elsewhere."""
     result = {name: tensor.clone() for name, tensor in start.items()}
@@ -99,8 +90,6 @@ def _taken_over(
         if new not in result or result[new].dim() != tensor.dim() or result[new].shape[2:] != tensor.shape[2:]:
             continue
         both = tuple(slice(min(a, b)) for a, b in zip(tensor.shape[:2], result[new].shape[:2], strict=True))
-        # Where the identity was written into a layer that is the parent's after all, nothing of it must stay.
-        result[new] = fresh[new].clone()
         if tensor.dim():
             result[new][both] = tensor[both].to(result[new])
         else:
