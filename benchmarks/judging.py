@@ -17,6 +17,7 @@ from napari_menndl.metrics.components import Components, label_components
 from napari_menndl.metrics.detection import count_defects
 from napari_menndl.metrics.ranking import average_precision, choose_thresholds
 from napari_menndl.metrics.scores import Counts
+from napari_menndl.movie.neighbours import with_neighbours
 from napari_menndl.review.born import BirthsFromEvents
 from napari_menndl.task.task import TrainingTask
 from protocol import RADIUS, TOLERANCE, as_components, load_images
@@ -45,6 +46,8 @@ class TestFrame:
     scope : str
     frame : (Y, X) float32
         Raw.
+    planes : (5, Y, X) or (Y, X) float32
+        Raw, the frame with its neighbours in the movie (`movie.neighbours.with_neighbours`), where it has any.
     true : C Components
     shares : C float
         Of the pixels, that belong to a defect of the class.
@@ -53,10 +56,15 @@ class TestFrame:
     """
 
     scope: str
-    frame: NDArray[np.float32]
+    planes: NDArray[np.float32]
     true: tuple[Components, ...]
     shares: tuple[float, ...]
     born: tuple[NDArray[np.bool_], ...] | None = None
+
+    @property
+    def frame(self) -> NDArray[np.float32]:
+        """(Y, X) float32: by itself."""
+        return self.planes if self.planes.ndim == 2 else self.planes[0]
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ def simulated_problem(
             true = tuple(label_components(labels == c + 1, 1) for c in classes)
             shares = tuple(float(np.mean(labels == c + 1)) for c in classes)
             born = tuple(births.born(t, true)) if scope == "later" else None
-            tests.append(TestFrame(scope, np.asarray(movie.movie.frame(t), np.float32), true, shares, born))
+            tests.append(TestFrame(scope, with_neighbours(movie.movie, t), true, shares, born))
     task = TrainingTask.from_movie(simulated.movie, annotation)
     return Problem(simulated.movie, annotation, task, tuple(tests))
 
@@ -113,18 +121,22 @@ def judge(
     tests: Sequence[TestFrame],
     names: Sequence[str],
     detectors: Sequence[Detector],
+    reach: int = 0,
 ) -> dict[str, Any]:
     """Test a method.
 
     Parameters
     ----------
     respond : callable
-        Raw frame (Y, X) to response (C, Y, X), higher = more defect-like.
+        Raw frame (Y, X), or with a `reach` (5, Y, X), its neighbours behind it, to response (C, Y, X), higher = more
+        defect-like.
     thresholds : C float
         The method's own.
     tests : sequence of TestFrame
     names : C str
     detectors : C Detector
+    reach : int
+        Neighbours on each side that the method looks at.
 
     Returns
     -------
@@ -133,7 +145,7 @@ def judge(
         each class that occurs its ``counts``, ``f1``, ``average_precision``, and ``best_f1`` at ``best_threshold``,
         which only the truth can tell.
     """
-    responses = [np.asarray(respond(test.frame), np.float32) for test in tests]
+    responses = [np.asarray(respond(test.planes if reach else test.frame), np.float32) for test in tests]
     scopes = dict.fromkeys(test.scope for test in tests)
     result = {}
     for scope in [*scopes, *(["born"] if any(test.born for test in tests) else [])]:

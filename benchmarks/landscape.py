@@ -134,7 +134,8 @@ def truth_of(network, problem):
         return network.predict_frame(frame, pixel_size=network.pixel_size)
 
     task = problem.task
-    judged = judge(respond, network.thresholds, problem.tests, task.class_names, task.detectors)
+    names, detectors = task.class_names, task.detectors
+    judged = judge(respond, network.thresholds, problem.tests, names, detectors, network.reach)
     return {scope: one["classes"] for scope, one in judged.items()}
 
 

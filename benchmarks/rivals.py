@@ -83,11 +83,14 @@ class ClassPredictor:
     thresholds : C float
         Infinite for a class that the training frame does not have.
     chosen : dict
+    reach : int
+        Neighbouring frames on each side that it looks at; it is then given (5, Y, X).
     """
 
     respond: Response
     thresholds: tuple[float, ...]
     chosen: dict[str, object]
+    reach: int = 0
 
 
 def fit_blobs(frame: Frame, truth: Mask, known: Mask, detector: Detector, seed: int = 0) -> Predictor:

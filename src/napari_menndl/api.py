@@ -95,6 +95,8 @@ def run_search(
         annotation = open_annotation(annotation, opened)
     task = TrainingTask.from_movie(opened, annotation, frames)
     space = space or SearchSpace()
+    if task.neighbours is None:
+        space = space.for_single_frames()
     if known.exchange:
         SharedFolder(known, space, task.digest, Path(run).absolute()).check()
     folder = RunFolder.create(run, known, space, task)

@@ -21,6 +21,7 @@ from napari_menndl.api import compare, run_search, train_alike
 from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.genome import Genome
+from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.movie.simulation import SimulatedMovie, simulate_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.predict.prediction import Prediction
@@ -28,6 +29,7 @@ from napari_menndl.progress import SearchProgress, number, rates
 from napari_menndl.review.picture import PictureRow, four_panel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -163,8 +165,9 @@ def _score_network(name: str, network: Any, movie: SimulatedMovie, fresh: Simula
     other = compare(Prediction(network, fresh.movie), Annotation.from_simulation(fresh))
     members = getattr(network, "members", (network,))
     parameters = sum(member.plan.parameters for member in members)
-    predict = partial(network.predict_frame, pixel_size=movie.movie.pixel_size)
-    return Scored(name, later, other, parameters, _milliseconds(predict, movie))
+    frame = read_frame(movie.movie, 1, network.reach)
+    predict = partial(network.predict_frame, frame, pixel_size=movie.movie.pixel_size)
+    return Scored(name, later, other, parameters, _milliseconds(predict))
 
 
 def _score_fourier(method: FourierMethod, movie: SimulatedMovie, fresh: SimulatedMovie) -> Scored:
@@ -175,14 +178,15 @@ def _score_fourier(method: FourierMethod, movie: SimulatedMovie, fresh: Simulate
         chances = np.stack([method.probabilities(frame) for frame in frames])
         truth = Annotation.from_simulation(simulated)
         reviews.append(compare(labels, truth, probabilities=chances, **options))
-    return Scored(FOURIER, reviews[0], reviews[1], None, _milliseconds(method.probabilities, movie))
+    predict = partial(method.probabilities, movie.movie.frame(1))
+    return Scored(FOURIER, reviews[0], reviews[1], None, _milliseconds(predict))
 
 
-def _milliseconds(predict: Any, movie: SimulatedMovie) -> float:
-    frame, times = movie.movie.frame(1), []
+def _milliseconds(predict: Callable[[], Any]) -> float:
+    times = []
     for _ in range(5):
         began = time.perf_counter()
-        predict(frame)
+        predict()
         times.append(1e3 * (time.perf_counter() - began))
     return float(np.median(times))
 

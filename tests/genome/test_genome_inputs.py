@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from napari_menndl.genome.founders import FOUNDERS, blobs, dilated_fcn, fourier
@@ -9,6 +10,7 @@ from napari_menndl.genome.genes import Blob, Conv, FilterBank, FourierInput, Fra
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.space import SearchSpace
+from napari_menndl.genome.variation import mutate
 
 EVERY = (FrameInput(), FilterBank(0.8, 5.0, 3), Blob(3.0, "dark", "flattened", 10.0), FourierInput(spots=3))
 
@@ -82,3 +84,23 @@ def test_nonsensical_inputs_are_refused(make):
 def test_founders_on_filters_are_small():
     for name in ("bank_logistic", "blobs", "fourier"):
         assert make_plan(FOUNDERS[name](), 2).parameters <= 50
+
+
+def test_a_space_of_single_frames_has_no_averages():
+    space, rng = SearchSpace().for_single_frames(), np.random.default_rng(0)
+    for _ in range(50):
+        genome = space.sample(rng)
+        assert genome.reach == 0
+        child, _ = mutate(genome, space, rng)
+        assert child.reach == 0
+    assert space.inputs.narrowed(FOUNDERS["deep_fcn"]()).inputs == (FrameInput(),)
+    assert space.inputs.narrowed(FOUNDERS["bank_mlp"]()).inputs == (FilterBank(),)
+    with pytest.raises(GenomeError, match="reach 2"):
+        space.check(FOUNDERS["deep_fcn"]())
+
+
+def test_offspring_come_to_average_frames_and_leave_it_again():
+    space, rng = SearchSpace(), np.random.default_rng(0)
+    plain, averaging = dilated_fcn(), FOUNDERS["deep_fcn"]()
+    for genome in (plain, averaging):
+        assert {mutate(genome, space, rng)[0].reach for _ in range(300)} == {0, 1, 2}

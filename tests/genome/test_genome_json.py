@@ -112,7 +112,7 @@ def test_description_has_a_line_per_layer_and_one_for_the_training():
     assert lines[0] == "conv 5×5 /2 ×32 batch relu"
     assert lines[1] == "max pool 2×2 /2"
     assert lines[2].startswith("adamw 0.01 onecycle, 1 bce, 4 × 64² px, local 20 px")
-    assert describe(bank_logistic())[:1] == ["filters 1 1.68 2.83 4.76 8 px"]
+    assert describe(bank_logistic())[:1] == ["filters 1 1.68 2.83 4.76 8 px of the mean of ±2 frames"]
     assert describe(unet())[5] == "upsample ×2 bilinear ⧺ layer 2"
 
 

@@ -46,7 +46,7 @@ def test_founders_are_drawn(name):
 
 def test_the_first_slab_says_which_input():
     slabs, _ = sandwich(FOUNDERS["bank_logistic"](), 2)
-    assert slabs[0].words == "filters 1 1.68 2.83 4.76 8 px"
+    assert slabs[0].words == "filters 1 1.68 2.83 4.76 8 px of the mean of ±2 frames"
     assert [slab.channels for slab in slabs] == [24, 2]
     assert sandwich(FOUNDERS["blobs"](), 2)[0][0].words == "blobs fitted to each class"
     assert sandwich(FOUNDERS["unet"]())[0][0].words == "frame"

@@ -6,7 +6,7 @@ import pytest
 from napari_menndl.annotation.fourier import FourierSettings, fourier_response
 from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import blobs, dilated_fcn, fourier
-from napari_menndl.genome.genes import Blob, FilterBank, FourierInput, FrameInput, GenomeError, TrainingGenes
+from napari_menndl.genome.genes import Blob, Conv, FilterBank, FourierInput, FrameInput, GenomeError, TrainingGenes
 from napari_menndl.genome.genome import Genome
 from napari_menndl.metrics.detection import Detector
 from napari_menndl.movie.normalisation import normalise
@@ -104,3 +104,18 @@ def test_labels_outside_the_training_pixels_have_no_say(make):
         fit_inputs(make(), frames, given, train, DETECTORS, np.random.default_rng(0)) for given in (labels, scrambled)
     )
     assert one == other
+
+
+def test_an_average_is_made_before_the_frame_is_normalised():
+    planes = np.random.default_rng(0).normal(100, 10, (5, 64, 64)).astype(np.float32)
+    inputs = (FrameInput(), FrameInput(reach=1), FilterBank(scales=2, reach=2))
+    found = channels(planes, Genome((), training=GENES, inputs=inputs), 1)
+    assert np.array_equal(found[0], normalise(planes[0], "flattened", 9.0))
+    assert np.array_equal(found[1], normalise(planes[[0, 2, 3]].mean(axis=0), "flattened", 9.0))
+    assert np.array_equal(found[2:], filter_bank(normalise(planes.mean(axis=0), "flattened", 9.0), (1.0, 8.0)))
+
+
+def test_a_frame_alone_is_its_own_average():
+    frame = dots()[0][0]
+    one, other = channels(frame, Genome((Conv(4),), training=GENES, inputs=(FrameInput(), FrameInput(reach=2))), 1)
+    assert np.array_equal(one, other)

@@ -4,12 +4,30 @@ import numpy as np
 import pytest
 import torch
 
-from napari_menndl.genome.genes import Blob, Conv, FilterBank, FourierInput, Input, Pool, TrainingGenes, Upsample
+from napari_menndl.genome.genes import (
+    Blob,
+    Conv,
+    FilterBank,
+    FourierInput,
+    FrameInput,
+    Input,
+    Pool,
+    TrainingGenes,
+    Upsample,
+)
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import Detector
+from napari_menndl.movie.movie import Movie
+from napari_menndl.movie.neighbours import with_neighbours
+from napari_menndl.movie.reading import open_movie
 from napari_menndl.network.module import Network
+from napari_menndl.pool.serial import SerialPool
 from napari_menndl.predict.ensemble import Ensemble, open_predictor
+from napari_menndl.predict.job import run
+from napari_menndl.predict.live import LivePredictor
+from napari_menndl.predict.prediction import Prediction
+from napari_menndl.predict.remote import on_pool
 from napari_menndl.predict.trained import TrainedNetwork
 
 LAYERS = (Conv(6, dilation=2), Pool(), Conv(6), Upsample())
@@ -62,3 +80,50 @@ def test_members_of_an_ensemble_may_have_inputs_of_their_own(frame: np.ndarray, 
     np.testing.assert_allclose(
         open_predictor(tmp_path / "ensemble.safetensors").predict_frame(frame), expected, atol=1e-6
     )
+
+
+# Networks that look at neighbouring frames
+
+
+@pytest.fixture(scope="module")
+def movie() -> Movie:
+    """One scene that drifts, with noise."""
+    rng = np.random.default_rng(0)
+    scene = rng.normal(100, 10, (100, 120))
+    return open_movie(np.stack([scene[t : t + 80, t : t + 96] + rng.normal(0, 10, (80, 96)) for t in range(6)]))
+
+
+AVERAGING = (FrameInput(), FrameInput(reach=2))
+
+
+def test_a_movie_s_frames_are_predicted_with_their_neighbours(movie: Movie, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    network = make(AVERAGING, LAYERS)
+    assert network.reach == 2
+    expected = network.predict_frame(with_neighbours(movie, 3))
+    assert np.array_equal(Prediction(network, movie).frame_probabilities(3), expected)
+    ensemble = Ensemble((network, make((FrameInput(),), LAYERS)), (0.3, 0.5))
+    assert ensemble.reach == 2
+    with on_pool(ensemble, SerialPool(run)) as remote:
+        found = dict(remote.predict(movie, [3]))
+    assert np.array_equal(found[3], Prediction(ensemble, movie).frame_probabilities(3))
+
+
+def test_a_frame_without_neighbours_is_predicted_with_a_warning(movie: Movie) -> None:
+    network = make(AVERAGING, LAYERS)
+    with pytest.warns(UserWarning, match="more noise than it was trained on"):
+        alone = network.predict_frame(movie.frame(3))
+    assert alone.shape == (2, 80, 96)
+    assert not np.array_equal(alone, network.predict_frame(with_neighbours(movie, 3)))
+
+
+def test_a_live_frame_is_averaged_with_those_before(movie: Movie) -> None:
+    network = make(AVERAGING, LAYERS)
+    live = LivePredictor(lambda: network)
+    with pytest.warns(UserWarning, match="more noise"):
+        live.predict(0, movie.frame(0))
+    for t in (1, 2):
+        found = live.predict(t, movie.frame(t))
+    seen = open_movie(np.stack([movie.frame(t) for t in range(3)]))
+    assert np.array_equal(found.labels, Prediction(network, seen).frame_labels(2))
+    with pytest.warns(UserWarning, match="more noise"):  # frames in between were missed
+        live.predict(5, movie.frame(5))

@@ -25,6 +25,7 @@ class Brightness:
     detectors: tuple[Detector, ...] = (Detector(3.0), Detector(3.0))
     pixel_size: tuple[float, float] | None = (0.1, 0.1)
     digest: str = "abc"
+    reach: int = 0
     asked: list[float] = dataclasses.field(default_factory=list)
 
     def predict_frame(self, frame: np.ndarray, pixel_size: tuple[float, float] | None = None) -> np.ndarray:

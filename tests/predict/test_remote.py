@@ -141,7 +141,7 @@ def test_what_a_trainer_warns_of_is_said_here(network, tmp_path):
 
 def test_another_network_at_the_path_is_refused(network, tmp_path):
     path = network.with_thresholds((0.1, 0.1)).save(tmp_path / "n")
-    (_, found), *_ = remote.RemotePredictor(Watched(), path, network.digest, 2).predict(make_movie(), [0])
+    (_, found), *_ = remote.RemotePredictor(Watched(), path, network.digest, 2, 0).predict(make_movie(), [0])
     assert "with digest" in found.found
 
 

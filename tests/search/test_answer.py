@@ -155,3 +155,29 @@ def test_a_search_that_is_stopped_after_its_first_network_has_an_answer(tmp_path
     assert runner.run() == "stopped"
     assert folder.status()["answer"]["members"]
     assert folder.chosen().members
+
+
+def test_whoever_is_clearly_worse_at_a_class_has_no_say_in_it():
+    """With two defects labelled, a network that finds them only among many false ones may seem to do no harm."""
+    rng = np.random.default_rng(0)
+    labels = np.zeros((1, 64, 64), np.uint8)
+    labels[0, 8:12, 8:12] = labels[0, 50:54, 50:54] = 1
+    labels[0, 20:44:8, 20:44:8] = 2
+    task = TrainingTask(
+        rng.normal(size=labels.shape).astype(np.float32),
+        labels,
+        np.ones(labels.shape, bool),
+        ("rare", "other"),
+        (Detector(4.0), Detector(4.0)),
+        guard=4,
+    )
+    rare, other = (np.float32(labels == c) for c in (1, 2))
+    noise = (rng.random(labels.shape) < 0.01).astype(np.float32)
+    good = encode(np.stack([0.9 * rare, 0.3 * other], axis=1))
+    poor = encode(np.stack([0.3 * rare + 0.4 * noise, 0.9 * other], axis=1))
+    judge = Judge(task, 0)
+    entries = [Entry(candidate(i), judge(decode(one)).value, {}) for i, one in enumerate((good, poor))]
+    answer = choose(entries, {"0/0": good, "1/0": poor}, judge, 4)
+    votes = {one.key: votes for one, votes in zip(answer.members, answer.votes, strict=True)}
+    assert "rare" in votes["0/0"]
+    assert "rare" not in votes.get("1/0", set())

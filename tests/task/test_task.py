@@ -12,6 +12,7 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.classes import DefectClass
 from napari_menndl.errors import InputError
 from napari_menndl.movie.movie import Movie
+from napari_menndl.movie.neighbours import with_neighbours
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.task.task import TrainingTask
@@ -168,3 +169,23 @@ def test_a_changed_class_name_is_noticed(tmp_path):
     zarr.open_group(tmp_path / "t.zarr", mode="r+").attrs["class_names"] = ["a", "c"]
     with pytest.raises(InputError, match="changed or damaged"):
         TrainingTask.open(tmp_path / "t.zarr")
+
+
+# Neighbouring frames
+
+
+def test_the_frames_around_a_labelled_one_are_kept(tmp_path):
+    simulated = simulate_movie(frames=3, shape=(96, 96), snr=5.0)
+    task = TrainingTask.from_movie(simulated.movie, Annotation.from_simulation(simulated, frames=[1]), [1])
+    assert task.planes.shape == (1, 5, 96, 96)
+    assert np.array_equal(task.planes[0], with_neighbours(simulated.movie, 1))
+    task.save(tmp_path / "t.zarr")
+    opened = TrainingTask.open(tmp_path / "t.zarr")
+    assert opened.digest == task.digest
+    assert np.array_equal(opened.planes, task.planes)
+    assert replace(task, neighbours=None).digest != task.digest
+
+
+def test_frames_that_show_something_else_are_no_neighbours():
+    assert TASK.neighbours is None
+    assert np.array_equal(TASK.planes, TASK.frames)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_menndl.genome.genes import SHARED, Blob, Branches, Conv, FilterBank, FourierInput, Pool, Residual, Upsample
+from napari_menndl.genome.genes import (
+    SHARED,
+    Blob,
+    Branches,
+    Conv,
+    FilterBank,
+    FourierInput,
+    FrameInput,
+    Pool,
+    Residual,
+    Upsample,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +51,11 @@ def describe_inputs(inputs: Sequence[Input]) -> str:
 def describe_input(gene: Input) -> str:
     """Return an input in a few words."""
     match gene:
+        case FrameInput(reach=reach) if reach:
+            return f"mean of ±{reach} frames"
         case FilterBank():
-            return f"filters {' '.join(f'{sigma:.3g}' for sigma in gene.sigmas)} px"
+            of = f" of the mean of ±{gene.reach} frames" if gene.reach else ""
+            return f"filters {' '.join(f'{sigma:.3g}' for sigma in gene.sigmas)} px{of}"
         case Blob(fitted=True):
             return "blobs fitted to each class"
         case Blob():

@@ -24,7 +24,7 @@ from napari_menndl.genome.genes import (
     Upsample,
 )
 from napari_menndl.genome.genome import Genome
-from napari_menndl.genome.ranges import LAYER_GENES
+from napari_menndl.genome.ranges import INPUT_GENES, LAYER_GENES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,13 +39,15 @@ if TYPE_CHECKING:
 FREQUENCY = {"conv": 6.0, "residual": 2.0, "branches": 1.5, "pool": 1.5, "upsample": 1.5}
 #: How often a kind of input is drawn, relative to the others that are allowed.
 INPUT_FREQUENCY = {"frame": 6.0, "bank": 4.0, "blob": 0.5, "fourier": 0.5}
+#: How often a rare gene, such as dropout or noise added to tiles, is drawn as 0: all of them at once undo a network.
+RARELY = 0.85
 
 
 def draw(space: SearchSpace, rng: np.random.Generator) -> Genome:
     """Draw a genome whose genes are in their ranges; whether it keeps the limits is another question."""
     limits = space.limits
     inputs = draw_inputs(space.inputs, rng)
-    fewest = limits.layers[0] if inputs == (FrameInput(),) else 0
+    fewest = limits.layers[0] if all(isinstance(one, FrameInput) for one in inputs) else 0
     layers: list[Layer] = []
     stride = 1
     for _ in range(rng.integers(fewest, limits.layers[1], endpoint=True)):
@@ -67,7 +69,7 @@ def draw(space: SearchSpace, rng: np.random.Generator) -> Genome:
 
 
 def draw_inputs(inputs: InputSpace, rng: np.random.Generator) -> tuple[Input, ...]:
-    """Draw one input: the others hold the frame themselves, or what is left of it."""
+    """Draw the frame, with an average over its neighbours beside it or without, or one other input."""
     kind = inputs.kinds[pick([INPUT_FREQUENCY[kind] for kind in inputs.kinds], rng)]
     match kind:
         case "bank":
@@ -77,12 +79,13 @@ def draw_inputs(inputs: InputSpace, rng: np.random.Generator) -> tuple[Input, ..
         case "fourier":
             return (FourierInput(fitted=True),)
         case _:
-            return (FrameInput(),)
+            reaches = {0, draw_value(inputs, "reaches", rng)} & set(inputs.reaches)
+            return tuple(FrameInput(reach) for reach in sorted(reaches))
 
 
 def draw_bank(inputs: InputSpace, rng: np.random.Generator) -> FilterBank:
     """Draw a filter bank."""
-    return FilterBank(**{name: draw_value(inputs, name, rng) for name in ("smallest", "largest", "scales")})
+    return FilterBank(**{name: draw_value(inputs, allowed, rng) for name, allowed in INPUT_GENES[FilterBank].items()})
 
 
 def draw_layer(space: SearchSpace, stride: int, rng: np.random.Generator) -> Layer:
@@ -157,22 +160,27 @@ def draw_training(training: TrainingSpace, rng: np.random.Generator) -> Training
 
 
 def draw_value(group: Allowed, name: str, rng: np.random.Generator) -> Any:
-    """Draw from a range (a rare one: 0 every other time) or from choices (the first one every other time)."""
+    """Draw from a range (a rare one: mostly 0) or from choices (the first one every other time)."""
     allowed, about = getattr(group, name), type(group).__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
     if not group.ranged(name):
         return allowed[0] if rng.random() < 0.5 else allowed[rng.integers(len(allowed))]
     low, high = allowed
-    if high == 0 or (about.get("rare") and low == 0 and rng.random() < 0.5):
+    if high == 0 or (about.get("rare") and low == 0 and rng.random() < RARELY):
         return type(low)(0)
     if about.get("log"):
         # A range that begins at zero has no logarithm: four decades of it have to do.
-        return rounded(math.exp(rng.uniform(math.log(low or high * 1e-4), math.log(high))), low, high)
-    return rounded(rng.uniform(low, high), low, high)
+        value = math.exp(rng.uniform(math.log(low or high * 1e-4), math.log(high)))
+    else:
+        value = rng.uniform(low, high)
+    return rounded(value, low, high, about.get("multiple", 1))
 
 
-def rounded(value: float, low: float, high: float) -> Any:
-    """Round to an integer, or to three digits, within a range: a person reads genomes."""
-    value = round(value) if isinstance(low, int) and isinstance(high, int) else float(f"{value:.3g}")
+def rounded(value: float, low: float, high: float, multiple: int = 1) -> Any:
+    """Round to a multiple of an integer, or to three digits, within a range: a person reads genomes."""
+    if isinstance(low, int) and isinstance(high, int):
+        value = multiple * round(value / multiple)
+    else:
+        value = float(f"{value:.3g}")
     return min(max(value, low), high)
 
 

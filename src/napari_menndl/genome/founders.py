@@ -9,6 +9,7 @@ from napari_menndl.genome.genes import (
     Conv,
     FilterBank,
     FourierInput,
+    FrameInput,
     Pool,
     Residual,
     Skip,
@@ -20,12 +21,39 @@ from napari_menndl.genome.genome import Genome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: The frame, and its average with the neighbours, which shows what stays with less noise; of single images the frame.
+_WITH_AVERAGE = (FrameInput(), FrameInput(reach=2))
+
 
 def dilated_fcn() -> Genome:
     """Return five dilated convolutions of 16 filters, after Yu & Koltun 2016 (arXiv:1511.07122): the plain baseline."""
     return Genome(
         tuple(Conv(16, dilation=dilation) for dilation in (1, 2, 4, 2, 1)),
         training=TrainingGenes(),
+    )
+
+
+def deep_fcn() -> Genome:
+    """Return seven dilated convolutions of 16 filters: a wider context, hence a surer view of the lattice."""
+    return Genome(
+        tuple(Conv(16, dilation=dilation) for dilation in (1, 1, 2, 4, 4, 2, 1)),
+        training=TrainingGenes(),
+        inputs=_WITH_AVERAGE,
+    )
+
+
+def coarse_fcn() -> Genome:
+    """Return dilated convolutions of 32 filters at half the resolution, beside 16 filters at all of it."""
+    return Genome(
+        (
+            Conv(16),  # 0
+            Pool("average", 2, 2),
+            *(Conv(32, dilation=dilation) for dilation in (1, 2, 4, 2, 1)),
+            Upsample(2, "bilinear"),  # 7, beside 0
+        ),
+        (Skip(0, 7),),
+        TrainingGenes(),
+        _WITH_AVERAGE,
     )
 
 
@@ -85,13 +113,13 @@ def defectnet() -> Genome:
 
 def bank_logistic() -> Genome:
     """Return a logistic regression on multiscale filters: the pixel classification of ilastik, made linear."""
-    return Genome((), training=_on_filters(), inputs=(FilterBank(),))
+    return Genome((), training=_on_filters(), inputs=(FilterBank(reach=2),))
 
 
 def bank_mlp() -> Genome:
     """Return two layers of 32 units that see one pixel of the multiscale filters."""
     layer = Conv(32, kernel=(1, 1))
-    return Genome((layer, layer), training=_on_filters(), inputs=(FilterBank(),))
+    return Genome((layer, layer), training=_on_filters(), inputs=(FilterBank(reach=2),))
 
 
 def bank_fcn() -> Genome:
@@ -129,6 +157,8 @@ def _on_filters() -> TrainingGenes:
 FOUNDERS: dict[str, Callable[[], Genome]] = {
     "bank_logistic": bank_logistic,
     "blobs": blobs,
+    "deep_fcn": deep_fcn,
+    "coarse_fcn": coarse_fcn,
     "dilated_fcn": dilated_fcn,
     "bank_fcn": bank_fcn,
     "fourier": fourier,

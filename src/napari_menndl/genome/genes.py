@@ -164,11 +164,22 @@ class InputGene(Gene):
         return classes if getattr(self, "fitted", False) else 1
 
 
+#: Neighbouring frames on each side that a frame may be averaged with (`movie.neighbours`).
+REACHES = (0, 1, 2)
+
+
 @dataclass(frozen=True)
 class FrameInput(InputGene):
-    """The frame, normalised as the training genes say."""
+    """The frame, normalised as the training genes say.
+
+    Attributes
+    ----------
+    reach : int
+        Averaged with so many neighbouring frames on each side; 0: by itself.
+    """
 
     kind: ClassVar[str] = "frame"
+    reach: int = setting(0, "Neighbours averaged", options=REACHES)
 
 
 @dataclass(frozen=True)
@@ -181,12 +192,15 @@ class FilterBank(InputGene):
         Scales, standard deviations of Gaussians [px].
     scales : int
         How many, evenly on a logarithmic scale; of a single one only the smallest.
+    reach : int
+        The frame is averaged with so many neighbouring ones on each side before; 0: by itself.
     """
 
     kind: ClassVar[str] = "bank"
     smallest: float = setting(1.0, "Smallest scale", unit="px", min=0.5, max=64.0)
     largest: float = setting(8.0, "Largest scale", unit="px", min=0.5, max=64.0)
     scales: int = setting(5, "Scales", min=1, max=16)
+    reach: int = setting(0, "Neighbours averaged", options=REACHES)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -49,6 +49,11 @@ class Genome(Gene):
         """0 where the inputs have something to say by themselves, 1 where the frame is all there is."""
         return int(all(isinstance(one, FrameInput) for one in self.inputs))
 
+    @property
+    def reach(self) -> int:
+        """Neighbouring frames on each side that its inputs look at."""
+        return max(getattr(one, "reach", 0) for one in self.inputs)
+
     def channels(self, classes: int) -> int:
         """Count what the first layer sees."""
         return sum(one.channels(classes) for one in self.inputs)

@@ -30,7 +30,7 @@ from napari_menndl.genome.genes import (
     parts,
     with_part,
 )
-from napari_menndl.genome.ranges import LAYER_GENES
+from napari_menndl.genome.ranges import INPUT_GENES, LAYER_GENES
 
 if TYPE_CHECKING:
     from napari_menndl.genome.genes import Input
@@ -43,19 +43,24 @@ Item = TypeVar("Item")
 
 
 def change_inputs(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Add a filter bank, take it away, or change its scales."""
+    """Add a filter bank or an average over neighbouring frames, take one away, or change it."""
+    allowed = space.inputs
     banks = [one for one in genome.inputs if isinstance(one, FilterBank)]
+    averages = [one for one in genome.inputs if isinstance(one, FrameInput) and one.reach]
+    others = [FrameInput(reach) for reach in allowed.reaches if reach and FrameInput(reach) not in averages]
     inputs: tuple[Input, ...]
-    if not banks:
-        _need("bank" in space.inputs.kinds, "no filter banks")
+    if "frame" in allowed.kinds and (averages or others) and rng.random() < 0.4:
+        added = (_one_of(others, rng),) if others and not (averages and rng.random() < 0.5) else ()
+        inputs = (*(one for one in genome.inputs if one not in averages), *added) or (FrameInput(),)
+    elif not banks:
+        _need("bank" in allowed.kinds, "no filter banks")
         # The bank holds the frame.
-        others = tuple(one for one in genome.inputs if not isinstance(one, FrameInput))
-        inputs = (*others, draw_bank(space.inputs, rng))
-    elif "frame" in space.inputs.kinds and rng.random() < 0.3:
+        inputs = (*(one for one in genome.inputs if one != FrameInput()), draw_bank(allowed, rng))
+    elif "frame" in allowed.kinds and rng.random() < 0.3:
         inputs = tuple(one for one in genome.inputs if one not in banks) or (FrameInput(),)
     else:
-        bank, name = banks[0], _one_of(("smallest", "largest", "scales"), rng)
-        fresh = _perturbed(space.inputs, name, getattr(bank, name), rng)
+        bank, name = banks[0], _one_of(tuple(INPUT_GENES[FilterBank]), rng)
+        fresh = _perturbed(allowed, INPUT_GENES[FilterBank][name], getattr(bank, name), rng)
         changed = replace(bank, **{name: fresh})
         inputs = tuple(changed if one == bank else one for one in genome.inputs)
     words = f"input {describe_inputs(genome.inputs)} → {describe_inputs(inputs)}"
@@ -198,7 +203,7 @@ def _perturbed(group: Allowed, name: str, value: Any, rng: np.random.Generator) 
     elif about.get("log"):
         # A fifth of the range, or a factor of 1.5 where that is more: filters 16 → 24.
         spread = max(math.log(high / (low or high * 1e-4)) / 5, math.log(1.5))
-        fresh = rounded(value * math.exp(rng.normal(0, spread)), low, high)
+        fresh = rounded(value * math.exp(rng.normal(0, spread)), low, high, about.get("multiple", 1))
     else:
         fresh = rounded(value + rng.normal(0, (high - low) / 5), low, high)
     _need(fresh != value, "the same value again")

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_menndl.errors import InputError
 from napari_menndl.genome import genes
-from napari_menndl.genome.genes import Branches, Conv, FilterBank, Pool, Residual, Skip, TrainingGenes, Upsample, parts
+from napari_menndl.genome.genes import (
+    Branches,
+    Conv,
+    FilterBank,
+    FrameInput,
+    Pool,
+    Residual,
+    Skip,
+    TrainingGenes,
+    Upsample,
+    parts,
+)
 from napari_menndl.settings import departures, setting
 
 if TYPE_CHECKING:
@@ -40,6 +51,11 @@ LAYER_GENES: dict[type[Any], dict[str, str]] = {
     Residual: {"activation": "activations"},
     Branches: {},
     Skip: {"join": "joins"},
+}
+#: Which field of `InputSpace` says what a gene's field may be.
+INPUT_GENES: dict[type[Any], dict[str, str]] = {
+    FrameInput: {"reach": "reaches"},
+    FilterBank: {"smallest": "smallest", "largest": "largest", "scales": "scales", "reach": "reaches"},
 }
 
 
@@ -95,12 +111,15 @@ class InputSpace(Allowed):
         Choices.
     smallest, largest, scales : (lowest, highest)
         Ranges of a filter bank's genes.
+    reaches : tuple of int
+        Choices: with how many neighbouring frames on each side a frame may be averaged; of single images with none.
     """
 
     kinds: tuple[str, ...] = setting(("frame", "bank"), "Kinds of input", options=genes.INPUTS)
     smallest: tuple[float, float] = _like((0.7, 2.0), FilterBank, "smallest", range=True, log=True)
     largest: tuple[float, float] = _like((3.0, 16.0), FilterBank, "largest", range=True, log=True)
     scales: tuple[int, int] = _like((2, 6), FilterBank, "scales", range=True)
+    reaches: tuple[int, ...] = _like((2, 1, 0), FilterBank, "reach")
 
     def objections(self, genome: Genome) -> Iterator[str]:
         """Say which input genes lie outside."""
@@ -108,12 +127,21 @@ class InputSpace(Allowed):
             if one.kind not in self.kinds:
                 yield f"an input is of kind {one.kind}"
             for name in self.outside(one):
-                yield f"a filter bank has {name} {getattr(one, name)}"
+                yield f"an input of kind {one.kind} has {name} {getattr(one, name)}"
 
     def outside(self, gene: Input) -> list[str]:
         """Return the names of a gene's fields whose value is not allowed."""
-        names = ("smallest", "largest", "scales") if isinstance(gene, FilterBank) else ()
-        return [name for name in names if not self.allows(name, getattr(gene, name))]
+        names = INPUT_GENES.get(type(gene), {})
+        return [name for name, allowed in names.items() if not self.allows(allowed, getattr(gene, name))]
+
+    def narrowed(self, genome: Genome) -> Genome:
+        """Return a genome without averages over more neighbours than are allowed."""
+        allowed: list[Input] = []
+        for one in genome.inputs:
+            if isinstance(one, (FrameInput, FilterBank)) and one.reach not in self.reaches:
+                one = replace(one, reach=0)
+            allowed.append(one)
+        return replace(genome, inputs=tuple(dict.fromkeys(allowed)))
 
 
 @dataclass(frozen=True)
@@ -127,13 +155,14 @@ class LayerSpace(Allowed):
     factors, interpolations, joins : tuple
         Choices, of upsampling and skip connections.
     filters, kernel, dropout, body, ways : (lowest, highest)
-        Ranges; ``body``: convolutions in a residual block; ``ways``: branches side by side.
+        Ranges; filters are drawn in eights, which vector units fill; ``body``: convolutions in a residual block;
+        ``ways``: branches side by side.
     even_kernels : bool
         Whether kernels may have an even side.
     """
 
     kinds: tuple[str, ...] = setting(KINDS, "Kinds of layer", options=KINDS)
-    filters: tuple[int, int] = _like((4, 48), Conv, "filters", range=True, log=True)
+    filters: tuple[int, int] = _like((8, 48), Conv, "filters", range=True, log=True, multiple=8)
     kernel: tuple[int, int] = _like((1, 9), Conv, "kernel", range=True)
     even_kernels: bool = setting(True, "Even kernels")
     strides: tuple[int, ...] = _like((1, 2), Conv, "stride")
@@ -230,7 +259,7 @@ class Limits(Allowed):
     layers: tuple[int, int] = setting((2, 10), "Layers", min=1, max=256, range=True)
     skips: int = setting(4, "Skip connections", min=0, max=256)
     parameters: int = setting(300_000, "Parameters", min=100, max=10**10)
-    flops: float = setting(25_000.0, "Forward pass", unit="FLOP/px", min=100.0, max=1e12)
+    flops: float = setting(30_000.0, "Forward pass", unit="FLOP/px", min=100.0, max=1e12)
     radius: int = setting(48, "Receptive radius", unit="px", min=0, max=4096)
     stride: int = setting(8, "Total stride", unit="px", min=1, max=1024)
     memory: int = setting(1024, "Memory in training", unit="MiB", min=1, max=10**7)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,10 @@ class SearchSpace:
             ),
             Limits((2, 24), 8, 5_000_000, 2e6, 200, 16, 16_384),
         )
+
+    def for_single_frames(self) -> SearchSpace:
+        """Return the space without averages over neighbouring frames."""
+        return replace(self, inputs=replace(self.inputs, reaches=(0,)))
 
     def sample(self, rng: np.random.Generator) -> Genome:
         """Draw a random genome of the space.

@@ -13,6 +13,7 @@ from napari_menndl.annotation.fourier import FourierSettings, fourier_response
 from napari_menndl.annotation.fourier_tuning import tune_fourier
 from napari_menndl.genome.genes import BLOB_SIGNS, Blob, FilterBank, FourierInput, FrameInput, GenomeError
 from napari_menndl.metrics.detection import score_class
+from napari_menndl.movie.neighbours import average
 from napari_menndl.movie.normalisation import LIMIT, normalise
 from napari_menndl.network.filters import MirroredSpectrum, blob_response, filter_bank
 
@@ -53,8 +54,9 @@ def channels(frame: Frame, genome: Genome, classes: int) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    frame : (Y, X) real
-        Raw.
+    frame : (Y, X) real, or (5, Y, X) real
+        Raw; with its neighbours as from `movie.neighbours.with_neighbours`, for genomes that look at them. A frame
+        alone is its own average.
     genome : Genome
         Its inputs fitted (`fit_inputs`).
     classes : int
@@ -106,18 +108,25 @@ class _Content:
 
 @lru_cache(maxsize=2)  # the members of an ensemble mostly see the same of a frame
 def _channels(content: _Content, inputs: tuple[Input, ...], normalisation: str, radius: float) -> NDArray[np.float32]:
-    frame = content.frame
-    shown = normalise(frame, normalisation, radius)
+    planes = content.frame
+    frame = planes if planes.ndim == 2 else planes[0]
+    averages: dict[int, NDArray[np.float32]] = {}
     spectrum: MirroredSpectrum | None = None
+
+    def shown(reach: int) -> NDArray[np.float32]:
+        if reach not in averages:
+            averages[reach] = normalise(average(planes, reach) if reach else frame, normalisation, radius)
+        return averages[reach]
+
     parts: list[NDArray[np.float32]] = []
     for one in inputs:
         match one:
             case FrameInput():
-                parts.append(shown[None])
+                parts.append(shown(one.reach)[None])
             case FilterBank():
-                parts.append(filter_bank(shown, one.sigmas))
+                parts.append(filter_bank(shown(one.reach), one.sigmas))
             case Blob(normalisation="shared"):
-                spectrum = spectrum or MirroredSpectrum(shown)
+                spectrum = spectrum or MirroredSpectrum(shown(0))
                 parts.append(blob_response(spectrum, one.sigma, one.sign)[None])
             case Blob():
                 own = MirroredSpectrum(normalise(frame, one.normalisation, one.radius))

@@ -109,6 +109,11 @@ class Ensemble:
     def frame_shape(self) -> tuple[int, int] | None:
         return self.members[0].frame_shape
 
+    @property
+    def reach(self) -> int:
+        """Neighbouring frames on each side that are looked at."""
+        return max(member.reach for member in self.members)
+
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that change with anything that changes a prediction."""

@@ -30,7 +30,8 @@ def frame_message(
 
     Parameters
     ----------
-    frame : (Y, X) float32
+    frame : (Y, X) or (5, Y, X) float32
+        Alone or with its neighbours.
     dtype : dtype
         Of the movie; where it is smaller than float32, so is the message.
     pixel_size : (y, x) float [nm] or None

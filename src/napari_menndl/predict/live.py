@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_menndl.metrics.components import label_components
+from napari_menndl.movie.neighbours import REACH, read_frame
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.predict.labelling import label_pixels
 from napari_menndl.predict.outline import Outline
@@ -65,6 +67,8 @@ class LivePredictor:
         self._open, self._changed = open_network, changed
         self._mark = changed()
         self.network = open_network()
+        # The frames just before, by number: of what comes after, a live movie knows nothing.
+        self._before: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=REACH)
         self._looked = time.monotonic()
 
     def predict(self, number: int, frame: NDArray[np.generic], pixel_size: PixelSize | None = None) -> LiveFrame:
@@ -87,10 +91,14 @@ class LivePredictor:
         """
         self._renew()
         started = time.perf_counter()
+        raw = np.asarray(frame)
+        if self._before and (self._before[-1][0] != number - 1 or self._before[-1][1].shape != raw.shape):
+            self._before.clear()
         # A Movie says what is wrong with a frame, and how large defects are in its pixels.
-        movie = open_movie(np.asarray(frame)[np.newaxis], pixel_size=pixel_size)
+        movie = open_movie(np.stack([*(earlier for _, earlier in self._before), raw]), pixel_size=pixel_size)
         outline = Outline.of(self.network, movie)
-        probabilities = self.network.predict_frame(movie.frame(0), pixel_size)
+        probabilities = self.network.predict_frame(read_frame(movie, -1, self.network.reach), pixel_size)
+        self._before.append((number, raw))
         labels = label_pixels(probabilities, outline.thresholds, outline.min_areas)
         counts = {
             name: len(label_components(labels == c, min_area=1)) for c, name in enumerate(outline.class_names, start=1)

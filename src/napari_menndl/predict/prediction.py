@@ -17,6 +17,7 @@ import pandas as pd
 from dask.delayed import delayed
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects
 from napari_menndl.predict.outline import Outline
 from napari_menndl.predict.remote import LOOK, on_pool, take_next, told_together
@@ -50,9 +51,11 @@ class Predictor(Protocol):
     def pixel_size(self) -> PixelSize | None: ...
     @property
     def digest(self) -> str: ...
+    @property
+    def reach(self) -> int: ...
 
     def predict_frame(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
-        """Probabilities (C, Y, X) of a frame (Y, X)."""
+        """Probabilities (C, Y, X) of a frame (Y, X), or (5, Y, X) with its neighbours where `reach` is not 0."""
         ...
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -128,7 +131,7 @@ class Prediction:
                 found = stored.probabilities(t)
             else:
                 network, movie = self._source(f"frame {t}")
-                found = network.predict_frame(movie.frame(t), movie.pixel_size)
+                found = network.predict_frame(read_frame(movie, t, network.reach), movie.pixel_size)
             self._remember(t, found)
             return found
 

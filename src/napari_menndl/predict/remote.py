@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.pool.messages import LIMIT
 from napari_menndl.predict.job import ENTRY, frame_message
 
@@ -48,14 +49,14 @@ def on_pool(network: Predictor, pool: str | Pool) -> Iterator[RemotePredictor]:
     with tempfile.TemporaryDirectory(prefix="menndl-", ignore_cleanup_errors=True) as place:
         path = network.save(Path(place) / "network.safetensors")
         if not isinstance(pool, str):
-            yield RemotePredictor(pool, path, network.digest, len(network.class_names))
+            yield RemotePredictor(pool, path, network.digest, len(network.class_names), network.reach)
             return
         from napari_menndl.pool.open import open_pool
         from napari_menndl.pool.staging import Carried
 
         opened = open_pool(pool, ENTRY, carried=Carried("network", path))
         try:
-            yield RemotePredictor(opened, path, network.digest, len(network.class_names))
+            yield RemotePredictor(opened, path, network.digest, len(network.class_names), network.reach)
         finally:
             opened.close()
 
@@ -71,13 +72,15 @@ class RemotePredictor:
         Of the saved network.
     digest : str
         Of the network.
-    classes : int
+    classes, reach : int
+        Of the network.
     """
 
     pool: Pool
     path: Path
     digest: str
     classes: int
+    reach: int
 
     def predict(
         self,
@@ -135,7 +138,7 @@ class RemotePredictor:
             )
 
     def _send(self, key: str, movie: Movie, t: int) -> None:
-        payload, attachment = frame_message(movie.frame(t), movie.frames.dtype, movie.pixel_size)
+        payload, attachment = frame_message(read_frame(movie, t, self.reach), movie.frames.dtype, movie.pixel_size)
         self.pool.submit(key, {**payload, "network": str(self.path), "digest": self.digest}, attachment)
 
     def _result(self, outcome: Outcome, movie: Movie) -> tuple[int, NDArray[np.float32] | InputError]:

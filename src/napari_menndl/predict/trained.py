@@ -17,6 +17,7 @@ from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import Detector
+from napari_menndl.movie.neighbours import OFFSETS
 from napari_menndl.network.inputs import channels
 from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes, of_fold
@@ -127,6 +128,11 @@ class TrainedNetwork:
         """Shapes, stride, receptive radius, cost."""
         return make_plan(self.genome, len(self.class_names))
 
+    @property
+    def reach(self) -> int:
+        """Neighbouring frames on each side that are looked at."""
+        return self.genome.reach
+
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that change with anything that changes a prediction."""
@@ -149,8 +155,8 @@ class TrainedNetwork:
 
         Parameters
         ----------
-        frame : (Y, X) real
-            As recorded.
+        frame : (Y, X) or (5, Y, X) real
+            As recorded; with its neighbours, as from `movie.neighbours.read_frame`, where `reach` is not 0.
         pixel_size : (y, x) float [nm], optional
             Where it differs from that of the training, the frame is resampled and the probabilities brought back.
         window : int
@@ -165,6 +171,11 @@ class TrainedNetwork:
         ------
         InputError
             If the frame is not (Y, X) or not finite, or if only one of the two pixel sizes is known.
+
+        Warns
+        -----
+        UserWarning
+            Where neighbours are looked at and there are none: the frame stands in for them.
         """
         shown, shape, factors = self._prepare(frame, pixel_size)
         if shown is None:
@@ -193,13 +204,22 @@ class TrainedNetwork:
     ) -> tuple[NDArray[np.float32] | None, tuple[int, int], PixelSize | None]:
         """The channels (K, Y, X) of a frame, or None without any contrast; its shape; how it was resampled."""
         values = np.asarray(frame, np.float32)
-        if values.ndim != 2 or not values.size:
+        planes = values[None] if values.ndim == 2 else values
+        if planes.ndim != 3 or len(planes) not in (1, 1 + len(OFFSETS)) or not planes.size:
             raise InputError("one frame, (Y, X)", f"an array of shape {values.shape}", "Predict frame by frame.")
         factors = scale_between(pixel_size, self.pixel_size)
-        shape = (values.shape[0], values.shape[1])
-        if values.min() == values.max():
+        shape = (planes.shape[1], planes.shape[2])
+        if planes[0].min() == planes[0].max():
             warnings.warn("A frame without any contrast: nothing is predicted in it.", stacklevel=3)
             return None, shape, factors
+        if self.reach and (planes == planes[0]).all():
+            warnings.warn(
+                f"This network averages a frame with up to {self.reach} neighbours on each side; none was found that "
+                "shows the same, so it sees more noise than it was trained on.",
+                stacklevel=3,
+            )
+        if not self.reach:
+            values = planes[0]
         if factors:
             values = resample(values, (max(1, round(shape[0] * factors[0])), max(1, round(shape[1] * factors[1]))))
         return channels(values, self.genome, len(self.class_names)), shape, factors

@@ -37,9 +37,10 @@ Codes = NDArray[np.uint8]
 CANDIDATES, MEMORY = 12, 2**29
 #: What a further member must add to the fitness to be worth the time it takes in every prediction.
 MINIMAL_GAIN = 0.002
-#: A member predicts a class without the others where that is better by so much, over the root of the number of its
-#: labelled defects: for a class of two more than a fifth, which is rarely known.
-ALONE = 0.3
+#: A member is clearly better at a class than the others where its score is by so much, over the root of the number of
+#: labelled defects: for a class of two a fifth. It then predicts the class without them; who is clearly worse has no
+#: say in it, even where the few defects do not show the harm.
+CLEARLY = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,8 +241,8 @@ def choose(entries: Sequence[Entry], codes: Mapping[str, Codes], judge: Judge, m
     """Take the best, then whichever adds most, while it adds enough.
 
     Greedy forward selection without repetition (Caruana et al. 2004, doi:10.1145/1015330.1015432), the mean of each
-    class by itself: a further member takes part in it, or stays out, or takes it over where that is much better
-    (`ALONE`). The answer is never worse out of fold than the best candidate alone.
+    class by itself: a further member takes part in it, or stays out, or takes it over where it is clearly better
+    (`CLEARLY`). The answer is never worse out of fold than the best candidate alone.
 
     Parameters
     ----------
@@ -306,12 +307,12 @@ class _Mean:
             if name not in self.scores:  # nothing is known of it: everybody has a say
                 joined.votes[name] = [*self.votes[name], entry]
                 continue
-            reached = max(self.scores[name].worth, together[name].worth)
-            margin = ALONE / math.sqrt(self.scores[name].tp + self.scores[name].fn)
-            if by_itself[name].worth > reached + margin:
+            before, now, own = (scores[name].worth for scores in (self.scores, together, by_itself))
+            margin = CLEARLY / math.sqrt(self.scores[name].tp + self.scores[name].fn)
+            if own > max(before, now) + margin:
                 joined.votes[name], joined.scores[name] = [entry], by_itself[name]
                 joined.probabilities[:, c] = probabilities[:, c]
-            elif together[name].worth >= self.scores[name].worth:
+            elif now >= before and own >= before - margin:
                 joined.votes[name], joined.scores[name] = [*self.votes[name], entry], together[name]
             else:
                 joined.probabilities[:, c] = self.probabilities[:, c]

@@ -85,7 +85,7 @@ class Evolution:
         window = _MEMORY * settings.population
         self._contests = [Contest(settings.eta, window) for _ in self.rungs[:-1]]
         self._newborn_seconds: deque[float] = deque(maxlen=_RECENT)
-        founders = [(name, FOUNDERS[name]()) for name in settings.founders]
+        founders = [(name, space.inputs.narrowed(FOUNDERS[name]())) for name in settings.founders]
         # Methods without layers are judged in any space of networks: the answer is never worse than they are.
         usable = {name for name, genome in founders if self._usable(genome)}
         self._founders = [(name, genome) for name, genome in founders if not genome.layers or name in usable]

@@ -19,7 +19,7 @@ from napari_menndl.typed import from_mapping, hold_to_types
 
 REPLACEMENTS = ("age", "worst")
 #: Founders by default, the quickest to train first: a good answer is there early.
-FIRST = ("bank_logistic", "blobs", "dilated_fcn", "bank_fcn", "fourier", "bank_mlp")
+FIRST = ("bank_logistic", "blobs", "deep_fcn", "coarse_fcn", "fourier", "bank_mlp")
 #: Settings of earlier versions that nothing corresponds to now; a run folder that has them is still read.
 RETIRED = {"rung_folds", "finalists", "final_split", "finish_share"}
 #: An island's name is that of its file in the shared folder.

@@ -18,6 +18,7 @@ from napari_menndl.annotation.files import open_own_group, own_array, written_wh
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import Detector
+from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
 from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
 from napari_menndl.task.folds import cut_folds
 from napari_menndl.task.split import Split
@@ -57,6 +58,8 @@ class TrainingTask:
         Rectangles that a frame is cut into; each is validated on once per split.
     guard : int
         Width of the band around a validation block that no tile may touch [px].
+    neighbours : (N, 4, Y, X) float32, or None
+        The frames around each, moved to lie on it (`movie.neighbours.with_neighbours`); None where there are none.
     """
 
     frames: npt.NDArray[np.float32]
@@ -67,6 +70,7 @@ class TrainingTask:
     pixel_size: tuple[float, float] | None = None
     folds: int = 4
     guard: int = LEAST_GUARD
+    neighbours: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         shape = self.frames.shape
@@ -74,6 +78,9 @@ class TrainingTask:
         if len(shape) != 3 or any(a.shape != shape or a.dtype != _ARRAYS[name] for name, a in arrays.items()):
             found = ", ".join(f"{name} {a.dtype} {a.shape}" for name, a in arrays.items())
             raise InputError("frames float32, labels uint8 and known bool, all (N, Y, X)", found, "Convert them.")
+        beside = (shape[0], len(OFFSETS), *shape[1:])
+        if (near := self.neighbours) is not None and (near.shape != beside or near.dtype != np.float32):
+            raise InputError(f"neighbours float32 {beside}", f"{near.dtype} {near.shape}", "Convert them.")
         if len(self.class_names) != len(self.detectors):
             raise InputError(
                 "one detector per class",
@@ -133,6 +140,8 @@ class TrainingTask:
         known = np.stack([annotation.known(t) for t in chosen])
         check_labels(labels, known, annotation.class_names)
         raw = np.stack([check_frame(movie.frame(t), t) for t in chosen])
+        neighbours = np.stack([with_neighbours(movie, t)[1:] for t in chosen])
+        alone = (neighbours == raw[:, None]).all()
         detectors = tuple(annotation.detector(name) for name in annotation.class_names)
         if guard is None:
             # Extended defects are matched by overlap: their tolerance is a size, not a distance.
@@ -140,7 +149,17 @@ class TrainingTask:
             guard = max([LEAST_GUARD, *(math.ceil(2 * tolerance) for tolerance in tolerances)])
         # What lies outside the known area must not steer anything, not even through a digest.
         labels = np.where(known, labels, 0).astype(np.uint8)
-        task = cls(raw, labels, known, annotation.class_names, detectors, pixel_size, folds, guard)
+        task = cls(
+            raw,
+            labels,
+            known,
+            annotation.class_names,
+            detectors,
+            pixel_size,
+            folds,
+            guard,
+            None if alone else neighbours,
+        )
         for split in (0, 1):
             for fold in range(folds):
                 part = task.split(split, fold)
@@ -151,8 +170,8 @@ class TrainingTask:
     def digest(self) -> str:
         """Sha256 of all that it holds, as hex."""
         sha = hashlib.sha256(json.dumps(self._attributes(), sort_keys=True).encode())
-        for name in _ARRAYS:
-            array = np.ascontiguousarray(getattr(self, name))
+        for name, values in self._arrays().items():
+            array = np.ascontiguousarray(values)
             sha.update(f"{name} {array.dtype.str} {array.shape}".encode())
             sha.update(array.view(np.uint8).data)
         return sha.hexdigest()
@@ -212,8 +231,7 @@ class TrainingTask:
             raise InputError("a new path for the training task", f"{path}, which exists", "Choose another path.")
         with written_whole(path) as folder:
             group = zarr.open_group(folder, mode="w")
-            for name in _ARRAYS:
-                array = getattr(self, name)
+            for name, array in self._arrays().items():
                 group.create_array(name, data=array, chunks=(1, *array.shape[1:]))
             group.attrs.update(self._attributes() | {"digest": self.digest})
 
@@ -230,6 +248,8 @@ class TrainingTask:
         group = open_own_group(path, FORM, SCHEMA)
         attributes: dict[str, Any] = dict(group.attrs)
         stored = {name: own_array(group, name, np.dtype(dtype).kind, 3) for name, dtype in _ARRAYS.items()}
+        if "neighbours" in group:
+            stored["neighbours"] = own_array(group, "neighbours", "f", 4)
         try:
             pixel_size = attributes["pixel_size"]
             task = cls(
@@ -250,6 +270,17 @@ class TrainingTask:
                 "It was changed or damaged; take a fresh copy or start a new search.",
             )
         return task
+
+    @property
+    def planes(self) -> npt.NDArray[np.float32]:
+        """(N, Y, X) or (N, 5, Y, X) float32: the frames, each with its neighbours if there are any."""
+        if self.neighbours is None:
+            return self.frames
+        return np.concatenate([self.frames[:, None], self.neighbours], axis=1)
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        return arrays if self.neighbours is None else arrays | {"neighbours": self.neighbours}
 
     @cached_property
     def _defects(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int_]]:

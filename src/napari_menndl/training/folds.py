@@ -100,7 +100,7 @@ class FoldTrainer:
         return self._frames_for(self.genome)
 
     def _frames_for(self, genome: Genome) -> np.ndarray:
-        return np.stack([channels(frame, genome, self.plan.classes) for frame in self.task.frames])
+        return np.stack([channels(planes, genome, self.plan.classes) for planes in self.task.planes])
 
     def _shown(self, name: str, split: Split) -> tuple[Genome, np.ndarray]:
         """The genome, its inputs fitted to the trained pixels of a fold, and the frames as it is shown them."""

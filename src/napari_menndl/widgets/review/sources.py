@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.predict.labelling import label_pixels
 from napari_menndl.predict.outline import Outline
 from napari_menndl.predict.scale import scale_between
@@ -114,7 +115,7 @@ class PredictedSource:
         movie = self._movie
         parts = cut_parts((height, width), centre, self.part)
         whole = np.zeros((len(self.class_names), height, width), np.float32)
-        said = network.predict_parts(movie.frame(t), parts, movie.pixel_size)
+        said = network.predict_parts(read_frame(movie, t, network.reach), parts, movie.pixel_size)
         for part, chances in zip(parts, said, strict=True):
             whole[:, *part] = chances
             yield part, label_pixels(chances, self._thresholds(threshold)), len(parts)
@@ -125,8 +126,9 @@ class PredictedSource:
         if self.members < 2:
             return None
         network: Any = self._network
+        movie = self._movie
         return self._remembered(
-            ("agreement", t), lambda: network.agreement(self._movie.frame(t), self._movie.pixel_size)
+            ("agreement", t), lambda: network.agreement(read_frame(movie, t, network.reach), movie.pixel_size)
         )
 
     def labels(self, t: int, threshold: float | None) -> np.ndarray:

@@ -9,6 +9,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_menndl.annotation.classes import COLOURS
+from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.widgets.background import at_low_priority
 from napari_menndl.widgets.frame_layer import FrameLayer
 from napari_menndl.widgets.frames_layer import outlined
@@ -72,7 +73,8 @@ class BestPredictor:
         if self._opened != (wish.run, wish.version):
             self._network = self._run.best
             self._opened = wish.run, wish.version
-        probabilities = self._network.predict_frame(wish.movie.frame(wish.frame), wish.movie.pixel_size)
+        planes = read_frame(wish.movie, wish.frame, self._network.reach)
+        probabilities = self._network.predict_frame(planes, wish.movie.pixel_size)
         areas = Outline.of(self._network, wish.movie).min_areas
         return label_pixels(probabilities, tuple(self._network.thresholds), areas), self._network.class_names
 
