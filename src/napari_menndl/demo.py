@@ -144,14 +144,14 @@ def _unused(folder: Path) -> Path:
 
 
 def first_population_best(run: Run) -> Genome:
-    """Return the best network of the first random population, judged as the search judged it.
+    """Return the best network that has no parents, judged as the search judged it: what evolution began with.
 
     Raises
     ------
     InputError
         If none of them has a fitness.
     """
-    born = {f["id"]: f for f in run.folder.facts() if f["kind"] == "born" and f["origin"] == "random"}
+    born = {f["id"]: f for f in run.folder.facts() if f["kind"] == "born" and not f["parents"]}
     last = {n: e.fitness for n, e in run.evaluations() if n in born and e.rung.isdigit() and e.fitness is not None}
     if not last:
         raise InputError("a network of the first population with a fitness", "none", "Search longer.")

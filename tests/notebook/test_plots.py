@@ -20,6 +20,7 @@ class Shifted:
     thresholds = (0.5,) * 5
     detectors = (Detector(3.0),) * 5
     digest = "shifted"
+    reach = 0
 
     def __init__(self, simulated):
         self.class_names = simulated.class_names

@@ -17,7 +17,7 @@ from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask
 
 SETTINGS = SearchSettings(
-    budget="30networks", pool="serial", population=8, pixels=1000, rungs=3, founders=("dilated_fcn", "unet")
+    budget="30networks", pool="serial", population=8, pixels=1000, rungs=3, eta=3, founders=("dilated_fcn", "unet")
 )
 
 

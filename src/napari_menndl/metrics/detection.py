@@ -245,9 +245,8 @@ class Fitness:
     Attributes
     ----------
     value : float or None
-        Mean over the present classes of (defect F1 + average precision) / 2, each class weighing as much as the square
-        root of the number of its true defects inside: what one defect is worth still grows with the rarity of its
-        class, but a class of two, of which nothing certain can be said, does not decide as much as one of twenty.
+        Mean over the present classes of (defect F1 + average precision) / 2, each class weighing as much as it has true
+        defects inside: of a class of two nothing certain can be said, and it must not decide against one of twenty.
         None when no class is present.
     error : float or None
         Its standard error.
@@ -302,8 +301,8 @@ def fitness(
 
 def class_shares(scores: Sequence[ClassScore]) -> NDArray[np.float64]:
     """(n,) float64: the weight of each class in the fitness; they add up to 1."""
-    weights = np.sqrt([s.tp + s.fn for s in scores])
-    return np.asarray(weights / weights.sum(), np.float64)
+    weights = np.array([s.tp + s.fn for s in scores], np.float64)
+    return weights / weights.sum()
 
 
 def mean_over_classes(scores: Sequence[ClassScore]) -> float:

@@ -53,6 +53,12 @@ class Contest:
         ready = self.close() if self._promoted < self._entered // self.eta else []
         return ready[0] if ready else None
 
+    @property
+    def best(self) -> Scored | None:
+        """The best that was not promoted yet, whoever else is at the rung; None where nobody waits."""
+        ids = (-negative for _, negative in reversed(self._ranked))
+        return next((self._waiting[one] for one in ids if one in self._waiting), None)
+
     def close(self, besides: int = 0) -> list[Scored]:
         """Those among the best 1/eta, and `besides` more, that were not promoted yet; best first."""
         top = min(len(self._ranked), len(self._ranked) // self.eta + besides)

@@ -36,6 +36,8 @@ _ATTEMPTS = 100
 _MEMORY = 4
 #: The best ever are kept, some more than are asked for.
 _KEPT = 48
+#: Share of the newborn that are drawn at random once there are parents: most are poor, and take as long to train.
+_RANDOM = 0.1
 #: Newborn whose evaluations say how long the next takes.
 _RECENT = 15
 #: Origin of a genome that another search found.
@@ -103,12 +105,15 @@ class Evolution:
         births : float
             At most so many of them newborn.
         seconds : float [s]
-            Time left; what would take longer is not asked for.
+            Time left; what would take longer is not asked for, and where a newborn could not come as far as the best,
+            those that are there are trained further instead.
         """
         asked: list[Candidate] = []
         last = self.births + births
         while len(asked) < number:
             candidate = self._promotion(seconds)
+            if candidate is None and seconds < self._newborn_needs:
+                candidate = self._late_promotion(seconds)
             if candidate is None and self.births < last and self._newborn_takes <= seconds:
                 candidate = self._birth()
             if candidate is None:
@@ -152,16 +157,35 @@ class Evolution:
         if self.births < len(self._founders):
             return None  # the founders are compared with each other first: they were made to differ
         for level, contest in reversed(list(enumerate(self._contests))):
-            if (scored := contest.next()) is not None:
-                further = self.rungs[level + 1].pixels - self.rungs[level].pixels
-                if scored.seconds_per_pixel * further <= seconds:
-                    return self.promoted(scored.id, self.rungs[level + 1].name)
+            if (scored := contest.next()) is not None and self._further_takes(scored, level) <= seconds:
+                return self.promoted(scored.id, self.rungs[level + 1].name)
         return None
+
+    def _late_promotion(self, seconds: float) -> Candidate | None:
+        """The best that waits at any rung and can still be trained further; its share of the rung does not matter."""
+        if self.births < len(self._founders):
+            return None
+        waiting = [(level, contest.best) for level, contest in enumerate(self._contests)]
+        ready = [(o, level) for level, o in waiting if o is not None and self._further_takes(o, level) <= seconds]
+        if not ready:
+            return None
+        scored, level = max(ready, key=lambda one: one[0].fitness)
+        return self.promoted(scored.id, self.rungs[level + 1].name)
+
+    def _further_takes(self, scored: Scored, level: int) -> float:
+        """What training a candidate further, from a rung to the next, takes [s]."""
+        return scored.seconds_per_pixel * (self.rungs[level + 1].pixels - self.rungs[level].pixels)
 
     @property
     def _newborn_takes(self) -> float:
         """What the evaluation of a newborn takes, as far as that is known: the median of the latest [s]."""
         return statistics.median(self._newborn_seconds) if self._newborn_seconds else 0.0
+
+    @property
+    def _newborn_needs(self) -> float:
+        """What it takes to train a newborn for as long as the best was [s]."""
+        reached = self.best.candidate.rung.pixels if self.best else self.rungs[0].pixels
+        return self._newborn_takes * reached / self.rungs[0].pixels
 
     def _birth(self) -> Candidate | None:
         """The next unseen genome; None where the space seems to hold no other."""
@@ -181,8 +205,7 @@ class Evolution:
         if self.births < len(self._founders):
             name, genome = self._founders[self.births]
             yield genome, (), f"founder {name}"
-        # The more parents there are, the more of the newborn are offspring; from half a population on, all are.
-        if len(self.population) > 1 and rng.random() < 2 * len(self.population) / self.settings.population:
+        if len(self.population) > 1 and rng.random() > _RANDOM:
             with suppress(InputError):  # nothing but the parent lies in the space
                 for _ in range(_ATTEMPTS):
                     yield self._offspring(rng)
@@ -230,21 +253,21 @@ class Evolution:
         if level == 0:
             self._newborn_seconds.append(evaluation.seconds)
         scored = Scored(candidate, evaluation.fitness, evaluation.seconds / self._shown(candidate))
-        if level < len(self._contests) and self._gains_by_training(scored):
+        if level < len(self._contests) and self._gains_by_training(scored, evaluation.error or 0.0):
             self._contests[level].add(scored)
         self._enter_hall(scored)
         if candidate.genome.digest in self._outside:
             return ()  # a method from outside the space has no offspring in it
         return self._enter_population(scored, newborn=level == 0)
 
-    def _gains_by_training(self, scored: Scored) -> bool:
+    def _gains_by_training(self, scored: Scored, error: float) -> bool:
         """Whether a candidate may do better when it is trained for longer.
 
-        Without layers there is but a regression on the inputs, which the first rung has trained in full; and who did no
-        better than at the rung below will not at the next.
+        Without layers there is but a regression on the inputs, which the first rung has trained in full; and who did
+        worse than at the rung below, by more than half a standard error, will do no better at the next.
         """
         below = next((one.fitness for one in self._hall if one.id == scored.id), -math.inf)
-        return bool(scored.candidate.genome.layers) and scored.fitness > below
+        return bool(scored.candidate.genome.layers) and scored.fitness > below - error / 2
 
     def _shown(self, candidate: Candidate) -> float:
         """Labelled pixels of this evaluation's own training, of each fold [px]."""

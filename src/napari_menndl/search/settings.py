@@ -68,9 +68,9 @@ class SearchSettings:
         min=1,
         max=10**12,
     )
-    rungs: int = setting(3, "Rungs", note="Each shows eta times the pixels of the one below.", min=1, max=16)
+    rungs: int = setting(4, "Rungs", note="Each shows eta times the pixels of the one below.", min=1, max=16)
     eta: int = setting(
-        3, "Promotion factor (eta)", note="One in eta networks is promoted, with eta times the pixels.", min=2, max=16
+        2, "Promotion factor (eta)", note="One in eta networks is promoted, with eta times the pixels.", min=2, max=16
     )
     inherit: bool = setting(True, "Inherit weights", note="Offspring begin with what their parent has learned.")
     members: int = setting(
