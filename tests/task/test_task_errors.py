@@ -109,9 +109,7 @@ CASES = {
     "class without a detector": (lambda f: TrainingTask(FRAMES, LABELS, LABELS > 0, ("a",), ()), "one detector"),
     "no room for a tile": (lambda f: fit_tile(64, np.ones((200, 12), bool)), "room for tiles"),
     "tiles that reach nothing known": (
-        lambda f: choose_tiles(
-            FRAMES, LABELS, np.zeros(LABELS.shape, bool), LABELS[0] < 9, 32, np.random.default_rng(0)
-        ),
+        lambda f: choose_tiles(LABELS, np.zeros(LABELS.shape, bool), LABELS[0] < 9, 32, np.random.default_rng(0)),
         "known pixels",
     ),
     "missing task": (lambda f: TrainingTask.open(f / "no.zarr"), "no.zarr"),

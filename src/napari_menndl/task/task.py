@@ -216,7 +216,7 @@ class TrainingTask:
     def tiles(self, split: Split, size: int, rng: np.random.Generator) -> Tiles:
         """`choose_tiles` for one split; the tiles are smaller than `size` where that does not fit."""
         fitting = fit_tile(size, split.area, split.train)
-        return choose_tiles(self.frames, self.labels, split.train, split.area, fitting, rng)
+        return choose_tiles(self.labels, split.train, split.area, fitting, rng)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a zarr group, whole or not at all.

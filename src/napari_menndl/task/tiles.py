@@ -1,8 +1,9 @@
-"""Which windows of the labelled frames to train on: all defects, and of the lattice no more than differs."""
+"""Which windows of the labelled frames to train on: around all defects, and everywhere."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,14 +11,18 @@ import numpy.typing as npt
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 #: Smaller tiles hold no defect with its surroundings [px].
 SMALLEST_TILE = 16
 #: Windows of a usable size together reach at least this share of the area.
 _REACH = 0.9
-#: Tiles per defect, each with the defect at another place in it.
-_PLACES = 3
-#: Windows without a defect that are compared with each other.
-_CANDIDATES = 192
+#: Windows around a defect, each with it at another place; together no more than so many. A network that is shown a
+#: defect at three places only learns the places.
+_PLACES, _AROUND = 256, 200_000
+#: Windows anywhere, with a defect or without.
+_ANYWHERE = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +32,13 @@ class Tiles:
     Attributes
     ----------
     origins : (n, 3) int64
-        (frame, y, x) of the upper left pixel; distinct.
+        (frame, y, x) of the upper left pixel.
     size : int
         Edge of the square windows [px].
     weights : (n,) float64
         How often to draw each; they add up to 1.
     defects : int
-        The first so many are chosen for a defect, the others for their background.
+        The first so many are chosen around a defect, the others anywhere.
     """
 
     origins: npt.NDArray[np.int64]
@@ -111,24 +116,19 @@ def fit_tile(size: int, area: npt.NDArray[np.bool_], train: npt.NDArray[np.bool_
 
 
 def choose_tiles(
-    frames: npt.NDArray[np.floating],
     labels: npt.NDArray[np.uint8],
     train: npt.NDArray[np.bool_],
     area: npt.NDArray[np.bool_],
     size: int,
     rng: np.random.Generator,
 ) -> Tiles:
-    """Windows that hold every defect a window reaches, and background without repeats.
+    """Windows around every defect that one reaches, at many places, and windows anywhere.
 
-    Each defect is in up to three windows, at different places. Of windows without a defect those are taken that differ
-    most from all taken before (farthest-point sampling, Gonzalez 1985, 10.1016/0304-3975(85)90224-5, on grey values,
-    contrast and a radial power spectrum), about as many as there are defects; drawn by weight, both kinds come equally
-    often, and rare classes more often than their number.
+    Drawn by weight, both kinds come equally often, and the defects of a class by the root of its number: rare ones are
+    not drowned, single ones not learned by heart.
 
     Parameters
     ----------
-    frames : (N, Y, X) float
-        Normalised or raw; only differences within them count.
     labels : (N, Y, X) uint8
     train : (N, Y, X) bool
         Known pixels that may be learned from.
@@ -148,85 +148,59 @@ def choose_tiles(
         No window of this size holds a known pixel.
     """
     permitted = np.stack([permitted_origins(a, size) for a in _planes(area)])
-    permitted = np.broadcast_to(permitted, (len(frames), *permitted.shape[1:]))
-    marked = np.where(train, labels, 0)
-    origins, weights = _around_defects(marked, permitted, size, rng)
+    permitted = np.broadcast_to(permitted, (len(labels), *permitted.shape[1:]))
+    around, weights = _around_defects(np.where(train, labels, 0), permitted, size, rng)
     known = _window_sums(train, size)
-    empty = permitted & (known >= max(1, size * size // 4)) & (_window_sums(marked > 0, size) == 0)
-    if not empty.any() and not len(origins):
-        empty = permitted & (known > 0)
-    if not empty.any() and not len(origins):
+    usable = np.flatnonzero(permitted & (known >= max(1, size * size // 4)))
+    if not len(usable) and not len(around):
+        usable = np.flatnonzero(permitted & (known > 0))
+    if not len(usable) and not len(around):
         raise InputError(
             f"known pixels that tiles of {size} px reach",
             "none",
             "Annotate more of the frame, or take smaller tiles.",
         )
-    background = _background(frames, empty, size, max(8, len(origins) // _PLACES), rng)
-    chosen = np.concatenate([origins, background]).astype(np.int64)
-    shares = [weights / weights.sum()] if len(origins) else []
-    if len(background):
-        shares.append(np.full(len(background), 1 / len(background)))
-    return Tiles(chosen, size, np.concatenate(shares) / len(shares), len(origins))
+    drawn = rng.choice(usable, min(len(usable), _ANYWHERE), replace=False)
+    anywhere = np.stack(np.unravel_index(drawn, permitted.shape), axis=1).astype(np.int64)
+    shares = [weights / weights.sum()] if len(around) else []
+    if len(anywhere):
+        shares.append(np.full(len(anywhere), 1 / len(anywhere)))
+    return Tiles(np.concatenate([around, anywhere]), size, np.concatenate(shares) / len(shares), len(around))
 
 
 def _around_defects(
     marked: npt.NDArray[np.uint8], permitted: npt.NDArray[np.bool_], size: int, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Up to `_PLACES` permitted windows around each defect, and a weight for each."""
-    weight: dict[tuple[int, int, int], float] = {}
-    for value in np.unique(marked[marked > 0]):
-        anchors = [
+    """Permitted windows around each defect, (n, 3), and a weight for each, (n,)."""
+    anchors = {
+        int(value): [
             (n, *anchor) for n, plane in enumerate(marked == value) for anchor in label_components(plane, 1).anchors()
         ]
-        for n, y, x in anchors:
-            y0, x0 = max(0, y - size + 1), max(0, x - size + 1)
-            around = np.argwhere(permitted[n, y0 : y + 1, x0 : x + 1]) + np.array([y0, x0])
-            for oy, ox in rng.permutation(around)[:_PLACES]:
-                key = (n, int(oy), int(ox))
-                # By the root of the class's number: rare classes are not drowned, single defects not learned by heart.
-                weight[key] = weight.get(key, 0.0) + 1 / np.sqrt(len(anchors))
-    return np.array(list(weight), np.int64).reshape(-1, 3), np.array(list(weight.values()), np.float64)
+        for value in np.unique(marked[marked > 0])
+    }
+    places = min(_PLACES, _AROUND // max(1, sum(map(len, anchors.values()))) + 1)
+    origins, weights = [np.zeros((0, 3), np.int64)], [np.zeros(0)]
+    for of_class in anchors.values():
+        for n, *anchor in of_class:
+            found = _windows_around(anchor, permitted[n], size, places, rng)
+            origins.append(np.column_stack([np.full(len(found), n), found]).astype(np.int64))
+            weights.append(np.full(len(found), 1 / (max(1, len(found)) * np.sqrt(len(of_class)))))
+    return np.concatenate(origins), np.concatenate(weights)
 
 
-def _background(
-    frames: npt.NDArray[np.floating], empty: npt.NDArray[np.bool_], size: int, count: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """At most `count` of the origins (frame, y, x) in `empty`, as different as can be."""
-    step = max(1, size // 2)
-    y, x = (int(rng.integers(step)) for _ in range(2))
-    places = np.argwhere(empty[:, y::step, x::step]) * (1, step, step) + (0, y, x)
-    if len(places) < count:
-        places = np.argwhere(empty)
-    places = rng.permutation(places)[: max(count, _CANDIDATES)]
-    if len(places) <= 1:
-        return places
-    described = _describe(frames, places, size)
-    taken = [0]
-    distance = np.linalg.norm(described - described[0], axis=1)
-    while len(taken) < count and distance.max() > 0:
-        taken.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.linalg.norm(described - described[taken[-1]], axis=1))
-    return places[taken]
-
-
-def _describe(frames: npt.NDArray[np.floating], places: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.float64]:
-    """(n, d): mean and contrast of 3 x 3 parts, and the radial power spectrum of the middle; each of unit spread."""
-    part = size // 3
-    middle = min(size, 48)
-    offset = (size - middle) // 2
-    ring = np.hypot(np.fft.fftfreq(middle)[:, None], np.fft.rfftfreq(middle)[None])
-    ring = np.minimum((ring * 16).astype(int), 7)
-    rows = []
-    for n, y, x in places:
-        tile = np.asarray(frames[n, y : y + size, x : x + size], np.float64)
-        parts = tile[: 3 * part, : 3 * part].reshape(3, part, 3, part).transpose(0, 2, 1, 3).reshape(9, -1)
-        centre = tile[offset : offset + middle, offset : offset + middle]
-        power = np.abs(np.fft.rfft2(centre - centre.mean())) ** 2
-        radial = np.bincount(ring.ravel(), power.ravel(), 8) / np.bincount(ring.ravel(), minlength=8)
-        rows.append(np.concatenate([parts.mean(axis=1), parts.std(axis=1), np.log(radial + 1e-12)]))
-    described = np.array(rows)
-    spread = described.std(axis=0)
-    return (described - described.mean(axis=0)) / np.where(spread > 0, spread, 1)
+def _windows_around(
+    anchor: Sequence[int], permitted: npt.NDArray[np.bool_], size: int, places: int, rng: np.random.Generator
+) -> npt.NDArray[np.intp]:
+    """(n, 2): origins of at most so many windows that hold a pixel, not at their very edge if possible."""
+    edge = size // 16
+    for margin in (edge, 0):
+        low = [max(0, a - size + 1 + margin) for a in anchor]
+        high = [min(n - 1, a - margin) for a, n in zip(anchor, permitted.shape, strict=True)]
+        if low[0] <= high[0] and low[1] <= high[1]:
+            there = np.argwhere(permitted[low[0] : high[0] + 1, low[1] : high[1] + 1]) + low
+            if len(there):
+                return there[rng.choice(len(there), min(len(there), places), replace=False)]
+    return np.zeros((0, 2), np.intp)
 
 
 def _planes(area: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
