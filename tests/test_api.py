@@ -17,6 +17,7 @@ from napari_menndl import Annotation, InputError, compare, open_movie, open_run,
 from napari_menndl.api import resume_search, train_alike
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.genome import Genome
+from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.predict.trained import TrainedNetwork
@@ -94,7 +95,8 @@ def test_a_prediction_is_lazy_and_is_what_the_network_says(run):
     assert isinstance(prediction, Prediction)
     assert prediction.probabilities.shape == (2, 1, 64, 64)
     assert prediction.labels.shape == (2, 64, 64)
-    np.testing.assert_array_equal(prediction.probabilities[1].compute(), run.best.predict_frame(FRAMES[1]))
+    shown = read_frame(open_movie(FRAMES), 1, run.best.reach)
+    np.testing.assert_array_equal(prediction.probabilities[1].compute(), run.best.predict_frame(shown))
     assert isinstance(prediction.defects, pd.DataFrame)
     assert set(prediction.defects["frame"]) == {0, 1}
 

@@ -91,4 +91,4 @@ def test_a_search_without_a_result_has_an_empty_history(run):
 def test_a_network_is_one_dot_at_its_highest_rung(run, diary):
     over_births, _ = plot_history(run).axes
     dots = {d.get_label(): d.get_offsets().tolist() for d in over_births.collections}
-    assert dots == {"network trained on 6 Mpx": [[2.0, 0.2]], "network trained on 18 Mpx": [[1.0, 0.6]]}
+    assert dots == {"network trained on 6 Mpx": [[2.0, 0.2]], "network trained on 12 Mpx": [[1.0, 0.6]]}
