@@ -19,6 +19,7 @@ for name, arguments in {
     "islands": [],
     "dispatch": [],
     "thresholds": [],
+    "inputs": [],
     "ws2": [],
     "heldout": [str(REAL)],
 }.items():
