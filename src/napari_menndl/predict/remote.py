@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.neighbours import read_frame
+from napari_menndl.movie.neighbours import OFFSETS, read_frame
 from napari_menndl.pool.messages import LIMIT
 from napari_menndl.predict.job import ENTRY, frame_message
 
@@ -103,7 +103,7 @@ class RemotePredictor:
         Raises
         ------
         InputError
-            If a frame's probabilities are too many to be sent.
+            If a frame and its neighbours, or its probabilities, are too large to be sent.
         """
         self._check_size(movie)
         waiting, flying = list(frames), dict[str, int]()
@@ -129,11 +129,12 @@ class RemotePredictor:
                 self.pool.cancel(key)
 
     def _check_size(self, movie: Movie) -> None:
-        values, most = self.classes * int(np.prod(movie.shape[1:], dtype=np.int64)), LIMIT // 4
+        planes = 1 + len(OFFSETS) if self.reach else 1
+        values, most = max(self.classes, planes) * int(np.prod(movie.shape[1:], dtype=np.int64)), LIMIT // 4
         if values > most:
             raise InputError(
-                f"frames of at most {most:,} px times classes, 1 GiB of probabilities",
-                f"{movie.shape[1]:,} × {movie.shape[2]:,} px times {self.classes} classes",
+                f"frames of at most {most:,} px times classes, or times the frames that are averaged: 1 GiB of float32",
+                f"{movie.shape[1]:,} × {movie.shape[2]:,} px times {self.classes} classes, {planes} frames",
                 "Predict on this computer (leave the pool out), or a part of each frame.",
             )
 
