@@ -1,10 +1,10 @@
-"""What a network gains by what it is shown: the frame, its average with neighbours, filters.
+"""Networks by what they are shown: the frame, its average with neighbours, filters.
 
     python benchmarks/inputs.py [--pixels 12000000] [--snr 3,5] [--areas 3,7]
 
 One network, `deep_fcn`, by input; trained alike on frame 0 of simulated WS2 movies and tested on later frames, on what
 was born later, and on a fresh area (`judging.py`). A cell per movie is written to ``benchmarks/results/inputs/``. The
-areas are not those of `ws2.py`: the default founders were chosen after this table.
+areas are not those of `ws2.py`: on such movies the default founders were chosen.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def average(planes: NDArray[np.float32], reach: int) -> Frame:
 
 
 def find_shift(frame: Frame, other: Frame) -> tuple[int, int] | None:
-    """By how many pixels another frame has to be moved to lie on a frame.
+    """Find by how many pixels another frame has to be moved to lie on a frame.
 
     The highest peak of the cross-correlation, under a Hann window and with Bragg spots cut down to what is around
     them: a lattice is the same after a shift by one of its steps, its defects are not.

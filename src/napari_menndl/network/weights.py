@@ -35,7 +35,7 @@ def to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None =
 
 
 def of_fold(tensors: Mapping[str, Tensor], fold: int | str) -> dict[str, Tensor]:
-    """One fold's, or member's, tensors among those named ``"<fold>/<parameter>"``, by parameter."""
+    """Return the tensors of one fold, or member, by parameter, out of those named ``"<fold>/<parameter>"``."""
     return {name.removeprefix(f"{fold}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{fold}/")}
 
 

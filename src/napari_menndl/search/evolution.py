@@ -173,7 +173,7 @@ class Evolution:
         return self.promoted(scored.id, self.rungs[level + 1].name)
 
     def _further_takes(self, scored: Scored, level: int) -> float:
-        """What training a candidate further, from a rung to the next, takes [s]."""
+        """Time to train a candidate further, from a rung to the next [s]."""
         return scored.seconds_per_pixel * (self.rungs[level + 1].pixels - self.rungs[level].pixels)
 
     @property
@@ -183,7 +183,7 @@ class Evolution:
 
     @property
     def _newborn_needs(self) -> float:
-        """What it takes to train a newborn for as long as the best was [s]."""
+        """Time to train a newborn for as long as the best was [s]."""
         reached = self.best.candidate.rung.pixels if self.best else self.rungs[0].pixels
         return self._newborn_takes * reached / self.rungs[0].pixels
 

@@ -139,8 +139,9 @@ class TrainingTask:
         labels = np.stack([annotation.frame(t) for t in chosen])
         known = np.stack([annotation.known(t) for t in chosen])
         check_labels(labels, known, annotation.class_names)
-        raw = np.stack([check_frame(movie.frame(t), t) for t in chosen])
-        neighbours = np.stack([with_neighbours(movie, t)[1:] for t in chosen])
+        planes = np.stack([with_neighbours(movie, t) for t in chosen])
+        raw = np.stack([check_frame(one[0], t) for one, t in zip(planes, chosen, strict=True)])
+        neighbours = planes[:, 1:]
         alone = (neighbours == raw[:, None]).all()
         detectors = tuple(annotation.detector(name) for name in annotation.class_names)
         if guard is None:

@@ -1,4 +1,4 @@
-"""Which windows of the labelled frames to train on: around all defects, and everywhere."""
+"""Windows of the labelled frames to train on: around all defects, and anywhere."""
 
 from __future__ import annotations
 
