@@ -11,10 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from rich.console import Console
 
 _SHOWN = 5
+#: A gain below this share of the fitness's standard error is hardly any.
+HARDLY = 0.25
 _STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "interrupted": "red", "new": "dim"}
 
 
@@ -72,6 +76,26 @@ def rates(status: dict[str, Any]) -> Text:
         f"{status['slots']} slot{'s' * (status['slots'] != 1)} {status['slots_busy']:.0%} busy · "
         f"{status['flops_per_second'] / 1e9:.2f} GFLOP/s · {named}",
         style="dim",
+    )
+
+
+def diminishing(elapsed: float, gain: float | None, answer: Mapping[str, Any] | None) -> str:
+    """Say that more time hardly pays, where the answer gained far less than its uncertainty; else nothing.
+
+    Parameters
+    ----------
+    elapsed : float
+        Time searched [s].
+    gain : float or None
+        What the answer's fitness gained in the latter half of it (`Status.gain`).
+    answer : mapping or None
+        With its ``error``.
+    """
+    if gain is None or not answer or gain >= HARDLY * answer["error"]:
+        return ""
+    return (
+        f"More time hardly pays: the last {duration(elapsed / 2)} raised the fitness by {gain:.3f}; it is known to "
+        f"± {answer['error']:.3f}."
     )
 
 
@@ -139,6 +163,8 @@ def status_view(status: dict[str, Any]) -> Group:
         kind = "network" if len(answer["members"]) == 1 else "mean of networks"
         told = f"{answer['fitness']:.3f} ± {answer['error']:.3f}"
         lines.append(Text(f"Answer: {kind} {members}; out-of-fold fitness {told}, optimistic: it was chosen by it"))
+        if hint := diminishing(status["elapsed"], status["gain"], answer):
+            lines.append(Text(hint, style="dim"))
     return Group(*lines)
 
 

@@ -116,6 +116,17 @@ def test_a_frame_without_neighbours_is_predicted_with_a_warning(movie: Movie) ->
     assert not np.array_equal(alone, network.predict_frame(with_neighbours(movie, 3)))
 
 
+def test_a_fast_live_answer_is_reduced_after_its_first_frame(movie: Movie) -> None:
+    answer = Ensemble(tuple(make((FrameInput(),), LAYERS) for _ in range(8)), (0.3, 0.5))
+    live = LivePredictor(lambda: answer, share=0.4)
+    first, second, third = (live.predict(t, movie.frame(t)) for t in range(3))
+    assert first.members == (8, 8)
+    assert np.array_equal(first.labels, Prediction(answer, movie).frame_labels(0))
+    assert 1 <= second.members[0] < 8 == second.members[1]
+    assert third.members == second.members
+    assert np.array_equal(third.labels, Prediction(live.network, movie).frame_labels(2))
+
+
 def test_a_live_frame_is_averaged_with_those_before(movie: Movie) -> None:
     network = make(AVERAGING, LAYERS)
     live = LivePredictor(lambda: network)

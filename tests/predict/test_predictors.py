@@ -75,6 +75,24 @@ def test_the_members_of_each_class_may_be_others(frame: np.ndarray, tmp_path: Pa
             dataclasses.replace(even, weights=wrong)
 
 
+def test_few_members_stand_in_for_all_within_a_share_of_the_time(frame: np.ndarray) -> None:
+    first, second = make_ensemble().members
+    all_of_them = Ensemble((first, second, *(first,) * 6), (0.4, 0.6))
+    few = all_of_them.reduced(frame, 0.4, NM)
+    assert 1 <= len(few.members) < 8
+    assert few.thresholds == all_of_them.thresholds
+    # Seven of eight are `first`: no other choice is nearer to the mean.
+    np.testing.assert_allclose(few.predict_frame(frame, NM), first.predict_frame(frame, NM), atol=1e-6)
+    whole = all_of_them.reduced(frame, 1.0, NM)
+    np.testing.assert_allclose(whole.predict_frame(frame, NM), all_of_them.predict_frame(frame, NM), atol=1e-6)
+
+
+def test_each_class_keeps_a_member_however_little_time_there_is(frame: np.ndarray) -> None:
+    ensemble = dataclasses.replace(make_ensemble(), weights=((1.0, 0.0), (0.0, 1.0)))
+    few = ensemble.reduced(frame, 0.01, NM)
+    assert np.array_equal(few.predict_frame(frame, NM), ensemble.predict_frame(frame, NM))
+
+
 def test_members_that_are_one_agree_everywhere(frame: np.ndarray) -> None:
     twins = Ensemble((make_network(), make_network()), (0.5, 0.5))
     assert (twins.agreement(frame, NM) == 1).all()

@@ -7,12 +7,14 @@ from made_up import UnreliablePool, make_folder
 
 from napari_menndl.errors import InputError
 from napari_menndl.genome.genome import Genome
+from napari_menndl.progress import diminishing
 from napari_menndl.search.curves import BIRTHS, ELAPSED, FITNESS, Curve
 from napari_menndl.search.lineage import lineage
 from napari_menndl.search.outlook import Outlook
 from napari_menndl.search.rates import Rate, seconds_left
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.standings import Standings
+from napari_menndl.search.status import Status
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +169,17 @@ def test_a_hundred_thousand_births_are_followed_without_rereading(folder, tmp_pa
         standings.read()
     assert time.perf_counter() - started < 0.05
     assert standings.status.births == 20_001
+
+
+def test_a_search_says_when_more_time_hardly_pays():
+    status = Status()
+    said = []
+    for minute, fitness in enumerate([0.6, 0.8, 0.81, 0.811, 0.811, 0.811], start=1):
+        status.take({"kind": "telemetry", "elapsed": 60.0 * minute, "slots": 2, "median": None, "slot_seconds": 0.0})
+        status.take({"kind": "answer", "fitness": fitness, "error": 0.02, "members": []})
+        said.append(diminishing(status.elapsed, status.gain, status.answer))
+    assert said[:4] == ["", "", "", ""]  # in its first minute there is no half time; then it gains 0.2, 0.21, 0.011
+    assert said[4] == ""
+    assert said[5] == (
+        "More time hardly pays: the last 3 min 00 s raised the fitness by 0.001; it is known to ± 0.020."
+    )

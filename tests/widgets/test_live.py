@@ -242,7 +242,7 @@ def test_saved_network_can_be_followed_with(qtbot, dock, series, movie, run_fold
 
 def test_better_network_of_a_run_is_taken_up(run_folder, movie, monkeypatch):
     monkeypatch.setattr("napari_menndl.predict.live.RENEWAL", 0.0)
-    live = open_live(run_folder)
+    live = open_live((run_folder, False))
     first = live.network
     live.predict(0, movie.frame(0), (0.05, 0.05))
     assert live.network is first
@@ -325,7 +325,7 @@ def test_nothing_in_the_dock_is_cut(qtbot, viewer, dock, series, movie, theme, t
 
 def test_error_names_the_field_in_which_the_pixel_size_is_given(run_folder, movie):
     with pytest.raises(InputError, match="pixel size"):
-        open_live(run_folder).predict(0, movie.frame(0))
+        open_live((run_folder, False)).predict(0, movie.frame(0))
 
 
 def test_folders_and_files_can_be_chosen_from_a_menu(qtbot, dock, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from napari_menndl.training.inference import Part
 
 KIND = "ensemble"
+#: Pixels that a class is given this probability in, by all members together, are compared in `Ensemble.reduced`.
+_MATTERS = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +161,57 @@ class Ensemble:
             for member in self.members
         ]
         return np.abs(2 * np.sum(self._shares * votes, axis=0, dtype=np.float32) - 1)
+
+    def reduced(self, frame: ArrayLike, share: float, pixel_size: PixelSize | None = None) -> Ensemble:
+        """The few members whose mean is nearest to that of all on a frame, found by forward selection.
+
+        The frame needs no labels; it should be one that was not trained on, where members differ.
+
+        Parameters
+        ----------
+        frame, pixel_size
+            As for `predict_frame`.
+        share : float
+            Of the time that all members take on this frame; at least one stays for each class.
+
+        Returns
+        -------
+        Ensemble
+            With the same thresholds.
+        """
+        said, seconds = [], []
+        for member in self.members:
+            begin = time.perf_counter()
+            said.append(member.predict_frame(frame, pixel_size))
+            seconds.append(time.perf_counter() - begin)
+        shares = self._shares
+        mean = np.sum(shares * said, axis=0)
+        # Defects are few: elsewhere all say the same, and would drown what they say of these.
+        matters = mean > _MATTERS
+        total, weight = np.zeros_like(mean), np.zeros_like(shares[0])
+        chosen: list[int] = []
+
+        def distance(i: int) -> float:
+            with np.errstate(invalid="ignore"):
+                off = np.abs((total + shares[i] * said[i]) / (weight + shares[i]) - mean)
+            each = [float(d[m].mean()) if m.any() else 0.0 for d, m in zip(off, matters, strict=True)]
+            return sum(1.0 if np.isnan(one) else one for one in each)  # a class that none predicts so far
+
+        limit = share * sum(seconds)
+        while left := [i for i in range(len(said)) if i not in chosen]:
+            affordable = [i for i in left if sum(seconds[j] for j in [*chosen, i]) <= limit]
+            if not affordable:
+                missing = weight[:, 0, 0] == 0
+                affordable = [i for i in left if (shares[i][missing] > 0).any()]
+                if not affordable:
+                    break
+            best = min(affordable, key=distance)
+            chosen.append(best)
+            total, weight = total + shares[best] * said[best], weight + shares[best]
+        chosen.sort()
+        weights = shares[chosen, :, 0, 0].astype(np.float64)
+        weights /= weights.sum(axis=0)
+        return Ensemble(tuple(self.members[i] for i in chosen), self.thresholds, tuple(map(tuple, weights.tolist())))
 
     def with_thresholds(self, thresholds: Sequence[float]) -> Ensemble:
         """The same members, read off at other thresholds."""

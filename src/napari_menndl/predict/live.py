@@ -12,6 +12,7 @@ import numpy as np
 from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.neighbours import REACH, read_frame
 from napari_menndl.movie.reading import open_movie
+from napari_menndl.predict.ensemble import Ensemble, open_predictor
 from napari_menndl.predict.labelling import label_pixels
 from napari_menndl.predict.outline import Outline
 
@@ -43,6 +44,8 @@ class LiveFrame:
         What the prediction took.
     network : str
         Digest of what predicted.
+    members : (int, int)
+        Networks that predicted, and networks of the whole answer.
     """
 
     number: int
@@ -50,6 +53,7 @@ class LiveFrame:
     counts: dict[str, int]
     seconds: float
     network: str
+    members: tuple[int, int]
 
 
 class LivePredictor:
@@ -61,12 +65,21 @@ class LivePredictor:
         Yields the network.
     changed : callable, optional
         Yields something that differs as soon as there may be a better network.
+    share : float
+        Of the time that all networks of an ensemble take: after the first frame, it is reduced to as many
+        (`Ensemble.reduced`).
     """
 
-    def __init__(self, open_network: Callable[[], Predictor], changed: Callable[[], object] = lambda: None) -> None:
-        self._open, self._changed = open_network, changed
+    def __init__(
+        self,
+        open_network: Callable[[], Predictor],
+        changed: Callable[[], object] = lambda: None,
+        share: float = 1.0,
+    ) -> None:
+        self._open, self._changed, self._share = open_network, changed, share
         self._mark = changed()
-        self.network = open_network()
+        self.network: Predictor = open_network()
+        self._all, self._whole = _members(self.network), True
         # The frames just before, by number: of what comes after, a live movie knows nothing.
         self._before: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=REACH)
         self._looked = time.monotonic()
@@ -97,31 +110,43 @@ class LivePredictor:
         # A Movie says what is wrong with a frame, and how large defects are in its pixels.
         movie = open_movie(np.stack([*(earlier for _, earlier in self._before), raw]), pixel_size=pixel_size)
         outline = Outline.of(self.network, movie)
-        probabilities = self.network.predict_frame(read_frame(movie, -1, self.network.reach), pixel_size)
+        shown = read_frame(movie, -1, self.network.reach)
+        probabilities = self.network.predict_frame(shown, pixel_size)
         self._before.append((number, raw))
         labels = label_pixels(probabilities, outline.thresholds, outline.min_areas)
         counts = {
             name: len(label_components(labels == c, min_area=1)) for c, name in enumerate(outline.class_names, start=1)
         }
-        return LiveFrame(number, labels, counts, time.perf_counter() - started, outline.network)
+        members = _members(self.network), self._all
+        done = LiveFrame(number, labels, counts, time.perf_counter() - started, outline.network, members)
+        if self._whole and self._share < 1 and isinstance(self.network, Ensemble):
+            self.network = self.network.reduced(shown, self._share, pixel_size)
+        self._whole = False
+        return done
 
     def _renew(self) -> None:
         if time.monotonic() - self._looked < RENEWAL:
             return
         mark = self._changed()
         if mark != self._mark:
-            self._mark, self.network = mark, self._open()
+            self._mark = mark
+            self._take(self._open())
         self._looked = time.monotonic()
 
+    def _take(self, network: Predictor) -> None:
+        self.network, self._all, self._whole = network, _members(network), True
 
-def open_saved(path: Path) -> LivePredictor:
-    """The network or ensemble of a file, for frames that arrive.
+
+def _members(network: Predictor) -> int:
+    return len(network.members) if isinstance(network, Ensemble) else 1
+
+
+def open_saved(path: Path, share: float = 1.0) -> LivePredictor:
+    """The network or ensemble of a file, for frames that arrive; `share` as of `LivePredictor`.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    from napari_menndl.predict.ensemble import open_predictor
-
-    return LivePredictor(lambda: open_predictor(path))
+    return LivePredictor(lambda: open_predictor(path), share=share)

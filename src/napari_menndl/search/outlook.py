@@ -61,6 +61,8 @@ class Sight:
     log : tuple of (time [unix s], str)
     answer : dict or None
         The journal's latest fact about which networks predict best together: ``members``, ``fitness``, ``error``.
+    gain : float or None
+        `Status.gain`.
     pool : dict
         `Status.pool_summary`: workers, waits, bytes and the like; empty where the journal does not say.
     """
@@ -88,6 +90,7 @@ class Sight:
     curves: dict[str, NDArray[np.float64]]
     log: tuple[tuple[float, str], ...]
     answer: Fact | None
+    gain: float | None
     pool: dict[str, Any]
 
     @property
@@ -156,6 +159,7 @@ class Outlook:
             curves={name: getattr(curves, name).array() for name in ("best", "median", "evaluations")},
             log=tuple(standings.log),
             answer=status.answer,
+            gain=status.gain,
             pool=status.pool_summary(),
         )
 

@@ -47,11 +47,18 @@ class Status:
         self.answer: Fact | None = None
         self.finished: Fact | None = None
         self._settled = 0
+        self._answers: list[tuple[float, float]] = []
 
     @property
     def in_flight(self) -> int:
         """Evaluations of the evolution that were asked for and have not ended."""
         return max(0, self.births + self.promotions - self._settled)
+
+    @property
+    def gain(self) -> float | None:
+        """What the answer's fitness gained in the latter half of the time searched; None if there was none by then."""
+        before = [fitness for elapsed, fitness in self._answers if elapsed <= self.elapsed / 2]
+        return self._answers[-1][1] - before[-1] if before else None
 
     def take(self, fact: Fact) -> None:
         """Add one fact; kinds that say nothing about the status are passed over."""
@@ -73,6 +80,7 @@ class Status:
                 self.phase, self.reason, self.finished, self.slots = "searching", "", None, fact["slots"]
             case "answer":
                 self.answer = fact
+                self._answers.append((self.elapsed, fact["fitness"]))
             case "stopped" | "finished" as phase:
                 self.phase, self.reason, self.elapsed = phase, fact["reason"], fact.get("elapsed", self.elapsed)
                 if phase == "finished":
@@ -121,6 +129,7 @@ class Status:
             "slots_busy": min(1.0, self.busy_seconds / self.slot_seconds) if self.slot_seconds else 0.0,
             "flops_per_second": self.train_flops / self.elapsed if self.elapsed else 0.0,
             "answer": self.answer,
+            "gain": self.gain,
             "finished": self.finished,
             "pool": self.pool_summary(),
         }

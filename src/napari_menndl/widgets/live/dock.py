@@ -19,13 +19,11 @@ from napari_menndl.widgets.background import Latest
 from napari_menndl.widgets.live.feed import Feed, LayerFeed, NewFrame, PathFeed
 from napari_menndl.widgets.live.frames import LiveFrames
 from napari_menndl.widgets.live.panel import FOLLOW, STOP, LivePanel
-from napari_menndl.widgets.live.predicting import duration, open_live, predict
+from napari_menndl.widgets.live.predicting import by_how_many, duration, open_live, predict
 from napari_menndl.widgets.live.view import LiveView
 from napari_menndl.widgets.shortcuts import bind
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import napari.viewer
 
     from napari_menndl.movie.following import Notice
@@ -138,7 +136,7 @@ class LiveReview(LivePanel):
         self.keep()
         self.button.setText(STOP)
         self._say("Opening the network …")
-        self.opening.ask(self.settings.network.expanduser())
+        self.opening.ask((self.settings.network.expanduser(), self.settings.fast))
 
     def stop(self) -> None:
         """Follow no more; what is shown stays."""
@@ -153,7 +151,7 @@ class LiveReview(LivePanel):
         self.say_behind("")
         self._say(HINT)
 
-    def _opened(self, _: Path, predictor: LivePredictor) -> None:
+    def _opened(self, _: Any, predictor: LivePredictor) -> None:
         if self.button.text() != STOP:
             return  # stopped in the meantime
         self._predictor, settings = predictor, self.settings
@@ -238,7 +236,7 @@ class LiveReview(LivePanel):
             found = sum(frame.counts.values())
             self._say(
                 f"Frame {frame.number}: {found} defect{'s' * (found != 1)}, {duration(latency)} after it appeared "
-                f"(network {duration(frame.seconds)})."
+                f"({by_how_many(*frame.members)}: {duration(frame.seconds)})."
             )
         self._next()
         self.say_behind(self.frames.behind())

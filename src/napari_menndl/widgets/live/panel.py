@@ -20,7 +20,7 @@ from napari_menndl.widgets.shortcuts import explained
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-KEPT = ("network", "source", "pixel_size", "existing", "newest")
+KEPT = ("network", "source", "pixel_size", "fast", "existing", "newest")
 PATHS = {"network": "run or saved network", "source": "or drop it here"}
 FOLLOW, STOP = "Follow", "Stop following"
 

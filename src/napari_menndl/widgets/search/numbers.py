@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_menndl.progress import duration, pool_details, set_aside
+from napari_menndl.progress import diminishing, duration, pool_details, set_aside
 from napari_menndl.widgets.search.leaderboard import short
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _COLUMNS = 4
 
 
 class Numbers(QWidget):
-    """Eight figures; below them failures by kind, and workers that are set aside. The pool's details are a tooltip."""
+    """Eight figures; below them failures, workers set aside, whether more time pays. A tooltip has the pool's details."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -76,7 +76,8 @@ class Numbers(QWidget):
         for name, text in texts.items():
             self._write(self.figures[name], text)
         self.figures["busy"].setToolTip("\n".join([_BUSY, *pool_details(sight.pool)]))
-        kinds = "\n".join(filter(None, [failures_text(sight), set_aside(sight.pool)]))
+        hint = diminishing(sight.elapsed, sight.gain, sight.answer)
+        kinds = "\n".join(filter(None, [failures_text(sight), set_aside(sight.pool), hint]))
         self.kinds.setText(kinds)
         self.kinds.setVisible(bool(kinds))
 
