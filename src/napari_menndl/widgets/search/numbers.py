@@ -29,7 +29,7 @@ _COLUMNS = 4
 
 
 class Numbers(QWidget):
-    """Eight figures; below them failures, workers set aside, whether more time pays. A tooltip has the pool's details."""
+    """Eight figures; below them failures, workers set aside, whether more time pays. Details of the pool: a tooltip."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
