@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from scipy import ndimage
 
 from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.widgets.annotate.dock import AnnotateDefects
 
@@ -270,6 +271,36 @@ def test_fourier_helper_previews_tunes_and_marks(qtbot, viewer, begun, annotatio
     click(qtbot, begun.panel.undo)
     assert on_disk(begun).counts(2) == {"defect": 0}
     assert not notification_manager.records
+
+
+def test_column_helper_is_tuned_to_one_frame_and_marks_another(qtbot, viewer, tmp_path):
+    simulated = simulate_movie(frames=2, shape=(192, 192), snr=5.0, area_seed=5)
+    write_movie(simulated.movie, tmp_path / "ws2.tif")
+    viewer.open(tmp_path / "ws2.tif", plugin="napari-menndl")
+    viewer.dims.set_current_step(0, 0)
+    dock = add_dock(viewer)
+    click(qtbot, dock.choice.new)
+    truth = [np.asarray(labels) == 1 for labels in simulated.labels]
+    dock.annotation.paint(0, truth[0].astype(np.uint8))
+    dock.complete()
+    helper = dock.panel.columns
+    unfold(qtbot, dock, "Column helper")
+    click(qtbot, helper.tune_button)
+    qtbot.waitUntil(lambda: helper.proposed is not None, timeout=60_000)
+    viewer.dims.set_current_step(0, 1)
+    qtbot.waitUntil(lambda: helper.proposed is not None and helper.proposed[0].frame == 1, timeout=5000)
+    assert viewer.layers["Column proposal"].data[1].any()
+    click(qtbot, helper.accept_button)
+    marked = on_disk(dock).frame(1) == 1
+    reached = ndimage.label(truth[1])[0]
+    assert len(np.unique(reached[marked & (reached > 0)])) >= 0.7 * reached.max()
+
+
+def test_column_helper_says_where_there_is_no_lattice(qtbot, viewer, begun):
+    unfold(qtbot, begun, "Column helper")
+    click(qtbot, begun.panel.columns.button)
+    qtbot.waitUntil(lambda: "Bragg spots" in begun.panel.columns.status.text(), timeout=5000)
+    assert "click the defects" in str(notification_manager.records[-1].message)
 
 
 def test_layers_may_go_and_be_renamed_under_the_dock(qtbot, viewer, begun):

@@ -206,6 +206,44 @@ class FourierMethod:
         return best * (probabilities.max(axis=0) >= 0.5).astype(np.uint8)
 
 
+def bragg_spots(frame: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Find the Bragg spots of a frame, each to a fraction of a bin.
+
+    Parameters
+    ----------
+    frame : (Y, X) float
+        Flattened and under a window that falls to 0 at its edges.
+
+    Returns
+    -------
+    (n, 2) float64
+        (y, x), one of each pair of conjugates, the strongest first [cycles/px].
+    """
+    amplitude = np.abs(fft.rfft2(frame, workers=_WORKERS))
+    rows, columns = _find_spots(amplitude, _frequencies(frame.shape))
+    return np.stack(
+        [
+            (rows + _vertex(amplitude, rows, columns, 0)) / frame.shape[0],
+            (columns + _vertex(amplitude, rows, columns, 1)) / frame.shape[1],
+        ],
+        axis=1,
+    ) - np.stack([rows > frame.shape[0] // 2, np.zeros(len(rows))], axis=1)
+
+
+def _vertex(
+    amplitude: npt.NDArray[np.floating], rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], axis: int
+) -> npt.NDArray[np.float64]:
+    """How far beside its bin each peak lies [bins], by a parabola through the logarithms of three."""
+    height, width = amplitude.shape
+    step = (1, 0) if axis == 0 else (0, 1)
+    low, mid, high = (
+        np.log(amplitude[(rows + k * step[0]) % height, np.minimum(np.abs(columns + k * step[1]), width - 1)] + 1e-12)
+        for k in (-1, 0, 1)
+    )
+    bend = low - 2 * mid + high
+    return np.clip(np.where(bend < 0, 0.5 * (low - high) / np.minimum(bend, -1e-12), 0.0), -0.5, 0.5)
+
+
 @lru_cache(maxsize=4)
 def _frequencies(shape: tuple[int, int]) -> npt.NDArray[np.float32]:
     """(Y, X // 2 + 1) float32: distance from the centre of the transform [cycles/px]."""

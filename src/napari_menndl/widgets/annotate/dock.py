@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_menndl.annotation.classes import FrameStatus
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.annotate.counter import Counter
-from napari_menndl.widgets.annotate.fourier_helper import Scene
+from napari_menndl.widgets.annotate.helper import Scene
 from napari_menndl.widgets.annotate.hints import next_step
 from napari_menndl.widgets.annotate.opening import annotation_of, length_unit
 from napari_menndl.widgets.annotate.painted import PaintedAnnotation
@@ -84,7 +84,8 @@ class AnnotateDefects(QWidget):
         panel.frames.chosen.connect(self.show_frame)
         panel.frames.status_chosen.connect(self.set_status)
         panel.classes.chosen.connect(self._class_chosen)
-        panel.fourier.accepted.connect(self._say)
+        for helper in panel.helpers:
+            helper.accepted.connect(self._say)
         step, moved = viewer.dims.events.current_step, self._moved
         step.connect(moved)
         unbind = [bind(viewer, "next-unannotated", self.go_to_next), bind(viewer, "frame-complete", self.complete)]
@@ -198,9 +199,15 @@ class AnnotateDefects(QWidget):
         """Another frame, or another movie, is in view."""
         self.panel.frames.show_frame(self.frame)
         self.panel.classes.model.show_counts({})
-        self.panel.fourier.follow(self._scene())
+        self._lead()
         self.counter.count(self.annotation, self.frame)
         self._say()
+
+    def _lead(self) -> None:
+        """Tell the helpers what is in view."""
+        scene = self._scene()
+        for helper in self.panel.helpers:
+            helper.follow(scene)
 
     def _status_changed(self, frame: int) -> None:
         self.panel.frames.model.renew(frame)
@@ -237,7 +244,7 @@ class AnnotateDefects(QWidget):
     def _class_chosen(self, value: int) -> None:
         if self.painted is not None:
             self.tools.choose(value)
-            self.panel.fourier.follow(self._scene())
+            self._lead()
             self._show_matching()
 
     def _show_matching(self) -> None:

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea
 from napari_menndl.widgets.annotate.choice import Choice
 from napari_menndl.widgets.annotate.class_matching import ClassMatching
 from napari_menndl.widgets.annotate.class_table import ClassTable
-from napari_menndl.widgets.annotate.fourier_helper import FourierHelper
 from napari_menndl.widgets.annotate.frame_list import FrameList
+from napari_menndl.widgets.annotate.helper import COLUMNS, FOURIER, Helper
 from napari_menndl.widgets.annotate.settings import ClickSettings
 from napari_menndl.widgets.form import lay_out, make_form
 from napari_menndl.widgets.section import section
@@ -43,8 +43,9 @@ class Panel(QScrollArea):
         self.classes = ClassTable()
         self.matching = ClassMatching()
         self.frames = FrameList()
-        self.fourier = FourierHelper(viewer)
-        self.choice = Choice(viewer, self.fourier.preview.owns)
+        self.fourier, self.columns = Helper(viewer, FOURIER), Helper(viewer, COLUMNS)
+        self.helpers = (self.fourier, self.columns)
+        self.choice = Choice(viewer, lambda layer: any(one.preview.owns(layer) for one in self.helpers))
         self.status = QLabel()
         self.status.setTextFormat(Qt.TextFormat.RichText)
         self.status.setWordWrap(True)
@@ -87,6 +88,7 @@ class Panel(QScrollArea):
             "Frames": (self.frames, True),
             "Points": (points, False),
             "Fourier helper": (self.fourier, False),
+            "Column helper": (self.columns, False),
         }
         self.sections = {title: section(title, *part) for title, part in parts.items()}
         for one in self.sections.values():

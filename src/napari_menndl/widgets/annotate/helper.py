@@ -1,9 +1,9 @@
-"""The Fourier method as a helper: turn its settings, see at once what it would mark, and accept that."""
+"""A method that proposes defects, as a helper: turn its settings, see at once what it would mark, and accept that."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from napari.layers import Labels
@@ -12,6 +12,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from napari_menndl.annotation.columns import ColumnSettings, FrameColumns, tune_columns
 from napari_menndl.annotation.fourier import FourierSettings, FrameSpectrum
 from napari_menndl.annotation.fourier_tuning import tune_fourier
 from napari_menndl.annotation.proposals import SMALLEST, merge_proposals, surroundings
@@ -23,15 +24,15 @@ from napari_menndl.widgets.frame_layer import FrameLayer
 from napari_menndl.widgets.section import section
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from napari.layers import Image
     from napari.viewer import Viewer
 
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.movie.movie import Movie
 
-#: Always in sight, as sliders; the others are folded away.
-SLIDERS = {"inner": (0.0, 0.2), "outer": (0.01, 0.71), "threshold": (-2.0, 15.0)}
-#: Random settings to try, and changes after that: about ten seconds at 1024².
+#: Random Fourier settings to try, and changes after that: about ten seconds at 1024².
 SAMPLES, STEPS = 24, 12
 COLOUR = "#ff4df0"
 
@@ -59,28 +60,70 @@ class Scene:
     value: int
 
 
+class Responding(Protocol):
+    """What a method made of a frame; asked again and again while its settings are turned."""
+
+    def response(self, settings: Any) -> np.ndarray:
+        """(Y, X) float32: a defect where it reaches the threshold of the settings."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method to propose by.
+
+    Attributes
+    ----------
+    name : str
+    settings : type
+        A dataclass of settings, `threshold` among them.
+    sliders : mapping of str to (low, high)
+        Settings that are always in sight; the others are folded away.
+    shown : tuple of str
+        Further ones in sight, without a slider.
+    open : callable
+        Raw frame (Y, X) to what responds.
+    tune : callable
+        `Scene` to the settings that come nearest to what is marked there for the class.
+    finds : str
+        What it does, for a tooltip.
+    """
+
+    name: str
+    settings: type
+    sliders: Mapping[str, tuple[float, float]]
+    shown: tuple[str, ...]
+    open: Callable[[np.ndarray], Responding]
+    tune: Callable[[Scene], Any]
+    finds: str
+
+
 class Proposal(FrameLayer):
     """Outlines of what would be marked, over the frame in view: labels (Y, X) uint8."""
 
+    def __init__(self, viewer: Viewer, name: str) -> None:
+        super().__init__(viewer)
+        self.name = name
+
     def make(self, data: np.ndarray, place: dict[str, Any]) -> Labels:
         colours = DirectLabelColormap(color_dict={1: COLOUR, None: "transparent", 0: "transparent"})
-        layer = Labels(data, name="Fourier proposal", opacity=0.9, colormap=colours, **place)
+        layer = Labels(data, name=self.name, opacity=0.9, colormap=colours, **place)
         layer.editable = False
         return layer
 
 
 class Previewer:
-    """Proposes for one frame after the other; remembers the transform of the latest. For one thread at a time."""
+    """Proposes for one frame after the other; remembers the latest, opened. For one thread at a time."""
 
-    def __init__(self) -> None:
-        self._known: tuple[Any, int, FrameSpectrum] | None = None
+    def __init__(self, method: Method) -> None:
+        self._method = method
+        self._known: tuple[Any, int, Responding] | None = None
 
-    def answer(self, question: tuple[Scene, FourierSettings]) -> tuple[np.ndarray, np.ndarray, int]:
+    def answer(self, question: tuple[Scene, Any]) -> tuple[np.ndarray, np.ndarray, int]:
         """What settings propose and its outline, each (Y, X) bool, and how many defects that is."""
         scene, settings = question
         known = self._known
         if known is None or known[0] is not scene.movie or known[1] != scene.frame:
-            known = scene.movie, scene.frame, FrameSpectrum(scene.movie.frame(scene.frame))
+            known = scene.movie, scene.frame, self._method.open(scene.movie.frame(scene.frame))
             self._known = known
         proposed = known[2].response(settings) >= settings.threshold
         return proposed, _outline(proposed), len(label_components(proposed, SMALLEST))
@@ -96,26 +139,44 @@ def _outline(mask: np.ndarray) -> np.ndarray:
     return mask & ~inner
 
 
-def tune(scene: Scene) -> FourierSettings:
-    """The settings that come nearest to what is marked for the class on the frame."""
+def _labelled(scene: Scene) -> tuple[Any, ...]:
+    """Frame, what is marked for the class, where the labels say something, how the class is counted."""
     annotation, t = scene.annotation, scene.frame
-    return tune_fourier(
-        scene.movie.frame(t),
-        annotation.frame(t) == scene.value,
-        surroundings(annotation, t),
-        annotation.detector(scene.value - 1),
-        rng=np.random.default_rng(0),
-        samples=SAMPLES,
-        steps=STEPS,
-    )
+    marked = annotation.frame(t) == scene.value
+    return scene.movie.frame(t), marked, surroundings(annotation, t), annotation.detector(scene.value - 1)
 
 
-class FourierHelper(QWidget):
-    """The helper's part of the dock.
+def _tune_fourier(scene: Scene) -> FourierSettings:
+    return tune_fourier(*_labelled(scene), rng=np.random.default_rng(0), samples=SAMPLES, steps=STEPS)
+
+
+FOURIER = Method(
+    "Fourier",
+    FourierSettings,
+    {"inner": (0.0, 0.2), "outer": (0.01, 0.71), "threshold": (-2.0, 15.0)},
+    (),
+    FrameSpectrum,
+    _tune_fourier,
+    "what is left when the lattice is filtered out",
+)
+COLUMNS = Method(
+    "Column",
+    ColumnSettings,
+    {"threshold": (0.0, 30.0), "ceiling": (0.0, 100.0)},
+    ("sign", "kind"),
+    FrameColumns,
+    lambda scene: tune_columns(*_labelled(scene)),
+    "atomic columns that are brighter or darker than their kind",
+)
+
+
+class Helper(QWidget):
+    """The part of the dock for one method.
 
     Parameters
     ----------
     viewer : napari.Viewer
+    method : Method
 
     Attributes
     ----------
@@ -125,13 +186,14 @@ class FourierHelper(QWidget):
 
     accepted = Signal(str)
 
-    def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: Viewer, method: Method, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.preview = Proposal(viewer)
+        self.method = method
+        self.preview = Proposal(viewer, f"{method.name} proposal")
         self.scene: Scene | None = None
-        self.proposed: tuple[Scene, FourierSettings, np.ndarray] | None = None
-        self.latest = Latest(Previewer().answer, self)
-        self.tuner = Latest(tune, self)
+        self.proposed: tuple[Scene, Any, np.ndarray] | None = None
+        self.latest = Latest(Previewer(method).answer, self)
+        self.tuner = Latest(method.tune, self)
         self._build()
         self.latest.answered.connect(self._show)
         self.latest.failed.connect(self._fail)
@@ -145,12 +207,12 @@ class FourierHelper(QWidget):
     def _build(self) -> None:
         sliders = {
             name: {"widget_type": "FloatSlider", "min": low, "max": high, "step": (high - low) / 200}
-            for name, (low, high) in SLIDERS.items()
+            for name, (low, high) in self.method.sliders.items()
         }
-        self.form = make_form(FourierSettings, **sliders)
+        self.form = make_form(self.method.settings, **sliders)
         self.button = QPushButton("Preview on the frame in view")
         self.button.setCheckable(True)
-        self.button.setToolTip("Outline what the Fourier method finds; it follows the sliders and the frame")
+        self.button.setToolTip(f"Outline {self.method.finds}; it follows the settings and the frame")
         self.tune_button = QPushButton("Tune to my labels")
         self.tune_button.setToolTip("Find the settings that come nearest to what is marked for the selected class here")
         self.accept_button = QPushButton("Accept as labels")
@@ -162,10 +224,11 @@ class FourierHelper(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
         self.bar.hide()
-        shown = lay_out([row for row in self.form if row.name in SLIDERS])
+        in_sight = {*self.method.sliders, *self.method.shown}
+        shown = lay_out([row for row in self.form if row.name in in_sight])
         rows: QFormLayout = shown.layout()  # type: ignore[assignment]
         rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapAllRows)  # sliders as wide as the dock
-        more = section("More settings", lay_out([row for row in self.form if row.name not in SLIDERS]))
+        more = section("More settings", lay_out([row for row in self.form if row.name not in in_sight]))
         buttons = QHBoxLayout()
         for button in (self.tune_button, self.accept_button):
             buttons.addWidget(button)
@@ -192,10 +255,9 @@ class FourierHelper(QWidget):
             self.ask()
 
     @property
-    def settings(self) -> FourierSettings:
-        """What the form says; InputError where that is no band."""
-        settings: FourierSettings = read_form(self.form, FourierSettings)
-        return settings
+    def settings(self) -> Any:
+        """What the form says; InputError where that does not go together."""
+        return read_form(self.form, self.method.settings)
 
     def ask(self) -> None:
         """Preview anew, if the preview is on."""
@@ -233,7 +295,7 @@ class FourierHelper(QWidget):
             self.proposed = None
             self.preview.remove()
 
-    def _show(self, question: tuple[Scene, FourierSettings], answer: tuple[np.ndarray, np.ndarray, int]) -> None:
+    def _show(self, question: tuple[Scene, Any], answer: tuple[np.ndarray, np.ndarray, int]) -> None:
         scene, settings = question
         now = self.scene
         if now is None or not self.button.isChecked() or (now.movie, now.frame) != (scene.movie, scene.frame):
@@ -241,7 +303,7 @@ class FourierHelper(QWidget):
         proposed, outline, number = answer
         self.proposed = scene, settings, proposed
         self.preview.show(outline.view(np.uint8), now.layer)
-        self.status.setText(f"{number} outlined. Accept them, or turn the sliders.")
+        self.status.setText(f"{number} outlined. Accept them, or turn the settings.")
 
     def _forget(self) -> None:
         self.proposed = None
@@ -259,7 +321,7 @@ class FourierHelper(QWidget):
         self.status.setText("Trying settings on this frame; you can go on painting.")
         self.tuner.ask(self.scene)
 
-    def _tuned(self, scene: Scene, settings: FourierSettings) -> None:
+    def _tuned(self, scene: Scene, settings: Any) -> None:
         self._at_work(False)
         if not np.isfinite(settings.threshold):
             self.status.setText("No settings find these labels: mark more defects of this class, or paint the rest.")
@@ -267,7 +329,7 @@ class FourierHelper(QWidget):
         with self.form.changed.blocked():
             for field in fields(settings):
                 row, value = self.form[field.name], getattr(settings, field.name)
-                if field.name in SLIDERS:
+                if field.name in self.method.sliders:
                     row.min, row.max = min(row.min, value), max(row.max, value)
                 row.value = value
         self.status.setText("Tuned to the labels of this frame.")
