@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.api import open_run
 from napari_menndl.cli import app
+from napari_menndl.movie.reading import open_movie
 from napari_menndl.options import settings_options
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.search.settings import SearchSettings
@@ -76,6 +78,17 @@ def test_predict_and_compare(folder):
     table = run("compare", *words)
     assert all(name in table for name in ("later", "Mo substitution", "precision"))
     assert "…" not in table  # nothing is cut off where the output is no terminal
+
+
+def test_a_frame_that_cannot_be_predicted_is_named_and_the_others_have_their_table(folder):
+    frames = np.stack([open_movie(folder / "movie.tif").frame(t) for t in (0, 1, 0)])
+    frames[1, :, :3] = np.nan
+    np.save(folder / "gap.npy", frames)
+    size = open_movie(folder / "movie.tif").pixel_size[0]
+    words = [folder / "a.menndl", folder / "gap.npy", "--out", folder / "gap.zarr", "--pixel-size", size]
+    assert "frame 1" in run("predict", *words, code=2)
+    table = pd.read_csv(folder / "gap.defects.csv")
+    assert set(table["frame"]) == {0, 2}
 
 
 def test_a_pool_predicts_the_same(folder):

@@ -138,6 +138,12 @@ def test_out_of_range_is_said(size: float, warned: bool, frame: np.ndarray) -> N
     assert any("outside its range" in str(w.message) for w in caught) == warned
 
 
+@pytest.mark.parametrize("size", [1000.0, 1e-6])
+def test_an_absurd_ratio_of_pixel_sizes_is_refused_before_anything_is_allocated(size: float, frame: np.ndarray) -> None:
+    with pytest.raises(InputError, match="no real calibration"):
+        make_network().predict_frame(frame, (size, size))
+
+
 def test_a_frame_without_contrast_holds_nothing() -> None:
     with pytest.warns(UserWarning, match="contrast"):
         assert not make_network().predict_frame(np.full((20, 30), 7.0), NM).any()

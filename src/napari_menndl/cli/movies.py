@@ -80,16 +80,28 @@ def predict(
     from rich.progress import Progress
 
     from napari_menndl.api import open_run
+    from napari_menndl.errors import InputError
     from napari_menndl.movie.reading import open_movie
 
     with told():
         prediction = open_run(run).predict(open_movie(movie, pixel_size=pixel_size))
+        problem = None
         with Progress(console=out) as bar:
             task = bar.add_task("Predicting", total=len(prediction))
-            prediction.write(to, lambda done, total: bar.update(task, completed=done, total=total), pool=pool)
+            try:
+                prediction.write(to, lambda done, total: bar.update(task, completed=done, total=total), pool=pool)
+            except InputError as error:
+                # Frames that cannot be predicted do not cost the others their table.
+                if not prediction.written:
+                    raise
+                problem = error
         table = to.with_name(to.stem + ".defects.csv")
-        prediction.defects.to_csv(table, index=False)
-        say(f"Wrote {to} and {table.name}")
+        frames = [t for t in range(len(prediction)) if prediction.is_written(t)]
+        prediction.find_defects(frames).to_csv(table, index=False)
+        part = "" if problem is None else f", with {len(frames)} of {len(prediction)} frames"
+        say(f"Wrote {to} and {table.name}{part}")
+        if problem is not None:
+            raise problem
 
 
 def compare(

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 #: Pixel sizes that differ by less are taken for the same.
 SAME = 0.02
-#: Beyond this ratio of pixel sizes a network is outside its range.
-RANGE = 2.0
+#: Beyond this ratio of pixel sizes a network is outside its range; beyond the other, one of them is wrong.
+RANGE, ABSURD = 2.0, 16.0
 
 PixelSize = tuple[float, float]
 
@@ -32,7 +32,8 @@ def scale_between(found: PixelSize | None, trained: PixelSize | None) -> tuple[f
     Raises
     ------
     InputError
-        If one is known and the other is not: nobody can say whether they fit.
+        If one is known and the other is not: nobody can say whether they fit. If they differ by more than a factor of
+        `ABSURD`.
 
     Warns
     -----
@@ -54,7 +55,14 @@ def scale_between(found: PixelSize | None, trained: PixelSize | None) -> tuple[f
             "Give no pixel_size if it looks alike; or train anew with pixel_size= given for the movie.",
         )
     factors = (found[0] / trained[0], found[1] / trained[1])
-    if max(*factors, *(1 / f for f in factors)) > RANGE:
+    ratio = max(*factors, *(1 / f for f in factors))
+    if not ratio <= ABSURD:
+        raise InputError(
+            f"a pixel size not far from that of the frames trained on, {_nm(trained)}",
+            f"{_nm(found)}, {ratio:.3g} times as large or as small",
+            "One of them is no real calibration: give the movie's pixel_size=(y, x) in nm.",
+        )
+    if ratio > RANGE:
         warnings.warn(
             f"A pixel of this movie is {factors[0]:.2g} × {factors[1]:.2g} times one of the frames trained on: "
             "the network is outside its range.",
