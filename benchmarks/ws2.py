@@ -173,11 +173,12 @@ def table(cells, snr, areas, seed):
             fields += [f"{means[method, scope]:.3f} [{low:.3f}, {high:.3f}]", f"{precision:.3f}", gain]
         times = [f"{np.median([cell[key] for cell in mine]):.0f}" for key in ("seconds_to_train", "ms_per_frame")]
         lines.append(as_line([*fields, *times]))
-    if SEARCH in whole:
-        both = [[cells[SEARCH, snr, a], cells[SEARCH, snr, a]["fast"]] for a in areas]
+    told = [a for a in areas if "fast" in cells.get((SEARCH, snr, a), {})]
+    if told:
+        both = [[cells[SEARCH, snr, a], cells[SEARCH, snr, a]["fast"]] for a in told]
         lines += ["\nThe search's answer, whole and fast (`Ensemble.reduced`): F1 / AP\n"]
         lines += [as_line(["area", "networks", "ms per frame", *SCOPES.values()]), "|---" * (len(SCOPES) + 3) + "|"]
-        for area, pair in zip(areas, both, strict=True):
+        for area, pair in zip(told, both, strict=True):
             for number, one in zip(pair[0]["chosen"]["networks"], pair, strict=True):
                 scores = [f"{one['f1'][s]:.3f} / {one['average_precision'][s]:.3f}" for s in SCOPES]
                 lines.append(as_line([str(area), str(number), f"{one['ms_per_frame']:.0f}", *scores]))

@@ -12,7 +12,7 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.classes import DefectClass
 from napari_menndl.errors import InputError
 from napari_menndl.movie.movie import Movie
-from napari_menndl.movie.neighbours import find_shift, with_neighbours
+from napari_menndl.movie.neighbours import with_neighbours
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.task.task import TrainingTask
@@ -184,37 +184,6 @@ def test_the_frames_around_a_labelled_one_are_kept(tmp_path):
     assert opened.digest == task.digest
     assert np.array_equal(opened.planes, task.planes)
     assert replace(task, neighbours=None).digest != task.digest
-
-
-def test_frames_nearby_are_trained_on_with_the_labels_and_never_judged(tmp_path):
-    simulated = simulate_movie(frames=5, shape=(96, 96), snr=5.0)
-    task = TrainingTask.from_movie(simulated.movie, Annotation.from_simulation(simulated, frames=[1]), [1])
-    assert task.labels_of == (0, 0, 0)
-    assert task.training_planes.shape == (3, 5, 96, 96)
-    for planes, other in zip(task.nearby, (0, 2), strict=True):
-        y, x = find_shift(task.frames[0], simulated.movie.frame(other))
-        inside = (slice(8, -8), slice(8, -8))
-        assert np.array_equal(planes[0][inside], np.roll(simulated.movie.frame(other), (y, x), (0, 1))[inside])
-    split = task.split(0, 0)
-    tiles = task.tiles(split, 32, np.random.default_rng(0))
-    assert set(tiles.origins[:, 0]) == {0, 1, 2}
-    assert len(split.validate) == len(task.frames) == 1
-    task.save(tmp_path / "t.zarr")
-    opened = TrainingTask.open(tmp_path / "t.zarr")
-    assert (opened.digest, opened.nearby_of) == (task.digest, task.nearby_of)
-    assert np.array_equal(opened.training_planes, task.training_planes)
-    assert replace(task, nearby=None, nearby_of=()).digest != task.digest
-
-
-def test_labelled_frames_and_large_ones_lend_their_labels_to_none(monkeypatch):
-    simulated = simulate_movie(frames=3, shape=(96, 96), snr=5.0)
-    annotation = Annotation.from_simulation(simulated, frames=[0, 1, 2])
-    assert TrainingTask.from_movie(simulated.movie, annotation, [0, 1, 2]).nearby is None
-    assert TrainingTask.from_movie(simulated.movie, annotation, [0, 2]).labels_of == (0, 1, 0, 1)
-    monkeypatch.setattr("napari_menndl.task.task.MOST_NEARBY", 96 * 96)
-    large = TrainingTask.from_movie(simulated.movie, annotation, [0])
-    assert large.nearby is None
-    assert large.neighbours is not None
 
 
 def test_frames_that_show_something_else_are_no_neighbours():

@@ -11,8 +11,6 @@ from scipy import fft, ndimage
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from numpy.typing import NDArray
 
     from napari_menndl.movie.movie import Movie
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 REACH = 2
 #: Which they are, in the order in which they follow the frame.
 OFFSETS = (-2, -1, 1, 2)
-#: At most so many frames nearby; with four, networks found fewer defects that were born later than with two.
-_NEARBY = 2
 #: Edge of the central square that shifts are measured in [px].
 _SQUARE = 512
 #: Slower changes say nothing about a shift [cycles/px].
@@ -76,40 +72,6 @@ def with_neighbours(movie: Movie, t: int) -> NDArray[np.float32]:
         one = found[offset] if found[offset] is not None else found[-offset]
         planes.append(frame if one is None else one)
     return np.stack(planes)
-
-
-def frames_nearby(movie: Movie, t: int, planes: NDArray[np.float32], but: Collection[int] = ()) -> NDArray[np.float32]:
-    """Read the frames next to a frame, moved by whole pixels to lie on it, each with neighbours of its own.
-
-    They show the frame's defects once more, but for those that came, went or moved in between, under other noise.
-
-    Parameters
-    ----------
-    movie : Movie
-    t : int
-        From 0.
-    planes : (5, Y, X) float32
-        What `with_neighbours` reads there.
-    but : collection of int
-        Frames to leave out.
-
-    Returns
-    -------
-    (n, 5, Y, X) float32
-        No more than two, nearest first, of those that can be read and show the same; where one does not reach, the
-        frame stands in.
-    """
-    found: list[NDArray[np.float32]] = []
-    for other in sorted(range(max(0, t - REACH), min(len(movie), t + REACH + 1)), key=lambda one: abs(one - t)):
-        if other == t or other in but or len(found) == _NEARBY:
-            continue
-        try:
-            beside = with_neighbours(movie, other)
-        except InputError:  # It was told of as a neighbour.
-            continue
-        if (shift := find_shift(planes[0], beside[0])) is not None:
-            found.append(np.stack([_moved(one, shift, plane) for one, plane in zip(beside, planes, strict=True)]))
-    return np.stack(found) if found else np.zeros((0, *planes.shape), np.float32)
 
 
 def average(planes: NDArray[np.float32], reach: int) -> Frame:

@@ -18,7 +18,7 @@ from napari_menndl.annotation.files import open_own_group, own_array, written_wh
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import Detector
-from napari_menndl.movie.neighbours import OFFSETS, frames_nearby, with_neighbours
+from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
 from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
 from napari_menndl.task.folds import cut_folds
 from napari_menndl.task.split import Split
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 FORM = "napari-menndl training task"
 SCHEMA = 1
-#: Frames nearby are trained on as well if they have no more pixels than this in all, for the sake of memory.
-MOST_NEARBY = 4_000_000
 #: Narrowest guard band [px].
 LEAST_GUARD = 8
 _ARRAYS = {"frames": "float32", "labels": "uint8", "known": "bool"}
@@ -62,11 +60,6 @@ class TrainingTask:
         Width of the band around a validation block that no tile may touch [px].
     neighbours : (N, 4, Y, X) float32, or None
         The frames around each, moved to lie on it (`movie.neighbours.with_neighbours`); None where there are none.
-    nearby : (M, 5, Y, X) float32, or None
-        Unlabelled frames of the movie that lie on a labelled one (`movie.neighbours.frames_nearby`): its labels are
-        taken to hold for them in training; nothing is judged on them.
-    nearby_of : tuple of int
-        The labelled frame of each, from 0 to N - 1.
     """
 
     frames: npt.NDArray[np.float32]
@@ -78,8 +71,6 @@ class TrainingTask:
     folds: int = 4
     guard: int = LEAST_GUARD
     neighbours: npt.NDArray[np.float32] | None = None
-    nearby: npt.NDArray[np.float32] | None = None
-    nearby_of: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         shape = self.frames.shape
@@ -90,9 +81,6 @@ class TrainingTask:
         beside = (shape[0], len(OFFSETS), *shape[1:])
         if (near := self.neighbours) is not None and (near.shape != beside or near.dtype != np.float32):
             raise InputError(f"neighbours float32 {beside}", f"{near.dtype} {near.shape}", "Convert them.")
-        close = (len(self.nearby_of), 1 + len(OFFSETS), *shape[1:])
-        if (more := self.nearby) is not None and (more.shape != close or more.dtype != np.float32):
-            raise InputError(f"frames nearby float32 {close}", f"{more.dtype} {more.shape}", "Convert them.")
         if len(self.class_names) != len(self.detectors):
             raise InputError(
                 "one detector per class",
@@ -155,10 +143,6 @@ class TrainingTask:
         raw = np.stack([check_frame(one[0], t) for one, t in zip(planes, chosen, strict=True)])
         neighbours = planes[:, 1:]
         alone = (neighbours == raw[:, None]).all()
-        more = []
-        if not alone and 2 * raw.size <= MOST_NEARBY:
-            more = [frames_nearby(movie, t, one, chosen) for t, one in zip(chosen, planes, strict=True)]
-        nearby_of = tuple(i for i, of_one in enumerate(more) for _ in of_one)
         detectors = tuple(annotation.detector(name) for name in annotation.class_names)
         if guard is None:
             # Extended defects are matched by overlap: their tolerance is a size, not a distance.
@@ -176,8 +160,6 @@ class TrainingTask:
             folds,
             guard,
             None if alone else neighbours,
-            np.concatenate(more) if nearby_of else None,
-            nearby_of,
         )
         for split in (0, 1):
             for fold in range(folds):
@@ -233,10 +215,9 @@ class TrainingTask:
         return Split(self.known, np.zeros_like(self.known), np.ones(self.known.shape[1:], bool))
 
     def tiles(self, split: Split, size: int, rng: np.random.Generator) -> Tiles:
-        """`choose_tiles` for one split of `training_planes`; smaller than `size` where that does not fit."""
-        shown = list(self.labels_of)
+        """`choose_tiles` for one split; the tiles are smaller than `size` where that does not fit."""
         fitting = fit_tile(size, split.area, split.train)
-        return choose_tiles(self.labels[shown], split.train[shown], split.area, fitting, rng)
+        return choose_tiles(self.labels, split.train, split.area, fitting, rng)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a zarr group, whole or not at all.
@@ -270,8 +251,6 @@ class TrainingTask:
         stored = {name: own_array(group, name, np.dtype(dtype).kind, 3) for name, dtype in _ARRAYS.items()}
         if "neighbours" in group:
             stored["neighbours"] = own_array(group, "neighbours", "f", 4)
-        if "nearby" in group:
-            stored["nearby"] = own_array(group, "nearby", "f", 4)
         try:
             pixel_size = attributes["pixel_size"]
             task = cls(
@@ -281,7 +260,6 @@ class TrainingTask:
                 pixel_size=None if pixel_size is None else (float(pixel_size[0]), float(pixel_size[1])),
                 folds=attributes["folds"],
                 guard=attributes["guard"],
-                nearby_of=tuple(attributes.get("nearby_of", ())),
             )
             found = task.digest
         except Exception as error:
@@ -301,19 +279,9 @@ class TrainingTask:
             return self.frames
         return np.concatenate([self.frames[:, None], self.neighbours], axis=1)
 
-    @property
-    def training_planes(self) -> npt.NDArray[np.float32]:
-        """(N + M, Y, X) or (N + M, 5, Y, X) float32: `planes`, then the frames nearby."""
-        return self.planes if self.nearby is None else np.concatenate([self.planes, self.nearby])
-
-    @property
-    def labels_of(self) -> tuple[int, ...]:
-        """The labelled frame whose labels hold for each of `training_planes`."""
-        return (*range(len(self.frames)), *self.nearby_of)
-
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        return arrays | {n: a for n in ("neighbours", "nearby") if (a := getattr(self, n)) is not None}
+        return arrays if self.neighbours is None else arrays | {"neighbours": self.neighbours}
 
     @cached_property
     def _defects(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int_]]:
@@ -335,4 +303,4 @@ class TrainingTask:
             "pixel_size": None if self.pixel_size is None else list(self.pixel_size),
             "folds": self.folds,
             "guard": self.guard,
-        } | ({"nearby_of": list(self.nearby_of)} if self.nearby_of else {})
+        }

@@ -96,11 +96,11 @@ class FoldTrainer:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        """(N + M, K, Y, X) float32: channels of all `training_planes`, made of whole frames as in prediction."""
+        """(N, K, Y, X) float32: their channels, made of whole frames, as prediction will do it."""
         return self._frames_for(self.genome)
 
     def _frames_for(self, genome: Genome) -> np.ndarray:
-        return np.stack([channels(planes, genome, self.plan.classes) for planes in self.task.training_planes])
+        return np.stack([channels(planes, genome, self.plan.classes) for planes in self.task.planes])
 
     def _shown(self, name: str, split: Split) -> tuple[Genome, np.ndarray]:
         """The genome, its inputs fitted to the trained pixels of a fold, and the frames as it is shown them."""
@@ -144,7 +144,7 @@ class FoldTrainer:
                 curve = train(network, source, genes, steps, batch, rng)
                 shown = steps * batch * source.size**2
             network.eval()
-        return Trained(network, genome, frames[: len(self.task.frames)], curve, shown)
+        return Trained(network, genome, frames, curve, shown)
 
     def calibrate(self, trained: Trained, split: Split) -> tuple[Tensor, Tensor]:
         """Bring logits to the scale on which the trained pixels' probabilities are the shares of the classes.
@@ -185,7 +185,7 @@ class FoldTrainer:
 
     def _source(self, frames: np.ndarray, split: Split, rng: np.random.Generator) -> TileSource:
         tiles = self.task.tiles(split, self.genome.training.tile, rng)
-        target = np.where(split.train, self.task.labels, UNKNOWN).astype(np.uint8)[list(self.task.labels_of)]
+        target = np.where(split.train, self.task.labels, UNKNOWN).astype(np.uint8)
         # The channels of a pixel side by side, as they are cut.
         shown = torch.from_numpy(frames).to(self.device).contiguous(memory_format=torch.channels_last)
         labels = torch.from_numpy(target).to(self.device)
