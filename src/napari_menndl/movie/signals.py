@@ -55,12 +55,14 @@ class Signal:
         return count * height * width
 
     def follows(self, other: Signal) -> bool:
-        """Whether both can be frames of one movie: alike but for a number in their names."""
-        if self.axes is None or other.axes is None or (self.shape, self.dtype) != (other.shape, other.dtype):
+        """Whether both can be frames of one movie: alike but for their count and a number in their names."""
+        if self.axes is None or other.axes is None or self.dtype != other.dtype:
             return False
-        if self.axes != other.axes or re.sub(r"\d+", "", self.name) != re.sub(r"\d+", "", other.name):
+        if self.axes.shape[1:] != other.axes.shape[1:] or self.axes.last != other.axes.last:
             return False
-        return not self.apart or self.axes.shape[0] == 1
+        if re.sub(r"\d+", "", self.name) != re.sub(r"\d+", "", other.name):
+            return False
+        return not self.apart or self.axes.shape[0] == other.axes.shape[0] == 1
 
 
 def choose(signals: Sequence[Signal], wanted: str | int | None, source: str) -> list[Signal]:
@@ -109,7 +111,7 @@ def choose(signals: Sequence[Signal], wanted: str | int | None, source: str) -> 
     left = [signal for signal in signals if signal not in taken]
     said = []
     if len(taken) > 1:
-        said.append(f"{source} was appended to: its {len(taken)} series of shape {taken[0].shape} follow one another")
+        said.append(f"{source} was written piece by piece: its {len(taken)} series of images follow one another")
     if left:
         said.append(
             f"{'' if said else f'of the {len(signals)} images in {source}, '}the movie is "

@@ -6,8 +6,10 @@ import logging
 import os
 import re
 import warnings
+from bisect import bisect_right
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ from napari_menndl.movie.signals import Signal, choose
 from napari_menndl.movie.tiff_header import Header, header_of, scale_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -118,10 +120,8 @@ class TiffFrames:
     Parameters
     ----------
     path : Path
-    series : tuple of int
-        Numbers of series whose frames follow one another.
-    axes : FrameAxes
-        Of each of them.
+    series : sequence of (int, FrameAxes)
+        Numbers of series whose frames follow one another, and where these lie.
     absent : mapping of frame to str
         Why it is not there.
     plain : bool
@@ -133,15 +133,14 @@ class TiffFrames:
     def __init__(
         self,
         path: Path,
-        series: tuple[int, ...],
-        axes: FrameAxes,
+        series: Sequence[tuple[int, FrameAxes]],
         absent: Mapping[int, str],
         plain: bool = False,
         fill: float | None = None,
     ) -> None:
         self.path = path
-        self.series = series
-        self.axes = axes
+        self.series = tuple(series)
+        self.ends = list(accumulate(axes.shape[0] for _, axes in series))
         self.absent = dict(absent)
         self.plain = plain
         self.fill = fill
@@ -149,8 +148,9 @@ class TiffFrames:
     def __call__(self, t: int) -> NDArray[Any]:
         if t in self.absent:
             raise absent_frame(t, str(self.path), self.absent[t])
-        which, index = divmod(t, self.axes.shape[0])
-        frame = self.axes.cut(tiff_pages(self.path, self.plain).array(self.series[which], self.axes.last), index)
+        number, axes = self.series[bisect_right(self.ends, t)]
+        before = self.ends[bisect_right(self.ends, t)] - axes.shape[0]
+        frame = axes.cut(tiff_pages(self.path, self.plain).array(number, axes.last), t - before)
         return frame if self.fill is None else without_fill(frame, self.fill)
 
 
@@ -181,60 +181,72 @@ def read_tiff(path: Path, signal: str | int | None = None) -> Movie:
 
 
 def _read(path: Path, signal: str | int | None) -> Movie:
-    pages, plain = _believable(path)
+    pages, plain, header = _believable(path)
     if not pages.series:
         raise InputError("a TIFF file with an image", f"none in {path}", "Export the movie again.")
-    header = tiff_pages(path).header
     main = path.with_name(header.main_file) if header.main_file else path
     if main != path and main.is_file() and by_suffix(main) is TIFF and not tiff_pages(main).header.main_file:
         return _read(main, signal)
     chosen = choose([_signal(pages, number, path) for number in range(len(pages.series))], signal, path.name)
-    numbers, axes = tuple(one.number for one in chosen), chosen[0].axes
-    assert axes is not None  # of a signal that was chosen
-    _check_complete(pages, numbers, axes, path)
-    _check_codec(pages.series[numbers[0]].keyframe, path)
+    series = [(one.number, one.axes) for one in chosen if one.axes is not None]
+    first, axes = series[0]
+    count = sum(axes.shape[0] for _, axes in series)
+    _check_complete(pages, series, path)
+    _check_codec(pages.series[first].keyframe, path)
     for complaint in filter(_LACKS_FILES.search, pages.complaints):
         warnings.warn(f"Files of the recording that {path.name} belongs to are missing: {complaint}", stacklevel=4)
-    absent, why = _absent(pages, numbers, axes, header, path)
-    warn_of_absent(absent, len(numbers) * axes.shape[0], path.name, why)
+    absent, why = _absent(pages, series, header, path)
+    warn_of_absent(absent, count, path.name, why)
     if header.fill is not None:
         warn_of_fill(header.fill, path.name)
-    pixel_size, frame_time = scale_of(header, path.name, numbers[0])
-    dtype = pages.series[numbers[0]].dtype
+    pixel_size, frame_time = scale_of(header, path.name, first)
+    dtype = pages.series[first].dtype
     frames = lazy_frames(
-        TiffFrames(path, numbers, axes, dict.fromkeys(absent, why), plain, header.fill),
-        (len(numbers) * axes.shape[0], *axes.shape[1:]),
+        TiffFrames(path, series, dict.fromkeys(absent, why), plain, header.fill),
+        (count, *axes.shape[1:]),
         dtype if header.fill is None else type_with_nan(dtype),
     )
     return Movie(frames, pixel_size, frame_time, path.stem, str(path), frozenset(pages.files()))
 
 
-def _believable(path: Path) -> tuple[TiffPages, bool]:
-    """The pages as the header sorts them, or as they are where it counts them wrongly."""
+def _believable(path: Path) -> tuple[TiffPages, bool, Header]:
+    """The pages as the header sorts them, or (True) as they are where it counts them wrongly."""
+    pages, why = None, ""
     try:
-        pages, problem = tiff_pages(path), None
+        pages = tiff_pages(path)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:  # from what the header says
-        pages, problem = None, error
-    promised = 0
+        problem = error
+        why = f"cannot be read ({problem})"
     if pages is not None:
-        promised = max(pages.promised(), int(pages.header.imagej.get("images", 1)))
-        lost = any(_BROKEN.search(text) for text in pages.complaints)
-        if pages.pages <= 1 or (not lost and promised <= pages.promised() and pages.pages <= pages.promised()):
-            return pages, False
+        why = _miscounted(pages)
+        if not why:
+            return pages, False, pages.header
     try:
-        as_they_are = tiff_pages(path, plain=True)
+        plain = tiff_pages(path, plain=True)
     except Exception:  # then it is not the header that is wrong
-        as_they_are = None
-    if as_they_are is None or any(_BROKEN.search(text) for text in as_they_are.complaints):
+        plain = None
+    if plain is None or any(_BROKEN.search(text) for text in plain.complaints):
         if pages is None:
-            raise problem or ValueError(path)
-        return pages, False
-    promise = f"promises {promised} images" if promised else f"cannot be read ({problem})"
+            raise problem
+        return pages, False, pages.header
     warnings.warn(
-        f"The header of {path.name} {promise}, the file holds {as_they_are.pages}: the pages count, not the header.",
-        stacklevel=5,
+        f"The header of {path.name} {why}, the file holds {plain.pages}: the pages count, not the header.", stacklevel=5
     )
-    return as_they_are, True
+    return plain, True, pages.header if pages else plain.header
+
+
+def _miscounted(pages: TiffPages) -> str:
+    """What is wrong with the header's count of images, if anything is."""
+    taken = pages.promised()
+    promised = max(taken, int(pages.header.imagej.get("images", 1)))
+    if pages.pages <= 1:  # the one page may stand for all the frames behind it
+        return ""
+    lost = any(_BROKEN.search(text) for text in pages.complaints)
+    # An OME file, or one of a set, may lack pages: that is said frame by frame.
+    stack = all(series.kind in ("shaped", "imagej") for series in pages.series)
+    if lost or taken < max(pages.pages, promised) or (stack and taken > pages.pages):
+        return f"promises {promised} images"
+    return ""
 
 
 def _signal(pages: TiffPages, number: int, path: Path) -> Signal:
@@ -256,12 +268,14 @@ def _signal(pages: TiffPages, number: int, path: Path) -> Signal:
 
 
 def _absent(
-    pages: TiffPages, numbers: tuple[int, ...], axes: FrameAxes, header: Header, path: Path
+    pages: TiffPages, chosen: Sequence[tuple[int, FrameAxes]], header: Header, path: Path
 ) -> tuple[list[int], str]:
     """Frames without a page, or without a strip of it, and why."""
     absent: list[int] = []
-    for place, number in enumerate(numbers):
+    before = 0
+    for number, axes in chosen:
         series = pages.series[number]
+        before += axes.shape[0]
         if series.dataoffset is not None:
             continue
         lacking = [i for i, page in enumerate(series) if not _is_there(page)]
@@ -271,7 +285,7 @@ def _absent(
                 f"{path}, {len(lacking)} of whose {len(series)} pages are missing",
                 "Copy it anew from where it was recorded.",
             )
-        absent += [place * axes.shape[0] + i for i in lacking]
+        absent += [before - axes.shape[0] + i for i in lacking]
     files = header.absent_files(path.parent)
     named = f"{', '.join(files[:3])}{' …' if len(files) > 3 else ''}"
     return absent, f"{named} should be beside it, but is not there" if files else "no page of it holds them"
@@ -317,10 +331,10 @@ def complaints() -> Iterator[list[str]]:
         logger.removeFilter(listen)
 
 
-def _check_complete(pages: TiffPages, numbers: tuple[int, ...], axes: FrameAxes, path: Path) -> None:
+def _check_complete(pages: TiffPages, chosen: Sequence[tuple[int, FrameAxes]], path: Path) -> None:
     """Say at once that a file is cut short: tifffile drops missing pages, or fails in the middle of a movie."""
     short = any(_BROKEN.search(text) for text in pages.complaints)
-    for series in (pages.series[number] for number in numbers):
+    for series in (pages.series[number] for number, _ in chosen):
         if series.dataoffset is not None:
             short |= series.dataoffset + series.nbytes > pages.size
             continue
@@ -328,8 +342,8 @@ def _check_complete(pages: TiffPages, numbers: tuple[int, ...], axes: FrameAxes,
         for page in pages_there:
             whole = zip(page.dataoffsets, page.databytecounts, strict=False)
             short |= any(offset + count > page.parent.filehandle.size for offset, count in whole)
-    promised = int(pages.header.imagej.get("images", 1)) if pages.series[numbers[0]].kind == "imagej" else 1
-    if short or promised > len(numbers) * axes.shape[0]:
+    promised = int(pages.header.imagej.get("images", 1)) if pages.series[chosen[0][0]].kind == "imagej" else 1
+    if short or promised > sum(axes.shape[0] for _, axes in chosen):
         raise InputError(
             "a complete TIFF file",
             f"{path} is cut short, after {pages.size} bytes",

@@ -72,7 +72,8 @@ def header_of(tiff: tifffile.TiffFile) -> Header:
         imagej = dict(tiff.imagej_metadata or {})
     except Exception:  # the same of ImageJ's own
         imagej = {}
-    return Header(tags, imagej, tiff.ome_metadata if tiff.is_ome else None)
+    page = tiff.pages.first
+    return Header(tags, imagej, page.description if page.is_ome else None)
 
 
 def scale_of(header: Header, source: str, image: int = 0) -> tuple[tuple[float, float] | None, float | None]:
