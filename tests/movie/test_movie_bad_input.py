@@ -170,10 +170,6 @@ OPENING = {
     "OME-Zarr without datasets": (ome_zarr({"axes": []}), "OME-Zarr metadata"),
     "OME-Zarr of a missing array": (ome_zarr({"datasets": [{"path": "7"}]}), "array '7'"),
     "OME-Zarr of too few axes": (ome_zarr({"axes": [{"name": "x"}], "datasets": [{"path": "0"}]}), "axes"),
-    "OME-Zarr with a broken scale": (
-        ome_zarr({"datasets": [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": "big"}]}]}),
-        "OME-Zarr metadata",
-    ),
 }
 
 

@@ -317,7 +317,7 @@ def test_nothing_is_overwritten_unless_asked(suffix, tmp_path, frames):
 def test_files_are_in_the_order_of_their_numbers(numbers):
     from pathlib import Path
 
-    from napari_menndl.movie.reading import _natural
+    from napari_menndl.movie.reading import natural_order
 
     paths = [Path(f"run1/frame{n}.tif") for n in numbers]
-    assert sorted(paths, key=_natural) == [Path(f"run1/frame{n}.tif") for n in sorted(numbers)]
+    assert sorted(paths, key=natural_order) == [Path(f"run1/frame{n}.tif") for n in sorted(numbers)]

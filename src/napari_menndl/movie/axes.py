@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,49 +14,140 @@ from napari_menndl.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import DTypeLike
+    from numpy.typing import DTypeLike, NDArray
 
 _LONG = {"C": "channels", "S": "colour", "T": "time", "Z": "depth", "Y": "height", "X": "width"}
+#: What files call their axes, in the letters used here; tifffile's I is a sequence of pages, its E the wavelength.
+_NAMES = {
+    "T": "t time times frame frames i image images sequence page pages",
+    "Y": "y height row rows line lines",
+    "X": "x width column columns col cols",
+    "Z": "z depth slice slices plane planes",
+    "C": "c ch channel channels e energy wavelength lambda band bands detector",
+    "S": "s sample samples rgb rgba color colour",
+}
+_LETTERS = {name: letter for letter, names in _NAMES.items() for name in names.split()}
 
 
-def frame_axes(shape: Sequence[int], axes: str, source: str) -> tuple[int, int, int]:
-    """The (T, Y, X) of an array whose axes are named, axes of length 1 left out.
+@dataclass(frozen=True)
+class FrameAxes:
+    """Where the frames of a movie lie in an array.
+
+    Attributes
+    ----------
+    shape : (T, Y, X)
+    ndim : int
+        Of the array; axes that are none of the three have length 1.
+    time : int or None
+    height, width : int
+        Numbers of axes.
+    """
+
+    shape: tuple[int, int, int]
+    ndim: int
+    time: int | None
+    height: int
+    width: int
+
+    @property
+    def last(self) -> bool:
+        """Whether the array ends in Y, X, so that a frame lies in one piece."""
+        return (self.height, self.width) == (self.ndim - 2, self.ndim - 1)
+
+    def cut(self, array: Any, t: int) -> NDArray[Any]:
+        """Frame `t` (Y, X) of the array, transposed where its axes are in another order."""
+        index: list[int | slice] = [0] * self.ndim
+        index[self.height] = index[self.width] = slice(None)
+        if self.time is not None:
+            index[self.time] = t
+        frame = np.asarray(array[tuple(index)])
+        return frame if self.height < self.width else frame.T
+
+
+def axis_letters(names: Sequence[str | None], shape: Sequence[int]) -> str:
+    """One letter per axis, whatever a file calls them: T, Z, C, S (colour), Y, X; another letter for any other.
+
+    Parameters
+    ----------
+    names : sequence of str or None
+        Letters of TIFF and OME, or words ("time", "row", "Y [nm]"); None, "" and xarray's "dim_0" count as no name.
+    shape : sequence of int
+        By which axes without a name are guessed, see `guess_axes`.
+    """
+    guessed = guess_axes(shape)
+    if len(names) != len(shape) or len(guessed) != len(shape):
+        return ""
+    words = [_word(name) for name in names]
+    return "".join(
+        guess if not word else _LETTERS.get(word, word.upper() if len(word) == 1 else "Q")
+        for word, guess in zip(words, guessed, strict=True)
+    )
+
+
+def _word(name: str | None) -> str:
+    words = re.findall(r"[^\W\d_]+", (name or "").casefold())
+    return "" if not words or words[0] in ("dim", "axis", "phony") else str(words[0])
+
+
+def frame_axes(shape: Sequence[int], axes: Sequence[str | None] | None, source: str, stacks: str = "T") -> FrameAxes:
+    """Where the frames lie in an array, axes of length 1 left out.
 
     Parameters
     ----------
     shape : sequence of int
-    axes : str
-        A letter per axis: T, Z, C, Y, X, S (colour samples); any other letter is an axis of unknown meaning.
+    axes : str, or sequence of str or None; None
+        A letter or a name per axis, see `axis_letters`; None where the file names none of them.
     source : str
         Named in the error.
+    stacks : str
+        Letters of axes that are taken for time without a word.
 
     Raises
     ------
     InputError
         If it is empty, if it has colour or channels, or if more than one axis is left beside Y and X.
+
+    Warns
+    -----
+    UserWarning
+        If the one other axis is called something else than time, or if the shape looks like (Y, X, T).
     """
-    found = f"{source} of shape {tuple(shape)}, axes {axes}"
-    if len(shape) < 2 or "Y" not in axes or "X" not in axes:
+    named = axes if axes is not None else [None] * len(shape)
+    letters = axis_letters(named, shape)
+    names = [name or letter for name, letter in zip(named, letters, strict=False)]
+    said = "".join(names) if all(len(name) == 1 for name in names) else ", ".join(names)
+    found = f"{source} of shape {tuple(shape)}, axes {said or ', '.join(map(str, named))}"
+    if len(shape) < 2 or letters.count("Y") != 1 or letters.count("X") != 1:
         raise InputError(
             "frames with a height and a width: (T, Y, X), or (Y, X) for a single one",
             found,
-            "Open the image itself, not a spectrum or a line of it.",
+            "Open the image itself, not a spectrum or a line of it; or open it as an array whose last axes are Y, X.",
         )
-    sizes = dict(zip(axes, shape, strict=True)) if len(set(axes)) == len(axes) else {}
-    rest = [(axis, int(n)) for axis, n in zip(axes, shape, strict=True) if axis not in "YX" and n != 1]
-    colour = [_LONG[axis] for axis, _ in rest if axis in "CS"]
+    rest = [(axis, letter) for axis, letter in enumerate(letters) if letter not in "YX" and shape[axis] != 1]
+    colour = [_LONG[letter] for _, letter in rest if letter in "CS"]
     if colour:
         raise InputError(
             "one grey value per pixel",
             f"{found}: {' and '.join(colour)}",
             "Open one channel of it as an array; if these are frames, open the whole as an array: open_movie(array).",
         )
-    if len(rest) > 1 or not sizes:
-        names = " and ".join(f"{_LONG.get(axis, 'axis ' + axis)} ({n})" for axis, n in rest)
-        raise InputError("frames of (T, Y, X)", f"{found}: {names}", "Choose one index of all but one of these axes.")
+    said = " and ".join(f"{_LONG.get(letter, f'axis {names[axis]}')} ({shape[axis]})" for axis, letter in rest)
+    if len(rest) > 1:
+        raise InputError("frames of (T, Y, X)", f"{found}: {said}", "Choose one index of all but one of these axes.")
     if 0 in shape:
         raise InputError("frames with pixels", f"{found}, which is empty", "Open a movie of at least one frame.")
-    return (rest[0][1] if rest else 1), int(sizes["Y"]), int(sizes["X"])
+    if axes is not None and rest and rest[0][1] not in stacks:
+        warnings.warn(f"In {source}, {said} is taken for time.", stacklevel=3)
+    long = [n for n in shape if n != 1]
+    if axes is None and len(long) == 3 and long[0] == long[1] > long[2] and long[0] >= 16:
+        warnings.warn(
+            f"{source} of shape {tuple(shape)} is taken for (T, Y, X), {long[0]} frames. "
+            "If time is its last axis, give it transposed: np.moveaxis(array, -1, 0).",
+            stacklevel=3,
+        )
+    time, height, width = rest[0][0] if rest else None, letters.index("Y"), letters.index("X")
+    count = 1 if time is None else int(shape[time])
+    return FrameAxes((count, int(shape[height]), int(shape[width])), len(shape), time, height, width)
 
 
 def guess_axes(shape: Sequence[int]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 #: Pixel sizes a STEM can have [nm]; what lies outside is a mistake of the file, not a calibration.
 PLAUSIBLE_PIXEL = (1e-4, 1e3)
@@ -57,12 +57,37 @@ def has_unit(unit: str | None) -> bool:
     return _plain(unit) not in _NO_UNIT
 
 
-def read_pixel_size(values: Sequence[float], units: Sequence[str | None], source: str) -> tuple[float, float] | None:
+def believed(
+    read: Callable[[], tuple[tuple[float, float] | None, float | None]], source: str
+) -> tuple[tuple[float, float] | None, float | None]:
+    """What `read` finds out about pixel size and frame time; unknown, with a `CalibrationWarning`, where it fails."""
+    try:
+        return read()
+    except Exception as error:  # programs write what no schema foresees, and the frames are there all the same
+        why = f"cannot be read, {type(error).__name__}"
+        _doubt("pixel size", str(error), why, source)
+        _doubt("frame time", str(error), why, source)
+        return None, None
+
+
+def _number(value: object) -> float:
+    """A number that a file gives as such or as text; NaN where it is none."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _said(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else repr(value)
+
+
+def read_pixel_size(values: Sequence[object], units: Sequence[str | None], source: str) -> tuple[float, float] | None:
     """A file's pixel size in nanometres, where it can be believed.
 
     Parameters
     ----------
-    values : (y, x) float [`units`]
+    values : (y, x) numbers, or text of a number [`units`]
     units : (y, x) str
         pm, Å, nm, µm, mm, cm, m, inch, abbreviated or in full.
     source : str
@@ -71,17 +96,24 @@ def read_pixel_size(values: Sequence[float], units: Sequence[str | None], source
     Returns
     -------
     (y, x) float [nm] or None
-        None, with a `CalibrationWarning`, for unknown units, for what is not finite, positive and within
-        `PLAUSIBLE_PIXEL`, and for pixels further from square than `PLAUSIBLE_ANISOTROPY`.
+        None, with a `CalibrationWarning`, for unknown units, for what is not a number, finite, positive and within
+        `PLAUSIBLE_PIXEL`, and for pixels further from square than `PLAUSIBLE_ANISOTROPY`; without a warning where
+        the file gives a length of 1 without a unit, or counts in pixels.
     """
+    numbers = [_number(value) for value in values]
+    text = " × ".join(f"{_said(value)} {unit or ''}".strip() for value, unit in zip(values, units, strict=True))
     if not any(has_unit(unit) for unit in units):
+        if not any(_plain(unit) for unit in units) and any(math.isfinite(n) and n != 1 for n in numbers):
+            _doubt("pixel size", text, "has no unit", source)
+        return None
+    if any(math.isnan(number) for number in numbers) and not all(isinstance(v, int | float) for v in values):
+        _doubt("pixel size", text, "is not a number", source)
         return None
     factors = [_factor(unit, _NANOMETRES) for unit in units]
-    text = " × ".join(f"{value:g} {unit}" for value, unit in zip(values, units, strict=True))
     if any(factor is None for factor in factors):
         _doubt("pixel size", text, "is not in a unit of length", source)
         return None
-    size = [value * factor for value, factor in zip(values, factors, strict=True) if factor is not None]
+    size = [number * factor for number, factor in zip(numbers, factors, strict=True) if factor is not None]
     if not all(math.isfinite(s) and PLAUSIBLE_PIXEL[0] <= s <= PLAUSIBLE_PIXEL[1] for s in size):
         _doubt("pixel size", text, "is not one an electron microscope can have", source)
         return None
@@ -91,16 +123,17 @@ def read_pixel_size(values: Sequence[float], units: Sequence[str | None], source
     return float(size[0]), float(size[1])
 
 
-def read_frame_time(value: float, unit: str | None, source: str) -> float | None:
+def read_frame_time(value: object, unit: str | None, source: str) -> float | None:
     """A file's frame time in seconds; None, with a `CalibrationWarning`, where it cannot be believed."""
-    factor = _factor(unit, _SECONDS)
+    number, factor = _number(value), _factor(unit, _SECONDS)
+    text = f"{_said(value)} {unit or ''}".strip()
     if factor is None:
-        _doubt("frame time", f"{value:g} {unit}", "is not in a unit of time", source)
+        _doubt("frame time", text, "is not in a unit of time", source)
         return None
-    if not (math.isfinite(value) and value > 0):
-        _doubt("frame time", f"{value:g} {unit}", "is not positive and finite", source)
+    if not (math.isfinite(number) and number > 0):
+        _doubt("frame time", text, "is not positive and finite", source)
         return None
-    return float(value * factor)
+    return float(number * factor)
 
 
 def _doubt(what: str, text: str, why: str, source: str) -> None:

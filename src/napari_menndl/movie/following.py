@@ -239,7 +239,7 @@ def follow(
     Parameters
     ----------
     path : path
-        A folder of ``.tif`` or ``.npy`` images, a TIFF file or a zarr array.
+        A folder of single images (see `napari_menndl.movie.formats`), a TIFF file or a zarr array.
     existing : bool
         Whether frames that are there already come first.
     interval : float [s]

@@ -13,9 +13,11 @@ import tifffile
 import zarr
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.ome_zarr import _array, _image, is_zarr, read_zarr
-from napari_menndl.movie.reading import TIFF, _natural, open_movie
-from napari_menndl.movie.tiff import _calibration, _complaints
+from napari_menndl.movie.formats import TIFF, suffixes
+from napari_menndl.movie.ome_zarr import array_of, is_zarr, multiscales, read_zarr
+from napari_menndl.movie.reading import natural_order, open_movie
+from napari_menndl.movie.tiff import complaints
+from napari_menndl.movie.tiff_header import header_of, scale_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,10 +68,10 @@ def open_growing(path: Path, patience: float) -> Growing:
     """
     if path.is_dir():
         return GrowingZarr(path) if is_zarr(path) or path.suffix == ".zarr" else GrowingFolder(path, patience)
-    if path.suffix.lower() in TIFF:
+    if path.suffix.lower() in TIFF.suffixes:
         return GrowingTiff(path)
     raise InputError(
-        "a folder of .tif or .npy images, a TIFF file or a zarr array that grows",
+        f"a folder of images ({' '.join(suffixes(folders=False))}), a TIFF file or a zarr array that grows",
         str(path),
         "Follow the folder that the microscope writes single frames into.",
     )
@@ -113,8 +115,9 @@ class GrowingFolder:
         return None
 
     def _files(self) -> list[Path]:
-        files = [p for p in self.path.iterdir() if not p.name.startswith(".") and p.suffix.lower() in (*TIFF, ".npy")]
-        return sorted(files, key=_natural)
+        known = suffixes(folders=False)
+        files = [p for p in self.path.iterdir() if not p.name.startswith(".") and p.suffix.lower() in known]
+        return sorted(files, key=natural_order)
 
     def _open(self, path: Path) -> int | None:
         try:
@@ -170,7 +173,7 @@ class GrowingTiff:
     def _count(self, about: os.stat_result) -> None:
         with ExitStack() as opened:
             try:
-                with _complaints():
+                with complaints():
                     tiff = tifffile.TiffFile(self.path)
                     opened.callback(tiff.close)
                     pages = tiff.pages
@@ -182,7 +185,7 @@ class GrowingTiff:
                     if self.count and self.pixel_size is None:
                         with warnings.catch_warnings():
                             warnings.simplefilter("ignore")
-                            self.pixel_size, self.frame_time = _calibration(tiff, self.path.name)
+                            self.pixel_size, self.frame_time = scale_of(header_of(tiff), self.path.name)
             except OSError:
                 raise
             except Exception:  # a page that is being written ends in many kinds of error, in struct's for one
@@ -239,9 +242,10 @@ class GrowingZarr:
     def _open(self) -> Any:
         node, self._folder = zarr.open(str(self.path), mode="r"), self.path
         if isinstance(node, zarr.Group):
-            node, image = _image(node, self.path)
+            images = multiscales(node)
+            node, image = images[0] if images else (node, {})
             name = str(image["datasets"][0]["path"]) if image else next(iter(sorted(node.array_keys())))
-            node = _array(node, name, self.path)
+            node = array_of(node, name, self.path)
             self._folder = self.path / node.path
         chunks = node.shards or node.chunks
         if node.ndim != 3 or chunks[0] != 1:

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tifffile
 import zarr
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.axes import check_dtype, guess_axes
+from napari_menndl.movie.axes import axis_letters, check_dtype
+from napari_menndl.movie.formats import TIFF
 from napari_menndl.movie.movie import Movie, lazy_frames
-from napari_menndl.movie.ome_zarr import _array, _image
-from napari_menndl.movie.reading import TIFF
-from napari_menndl.movie.tiff import _calibration
+from napari_menndl.movie.ome_zarr import array_of, multiscales, names_of
+from napari_menndl.movie.tiff import tiff_pages
+from napari_menndl.movie.tiff_header import scale_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -97,7 +97,13 @@ def find_many_axes(path: str | os.PathLike[str]) -> ManyAxes | None:
     """The array at a path, if it has too many axes for a movie; None for anything else, whatever it is."""
     path = Path(path)
     try:
-        found = _tiff(path) if path.suffix.lower() in TIFF else _npy(path) if path.suffix == ".npy" else _zarr(path)
+        found = (
+            _tiff(path)
+            if path.suffix.lower() in TIFF.suffixes
+            else _npy(path)
+            if path.suffix == ".npy"
+            else _zarr(path)
+        )
         if found is None or not found.axes.endswith("YX") or len(found.open_axes) < 2:
             return None
         check_dtype(found.array.dtype, str(path))
@@ -108,30 +114,33 @@ def find_many_axes(path: str | os.PathLike[str]) -> ManyAxes | None:
 
 def _npy(path: Path) -> ManyAxes:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return ManyAxes(array, _unnamed(array.shape), path)
+    return ManyAxes(array, _letters(None, array.shape), path)
 
 
 def _zarr(path: Path) -> ManyAxes | None:
     node = zarr.open(str(path), mode="r")
-    if isinstance(node, zarr.Group):
-        group, image = _image(node, path)
-        if image is None:
-            return None
-        array = _array(group, str(image["datasets"][0]["path"]), path)
-        axes = [axis["name"] if isinstance(axis, dict) else axis for axis in image.get("axes", ())]
-        letters = "".join(str(axis)[:1].upper() for axis in axes)
-        return ManyAxes(array, letters if len(letters) == array.ndim else _unnamed(array.shape), path)
-    return ManyAxes(node, _unnamed(node.shape), path)
+    if not isinstance(node, zarr.Group):
+        return ManyAxes(node, _letters(names_of(node), node.shape), path)
+    images = multiscales(node)
+    if not images:
+        return None
+    group, image = images[0]
+    array = array_of(group, str(image["datasets"][0]["path"]), path)
+    axes = [axis["name"] if isinstance(axis, dict) else axis for axis in image.get("axes", ())]
+    return ManyAxes(array, _letters(axes if len(axes) == array.ndim else names_of(array), array.shape), path)
 
 
 def _tiff(path: Path) -> ManyAxes:
-    with warnings.catch_warnings(), tifffile.TiffFile(path) as tiff:
+    pages = tiff_pages(path)
+    series = max(range(len(pages.series)), key=lambda number: pages.series[number].size)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        axes = tiff.series[0].axes
-        pixel_size, _ = _calibration(tiff, path.name)
-    array = zarr.open_array(tifffile.imread(path, aszarr=True, series=0, level=0, chunkmode="page"), mode="r")
-    return ManyAxes(array, axes, path, pixel_size)
+        pixel_size, _ = scale_of(pages.header, path.name, series)
+    return ManyAxes(pages.array(series), pages.series[series].axes, path, pixel_size)
 
 
-def _unnamed(shape: tuple[int, ...]) -> str:
-    return guess_axes(shape).replace("T", "Q")  # that it is time would be a guess, and it is asked instead
+def _letters(names: Sequence[str | None] | None, shape: tuple[int, ...]) -> str:
+    if names is not None:
+        return axis_letters(names, shape)
+    # That it is time would be a guess, and it is asked instead.
+    return axis_letters([None] * len(shape), shape).replace("T", "Q")

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.calibration import CalibrationWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
+
+
+#: Steps of float32 that a frame's standard deviation must have: fewer would add to its noise.
+_STEPS = 64.0
 
 
 def lazy_frames(read: Callable[[int], NDArray[Any]], shape: tuple[int, int, int], dtype: DTypeLike) -> da.Array:
@@ -64,6 +71,8 @@ class Movie:
         For a person to read.
     source : str
         The file, folder or pattern it came from; ``"memory"`` or ``"simulation"`` where there is none.
+    files : frozenset of Path
+        All the files it is read from, where files name one another; may be empty.
     """
 
     frames: da.Array
@@ -71,6 +80,7 @@ class Movie:
     frame_time: float | None = None
     name: str = "movie"
     source: str = "memory"
+    files: frozenset[Path] = frozenset()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -81,8 +91,30 @@ class Movie:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @cached_property
+    def offset(self) -> int | float:
+        """What `frame` subtracts before it converts to float32: the mean of the first frame that can be read.
+
+        It is 0 unless float32 would lose grey values: those of integers of 32 bits or more, or of float64, that lie on
+        a large offset.
+        """
+        dtype = self.frames.dtype
+        if dtype.itemsize < (8 if dtype.kind == "f" else 4):
+            return 0
+        for t in range(len(self)):
+            try:
+                raw = np.asarray(self.frames[t].compute(scheduler="synchronous"))
+            except Exception:  # what is wrong with this frame is said when it is asked for
+                continue
+            if not np.isfinite(raw).all():
+                continue
+            if not _loses(raw):
+                return 0
+            return float(raw.mean()) if dtype.kind == "f" else int(raw.flat[0])
+        return 0
+
     def frame(self, t: int) -> NDArray[np.float32]:
-        """One frame, read now.
+        """One frame, read now; less `offset`, the same for all frames.
 
         Parameters
         ----------
@@ -96,7 +128,8 @@ class Movie:
         Raises
         ------
         InputError
-            If there is no such frame, if it cannot be read, or if a pixel of it is NaN or infinite.
+            If there is no such frame, if it cannot be read, if a pixel of it is NaN or infinite, or if its grey values
+            lie closer together than float32 can tell.
         """
         count = len(self)
         if not -count <= t < count:
@@ -115,16 +148,61 @@ class Movie:
                 f"{type(error).__name__}: {error}",
                 "Copy the file anew from where it was recorded, or check that it is still there.",
             ) from error
+        raw = _less(np.asarray(raw), self.offset)
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported as such
-            frame = np.asarray(raw).astype(np.float32)
+            frame = raw.astype(np.float32)
         finite = np.isfinite(frame)
         if not finite.all():
             raise InputError(
                 f"finite numbers in frame {t} of {self.name!r}",
-                f"{_percent(1 - finite.mean())} of its pixels are NaN, infinite or too large for float32",
+                f"{_percent(1 - finite.mean())} of its pixels are masked or NaN, infinite or too large for float32",
                 "Leave this frame out, or replace these pixels by their neighbours' median before opening the movie.",
             )
+        if _loses(raw):
+            raise InputError(
+                f"grey values in frame {t} of {self.name!r} that float32 can tell apart",
+                f"a spread of {raw.std():g} on a mean of {raw.mean():g}, more precision than float32 has",
+                "Subtract the offset of every frame before opening the movie.",
+            )
         return frame
+
+
+def _less(raw: NDArray[Any], offset: int | float) -> NDArray[Any]:
+    """The frame less an offset, in its own precision."""
+    if not offset:
+        return raw
+    if raw.dtype.kind == "f":
+        return raw - offset
+    # Modulo 2**64 the difference of two integers is exact, signed or not.
+    return (raw.astype(np.uint64) - np.uint64(offset % 2**64)).view(np.int64)
+
+
+def _loses(raw: NDArray[Any]) -> bool:
+    """Whether float32 would round the values of a frame to a few grey values."""
+    if raw.dtype.itemsize < (8 if raw.dtype.kind == "f" else 4) or raw.dtype.kind == "b":
+        return False
+    with np.errstate(all="ignore"):
+        largest, spread = max(abs(float(raw.max())), abs(float(raw.min()))), float(raw.std(dtype=np.float64))
+        if raw.dtype.kind != "f" and largest <= 2**24:  # every integer up to there is a float32
+            return False
+        return 0 < spread < _STEPS * float(np.spacing(np.float32(largest)))
+
+
+def one_after_another(movies: Sequence[Movie], name: str, source: str) -> Movie:
+    """Movies of the same frames as one; of unknown pixel size, with a warning, where theirs differ."""
+    first = movies[0]
+    pixel_size = first.pixel_size
+    sizes = [movie.pixel_size for movie in movies]
+    if pixel_size and not all(size and np.allclose(size, pixel_size, rtol=1e-3) for size in sizes):
+        pixel_size = None
+        warnings.warn(
+            f"The pixel size is not the same in all parts of {source}: it counts as unknown. Give it with pixel_size=…",
+            CalibrationWarning,
+            stacklevel=4,
+        )
+    frames = da.concatenate([movie.frames for movie in movies]) if len(movies) > 1 else first.frames
+    files = frozenset().union(*(movie.files for movie in movies))
+    return Movie(frames, pixel_size, first.frame_time, name, source, files)
 
 
 def _percent(share: float) -> str:

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
+from zarr.storage import LocalStore
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.axes import check_dtype, frame_axes, guess_axes
-from napari_menndl.movie.calibration import read_frame_time, read_pixel_size
-from napari_menndl.movie.movie import Movie, lazy_frames
+from napari_menndl.movie.absent import (
+    absent_frame,
+    spans,
+    type_with_nan,
+    warn_of_absent,
+    warn_of_fill,
+    without_fill,
+)
+from napari_menndl.movie.axes import FrameAxes, axis_letters, check_dtype, frame_axes
+from napari_menndl.movie.calibration import believed, read_frame_time, read_pixel_size
+from napari_menndl.movie.movie import Movie, lazy_frames, one_after_another
+from napari_menndl.movie.signals import Signal, choose, only_one
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 MARKS = ("zarr.json", ".zarray", ".zgroup")
+NO_CHUNKS = "no chunk of them was written"
 
 
 def is_zarr(path: Path) -> bool:
@@ -27,26 +43,47 @@ def is_zarr(path: Path) -> bool:
 
 
 class ZarrFrames:
-    """Reads single frames of a zarr array, all other axes being of length 1."""
+    """Reads single frames of a zarr array, all other axes being of length 1.
 
-    def __init__(self, array: zarr.Array[Any], axis: int | None) -> None:
+    Parameters
+    ----------
+    array : zarr array
+    axes : FrameAxes
+    absent : frozenset of int
+        Frames of which no chunk was written.
+    fill : float or None
+        The value of pixels without a measurement.
+    """
+
+    def __init__(
+        self, array: zarr.Array[Any], axes: FrameAxes, absent: frozenset[int] = frozenset(), fill: float | None = None
+    ) -> None:
         self.array = array
-        self.axis = axis
+        self.axes = axes
+        self.absent = absent
+        self.fill = fill
 
     def __call__(self, t: int) -> NDArray[Any]:
-        lead = self.array.ndim - 2
-        index: tuple[int | slice, ...] = tuple(t if axis == self.axis else 0 for axis in range(lead))
-        return np.asarray(self.array[(*index, slice(None), slice(None))])
+        if t in self.absent:
+            raise absent_frame(t, str(self.array.store_path), NO_CHUNKS)
+        frame = self.axes.cut(self.array, t)
+        return frame if self.fill is None else without_fill(frame, self.fill)
 
 
-def read_zarr(path: Path) -> Movie:
+def read_zarr(path: Path, signal: str | int | None = None) -> Movie:
     """A zarr array, or the finest level of an OME-Zarr image, as a movie.
+
+    Parameters
+    ----------
+    path : Path
+    signal : str, int or None
+        The name or the number of the image or array in a group to take; None: the largest image, with a warning.
 
     Raises
     ------
     InputError
-        If it is no zarr, if there is not exactly one image in it, if it holds Python objects or is packed with
-        pickle, or if it has more axes than time, height and width.
+        If it is no zarr, if there is no image and not exactly one array in it, if it holds Python objects or is packed
+        with pickle, or if it has more axes than time, height and width.
     """
     try:
         node = zarr.open(str(path), mode="r")
@@ -57,21 +94,92 @@ def read_zarr(path: Path) -> Movie:
             "Check that the whole folder was copied, hidden files included.",
         ) from error
     if isinstance(node, zarr.Array):
+        only_one(signal, str(path))
         return movie_of(node, path.stem, str(path))
-    node, image = _image(node, path)
-    if image is None:
-        arrays = sorted(name for name, _ in node.arrays())
-        if len(arrays) != 1:
-            names = ", ".join([*arrays, *(name for name, _ in node.groups())][:8]) or "nothing"
-            raise InputError(
-                f"an OME-Zarr image or a single array in {path}", names, "Open one array of it: path/to.zarr/name."
-            )
-        return movie_of(_array(node, arrays[0], path), path.stem, str(path))
-    return _ome_movie(node, image, path)
+    images = [_ome(group, image, path) for group, image in multiscales(node)] or _arrays(node, signal, path)
+    signals = [image.signal(number, path) for number, image in enumerate(images)]
+    chosen = choose(signals, signal, path.name)
+    movies = [images[one.number].movie(path) for one in chosen]
+    return one_after_another(movies, movies[0].name, str(path))
 
 
-def movie_of(array: zarr.Array[Any], name: str, source: str, axes: str | None = None) -> Movie:
-    """A zarr array as a movie; its axes are guessed where they are not named."""
+@dataclass(frozen=True)
+class ZarrImage:
+    """An array of a group and what its metadata say of it.
+
+    Attributes
+    ----------
+    array : zarr array
+    name : str
+        May be empty.
+    axes : sequence of str or None, or None
+        Names.
+    scale : list of float, or None
+        Of a pixel along each axis.
+    units : list of str or None
+        Of the scale.
+    place : str
+        Its group, which names it where the metadata do not.
+    """
+
+    array: zarr.Array[Any]
+    name: str
+    axes: Sequence[str | None] | None
+    scale: list[object] | None = None
+    units: Sequence[str | None] = ()
+    place: str = ""
+
+    def signal(self, number: int, path: Path) -> Signal:
+        """The image as one that can be chosen."""
+        shape, dtype = self.array.shape, self.array.dtype
+        try:
+            check_array(self.array, str(path))
+            with warnings.catch_warnings():  # said of the one that is taken
+                warnings.simplefilter("ignore")
+                axes = frame_axes(shape, self.axes or names_of(self.array), str(path))
+        except InputError as problem:
+            return Signal(number, self.name or self.place, shape, dtype, None, problem, apart=True)
+        return Signal(number, self.name or self.place, shape, dtype, axes, apart=True)
+
+    def movie(self, path: Path) -> Movie:
+        """The image as a movie."""
+        movie = movie_of(self.array, self.name or path.stem, str(path), self.axes)
+        pixel_size, frame_time = believed(lambda: self._calibration(path.name, len(movie)), path.name)
+        return replace(movie, pixel_size=pixel_size, frame_time=frame_time)
+
+    def _calibration(self, source: str, count: int) -> tuple[tuple[float, float] | None, float | None]:
+        if self.scale is None or self.axes is None:
+            return None, None
+        letters = axis_letters(self.axes, self.array.shape)
+        y, x = letters.index("Y"), letters.index("X")
+        pixel_size = read_pixel_size((self.scale[y], self.scale[x]), (self.units[y], self.units[x]), source)
+        t = letters.find("T")
+        if t < 0 or not self.units[t] or count < 2:
+            return pixel_size, None
+        return pixel_size, read_frame_time(self.scale[t], self.units[t], source)
+
+
+def movie_of(array: zarr.Array[Any], name: str, source: str, axes: Sequence[str | None] | None = None) -> Movie:
+    """A zarr array as a movie; its axes are guessed where neither `axes` nor the array names them."""
+    check_array(array, source)
+    where = frame_axes(array.shape, axes or names_of(array), source)
+    absent, parts = _unwritten(array, where)
+    warn_of_absent(absent, where.shape[0], source, NO_CHUNKS)
+    if parts:
+        warnings.warn(
+            f"Parts of frames in {source} were never written ({spans(parts)}): they read as {array.fill_value}.",
+            stacklevel=3,
+        )
+    fill = _fill(array)
+    if fill is not None:
+        warn_of_fill(fill, source)
+    dtype = array.dtype if fill is None else type_with_nan(array.dtype)
+    frames = lazy_frames(ZarrFrames(array, where, frozenset(absent), fill), where.shape, dtype)
+    return Movie(frames, name=name, source=source)
+
+
+def check_array(array: zarr.Array[Any], source: str) -> None:
+    """Refuse what is not real numbers, or packed by something that can run code."""
     check_dtype(array.dtype, source)
     if "pickle" in json.dumps(array.metadata.to_dict().get("codecs", ""), default=str) + json.dumps(
         [array.metadata.to_dict().get(key) for key in ("filters", "compressor")], default=_codec
@@ -81,64 +189,125 @@ def movie_of(array: zarr.Array[Any], name: str, source: str, axes: str | None = 
             f"pickle in {source}",
             "Have it saved without pickle, which can run code.",
         )
-    axes = axes or guess_axes(array.shape)
-    shape = frame_axes(array.shape, axes, source)
-    if not axes.endswith("YX"):
-        raise InputError("axes that end in Y, X", f"{axes} in {source}", "Transpose the array and save it again.")
-    axis = next((i for i in range(array.ndim - 2) if array.shape[i] != 1), None)
-    return Movie(lazy_frames(ZarrFrames(array, axis), shape, array.dtype), name=name, source=source)
 
 
 def _codec(codec: Any) -> Any:
     return codec.get_config() if hasattr(codec, "get_config") else str(codec)
 
 
-def _image(group: zarr.Group, path: Path) -> tuple[zarr.Group, dict[str, Any] | None]:
-    """The multiscale image of a group; bioformats2raw keeps its images in sub-groups 0, 1 and so on."""
-    for candidate in (group, group.get("0")):
-        if not isinstance(candidate, zarr.Group):
-            continue
-        attributes: dict[str, Any] = dict(candidate.attrs)
-        images = attributes.get("ome", attributes).get("multiscales") or []
-        if images:
-            return candidate, images[0]
-    return group, None
+def names_of(array: zarr.Array[Any]) -> list[str | None] | None:
+    """What an array calls its axes: zarr 3's dimension_names, or xarray's attribute; None where it names none."""
+    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+    if not isinstance(names, list | tuple) or len(names) != array.ndim or not any(names):
+        return None
+    return [None if name is None else str(name) for name in names]
 
 
-def _array(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
+def _fill(array: zarr.Array[Any]) -> float | None:
+    """The value of pixels without a measurement, in the convention of netCDF and xarray."""
+    for key in ("_FillValue", "missing_value"):
+        value = array.attrs.get(key)
+        if isinstance(value, int | float) and np.isfinite(value):
+            return float(value)
+    return None
+
+
+def _unwritten(array: zarr.Array[Any], axes: FrameAxes) -> tuple[list[int], list[int]]:
+    """Frames of which no chunk was written, and those of which only some were.
+
+    A chunk that is not there reads as the fill value, whether it was lost or never recorded.
+    """
+    if not isinstance(array.store, LocalStore) or not math.isfinite(float(array.fill_value or 0)):
+        return [], []
+    folder = Path(array.store.root) / array.path
+    written = {
+        os.path.relpath(os.path.join(at, name), folder).replace(os.sep, "/")
+        for at, _, names in os.walk(folder)
+        for name in names
+    }
+    edges = array.shards or array.chunks
+    counts = tuple(-(-n // edge) for n, edge in zip(array.shape, edges, strict=True))
+    there = np.zeros(counts, bool)
+    for index in np.ndindex(*counts):
+        there[index] = array.metadata.encode_chunk_key(index) in written
+    if there.all():
+        return [], []
+    along = np.moveaxis(there, axes.time, 0).reshape(counts[axes.time], -1) if axes.time is not None else there[None]
+    frames = range(axes.shape[0])
+    chunk = [0 if axes.time is None else t // edges[axes.time] for t in frames]
+    some, every = ([bool(f(row)) for row in along] for f in (np.any, np.all))
+    return [t for t in frames if not some[chunk[t]]], [t for t in frames if some[chunk[t]] and not every[chunk[t]]]
+
+
+def multiscales(group: zarr.Group) -> list[tuple[zarr.Group, dict[str, Any]]]:
+    """The multiscale images of a group, or of its sub-groups, where bioformats2raw keeps them."""
+    own = _multiscales(group)
+    if own:
+        return [(group, image) for image in own]
+    found = sorted(group.groups(), key=lambda item: (not item[0].isdecimal(), item[0].zfill(9)))
+    return [(child, image) for _, child in found for image in _multiscales(child)]
+
+
+def _multiscales(group: zarr.Group) -> list[dict[str, Any]]:
+    attributes: dict[str, Any] = dict(group.attrs)
+    ome = attributes.get("ome", attributes)
+    images = ome.get("multiscales") if isinstance(ome, dict) else None
+    return [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
+
+
+def _arrays(group: zarr.Group, wanted: str | int | None, path: Path) -> list[ZarrImage]:
+    arrays = sorted(group.arrays())
+    if not arrays or (len(arrays) > 1 and wanted is None):
+        names = ", ".join([*(name for name, _ in arrays), *(name for name, _ in group.groups())][:8]) or "nothing"
+        raise InputError(
+            f"an OME-Zarr image or a single array in {path}",
+            names,
+            "Open one array of it: path/to.zarr/name, or signal='name'.",
+        )
+    return [ZarrImage(array, name if len(arrays) > 1 else "", None) for name, array in arrays]
+
+
+def array_of(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
+    """An array of a group."""
     array = group.get(name)
     if not isinstance(array, zarr.Array):
         raise InputError(f"array {name!r} in {path}", "none", "Check that the whole folder was copied.")
     return array
 
 
-def _ome_movie(group: zarr.Group, image: dict[str, Any], path: Path) -> Movie:
+def _ome(group: zarr.Group, image: dict[str, Any], path: Path) -> ZarrImage:
+    """The finest level of an image."""
     try:
         level = image["datasets"][0]
-        array = _array(group, str(level["path"]), path)
+        array = array_of(group, str(level["path"]), path)
         # Before 0.4 an axis is a plain letter, before 0.3 there are five of them unnamed.
         axes = [a if isinstance(a, dict) else {"name": a} for a in image.get("axes") or "tczyx"[-array.ndim :]]
-        scale = np.ones(len(axes))
-        for transform in [*level.get("coordinateTransformations", ()), *image.get("coordinateTransformations", ())]:
-            if transform.get("type") == "scale":
-                scale = scale * np.asarray(transform["scale"], float)
-        letters = "".join(str(axis["name"])[:1].upper() for axis in axes)
-        if len(axes) != array.ndim:
-            raise ValueError(f"{len(axes)} axes for an array of shape {array.shape}")
+        names = [str(axis["name"]) for axis in axes]
+        if len(names) != array.ndim:
+            raise ValueError(f"{len(names)} axes for an array of shape {array.shape}")
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"OME-Zarr metadata with axes, a dataset and its scale in {path}",
+            f"OME-Zarr metadata with axes and a dataset in {path}",
             f"{type(error).__name__}: {error}",
             "Write the image again with a current OME-Zarr library, or open its array: path/to.zarr/0.",
         ) from error
-    movie = movie_of(array, str(image.get("name") or path.stem), str(path), letters)
-    units = [axis.get("unit") for axis in axes]
-    y, x = letters.index("Y"), letters.index("X")
-    pixel_size = read_pixel_size((scale[y], scale[x]), (units[y], units[x]), path.name)
-    frame_time = None
-    if "T" in letters and units[letters.index("T")] and len(movie) > 1:
-        t = letters.index("T")
-        frame_time = read_frame_time(float(scale[t]), units[t], path.name)
-    return Movie(movie.frames, pixel_size, frame_time, movie.name, movie.source)
+    units = [None if axis.get("unit") is None else str(axis["unit"]) for axis in axes]
+    name = str(image.get("name") or "")
+    return ZarrImage(array, name, names, _scale(image, level, len(names)), units, group.path)
+
+
+def _scale(image: dict[str, Any], level: dict[str, Any], n: int) -> list[object]:
+    """Of a pixel of a level along each of n axes; what is no number stays as it is, and is said later."""
+    scale = [1.0] * n
+    transforms = [level.get("coordinateTransformations"), image.get("coordinateTransformations")]
+    for transform in (one for several in transforms if isinstance(several, list) for one in several):
+        if not isinstance(transform, dict) or transform.get("type") != "scale":
+            continue
+        values: Any = transform.get("scale")
+        try:
+            scale = [a * float(b) for a, b in zip(scale, values, strict=True)]
+        except (TypeError, ValueError):
+            return [values] * n
+    return list(scale)

@@ -1,12 +1,16 @@
-"""Frames and calibration of TIFF files: ImageJ, OME, DigitalMicrograph's and HyperSpy's exports, plain ones."""
+"""Frames of TIFF files: ImageJ, OME, DigitalMicrograph's and HyperSpy's exports, plain ones."""
 
 from __future__ import annotations
 
 import logging
-import math
+import os
 import re
 import warnings
+from bisect import bisect_right
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +18,15 @@ import tifffile
 import zarr
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.axes import frame_axes
-from napari_menndl.movie.calibration import has_unit, read_frame_time, read_pixel_size
+from napari_menndl.movie.absent import absent_frame, type_with_nan, warn_of_absent, warn_of_fill, without_fill
+from napari_menndl.movie.axes import FrameAxes, check_dtype, frame_axes
+from napari_menndl.movie.formats import TIFF, by_suffix
 from napari_menndl.movie.movie import Movie, lazy_frames
+from napari_menndl.movie.signals import Signal, choose
+from napari_menndl.movie.tiff_header import Header, header_of, scale_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,82 +35,287 @@ if TYPE_CHECKING:
 _BROKEN = re.compile(
     "invalid page offset|invalid offset to page|failed to reshape|corrupted file|TiffTag 270 .*invalid value offset"
 )
+#: What it logs of files that belong to a recording and are not there.
+_LACKS_FILES = re.compile("is missing files")
 #: ImageJ composes no more channels; more of them are frames that were saved as channels.
 _MOST_CHANNELS = 7
+#: Files whose pages are known at a time; none of them is held open.
+_KNOWN = 32
+
+
+class TiffPages:
+    """The pages of a TIFF file, sorted into series; the file is open only while it is read from.
+
+    Parameters
+    ----------
+    path : Path
+    plain : bool
+        Whether the pages are sorted by their own size and type, not by what the header says of them.
+
+    Attributes
+    ----------
+    series : list of tifffile series
+    header : Header
+    pages : int
+        In this file.
+    complaints : list of str
+        What tifffile says about it.
+    """
+
+    def __init__(self, path: Path, plain: bool) -> None:
+        self.path = path
+        flags: dict[str, Any] = (
+            dict.fromkeys(("is_ome", "is_imagej", "is_shaped", "is_mmstack"), False) if plain else {}
+        )
+        with complaints() as self.complaints, tifffile.TiffFile(path, **flags) as tiff:
+            self.header = header_of(tiff) if tiff.pages else Header()
+            self.pages = len(tiff.pages)
+            self.series = list(tiff.series) if tiff.pages else []
+            self.byteorder = tiff.byteorder
+            self.size = tiff.filehandle.size
+            for series in self.series:
+                series.dataoffset  # noqa: B018 - known from now on, without the file
+        self._arrays: dict[int, Any] = {}
+
+    def array(self, number: int, whole_frames: bool = True) -> Any:
+        """A series as an array that is read where it is looked at."""
+        if number not in self._arrays:
+            series = self.series[number]
+            if len(self._arrays) >= _KNOWN:
+                self._arrays.clear()
+            if series.dataoffset is not None and not whole_frames:
+                dtype = np.dtype(self.byteorder + series.dtype.char)
+                return np.memmap(self.path, dtype, "r", series.dataoffset, series.shape)
+            # A page per chunk: a frame is read at once, however many strips it was written in.
+            store = series.aszarr(level=0, chunkmode="page", read_only=True, _openfiles=0)
+            self._arrays[number] = zarr.open_array(store, mode="r")
+        return self._arrays[number]
+
+    def promised(self) -> int:
+        """Images that the series consist of, by what the header says."""
+        return sum(level.size // max(level.keyframe.size, 1) for series in self.series for level in series.levels)
+
+    def files(self) -> set[Path]:
+        """The files that hold the pages."""
+        if not any(series.is_multifile for series in self.series):
+            return {Path(os.path.abspath(self.path))}
+        pages = (page for series in self.series for page in series if page is not None)
+        return {Path(name) for name in {page.parent.filehandle.path for page in pages}}
+
+
+def tiff_pages(path: Path, plain: bool = False) -> TiffPages:
+    """The pages of a file as it is now; remembered for the next frame."""
+    about = path.stat()
+    return _pages_of(path, (about.st_ino, about.st_mtime_ns, about.st_size), plain)
+
+
+@lru_cache(maxsize=_KNOWN)
+def _pages_of(path: Path, stamp: tuple[int, int, int], plain: bool) -> TiffPages:
+    return TiffPages(path, plain)
 
 
 class TiffFrames:
-    """Reads single frames of a TIFF file's first series; opens the file at the first one, also after unpickling."""
+    """Reads single frames of a TIFF file, also after unpickling.
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path : Path
+    series : sequence of (int, FrameAxes)
+        Numbers of series whose frames follow one another, and where these lie.
+    absent : mapping of frame to str
+        Why it is not there.
+    plain : bool
+        See `TiffPages`.
+    fill : float or None
+        The value of pixels without a measurement.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        series: Sequence[tuple[int, FrameAxes]],
+        absent: Mapping[int, str],
+        plain: bool = False,
+        fill: float | None = None,
+    ) -> None:
         self.path = path
-        self._pages: Any = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_pages": None}
+        self.series = tuple(series)
+        self.ends = list(accumulate(axes.shape[0] for _, axes in series))
+        self.absent = dict(absent)
+        self.plain = plain
+        self.fill = fill
 
     def __call__(self, t: int) -> NDArray[Any]:
-        if self._pages is None:
-            # A page per chunk: a frame is read at once, however many strips it was written in.
-            store = tifffile.imread(self.path, aszarr=True, series=0, level=0, chunkmode="page")
-            self._pages = zarr.open_array(store, mode="r")
-        pages = self._pages
-        lead = np.unravel_index(t, pages.shape[:-2]) if pages.ndim > 2 else ()
-        return np.asarray(pages[(*(int(i) for i in lead), slice(None), slice(None))])
+        if t in self.absent:
+            raise absent_frame(t, str(self.path), self.absent[t])
+        number, axes = self.series[bisect_right(self.ends, t)]
+        before = self.ends[bisect_right(self.ends, t)] - axes.shape[0]
+        frame = axes.cut(tiff_pages(self.path, self.plain).array(number, axes.last), t - before)
+        return frame if self.fill is None else without_fill(frame, self.fill)
 
 
-def read_tiff(path: Path) -> Movie:
-    """The first series of a TIFF file as a movie.
+def read_tiff(path: Path, signal: str | int | None = None) -> Movie:
+    """The images of a TIFF file that are a movie.
+
+    Parameters
+    ----------
+    path : Path
+    signal : str, int or None
+        The name or the number of the series to take; None: series that are alike follow one another, and of others
+        the largest is taken, with a warning.
 
     Raises
     ------
     InputError
         If it is no TIFF file, is damaged or cut short, is compressed in a way that cannot be read here,
-        holds colour, or has more axes than time, height and width.
+        holds complex numbers or colour, or has more axes than time, height and width.
     """
     try:
-        with _complaints() as complaints, tifffile.TiffFile(path) as tiff:
-            if not tiff.pages or not tiff.series:
-                raise InputError("a TIFF file with an image", f"none in {path}", "Export the movie again.")
-            series = tiff.series[0]
-            if len(tiff.series) > 1:
-                others = ", ".join(str(s.shape) for s in tiff.series[1:4])
-                warnings.warn(
-                    f"{path.name} holds {len(tiff.series)} series of images; the first, {series.shape}, "
-                    f"is the movie (others: {others}).",
-                    stacklevel=3,
-                )
-            axes = series.axes
-            if axes.count("C") == 1 and series.shape[axes.index("C")] > _MOST_CHANNELS:
-                axes = axes.replace("C", "I")
-            shape = frame_axes(series.shape, axes, str(path))
-            _check_codec(tiff, path)
-            _check_length(tiff, shape[0], path, complaints)
-            pixel_size, frame_time = _calibration(tiff, path.name)
-            dtype = series.dtype
+        return _read(path, signal)
     except InputError:
         raise
     except Exception as error:  # a damaged file ends in many kinds of error, in struct's for one
         raise InputError(
             f"a TIFF file at {path}", str(error), "Check that it was copied completely, or export it again."
         ) from error
-    return Movie(lazy_frames(TiffFrames(path), shape, dtype), pixel_size, frame_time, path.stem, str(path))
 
 
-def _check_codec(tiff: tifffile.TiffFile, path: Path) -> None:
-    page = tiff.series[0].keyframe
+def _read(path: Path, signal: str | int | None) -> Movie:
+    pages, plain, header = _believable(path)
+    if not pages.series:
+        raise InputError("a TIFF file with an image", f"none in {path}", "Export the movie again.")
+    main = path.with_name(header.main_file) if header.main_file else path
+    if main != path and main.is_file() and by_suffix(main) is TIFF and not tiff_pages(main).header.main_file:
+        return _read(main, signal)
+    chosen = choose([_signal(pages, number, path) for number in range(len(pages.series))], signal, path.name)
+    series = [(one.number, one.axes) for one in chosen if one.axes is not None]
+    first, axes = series[0]
+    count = sum(axes.shape[0] for _, axes in series)
+    _check_complete(pages, series, path)
+    _check_codec(pages.series[first].keyframe, path)
+    for complaint in filter(_LACKS_FILES.search, pages.complaints):
+        warnings.warn(f"Files of the recording that {path.name} belongs to are missing: {complaint}", stacklevel=4)
+    absent, why = _absent(pages, series, header, path)
+    warn_of_absent(absent, count, path.name, why)
+    if header.fill is not None:
+        warn_of_fill(header.fill, path.name)
+    pixel_size, frame_time = scale_of(header, path.name, first)
+    dtype = pages.series[first].dtype
+    frames = lazy_frames(
+        TiffFrames(path, series, dict.fromkeys(absent, why), plain, header.fill),
+        (count, *axes.shape[1:]),
+        dtype if header.fill is None else type_with_nan(dtype),
+    )
+    return Movie(frames, pixel_size, frame_time, path.stem, str(path), frozenset(pages.files()))
+
+
+def _believable(path: Path) -> tuple[TiffPages, bool, Header]:
+    """The pages as the header sorts them, or (True) as they are where it counts them wrongly."""
+    pages, why = None, ""
     try:
-        tifffile.TIFF.DECOMPRESSORS[page.compression]
+        pages = tiff_pages(path)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:  # from what the header says
+        problem = error
+        why = f"cannot be read ({problem})"
+    if pages is not None:
+        why = _miscounted(pages)
+        if not why:
+            return pages, False, pages.header
+    try:
+        plain = tiff_pages(path, plain=True)
+    except Exception:  # then it is not the header that is wrong
+        plain = None
+    if plain is None or any(_BROKEN.search(text) for text in plain.complaints):
+        if pages is None:
+            raise problem
+        return pages, False, pages.header
+    warnings.warn(
+        f"The header of {path.name} {why}, the file holds {plain.pages}: the pages count, not the header.", stacklevel=5
+    )
+    return plain, True, pages.header if pages else plain.header
+
+
+def _miscounted(pages: TiffPages) -> str:
+    """What is wrong with the header's count of images, if anything is."""
+    taken = pages.promised()
+    promised = max(taken, int(pages.header.imagej.get("images", 1)))
+    if pages.pages <= 1:  # the one page may stand for all the frames behind it
+        return ""
+    lost = any(_BROKEN.search(text) for text in pages.complaints)
+    # An OME file, or one of a set, may lack pages: that is said frame by frame.
+    stack = all(series.kind in ("shaped", "imagej") for series in pages.series)
+    if lost or taken < max(pages.pages, promised) or (stack and taken > pages.pages):
+        return f"promises {promised} images"
+    return ""
+
+
+def _signal(pages: TiffPages, number: int, path: Path) -> Signal:
+    series = pages.series[number]
+    letters = series.axes
+    apart = series.kind == "ome"
+    try:
+        if letters.count("C") == 1 and series.shape[letters.index("C")] > _MOST_CHANNELS:
+            count = series.shape[letters.index("C")]
+            warnings.warn(f"The {count} channels of {path.name} are taken for frames.", stacklevel=5)
+            letters = letters.replace("C", "I")
+        # ImageJ saves every stack as slices.
+        stacks = "TQZ" if series.kind == "imagej" else "TQ"
+        axes = frame_axes(series.shape, letters, str(path), stacks)
+        check_dtype(series.dtype, str(path))
+    except InputError as problem:
+        return Signal(number, series.name, series.shape, series.dtype, None, problem, apart)
+    return Signal(number, series.name, series.shape, series.dtype, axes, None, apart)
+
+
+def _absent(
+    pages: TiffPages, chosen: Sequence[tuple[int, FrameAxes]], header: Header, path: Path
+) -> tuple[list[int], str]:
+    """Frames without a page, or without a strip of it, and why."""
+    absent: list[int] = []
+    before = 0
+    for number, axes in chosen:
+        series = pages.series[number]
+        before += axes.shape[0]
+        if series.dataoffset is not None:
+            continue
+        lacking = [i for i, page in enumerate(series) if not _is_there(page)]
+        if lacking and not (axes.last and len(series) == axes.shape[0]):
+            raise InputError(
+                "a complete TIFF file",
+                f"{path}, {len(lacking)} of whose {len(series)} pages are missing",
+                "Copy it anew from where it was recorded.",
+            )
+        absent += [before - axes.shape[0] + i for i in lacking]
+    files = header.absent_files(path.parent)
+    named = f"{', '.join(files[:3])}{' …' if len(files) > 3 else ''}"
+    return absent, f"{named} should be beside it, but is not there" if files else "no page of it holds them"
+
+
+def _is_there(page: Any) -> bool:
+    return page is not None and bool(page.dataoffsets) and all(page.databytecounts)
+
+
+def _check_codec(page: Any, path: Path) -> None:
+    try:
+        if page.compression != 1:
+            tifffile.TIFF.DECOMPRESSORS[page.compression]
+        if page.predictor != 1:
+            tifffile.TIFF.UNPREDICTORS[page.predictor]
     except KeyError:
-        raise InputError(
-            "a TIFF file without compression, or with Deflate",
-            f"compression {page.compression!r} in {path}",
-            "Save it uncompressed, or install the package imagecodecs.",
-        ) from None
+        raise codec_error(f"compression {page.compression!r} in {path}") from None
+
+
+def codec_error(found: str) -> InputError:
+    """The error of a TIFF file that is compressed in a way that cannot be read here."""
+    return InputError(
+        "a TIFF file without compression, or with Deflate",
+        found,
+        'Save it uncompressed, or install the package imagecodecs: pip install "napari-menndl[codecs]".',
+    )
 
 
 @contextmanager
-def _complaints() -> Iterator[list[str]]:
+def complaints() -> Iterator[list[str]]:
     """What tifffile only logs while it opens a file, a broken chain of pages for one."""
     said: list[str] = []
 
@@ -120,64 +331,21 @@ def _complaints() -> Iterator[list[str]]:
         logger.removeFilter(listen)
 
 
-def _check_length(tiff: tifffile.TiffFile, count: int, path: Path, complaints: list[str]) -> None:
+def _check_complete(pages: TiffPages, chosen: Sequence[tuple[int, FrameAxes]], path: Path) -> None:
     """Say at once that a file is cut short: tifffile drops missing pages, or fails in the middle of a movie."""
-    series = tiff.series[0]
-    promised = int((tiff.imagej_metadata or {}).get("images", 1))
-    if series.dataoffset is not None:
-        end = series.dataoffset + series.nbytes
-    else:
-        pages = [page for page in (series.pages[0], series.pages[-1]) if page is not None]
-        end = max(o + n for page in pages for o, n in zip(page.dataoffsets, page.databytecounts, strict=False))
-    broken = any(_BROKEN.search(text) for text in complaints)
-    if broken or end > tiff.filehandle.size or promised > count:
+    short = any(_BROKEN.search(text) for text in pages.complaints)
+    for series in (pages.series[number] for number, _ in chosen):
+        if series.dataoffset is not None:
+            short |= series.dataoffset + series.nbytes > pages.size
+            continue
+        pages_there: list[Any] = [page for page in series if _is_there(page)]
+        for page in pages_there:
+            whole = zip(page.dataoffsets, page.databytecounts, strict=False)
+            short |= any(offset + count > page.parent.filehandle.size for offset, count in whole)
+    promised = int(pages.header.imagej.get("images", 1)) if pages.series[chosen[0][0]].kind == "imagej" else 1
+    if short or promised > sum(axes.shape[0] for _, axes in chosen):
         raise InputError(
             "a complete TIFF file",
-            f"{path} is cut short, after {tiff.filehandle.size} bytes",
+            f"{path} is cut short, after {pages.size} bytes",
             "Copy it anew from where it was recorded.",
         )
-
-
-def _calibration(tiff: tifffile.TiffFile, source: str) -> tuple[tuple[float, float] | None, float | None]:
-    page = tiff.pages.first
-    tags = {tag.code: tag.value for tag in page.tags}
-    if tiff.is_ome and tiff.ome_metadata:
-        return _ome(tiff.ome_metadata, source)
-    imagej = tiff.imagej_metadata or {}
-    frame_time = None
-    if "finterval" in imagej:
-        frame_time = read_frame_time(float(imagej["finterval"]), imagej.get("tunit", "s"), source)
-    if 65009 in tags and has_unit(str(tags.get(65003))):  # DigitalMicrograph's tags: x, then y
-        values = float(tags.get(65010, math.nan)), float(tags[65009])
-        return read_pixel_size(values, (str(tags.get(65004)), str(tags[65003])), source), frame_time
-    size = _length(tags.get(283)), _length(tags.get(282))
-    if imagej:
-        unit = str(imagej.get("unit", ""))
-        return read_pixel_size(size, (str(imagej.get("yunit", unit)), unit), source), frame_time
-    unit = {2: "inch", 3: "cm"}.get(int(tags.get(296, 1)), "")
-    with warnings.catch_warnings():
-        # Nearly every program writes a printer's 72 dots per inch: no calibration, and not worth a warning.
-        warnings.simplefilter("ignore")
-        return read_pixel_size(size, (unit, unit), source), frame_time
-
-
-def _length(resolution: tuple[int, int] | None) -> float:
-    """Length per pixel of a TIFF resolution, a fraction of pixels over length."""
-    if not resolution or not resolution[0]:
-        return math.nan
-    return resolution[1] / resolution[0]
-
-
-def _ome(xml: str, source: str) -> tuple[tuple[float, float] | None, float | None]:
-    image = tifffile.xml2dict(xml)["OME"]["Image"]
-    pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-    frame_time = None
-    if "TimeIncrement" in pixels:
-        frame_time = read_frame_time(float(pixels["TimeIncrement"]), pixels.get("TimeIncrementUnit", "s"), source)
-    if "PhysicalSizeX" not in pixels:
-        return None, frame_time
-    x = float(pixels["PhysicalSizeX"])
-    y = float(pixels.get("PhysicalSizeY", math.nan))
-    # OME's schema: micrometres where no unit is given.
-    units = str(pixels.get("PhysicalSizeYUnit", "µm")), str(pixels.get("PhysicalSizeXUnit", "µm"))
-    return read_pixel_size((y, x), units, source), frame_time

@@ -142,6 +142,7 @@ def _write_zarr(movie: Movie, path: Path, progress: Progress | None) -> None:
         chunks=(1, *movie.shape[1:]),
         dtype=_stored_dtype(movie),
         dimension_names=["t", "y", "x"],
+        config={"write_empty_chunks": True},  # a black frame is there, not missing
     )
     for t, frame in enumerate(_raw_frames(movie, progress)):
         array[t] = frame

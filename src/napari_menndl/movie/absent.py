@@ -1,0 +1,83 @@
+"""What is not there: frames that a file lacks, pixels that are masked. Neither may pass for measured intensity."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.typing import DTypeLike, NDArray
+
+
+def warn_of_absent(frames: Collection[int], count: int, source: str, why: str) -> None:
+    """Say on opening which of `count` frames cannot be read; reading one raises `absent_frame`."""
+    if frames:
+        numbers = spans(frames)
+        warnings.warn(
+            f"{source} lacks {len(frames)} of its {count} frames ({numbers}): {why}. They are missing, not black, "
+            "and cannot be read.",
+            stacklevel=3,
+        )
+
+
+def absent_frame(t: int, source: str, why: str) -> InputError:
+    """The error of a frame that is asked for although it is not there."""
+    return InputError(
+        f"frame {t} in {source}", f"it missing: {why}", "Copy the whole recording, or choose another frame."
+    )
+
+
+def spans(numbers: Collection[int], most: int = 6) -> str:
+    """Numbers as a person writes them: ``"3 to 5, 9"``."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    said = [" to ".join(map(str, run)) for run in runs]
+    return ", ".join(said[:most]) + (" …" if len(said) > most else "")
+
+
+def type_with_nan(dtype: DTypeLike) -> np.dtype[Any]:
+    """The type that holds what `dtype` does, and NaN."""
+    return np.result_type(dtype, np.float32)
+
+
+def without_fill(frame: NDArray[Any], fill: float) -> NDArray[Any]:
+    """A frame whose pixels of the value `fill` are NaN."""
+    return np.where(frame == fill, np.nan, frame).astype(type_with_nan(frame.dtype))
+
+
+def warn_of_fill(fill: float, source: str) -> None:
+    """Say on opening that a file has a value that stands for no measurement."""
+    warnings.warn(f"Pixels of the value {fill:g} in {source} are missing, as the file says: NaN.", stacklevel=3)
+
+
+def unmasked(array: Any) -> Any:
+    """An array of numpy or dask whose masked pixels are NaN, with a warning; any other array as it is."""
+    if isinstance(array, da.Array):
+        if not isinstance(array._meta, np.ma.MaskedArray):
+            return array
+        dtype = type_with_nan(array.dtype)
+        warnings.warn("Masked pixels of the array are missing: NaN.", stacklevel=3)
+        fill: Any = _filled
+        return array.map_blocks(fill, dtype, dtype=dtype, meta=np.empty((0,) * array.ndim, dtype))
+    if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "buif":
+        masked = np.ma.getmaskarray(array)
+        if masked.any():
+            share = f"{100 * masked.mean():.3g} %"
+            warnings.warn(f"{share} of the array's pixels are masked: they are missing, NaN.", stacklevel=3)
+            return _filled(array, type_with_nan(array.dtype))
+    return array
+
+
+def _filled(array: Any, dtype: DTypeLike) -> NDArray[Any]:
+    return np.ma.filled(np.ma.asarray(array).astype(dtype), np.nan)

@@ -1,0 +1,93 @@
+"""Frames that were exported as pictures: PNG and JPEG, grey."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import imageio.v3 as iio
+import numpy as np
+
+from napari_menndl.errors import InputError
+from napari_menndl.movie.axes import check_dtype
+from napari_menndl.movie.movie import Movie, lazy_frames
+from napari_menndl.movie.signals import only_one
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+class PictureFrames:
+    """Reads the one frame of a picture."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, t: int) -> NDArray[Any]:
+        return grey(np.asarray(iio.imread(self.path, index=0)), self.path)
+
+
+def read_picture(path: Path, signal: str | int | None = None) -> Movie:
+    """A grey picture as a movie of one frame.
+
+    Parameters
+    ----------
+    path : Path
+    signal : str, int or None
+        None or 0: there is only one.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, has colour, or is partly transparent.
+    """
+    only_one(signal, str(path))
+    try:
+        about = iio.improps(path, index=0)
+        shape, dtype = tuple(about.shape), np.dtype(about.dtype)
+        if len(shape) != 2:  # grey as well, if all of its channels are alike
+            frame = PictureFrames(path)(0)
+            shape, dtype = frame.shape, frame.dtype
+    except InputError:
+        raise
+    except Exception as error:  # each file library has its own kinds of error for a damaged file
+        raise InputError(
+            f"a complete picture at {path}", f"{type(error).__name__}: {error}", "Export the recorded frames as TIFF."
+        ) from error
+    check_dtype(dtype, str(path))
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        warnings.warn(
+            f"{path.name} is a JPEG, which has lost grey values. Open the recorded frames where you have them.",
+            stacklevel=3,
+        )
+    frames = lazy_frames(PictureFrames(path), (1, int(shape[0]), int(shape[1])), dtype)
+    return Movie(frames, name=path.stem, source=str(path))
+
+
+def grey(picture: NDArray[Any], path: Path) -> NDArray[Any]:
+    """The grey values (Y, X) of a picture (Y, X) or (Y, X, channels).
+
+    Raises
+    ------
+    InputError
+        If its channels are not alike, or if it is partly transparent.
+    """
+    if picture.ndim == 2:
+        return picture
+    channels = picture.shape[-1]
+    colours = picture[..., : channels - 1 if channels in (2, 4) else channels]
+    if picture.ndim != 3 or (colours != colours[..., :1]).any():
+        raise InputError(
+            "one grey value per pixel",
+            f"{path.name} of shape {picture.shape}: colour",
+            "Export the recorded intensities as TIFF, not a picture of them.",
+        )
+    if channels in (2, 4) and (picture[..., -1] != picture[..., -1].flat[0]).any():
+        raise InputError(
+            "one grey value per pixel",
+            f"{path.name}, which is partly transparent",
+            "Export the recorded intensities as TIFF, not a picture of them.",
+        )
+    return np.ascontiguousarray(colours[..., 0])

@@ -1,0 +1,130 @@
+"""What the header of a TIFF file says: ImageJ's, OME's, DigitalMicrograph's and HyperSpy's descriptions, plain tags."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import tifffile
+
+from napari_menndl.movie.calibration import (
+    believed,
+    has_unit,
+    read_frame_time,
+    read_pixel_size,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NODATA = 42113
+
+
+@dataclass(frozen=True)
+class Header:
+    """Tags of the first page, and the descriptions that programs hide in them.
+
+    Attributes
+    ----------
+    tags : dict of code to value
+    imagej : dict
+        Empty where ImageJ did not write the file.
+    ome : str or None
+        XML.
+    """
+
+    tags: dict[int, Any] = field(default_factory=dict)
+    imagej: dict[str, Any] = field(default_factory=dict)
+    ome: str | None = None
+
+    @property
+    def fill(self) -> float | None:
+        """The value of pixels without a measurement (GDAL's tag), if there is one."""
+        try:
+            return float(self.tags[_NODATA])
+        except (KeyError, ValueError, TypeError):
+            return None
+
+    def absent_files(self, folder: Path) -> list[str]:
+        """Names of the files of an OME set that are not there."""
+        names = dict.fromkeys(re.findall(r'\bFileName="([^"]+)"', self.ome or ""))
+        return [name for name in names if not (folder / name).is_file()]
+
+    @property
+    def main_file(self) -> str | None:
+        """The file that has the description of the whole set, where this one only names it."""
+        found = re.search(r'<(?:\w+:)?BinaryOnly\b[^>]*\bMetadataFile="([^"]+)"', self.ome or "")
+        return found.group(1) if found else None
+
+
+def header_of(tiff: tifffile.TiffFile) -> Header:
+    """The header of an open file; what is damaged in it is left out."""
+    tags = {}
+    for tag in tiff.pages.first.tags:
+        try:
+            tags[tag.code] = tag.value
+        except Exception:  # a value of one tag that cannot be read says nothing about the frames
+            continue
+    try:
+        imagej = dict(tiff.imagej_metadata or {})
+    except Exception:  # the same of ImageJ's own
+        imagej = {}
+    page = tiff.pages.first
+    return Header(tags, imagej, page.description if page.is_ome else None)
+
+
+def scale_of(header: Header, source: str, image: int = 0) -> tuple[tuple[float, float] | None, float | None]:
+    """Pixel size (y, x) [nm] and frame time [s] of an image, None where unknown.
+
+    Warns
+    -----
+    CalibrationWarning
+        Where the file says what cannot be, or cannot be understood.
+    """
+    return believed(lambda: _scale(header, source, image), source)
+
+
+def _scale(header: Header, source: str, image: int) -> tuple[tuple[float, float] | None, float | None]:
+    tags, imagej = header.tags, header.imagej
+    if header.ome:
+        return _ome(header.ome, source, image)
+    frame_time = None
+    if "finterval" in imagej:
+        frame_time = read_frame_time(imagej["finterval"], imagej.get("tunit", "s"), source)
+    if 65009 in tags and has_unit(str(tags.get(65003))):  # DigitalMicrograph's tags: x, then y
+        values = tags.get(65010, math.nan), tags[65009]
+        return read_pixel_size(values, (str(tags.get(65004)), str(tags[65003])), source), frame_time
+    size = _length(tags.get(283)), _length(tags.get(282))
+    if imagej:
+        unit = str(imagej.get("unit", ""))
+        return read_pixel_size(size, (str(imagej.get("yunit", unit)), unit), source), frame_time
+    unit = {2: "inch", 3: "cm"}.get(int(tags.get(296, 1)), "")
+    with warnings.catch_warnings():
+        # Nearly every program writes a printer's 72 dots per inch: no calibration, and not worth a warning.
+        warnings.simplefilter("ignore")
+        return read_pixel_size(size, (unit, unit), source), frame_time
+
+
+def _length(resolution: tuple[int, int] | None) -> float:
+    """Length per pixel of a TIFF resolution, a fraction of pixels over length."""
+    if not resolution or not resolution[0]:
+        return math.nan
+    return resolution[1] / resolution[0]
+
+
+def _ome(xml: str, source: str, image: int) -> tuple[tuple[float, float] | None, float | None]:
+    found = tifffile.xml2dict(xml)["OME"]["Image"]
+    images = found if isinstance(found, list) else [found]
+    pixels = images[image if image < len(images) else 0]["Pixels"]
+    frame_time = None
+    if "TimeIncrement" in pixels:
+        frame_time = read_frame_time(pixels["TimeIncrement"], pixels.get("TimeIncrementUnit", "s"), source)
+    if "PhysicalSizeX" not in pixels:
+        return None, frame_time
+    values = pixels.get("PhysicalSizeY", math.nan), pixels["PhysicalSizeX"]
+    # OME's schema: micrometres where no unit is given.
+    units = str(pixels.get("PhysicalSizeYUnit", "µm")), str(pixels.get("PhysicalSizeXUnit", "µm"))
+    return read_pixel_size(values, units, source), frame_time
