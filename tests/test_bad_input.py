@@ -304,8 +304,8 @@ CASES = {
     "video": (file("movie.mp4", "0000ftypmp42"), of_movie, "recorded intensities"),
     "microscope format dm4": (file("movie.dm4", "1234"), of_movie, "export the movie as TIFF"),
     "microscope format emd": (file("movie.emd", b"\x89HDF\r\n\x1a\n"), of_movie, "export the movie as TIFF"),
-    "NaN in the labelled frame": (with_value(np.nan), of_movie, "NaN"),
-    "infinity in the labelled frame": (with_value(np.inf), of_movie, "infinite"),
+    "NaN in most of the labelled frame": (with_value(np.nan, (0, slice(8, None))), of_movie, "NaN"),
+    "infinity in most of the labelled frame": (with_value(np.inf, (0, slice(8, None))), of_movie, "infinite"),
     "constant frame": (with_value(7, 0), of_movie, "the value 7 everywhere"),
     "frame of a few lines": (
         this(FRAMES[:, :6]),

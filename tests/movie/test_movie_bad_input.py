@@ -207,11 +207,22 @@ def test_an_impossible_frame_time_is_refused(time):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
 def test_a_frame_that_is_not_finite_is_named(value):
     frames = FRAMES.astype(np.float64)
-    frames[1, 2:4] = value
+    frames[1, 2:] = value
     movie = open_movie(frames)
     movie.frame(0)
-    with pytest.raises(InputError, match=r"frame 1.*25 %"):
+    with pytest.raises(InputError, match=r"frame 1.*75 %"):
         movie.frame(1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_few_pixels_without_a_value_are_gaps_and_filled_with_the_nearest(value):
+    frames = FRAMES.astype(np.float32)
+    frames[1, :, :2] = value
+    movie = open_movie(frames)
+    assert np.array_equal(np.isnan(movie.frame(1, gaps=True)), ~np.isfinite(frames[1]))
+    filled = movie.frame(1)
+    assert np.array_equal(filled[:, 2:], frames[1, :, 2:])
+    assert np.array_equal(filled[:, 0], frames[1, :, 2])
 
 
 @pytest.mark.parametrize("t", [3, -4, 100])

@@ -68,11 +68,21 @@ def test_without_neighbours_the_frame_stands_in():
 
 def test_a_neighbour_that_cannot_be_read_is_told_and_left_out():
     frames = scene([(0, 0), (0, 1), (0, 2)])
-    frames[1, 5, 5] = np.nan
+    frames[1] = np.nan
     movie = Movie(da.from_array(frames, chunks=(1, 128, 128)))
     with pytest.warns(UserWarning, match="Frame 0 is shown without its neighbour 1.*NaN"):
         planes = with_neighbours(movie, 0)
     assert np.array_equal(planes[2], planes[0])
+
+
+def test_gaps_of_a_neighbour_show_the_frame_and_those_of_the_frame_stay_gaps():
+    frames = scene([(0, 0), (0, 1), (0, 2)])
+    frames[0, :, :3] = frames[1, 5, 50] = np.nan
+    planes = with_neighbours(open_movie(frames), 0)
+    assert np.array_equal(np.isnan(planes[0]), np.isnan(frames[0]))
+    beside = planes[1 + OFFSETS.index(1)]
+    assert beside[5, 51] == frames[0, 5, 51]
+    assert beside[5, 60] == frames[1, 5, 59]
 
 
 def test_a_network_without_a_reach_is_shown_the_frame_alone():

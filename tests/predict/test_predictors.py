@@ -149,10 +149,23 @@ def test_a_frame_without_contrast_holds_nothing() -> None:
         assert not make_network().predict_frame(np.full((20, 30), 7.0), NM).any()
 
 
-@pytest.mark.parametrize("bad", [np.zeros((2, 5, 5)), np.zeros((0, 4)), np.array([[1.0, np.nan], [0.0, 1.0]])])
+@pytest.mark.parametrize("bad", [np.zeros((2, 5, 5)), np.zeros((0, 4)), np.array([[1.0, np.inf], [0.0, 1.0]])])
 def test_what_is_no_frame_is_refused(bad: np.ndarray) -> None:
     with pytest.raises(InputError):
         make_network().predict_frame(bad, NM)
+
+
+def test_nothing_is_predicted_in_gaps_and_their_edges_are_no_edges(frame: np.ndarray) -> None:
+    network = make_network()
+    gappy = frame.copy()
+    gappy[:, :4] = np.nan
+    with pytest.warns(UserWarning, match="no value: they count as unknown"):
+        said = network.predict_frame(gappy, NM)
+    assert not said[:, :, :4].any()
+    assert np.isfinite(said).all()
+    parts = [(slice(0, 30), slice(0, 61)), (slice(30, 70), slice(0, 61))]
+    with pytest.warns(UserWarning, match="no value"):
+        assert np.array_equal(np.concatenate(list(network.predict_parts(gappy, parts, NM)), axis=1), said)
 
 
 def rewrite(path: Path, change: Callable[[dict], None]) -> None:

@@ -124,7 +124,7 @@ def test_a_frame_that_fails_is_told_and_the_others_go_on(network, tmp_path):
 
 def test_a_frame_that_cannot_be_read_is_told_and_the_others_go_on(network, tmp_path):
     frames = FRAMES.astype(np.float32)
-    frames[[1, 4], 3, 3] = np.nan
+    frames[[1, 4], 3:] = np.nan
     for name, pool in (("here", None), ("there", Watched())):
         prediction = Prediction(network, make_movie(frames))
         with pytest.raises(InputError, match="2 frames are not predicted: 1, 4"):

@@ -171,6 +171,17 @@ def test_a_changed_class_name_is_noticed(tmp_path):
         TrainingTask.open(tmp_path / "t.zarr")
 
 
+def test_gaps_of_the_frame_count_as_unknown():
+    frames, labels = np.array(movie_of().frames), labelled()
+    frames[0, :, :5] = np.nan
+    with pytest.warns(UserWarning, match="Frame 0: .* % of its pixels have no value: they count as unknown"):
+        task = TrainingTask.from_movie(open_movie(frames), Annotation.from_labels(labels, frames=[0]))
+    assert not task.known[0, :, :5].any()
+    assert task.known[0, :, 5:].all()
+    assert not task.labels[0, :, :5].any()
+    assert np.isfinite(task.frames).all()
+
+
 # Neighbouring frames
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
+from scipy import ndimage
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import CalibrationWarning
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 #: Steps of float32 that a frame's standard deviation must have: fewer would add to its noise.
 _STEPS = 64.0
+
+
+#: Share of a frame's pixels that may have no value.
+_MOST_GAPS = 0.5
 
 
 def lazy_frames(read: Callable[[int], NDArray[Any]], shape: tuple[int, int, int], dtype: DTypeLike) -> da.Array:
@@ -113,13 +118,16 @@ class Movie:
             return float(raw.mean()) if dtype.kind == "f" else int(raw.flat[0])
         return 0
 
-    def frame(self, t: int) -> NDArray[np.float32]:
+    def frame(self, t: int, gaps: bool = False) -> NDArray[np.float32]:
         """One frame, read now; less `offset`, the same for all frames.
 
         Parameters
         ----------
         t : int
             From 0; negative numbers count from the end.
+        gaps : bool
+            Leave pixels without a value (masked, NaN or infinite) as NaN; otherwise they are filled with the nearest
+            value (`fill_gaps`).
 
         Returns
         -------
@@ -128,8 +136,8 @@ class Movie:
         Raises
         ------
         InputError
-            If there is no such frame, if it cannot be read, if a pixel of it is NaN or infinite, or if its grey values
-            lie closer together than float32 can tell.
+            If there is no such frame, if it cannot be read, if more than half of its pixels have no value, if float32
+            cannot hold one, or if its grey values lie closer together than float32 can tell.
         """
         count = len(self)
         if not -count <= t < count:
@@ -151,20 +159,49 @@ class Movie:
         raw = _less(np.asarray(raw), self.offset)
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported as such
             frame = raw.astype(np.float32)
-        finite = np.isfinite(frame)
-        if not finite.all():
+        missing = ~np.isfinite(raw)
+        if missing.mean() > _MOST_GAPS:
             raise InputError(
                 f"finite numbers in frame {t} of {self.name!r}",
-                f"{_percent(1 - finite.mean())} of its pixels are masked or NaN, infinite or too large for float32",
-                "Leave this frame out, or replace these pixels by their neighbours' median before opening the movie.",
+                f"{_percent(missing.mean())} of its pixels are masked, NaN or infinite",
+                "Leave this frame out.",
             )
-        if _loses(raw):
+        if missing.any():
+            frame[missing] = np.nan
+        if not np.isfinite(frame[~missing]).all():
+            raise InputError(
+                f"numbers that float32 can hold in frame {t} of {self.name!r}",
+                f"{_percent(float(np.mean(np.isinf(frame))))} of its pixels are larger",
+                "Divide the frames by a number before opening the movie.",
+            )
+        if _loses(raw[~missing]):
             raise InputError(
                 f"grey values in frame {t} of {self.name!r} that float32 can tell apart",
-                f"a spread of {raw.std():g} on a mean of {raw.mean():g}, more precision than float32 has",
+                f"a spread of {np.nanstd(raw):g} on a mean of {np.nanmean(raw):g}, more precision than float32 has",
                 "Subtract the offset of every frame before opening the movie.",
             )
-        return frame
+        return frame if gaps or not missing.any() else fill_gaps(frame)
+
+
+def fill_gaps(frame: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give pixels without a value (NaN) the nearest value, so that no border appears where there is none.
+
+    Parameters
+    ----------
+    frame : (Y, X) float32
+
+    Returns
+    -------
+    (Y, X) float32
+    """
+    y, x = ndimage.distance_transform_edt(np.isnan(frame), return_distances=False, return_indices=True)
+    filled: NDArray[np.float32] = frame[y, x]
+    return filled
+
+
+def gaps_said(missing: NDArray[np.bool_]) -> str:
+    """``"4.7 % of its pixels have no value: they count as unknown"``."""
+    return f"{_percent(missing.mean())} of its pixels have no value: they count as unknown"
 
 
 def _less(raw: NDArray[Any], offset: int | float) -> NDArray[Any]:

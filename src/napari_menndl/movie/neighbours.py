@@ -9,6 +9,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.movie import fill_gaps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,8 +34,8 @@ _SPOT = 9
 
 
 def read_frame(movie: Movie, t: int, reach: int) -> NDArray[np.float32]:
-    """Read what a network with a `reach` looks at: the frame (Y, X), or `with_neighbours`."""
-    return with_neighbours(movie, t) if reach else movie.frame(t)
+    """Read what a network with a `reach` looks at, gaps as NaN: the frame (Y, X), or `with_neighbours`."""
+    return with_neighbours(movie, t) if reach else movie.frame(t, gaps=True)
 
 
 def with_neighbours(movie: Movie, t: int) -> NDArray[np.float32]:
@@ -52,7 +53,7 @@ def with_neighbours(movie: Movie, t: int) -> NDArray[np.float32]:
     Returns
     -------
     (5, Y, X) float32
-        The frame, then its neighbours as in `OFFSETS`.
+        The frame, NaN where it has no value, then its neighbours as in `OFFSETS`.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def with_neighbours(movie: Movie, t: int) -> NDArray[np.float32]:
         Where a neighbour cannot be read.
     """
     t = int(t) % len(movie) if -len(movie) <= t < len(movie) else t
-    frame = movie.frame(t)
+    frame = movie.frame(t, gaps=True)
     found = {offset: _neighbour(movie, t, offset, frame) for offset in OFFSETS}
     planes = [frame]
     for offset in OFFSETS:
@@ -138,18 +139,18 @@ def _neighbour(movie: Movie, t: int, offset: int, frame: Frame) -> Frame | None:
     if not 0 <= t + offset < len(movie):
         return None
     try:
-        other = movie.frame(t + offset)
+        other = movie.frame(t + offset, gaps=True)
     except InputError as problem:
         warnings.warn(f"Frame {t} is shown without its neighbour {t + offset}: {problem}", stacklevel=4)
         return None
-    shift = find_shift(frame, other)
+    shift = find_shift(*(fill_gaps(one) if np.isnan(one).any() else one for one in (frame, other)))
     return None if shift is None else _moved(other, shift, frame)
 
 
 def _moved(other: Frame, shift: tuple[int, int], frame: Frame) -> Frame:
-    """`other` moved by (y, x) [px]; where nothing of it comes to lie, the frame."""
+    """`other` moved by (y, x) [px]; where nothing of it comes to lie, or no value, the frame."""
     result = frame.copy()
     to = tuple(slice(max(0, s), n + min(0, s)) for s, n in zip(shift, frame.shape, strict=True))
     of = tuple(slice(max(0, -s), n + min(0, -s)) for s, n in zip(shift, frame.shape, strict=True))
-    result[to] = other[of]
+    result[to] = np.where(np.isnan(other[of]), result[to], other[of])
     return result

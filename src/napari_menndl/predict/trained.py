@@ -17,6 +17,7 @@ from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import Detector
+from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS
 from napari_menndl.network.inputs import channels
 from napari_menndl.network.module import Network
@@ -156,7 +157,8 @@ class TrainedNetwork:
         Parameters
         ----------
         frame : (Y, X) or (5, Y, X) real
-            As recorded; with its neighbours, as from `movie.neighbours.read_frame`, where `reach` is not 0.
+            As recorded, NaN in its gaps; as from `movie.neighbours.read_frame`, with its neighbours where `reach` is
+            not 0.
         pixel_size : (y, x) float [nm], optional
             Where it differs from that of the training, the frame is resampled and the probabilities brought back.
         window : int
@@ -165,7 +167,7 @@ class TrainedNetwork:
         Returns
         -------
         (C, Y, X) float32
-            0 everywhere, with a warning, for a frame without any contrast.
+            0 in gaps, and everywhere for a frame without any contrast; both with a warning.
 
         Raises
         ------
@@ -177,23 +179,25 @@ class TrainedNetwork:
         UserWarning
             Where neighbours are looked at and there are none: the frame stands in for them.
         """
-        shown, shape, factors = self._prepare(frame, pixel_size)
+        shown, gaps, factors = self._prepare(frame, pixel_size)
         if shown is None:
-            return np.zeros((len(self.class_names), *shape), np.float32)
+            return np.zeros((len(self.class_names), *gaps.shape), np.float32)
         probabilities = predict_tiled(
             self._network, shown, stride=self.plan.stride, radius=self.plan.receptive_radius, size=window
         )
-        return resample(probabilities, shape) if factors else probabilities
+        if factors:
+            probabilities = resample(probabilities, gaps.shape)
+        return np.where(gaps, np.float32(0), probabilities) if gaps.any() else probabilities
 
     def predict_parts(
         self, frame: ArrayLike, parts: Sequence[Part], pixel_size: PixelSize | None = None
     ) -> Iterator[NDArray[np.float32]]:
         """As `predict_frame`, part by part: probabilities (C, y, x) of each, predicted when it is asked for.
 
-        Where the frame has to be resampled, the whole of it is predicted for the first.
+        Where the frame has to be resampled, or has gaps, the whole of it is predicted for the first.
         """
-        shown, _, factors = self._prepare(frame, pixel_size)
-        if shown is None or factors:
+        shown, gaps, factors = self._prepare(frame, pixel_size)
+        if shown is None or factors or gaps.any():
             whole = self.predict_frame(frame, pixel_size)
             return iter([whole[:, *part] for part in parts])
         plan = self.plan
@@ -201,17 +205,21 @@ class TrainedNetwork:
 
     def _prepare(
         self, frame: ArrayLike, pixel_size: PixelSize | None
-    ) -> tuple[NDArray[np.float32] | None, tuple[int, int], PixelSize | None]:
-        """The channels (K, Y, X) of a frame, or None without any contrast; its shape; how it was resampled."""
+    ) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_], PixelSize | None]:
+        """The channels (K, Y, X) of a frame, or None without any contrast; its gaps (Y, X); how it was resampled."""
         values = np.asarray(frame, np.float32)
         planes = values[None] if values.ndim == 2 else values
         if planes.ndim != 3 or len(planes) not in (1, 1 + len(OFFSETS)) or not planes.size:
             raise InputError("one frame, (Y, X)", f"an array of shape {values.shape}", "Predict frame by frame.")
         factors = scale_between(pixel_size, self.pixel_size)
-        shape = (planes.shape[1], planes.shape[2])
-        if planes[0].min() == planes[0].max():
+        gaps = np.isnan(planes[0])
+        if gaps.all() or np.nanmin(planes[0]) == np.nanmax(planes[0]):
             warnings.warn("A frame without any contrast: nothing is predicted in it.", stacklevel=3)
-            return None, shape, factors
+            return None, gaps, factors
+        if gaps.any():
+            warnings.warn(f"Of a frame, {gaps_said(gaps)}; nothing is predicted in them.", stacklevel=3)
+        if np.isnan(planes).any():
+            planes = values = np.stack([fill_gaps(one) if np.isnan(one).any() else one for one in planes])
         if self.reach and (planes == planes[0]).all():
             warnings.warn(
                 f"This network averages a frame with up to {self.reach} neighbours on each side; none was found that "
@@ -221,8 +229,9 @@ class TrainedNetwork:
         if not self.reach:
             values = planes[0]
         if factors:
-            values = resample(values, (max(1, round(shape[0] * factors[0])), max(1, round(shape[1] * factors[1]))))
-        return channels(values, self.genome, len(self.class_names)), shape, factors
+            height, width = gaps.shape
+            values = resample(values, (max(1, round(height * factors[0])), max(1, round(width * factors[1]))))
+        return channels(values, self.genome, len(self.class_names)), gaps, factors
 
     def with_thresholds(self, thresholds: Sequence[float]) -> TrainedNetwork:
         """The same network, read off at other thresholds."""

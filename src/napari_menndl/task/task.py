@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import warnings
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from napari_menndl.annotation.files import open_own_group, own_array, written_wh
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import Detector
+from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
 from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
 from napari_menndl.task.folds import cut_folds
@@ -138,8 +140,14 @@ class TrainingTask:
         pixel_size = check_pixel_sizes(movie.pixel_size, annotation.pixel_size)
         labels = np.stack([annotation.frame(t) for t in chosen])
         known = np.stack([annotation.known(t) for t in chosen])
-        check_labels(labels, known, annotation.class_names)
         planes = np.stack([with_neighbours(movie, t) for t in chosen])
+        gaps = np.isnan(planes[:, 0])
+        for t, missing in zip(chosen, gaps, strict=True):
+            if missing.any():
+                warnings.warn(f"Frame {t}: {gaps_said(missing)}.", stacklevel=2)
+        known &= ~gaps
+        check_labels(labels, known, annotation.class_names)
+        planes = np.stack([[fill_gaps(one) if np.isnan(one).any() else one for one in frame] for frame in planes])
         raw = np.stack([check_frame(one[0], t) for one, t in zip(planes, chosen, strict=True)])
         neighbours = planes[:, 1:]
         alone = (neighbours == raw[:, None]).all()
