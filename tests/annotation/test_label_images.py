@@ -1,6 +1,7 @@
 """Label images as programs write them: what they mean is found and said, or refused by name."""
 
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -95,6 +96,7 @@ PLANES = {
     "npy, T C Y X": (MOVING, np.save, "l.npy"),
     "npy, T Y X C of float": (np.moveaxis(MOVING, 1, -1).astype(np.float32), np.save, "l.npy"),
     "npy, 1 C Y X": (ONE_HOT[None] * 255, np.save, "l.npy"),
+    "npy, C Y X 1": (ONE_HOT[..., None], np.save, "l.npy"),
     "npy, C 1 Y X": (ONE_HOT[:, None], np.save, "l.npy"),
     "TIFF, planes written plainly": (ONE_HOT, tiff(), "l.tif"),
     "TIFF, samples of a pixel": (LAST * 255, tiff(), "l.tif"),
@@ -170,6 +172,38 @@ def test_frames_stay_frames(tmp_path):
         annotation, said = opened(stack, tmp_path, write, name)
         assert np.array_equal(annotation.labels, stack), name
         assert not said
+
+
+def test_axes_of_length_1_and_their_order_make_no_difference(tmp_path):
+    for number, (array, write, name) in enumerate(
+        [
+            (CLASSES[..., None], np.save, "l.npy"),
+            (CLASSES[None, None, None], np.save, "l.npy"),
+            (CLASSES[None, None], tiff(ome=True, metadata={"axes": "TCYX"}), "l.ome.tif"),
+            (CLASSES.T, zarr_array("x", "y"), "l.zarr"),
+            (CLASSES[None, None, None], ome_zarr("tczyx"), "l.zarr"),
+            (np.stack([CLASSES] * 2, axis=-1), zarr_array("y", "x", "time"), "l.zarr"),
+        ]
+    ):
+        (tmp_path / str(number)).mkdir()
+        annotation, said = opened(array, tmp_path / str(number), write, name)
+        assert np.array_equal(annotation.frame(0), CLASSES)
+        assert not said
+
+
+def test_frames_without_a_defect_need_no_chunk(tmp_path):
+    stack = np.stack([0 * CLASSES, CLASSES])
+    zarr.create_array(tmp_path / "l.zarr", data=stack, chunks=(1, HEIGHT, WIDTH))
+    assert np.array_equal(Annotation.open(tmp_path / "l.zarr").labels, stack)
+
+
+def test_compressed_colours_are_read_or_it_is_said_what_helps(tmp_path):
+    Image.fromarray(painted((0, 0, 0), (255, 0, 0), (0, 255, 0))).save(tmp_path / "l.tif", compression="tiff_lzw")
+    if find_spec("imagecodecs"):
+        assert len(Annotation.open(tmp_path / "l.tif").classes) == 2
+    else:
+        with pytest.raises(InputError, match="install the package imagecodecs"):
+            Annotation.open(tmp_path / "l.tif")
 
 
 def test_a_folder_of_label_images_is_a_stack(tmp_path):

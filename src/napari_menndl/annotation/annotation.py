@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: For point defects of simulated WS2 [nm]: below half the projected W-S distance of 0.184 nm.
 SIMULATED_TOLERANCE = 0.09
+#: Frames whose defects are counted to describe an annotation in one line.
+MOST_COUNTED = 20
 
 
 class Annotation(EditedStatement):
@@ -292,16 +294,17 @@ class Annotation(EditedStatement):
             )
 
     def describe(self) -> str:
-        """What is said, in one line: frames, classes, defects, and which value meant the background."""
+        """What is said, in one line: frames, classes, defects on the first ones, and what meant the background."""
         frames = [t for t, status in enumerate(self.status) if status is not FrameStatus.UNTOUCHED]
         defects = dict.fromkeys(self.class_names, 0)
-        for t in frames:
+        for t in frames[:MOST_COUNTED]:
             for name, count in self.counts(t).items():
                 defects[name] += count
         classes = ", ".join(f"{name}: {n} defect{'' if n == 1 else 's'}" for name, n in defects.items())
         parts = [
             f"labels of {len(frames)} frame{'' if len(frames) == 1 else 's'}",
-            f"{len(defects)} class{'' if len(defects) == 1 else 'es'} ({classes})",
+            f"{len(defects)} class{'' if len(defects) == 1 else 'es'} ({classes}"
+            f"{f' on the first {MOST_COUNTED}' if len(frames) > MOST_COUNTED else ''})",
         ]
         if self.background:
             parts.append(f"background {self.background}")

@@ -19,8 +19,8 @@ from PIL import Image
 
 from napari_menndl.annotation.planes import PLANE_AXES
 from napari_menndl.errors import InputError
-from napari_menndl.movie.axes import guess_axes
 from napari_menndl.movie.calibration import CalibrationWarning
+from napari_menndl.movie.ome_zarr import is_zarr
 from napari_menndl.movie.reading import TIFF, open_movie
 
 if TYPE_CHECKING:
@@ -191,11 +191,13 @@ def read_label_image(path: Path) -> tuple[npt.NDArray[Any], str]:
     if not path.exists() and not any(mark in str(path) for mark in "*?["):
         raise InputError("a label image", f"nothing at {path}", "Check the path.")
     try:
-        more = _with_more_axes(path)
+        own = _with_own_axes(path)
+    except InputError:
+        raise
     except Exception:  # each library has errors of its own; what is wrong is said by the reader of movies
-        more = None
-    if more is not None:
-        return more
+        own = None
+    if own is not None:
+        return own
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CalibrationWarning)
@@ -216,31 +218,38 @@ def read_label_image(path: Path) -> tuple[npt.NDArray[Any], str]:
         ) from error
 
 
-def _with_more_axes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
-    """Array and axes where there are channels, colours or more than three axes, or a palette; None for plain frames."""
+def _with_own_axes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
+    """Array and axes where a movie is read too narrowly for labels; None for plain frames and for other kinds of file.
+
+    TIFF with channels, colours or many axes, PNG with a palette or colours, arrays that may hold planes. Chunks that a
+    zarr array lacks are 0, the fill value: zarr writes none that are empty.
+    """
     suffix = path.suffix.lower()
-    if path.is_dir():
-        array, axes = _zarr_with_axes(path)
-    elif suffix == ".npy":
-        array, axes = np.load(path, mmap_mode="r", allow_pickle=False), ""
-    elif suffix == ".png":
+    if suffix == ".png":
         return _read_png(path)
-    elif suffix in TIFF:
-        with tifffile.TiffFile(path) as tiff:
-            series = tiff.series[0]
-            if not _more_axes(series.shape, series.axes):
-                return None
+    if suffix in TIFF:
+        return _read_planes(path)
+    if suffix != ".npy" and not is_zarr(path):
+        return None
+    array, axes = (np.load(path, allow_pickle=False), "") if suffix == ".npy" else _zarr_with_axes(path)
+    return (np.asarray(array[...]), axes) if array.dtype.kind in "biuf" else None
+
+
+def _read_planes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
+    """A TIFF file's first series with its axes; None where they are those of frames."""
+    with tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        long = [letter for letter, n in zip(series.axes, series.shape, strict=True) if n > 1]
+        if len(series.shape) <= 3 and not any(letter in PLANE_AXES for letter in long):
+            return None
+        try:
             return series.asarray(), series.axes
-    else:
-        return None
-    if array.dtype.kind not in "biuf" or not _more_axes(array.shape, axes or guess_axes(array.shape)):
-        return None
-    return np.asarray(array[:]), axes
-
-
-def _more_axes(shape: tuple[int, ...], axes: str) -> bool:
-    long = [letter for letter, n in zip(axes, shape, strict=True) if n > 1]
-    return len(shape) > 3 or any(letter in PLANE_AXES for letter in long)
+        except Exception as error:  # of a codec that is not there, or of a damaged file: of many kinds
+            raise InputError(
+                f"a readable label image (labels as {', '.join(IMAGES)})",
+                f"{path}: {type(error).__name__}: {error}",
+                "Save it again uncompressed, or install the package imagecodecs.",
+            ) from error
 
 
 def _read_png(path: Path) -> tuple[npt.NDArray[Any], str]:

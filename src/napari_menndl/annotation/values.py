@@ -226,7 +226,8 @@ def _check_numbers(values: _Values, background: int | None) -> None:
         raise InputError(
             "labels from 0 up",
             f"the value {different[0]:g}",
-            "Use 0 for 'no defect' and 1, 2, … for the classes; a value for 'not looked at' is given by ignore.",
+            f"Use 0 for 'no defect' and 1, 2, … for the classes; or give background={different[0]:g} if that is 'no "
+            f"defect', ignore={different[0]:g} if it is 'not looked at'.",
         )
 
 
