@@ -54,6 +54,20 @@ def search(folder, name, *words):
     return run("search", folder / "movie.tif", "--run", folder / name, "--space", folder / "space.json", *TINY, *words)
 
 
+def test_search_says_what_it_understood_of_a_label_image(tmp_path):
+    numbered = np.zeros((64, 64), np.uint16)
+    numbered[8:56:8, 8:56:8] = np.arange(1, 37).reshape(6, 6)
+    numbered[:4] = 99
+    np.save(tmp_path / "movie.npy", np.random.default_rng(0).normal(size=(2, 64, 64)))
+    np.save(tmp_path / "labels.npy", numbered)
+    words = ["search", tmp_path / "movie.npy", "--annotation", tmp_path / "labels.npy", "--budget", "none"]
+    result = CliRunner().invoke(app, [*map(str, words), "--one-class", "--ignore", "99"])
+    assert result.exit_code == 2
+    assert "labels.npy: labels of 1 frame, 1 class (defect: 36 defects), background 0" in result.stdout
+    assert "6.25 % of frame 0 not looked at" in result.stdout
+    assert "--one-class" in run(*words[:3], tmp_path / "clicks.csv", "--one-class", code=2)
+
+
 def test_search_ends_with_what_was_chosen(folder):
     status = json.loads(run("status", folder / "a.menndl", "--json"))
     assert (status["state"], status["births"]) == ("finished", 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from napari_menndl.annotation.classes import DefectClass, FrameStatus, as_classes
+from napari_menndl.annotation.classes import DefectClass, FrameStatus, as_classes, regions_of
 from napari_menndl.annotation.editing import EditedStatement
-from napari_menndl.annotation.files import is_zarr_group, read_label_image
+from napari_menndl.annotation.files import is_label_image, read_label_image
 from napari_menndl.annotation.frame_cache import cached
 from napari_menndl.annotation.history import History
 from napari_menndl.annotation.points import points_to_labels
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: For point defects of simulated WS2 [nm]: below half the projected W-S distance of 0.184 nm.
 SIMULATED_TOLERANCE = 0.09
+#: Frames whose defects are counted to describe an annotation in one line.
+MOST_COUNTED = 20
 
 
 class Annotation(EditedStatement):
@@ -55,6 +58,9 @@ class Annotation(EditedStatement):
         Labels of another shape or type; more statuses than frames; regions outside the frame.
     """
 
+    #: The value that meant "no defect" in the label image it was made of; empty where there was none.
+    background: str = ""
+
     @property
     def path(self) -> Path | None:
         """Where its changes are written; None in memory, or opened to read."""
@@ -67,27 +73,53 @@ class Annotation(EditedStatement):
         classes: Sequence[DefectClass | str] | None = None,
         frames: Sequence[int] | None = None,
         pixel_size: tuple[float, float] | None = None,
+        *,
+        axes: str = "",
+        one_class: bool = False,
+        ignore: int | None = None,
+        background: int | None = None,
     ) -> Annotation:
-        """From label images; the frames given are complete.
+        """From label images; the frames given are complete, but for what is to be ignored.
+
+        What is guessed is said in a warning: numbered objects are taken as one class, one-hot planes and colours as
+        classes, and the value that covers the frame as the background where it is not 0.
 
         Parameters
         ----------
-        array : (T, Y, X) or (Y, X) bool, int or float
+        array : (T, Y, X) or (Y, X) bool, int or float; with an axis more of one-hot planes, masks or colours
             0 = no defect; see `values.as_labels` for what else a file may hold.
         classes : sequence of DefectClass or str, optional
         frames : sequence of int, optional
             The movie's frames that are labelled; all by default. An array of just as many frames holds just those, in
             this order; any other holds the whole movie, and only these frames of it are taken.
         pixel_size : (y, x) float [nm], optional
+        axes : str
+            A letter per axis, such as "TYX" or "CYX"; guessed when left out.
+        one_class : bool
+            Everything but the background is one class: numbered objects, or grey masks, cut at half of the brightest.
+        ignore : int, optional
+            The value of pixels that were not looked at, often 255: nothing is known of them.
+        background : int, optional
+            The value of "no defect"; found when left out.
 
         Raises
         ------
         InputError
             See `values.as_labels`; `frames` that the array does not have.
         """
-        labels, named = as_labels(array, classes)
-        labels, done = place_frames(labels, frames)
-        return cls(labels, named, _complete(done, len(labels)), pixel_size=pixel_size)
+        found = as_labels(array, classes, axes=axes, one_class=one_class, ignore=ignore, background=background)
+        labels, done = place_frames(found.labels, frames)
+        status, regions = _complete(done, len(labels)), {}
+        if found.unknown is not None:
+            unknown = place_frames(found.unknown.view(np.uint8), frames)[0] > 0
+            for t in sorted(done):
+                if unknown[t].all():
+                    status[t] = FrameStatus.UNTOUCHED
+                elif unknown[t].any():
+                    regions[t] = regions_of(~unknown[t])
+        annotation = cls(labels, found.classes, status, regions, pixel_size)
+        annotation.background = found.background
+        return annotation
 
     @classmethod
     def from_points(
@@ -153,7 +185,7 @@ class Annotation(EditedStatement):
             for c in as_classes(wanted)
         ]
         size = simulated.movie.pixel_size
-        return cls.from_labels(number[np.asarray(simulated.labels)], made, frames, size)
+        return cls.from_labels(number[np.asarray(simulated.labels)], made, frames, size, axes="TYX", background=0)
 
     @classmethod
     def create(
@@ -194,34 +226,95 @@ class Annotation(EditedStatement):
         mode: Literal["r", "r+"] = "r",
         classes: Sequence[DefectClass | str] | None = None,
         pixel_size: tuple[float, float] | None = None,
+        one_class: bool = False,
+        ignore: int | None = None,
+        background: int | None = None,
     ) -> Annotation:
-        """From a file: our own format (.zarr), or label images (TIFF, .npy, plain zarr) with every frame complete.
+        """From a file: our own format (.zarr), or label images, read as movies are, with every frame complete.
 
         Parameters
         ----------
         path : path
+            For label images also a folder or a pattern of single frames.
         mode : "r" or "r+"
             "r+" edits our own format on disk; with "r" nothing on disk changes.
-        classes, pixel_size : optional
-            For label images, which carry neither.
+        classes, pixel_size, one_class, ignore, background : optional
+            For label images: see `from_labels`.
 
         Raises
         ------
         InputError
-            Missing, unreadable, foreign or from a newer version; "r+" for a label image.
+            Missing, unreadable, foreign or from a newer version; "r+" for a label image; options that our own format
+            leaves no room for.
         """
-        if not is_zarr_group(Path(path)):
+        path = Path(path).expanduser()
+        if is_label_image(path):
             if mode != "r":
                 raise InputError(
                     "an annotation in our own format to edit in place", str(path), "Open it and save it as .zarr first."
                 )
-            return cls.from_labels(read_label_image(Path(path)), classes, pixel_size=pixel_size)
+            values, axes = read_label_image(path)
+            return cls.from_labels(
+                values,
+                classes,
+                pixel_size=pixel_size,
+                axes=axes,
+                one_class=one_class,
+                ignore=ignore,
+                background=background,
+            )
+        if one_class or ignore is not None or background is not None:
+            raise InputError(
+                "a label image, whose values can be read in several ways",
+                f"{path}, an annotation in our own format",
+                "Leave out one_class, ignore and background.",
+            )
         group, labels, attributes = open_stored(Path(path), mode)
         annotation = cls(cached(labels) if mode == "r+" else labels, **attributes)
         if mode == "r+":
             annotation._history = History(Path(path) / HISTORY)
         annotation._group = group
         return annotation
+
+    def check(self, movie_shape: tuple[int, ...]) -> None:
+        """Make sure that it belongs to a movie; it may end before the movie does.
+
+        Raises
+        ------
+        InputError
+            Frames of another size, or more frames than the movie has.
+        """
+        super().check(movie_shape)
+        whole = all(status is FrameStatus.COMPLETE for status in self.status)
+        if self.background and whole and len(movie_shape) == 3 and 1 < len(self) < movie_shape[0]:
+            warnings.warn(
+                f"Labels of {len(self)} frames for a movie of {movie_shape[0]}: they are taken as frames 0 to "
+                f"{len(self) - 1}. If they are others, name them: Annotation.from_labels(array, frames=[…]).",
+                stacklevel=2,
+            )
+
+    def describe(self) -> str:
+        """What is said, in one line: frames, classes, defects on the first ones, and what meant the background."""
+        frames = [t for t, status in enumerate(self.status) if status is not FrameStatus.UNTOUCHED]
+        defects = dict.fromkeys(self.class_names, 0)
+        for t in frames[:MOST_COUNTED]:
+            for name, count in self.counts(t).items():
+                defects[name] += count
+        classes = ", ".join(f"{name}: {n} defect{'' if n == 1 else 's'}" for name, n in defects.items())
+        parts = [
+            f"labels of {len(frames)} frame{'' if len(frames) == 1 else 's'}",
+            f"{len(defects)} class{'' if len(defects) == 1 else 'es'} ({classes}"
+            f"{f' on the first {MOST_COUNTED}' if len(frames) > MOST_COUNTED else ''})",
+        ]
+        if self.background:
+            parts.append(f"background {self.background}")
+        if limited := [t for t in frames if t in self.regions]:
+            share = 1 - np.mean([self.known(t).mean() for t in limited])
+            parts.append(
+                f"{100 * share:.3g} % of frame{'' if len(limited) == 1 else 's'} "
+                f"{', '.join(map(str, limited))} not looked at"
+            )
+        return ", ".join(parts)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Save in our own format: a zarr group, whole or not at all; an annotation of ours at `path` is replaced.

@@ -8,10 +8,14 @@ from enum import StrEnum
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy.typing as npt
 
 #: Colours that stay apart for colour-blind eyes (Okabe & Ito, https://jfly.uni-koeln.de/color/);
 #: the purple and the orange come last because a review uses such colours for false positives and negatives.
@@ -19,6 +23,9 @@ COLOURS = ("#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#e
 
 #: Labels are uint8, 0 is "no defect", and 255 is what masks use for "yes".
 MOST_CLASSES = 254
+
+#: Rectangles that a frame may be divided into: each is drawn, and stands in the annotation's attributes.
+MOST_REGIONS = 5000
 
 
 class FrameStatus(StrEnum):
@@ -54,6 +61,34 @@ class Region(NamedTuple):
                 "Give the upper left corner first, then the lower right one.",
             )
         return inside
+
+
+def regions_of(known: npt.NDArray[np.bool_]) -> list[Region]:
+    """Rectangles that cover a mask exactly, without overlap.
+
+    Parameters
+    ----------
+    known : (Y, X) bool
+
+    Raises
+    ------
+    InputError
+        A mask of so many parts that they could not be handled.
+    """
+    done: list[Region] = []
+    growing: dict[tuple[int, int], int] = {}
+    for y, row in enumerate([*known, np.zeros(known.shape[1], bool)]):
+        ends = np.flatnonzero(np.diff(row, prepend=False, append=False))
+        runs = set(zip(ends[::2].tolist(), ends[1::2].tolist(), strict=True))
+        done += [Region(y0, run[0], y, run[1]) for run, y0 in growing.items() if run not in runs]
+        growing = {run: growing.get(run, y) for run in runs}
+        if len(done) > MOST_REGIONS:
+            raise InputError(
+                f"a known area of at most {MOST_REGIONS} rectangles on a frame",
+                "one of more parts",
+                "Give what was not looked at a simpler outline.",
+            )
+    return sorted(done)
 
 
 @dataclass(frozen=True)

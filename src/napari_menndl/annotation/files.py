@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 import uuid
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,13 +15,35 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 import zarr
+from PIL import Image
 
+from napari_menndl.annotation.planes import PLANE_AXES
 from napari_menndl.errors import InputError
+from napari_menndl.movie.calibration import CalibrationWarning
+from napari_menndl.movie.ome_zarr import is_zarr
+from napari_menndl.movie.reading import TIFF, open_movie
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-IMAGES = (".tif", ".tiff", ".npy", ".zarr")
+IMAGES = (".tif", ".tiff", ".npy", ".png", ".zarr")
+#: Names of axes whose first letter says something else.
+_LETTERS = {
+    "class": "C",
+    "classes": "C",
+    "label": "C",
+    "band": "C",
+    "rgb": "S",
+    "rgba": "S",
+    "row": "Y",
+    "rows": "Y",
+    "height": "Y",
+    "col": "X",
+    "column": "X",
+    "columns": "X",
+    "width": "X",
+    "frame": "T",
+}
 
 
 @contextmanager
@@ -138,36 +161,119 @@ def is_zarr_group(path: Path) -> bool:
         return False
 
 
-def read_label_image(path: Path) -> npt.NDArray[Any]:
-    """Label values from a TIFF, .npy or plain zarr array.
+def is_label_image(path: Path) -> bool:
+    """Whether this is no zarr group, or an OME-Zarr image, so that it can only hold labels of others."""
+    if not is_zarr_group(path):
+        return True
+    attributes: dict[str, Any] = dict(zarr.open_group(path, mode="r").attrs)
+    return "multiscales" in attributes or "multiscales" in dict(attributes.get("ome") or {})
+
+
+def read_label_image(path: Path) -> tuple[npt.NDArray[Any], str]:
+    """Label values as the file has them, read as a movie is; channels and colours, which a movie lacks, too.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `open_movie` reads, a PNG picture, or a folder or pattern of single frames.
+
+    Returns
+    -------
+    values : array
+    axes : str
+        A letter per axis as in `planes.as_frames`; empty where they have no names.
 
     Raises
     ------
     InputError
         Missing, unreadable, or of another kind; arrays of objects are never unpickled.
     """
-    if not path.exists():
+    if not path.exists() and not any(mark in str(path) for mark in "*?["):
         raise InputError("a label image", f"nothing at {path}", "Check the path.")
-    suffix = path.suffix.lower()
-    array: Any
     try:
-        if suffix in (".tif", ".tiff"):
-            array = tifffile.imread(path)
-        elif suffix == ".npy":
-            array = np.load(path, allow_pickle=False)
-        elif path.is_dir():
-            stored = zarr.open_array(path, mode="r")
-            array = stored[:] if stored.dtype.kind in "biuf" else np.zeros((0, 0), stored.dtype)
-        else:
-            raise InputError(
-                f"labels as {', '.join(IMAGES)}",
-                str(path),
-                "Convert the image; clicked points (CSV) go through Annotation.from_points(path, shape, radius).",
-            )
+        own = _with_own_axes(path)
     except InputError:
         raise
+    except Exception:  # each library has errors of its own; what is wrong is said by the reader of movies
+        own = None
+    if own is not None:
+        return own
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CalibrationWarning)
+            frames = open_movie(path).frames
+        # In this thread: a Dask client that happens to be open must not be sent the file.
+        return np.asarray(frames.compute(scheduler="synchronous")), "TYX"
     except Exception as error:
+        remedy = error.remedy if isinstance(error, InputError) else "Save it again, or give another file."
+        found = error.found if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        if path.suffix.lower() == ".csv":
+            remedy = "Convert the image; clicked points (CSV) go through Annotation.from_points(path, shape, radius)."
+        elif path.suffix.lower() in (".jpg", ".jpeg", ".gif", ".bmp"):
+            remedy = "Save the labels as TIFF or PNG, one grey value per class; JPEG changes values at edges."
         raise InputError(
-            "a readable label image", f"{path}: {type(error).__name__}: {error}", "Save it again, or give another file."
+            f"a readable label image (labels as {', '.join(IMAGES)})",
+            found if path.name in found else f"{path}: {found}",
+            remedy.replace("Export the movie", "Save the labels"),
         ) from error
-    return np.asarray(array)
+
+
+def _with_own_axes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
+    """Array and axes where a movie is read too narrowly for labels; None for plain frames and for other kinds of file.
+
+    TIFF with channels, colours or many axes, PNG with a palette or colours, arrays that may hold planes. Chunks that a
+    zarr array lacks are 0, the fill value: zarr writes none that are empty.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".png":
+        return _read_png(path)
+    if suffix in TIFF:
+        return _read_planes(path)
+    if suffix != ".npy" and not is_zarr(path):
+        return None
+    array, axes = (np.load(path, allow_pickle=False), "") if suffix == ".npy" else _zarr_with_axes(path)
+    return (np.asarray(array[...]), axes) if array.dtype.kind in "biuf" else None
+
+
+def _read_planes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
+    """A TIFF file's first series with its axes; None where they are those of frames."""
+    with tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        long = [letter for letter, n in zip(series.axes, series.shape, strict=True) if n > 1]
+        if len(series.shape) <= 3 and not any(letter in PLANE_AXES for letter in long):
+            return None
+        try:
+            return series.asarray(), series.axes
+        except Exception as error:  # of a codec that is not there, or of a damaged file: of many kinds
+            raise InputError(
+                f"a readable label image (labels as {', '.join(IMAGES)})",
+                f"{path}: {type(error).__name__}: {error}",
+                "Save it again uncompressed, or install the package imagecodecs.",
+            ) from error
+
+
+def _read_png(path: Path) -> tuple[npt.NDArray[Any], str]:
+    """A PNG picture; of one with a palette the numbers, which are the labels, not the colours."""
+    with Image.open(path, formats=["PNG"]) as image:
+        picture = image.convert("RGBA") if image.mode == "LA" else image
+        array = np.asarray(picture)
+    return array, "YXS" if array.ndim == 3 else "YX"
+
+
+def _zarr_with_axes(path: Path) -> tuple[Any, str]:
+    """A zarr array, or the finest level of an OME-Zarr image, not read yet, and a letter for each of its axes."""
+    node: Any = zarr.open(path, mode="r")
+    names: list[Any] = []
+    if isinstance(node, zarr.Group):
+        attributes: dict[str, Any] = dict(node.attrs)
+        image = attributes.get("ome", attributes)["multiscales"][0]
+        node = node[image["datasets"][0]["path"]]
+        names = [axis["name"] if isinstance(axis, dict) else axis for axis in image.get("axes", ())]
+    description = node.metadata.to_dict()
+    attributes = dict(node.attrs)
+    names = names or list(description.get("dimension_names") or attributes.get("_ARRAY_DIMENSIONS") or ())
+    description.pop("attributes", None)
+    if "pickle" in str(description).lower():
+        raise ValueError("a codec that can run code")  # the reader of movies refuses it too, and says what to do
+    letters = "".join(_LETTERS.get(str(name).lower(), str(name)[:1].upper()) for name in names)
+    return node, letters if len(set(letters)) == node.ndim else ""

@@ -151,16 +151,20 @@ class Statement:
             Frames of another size, or more frames than the movie has.
         """
         if tuple(movie_shape[-2:]) != self.shape[1:]:
+            turned = tuple(movie_shape[-2:]) == self.shape[:0:-1]
             raise InputError(
                 f"an annotation of frames of {movie_shape[-2]} x {movie_shape[-1]} px, as in the movie",
-                f"one of {self.shape[1]} x {self.shape[2]} px",
-                "Open the annotation that belongs to this movie; neither may be cropped or binned alone.",
+                f"one of {self.shape[1]} x {self.shape[2]} px{', rows and columns exchanged' if turned else ''}",
+                "Transpose the labels, (X, Y) to (Y, X), and save them again."
+                if turned
+                else "Open the annotation that belongs to this movie; neither may be cropped or binned alone.",
             )
         if len(movie_shape) == 3 and len(self) > movie_shape[0]:
             raise InputError(
                 f"an annotation of at most {movie_shape[0]} frames, as in the movie",
-                f"one of {len(self)}",
-                "Open the annotation that belongs to this movie.",
+                f"one of {len(self)} frames",
+                "Open the annotation that belongs to this movie, or name the frames that are labelled: "
+                "Annotation.from_labels(array, frames=[…]).",
             )
 
     def class_index(self, name: str | int | DefectClass) -> int:

@@ -1,87 +1,156 @@
-"""Label images as others write them -> labels 0 … C."""
+"""Label images as others write them -> labels 0 … C, and what was guessed about them said."""
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_menndl.annotation.classes import MOST_CLASSES, DefectClass, as_classes
+from napari_menndl.annotation.planes import as_frames
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: From as many values that mark a single object each, they are taken as numbers of objects, not as classes.
+LEAST_OBJECTS = 4
+#: Class numbers are smaller; larger values are levels of grey, such as 128 and 255.
+LEAST_GREY = 16
+#: A value is a mixture of two others where this share of its pixels lies between a lower and a higher one.
+_MIXED = 0.7
+#: Fewer pixels between a lower and a higher value say nothing [px].
+LEAST_MIXED = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Understood:
+    """What an array of label values says.
+
+    Attributes
+    ----------
+    labels : (T, Y, X) uint8
+        0 = no defect, c + 1 = class c.
+    classes : tuple of DefectClass
+    unknown : (T, Y, X) bool, or None
+        What was not looked at.
+    background : str
+        The value that meant "no defect", for a person to read.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    classes: tuple[DefectClass, ...]
+    unknown: npt.NDArray[np.bool_] | None
+    background: str
+
+
+@dataclass(eq=False)
+class _Values:
+    """Label values on their way to labels.
+
+    Attributes
+    ----------
+    array : (T, Y, X) int or float
+    seen : (T, Y, X) bool
+        False where a pixel was not looked at.
+    colours : dict of int to str
+        What a value stands for in labels that are colours.
+    """
+
+    array: npt.NDArray[Any]
+    seen: npt.NDArray[np.bool_]
+    colours: dict[int, str]
+
+    def __post_init__(self) -> None:
+        #: (T, Y, X) int: the place of each value among the different ones.
+        self.different, self.rank = _ranked(self.array)
+        counts = sum(
+            np.bincount(rank[seen], minlength=self.different.size)
+            for rank, seen in zip(self.rank, self.seen, strict=True)
+        )
+        self.different_seen = self.different[counts > 0]
+
+    def name(self, value: float) -> str:
+        return self.colours.get(int(value), f"{value:g}")
+
 
 def as_labels(
-    array: npt.ArrayLike, classes: Sequence[DefectClass | str] | None = None
-) -> tuple[npt.NDArray[np.uint8], tuple[DefectClass, ...]]:
+    array: npt.ArrayLike,
+    classes: Sequence[DefectClass | str] | None = None,
+    *,
+    axes: str = "",
+    one_class: bool = False,
+    ignore: int | None = None,
+    background: int | None = None,
+) -> Understood:
     """Labels and their classes from an array of label values.
 
-    With `classes`, value c + 1 is class c; one class takes any one value (0/255 masks). Without, the different values,
-    in ascending order, become the classes; they are named after their values unless there is only one.
+    With `classes`, value c + 1 is class c; one class takes any one value (0/255 masks), and as many grey levels as
+    there are classes are taken in ascending order (0/128/255). Without, the different values, in ascending order,
+    become the classes; they are named after their values unless there is only one. Whatever else is guessed is said in
+    a warning: numbered objects are one class, and the background may be another value than 0.
 
     Parameters
     ----------
-    array : (T, Y, X) or (Y, X) bool, int or float
+    array : (T, Y, X) or (Y, X) bool, int or float; with an axis more of one-hot planes, masks or colours
         0 is "no defect".
     classes : sequence of DefectClass or str, optional
-
-    Returns
-    -------
-    labels : (T, Y, X) uint8
-    classes : tuple of DefectClass
+    axes : str
+        As of `planes.as_frames`.
+    one_class : bool
+        Everything but the background is one class; of grey masks, what is at least half of the brightest.
+    ignore : int, optional
+        The value of pixels that were not looked at.
+    background : int, optional
+        The value of "no defect"; found when left out.
 
     Raises
     ------
     InputError
-        Not an image, not numbers, negative or fractional values, more values than classes.
+        Not an image, not numbers, negative or fractional values, grey edges, more values than classes.
     """
-    values = np.asarray(array)
-    if values.dtype.kind not in "biuf":
+    given = np.asarray(array)
+    if given.dtype.kind not in "biuf":
         raise InputError(
             "label images of whole numbers",
-            f"values of type {values.dtype}",
+            f"values of type {given.dtype}",
             "Save the labels as uint8, one number per class.",
         )
-    if values.ndim not in (2, 3) or values.size == 0:
-        raise InputError(
-            "labels of (T, Y, X) or (Y, X)", f"an array of shape {values.shape}", "Give one label image per frame."
-        )
-    if values.ndim == 2:
-        values = values[np.newaxis]
-    if values.dtype.kind == "f" and (not np.isfinite(values).all() or (values != np.rint(values)).any()):
-        raise InputError(
-            "whole numbers as labels",
-            "fractions or NaN",
-            "Give labels (0, 1, 2, …), not probabilities or intensities.",
-        )
-    different = np.unique(values)
-    if different[0] < 0:
-        raise InputError(
-            "labels from 0 up", f"the value {different[0]}", "Use 0 for 'no defect' and 1, 2, … for the classes."
-        )
-    different = different[different > 0]
-    if different.size > MOST_CLASSES:
-        raise InputError(
-            f"at most {MOST_CLASSES} different labels, one per class",
-            f"{different.size} different labels",
-            "Number the kinds of defects, not the single objects; a mask (image > 0) makes one class of them.",
-        )
-    if classes is None:
-        names = ["defect"] if different.size <= 1 else [f"class {int(v)}" for v in different]
-        return _ranks(values, different), as_classes(names)
-    named = as_classes(classes)
-    if len(named) == 1 and different.size <= 1:
-        return _ranks(values, different), named
-    if different.size and different[-1] > len(named):
-        raise InputError(
-            f"labels 0 to {len(named)} for the classes {', '.join(c.name for c in named)}",
-            f"the value {int(different[-1])}",
-            "Name a class for every label, or correct the label image.",
-        )
-    return values.astype(np.uint8), named
+    frames, colours = as_frames(given.view(np.uint8) if given.dtype == bool else given, axes)
+    named = None if classes is None else as_classes(classes)
+    if one_class and named is not None and len(named) > 1:
+        raise InputError("one class", f"one_class together with {len(named)} classes", "Give one of the two.")
+    if frames.dtype.kind == "f" and not np.isfinite(frames).all():
+        raise InputError("whole numbers as labels", "fractions or NaN", "Give labels (0, 1, 2, …) for all pixels.")
+    values = _Values(frames, _seen(frames, ignore, colours), colours)
+    by_name = named is not None and len(named) > 1 and values.different_seen[-1:].max(initial=0) <= len(named)
+    if not by_name and _is_grey(values):
+        values = _at_half(values, one_class)
+    _check_numbers(values, background)
+    zero = float(background) if background is not None else _find_background(values, by_name)
+    objects = not by_name and _are_objects(values, zero)
+    different = values.different_seen[values.different_seen != zero]
+    single = one_class or (named is not None and len(named) == 1)
+    if objects and (single or different.size >= LEAST_OBJECTS):
+        labels = _one_class_of_objects(values, zero, different, said=not one_class)
+        named = named if single else None
+    elif one_class:
+        labels = (values.array != zero).astype(np.uint8)
+    else:
+        if objects and named is None:
+            warnings.warn(
+                f"Each of the labels {', '.join(map(values.name, different))} marks a single object; they are taken as "
+                f"{different.size} classes. If these are numbers of objects, give one_class=True (--one-class).",
+                stacklevel=3,
+            )
+        labels, named = _by_value(values, zero, different, named)
+    labels[~values.seen] = 0
+    unknown = None if values.seen.all() else ~values.seen
+    return Understood(labels, named or as_classes(["defect"]), unknown, values.name(zero))
 
 
 def place_frames(labels: npt.NDArray[np.uint8], frames: Sequence[int] | None) -> tuple[npt.NDArray[np.uint8], set[int]]:
@@ -118,7 +187,244 @@ def place_frames(labels: npt.NDArray[np.uint8], frames: Sequence[int] | None) ->
     return placed, set(wanted)
 
 
-def _ranks(values: npt.NDArray[Any], different: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """The place of each value among the `different` ones, from 1; 0 stays 0."""
-    ranks: npt.NDArray[np.uint8] = np.where(values > 0, np.searchsorted(different, values) + 1, 0).astype(np.uint8)
-    return ranks
+def _ranked(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The different values of an array, in ascending order, and the place of each value among them, (T, Y, X)."""
+    low, high = (int(array.min()), int(array.max())) if array.dtype.kind in "ui" else (0, 2**16)
+    if high - low >= 2**16:
+        different, index = np.unique(array, return_inverse=True)
+        return different, index.reshape(array.shape)
+    # Without sorting: a label movie may have a billion pixels.
+    there = np.zeros(high - low + 1, bool)
+    for frame in array:
+        there[np.bincount(frame.ravel().astype(np.int64) - low, minlength=there.size) > 0] = True
+    places = (np.cumsum(there) - 1).astype(np.uint8 if np.count_nonzero(there) < 2**8 else np.int32)
+    rank = np.stack([places[frame.astype(np.int64) - low] for frame in array])
+    return np.flatnonzero(there) + low, rank
+
+
+def _seen(frames: npt.NDArray[Any], ignore: int | None, colours: dict[int, str]) -> npt.NDArray[np.bool_]:
+    """Where a pixel was looked at."""
+    if ignore is None:
+        return np.ones(frames.shape, bool)
+    if colours:
+        raise InputError("label values, of which one is ignored", "colours", "Save the labels as one value per class.")
+    seen: npt.NDArray[np.bool_] = frames != ignore
+    if seen.all():
+        warnings.warn(f"No pixel has the value {ignore} that is to be ignored.", stacklevel=4)
+    return seen
+
+
+def _check_numbers(values: _Values, background: int | None) -> None:
+    """Refuse fractions and negative numbers."""
+    different = values.different_seen
+    different = different if background is None else different[different != background]
+    if (different != np.rint(different)).any():
+        raise InputError(
+            "whole numbers as labels", "fractions", "Give labels (0, 1, 2, …), not probabilities or intensities."
+        )
+    if different.size and different[0] < 0:
+        raise InputError(
+            "labels from 0 up",
+            f"the value {different[0]:g}",
+            f"Use 0 for 'no defect' and 1, 2, … for the classes; or give background={different[0]:g} if that is 'no "
+            f"defect', ignore={different[0]:g} if it is 'not looked at'.",
+        )
+
+
+# Grey levels ----------------------------------------------------------------------------------------------------------
+
+
+def _is_grey(values: _Values) -> bool:
+    """Whether the values between the lowest and the highest are mixtures of others, half of them or most pixels.
+
+    So they are in a mask that was resampled by interpolation, smoothed or packed as JPEG, and in an image of
+    intensities.
+    """
+    different = values.different
+    graded = values.colours or different[-1] >= LEAST_GREY or (different != np.rint(different)).any()
+    if different.size < 3 or not graded:
+        return False
+    between = np.zeros(different.size, np.int64)
+    pixels = np.zeros(different.size, np.int64)
+    for frame, seen in zip(values.rank, values.seen, strict=True):
+        mixed = (ndimage.minimum_filter(frame, 3) < frame) & (frame < ndimage.maximum_filter(frame, 3))
+        between += np.bincount(frame[mixed & seen], minlength=different.size)
+        pixels += np.bincount(frame[seen], minlength=different.size)
+    inner = (pixels > 0) & (np.arange(different.size) > 0) & (np.arange(different.size) < different.size - 1)
+    between, pixels = between[inner], pixels[inner]
+    if between.sum() < LEAST_MIXED:
+        return False
+    mixtures = np.count_nonzero(between >= _MIXED * pixels)
+    grey = mixtures >= pixels.size / 2
+    grey |= pixels.size >= LEAST_GREY and between.sum() >= _MIXED * pixels.sum()
+    # Numbers without a gap are those of objects, however closely they are packed.
+    return bool(grey) and not (_consecutive(different) and _are_objects(values, 0))
+
+
+def _consecutive(different: npt.NDArray[Any]) -> bool:
+    return bool(different[-1] - different[0] == different.size - 1)
+
+
+def _at_half(values: _Values, wanted: bool) -> _Values:
+    """A grey mask cut at half of its brightest value; InputError where that is not wanted, or where it is no mask."""
+    different = values.different
+    low, high = float(different[0]), float(different[-1])
+    margin = 0.1 * (high - low)
+    extreme = np.mean((values.array <= low + margin) | (values.array >= high - margin))
+    fractions = "fractions, " if (different != np.rint(different)).any() else ""
+    if extreme <= 0.6 and not values.colours:
+        raise InputError(
+            "labels (0, 1, 2, …)",
+            f"{fractions}{different.size} grey values from {low:g} to {high:g}, as in an image of intensities",
+            "Give the label image, not the movie or probabilities.",
+        )
+    if values.colours or not wanted:
+        what = "colours" if values.colours else f"values from {low:g} to {high:g}"
+        remedy = "Resample labels with nearest neighbours and save them without loss, not as probabilities"
+        cut = "; or give one_class=True (--one-class): what is at least half of the brightest is then a defect"
+        raise InputError(
+            "labels with sharp edges, one value per class",
+            f"grey edges: {fractions}{different.size} {what}, most of them between two others at edges, as resampling "
+            "with interpolation, smoothing or JPEG leaves them",
+            f"{remedy}{'' if values.colours else cut}.",
+        )
+    half = (low + high) / 2
+    warnings.warn(f"Grey values: what is at least {half:g} is taken as a defect.", stacklevel=4)
+    return _Values((values.array >= half).astype(np.uint8), values.seen, {})
+
+
+# The background -------------------------------------------------------------------------------------------------------
+
+
+def _find_background(values: _Values, by_name: bool) -> float:
+    """The value that means "no defect": 0, unless there is none, or another covers most of the frame and its border.
+
+    Frames of a single value say nothing of it. Where every value has a name of the caller's, the numbers are trusted.
+    """
+    size = values.different.size
+    counts, border = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    edge = np.ones(values.array.shape[1:], bool)
+    edge[1:-1, 1:-1] = False
+    for rank, seen in zip(values.rank, values.seen, strict=True):
+        here = np.bincount(rank[seen], minlength=size)
+        if np.count_nonzero(here) > 1:
+            counts += here
+            border += np.bincount(rank[seen & edge], minlength=size)
+    if not counts.any():
+        return 0.0
+    most = int(counts.argmax())
+    value, share = float(values.different[most]), counts[most] / counts.sum()
+    name, others = values.name(value), [values.name(v) for v in values.different_seen if v not in (value, 0)]
+    zero = int(np.searchsorted(values.different, 0))
+    has_zero = bool(values.different[zero] == 0 and counts[zero])
+    covers = f"{name}, which covers {100 * share:.3g} % of the frame"
+    covering = share > 0.5 and border[most] > 0.5 * border.sum()
+    if value == 0 or (has_zero and not covering):
+        return 0.0
+    if by_name:
+        if covering:
+            warnings.warn(
+                f"Label {covers} and most of its border, is taken as a class, as its number says. If it is the "
+                f"background, give background={name}.",
+                stacklevel=4,
+            )
+        return 0.0
+    if has_zero:
+        warnings.warn(
+            f"The background seems to be marked (an inverted mask): {covers} and most of its border, is taken as the "
+            f"background, and {values.name(0)} as a defect. If that is wrong, give background=0.",
+            stacklevel=4,
+        )
+    else:
+        program = " (ilastik counts from 1)" if value == 1 and not values.colours else ""
+        warnings.warn(
+            f"No pixel of the labels is 0: {covers}, is taken as the background{program}, and {', '.join(others)} as "
+            f"defects. If that is wrong, give background=VALUE.",
+            stacklevel=4,
+        )
+    return value
+
+
+# Objects and classes --------------------------------------------------------------------------------------------------
+
+
+def _are_objects(values: _Values, zero: float) -> bool:
+    """Whether several values mark one connected object each, on each frame that has them."""
+    from skimage.measure import label
+
+    if np.count_nonzero(values.different_seen != zero) < 2:
+        return False
+    objects = numbers = 0
+    place = int(np.searchsorted(values.different, zero))
+    absent = place >= values.different.size or values.different[place] != zero
+    for rank, seen in zip(values.rank, values.seen, strict=True):
+        marked = np.where(seen & ((rank != place) | absent), rank.astype(np.int32) + 1, 0)
+        numbers += np.count_nonzero(np.unique(marked))
+        if numbers:
+            objects += int(label(marked, connectivity=2, return_num=True)[1])
+    # A program may leave a stray pixel or two of an object apart from it.
+    return numbers <= objects <= 1.1 * numbers
+
+
+def _one_class_of_objects(
+    values: _Values, zero: float, different: npt.NDArray[Any], *, said: bool
+) -> npt.NDArray[np.uint8]:
+    """(T, Y, X) uint8: numbered objects as one class; a line of zeros keeps those apart that touch."""
+    marked = np.where((values.array != zero) & values.seen, values.rank.astype(np.int32) + 1, 0)
+    # Where objects meet, the pixels of the lower number give way.
+    labels = ((marked > 0) & (marked == ndimage.maximum_filter(marked, (1, 3, 3)))).astype(np.uint8)
+    numbers = sum(np.count_nonzero(np.unique(frame)) for frame in marked)
+    objects = sum(int(ndimage.label(frame, np.ones((3, 3)))[1]) for frame in labels)
+    kept = len(np.unique(marked[labels > 0]))
+    if kept < 0.9 * different.size or not 0.9 * numbers <= objects <= 1.2 * numbers:
+        raise InputError(
+            f"at most {MOST_CLASSES} different labels, one per class, or objects that are apart",
+            f"{different.size} different labels of one object each, of which {objects} could be told apart",
+            "Number the kinds of defects, not the single objects; a mask (image > 0) makes one class of them.",
+        )
+    if said:
+        warnings.warn(
+            f"{different.size} labels, {objects} objects: single objects are numbered here, not classes. All are taken "
+            "as one class. one_class=True (--one-class) says that this is right; otherwise name the classes.",
+            stacklevel=4,
+        )
+    return labels
+
+
+def _by_value(
+    values: _Values, zero: float, different: npt.NDArray[Any], named: tuple[DefectClass, ...] | None
+) -> tuple[npt.NDArray[np.uint8], tuple[DefectClass, ...]]:
+    """Labels and classes where each value is a class."""
+    if different.size > MOST_CLASSES:
+        raise InputError(
+            f"at most {MOST_CLASSES} different labels, one per class",
+            f"{different.size} different labels",
+            "Number the kinds of defects, not the single objects; a mask (image > 0) makes one class of them.",
+        )
+    if different.size > 1 and different[-1] == 255 and different[-2] < LEAST_GREY and not values.colours:
+        warnings.warn(
+            f"255 beside {', '.join(map(values.name, different[:-1]))} often means 'not looked at'; it is taken as a "
+            "class. Give ignore=255 (--ignore 255) to leave these pixels out.",
+            stacklevel=4,
+        )
+    ranks = np.zeros(values.different.size, np.uint8)
+    ranks[np.isin(values.different, different)] = np.arange(1, different.size + 1)
+    labels = ranks[values.rank]
+    if named is None:
+        if values.colours:
+            colours = [values.name(v) for v in different]
+            warnings.warn(f"Each colour is taken as a class: {', '.join(colours)}.", stacklevel=4)
+            return labels, tuple(DefectClass(f"colour {c}", c) for c in colours) or as_classes(["defect"])
+        names = ["defect"] if different.size <= 1 else [f"class {int(v)}" for v in different]
+        return labels, as_classes(names)
+    grey = bool(different.size) and (different[-1] >= LEAST_GREY or bool(values.colours))
+    if (len(named) == 1 and different.size <= 1) or (different.size == len(named) and (grey or zero not in (0, 1))):
+        return labels, named
+    first = 2 if zero == 1 and not (values.different == 0).any() else 1  # ilastik counts from 1
+    if different.size and (different[-1] >= len(named) + first or different[0] < first):
+        raise InputError(
+            f"labels 0 to {len(named)} for the classes {', '.join(c.name for c in named)}",
+            f"the value {values.name(different[-1])}",
+            "Name a class for every label, or correct the label image.",
+        )
+    return np.where(labels > 0, values.array - (first - 1), 0).astype(np.uint8), named

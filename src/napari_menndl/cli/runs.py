@@ -46,6 +46,12 @@ def search(
     radius: Annotated[
         float | None, typer.Option(help="Radius of the disc that a clicked point becomes [px].", min=0)
     ] = None,
+    one_class: Annotated[
+        bool, typer.Option("--one-class", help="Labels: all but the background is one class, as of numbered objects.")
+    ] = False,
+    ignore: Annotated[
+        int | None, typer.Option(help="Labels: the value of pixels that were not looked at, often 255.")
+    ] = None,
     pixel_size: PixelSize = None,
     space: Annotated[Path | None, typer.Option(help="Search space as JSON.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search of --run.")] = False,
@@ -66,9 +72,11 @@ def search(
                     "a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume."
                 )
             opened = open_movie(movie, pixel_size=pixel_size)
+            marked = _annotation(annotation, opened, radius, one_class, ignore)
+            say(f"{annotation.name}: {marked.describe()}")
             started = run_search(
                 opened,
-                _annotation(annotation, opened, radius),
+                marked,
                 frames=_frames(frames),
                 budget=budget or SearchSettings.budget,
                 pool=pool or SearchSettings.pool,
@@ -104,14 +112,16 @@ def _frames(text: str) -> list[int]:
         raise InputError("frame numbers such as 0,3,7", repr(text), "Count frames from 0.") from None
 
 
-def _annotation(path: Path, movie: Any, radius: float | None) -> Any:
+def _annotation(path: Path, movie: Any, radius: float | None, one_class: bool, ignore: int | None) -> Any:
     from napari_menndl.annotation.annotation import Annotation
 
+    if path.suffix.lower() == ".csv" and (one_class or ignore is not None):
+        raise InputError("a label image with --one-class or --ignore", str(path), "Leave out these options for points.")
     if path.suffix.lower() == ".csv":
         if radius is None:
             raise InputError("the radius of clicked points", "none", "Add --radius with the radius of a defect [px].")
         return Annotation.from_points(path, movie.shape, radius, pixel_size=movie.pixel_size)
-    return path
+    return Annotation.open(path, one_class=one_class, ignore=ignore)
 
 
 def watch(run: "Run") -> None:

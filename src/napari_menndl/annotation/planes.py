@@ -1,0 +1,209 @@
+"""Label images that come as planes or colours -> one label value per pixel."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_menndl.annotation.classes import MOST_CLASSES
+from napari_menndl.errors import InputError
+from napari_menndl.movie.axes import guess_axes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Axes of which a pixel has several values: channels and colour samples. They are never time.
+PLANE_AXES = "CS"
+#: A last axis that is no longer than this may hold one-hot planes: (Y, X, C).
+_MOST_LAST = 64
+
+
+def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[int, str]]:
+    """Label values, one per pixel, of an array that may hold one-hot planes, a mask per class, or colours.
+
+    One-hot planes are known by their sum: each pixel is set, to 1 or 255, in exactly one of them. Named channels that
+    are masks without a common pixel are a class each. Of colours, each distinct one gets a number, from dark to bright,
+    0 for black.
+
+    Parameters
+    ----------
+    array : array of bool, int or float
+    axes : str
+        A letter per axis: T, C, S (colour samples), Y, X, any other for an axis of unknown meaning; guessed when empty.
+
+    Returns
+    -------
+    values : (T, Y, X)
+    colours : dict of int to str
+        ``"#rrggbb"`` by value; empty where the labels were no colours.
+
+    Raises
+    ------
+    InputError
+        Channels that are neither one-hot nor masks apart from each other, too many colours, too many axes.
+    """
+    shape = array.shape
+    array, axes = _without_ones(array, axes)
+    if array.ndim < 2 or array.size == 0 or "Y" not in axes or "X" not in axes:
+        raise _no_frames(shape)
+    named = [i for i, letter in enumerate(axes) if letter in PLANE_AXES]
+    last = [array.ndim - 1] if array.shape[-1] <= min(_MOST_LAST, *array.shape[:-1]) else []
+    others = [i for i, letter in enumerate(axes) if letter not in "YX"]
+    for axis in dict.fromkeys(named or [*others, *last] if array.ndim > 2 else []):
+        if _is_one_hot(array, axis):
+            rest = axes[:axis] + axes[axis + 1 :]
+            # A last axis that was taken for the width: the axes before it are the frame's.
+            rest = rest if "Y" in rest and "X" in rest else ("TYX" if len(rest) == 3 else "YX")
+            return _stacked(_classes_of_one_hot(np.moveaxis(array, axis, 0)), rest, shape), {}
+    if not named:
+        return _stacked(array, axes, shape), {}
+    if len(named) > 1:
+        raise _no_frames(shape)
+    axis = named[0]
+    planes, rest = np.moveaxis(array, axis, 0), axes[:axis] + axes[axis + 1 :]
+    if axis == array.ndim - 1 and len(planes) in (3, 4):
+        colour = _without_opacity(planes)
+        if (colour == colour[:1]).all():
+            return _stacked(colour[0], rest, shape), {}
+        if axes[axis] == "S" and (colour.max() > 1 or colour.dtype.kind == "f"):
+            values, colours = _numbered_colours(colour)
+            return _stacked(values, rest, shape), colours
+    return _stacked(_classes_of_masks(planes, shape), rest, shape), {}
+
+
+def _without_ones(array: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
+    """Leave out axes of length 1 beside the frame's; name the axes that have no names."""
+    if not axes:
+        while array.ndim > 3 and array.shape[0] == 1:
+            array = array[0]
+        while array.ndim > 2 and array.shape[-1] == 1 and array.shape[-2] > 1:
+            array = array[..., 0]
+        axes = guess_axes(array.shape)
+    single = tuple(i for i, letter in enumerate(axes) if letter not in "YX" and array.shape[i] == 1)
+    return array.squeeze(single), "".join(letter for i, letter in enumerate(axes) if i not in single)
+
+
+def _stacked(values: NDArray[Any], axes: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """(T, Y, X) of what has at most one axis beside Y and X, in any order."""
+    if values.ndim not in (2, 3) or axes.count("Y") != 1 or axes.count("X") != 1:
+        raise _no_frames(shape)
+    time = [i for i, letter in enumerate(axes) if letter not in "YX"]
+    values = values.transpose([*time, axes.index("Y"), axes.index("X")])
+    return values if time else values[np.newaxis]
+
+
+def _no_frames(shape: tuple[int, ...]) -> InputError:
+    return InputError("labels of (T, Y, X) or (Y, X)", f"an array of shape {shape}", "Give one label image per frame.")
+
+
+def _is_one_hot(array: NDArray[Any], axis: int) -> bool:
+    """Whether every pixel is set, to one and the same value, in exactly one plane along an axis."""
+    if array.shape[axis] < 2 or np.count_nonzero(array) * array.shape[axis] != array.size:
+        return False
+    top = array.max()
+    marked = array == top
+    return bool(top > 0 and (marked | (array == 0)).all() and (marked.sum(axis=axis) == 1).all())
+
+
+def _classes_of_one_hot(planes: NDArray[Any]) -> NDArray[np.int64]:
+    """Numbers of the classes, 0 for the background: the plane that covers most, where it can only be that.
+
+    Parameters
+    ----------
+    planes : (C, …)
+
+    Raises
+    ------
+    InputError
+        It is neither the first nor the last plane, nor most of the frame.
+    """
+    shares = np.array([np.count_nonzero(plane) / plane.size for plane in planes])
+    background = int(shares.argmax())
+    if background not in (0, len(planes) - 1) and shares[background] <= 0.5:
+        raise InputError(
+            "one-hot planes of which the first, the last or the one that covers most of the frame is the background",
+            ", ".join(f"plane {i}: {_percent(share)}" for i, share in enumerate(shares)),
+            "Put the background first, or give labels: np.argmax(planes, axis=0) with 0 for the background.",
+        )
+    numbers = np.arange(1, len(planes) + 1)
+    numbers[background:] -= 1
+    numbers[background] = 0
+    classes = [str(i) for i in range(len(planes)) if i != background]
+    warnings.warn(
+        f"These labels are one-hot planes: each pixel is set in exactly one of {len(planes)}. Plane {background}, "
+        f"{_percent(shares[background])} of the frame, is taken as the background, and "
+        f"{'plane' if len(classes) == 1 else 'planes'} {', '.join(classes)} (counted from 0) as the classes.",
+        stacklevel=5,
+    )
+    taken: NDArray[np.int64] = numbers[planes.argmax(axis=0)]
+    return taken
+
+
+def _classes_of_masks(planes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Numbers of the classes of masks (C, …), one per class; InputError where they are no such masks."""
+    if planes.dtype.kind == "f" and np.allclose(planes.sum(axis=0), 1, atol=1e-3):
+        raise InputError(
+            "labels, one value per pixel",
+            f"probabilities of {len(planes)} classes in channels, of shape {shape}",
+            "Give the most likely class of each pixel: np.argmax(probabilities, axis=channels), 0 for the background.",
+        )
+    marked = planes > 0
+    if any(plane[mark].min(initial=plane.max()) != plane.max() for plane, mark in zip(planes, marked, strict=True)):
+        raise InputError(
+            "one label value per pixel, or channels that are masks of one class each",
+            f"an array of shape {shape} whose {len(planes)} channels hold several values",
+            "Save the one channel with the labels; if the channels are frames, save them with the axes TYX, or give "
+            "the array: Annotation.from_labels(array).",
+        )
+    for i in range(len(planes)):
+        for j in range(i):
+            if both := np.count_nonzero(marked[i] & marked[j]):
+                raise InputError(
+                    "channels that are masks of one class each, every pixel in at most one of them",
+                    f"{both} pixels that are marked in channel {j} and in channel {i} (counted from 0)",
+                    "Decide on one class for these pixels; if the channels are frames, save them with the axes TYX, or "
+                    "give the array: Annotation.from_labels(array).",
+                )
+    warnings.warn(f"The {len(planes)} channels of these labels are taken as masks of one class each.", stacklevel=5)
+    return np.where(marked.any(axis=0), marked.argmax(axis=0) + 1, 0)
+
+
+def _without_opacity(samples: NDArray[Any]) -> NDArray[Any]:
+    """Red, green and blue of (3 or 4, …) samples; what is transparent beside what is not becomes black."""
+    colour, opacity = samples[:3], samples[3:]
+    if len(opacity) and (opacity == 0).any() and (opacity > 0).any():
+        return np.where(opacity > 0, colour, 0)
+    return colour
+
+
+def _numbered_colours(colour: NDArray[Any]) -> tuple[NDArray[Any], dict[int, str]]:
+    """A number for each colour (3, …), from dark to bright, 0 for black."""
+    if colour.dtype.kind == "f":
+        scale = 255 if colour.max() <= 1 else 1
+        colour = np.clip(np.rint(colour * scale), 0, 2**16 - 1)
+    whole = colour.astype(np.int64)
+    packed = (whole[0] << 32) | (whole[1] << 16) | whole[2]
+    different, index = np.unique(packed, return_inverse=True)
+    if different.size > MOST_CLASSES:
+        raise InputError(
+            "labels of few colours, one per class",
+            f"{different.size} different colours",
+            "A smoothed or JPEG-compressed picture mixes colours at edges: save the labels themselves, as one grey "
+            "value per class.",
+        )
+    red, green, blue = different >> 32, (different >> 16) & 0xFFFF, different & 0xFFFF
+    order = np.argsort(0.299 * red + 0.587 * green + 0.114 * blue, kind="stable")
+    numbers = np.empty(different.size, np.int64)
+    numbers[order] = np.arange(different.size) + (0 if different[0] == 0 else 1)
+    high = 8 if whole.max() > 255 else 0
+    words = {
+        int(n): f"#{r >> high:02x}{g >> high:02x}{b >> high:02x}"
+        for n, r, g, b in zip(numbers, red, green, blue, strict=True)
+    }
+    return numbers[index].reshape(packed.shape), words
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
