@@ -18,6 +18,7 @@ import zarr
 from napari_menndl.errors import InputError
 from napari_menndl.movie.axes import check_dtype, frame_axes, guess_axes
 from napari_menndl.movie.calibration import CalibrationWarning, given_frame_time, given_pixel_size
+from napari_menndl.movie.microscope import FORMATS, read_microscope
 from napari_menndl.movie.movie import Movie, lazy_frames
 from napari_menndl.movie.ome_zarr import is_zarr, movie_of, read_zarr
 from napari_menndl.movie.tiff import read_tiff
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TIFF = (".tif", ".tiff", ".btf", ".tf8")
-MICROSCOPE = (".dm3", ".dm4", ".emd", ".emi", ".ser", ".mrc", ".mrcs", ".hspy", ".zspy")
+MICROSCOPE = tuple(suffix for _, suffixes, _ in FORMATS for suffix in suffixes)
 READABLE = "a TIFF file or series (.tif), an array (.npy), a zarr array or OME-Zarr image (.zarr)"
 #: How files begin, to recognise one that bears a wrong suffix.
 _BEGINNINGS = {
@@ -113,6 +114,8 @@ def _open_array(array: Any) -> Movie:
 
 def _open_path(path: Path, text: str) -> Movie:
     if path.is_dir():
+        if path.suffix.lower() in MICROSCOPE:
+            return read_microscope(path)
         return read_zarr(path) if is_zarr(path) or path.suffix == ".zarr" else _open_folder(path)
     if path.exists():
         return _open_file(path)
@@ -130,11 +133,7 @@ def _open_path(path: Path, text: str) -> Movie:
 def _open_file(path: Path) -> Movie:
     suffix = path.suffix.lower()
     if suffix in MICROSCOPE:
-        raise InputError(
-            READABLE,
-            f"a microscope's own format, {path.name}",
-            "These come with the extra stem-formats, which is not there yet: export the movie as TIFF for now.",
-        )
+        return read_microscope(path)
     try:
         with path.open("rb") as file:
             beginning = file.read(8)
