@@ -11,10 +11,10 @@ import numpy as np
 import zarr
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.signals import (
+from napari_menndl.movie.stored import (
     Axis,
     Recording,
-    Signal,
+    StoredArray,
     hyperspy_axis,
     library,
     nion_axes,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_menndl.movie.signals import Index
+    from napari_menndl.movie.stored import Index
 
 #: Where older Velox files keep the names of detectors, apart from their images.
 _VELOX_INPUTS = {"StemInputOperation": "detector", "CameraInputOperation": "cameraName"}
@@ -77,19 +77,19 @@ class ZarrArray:
         return np.asarray(_zarr_group(self.path)[self.name][index])
 
 
-def hdf5_signals(path: Path) -> Iterator[Signal]:
+def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
     """The arrays of an HDF5 file whose axes it describes; all of at least two axes where it describes none."""
     h5py = library("h5py")
     with h5py.File(path, "r") as file:
         if "Version" in file and "Data/Image" in file:
-            yield from _velox_signals(path, file, file["Data/Image"])
+            yield from _velox_arrays(path, file, file["Data/Image"])
             return
         arrays: list[Any] = []
         file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
         arrays = [array for array in arrays if array.size and array.dtype.kind in "biufcV"]
         tables = [array for array in arrays if "Position_Indices" in array.attrs]
         if tables:
-            yield from (_usid_signal(path, file, array) for array in tables)
+            yield from (_usid_array(path, file, array) for array in tables)
             return
         known = [(array, axes) for array in arrays if (axes := _axes(array))]
         known = known or [(a, tuple(Axis("", n) for n in a.shape)) for a in arrays if a.ndim > 1]
@@ -97,11 +97,13 @@ def hdf5_signals(path: Path) -> Iterator[Signal]:
         for (array, axes), title in zip(known, titles, strict=True):
             name = title if titles.count(title) == 1 else array.name.strip("/")
             read = Hdf5Array(path, array.name)
-            yield Signal(name, axes, array.dtype, read, notes=_missing(array), recording=_hdf5_recording(file, array))
+            yield StoredArray(
+                name, axes, array.dtype, read, notes=_missing(array), recording=_hdf5_recording(file, array)
+            )
 
 
-def zspy_signals(path: Path) -> Iterator[Signal]:
-    """The signals of a HyperSpy file in zarr."""
+def zspy_arrays(path: Path) -> Iterator[StoredArray]:
+    """The arrays of a HyperSpy file in zarr."""
     for name, group in _zarr_group(path)["Experiments"].groups():
         array = group["data"]
         if "pickle" in json.dumps(array.metadata.to_dict(), default=str).lower():
@@ -109,7 +111,7 @@ def zspy_signals(path: Path) -> Iterator[Signal]:
         read = ZarrArray(path, f"Experiments/{name}/data")
         missing = array.nchunks - array.nchunks_initialized
         notes = (f"{missing} of its {array.nchunks} chunks are missing and read as empty.",) if missing else ()
-        yield Signal(name, _hyperspy_axes(group, array.shape), array.dtype, read, notes=notes)
+        yield StoredArray(name, _hyperspy_axes(group, array.shape), array.dtype, read, notes=notes)
 
 
 def _missing(array: Any) -> tuple[str, ...]:
@@ -167,7 +169,7 @@ def _vector_axis(vector: Any, size: int, name: str = "") -> Axis:
     return Axis(name, size, scale, plain_unit(vector.attrs.get("units")))
 
 
-def _usid_signal(path: Path, file: Any, array: Any) -> Signal:
+def _usid_array(path: Path, file: Any, array: Any) -> StoredArray:
     """A table of USID with its rows and columns unfolded, the slowest axis first."""
     axes: list[list[Axis]] = []
     for side, count in zip(("Position", "Spectroscopic"), array.shape, strict=True):
@@ -186,7 +188,7 @@ def _usid_signal(path: Path, file: Any, array: Any) -> Signal:
             raise InputError(f"a full grid of {count} {side.lower()}s", f"another in {path}", "Export it as TIFF.")
     rows, columns = (tuple(axis.size for axis in side) for side in axes)
     title = text_of(array.name).strip("/")
-    return Signal(title, (*axes[0], *axes[1]), array.dtype, UsidArray(path, array.name, rows, columns))
+    return StoredArray(title, (*axes[0], *axes[1]), array.dtype, UsidArray(path, array.name, rows, columns))
 
 
 def _hdf5_recording(file: Any, array: Any) -> Recording:
@@ -207,7 +209,7 @@ def _hdf5_recording(file: Any, array: Any) -> Recording:
     return recording_of(**{key: facts.get(key) for key in ("beam_energy", "magnification", "dwell_time", "microscope")})
 
 
-def _velox_signals(path: Path, file: Any, images: Any) -> Iterator[Signal]:
+def _velox_arrays(path: Path, file: Any, images: Any) -> Iterator[StoredArray]:
     """Velox's images, (Y, X, T) each, with JSON beside them."""
     detectors = dict(_velox_detectors(file))
     spectra = [name for name, group in file["Data"].items() if "Spectr" in name and len(group)]
@@ -230,7 +232,7 @@ def _velox_signals(path: Path, file: Any, images: Any) -> Iterator[Signal]:
             notes.append("Its frame time is the camera's exposure time; pauses between frames are not counted.")
         volts = number_of((about.get("Optics") or {}).get("AccelerationVoltage"))
         name = detectors.get(key) or result.get("Detector") or detector.get("DetectorName")
-        yield Signal(
+        yield StoredArray(
             name or f"image {key[:8]}",
             (
                 Axis("y", array.shape[0], sizes[0], units[0], True),

@@ -11,35 +11,33 @@ import numpy as np
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import has_unit, read_frame_time, read_pixel_size
-from napari_menndl.movie.hdf5 import hdf5_signals, zspy_signals
+from napari_menndl.movie.hdf5 import hdf5_arrays, zspy_arrays
 from napari_menndl.movie.movie import Movie, lazy_frames
-from napari_menndl.movie.signals import gatan_signals, mrc_signals, nion_signals, tia_signals
+from napari_menndl.movie.stored import gatan_arrays, mrc_arrays, nion_arrays, tia_arrays
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from napari_menndl.movie.signals import Axis, Recording, Signal
+    from napari_menndl.movie.stored import Axis, Recording, StoredArray
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
-#: Name, suffixes and beginnings of the formats; an MRC file begins with its width.
+#: Name, suffixes and beginnings of the formats. An MRC file begins with its width; a zip may be anything.
 FORMATS: tuple[tuple[str, tuple[str, ...], tuple[bytes, ...]], ...] = (
     ("Gatan DigitalMicrograph", (".dm3", ".dm4"), (b"\0\0\0\x03", b"\0\0\0\x04")),
-    ("EMD of Velox or NCEM", (".emd",), (HDF5,)),
     ("FEI TIA", (".ser", ".emi"), (b"II\x97\x01", b"JK\0\x02")),
     ("MRC", (".mrc", ".mrcs", ".rec", ".map"), ()),
-    ("HyperSpy", (".hspy",), (HDF5,)),
+    ("HDF5 of Velox, NCEM, HyperSpy, NSID, USID or NeXus", (".emd", ".hspy", ".h5", ".hdf5", ".nxs"), (HDF5,)),
     ("HyperSpy in zarr", (".zspy",), ()),
-    ("Nion Swift", (".ndata", ".ndata1"), (b"PK\x03\x04",)),
-    ("HDF5: NSID, USID, NeXus", (".h5", ".hdf5", ".nxs"), (HDF5,)),
+    ("Nion Swift", (".ndata", ".ndata1"), ()),
 )
 _LISTS = {
-    "Gatan DigitalMicrograph": gatan_signals,
-    "FEI TIA": tia_signals,
-    "MRC": mrc_signals,
-    "HyperSpy in zarr": zspy_signals,
-    "Nion Swift": nion_signals,
+    "Gatan DigitalMicrograph": gatan_arrays,
+    "FEI TIA": tia_arrays,
+    "MRC": mrc_arrays,
+    "HyperSpy in zarr": zspy_arrays,
+    "Nion Swift": nion_arrays,
 }
 _Y = re.compile(r"(?:[rkq]_?)?y|(?:scan|position|pos)[ _-]?y|y[ _-]?(?:axis|position|pos)|height|rows?", re.IGNORECASE)
 _X = re.compile(
@@ -66,7 +64,7 @@ class Layout:
 class MicroscopeFrames:
     """Reads single frames of a signal, as (Y, X) in whichever order its axes are stored; keeps no file open."""
 
-    def __init__(self, signal: Signal, layout: Layout) -> None:
+    def __init__(self, signal: StoredArray, layout: Layout) -> None:
         self.read = signal.read
         self.ndim = len(signal.axes)
         self.layout = layout
@@ -103,7 +101,7 @@ def read_microscope(path: Path, signal: str | int | None = None) -> Movie:
         If the file is damaged or of another kind, if a package is missing that reads it, if there is no such signal,
         or if it is no (T, Y, X) of real numbers.
     """
-    signals = list_signals(path)
+    signals = list_arrays(path)
     layouts = [lay_out(one) for one in signals]
     number = _choose(path, signals, layouts, signal)
     chosen, layout = signals[number], layouts[number]
@@ -135,13 +133,13 @@ def read_metadata(path: Path, signal: str | int | None = None) -> Recording:
     InputError
         As `read_microscope`.
     """
-    signals = list_signals(path)
+    signals = list_arrays(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said when the movie is read
         return signals[_choose(path, signals, [lay_out(one) for one in signals], signal)].recording
 
 
-def list_signals(path: Path) -> list[Signal]:
+def list_arrays(path: Path) -> list[StoredArray]:
     """Everything a microscope's file holds, by name, axes and type; InputError where it cannot be opened."""
     suffix = path.suffix.lower()
     try:
@@ -162,7 +160,7 @@ def list_signals(path: Path) -> list[Signal]:
             f"{remedy}, or export the movie as TIFF.",
         )
     try:
-        signals = list(_LISTS.get(entry[0], hdf5_signals)(path))
+        signals = list(_LISTS.get(entry[0], hdf5_arrays)(path))
     except InputError:
         raise
     except Exception as error:  # each file library has its own kinds of error for a damaged file
@@ -185,7 +183,7 @@ def _damaged(path: Path, error: Exception) -> InputError:
     )
 
 
-def lay_out(signal: Signal) -> Layout:
+def lay_out(signal: StoredArray) -> Layout:
     """Find the frames in a signal by the names, units and roles of its axes."""
     axes = signal.axes
     long = [i for i, axis in enumerate(axes) if axis.size != 1]
@@ -202,7 +200,7 @@ def lay_out(signal: Signal) -> Layout:
     if len(rest) > 1:
         return Layout(doubt=f"{len(long)}-dimensional, as 4D-STEM and maps of spectra are", readable=False)
     doubt = signal.kind
-    roles = [i for i in long if axes[i].signal]
+    roles = [i for i in long if axes[i].image]
     if any(_SPECTRAL.fullmatch(axis.units) for axis in axes) or (len(roles) == 1 and roles[0] not in (y, x)):
         doubt = doubt or "spectra"
     elif any(_RECIPROCAL.fullmatch(axes[i].units) for i in (y, x)):
@@ -212,7 +210,7 @@ def lay_out(signal: Signal) -> Layout:
 
 def _height_width(axes: tuple[Axis, ...], long: list[int]) -> tuple[int, int, bool]:
     """The axes of height and width: those of an image by role, else by name, else the last two, which is a guess."""
-    roles = [i for i in range(len(axes)) if axes[i].signal]
+    roles = [i for i in range(len(axes)) if axes[i].image]
     for group in ([roles] if len(roles) == 2 else []) + [list(range(len(axes)))]:
         heights = [i for i in group if _Y.fullmatch(axes[i].name)]
         widths = [i for i in group if _X.fullmatch(axes[i].name)]
@@ -223,7 +221,7 @@ def _height_width(axes: tuple[Axis, ...], long: list[int]) -> tuple[int, int, bo
     return long[-2], long[-1], True
 
 
-def _choose(path: Path, signals: list[Signal], layouts: list[Layout], wanted: str | int | None) -> int:
+def _choose(path: Path, signals: list[StoredArray], layouts: list[Layout], wanted: str | int | None) -> int:
     if wanted is not None:
         number = _find(path, signals, layouts, wanted)
         if not layouts[number].readable:
@@ -255,7 +253,7 @@ def _rank(name: str) -> int:
     return next((rank for rank, word in enumerate(_PREFERRED) if word in words), len(_PREFERRED))
 
 
-def _find(path: Path, signals: list[Signal], layouts: list[Layout], wanted: str | int) -> int:
+def _find(path: Path, signals: list[StoredArray], layouts: list[Layout], wanted: str | int) -> int:
     text = str(wanted).strip().lower()
     if text.isdecimal() and int(text) < len(signals):
         return int(text)
@@ -270,13 +268,13 @@ def _find(path: Path, signals: list[Signal], layouts: list[Layout], wanted: str 
     return found[0]
 
 
-def _list(signals: list[Signal], layouts: list[Layout], but: int | None = None) -> str:
+def _list(signals: list[StoredArray], layouts: list[Layout], but: int | None = None) -> str:
     numbers = [i for i in range(len(signals)) if i != but]
     text = ", ".join(_describe(i, signals, layouts) for i in numbers[:8])
     return text if len(numbers) <= 8 else f"{text} and {len(numbers) - 8} more"
 
 
-def _describe(number: int, signals: list[Signal], layouts: list[Layout]) -> str:
+def _describe(number: int, signals: list[StoredArray], layouts: list[Layout]) -> str:
     shape = " × ".join(str(n) for n in signals[number].shape)
     doubt = layouts[number].doubt
     return f"{number} {signals[number].name!r} ({shape}{': ' + doubt if doubt else ''})"

@@ -1,4 +1,4 @@
-"""What a microscope's file holds, before it is read: signals, their axes, and how a part of each is read."""
+"""What a microscope's file holds, before it is read: arrays, their axes, and how a part of each is read."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ class Recording(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a signal: `scale` [`units`] from one element to the next, NaN where it is unknown.
+    """One axis of an array: `scale` [`units`] from one element to the next, NaN where it is unknown.
 
-    `signal` says whether the file counts it among the axes of one image or spectrum; None where it does not say.
+    `image` says whether the file counts it among the axes of one image or spectrum; None where it does not say.
     """
 
     name: str
     size: int
     scale: float = np.nan
     units: str = ""
-    signal: bool | None = None
+    image: bool | None = None
 
 
 @dataclass(frozen=True)
-class Signal:
+class StoredArray:
     """An array in a file, with its axes in the order of the array.
 
     Attributes
@@ -154,7 +154,7 @@ def recording_of(**facts: Any) -> Recording:
     return Recording(**known)  # type: ignore[typeddict-item]
 
 
-def gatan_signals(path: Path) -> Iterator[Signal]:
+def gatan_arrays(path: Path) -> Iterator[StoredArray]:
     """The images and spectra of a DigitalMicrograph file, .dm3 or .dm4; its thumbnail is left out."""
     for found in library("rsciio.digitalmicrograph").file_reader(str(path), lazy=True):
         image = found["original_metadata"]["ImageList"]["TagGroup0"]
@@ -165,7 +165,7 @@ def gatan_signals(path: Path) -> Iterator[Signal]:
         _check_end(path, block.end)
         form = text_of((tags.get("Meta Data") or {}).get("Format"))
         # DigitalMicrograph's axes have no names: x, y, z stand for the first, second and third.
-        yield Signal(
+        yield StoredArray(
             found["metadata"]["General"].get("title") or "image",
             tuple(hyperspy_axis(axis) for axis in found["axes"]),
             dtype,
@@ -175,7 +175,7 @@ def gatan_signals(path: Path) -> Iterator[Signal]:
         )
 
 
-def tia_signals(path: Path) -> Iterator[Signal]:
+def tia_arrays(path: Path) -> Iterator[StoredArray]:
     """The images of an .emi file, which lie in .ser files beside it, or of one .ser file alone."""
     for found in library("rsciio.tia").file_reader(str(path), lazy=True):
         header = found["original_metadata"]["ser_header_parameters"]
@@ -202,7 +202,7 @@ def tia_signals(path: Path) -> Iterator[Signal]:
             _check_end(file, int(offsets.max()) + 50 + dtype.itemsize * axes[-1].size * axes[-2].size)
             if np.prod([axis.size for axis in axes[:-2]]) > valid:
                 raise InputError(f"{np.prod(read.shape[:-2])} images in {file}", f"{valid}", "Export it as TIFF.")
-        yield Signal(file.stem, axes, dtype, read, notes=tuple(notes), recording=_mapped(found))
+        yield StoredArray(file.stem, axes, dtype, read, notes=tuple(notes), recording=_mapped(found))
 
 
 def _unread(index: Index) -> NDArray[Any]:
@@ -254,7 +254,7 @@ def _check_end(path: Path, end: int) -> None:
         )
 
 
-def mrc_signals(path: Path) -> Iterator[Signal]:
+def mrc_arrays(path: Path) -> Iterator[StoredArray]:
     """The one array of an MRC file: sections of columns and rows, or in the order that its header gives."""
     mrcfile = library("mrcfile")
     with warnings.catch_warnings():
@@ -298,7 +298,7 @@ def mrc_signals(path: Path) -> Iterator[Signal]:
         magnification=facts["Magnification"] if "Magnification" in names_of else None,
         dwell_time=(facts["Dwell time"] or None) if "Dwell time" in names_of else None,
     )
-    yield Signal(path.stem, (*lead, *axes), dtype, block, notes=tuple(notes), recording=recording)
+    yield StoredArray(path.stem, (*lead, *axes), dtype, block, notes=tuple(notes), recording=recording)
 
 
 def _mrc_axis(name: str, size: int, scales: dict[str, float]) -> Axis:
@@ -322,7 +322,7 @@ def _mrc_scales(header: Any, typed: Any, extended: Any) -> dict[str, float]:
     return scales
 
 
-def nion_signals(path: Path) -> Iterator[Signal]:
+def nion_arrays(path: Path) -> Iterator[StoredArray]:
     """The one array of a .ndata or .ndata1 file of Nion Swift: a zip of an array and what it means, in JSON."""
     with zipfile.ZipFile(path) as archive:
         about = json.loads(archive.read("metadata.json"))
@@ -339,7 +339,7 @@ def nion_signals(path: Path) -> Iterator[Signal]:
         name, extra = np.frombuffer(file.read(4), "<u2").tolist()
     block = Block(path, dtype, info.header_offset + 30 + name + extra + start, shape)
     _check_end(path, block.end)
-    yield Signal(about.get("title") or path.stem, nion_axes(about, shape), dtype, block)
+    yield StoredArray(about.get("title") or path.stem, nion_axes(about, shape), dtype, block)
 
 
 def nion_axes(about: dict[str, Any], shape: tuple[int, ...]) -> tuple[Axis, ...]:
