@@ -39,12 +39,12 @@ def _axes(shape, pixel=PIXEL, units="nm", time=FRAME_TIME, names=("time", "y", "
     ]
 
 
-def signal(frames, title="HAADF", **axes):
+def signal(frames, title="HAADF", kind="", **axes):
     """A signal as RosettaSciIO's writers take it."""
     return {
         "data": frames,
         "axes": _axes(frames.shape, **axes),
-        "metadata": {"General": {"title": title}, "Signal": {"signal_type": ""}},
+        "metadata": {"General": {"title": title}, "Signal": {"signal_type": kind}},
         "original_metadata": {},
         "attributes": {"_lazy": False},
         "tmp_parameters": {},

@@ -97,9 +97,8 @@ def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
         for (array, axes), title in zip(known, titles, strict=True):
             name = title if titles.count(title) == 1 else array.name.strip("/")
             read = Hdf5Array(path, array.name)
-            yield StoredArray(
-                name, axes, array.dtype, read, notes=_missing(array), recording=_hdf5_recording(file, array)
-            )
+            kind, recording = _hyperspy_kind(array.parent), _hdf5_recording(file, array)
+            yield StoredArray(name, axes, array.dtype, read, kind, _missing(array), recording)
 
 
 def zspy_arrays(path: Path) -> Iterator[StoredArray]:
@@ -111,7 +110,8 @@ def zspy_arrays(path: Path) -> Iterator[StoredArray]:
         read = ZarrArray(path, f"Experiments/{name}/data")
         missing = array.nchunks - array.nchunks_initialized
         notes = (f"{missing} of its {array.nchunks} chunks are missing and read as empty.",) if missing else ()
-        yield StoredArray(name, _hyperspy_axes(group, array.shape), array.dtype, read, notes=notes)
+        axes = _hyperspy_axes(group, array.shape)
+        yield StoredArray(name, axes, array.dtype, read, _hyperspy_kind(group), notes)
 
 
 def _missing(array: Any) -> tuple[str, ...]:
@@ -155,6 +155,13 @@ def _hyperspy_axes(group: Any, shape: tuple[int, ...]) -> tuple[Axis, ...]:
         hyperspy_axis({**({} if axis is None else dict(axis.attrs)), "size": size})
         for axis, size in zip(described, shape, strict=True)
     )
+
+
+def _hyperspy_kind(group: Any) -> str:
+    """What HyperSpy's type of a signal says beyond an image; empty for images, and where there is none."""
+    about = group.get("metadata/Signal")
+    kind = "" if about is None else text_of(about.attrs.get("signal_type"))
+    return kind.replace("_", " ") if re.search("diffraction|EELS|EDS|CL|XRF", kind) else ""
 
 
 def _vector_axis(vector: Any, size: int, name: str = "") -> Axis:

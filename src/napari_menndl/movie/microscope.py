@@ -26,7 +26,8 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 #: Name, suffixes and beginnings of the formats. An MRC file begins with its width; a zip may be anything.
 FORMATS: tuple[tuple[str, tuple[str, ...], tuple[bytes, ...]], ...] = (
     ("Gatan DigitalMicrograph", (".dm3", ".dm4"), (b"\0\0\0\x03", b"\0\0\0\x04")),
-    ("FEI TIA", (".ser", ".emi"), (b"II\x97\x01", b"JK\0\x02")),
+    ("FEI TIA", (".ser",), (b"II\x97\x01",)),
+    ("FEI TIA's index", (".emi",), ()),
     ("MRC", (".mrc", ".mrcs", ".rec", ".map"), ()),
     ("HDF5 of Velox, NCEM, HyperSpy, NSID, USID or NeXus", (".emd", ".hspy", ".h5", ".hdf5", ".nxs"), (HDF5,)),
     ("HyperSpy in zarr", (".zspy",), ()),
@@ -35,6 +36,7 @@ FORMATS: tuple[tuple[str, tuple[str, ...], tuple[bytes, ...]], ...] = (
 _LISTS = {
     "Gatan DigitalMicrograph": gatan_arrays,
     "FEI TIA": tia_arrays,
+    "FEI TIA's index": tia_arrays,
     "MRC": mrc_arrays,
     "HyperSpy in zarr": zspy_arrays,
     "Nion Swift": nion_arrays,
@@ -79,12 +81,12 @@ class MicroscopeFrames:
 
 
 def read_microscope(path: Path, signal: str | int | None = None) -> Movie:
-    """One signal of a microscope's file as a movie; where the file has several, a warning says which.
+    """One signal of a microscope's file as a movie; a warning says which, where the file has several.
 
     Parameters
     ----------
     path : Path
-        .dm3, .dm4, .emd (Velox and NCEM), .ser, .emi, .mrc, .mrcs, .rec, .map, .hspy, .h5, .nxs.
+        With one of the suffixes of `FORMATS`.
     signal : str or int, optional
         Which signal: its name, a part of it, or its number. By default the stack of images, or the image; a signal
         that is named is read even where it is a stack of something else, of diffraction patterns for one.

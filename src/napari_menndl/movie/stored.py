@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Index: TypeAlias = "tuple[int | slice, ...]"
 
+#: What IMOD writes into its MRC files, "IMOD" as a number; behind it a flag says whether bytes are signed.
+_IMOD = 1146047817
 EXTRA = 'pip install "napari-menndl[stem-formats]"'
 
 
@@ -156,7 +158,12 @@ def recording_of(**facts: Any) -> Recording:
 
 def gatan_arrays(path: Path) -> Iterator[StoredArray]:
     """The images and spectra of a DigitalMicrograph file, .dm3 or .dm4; its thumbnail is left out."""
-    for found in library("rsciio.digitalmicrograph").file_reader(str(path), lazy=True):
+    reader = library("rsciio.digitalmicrograph")
+    with path.open("rb") as file:
+        version, *length = np.frombuffer(file.read(12), ">u4").tolist()
+    # At once, before its tags are read one by one: version 3 has a length of 4 bytes, version 4 of 8.
+    _check_end(path, length[0] + 12 if version == 3 else (length[0] << 32) + length[1] + 16)
+    for found in reader.file_reader(str(path), lazy=True):
         image = found["original_metadata"]["ImageList"]["TagGroup0"]
         stored, tags = image["ImageData"]["Data"], image.get("ImageTags") or {}
         shape = tuple(int(n) for n in found["data"].shape)
@@ -177,15 +184,17 @@ def gatan_arrays(path: Path) -> Iterator[StoredArray]:
 
 def tia_arrays(path: Path) -> Iterator[StoredArray]:
     """The images of an .emi file, which lie in .ser files beside it, or of one .ser file alone."""
-    for found in library("rsciio.tia").file_reader(str(path), lazy=True):
+    series = library("rsciio.tia").file_reader(str(path), lazy=True)
+    if not series:
+        raise InputError(
+            f"the .ser files of {path} beside it", "none", "Copy them into its folder: they hold the images."
+        )
+    for found in series:
         header = found["original_metadata"]["ser_header_parameters"]
         file = path.parent / found["metadata"]["General"]["original_filename"]
         axes = tuple(hyperspy_axis(axis) for axis in found["axes"])
-        dtype, total, valid = (
-            found["data"].dtype,
-            int(header["TotalNumberElements"]),
-            int(header["ValidNumberElements"]),
-        )
+        dtype = found["data"].dtype
+        total, valid = int(header["TotalNumberElements"]), int(header["ValidNumberElements"])
         notes = [] if valid == total else [f"It was meant to hold {total} images and holds {valid}."]
         if axes[-1].units == "nm" and axes[-1].scale > 1e9:
             notes.append(
@@ -269,9 +278,9 @@ def mrc_arrays(path: Path) -> Iterator[StoredArray]:
         raise InputError("a size of each axis", f"{shape} in {path}", "Copy the file anew.")
     notes = []
     if int(header.mode) == 0:
-        if int(stamp[0]) == 1146047817 and not int(stamp[1]) & 1:  # "IMOD", whose bytes are unsigned unless flagged
+        if int(stamp[0]) == _IMOD and not int(stamp[1]) & 1:
             dtype = np.dtype("u1")
-        elif int(stamp[0]) != 1146047817:
+        elif int(stamp[0]) != _IMOD:
             notes.append(
                 "Its bytes are taken as signed, as the format has it since 2014; older programs mean 0 to 255."
             )
@@ -292,11 +301,11 @@ def mrc_arrays(path: Path) -> Iterator[StoredArray]:
     axes = [_mrc_axis(name, size, scales) for name, size in zip(names[-len(shape) :], shape[-3:], strict=False)]
     lead = [Axis("volume", int(n)) for n in shape[:-3]]
     facts = typed[0] if typed is not None and len(typed) else {}
-    names_of = facts.dtype.names or () if len(facts) else ()
+    known = facts.dtype.names or () if len(facts) else ()
     recording = recording_of(
-        beam_energy=float(facts["HT"]) / 1e3 if "HT" in names_of else None,
-        magnification=facts["Magnification"] if "Magnification" in names_of else None,
-        dwell_time=(facts["Dwell time"] or None) if "Dwell time" in names_of else None,
+        beam_energy=float(facts["HT"]) / 1e3 if "HT" in known else None,
+        magnification=facts["Magnification"] if "Magnification" in known else None,
+        dwell_time=(facts["Dwell time"] or None) if "Dwell time" in known else None,
     )
     yield StoredArray(path.stem, (*lead, *axes), dtype, block, notes=tuple(notes), recording=recording)
 
