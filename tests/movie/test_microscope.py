@@ -331,7 +331,7 @@ def test_missing_package_is_named_with_the_command_that_installs_it(tmp_path, mo
 
 def test_index_without_its_images_is_refused(tmp_path):
     (tmp_path / "movie.emi").write_bytes(b"JK\0\x02 without images beside it")
-    with pytest.raises(InputError, match="ser files of .*movie.emi"):
+    with pytest.raises(InputError, match=r"ser files of .*movie\.emi"):
         open_movie(tmp_path / "movie.emi")
 
 
