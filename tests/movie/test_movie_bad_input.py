@@ -134,7 +134,7 @@ OPENING = {
     "unknown suffix": (write("movie.xyz", b"1234"), "movie.xyz"),
     "npz": (lambda folder: np.savez(folder / "movie.npz", a=FRAMES) or folder / "movie.npz", "np.save"),
     **{
-        f"microscope format {s}": (write(f"movie.{s}", b"1234"), "stem-formats")
+        f"microscope format {s}": (write(f"movie.{s}", b"1234"), "TIFF")
         for s in ("dm3", "dm4", "emd", "ser", "mrc", "hspy")
     },
     "npy cut short": (cut(npy(FRAMES)), "complete"),

@@ -20,8 +20,9 @@ from PIL import Image
 from napari_menndl.annotation.planes import PLANE_AXES
 from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import CalibrationWarning
+from napari_menndl.movie.formats import TIFF
 from napari_menndl.movie.ome_zarr import is_zarr
-from napari_menndl.movie.reading import TIFF, open_movie
+from napari_menndl.movie.reading import open_movie
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -227,7 +228,7 @@ def _with_own_axes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
     suffix = path.suffix.lower()
     if suffix == ".png":
         return _read_png(path)
-    if suffix in TIFF:
+    if suffix in TIFF.suffixes:
         return _read_planes(path)
     if suffix != ".npy" and not is_zarr(path):
         return None

@@ -359,7 +359,7 @@ def _are_objects(values: _Values, zero: float) -> bool:
     absent = place >= values.different.size or values.different[place] != zero
     for rank, seen in zip(values.rank, values.seen, strict=True):
         marked = np.where(seen & ((rank != place) | absent), rank.astype(np.int32) + 1, 0)
-        numbers += np.count_nonzero(np.unique(marked))
+        numbers += int(np.count_nonzero(np.unique(marked)))
         if numbers:
             objects += int(label(marked, connectivity=2, return_num=True)[1])
     # A program may leave a stray pixel or two of an object apart from it.

@@ -28,14 +28,15 @@ class Format:
     read : callable
         ``read(path, signal)`` yields a Movie without reading its frames; `signal` is the name or number of one of
         several images, None where nobody chose. InputError where there is no movie.
-    folders : bool
-        Whether it is a folder.
+    files, folders : bool
+        Whether it may be a file, a folder.
     """
 
     name: str
     suffixes: tuple[str, ...]
     beginnings: tuple[bytes, ...]
     read: Callable[[Path, str | int | None], Movie]
+    files: bool = True
     folders: bool = False
 
     def __str__(self) -> str:
@@ -58,20 +59,38 @@ TIFF = Format(
     (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     _reader("tiff", "read_tiff"),
 )
+_microscope = _reader("microscope", "read_microscope")
+#: Formats that microscopes and their programs write, and how they begin; an MRC file begins with its width, and what is
+#: a zip may be anything.
+MICROSCOPE: tuple[Format, ...] = (
+    Format("Gatan DigitalMicrograph", (".dm3", ".dm4"), (b"\0\0\0\x03", b"\0\0\0\x04"), _microscope),
+    Format("FEI TIA", (".ser",), (b"II\x97\x01",), _microscope),
+    Format("FEI TIA's index", (".emi",), (), _microscope),
+    Format("MRC", (".mrc", ".mrcs", ".rec", ".map"), (), _microscope),
+    Format(
+        "HDF5 of Velox, NCEM, HyperSpy, NSID, USID or NeXus",
+        (".emd", ".hspy", ".h5", ".hdf5", ".nxs"),
+        (b"\x89HDF\r\n\x1a\n",),
+        _microscope,
+    ),
+    Format("Nion Swift", (".ndata", ".ndata1"), (), _microscope),
+    Format("HyperSpy in zarr", (".zspy",), (), _microscope, folders=True),
+)
 FORMATS: tuple[Format, ...] = (
     TIFF,
     Format("NumPy", (".npy",), (b"\x93NUMPY",), _reader("npy", "read_npy")),
-    Format("zarr or OME-Zarr", (".zarr",), (), _reader("ome_zarr", "read_zarr"), folders=True),
+    Format("zarr or OME-Zarr", (".zarr",), (), _reader("ome_zarr", "read_zarr"), files=False, folders=True),
     Format("PNG", (".png",), (b"\x89PNG",), _reader("pictures", "read_picture")),
     Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _reader("pictures", "read_picture")),
+    *MICROSCOPE,
 )
 
 READABLE = "a movie as " + ", ".join(map(str, FORMATS)) + ", or a folder of single images"
 
 
-def suffixes(folders: bool | None = None) -> tuple[str, ...]:
-    """All suffixes, or those of formats that are folders, or of those that are files."""
-    return tuple(s for one in FORMATS if folders is None or one.folders == folders for s in one.suffixes)
+def suffixes(files: bool = False) -> tuple[str, ...]:
+    """All suffixes, or those of formats that may be files."""
+    return tuple(s for one in FORMATS if one.files or not files for s in one.suffixes)
 
 
 def by_suffix(path: Path) -> Format | None:

@@ -71,7 +71,7 @@ def open_growing(path: Path, patience: float) -> Growing:
     if path.suffix.lower() in TIFF.suffixes:
         return GrowingTiff(path)
     raise InputError(
-        f"a folder of images ({' '.join(suffixes(folders=False))}), a TIFF file or a zarr array that grows",
+        f"a folder of images ({' '.join(suffixes(files=True))}), a TIFF file or a zarr array that grows",
         str(path),
         "Follow the folder that the microscope writes single frames into.",
     )
@@ -115,7 +115,7 @@ class GrowingFolder:
         return None
 
     def _files(self) -> list[Path]:
-        known = suffixes(folders=False)
+        known = suffixes(files=True)
         files = [p for p in self.path.iterdir() if not p.name.startswith(".") and p.suffix.lower() in known]
         return sorted(files, key=natural_order)
 

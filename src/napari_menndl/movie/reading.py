@@ -28,9 +28,8 @@ from napari_menndl.movie.signals import only_one
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MICROSCOPE = (".dm3", ".dm4", ".emd", ".emi", ".ser", ".mrc", ".mrcs", ".hspy", ".zspy")
 #: How files begin that are no movie, to recognise one that bears a wrong suffix.
-_OTHERS = {b"\x89HDF": "HDF5", b"PK\x03\x04": "zip"}
+_OTHERS = {b"PK\x03\x04": "zip"}
 
 Source: TypeAlias = (
     "str | os.PathLike[str] | NDArray[Any] | da.Array | zarr.Array[Any] | Movie | Sequence[str | os.PathLike[str]]"
@@ -121,7 +120,10 @@ def _open_array(source: Any) -> Movie:
 
 def _open_path(path: Path, signal: str | int | None) -> Movie:
     if path.is_dir():
-        return read_zarr(path, signal) if is_zarr(path) or path.suffix == ".zarr" else _open_folder(path, signal)
+        named = by_suffix(path)
+        if named is not None and named.folders:
+            return named.read(path, signal)
+        return read_zarr(path, signal) if is_zarr(path) else _open_folder(path, signal)
     if path.exists():
         return _open_file(path, signal)
     folder = path
@@ -140,12 +142,6 @@ def _open_path(path: Path, signal: str | int | None) -> Movie:
 
 def _open_file(path: Path, signal: str | int | None) -> Movie:
     suffix = path.suffix.lower()
-    if suffix in MICROSCOPE:
-        raise InputError(
-            READABLE,
-            f"a microscope's own format, {path.name}",
-            "These come with the extra stem-formats, which is not there yet: export the movie as TIFF for now.",
-        )
     try:
         with path.open("rb") as file:
             beginning = file.read(8)
@@ -164,7 +160,7 @@ def _open_file(path: Path, signal: str | int | None) -> Movie:
         if usual in _PICTURES:
             remedy += " Better: " + _remedy(usual)
         raise InputError(READABLE, f"{path.name}, whose content is {content.name}", remedy)
-    if named is None or named.folders or other is not None:
+    if named is None or not named.files or (other is not None and named.beginnings):
         raise InputError(READABLE, f"{path.name}{f', whose content is {other}' if other else ''}", _remedy(suffix))
     return named.read(path, signal)
 
@@ -182,10 +178,10 @@ def _remedy(suffix: str) -> str:
 
 def _open_folder(path: Path, signal: str | int | None) -> Movie:
     files = sorted((p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")), key=natural_order)
-    kinds = [one for one in FORMATS if not one.folders and any(by_suffix(file) is one for file in files)]
+    kinds = [one for one in FORMATS if one.files and any(by_suffix(file) is one for file in files)]
     if not kinds:
         what = ", ".join(p.name for p in files[:3]) or "nothing"
-        known = " or ".join(one.suffixes[0] for one in FORMATS if not one.folders)
+        known = " or ".join(one.suffixes[0] for one in FORMATS if one.files)
         raise InputError(f"a series of {known} files in {path}", what, "Choose the folder of the frames.")
     if len(kinds) > 1:
         others = " and ".join(str(one) for one in kinds[1:])

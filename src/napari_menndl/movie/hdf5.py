@@ -1,0 +1,269 @@
+"""What an HDF5 file or a HyperSpy zarr folder holds: EMD of Velox and NCEM, HyperSpy, NSID, USID, NeXus, Nion Swift."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+
+from napari_menndl.errors import InputError
+from napari_menndl.movie.stored import (
+    Axis,
+    Recording,
+    StoredArray,
+    hyperspy_axis,
+    library,
+    nion_axes,
+    number_of,
+    plain_unit,
+    recording_of,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_menndl.movie.stored import Index
+
+#: Where older Velox files keep the names of detectors, apart from their images.
+_VELOX_INPUTS = {"StemInputOperation": "detector", "CameraInputOperation": "cameraName"}
+
+
+@dataclass(frozen=True)
+class Hdf5Array:
+    """A dataset of an HDF5 file; the file is open only while a part is read."""
+
+    path: Path
+    name: str
+
+    def __call__(self, index: Index) -> NDArray[Any]:
+        with library("h5py").File(self.path, "r") as file:
+            return np.asarray(file[self.name][index])
+
+
+@dataclass(frozen=True)
+class UsidArray:
+    """A dataset of USID: a row per position, a column per spectroscopic step, each a product of several axes."""
+
+    path: Path
+    name: str
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+
+    def __call__(self, index: Index) -> NDArray[Any]:
+        lead = len(self.rows)
+        rows = np.arange(np.prod(self.rows, dtype=int)).reshape(self.rows)[index[:lead]]
+        columns = np.arange(np.prod(self.columns, dtype=int)).reshape(self.columns)[index[lead:]]
+        top, left = int(rows.min()), int(columns.min())
+        part = Hdf5Array(self.path, self.name)((slice(top, int(rows.max()) + 1), slice(left, int(columns.max()) + 1)))
+        return part[np.ix_(rows.ravel() - top, columns.ravel() - left)].reshape(rows.shape + columns.shape)
+
+
+@dataclass(frozen=True)
+class ZarrArray:
+    """An array in a group of zarr, a folder or a zip."""
+
+    path: Path
+    name: str
+
+    def __call__(self, index: Index) -> NDArray[Any]:
+        return np.asarray(_zarr_group(self.path)[self.name][index])
+
+
+def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
+    """The arrays of an HDF5 file whose axes it describes; all of at least two axes where it describes none."""
+    h5py = library("h5py")
+    with h5py.File(path, "r") as file:
+        if "Version" in file and "Data/Image" in file:
+            yield from _velox_arrays(path, file, file["Data/Image"])
+            return
+        arrays: list[Any] = []
+        file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+        arrays = [array for array in arrays if array.size and array.dtype.kind in "biufcV"]
+        tables = [array for array in arrays if "Position_Indices" in array.attrs]
+        if tables:
+            yield from (_usid_array(path, file, array) for array in tables)
+            return
+        known = [(array, axes) for array in arrays if (axes := _axes(array))]
+        known = known or [(a, tuple(Axis("", n) for n in a.shape)) for a in arrays if a.ndim > 1]
+        titles = [array.name.removesuffix("/data").rpartition("/")[2] or array.name.strip("/") for array, _ in known]
+        for (array, axes), title in zip(known, titles, strict=True):
+            name = title if titles.count(title) == 1 else array.name.strip("/")
+            read = Hdf5Array(path, array.name)
+            kind, recording = _hyperspy_kind(array.parent), _hdf5_recording(file, array)
+            yield StoredArray(name, axes, array.dtype, read, kind, _missing(array), recording)
+
+
+def zspy_arrays(path: Path) -> Iterator[StoredArray]:
+    """The arrays of a HyperSpy file in zarr."""
+    for name, group in _zarr_group(path)["Experiments"].groups():
+        array = group["data"]
+        if "pickle" in json.dumps(array.metadata.to_dict(), default=str).lower():
+            raise InputError("an array packed by a harmless codec", f"pickle in {path}", "Save it without pickle.")
+        read = ZarrArray(path, f"Experiments/{name}/data")
+        missing = array.nchunks - array.nchunks_initialized
+        notes = (f"{missing} of its {array.nchunks} chunks are missing and read as empty.",) if missing else ()
+        axes = _hyperspy_axes(group, array.shape)
+        yield StoredArray(name, axes, array.dtype, read, _hyperspy_kind(group), notes)
+
+
+def _missing(array: Any) -> tuple[str, ...]:
+    """A sentence on pieces of a dataset that were never written, as where a recording broke off: they read as 0."""
+    if array.chunks is None:
+        return ()
+    expected = int(np.prod([-(-size // chunk) for size, chunk in zip(array.shape, array.chunks, strict=True)]))
+    missing = expected - array.id.get_num_chunks()
+    return (f"{missing} of its {expected} chunks were never written and read as empty.",) if missing else ()
+
+
+def _zarr_group(path: Path) -> Any:
+    return zarr.open_group(zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path), mode="r")
+
+
+def _axes(array: Any) -> tuple[Axis, ...]:
+    """The axes of a dataset by whichever of the conventions it follows; none where it follows none."""
+    group, shape, name = array.parent, array.shape, text_of(array.name).rpartition("/")[2]
+    if name == "data" and "axis-0" in group:
+        return _hyperspy_axes(group, shape)
+    if name == "data" and "properties" in array.attrs:
+        return nion_axes(json.loads(text_of(array.attrs["properties"])), shape)
+    first = 0 if "dim0" in group else 1  # EMD counts from 1 before version 1.0
+    if "emd_group_type" in group.attrs and f"dim{first}" in group and shape and not re.fullmatch(r"dim\d+", name):
+        return tuple(_vector_axis(group.get(f"dim{first + i}"), size) for i, size in enumerate(shape))
+    if text_of(group.attrs.get("NX_class")) == "NXdata" and text_of(group.attrs.get("signal")) == name:
+        names = [text_of(axis) for axis in np.ravel(group.attrs.get("axes", []))]
+        names = [*names, *["."] * len(shape)][: len(shape)]
+        return tuple(_vector_axis(group.get(axis), size, axis) for axis, size in zip(names, shape, strict=True))
+    if any(len(dimension) for dimension in array.dims) and not array.is_scale:  # NSID and netCDF
+        return tuple(
+            _vector_axis(dimension[0] if len(dimension) else None, size, text_of(dimension.label))
+            for dimension, size in zip(array.dims, shape, strict=True)
+        )
+    return ()
+
+
+def _hyperspy_axes(group: Any, shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    described = [group.get(f"axis-{i}") for i in range(len(shape))]
+    return tuple(
+        hyperspy_axis({**({} if axis is None else dict(axis.attrs)), "size": size})
+        for axis, size in zip(described, shape, strict=True)
+    )
+
+
+def _hyperspy_kind(group: Any) -> str:
+    """What HyperSpy's type of a signal says beyond an image; empty for images, and where there is none."""
+    about = group.get("metadata/Signal")
+    kind = "" if about is None else text_of(about.attrs.get("signal_type"))
+    return kind.replace("_", " ") if re.search("diffraction|EELS|EDS|CL|XRF", kind) else ""
+
+
+def _vector_axis(vector: Any, size: int, name: str = "") -> Axis:
+    """An axis that is given by the positions along it, or by the first two of them."""
+    if not hasattr(vector, "dtype"):
+        return Axis(name.removeprefix("."), size)
+    scale = np.nan
+    if vector.ndim == 1 and vector.size > 1 and vector.dtype.kind in "iuf":
+        values = vector[:].astype(float)
+        scale = float((values[-1] - values[0]) / (len(values) - 1))
+    name = text_of(vector.attrs.get("name")) or name or text_of(vector.name).rpartition("/")[2]
+    return Axis(name, size, scale, plain_unit(vector.attrs.get("units")))
+
+
+def _usid_array(path: Path, file: Any, array: Any) -> StoredArray:
+    """A table of USID with its rows and columns unfolded, the slowest axis first."""
+    axes: list[list[Axis]] = []
+    for side, count in zip(("Position", "Spectroscopic"), array.shape, strict=True):
+        indices, values = (np.atleast_2d(file[array.attrs[f"{side}_{what}"]][()]) for what in ("Indices", "Values"))
+        about = file[array.attrs[f"{side}_Indices"]].attrs
+        if side == "Position":
+            indices, values = indices.T, values.T
+        found = []
+        for row, places, name, unit in zip(indices, values, about["labels"], about["units"], strict=True):
+            steps = np.unique(places)
+            scale = float(np.diff(steps).mean()) if len(steps) > 1 else np.nan
+            axis = Axis(text_of(name), len(np.unique(row)), scale, plain_unit(unit))
+            found.append((int(np.count_nonzero(np.diff(row))), axis))
+        axes.append([axis for _, axis in sorted(found, key=lambda one: one[0])])
+        if np.prod([axis.size for axis in axes[-1]]) != count:
+            raise InputError(f"a full grid of {count} {side.lower()}s", f"another in {path}", "Export it as TIFF.")
+    rows, columns = (tuple(axis.size for axis in side) for side in axes)
+    title = text_of(array.name).strip("/")
+    return StoredArray(title, (*axes[0], *axes[1]), array.dtype, UsidArray(path, array.name, rows, columns))
+
+
+def _hdf5_recording(file: Any, array: Any) -> Recording:
+    microscope = file.get("microscope")
+    if microscope is not None:  # EMD, in SI units
+        facts = {key.lower().replace("_", " "): value for key, value in microscope.attrs.items()}
+        volts = number_of(facts.get("high tension"))
+        return recording_of(
+            beam_energy=None if volts is None else volts / 1e3,
+            magnification=facts.get("magnification"),
+            dwell_time=facts.get("dwell time"),
+            microscope=facts.get("name"),
+        )
+    instrument = array.parent.get("metadata/Acquisition_instrument")  # HyperSpy
+    if instrument is None or not len(instrument):
+        return Recording()
+    facts = dict(instrument["TEM" if "TEM" in instrument else next(iter(instrument))].attrs)
+    return recording_of(**{key: facts.get(key) for key in ("beam_energy", "magnification", "dwell_time", "microscope")})
+
+
+def _velox_arrays(path: Path, file: Any, images: Any) -> Iterator[StoredArray]:
+    """Velox's images, (Y, X, T) each, with JSON beside them."""
+    detectors = dict(_velox_detectors(file))
+    spectra = [name for name, group in file["Data"].items() if "Spectr" in name and len(group)]
+    if spectra and not len(images):
+        raise InputError("a movie or an image", f"{', '.join(spectra)} in {path}", "Open a file with images.")
+    left_out = [f"It also holds {', '.join(spectra)}, which are left out."] if spectra else []
+    for key, group in images.items():
+        array = group["Data"]
+        about = json.loads(bytes(group["Metadata"][:, 0]).partition(b"\0")[0] or b"{}") if "Metadata" in group else {}
+        result, scan = about.get("BinaryResult") or {}, about.get("Scan") or {}
+        detector = (about.get("Detectors") or {}).get(f"Detector-{result.get('DetectorIndex')}") or {}
+        pixel = result.get("PixelSize") or {}
+        units = [plain_unit(result.get(f"PixelUnit{axis}")) for axis in "YX"]
+        sizes = [number_of(pixel.get(side)) or np.nan for side in ("height", "width")]
+        time = number_of(scan.get("FrameTime"))
+        exposure = number_of(detector.get("ExposureTime"))
+        notes = [*left_out, *_missing(array)]
+        if time is None and exposure is not None and array.shape[-1] > 1:
+            time = exposure
+            notes.append("Its frame time is the camera's exposure time; pauses between frames are not counted.")
+        volts = number_of((about.get("Optics") or {}).get("AccelerationVoltage"))
+        name = detectors.get(key) or result.get("Detector") or detector.get("DetectorName")
+        yield StoredArray(
+            name or f"image {key[:8]}",
+            (
+                Axis("y", array.shape[0], sizes[0], units[0], True),
+                Axis("x", array.shape[1], sizes[1], units[1], True),
+                Axis("Time", array.shape[2], np.nan if time is None else time, "" if time is None else "s", False),
+            ),
+            array.dtype,
+            Hdf5Array(path, array.name),
+            notes=tuple(notes),
+            recording=recording_of(
+                beam_energy=None if volts is None else volts / 1e3,
+                magnification=(about.get("Optics") or {}).get("NominalMagnification"),
+                dwell_time=scan.get("DwellTime"),
+                exposure_time=exposure,
+                detector=name,
+                microscope=(about.get("Instrument") or {}).get("InstrumentModel"),
+            ),
+        )
+
+
+def _velox_detectors(file: Any) -> Iterator[tuple[str, str]]:
+    """Detectors by the key of their images, where a file has them in a place of their own."""
+    for operation, what in _VELOX_INPUTS.items():
+        for item in (file.get(f"Operations/{operation}") or {}).values():
+            about = json.loads(item[0])
+            if about.get("dataPath") and about.get(what):
+                yield text_of(about["dataPath"]).rpartition("/")[2], text_of(about[what])

@@ -1,0 +1,365 @@
+"""What a microscope's file holds, before it is read: arrays, their axes, and how a part of each is read."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import warnings
+import zipfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+
+import numpy as np
+
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+Index: TypeAlias = "tuple[int | slice, ...]"
+
+#: What IMOD writes into its MRC files, "IMOD" as a number; behind it a flag says whether bytes are signed.
+_IMOD = 1146047817
+EXTRA = 'pip install "napari-menndl[stem-formats]"'
+
+
+class Recording(TypedDict, total=False):
+    """How the images were recorded, as far as a file says: energies in kV, times in s."""
+
+    beam_energy: float
+    magnification: float
+    dwell_time: float
+    exposure_time: float
+    detector: str
+    microscope: str
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of an array: `scale` [`units`] from one element to the next, NaN where it is unknown.
+
+    `image` says whether the file counts it among the axes of one image or spectrum; None where it does not say.
+    """
+
+    name: str
+    size: int
+    scale: float = np.nan
+    units: str = ""
+    image: bool | None = None
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array in a file, with its axes in the order of the array.
+
+    Attributes
+    ----------
+    read : callable
+        ``read(index)`` reads one part, with an integer or a slice per axis. It can be pickled and keeps no file open.
+    kind : str
+        What the file calls it, where that is no image: ``"spectrum image"``.
+    notes : tuple of str
+        What was guessed or left out when it was listed: sentences for a warning.
+    """
+
+    name: str
+    axes: tuple[Axis, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[Index], NDArray[Any]]
+    kind: str = ""
+    notes: tuple[str, ...] = ()
+    recording: Recording = field(default_factory=Recording)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(axis.size for axis in self.axes)
+
+
+@dataclass(frozen=True)
+class Block:
+    """An array that lies uncompressed in one piece of a file."""
+
+    path: Path
+    dtype: np.dtype[Any]
+    offset: int
+    shape: tuple[int, ...]
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.dtype.itemsize * int(np.prod(self.shape, dtype=object))
+
+    def __call__(self, index: Index) -> NDArray[Any]:
+        return np.array(np.memmap(self.path, self.dtype, "r", self.offset, self.shape)[index])
+
+
+@dataclass(frozen=True, eq=False)
+class SerImages:
+    """Images of a .ser file, which keeps them bottom line first, each behind a header of its own."""
+
+    path: Path
+    dtype: np.dtype[Any]
+    offsets: NDArray[np.int64]
+    shape: tuple[int, ...]
+
+    def __call__(self, index: Index) -> NDArray[Any]:
+        lead = [int(i) for i in index[:-2] if not isinstance(i, slice)]
+        number = int(np.ravel_multi_index(lead, self.shape[:-2])) if lead else 0
+        return Block(self.path, self.dtype, int(self.offsets[number]), self.shape[-2:])(index[-2:])[::-1]
+
+
+def library(name: str) -> Any:
+    """A package of the extra stem-formats; InputError with the command that installs it where it is missing."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(
+            f"the package {name.partition('.')[0]}, which reads such files",
+            "that it is not installed",
+            f"Install the extra stem-formats: {EXTRA}; or export the movie as TIFF.",
+        ) from error
+
+
+def plain_unit(unit: Any) -> str:
+    """A unit as other formats write it: ``[n_m]`` of EMD is nm, ``1 / nm`` and ``nm^-1`` are 1/nm."""
+    text = text_of(unit).strip("[] ").replace("_", "").replace(" ", "")
+    text = re.sub(r"(met(?:er|re))s$", r"\1", text)
+    power = re.fullmatch(r"(.+?)(?:\^|\*\*)?\(?(?:-|⁻)(?:1|¹)\)?", text)
+    return f"1/{power[1]}" if power else text
+
+
+def text_of(value: Any) -> str:
+    """A text of a file, which some libraries give as bytes; empty for None."""
+    if isinstance(value, bytes | np.bytes_):
+        value = value.decode("utf-8", "replace")
+    return "" if value is None else str(value).strip()
+
+
+def number_of(value: Any) -> float | None:
+    """A number of a file, which some write as text; None for what is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def recording_of(**facts: Any) -> Recording:
+    """What is known of these facts; numbers that are no numbers are left out."""
+    known: dict[str, Any] = {}
+    for name, value in facts.items():
+        value = (text_of(value) or None) if name in ("detector", "microscope") else number_of(value)
+        if value or (value == 0 and name != "magnification"):
+            known[name] = value
+    return Recording(**known)  # type: ignore[typeddict-item]
+
+
+def gatan_arrays(path: Path) -> Iterator[StoredArray]:
+    """The images and spectra of a DigitalMicrograph file, .dm3 or .dm4; its thumbnail is left out."""
+    reader = library("rsciio.digitalmicrograph")
+    with path.open("rb") as file:
+        version, *length = np.frombuffer(file.read(12), ">u4").tolist()
+    # At once, before its tags are read one by one: version 3 has a length of 4 bytes, version 4 of 8.
+    _check_end(path, length[0] + 12 if version == 3 else (length[0] << 32) + length[1] + 16)
+    for found in reader.file_reader(str(path), lazy=True):
+        image = found["original_metadata"]["ImageList"]["TagGroup0"]
+        stored, tags = image["ImageData"]["Data"], image.get("ImageTags") or {}
+        shape = tuple(int(n) for n in found["data"].shape)
+        dtype = np.dtype(found["data"].dtype).newbyteorder(">" if stored["endian"] == "big" else "<")
+        block = Block(path, dtype, int(stored["offset"]), shape)
+        _check_end(path, block.end)
+        form = text_of((tags.get("Meta Data") or {}).get("Format"))
+        # DigitalMicrograph's axes have no names: x, y, z stand for the first, second and third.
+        yield StoredArray(
+            found["metadata"]["General"].get("title") or "image",
+            tuple(hyperspy_axis(axis) for axis in found["axes"]),
+            dtype,
+            block,
+            form.lower() if "spectr" in form.lower() and len(shape) > 1 else "",
+            recording=_mapped(found),
+        )
+
+
+def tia_arrays(path: Path) -> Iterator[StoredArray]:
+    """The images of an .emi file, which lie in .ser files beside it, or of one .ser file alone."""
+    series = library("rsciio.tia").file_reader(str(path), lazy=True)
+    if not series:
+        raise InputError(
+            f"the .ser files of {path} beside it", "none", "Copy them into its folder: they hold the images."
+        )
+    for found in series:
+        header = found["original_metadata"]["ser_header_parameters"]
+        file = path.parent / found["metadata"]["General"]["original_filename"]
+        axes = tuple(hyperspy_axis(axis) for axis in found["axes"])
+        dtype = found["data"].dtype
+        total, valid = int(header["TotalNumberElements"]), int(header["ValidNumberElements"])
+        notes = [] if valid == total else [f"It was meant to hold {total} images and holds {valid}."]
+        if axes[-1].units == "nm" and axes[-1].scale > 1e9:
+            notes.append(
+                "Its pixels would be over a metre wide: it may hold diffraction patterns, in 1/m. Its .emi says."
+            )
+        if int(header["DataTypeID"]) != 0x4122:  # one-dimensional elements
+            read: Any = _unread
+        else:
+            wide = int(header["SeriesVersion"]) > 0x210
+            with file.open("rb") as opened:
+                opened.seek(int(header["OffsetArrayOffset"]))
+                offsets = np.fromfile(opened, "<u8" if wide else "<u4", valid).astype(np.int64)
+            read = SerImages(file, dtype, offsets + 50, tuple(axis.size for axis in axes))
+            _check_end(file, int(offsets.max()) + 50 + dtype.itemsize * axes[-1].size * axes[-2].size)
+            if np.prod([axis.size for axis in axes[:-2]]) > valid:
+                raise InputError(f"{np.prod(read.shape[:-2])} images in {file}", f"{valid}", "Export it as TIFF.")
+        yield StoredArray(file.stem, axes, dtype, read, notes=tuple(notes), recording=_mapped(found))
+
+
+def _unread(index: Index) -> NDArray[Any]:
+    raise InputError("images", "spectra", "Open the images of the file.")
+
+
+def hyperspy_axis(axis: dict[str, Any]) -> Axis:
+    """An axis as HyperSpy and RosettaSciIO describe it."""
+    name = text_of(axis.get("name"))
+    scale = number_of(axis.get("scale"))
+    return Axis(
+        "" if name.startswith(("<", "_None")) else name,
+        int(axis["size"]),
+        np.nan if scale is None else scale,
+        plain_unit(axis.get("units")).removeprefix("<undefined>").removeprefix("None"),
+        None if axis.get("navigate") is None else not axis["navigate"],
+    )
+
+
+def _mapped(found: dict[str, Any]) -> Recording:
+    """The facts that RosettaSciIO knows how to find among a file's own tags."""
+    facts: dict[str, Any] = {}
+    for source, (target, convert) in (found.get("mapping") or {}).items():
+        value: Any = found["original_metadata"]
+        for key in source.split("."):
+            value = value.get(key, value.get(key.replace("_", " "))) if hasattr(value, "get") else None
+        if value is None:
+            continue
+        try:
+            facts[target.rpartition(".")[2]] = convert(value) if convert else value
+        except (TypeError, ValueError, AttributeError, KeyError):
+            continue  # a tag in another form than usual: a fact less
+    return recording_of(
+        beam_energy=facts.get("beam_energy"),
+        magnification=facts.get("magnification"),
+        dwell_time=facts.get("dwell_time"),
+        exposure_time=facts.get("exposure"),
+        microscope=facts.get("microscope"),
+    )
+
+
+def _check_end(path: Path, end: int) -> None:
+    size = path.stat().st_size
+    if end > size:
+        raise InputError(
+            f"a complete file of {end} bytes",
+            f"{path} is cut short, after {size} bytes",
+            "Copy it anew from where it was recorded.",
+        )
+
+
+def mrc_arrays(path: Path) -> Iterator[StoredArray]:
+    """The one array of an MRC file: sections of columns and rows, or in the order that its header gives."""
+    mrcfile = library("mrcfile")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it tolerates is checked below
+        with mrcfile.open(path, permissive=True, header_only=True) as opened:
+            header, extended = opened.header.copy(), opened.extended_header
+            typed = opened.indexed_extended_header if bytes(header.exttyp) in (b"FEI1", b"FEI2") else None
+    with path.open("rb") as file:
+        stamp = np.frombuffer(file.read(160)[152:], header.mode.dtype)
+    shape, dtype = mrcfile.utils.data_shape_from_header(header), mrcfile.utils.data_dtype_from_header(header)
+    if min(shape) < 1:
+        raise InputError("a size of each axis", f"{shape} in {path}", "Copy the file anew.")
+    notes = []
+    if int(header.mode) == 0:
+        if int(stamp[0]) == _IMOD and not int(stamp[1]) & 1:
+            dtype = np.dtype("u1")
+        elif int(stamp[0]) != _IMOD:
+            notes.append(
+                "Its bytes are taken as signed, as the format has it since 2014; older programs mean 0 to 255."
+            )
+    block = Block(path, dtype, 1024 + int(header.nsymbt), shape)
+    _check_end(path, block.end)
+    more = path.stat().st_size - block.end
+    if more and bytes(header.map)[:3] != b"MAP":
+        raise InputError("an MRC file", f"{path}, whose header is that of none", "Export the movie as TIFF.")
+    if more:
+        notes.append(
+            f"Its header counts {shape[0] if len(shape) > 2 else 1} images; {more} bytes that follow them are left out."
+        )
+    order = [int(header[name]) for name in ("maps", "mapr", "mapc")]
+    names = ["xyz"[n - 1] for n in order] if sorted(order) == [1, 2, 3] else ["z", "y", "x"]
+    scales = _mrc_scales(header, typed, extended)
+    if scales["x"] == scales["y"] == 1.0:
+        notes.append("Its pixels are 1 Å exactly, which programs also write when they do not know: check pixel_size.")
+    axes = [_mrc_axis(name, size, scales) for name, size in zip(names[-len(shape) :], shape[-3:], strict=False)]
+    lead = [Axis("volume", int(n)) for n in shape[:-3]]
+    facts: Any = typed[0] if typed is not None and len(typed) else {}
+    known = facts.dtype.names or () if len(facts) else ()
+    recording = recording_of(
+        beam_energy=float(facts["HT"]) / 1e3 if "HT" in known else None,
+        magnification=facts["Magnification"] if "Magnification" in known else None,
+        dwell_time=(facts["Dwell time"] or None) if "Dwell time" in known else None,
+    )
+    yield StoredArray(path.stem, (*lead, *axes), dtype, block, notes=tuple(notes), recording=recording)
+
+
+def _mrc_axis(name: str, size: int, scales: dict[str, float]) -> Axis:
+    # The spacing of sections is no frame time, and 0 stands for a pixel size that is not known.
+    scale = scales.get(name, np.nan)
+    return Axis(name, int(size), scale, "" if np.isnan(scale) else "Å")
+
+
+def _mrc_scales(header: Any, typed: Any, extended: Any) -> dict[str, float]:
+    """Pixel size [Å] by the name of the axis, NaN where it is not known."""
+    scales = {}
+    for name in "xy":
+        length, count = float(header.cella[name]), int(header["m" + name])
+        if not (length and count > 0) and typed is not None and len(typed):
+            length, count = float(typed[0][f"Pixel size {name.upper()}"]) * 1e10, 1
+        elif not (length and count > 0) and int(header.nsymbt) == 128 * 1024 and extended is not None:
+            # FEI's header of before 2014: 1024 records of 32 numbers; the twelfth of them is the pixel size [m].
+            old = np.frombuffer(extended.tobytes()[:128], f"{header.mode.dtype.byteorder}f4")
+            length, count = float(old[11]) * 1e10, 1
+        scales[name] = length / count if length and count > 0 else np.nan
+    return scales
+
+
+def nion_arrays(path: Path) -> Iterator[StoredArray]:
+    """The one array of a .ndata or .ndata1 file of Nion Swift: a zip of an array and what it means, in JSON."""
+    with zipfile.ZipFile(path) as archive:
+        about = json.loads(archive.read("metadata.json"))
+        info = archive.getinfo("data.npy")
+        with archive.open(info) as member:
+            version = np.lib.format.read_magic(member)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, by_columns, dtype = read(member)
+            start = member.tell()
+    if info.compress_type != zipfile.ZIP_STORED or by_columns or dtype.hasobject:
+        raise InputError("an array as it is", f"a packed one in {path}", "Export the movie as TIFF.")
+    with path.open("rb") as file:
+        file.seek(info.header_offset + 26)  # of the local header, whose extra part differs from the directory's
+        name, extra = np.frombuffer(file.read(4), "<u2").tolist()
+    block = Block(path, dtype, info.header_offset + 30 + name + extra + start, shape)
+    _check_end(path, block.end)
+    yield StoredArray(about.get("title") or path.stem, nion_axes(about, shape), dtype, block)
+
+
+def nion_axes(about: dict[str, Any], shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    """Axes by Nion Swift's properties of an array: its last few are those of one image or spectrum."""
+    while not any(key.endswith("l_calibrations") for key in about) and about.get("data_sources"):
+        about = about["data_sources"][0]
+    scales = about.get("dimensional_calibrations") or about.get("spatial_calibrations") or []
+    scales = [*scales, *[{}] * len(shape)][: len(shape)]
+    known = "datum_dimension_count" in about
+    first = len(shape) - int(about.get("datum_dimension_count", 0))
+    return tuple(
+        Axis("", n, float(scale.get("scale", np.nan)), plain_unit(scale.get("units")), i >= first if known else None)
+        for i, (n, scale) in enumerate(zip(shape, scales, strict=True))
+    )
