@@ -3,6 +3,7 @@
 # No postponed annotations: the options are made from the types themselves.
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +25,8 @@ def search(
     settings: dict[str, Any],
     movie: Annotated[Path | None, typer.Argument(help="Movie; not needed with --resume.")] = None,
     annotation: Annotated[
-        Path | None, typer.Option(help="Annotation: zarr, label TIFF or npy, or clicked points as CSV (with --radius).")
+        Path | None,
+        typer.Option(help="Annotation: zarr, label TIFF or npy, or clicked points as CSV or ROIs (with --radius)."),
     ] = None,
     run: Annotated[Path, typer.Option(help="Run folder to create, or to resume.")] = Path("search.menndl"),
     frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,7.")] = "0",
@@ -45,6 +47,9 @@ def search(
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     radius: Annotated[
         float | None, typer.Option(help="Radius of the disc that a clicked point becomes [px].", min=0)
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Unit of clicked points, px or nm, where their file does not say it.")
     ] = None,
     pixel_size: PixelSize = None,
     space: Annotated[Path | None, typer.Option(help="Search space as JSON.")] = None,
@@ -68,7 +73,7 @@ def search(
             opened = open_movie(movie, pixel_size=pixel_size)
             started = run_search(
                 opened,
-                _annotation(annotation, opened, radius),
+                _annotation(annotation, opened, radius, unit),
                 frames=_frames(frames),
                 budget=budget or SearchSettings.budget,
                 pool=pool or SearchSettings.pool,
@@ -104,14 +109,22 @@ def _frames(text: str) -> list[int]:
         raise InputError("frame numbers such as 0,3,7", repr(text), "Count frames from 0.") from None
 
 
-def _annotation(path: Path, movie: Any, radius: float | None) -> Any:
+def _annotation(path: Path, movie: Any, radius: float | None, unit: str | None) -> Any:
+    """An annotation of clicked points, and what was understood of them is said; the path of any other."""
     from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.annotation.points import FILES
 
-    if path.suffix.lower() == ".csv":
-        if radius is None:
-            raise InputError("the radius of clicked points", "none", "Add --radius with the radius of a defect [px].")
-        return Annotation.from_points(path, movie.shape, radius, pixel_size=movie.pixel_size)
-    return path
+    if path.suffix.lower() not in FILES:
+        return path
+    if radius is None:
+        raise InputError("the radius of clicked points", "none", "Add --radius with the radius of a defect [px].")
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        made = Annotation.from_points(path, movie.shape, radius, pixel_size=movie.pixel_size, unit=unit)
+    for one in noted:
+        say(f"Note: {one.message}")
+    say(f"{path.name}: {made.understood}")
+    return made
 
 
 def watch(run: "Run") -> None:
