@@ -87,7 +87,7 @@ class ImageSet:
         clicked = [read_points(path).assign(frame=t) for t, path in enumerate(files[1::2])]
         points = pd.concat(clicked, ignore_index=True).assign(**{"class": self.defect.name})
         annotation = Annotation.from_points(
-            points, movie.shape, self.radius, [self.defect], pixel_size=movie.pixel_size
+            points, movie.shape, self.radius, [self.defect], pixel_size=movie.pixel_size, unit="px"
         )
         return movie, annotation
 

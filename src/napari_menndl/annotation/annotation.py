@@ -60,6 +60,8 @@ class Annotation(EditedStatement):
 
     #: The value that meant "no defect" in the label image it was made of; empty where there was none.
     background: str = ""
+    #: What was understood of the points that it was made from, in a line; empty for others.
+    understood: str = ""
 
     @property
     def path(self) -> Path | None:
@@ -130,12 +132,15 @@ class Annotation(EditedStatement):
         classes: Sequence[DefectClass | str] | None = None,
         frame: int = 0,
         pixel_size: tuple[float, float] | None = None,
+        unit: str | None = None,
     ) -> Annotation:
         """From clicked points, each a disc; the frames that have points are complete.
 
+        What was understood of the points is in `understood`.
+
         Parameters
         ----------
-        points : path of a CSV file, DataFrame or (n, 2) array
+        points : path of a file, DataFrame or (n, 2) array
             See `points.read_points`.
         shape : (T, Y, X) or (Y, X)
             Of the movie or of its frames.
@@ -145,14 +150,20 @@ class Annotation(EditedStatement):
         frame : int
             Of points without a column frame.
         pixel_size : (y, x) float [nm], optional
+            Of the movie. Points in a unit of length are converted by it.
+        unit : str, optional
+            Of the points: "px", "nm", "µm", … By default what the file says, and px where it says nothing.
 
         Raises
         ------
         InputError
-            Unreadable points, points outside the frame or the movie, unnamed classes, a radius that is not positive.
+            Unreadable points, points outside the frame or the movie, unnamed classes, a radius that is not positive;
+            points that may be in nm rather than in px, where neither the file nor `unit` says it.
         """
-        labels, named, done = points_to_labels(points, shape, radius, classes, frame)
-        return cls(labels, named, _complete(done, len(labels)), pixel_size=pixel_size)
+        made = points_to_labels(points, shape, radius, classes, frame, pixel_size, unit)
+        annotation = cls(made.labels, made.classes, _complete(made.done, len(made.labels)), pixel_size=pixel_size)
+        annotation.understood = made.understood
+        return annotation
 
     @classmethod
     def from_simulation(
@@ -295,6 +306,8 @@ class Annotation(EditedStatement):
 
     def describe(self) -> str:
         """What is said, in one line: frames, classes, defects on the first ones, and what meant the background."""
+        if self.understood:
+            return self.understood
         frames = [t for t, status in enumerate(self.status) if status is not FrameStatus.UNTOUCHED]
         defects = dict.fromkeys(self.class_names, 0)
         for t in frames[:MOST_COUNTED]:

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from psygnal import Signal, SignalGroup
 
 from napari_menndl.annotation.classes import COLOURS, DefectClass, FrameStatus, as_classes, as_status
+from napari_menndl.annotation.clicks.discs import draw_discs
 from napari_menndl.annotation.durable import fsync_soon
 from napari_menndl.annotation.frame_cache import FrameCache, cached
 from napari_menndl.annotation.history import Stroke
-from napari_menndl.annotation.points import draw_discs
 from napari_menndl.annotation.statement import Statement
 from napari_menndl.annotation.storage import renumber, to_attributes
 from napari_menndl.errors import InputError

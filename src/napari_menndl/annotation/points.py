@@ -4,151 +4,85 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.spatial import cKDTree
 
-from napari_menndl.annotation.classes import DefectClass, as_classes
+from napari_menndl.annotation.classes import DefectClass, as_classes, as_pixel_size
+from napari_menndl.annotation.clicks.discs import SAME_DEFECT, count_defects, draw_discs
+from napari_menndl.annotation.clicks.header import names_places
+from napari_menndl.annotation.clicks.meaning import interpret
+from napari_menndl.annotation.clicks.rois import READERS
+from napari_menndl.annotation.clicks.text import doubt, read_cells
+from napari_menndl.annotation.clicks.units import check_unit, fits_in, to_pixels
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Clicks of one class nearer than this are one defect [px]: a gap between them would leave too little of two.
-SAME_DEFECT = 4.0
+#: Ends of the names of files that `read_points` reads.
+FILES = (".csv", ".tsv", ".txt", ".xls", *READERS)
+
+
+class PointLabels(NamedTuple):
+    """What points become.
+
+    Attributes
+    ----------
+    labels : (T, Y, X) uint8
+    classes : tuple of DefectClass
+    done : set of int
+        The frames that were annotated.
+    understood : str
+        What was understood of the points, in a line.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    classes: tuple[DefectClass, ...]
+    done: set[int]
+    understood: str
 
 
 def read_points(source: str | PathLike[str] | pd.DataFrame | npt.ArrayLike) -> pd.DataFrame:
     """Clicked points as a table.
 
+    What is left out, or guessed, is warned of (`PointsWarning`).
+
     Parameters
     ----------
     source : path, DataFrame or (n, 2) array
-        A CSV file or table with columns y, x and, where wanted, class and frame (from 0); or ImageJ's results with
-        X, Y and, for stacks, Slice or Frame (from 1); or napari's points with axis-0, axis-1 (, axis-2); or bare
-        (y, x) [px].
+        A CSV file (commas, semicolons, tabs or spaces; decimal points or commas) or table with columns y, x and, where
+        wanted, class and frame (from 0), in many spellings; or ImageJ's results with X, Y and, for stacks, Slice or
+        Frame (from 1), and Counter or Group for classes; or napari's points, their last two axes being y and x, or its
+        shapes; or the tables of TrackMate, QuPath, trackpy and Cell Counter. ImageJ's ROIs (.roi, .zip), Cell Counter's
+        XML, QuPath's GeoJSON. Or bare (y, x) [px].
 
     Returns
     -------
     DataFrame
-        Columns y, x : float [px]; class : str and frame : int where the source has them.
+        Columns y, x : float; class : str and frame : int from 0 where the source has them. ``attrs["unit"]`` is the
+        unit of y and x that the source says, or None.
 
     Raises
     ------
     InputError
-        No such file, no such columns, a coordinate that is no number.
+        No such file, no such columns, a coordinate that is no number, columns of which it is not clear what they mean.
     """
     if isinstance(source, pd.DataFrame):
-        table, name = source, "the table"
-    elif isinstance(source, str | PathLike):
-        table, name = _read_csv(Path(source)), str(source)
-    else:
-        points = np.asarray(source, dtype=object if np.asarray(source).dtype.kind not in "biuf" else np.float64)
-        if points.size == 0:
-            points = np.zeros((0, 2))
-        if points.ndim != 2 or points.shape[1] != 2:
-            raise InputError("points of (n, 2), (y, x)", f"an array of shape {points.shape}", "Give one row per point.")
-        table, name = pd.DataFrame(points, columns=["y", "x"]), "the points"
-    return _columns(table.rename(columns=lambda c: str(c).strip()), name)
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = file.readline()
-        separator = next((s for s in "\t;" if s in header), ",")
-        return pd.read_csv(path, sep=separator, encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(
-            "a CSV file of points", f"{path}: {error}", "Give the path of a CSV file with columns y, x."
-        ) from None
-
-
-def _columns(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    has = set(table.columns)
-    first_frame = 0
-    if {"y", "x"} <= has:
-        names = {"y": "y", "x": "x", "class": "class", "frame": "frame"}
-    elif {"Y", "X"} <= has:
-        names = {"Y": "y", "X": "x", "class": "class", "Frame" if "Frame" in has else "Slice": "frame"}
-        first_frame = 1
-    elif {"axis-0", "axis-1", "axis-2"} <= has:
-        names = {"axis-0": "frame", "axis-1": "y", "axis-2": "x"}
-    elif {"axis-0", "axis-1"} <= has:
-        names = {"axis-0": "y", "axis-1": "x"}
-    else:
-        raise InputError(
-            "columns y and x (or ImageJ's X and Y)",
-            f"{sorted(has)} in {name}",
-            "Name the columns y, x[, class, frame].",
-        )
-    points = table[[c for c in names if c in has]].rename(columns=names)
-    for column in ("y", "x", "frame"):
-        if column not in points:
-            continue
-        numbers = pd.to_numeric(points[column], errors="coerce").astype(float)
-        if not np.isfinite(numbers).all():
-            row = int(np.flatnonzero(~np.isfinite(numbers))[0])
-            raise InputError(
-                f"numbers in column {column} of {name}",
-                f"{str(points[column].iloc[row])!r} in row {row}",
-                "Correct or remove that row.",
-            )
-        points[column] = numbers if column != "frame" else np.rint(numbers).astype(int) - first_frame
-    if "class" in points:
-        points["class"] = points["class"].astype(str).str.strip()
-    return points
-
-
-def draw_discs(
-    centres: npt.NDArray[np.float64], values: npt.NDArray[np.uint8], shape: tuple[int, int], radius: float
-) -> npt.NDArray[np.uint8]:
-    """Discs around points, one defect each.
-
-    Where discs meet, a pixel belongs to the nearest point, and between discs of one class a line of zeros is left so
-    that they stay two components: as wide as blocking an 8-connected path at its angle takes. Clicks nearer than
-    `SAME_DEFECT` are one defect.
-
-    Parameters
-    ----------
-    centres : (n, 2) float64
-        (y, x) [px].
-    values : (n,) uint8
-        Label of each disc.
-    shape : (Y, X)
-    radius : float [px]
-
-    Returns
-    -------
-    (Y, X) uint8
-    """
-    labels = np.zeros(shape, np.uint8)
-    if not len(centres):
-        return labels
-    reach = int(np.ceil(radius)) + 1
-    steps = np.indices((2 * reach + 1, 2 * reach + 1)).reshape(2, -1).T - reach
-    pixels = np.unique((np.rint(centres).astype(int)[:, None] + steps).reshape(-1, 2), axis=0)
-    pixels = pixels[((pixels >= 0) & (pixels < shape)).all(axis=1)]
-    neighbours = min(len(centres), 6)
-    distance, index = map(np.asarray, cKDTree(centres).query(pixels, k=np.arange(1, neighbours + 1)))
-    near = index[:, 0]
-    keep = distance[:, 0] <= radius
-    # A click between four pixels, or with a radius below half a pixel's diagonal, still marks the pixel it hit.
-    keep |= (np.rint(centres[near]).astype(int) == pixels).all(axis=1)
-    for k in range(1, neighbours):
-        apart = centres[index[:, k]] - centres[near]
-        separation = np.hypot(*apart.T)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            to_border = (distance[:, k] ** 2 - distance[:, 0] ** 2) / (2 * separation)
-            half_width = np.abs(apart).sum(axis=1) / (2 * separation)
-            gap = (to_border <= half_width + 1e-9) & (separation >= SAME_DEFECT) & (distance[:, k] <= radius + 2)
-        keep &= ~(gap & (values[index[:, k]] == values[near]))
-    pixels, near = pixels[keep], near[keep]
-    labels[pixels[:, 0], pixels[:, 1]] = values[near]
-    return labels
+        return interpret(source, "the table")
+    if isinstance(source, str | PathLike):
+        path = Path(source)
+        if (reader := READERS.get(path.suffix.lower())) is not None:
+            return interpret(reader(path), str(path))
+        return interpret(read_cells(path, names_places), str(path))
+    points = np.asarray(source, dtype=object if np.asarray(source).dtype.kind not in "biuf" else np.float64)
+    if points.size == 0:
+        points = np.zeros((0, 2))
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise InputError("points of (n, 2), (y, x)", f"an array of shape {points.shape}", "Give one row per point.")
+    return interpret(pd.DataFrame(points, columns=["y", "x"]), "the points")
 
 
 def points_to_labels(
@@ -157,8 +91,11 @@ def points_to_labels(
     radius: float,
     classes: Sequence[DefectClass | str] | None = None,
     frame: int = 0,
-) -> tuple[npt.NDArray[np.uint8], tuple[DefectClass, ...], set[int]]:
-    """Labels, classes and the frames that were annotated; arguments and errors as of `Annotation.from_points`."""
+    pixel_size: tuple[float, float] | None = None,
+    unit: str | None = None,
+) -> PointLabels:
+    """Labels from points; arguments and errors as of `Annotation.from_points`."""
+    name = str(source) if isinstance(source, str | PathLike) else "the points"
     table = read_points(source)
     if "frame" not in table:
         table = table.assign(frame=int(frame))
@@ -166,17 +103,24 @@ def points_to_labels(
     if not 0 < radius < max(height, width):
         raise InputError("a radius in pixels, positive and below the frame's size", f"{radius}", "Correct the radius.")
     length = int(shape[0]) if len(shape) == 3 else max([int(frame), *table["frame"]]) + 1
-    centres = table[["y", "x"]].to_numpy(float)
     frames = table["frame"].to_numpy(int)
+    size = as_pixel_size(pixel_size)
+    unit_said = unit or table.attrs["unit"]
+    centres, converted = to_pixels(table[["y", "x"]].to_numpy(float), table.attrs["unit"], unit, size, name)
     # Some programs count from the corner of the first pixel, some from its centre: both are inside.
     outside = (centres < -1).any(axis=1) | (centres > (height, width)).any(axis=1)
     if outside.any():
         y, x = centres[outside][0]
+        fitting = None if unit_said else fits_in(centres, (height, width), size)
         raise InputError(
             f"points (y, x) within {height} x {width} px",
             f"{outside.sum()} outside, the first at y = {y:g}, x = {x:g}",
-            "Give pixels, not nanometres, and mind that y is the row.",
+            f'They fit the frame in {fitting}: say unit="{fitting}" (--unit {fitting}), if they are.'
+            if fitting
+            else "Give pixels, or say the unit (nm) and the pixel size, and mind that y is the row.",
         )
+    if unit_said is None:
+        check_unit(centres, (height, width), size, name)
     done = {int(t) for t in frames} or {int(frame)}
     if min(done) < 0 or max(done) >= length:
         raise InputError(f"points in frames 0 to {length - 1}", f"frames {sorted(done)}", "Count frames from 0.")
@@ -185,8 +129,33 @@ def points_to_labels(
     values = _class_values(table, named)
     labels = np.zeros((length, height, width), np.uint8)
     for t in done:
-        labels[t] = draw_discs(centres[frames == t], values[frames == t], (height, width), float(radius))
-    return labels, named, done
+        here = frames == t
+        labels[t] = draw_discs(centres[here], values[here], (height, width), float(radius))
+        if (defects := count_defects(labels[t])) < here.sum():
+            doubt(
+                f"{here.sum()} points on frame {t} of {name} became {defects} defect{'s' * (defects != 1)}: points of "
+                f"one class nearer than {SAME_DEFECT:g} px are one, and of points in one place the last counts."
+                + ("" if unit_said else " If they are not in px, say the unit.")
+            )
+    return PointLabels(labels, named, done, _understood(values, named, done, converted, table.attrs["columns"]))
+
+
+def _understood(
+    values: npt.NDArray[np.uint8], classes: Sequence[DefectClass], done: set[int], converted: str, columns: str
+) -> str:
+    """Such as "24 points on frame 0, 2 classes (vacancy 20, hole 4), in px"."""
+    frames = sorted(done)
+    if len(frames) > 5:
+        where = f"{len(frames)} frames from {frames[0]} to {frames[-1]}"
+    else:
+        where = f"frame{'s' * (len(frames) > 1)} {', '.join(map(str, frames))}"
+    counts = ", ".join(f"{c.name} {(values == i).sum()}" for i, c in enumerate(classes, start=1))
+    words = [
+        f"{len(values)} point{'s' * (len(values) != 1)} on {where}",
+        f"{len(classes)} class{'es' * (len(classes) != 1)} ({counts})",
+        converted,
+    ]
+    return "; ".join([", ".join(words), columns] if columns else [", ".join(words)])
 
 
 def _class_values(table: pd.DataFrame, classes: tuple[DefectClass, ...]) -> npt.NDArray[np.uint8]:

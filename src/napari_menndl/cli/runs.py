@@ -24,7 +24,8 @@ def search(
     settings: dict[str, Any],
     movie: Annotated[Path | None, typer.Argument(help="Movie; not needed with --resume.")] = None,
     annotation: Annotated[
-        Path | None, typer.Option(help="Annotation: zarr, label TIFF or npy, or clicked points as CSV (with --radius).")
+        Path | None,
+        typer.Option(help="Annotation: zarr, label TIFF or npy, or clicked points as CSV or ROIs (with --radius)."),
     ] = None,
     run: Annotated[Path, typer.Option(help="Run folder to create, or to resume.")] = Path("search.menndl"),
     frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,7.")] = "0",
@@ -52,6 +53,9 @@ def search(
     ignore: Annotated[
         int | None, typer.Option(help="Labels: the value of pixels that were not looked at, often 255.")
     ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Unit of clicked points, px or nm, where their file does not say it.")
+    ] = None,
     pixel_size: PixelSize = None,
     space: Annotated[Path | None, typer.Option(help="Search space as JSON.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search of --run.")] = False,
@@ -72,12 +76,12 @@ def search(
                     "a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume."
                 )
             opened = open_movie(movie, pixel_size=pixel_size)
-            marked = _annotation(annotation, opened, radius, one_class, ignore)
-            say(f"{annotation.name}: {marked.describe()}")
+            chosen = _frames(frames)
+            marked = _annotation(annotation, opened, radius, unit, one_class, ignore)
             started = run_search(
                 opened,
                 marked,
-                frames=_frames(frames),
+                frames=chosen,
                 budget=budget or SearchSettings.budget,
                 pool=pool or SearchSettings.pool,
                 run=run,
@@ -86,6 +90,7 @@ def search(
                 wait=False,
                 **settings,
             )
+            say(f"{annotation.name}: {marked.describe()}")
         if detach:
             started.wait_for_start()
             say(f"Searching in {run}. Look with: napari-menndl status {run}; stop with: napari-menndl stop {run}")
@@ -112,16 +117,19 @@ def _frames(text: str) -> list[int]:
         raise InputError("frame numbers such as 0,3,7", repr(text), "Count frames from 0.") from None
 
 
-def _annotation(path: Path, movie: Any, radius: float | None, one_class: bool, ignore: int | None) -> Any:
+def _annotation(
+    path: Path, movie: Any, radius: float | None, unit: str | None, one_class: bool, ignore: int | None
+) -> Any:
     from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.annotation.points import FILES
 
-    if path.suffix.lower() == ".csv" and (one_class or ignore is not None):
+    if path.suffix.lower() not in FILES:
+        return Annotation.open(path, one_class=one_class, ignore=ignore)
+    if one_class or ignore is not None:
         raise InputError("a label image with --one-class or --ignore", str(path), "Leave out these options for points.")
-    if path.suffix.lower() == ".csv":
-        if radius is None:
-            raise InputError("the radius of clicked points", "none", "Add --radius with the radius of a defect [px].")
-        return Annotation.from_points(path, movie.shape, radius, pixel_size=movie.pixel_size)
-    return Annotation.open(path, one_class=one_class, ignore=ignore)
+    if radius is None:
+        raise InputError("the radius of clicked points", "none", "Add --radius with the radius of a defect [px].")
+    return Annotation.from_points(path, movie.shape, radius, pixel_size=movie.pixel_size, unit=unit)
 
 
 def watch(run: "Run") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,19 @@ def say(words: str) -> None:
     out.print(words, markup=False, soft_wrap=True)
 
 
+def _note(message: Warning | str, category: type[Warning], *_: object) -> None:
+    if issubclass(category, UserWarning):  # others are for developers
+        err.print("[yellow]Note[/]", escape(str(message)), highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def told() -> Iterator[None]:
-    """Turn an InputError into its message and exit status 2; a disk that fails is one too."""
+    """Turn an InputError into its message and exit status 2; a disk that fails is one too. Warnings become notes."""
     try:
         try:
-            yield
+            with warnings.catch_warnings():
+                warnings.showwarning = _note
+                yield
         except OSError as error:
             raise InputError(
                 "files that can be read and written", str(error), "Check the path, its permissions and the disk."

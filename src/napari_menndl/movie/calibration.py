@@ -57,6 +57,11 @@ def has_unit(unit: str | None) -> bool:
     return _plain(unit) not in _NO_UNIT
 
 
+def unit_in_nm(unit: str | None) -> float | None:
+    """One of this unit of length in nanometres; None for what is no unit of length."""
+    return _factor(unit, _NANOMETRES)
+
+
 def believed(
     read: Callable[[], tuple[tuple[float, float] | None, float | None]], source: str
 ) -> tuple[tuple[float, float] | None, float | None]:

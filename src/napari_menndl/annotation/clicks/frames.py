@@ -1,0 +1,164 @@
+"""Which column of a table says the frame, and whether it counts from 0 or from 1."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_menndl.annotation.clicks.header import (
+    CHANNEL,
+    DEPTH,
+    FILE,
+    FRAME_FROM_0,
+    FRAME_FROM_1,
+    LABELS,
+    TIME,
+    Column,
+)
+from napari_menndl.annotation.clicks.text import as_numbers, doubt
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: ImageJ's labels: "movie.tif:0003-0123-0456" (slice, y, x), "movie.tif:t:3/10", "movie.tif:3/10", "movie.tif:0003".
+_SLICE_IN_LABEL = [r"(?:^|:)(\d{4,})-\d{4,}-\d{4,}(?=:|$)", r"\bt:(\d+)/\d+", r":(\d+)/\d+", r":(\d{4,})(?=:|$)"]
+_IMAGE_FILE = re.compile(r"\.(tiff?|dm[34]|emd|ser|mrc|hspy|h5|hdf5|zarr|npy|png|jpe?g|bmp|gif|czi|nd2|lif)\b", re.I)
+_REMEDY = "Name the column frame if it counts from 0, Slice if it counts from 1, and give only one."
+
+
+class Frames(NamedTuple):
+    """The frames of the points: `numbers` (n,) int from 0, or None; `told`, where from; `used`, names of columns."""
+
+    numbers: npt.NDArray[np.int64] | None
+    told: str
+    used: frozenset[str]
+
+
+def find_frames(columns: Sequence[Column], axes: Sequence[Column], imagej: bool, source: str) -> Frames:
+    """The frame of each point.
+
+    Of several columns the one that differs from point to point says the frame; one that stays at its first frame
+    says nothing.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+    axes : sequence of Column
+        napari's axes before y and x.
+    imagej : bool
+        The table has ImageJ's X and Y: its Frame counts from 1.
+    source : str
+        Named in errors.
+
+    Raises
+    ------
+    InputError
+        Columns that contradict each other, fractions, a column of which nobody knows where it begins to count, and
+        columns of time, depth or file names that differ where nothing says the frame.
+    """
+    asked = [c for c in columns if not c.blank.all()]
+    said: list[tuple[Column, npt.NDArray[np.int64], int]] = [(c, *_counted(c, 0, source)) for c in axes]
+    for column in asked:
+        if _is_time(column):
+            continue
+        if column.word in FRAME_FROM_1 or column.name == "Frame":
+            said.append((column, *_counted(column, 1, source)))
+        elif column.word in FRAME_FROM_0:
+            said.append((column, *_counted(column, 0, source)))
+        elif column.word in LABELS and (slices := _slices(column)) is not None:
+            said.append((column, slices, 1))
+    if not said:  # a column such as "frame number": where it begins is not known
+        unsure = [c for c in asked if re.search("frame|slice", c.word) and c.numeric and c.differs]
+        said = [(c, *_counted(c, None, source)) for c in unsure]
+    chosen = _choose(said, source)
+    if chosen is not None and chosen[0].name == "Frame" and not imagej and chosen[2] == 1 and chosen[1].any():
+        doubt(f"Column Frame of {source} is taken to count from 1, as ImageJ does; name it frame if it counts from 0.")
+    numbers = None if chosen is None else chosen[1]
+    used = {c.name for c, _, _ in said}
+    for column in asked:
+        if column.name not in used and column.differs and _explained(column, numbers, source):
+            used.add(column.name)
+    if chosen is None:
+        return Frames(None, "", frozenset(used))
+    first, numbers, base = chosen
+    for column, other, start in said:
+        if column is not first and (column in axes or ((other != numbers).any() and other.any())):
+            what = f"it is {other[0] + start}" if (other != numbers).any() else f"it says what {first.name} says"
+            doubt(f"Column {column.name} of {source} is left out: {what} for every point.")
+    told = "" if first.name == "frame" else f"frame from column {first.name}, counted from {base}"
+    return Frames(numbers, told, frozenset(used))
+
+
+def _counted(column: Column, base: int | None, source: str) -> tuple[npt.NDArray[np.int64], int]:
+    """Frames from 0, and where the column counts from."""
+    values = as_numbers(column.cells, column.name, source)
+    numbers = np.rint(values).astype(np.int64)
+    if (astray := np.abs(values - numbers) > 0.05).any():
+        raise InputError(f"whole frame numbers in column {column.name} of {source}", f"{values[astray][0]:g}", _REMEDY)
+    least = numbers.min() if len(numbers) else 1
+    if base is None:
+        if least > 0 and len(numbers):
+            raise InputError(
+                f"a column frame, counted from 0, or Slice, counted from 1, in {source}",
+                f"{column.name}, which begins at {least}: its first frame may be 0 or 1",
+                _REMEDY,
+            )
+        return numbers, 0
+    if base == 1 and least == 0:
+        if numbers.any():
+            doubt(f"Column {column.name} of {source} is taken to count from 0, since a 0 is in it.")
+        return numbers, 0
+    return numbers - base, base
+
+
+def _slices(column: Column) -> npt.NDArray[np.int64] | None:
+    """Frames from 0 that ImageJ's labels name; None where not every one does."""
+    for pattern in _SLICE_IN_LABEL:
+        found = column.words.str.extract(pattern, expand=False)
+        if len(found) and found.notna().all():
+            return np.asarray(found.astype(np.int64).to_numpy() - 1, np.int64)
+    return None
+
+
+def _choose(
+    said: Sequence[tuple[Column, npt.NDArray[np.int64], int]], source: str
+) -> tuple[Column, npt.NDArray[np.int64], int] | None:
+    """The one that says the frame; of several that say the same, the last axis or the first column."""
+    for telling in (lambda numbers: (numbers != numbers[:1]).any(), lambda numbers: numbers.any()):
+        if tell := [one for one in said if telling(one[1])]:
+            if any((one[1] != tell[0][1]).any() for one in tell):
+                raise InputError(
+                    f"one column that says the frame in {source}",
+                    f"{', '.join(c.name for c, _, _ in tell)}, which differ",
+                    _REMEDY,
+                )
+            return tell[0]
+    return said[0] if said else None
+
+
+def _is_time(column: Column) -> bool:
+    unit = (column.unit or "").casefold()
+    return column.word in TIME or (column.word == "t" and unit not in ("", "frame", "frames"))
+
+
+def _explained(column: Column, frames: npt.NDArray[np.int64] | None, source: str) -> bool:
+    """Whether a column that differs says time, depth, channel or image: said where it matters."""
+    file = column.word in FILE or (column.word in LABELS and column.words.str.contains(_IMAGE_FILE).any())
+    if not (file or _is_time(column) or column.word in DEPTH | CHANNEL):
+        return False
+    if frames is None and column.word not in CHANNEL:
+        raise InputError(
+            f"a column that says the frame in {source}",
+            f"{column.name}, which differs from point to point: it may say the frame, or which image they are on",
+            f"{_REMEDY} Or leave {column.name} out.",
+        )
+    depth = pd.to_numeric(column.words, errors="coerce").to_numpy() if column.word in DEPTH else None
+    same = depth is not None and frames is not None and any(np.array_equal(depth - k, frames) for k in (0, 1))
+    if not (same or _is_time(column)):
+        doubt(f"Column {column.name} of {source} is left out, though it differs from point to point.")
+    return True

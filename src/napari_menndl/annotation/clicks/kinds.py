@@ -1,0 +1,95 @@
+"""Which column of a table says the class of each point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from napari_menndl.annotation.clicks.header import CLASS, CLASS_PERHAPS, LABELS, NO_MATTER, Column
+from napari_menndl.annotation.clicks.text import doubt
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: More values than this in a column that only perhaps holds the class are names of objects.
+MOST_KINDS = 20
+
+
+def find_classes(columns: Sequence[Column], source: str) -> tuple[pd.Series | None, str]:
+    """The class of each point.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        Those that say neither place nor frame.
+    source : str
+        Named in errors.
+
+    Returns
+    -------
+    (n,) Series of str or None
+    str
+        From which column.
+
+    Raises
+    ------
+    InputError
+        Points without a class where others have one; several columns that sort the points differently.
+    """
+    filled = [c for c in columns if not c.blank.all()]
+    sure = sorted((c for c in filled if c.word in CLASS), key=lambda c: (c.numeric, CLASS.index(c.word)))
+    perhaps = sorted((c for c in filled if c.word in CLASS_PERHAPS), key=lambda c: CLASS_PERHAPS.index(c.word))
+    for column in sure[:1]:
+        if column.blank.any():
+            raise InputError(
+                f"a class for every point in column {column.name} of {source}",
+                f"none in row {int(column.blank.to_numpy().argmax())}",
+                "Fill it in, or remove that row.",
+            )
+    left = [c for c in perhaps if c.differs and c.blank.any()]
+    sorting = [c for c in perhaps if c not in left and _sorts(c)]
+    sorting.sort(key=lambda c: c.numeric)
+    if not sure and sorting and any(not _alike(c, sorting[0]) for c in sorting):
+        raise InputError(
+            f"one column that says the class in {source}",
+            f"{', '.join(c.name for c in sorting)}, which sort the points differently",
+            "Name the right one class.",
+        )
+    chosen = next(iter([*sure, *sorting]), None)
+    left += [c for c in [*sure, *sorting] if c.differs and chosen is not None and not _alike(c, chosen)]
+    left += [c for c in filled if c not in [*sure, *perhaps] and _may_sort(c)]
+    if left:
+        doubt(
+            f"Left out of {source}: column {', '.join(c.name for c in left)}. "
+            "If it says the class or the frame of a point, name it class or frame."
+        )
+    if chosen is None:
+        return None, ""
+    numbered = chosen in perhaps and chosen.numeric
+    names = chosen.words.map(lambda word: f"{chosen.name} {word}") if numbered else chosen.words
+    return names, "" if chosen.name == "class" else f"class from column {chosen.name}"
+
+
+def _sorts(column: Column) -> bool:
+    """Whether a column that perhaps holds the class does, rather than numbers or names of objects."""
+    kinds = column.words.nunique()
+    if kinds == 1:
+        return not column.numeric and column.word not in LABELS
+    if column.word in LABELS and kinds == len(column.words):
+        return kinds <= 2 and not column.words.str.contains(r"\d").any()
+    return kinds <= MOST_KINDS or column.word not in LABELS
+
+
+def _alike(one: Column, other: Column) -> bool:
+    """Whether two columns sort the points into the same groups."""
+    groups = pd.MultiIndex.from_arrays([one.words, other.words]).nunique()
+    return bool(groups == one.words.nunique() == other.words.nunique())
+
+
+def _may_sort(column: Column) -> bool:
+    """Whether a column of an unknown name holds different words or whole numbers."""
+    if NO_MATTER.fullmatch(column.word) or not column.differs:
+        return False
+    return not column.numeric or bool((pd.to_numeric(column.words) % 1 == 0).all())

@@ -1,0 +1,81 @@
+"""Outlines drawn around defects -> their centres."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_menndl.annotation.clicks.text import as_numbers, doubt
+from napari_menndl.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_menndl.annotation.clicks.header import Column
+
+
+def centre_of(outline: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Centre of the area inside an outline (n, 2), by the shoelace formula; without one, the mean of its corners."""
+    first = outline[0]
+    a = outline - first  # near zero: no digits are lost
+    b = np.roll(a, -1, axis=0)
+    cross = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    area = cross.sum() / 2
+    if abs(area) < 1e-9:
+        return np.asarray(outline.mean(axis=0))
+    return np.asarray(first + ((a + b) * cross[:, None]).sum(axis=0) / (6 * area))
+
+
+def say_centres(number: int, source: str) -> None:
+    """Warn that outlines became points."""
+    doubt(
+        f"{number} outlines of {source} count as points at their centres; their sizes are not used. "
+        "For their sizes, save them as labels."
+    )
+
+
+def centres_of_shapes(columns: Sequence[Column], source: str) -> pd.DataFrame:
+    """Centres of napari's shapes, from a table with a row per corner.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        index, shape-type, vertex-index, axis-0, axis-1 …
+    source : str
+        Named in errors and warnings.
+
+    Returns
+    -------
+    DataFrame
+        One row per shape, with its axes and its other columns.
+
+    Raises
+    ------
+    InputError
+        Lines and paths, which have no inside.
+    """
+    table = pd.DataFrame({c.name: c.cells for c in columns})
+    at = {c.word: c.name for c in columns}
+    kinds = table[at["shapetype"]].astype(str).str.strip().str.casefold()
+    if lines := sorted(set(kinds) & {"line", "path"}):
+        raise InputError(
+            f"points, or shapes with an inside, in {source}",
+            f"column {at['shapetype']} with {', '.join(lines)}",
+            "Save a points layer, or leave these shapes out.",
+        )
+    axes = [c.name for c in columns if c.word.startswith("axis")]
+    for axis in axes:
+        table[axis] = as_numbers(table[axis], axis, source)
+    # A shape begins where its first corner is: napari's index alone would join shapes of joined files.
+    shape = (as_numbers(table[at["vertexindex"]], at["vertexindex"], source) == 0).cumsum()
+    drop = [at["shapetype"], at["vertexindex"]]
+    centres = table.groupby(shape).first().drop(columns=drop)
+    for number, corners in table.groupby(shape):
+        centre = corners[axes].mean().to_numpy(float)
+        centre[-2:] = centre_of(corners[axes[-2:]].to_numpy(float))
+        centres.loc[number, axes] = centre
+    say_centres(len(centres), source)
+    return centres.reset_index(drop=True)
