@@ -60,11 +60,10 @@ def test_search_says_what_it_understood_of_a_label_image(tmp_path):
     numbered[:4] = 99
     np.save(tmp_path / "movie.npy", np.random.default_rng(0).normal(size=(2, 64, 64)))
     np.save(tmp_path / "labels.npy", numbered)
-    words = ["search", tmp_path / "movie.npy", "--annotation", tmp_path / "labels.npy", "--budget", "none"]
-    result = CliRunner().invoke(app, [*map(str, words), "--one-class", "--ignore", "99"])
-    assert result.exit_code == 2
-    assert "labels.npy: labels of 1 frame, 1 class (defect: 36 defects), background 0" in result.stdout
-    assert "6.25 % of frame 0 not looked at" in result.stdout
+    words = ["search", tmp_path / "movie.npy", "--annotation", tmp_path / "labels.npy", "--budget", "1networks"]
+    said = run(*words, "--one-class", "--ignore", "99", "--run", tmp_path / "run", *TINY)
+    assert "labels.npy: labels of 1 frame, 1 class (defect: 36 defects), background 0" in said
+    assert "6.25 % of frame 0 not looked at" in said
     assert "--one-class" in run(*words[:3], tmp_path / "clicks.csv", "--one-class", code=2)
 
 

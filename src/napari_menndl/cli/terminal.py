@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -24,7 +24,7 @@ def say(words: str) -> None:
     out.print(words, markup=False, soft_wrap=True)
 
 
-def _note(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _note(message: Warning | str, category: type[Warning], *_: Any) -> None:
     if issubclass(category, UserWarning):  # others are for developers
         err.print("[yellow]Note[/]", escape(str(message)), highlight=False, soft_wrap=True)
 
@@ -35,7 +35,7 @@ def told() -> Iterator[None]:
     try:
         try:
             with warnings.catch_warnings():
-                warnings.showwarning = _note
+                warnings.showwarning = _note  # type: ignore[assignment]
                 yield
         except OSError as error:
             raise InputError(
