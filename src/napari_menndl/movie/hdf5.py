@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,8 @@ class ZarrArray:
     name: str
 
     def __call__(self, index: Index) -> NDArray[Any]:
-        return np.asarray(_zarr_group(self.path)[self.name][index])
+        with _zarr_group(self.path) as group:
+            return np.asarray(group[self.name][index])
 
 
 def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
@@ -103,15 +105,16 @@ def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
 
 def zspy_arrays(path: Path) -> Iterator[StoredArray]:
     """The arrays of a HyperSpy file in zarr."""
-    for name, group in _zarr_group(path)["Experiments"].groups():
-        array = group["data"]
-        if "pickle" in json.dumps(array.metadata.to_dict(), default=str).lower():
-            raise InputError("an array packed by a harmless codec", f"pickle in {path}", "Save it without pickle.")
-        read = ZarrArray(path, f"Experiments/{name}/data")
-        missing = array.nchunks - array.nchunks_initialized
-        notes = (f"{missing} of its {array.nchunks} chunks are missing and read as empty.",) if missing else ()
-        axes = _hyperspy_axes(group, array.shape)
-        yield StoredArray(name, axes, array.dtype, read, _hyperspy_kind(group), notes)
+    with _zarr_group(path) as root:
+        for name, group in root["Experiments"].groups():
+            array = group["data"]
+            if "pickle" in json.dumps(array.metadata.to_dict(), default=str).lower():
+                raise InputError("an array packed by a harmless codec", f"pickle in {path}", "Save it without pickle.")
+            read = ZarrArray(path, f"Experiments/{name}/data")
+            missing = array.nchunks - array.nchunks_initialized
+            notes = (f"{missing} of its {array.nchunks} chunks are missing and read as empty.",) if missing else ()
+            axes = _hyperspy_axes(group, array.shape)
+            yield StoredArray(name, axes, array.dtype, read, _hyperspy_kind(group), notes)
 
 
 def _missing(array: Any) -> tuple[str, ...]:
@@ -123,8 +126,13 @@ def _missing(array: Any) -> tuple[str, ...]:
     return (f"{missing} of its {expected} chunks were never written and read as empty.",) if missing else ()
 
 
-def _zarr_group(path: Path) -> Any:
-    return zarr.open_group(zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path), mode="r")
+@contextmanager
+def _zarr_group(path: Path) -> Iterator[Any]:
+    store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
+    try:
+        yield zarr.open_group(store, mode="r")
+    finally:
+        store.close()
 
 
 def _axes(array: Any) -> tuple[Axis, ...]:
