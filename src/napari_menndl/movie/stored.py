@@ -300,12 +300,13 @@ def mrc_arrays(path: Path) -> Iterator[StoredArray]:
         notes.append("Its pixels are 1 Å exactly, which programs also write when they do not know: check pixel_size.")
     axes = [_mrc_axis(name, size, scales) for name, size in zip(names[-len(shape) :], shape[-3:], strict=False)]
     lead = [Axis("volume", int(n)) for n in shape[:-3]]
-    facts: Any = typed[0] if typed is not None and len(typed) else {}
-    known = facts.dtype.names or () if len(facts) else ()
+    facts: dict[str, Any] = {}
+    if typed is not None and len(typed):
+        facts = dict(zip(typed.dtype.names, typed[0].tolist(), strict=True))
     recording = recording_of(
-        beam_energy=float(facts["HT"]) / 1e3 if "HT" in known else None,
-        magnification=facts["Magnification"] if "Magnification" in known else None,
-        dwell_time=(facts["Dwell time"] or None) if "Dwell time" in known else None,
+        beam_energy=facts["HT"] / 1e3 if "HT" in facts else None,
+        magnification=facts.get("Magnification"),
+        dwell_time=facts.get("Dwell time") or None,
     )
     yield StoredArray(path.stem, (*lead, *axes), dtype, block, notes=tuple(notes), recording=recording)
 
