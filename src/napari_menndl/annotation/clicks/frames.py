@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: ImageJ's labels: "movie.tif:0003-0123-0456" (slice, y, x), "movie.tif:t:3/10", "movie.tif:3/10", "movie.tif:0003".
 _SLICE_IN_LABEL = [r"(?:^|:)(\d{4,})-\d{4,}-\d{4,}(?=:|$)", r"\bt:(\d+)/\d+", r":(\d+)/\d+", r":(\d{4,})(?=:|$)"]
-_IMAGE_FILE = re.compile(r"\.(tiff?|dm[34]|emd|ser|mrc|hspy|h5|hdf5|zarr|npy|png|jpe?g|bmp|gif|czi|nd2|lif)\b", re.I)
+_IMAGE_FILE = re.compile(r"\.(?:tiff?|dm[34]|emd|ser|mrc|hspy|h5|hdf5|zarr|npy|png|jpe?g|bmp|gif|czi|nd2|lif)\b", re.I)
 _REMEDY = "Name the column frame if it counts from 0, Slice if it counts from 1, and give only one."
 
 
@@ -121,7 +121,7 @@ def _slices(column: Column) -> npt.NDArray[np.int64] | None:
     for pattern in _SLICE_IN_LABEL:
         found = column.words.str.extract(pattern, expand=False)
         if len(found) and found.notna().all():
-            return found.astype(np.int64).to_numpy() - 1
+            return found.to_numpy(np.int64) - 1
     return None
 
 
