@@ -217,6 +217,7 @@ WARNED = {
         "axis-0",
     ),
     "an unknown column": (table("y,x,site kind", "Y,X,a", "Y,X,b", "Y,X,a"), None, "site kind"),
+    "colours": (table("y,x,color", "Y,X,red", "Y,X,blue", "Y,X,red"), None, "color"),
     "names beside classes": (table("y,x,class,type", "Y,X,a,1", "Y,X,a,2", "Y,X,b,2"), None, "column type"),
     "Frame of a person": (table("x,y,Frame", "X,Y,1", "X,Y,2", "X,Y,2"), [0, 1, 1], "Frame"),
     "slices from 0": (table("x,y,slice", "X,Y,0", "X,Y,2", "X,Y,2"), [0, 2, 2], "slice"),
