@@ -136,6 +136,8 @@ def test_detached_search_from_clicked_points_is_watched_and_stopped(folder):
     Annotation.open(folder / "movie.annotation.zarr").to_points(0).to_csv(folder / "clicks.csv", index=False)
     words = ["--annotation", folder / "clicks.csv", "--radius", 3, "--budget", "1h", "--detach"]
     said = search(folder, "b.menndl", *words)
+    assert " on frame 0, 1 class (" in said
+    assert "), in px" in said
     assert f"napari-menndl stop {folder / 'b.menndl'}" in said.replace("\n", " ")
     run("stop", folder / "b.menndl")
     found = open_run(folder / "b.menndl")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: ImageJ's labels: "movie.tif:0003-0123-0456" (slice, y, x), "movie.tif:t:3/10", "movie.tif:3/10", "movie.tif:0003".
 _SLICE_IN_LABEL = [r"(?:^|:)(\d{4,})-\d{4,}-\d{4,}(?=:|$)", r"\bt:(\d+)/\d+", r":(\d+)/\d+", r":(\d{4,})(?=:|$)"]
-_IMAGE_FILE = re.compile(r"\.(tiff?|dm[34]|emd|ser|mrc|hspy|h5|hdf5|zarr|npy|png|jpe?g|bmp|gif|czi|nd2|lif)\b", re.I)
+_IMAGE_FILE = re.compile(r"\.(?:tiff?|dm[34]|emd|ser|mrc|hspy|h5|hdf5|zarr|npy|png|jpe?g|bmp|gif|czi|nd2|lif)\b", re.I)
 _REMEDY = "Name the column frame if it counts from 0, Slice if it counts from 1, and give only one."
 
 

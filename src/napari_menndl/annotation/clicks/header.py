@@ -38,7 +38,7 @@ CLASS_PERHAPS = (
 )
 #: Names of objects or of images as often as of classes.
 LABELS = frozenset({"label", "labels", "name", "tag"})
-#: Measurements, numbers of rows and objects, and the look of a point: nothing that an annotation could use.
+#: Measurements, numbers of rows and objects: nothing that an annotation could use.
 NO_MATTER = re.compile(
     "|".join(
         (
@@ -47,7 +47,7 @@ NO_MATTER = re.compile(
             r"x|y|[xy]m|b[xy]|width|height|major|minor|angle|(min)?feret.*|bbox\d*|perim.*|circ.*|ar|round.*|solidity",
             r"area.*|mean.*|std.*|mode|min.*|max.*|median.*|(raw)?intden|skew|kurt|length|eulernumber|extent",
             r"quality|radius|visibility|mass|rawmass|size|ecc.*|signal|ep|snr|confidence|probability|score|outcome",
-            r".*colou?r|vertexindex|shapetype",
+            r"vertexindex|shapetype",
         )
     )
 )

@@ -59,7 +59,8 @@ def find_classes(columns: Sequence[Column], source: str) -> tuple[pd.Series | No
         )
     chosen = next(iter([*sure, *sorting]), None)
     left += [c for c in [*sure, *sorting] if c.differs and chosen is not None and not _alike(c, chosen)]
-    left += [c for c in filled if c not in [*sure, *perhaps] and _may_sort(c)]
+    unknown = [c for c in filled if c not in [*sure, *perhaps] and _may_sort(c)]
+    left += [c for c in unknown if chosen is None or not _alike(c, chosen)]
     if left:
         doubt(
             f"Left out of {source}: column {', '.join(c.name for c in left)}. "

@@ -74,8 +74,7 @@ def centres_of_shapes(columns: Sequence[Column], source: str) -> pd.DataFrame:
     drop = [at["shapetype"], at["vertexindex"]]
     centres = table.groupby(shape).first().drop(columns=drop)
     for number, corners in table.groupby(shape):
-        centre = corners[axes].mean().to_numpy(float)
-        centre[-2:] = centre_of(corners[axes[-2:]].to_numpy(float))
-        centres.loc[number, axes] = centre
+        middle = corners[axes[:-2]].mean().to_numpy(float)
+        centres.loc[number, axes] = [*middle, *centre_of(corners[axes[-2:]].to_numpy(float))]
     say_centres(len(centres), source)
     return centres.reset_index(drop=True)

@@ -1,0 +1,167 @@
+"""Clicks that are no table: ImageJ's ROIs, Cell Counter's markers, QuPath's objects."""
+
+import json
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from napari_menndl.annotation.clicks.shapes import centre_of
+from napari_menndl.annotation.clicks.text import PointsWarning
+from napari_menndl.annotation.points import read_points
+from napari_menndl.errors import InputError
+
+
+@pytest.fixture
+def roifile():
+    return pytest.importorskip("roifile")
+
+
+def points_roi(roifile, places, **fields):
+    """A multi-point selection of (x, y)."""
+    roi = roifile.ImagejRoi.frompoints(np.array(places, np.float32))
+    roi.roitype = roifile.ROI_TYPE.POINT
+    roi.options = roifile.ROI_OPTIONS.SUB_PIXEL_RESOLUTION
+    for name, value in fields.items():
+        setattr(roi, name, value)
+    return roi
+
+
+def area_roi(roifile, kind, top, left, bottom, right, **fields):
+    return roifile.ImagejRoi(roitype=roifile.ROI_TYPE[kind], top=top, left=left, bottom=bottom, right=right, **fields)
+
+
+def rows(points, *columns):
+    return [tuple(row) for row in points[list(columns)].to_numpy().tolist()]
+
+
+def test_a_multi_point_selection_is_its_points(roifile, tmp_path):
+    points_roi(roifile, [(12.5, 3), (40, 7)], position=3).tofile(tmp_path / "a.roi")
+    points = read_points(tmp_path / "a.roi")
+    assert rows(points, "y", "x", "frame") == [(3, 12.5, 2), (7, 40, 2)]
+    assert points.attrs["unit"] == "px"
+
+
+def test_counters_are_classes_and_their_positions_frames(roifile, tmp_path):
+    counters = {"counters": np.array([0, 1, 1], np.uint8), "counter_positions": np.array([1, 1, 4], np.uint32)}
+    points_roi(roifile, [(1, 2), (3, 4), (5, 6)], **counters).tofile(tmp_path / "a.roi")
+    points = read_points(tmp_path / "a.roi")
+    assert rows(points, "y", "x", "frame") == [(2, 1, 0), (4, 3, 0), (6, 5, 3)]
+    assert points["class"].tolist() == ["Counter 0", "Counter 1", "Counter 1"]
+
+
+def test_areas_of_the_roi_manager_are_their_centres(roifile, tmp_path):
+    rois = [
+        area_roi(roifile, "OVAL", 10, 20, 17, 27, position=1, group=1),  # pixels 10 to 16 and 20 to 26
+        area_roi(roifile, "RECT", 0, 0, 4, 8, position=2, group=2),
+        points_roi(roifile, [(30, 40)], position=2, group=1),
+    ]
+    for i, roi in enumerate(rois):
+        roi.tofile(tmp_path / "set.zip", name=f"{i:04d}", mode="a" if i else "w")
+    with pytest.warns(PointsWarning, match="2 outlines"):
+        points = read_points(tmp_path / "set.zip")
+    assert rows(points, "y", "x", "frame") == [(13, 23, 0), (1.5, 3.5, 1), (40, 30, 1)]
+    assert points["class"].tolist() == ["Group 1", "Group 2", "Group 1"]
+
+
+def test_a_polygon_is_the_centre_of_its_area_however_its_corners_lie(roifile, tmp_path):
+    roi = roifile.ImagejRoi.frompoints(np.array([[0, 0], [1, 0], [2, 0], [30, 0], [30, 10], [0, 10]], np.int32))
+    roi.roitype = roifile.ROI_TYPE.POLYGON
+    roi.tofile(tmp_path / "a.roi")
+    with pytest.warns(PointsWarning, match="1 outlines"):
+        assert rows(read_points(tmp_path / "a.roi"), "y", "x") == [(4.5, 14.5)]
+
+
+def test_rois_that_are_no_places_are_refused(roifile, tmp_path):
+    area_roi(roifile, "LINE", 0, 0, 5, 5).tofile(tmp_path / "line.roi")
+    points_roi(roifile, [(1, 2)], position=2).tofile(tmp_path / "half.zip", name="a", mode="w")
+    points_roi(roifile, [(1, 2)]).tofile(tmp_path / "half.zip", name="b", mode="a")
+    (tmp_path / "torn.roi").write_bytes(b"Iout" + bytes(20))
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as file:
+        file.writestr("clicks.csv", "y,x\n")
+    for name, words in {"line": "line", "half": "slice", "torn": "Save them again", "other": "without any"}.items():
+        with pytest.raises(InputError, match=words):
+            read_points(next(tmp_path.glob(f"{name}.*")))
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "roifile", None)
+    with pytest.raises(InputError, match=r"napari-menndl\[annotations\]"):
+        read_points(tmp_path / "a.roi")
+
+
+MARKERS = """<?xml version="1.0" encoding="UTF-8"?>
+<CellCounter_Marker_File>
+ <Image_Properties><Image_Filename>movie.tif</Image_Filename></Image_Properties>
+ <Marker_Data>
+  <Current_Type>1</Current_Type>
+  <Marker_Type><Type>1</Type>{name}
+   <Marker><MarkerX>12</MarkerX><MarkerY>3</MarkerY><MarkerZ>1</MarkerZ></Marker>
+   <Marker><MarkerX>40</MarkerX><MarkerY>7</MarkerY><MarkerZ>3</MarkerZ></Marker>
+  </Marker_Type>
+  <Marker_Type><Type>2</Type>
+   <Marker><MarkerX>5</MarkerX><MarkerY>6</MarkerY><MarkerZ>3</MarkerZ></Marker>
+  </Marker_Type>
+  <Marker_Type><Type>3</Type></Marker_Type>
+ </Marker_Data>
+</CellCounter_Marker_File>
+"""
+
+
+@pytest.mark.parametrize(("name", "first"), [("", "Type 1"), ("<Name>vacancy</Name>", "vacancy")])
+def test_cell_counter_s_types_are_classes(tmp_path, name, first):
+    (tmp_path / "CellCounter_movie.xml").write_text(MARKERS.format(name=name))
+    points = read_points(tmp_path / "CellCounter_movie.xml")
+    assert rows(points, "y", "x", "frame") == [(3, 12, 0), (7, 40, 2), (6, 5, 2)]
+    assert points["class"].tolist() == [first, first, "Type 2"]
+
+
+@pytest.mark.parametrize("text", ["<TrackMate/>", MARKERS[:300], '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', ""])
+def test_other_xml_is_refused(tmp_path, text):
+    (tmp_path / "a.xml").write_text(text)
+    with pytest.raises(InputError, match="Cell Counter"):
+        read_points(tmp_path / "a.xml")
+
+
+def feature(kind, coordinates, name=None, t=None):
+    geometry = {"type": kind, "coordinates": coordinates} | ({} if t is None else {"plane": {"c": -1, "z": 0, "t": t}})
+    properties = {"objectType": "annotation"} | ({} if name is None else {"classification": {"name": name}})
+    return {"type": "Feature", "id": "1", "geometry": geometry, "properties": properties}
+
+
+def test_qupath_s_objects_are_points(tmp_path):
+    square = [[[0, 0], [10, 0], [10, 4], [0, 4], [0, 0]]]
+    features = [
+        feature("Point", [12.5, 3], "hole", 0),
+        feature("MultiPoint", [[1, 2], [3, 4]], "Mo", 2),
+        feature("Polygon", square, "hole", 2),
+    ]
+    for content in (features, {"type": "FeatureCollection", "features": features}):
+        (tmp_path / "a.geojson").write_text(json.dumps(content))
+        with pytest.warns(PointsWarning, match="1 outlines"):
+            points = read_points(tmp_path / "a.geojson")
+        assert rows(points, "y", "x", "frame") == [(3, 12.5, 0), (2, 1, 2), (4, 3, 2), (2, 5, 2)]
+        assert points["class"].tolist() == ["hole", "Mo", "Mo", "hole"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([feature("LineString", [[0, 0], [1, 1]])], "LineString"),
+        ([feature("Point", [1, 2], "hole"), feature("Point", [3, 4])], "row 1"),
+        ({"clicks": [[1, 2]]}, "GeoJSON"),
+        ([feature("Point", "here")], "GeoJSON"),
+    ],
+)
+def test_other_geojson_is_refused(tmp_path, content, words):
+    (tmp_path / "a.geojson").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=words):
+        read_points(tmp_path / "a.geojson")
+
+
+def test_the_centre_of_an_area_does_not_depend_on_where_it_lies():
+    corner = np.array([[0, 0], [0, 6], [2, 6], [2, 2], [6, 2], [6, 0]], float)
+    assert np.allclose(centre_of(corner + 1e4), centre_of(corner) + 1e4)
+    assert np.allclose(centre_of(corner), centre_of(corner[::-1]))
+    assert np.allclose(centre_of(np.array([[1, 1], [3, 5]], float)), [2, 3])
