@@ -58,12 +58,16 @@ TIFF = Format(
     (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     _reader("tiff", "read_tiff"),
 )
+#: A single one is a picture rather than a movie: windows leave it to others.
+PICTURES = (
+    Format("PNG", (".png",), (b"\x89PNG",), _reader("pictures", "read_picture")),
+    Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _reader("pictures", "read_picture")),
+)
 FORMATS: tuple[Format, ...] = (
     TIFF,
     Format("NumPy", (".npy",), (b"\x93NUMPY",), _reader("npy", "read_npy")),
     Format("zarr or OME-Zarr", (".zarr",), (), _reader("ome_zarr", "read_zarr"), folders=True),
-    Format("PNG", (".png",), (b"\x89PNG",), _reader("pictures", "read_picture")),
-    Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _reader("pictures", "read_picture")),
+    *PICTURES,
 )
 
 READABLE = "a movie as " + ", ".join(map(str, FORMATS)) + ", or a folder of single images"
