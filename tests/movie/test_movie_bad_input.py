@@ -107,6 +107,11 @@ def mixed_dtypes(folder):
     return folder
 
 
+def complex_zarr(folder):
+    zarr.save_array(str(folder / "m.zarr"), FRAMES.astype(complex))
+    return folder / "m.zarr"
+
+
 def lzw(folder):
     path = tiff()(folder)
     content = path.read_bytes()
@@ -146,6 +151,11 @@ OPENING = {
     "npy of text": (npy(np.full((3, 8, 9), "a")), "real numbers"),
     "npy of records": (npy(np.zeros((3, 8), [("a", "f4")])), "records"),
     "complex numbers": (npy(FRAMES.astype(complex)), "modulus"),
+    "complex array": (lambda folder: FRAMES.astype(np.complex64), "modulus"),
+    "complex tif": (tiff(FRAMES.astype(np.complex64)), "modulus"),
+    "complex zarr": (complex_zarr, "modulus"),
+    "zip called tif": (write("movie.tif", b"PK\x03\x04...."), "content is zip"),
+    "png cut short": (write("movie.png", b"\x89PNG\r\n\x1a\n1234"), "complete picture"),
     "a spectrum": (npy(FRAMES[0, 0]), r"\(T, Y, X\)"),
     "a single number": (npy(np.float32(1)), r"\(T, Y, X\)"),
     "colour": (lambda folder: np.zeros((20, 20, 3), np.uint8), "colour"),

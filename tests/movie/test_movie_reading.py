@@ -11,6 +11,7 @@ import tifffile
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
+from ome_files import description, write_pages
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import CalibrationWarning
@@ -233,6 +234,90 @@ def test_an_absurd_calibration_counts_as_unknown(written, tmp_path, frames):
         warnings.simplefilter("error")
         movie = open_movie(tmp_path / "movie.tif", pixel_size=0.02, frame_time=2)
     assert (movie.pixel_size, movie.frame_time) == ((0.02, 0.02), 2)
+
+
+OME_SIZES = {
+    "decimal comma": 'PhysicalSizeX="0,025" PhysicalSizeXUnit="nm" PhysicalSizeY="0,025" PhysicalSizeYUnit="nm"',
+    "empty": 'PhysicalSizeX="" PhysicalSizeY=""',
+    "text": 'PhysicalSizeX="unknown" PhysicalSizeY="unknown"',
+    "with its unit": 'PhysicalSizeX="0.02 nm" PhysicalSizeY="0.02 nm"',
+    "empty unit": 'PhysicalSizeX="0.02" PhysicalSizeXUnit="" PhysicalSizeY="0.02" PhysicalSizeYUnit=""',
+    "zero": 'PhysicalSizeX="0" PhysicalSizeY="0"',
+    "infinite": 'PhysicalSizeX="INF" PhysicalSizeY="INF"',
+    "x alone": 'PhysicalSizeX="0.02" PhysicalSizeXUnit="nm"',
+    "time with its unit": 'TimeIncrement="0.5 s"',
+    "time with a comma": 'TimeIncrement="0,5"',
+    "no time": 'TimeIncrement=""',
+}
+
+
+@pytest.mark.parametrize("kind", OME_SIZES)
+def test_an_ome_calibration_that_cannot_be_read_costs_no_frame(kind, tmp_path, frames):
+    path = write_pages(tmp_path / "m.ome.tif", frames, description(frames, OME_SIZES[kind]))
+    with pytest.warns(CalibrationWarning, match=r"m\.ome\.tif.*unknown"):
+        movie = open_movie(path)
+    assert (movie.pixel_size, movie.frame_time) == (None, None)
+    assert np.array_equal(movie.frames.compute(), frames)
+
+
+@pytest.mark.parametrize(
+    "lines", ["unit=\n", "", "unit=nm\nfinterval=0,5\n", "unit=nm\nfinterval=\n", "unit=furlong\n"]
+)
+def test_an_imagej_calibration_that_cannot_be_read_costs_no_frame(lines, tmp_path, frames):
+    with tifffile.TiffWriter(tmp_path / "m.tif") as tiff:
+        for t, frame in enumerate(frames):
+            text = f"ImageJ=1.53t\nimages=4\nframes=4\n{lines}" if t == 0 else None
+            tiff.write(frame, photometric="minisblack", metadata=None, description=text, resolution=(40, 40))
+    with pytest.warns(CalibrationWarning, match=r"m\.tif.*unknown"):
+        movie = open_movie(tmp_path / "m.tif")
+    assert movie.pixel_size is None or movie.frame_time is None
+    assert np.array_equal(movie.frames.compute(), frames)
+
+
+@pytest.mark.parametrize("scale", ["big", [1, 1, "0,02", "0,02"], [1, 1, None, None], [1], {"y": 1}, [1, 1, 0, 0]])
+def test_a_scale_of_ome_zarr_that_cannot_be_read_costs_no_frame(scale, tmp_path, frames):
+    path = ome_zarr(tmp_path / "image.zarr", frames[:, None], "0.4")
+    group = zarr.open_group(str(path))
+    (image,) = group.attrs["multiscales"]
+    image["datasets"][0]["coordinateTransformations"][0]["scale"] = scale
+    group.attrs["multiscales"] = [image]
+    with pytest.warns(CalibrationWarning, match=r"image\.zarr.*unknown"):
+        movie = open_movie(path)
+    assert movie.pixel_size is None
+    assert np.array_equal(movie.frames.compute(), frames)
+
+
+OFFSETS = [
+    ("uint32", 2**31),
+    ("int32", -(2**31)),
+    ("int64", 2**40),
+    ("int64", -(2**62)),
+    ("uint64", 2**63),
+    ("float64", 1e9),
+]
+
+
+@pytest.mark.parametrize(("dtype", "offset"), OFFSETS)
+def test_no_grey_value_is_lost_on_a_large_offset(dtype, offset, frames):
+    movie = open_movie(frames.astype(dtype) + np.array(offset, dtype))
+    assert movie.frames.dtype == dtype
+    base = movie.frame(0)[0, 0] - float(frames[0, 0, 0])
+    for t in range(4):
+        assert np.allclose(movie.frame(t) - base, frames[t], atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "float64"])
+def test_without_an_offset_values_stay_as_they_are(dtype, frames):
+    large = 100 * frames.astype(dtype)
+    movie = open_movie(large)
+    assert movie.offset == 0
+    assert np.array_equal(movie.frame(1), large[1])
+
+
+def test_a_frame_on_another_offset_is_refused(frames):
+    shifted = frames.astype(np.int64) + 2**40 * np.arange(4)[:, None, None]
+    with pytest.raises(InputError, match="precision than float32"):
+        open_movie(shifted).frame(2)
 
 
 def ome_zarr(path, frames, version, unit="nanometer", top=None):

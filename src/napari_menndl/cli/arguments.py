@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-MovieArgument = Annotated[Path, typer.Argument(help="Movie: TIFF stack, folder or series, .npy, zarr, OME-Zarr.")]
+from napari_menndl.movie.formats import FORMATS
+
+MovieArgument = Annotated[
+    Path, typer.Argument(help=f"Movie: {', '.join(map(str, FORMATS))}; or a folder of single frames.")
+]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 PixelSize = Annotated[
     float | None, typer.Option("--pixel-size", help="Pixel size [nm], where the movie's file does not say it.", min=0)

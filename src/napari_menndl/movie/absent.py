@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 
+class AbsentWarning(UserWarning):
+    """Frames or parts of them are not in the file, or pixels of it stand for no measurement."""
+
+
 def warn_of_absent(frames: Collection[int], count: int, source: str, why: str) -> None:
-    """Say on opening which of `count` frames cannot be read; reading one raises `absent_frame`."""
+    """Say on opening which of `count` frames a file lacks; reading one raises `absent_frame`."""
     if frames:
         numbers = spans(frames)
         warnings.warn(
-            f"{source} lacks {len(frames)} of its {count} frames ({numbers}): {why}. They are missing, not black, "
-            "and cannot be read.",
+            f"{source} lacks {len(frames)} of its {count} frames ({numbers}): {why}. They are missing, not black.",
+            AbsentWarning,
             stacklevel=3,
         )
 
@@ -58,7 +62,9 @@ def without_fill(frame: NDArray[Any], fill: float) -> NDArray[Any]:
 
 def warn_of_fill(fill: float, source: str) -> None:
     """Say on opening that a file has a value that stands for no measurement."""
-    warnings.warn(f"Pixels of the value {fill:g} in {source} are missing, as the file says: NaN.", stacklevel=3)
+    warnings.warn(
+        f"Pixels of the value {fill:g} in {source} are missing, as the file says: NaN.", AbsentWarning, stacklevel=3
+    )
 
 
 def unmasked(array: Any) -> Any:
@@ -67,14 +73,15 @@ def unmasked(array: Any) -> Any:
         if not isinstance(array._meta, np.ma.MaskedArray):
             return array
         dtype = type_with_nan(array.dtype)
-        warnings.warn("Masked pixels of the array are missing: NaN.", stacklevel=3)
+        warnings.warn("Masked pixels of the array are missing: NaN.", AbsentWarning, stacklevel=3)
         fill: Any = _filled
         return array.map_blocks(fill, dtype, dtype=dtype, meta=np.empty((0,) * array.ndim, dtype))
     if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "buif":
         masked = np.ma.getmaskarray(array)
         if masked.any():
             share = f"{100 * masked.mean():.3g} %"
-            warnings.warn(f"{share} of the array's pixels are masked: they are missing, NaN.", stacklevel=3)
+            text = f"{share} of the array's pixels are masked: they are missing, NaN."
+            warnings.warn(text, AbsentWarning, stacklevel=3)
             return _filled(array, type_with_nan(array.dtype))
     return array
 

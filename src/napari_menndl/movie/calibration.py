@@ -84,7 +84,8 @@ def _number(value: object) -> float:
 
 
 def _said(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else repr(value)
+    number = _number(value)
+    return repr(value) if math.isnan(number) and isinstance(value, str) else f"{number:g}"
 
 
 def read_pixel_size(values: Sequence[object], units: Sequence[str | None], source: str) -> tuple[float, float] | None:
@@ -111,7 +112,7 @@ def read_pixel_size(values: Sequence[object], units: Sequence[str | None], sourc
         if not any(_plain(unit) for unit in units) and any(math.isfinite(n) and n != 1 for n in numbers):
             _doubt("pixel size", text, "has no unit", source)
         return None
-    if any(math.isnan(number) for number in numbers) and not all(isinstance(v, int | float) for v in values):
+    if any(math.isnan(n) and not isinstance(v, float) for n, v in zip(numbers, values, strict=True)):
         _doubt("pixel size", text, "is not a number", source)
         return None
     factors = [_factor(unit, _NANOMETRES) for unit in units]

@@ -76,12 +76,16 @@ MICROSCOPE: tuple[Format, ...] = (
     Format("Nion Swift", (".ndata", ".ndata1"), (), _microscope),
     Format("HyperSpy in zarr", (".zspy",), (), _microscope, folders=True),
 )
+#: A single one is a picture rather than a movie: windows leave it to others.
+PICTURES = (
+    Format("PNG", (".png",), (b"\x89PNG",), _reader("pictures", "read_picture")),
+    Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _reader("pictures", "read_picture")),
+)
 FORMATS: tuple[Format, ...] = (
     TIFF,
     Format("NumPy", (".npy",), (b"\x93NUMPY",), _reader("npy", "read_npy")),
     Format("zarr or OME-Zarr", (".zarr",), (), _reader("ome_zarr", "read_zarr"), files=False, folders=True),
-    Format("PNG", (".png",), (b"\x89PNG",), _reader("pictures", "read_picture")),
-    Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _reader("pictures", "read_picture")),
+    *PICTURES,
     *MICROSCOPE,
 )
 

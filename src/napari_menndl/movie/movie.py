@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,11 @@ import numpy as np
 from scipy import ndimage
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.absent import absent_frame
 from napari_menndl.movie.calibration import CalibrationWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
@@ -78,6 +79,9 @@ class Movie:
         The file, folder or pattern it came from; ``"memory"`` or ``"simulation"`` where there is none.
     files : frozenset of Path
         All the files it is read from, where files name one another; may be empty.
+    absent : mapping of int to str
+        Frames that the file lacks, and why. `frame` refuses them; in `frames` they are the file's fill value where its
+        format has one, and cannot be read where not.
     """
 
     frames: da.Array
@@ -86,6 +90,7 @@ class Movie:
     name: str = "movie"
     source: str = "memory"
     files: frozenset[Path] = frozenset()
+    absent: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -106,7 +111,7 @@ class Movie:
         dtype = self.frames.dtype
         if dtype.itemsize < (8 if dtype.kind == "f" else 4):
             return 0
-        for t in range(len(self)):
+        for t in (t for t in range(len(self)) if t not in self.absent):
             try:
                 raw = np.asarray(self.frames[t].compute(scheduler="synchronous"))
             except Exception:  # what is wrong with this frame is said when it is asked for
@@ -145,6 +150,8 @@ class Movie:
                 f"a frame from 0 to {count - 1} of {self.name!r}", f"frame {t}", "Choose one of the movie's frames."
             )
         t = int(t) % count
+        if t in self.absent:
+            raise absent_frame(t, self.source, self.absent[t])
         try:
             # In this thread: a Dask client that happens to be open must not be sent the file.
             raw = self.frames[t].compute(scheduler="synchronous")
@@ -219,7 +226,9 @@ def _loses(raw: NDArray[Any]) -> bool:
     if raw.dtype.itemsize < (8 if raw.dtype.kind == "f" else 4) or raw.dtype.kind == "b":
         return False
     with np.errstate(all="ignore"):
-        largest, spread = max(abs(float(raw.max())), abs(float(raw.min()))), float(raw.std(dtype=np.float64))
+        largest = max(abs(float(raw.max())), abs(float(raw.min())))
+        first = raw.flat[0]  # without which even float64 would lose the spread of the largest integers
+        spread = float(_less(raw, float(first) if raw.dtype.kind == "f" else int(first)).std(dtype=np.float64))
         if raw.dtype.kind != "f" and largest <= 2**24:  # every integer up to there is a float32
             return False
         return 0 < spread < _STEPS * float(np.spacing(np.float32(largest)))
@@ -239,7 +248,12 @@ def one_after_another(movies: Sequence[Movie], name: str, source: str) -> Movie:
         )
     frames = da.concatenate([movie.frames for movie in movies]) if len(movies) > 1 else first.frames
     files = frozenset().union(*(movie.files for movie in movies))
-    return Movie(frames, pixel_size, first.frame_time, name, source, files)
+    absent: dict[int, str] = {}
+    before = 0
+    for movie in movies:
+        absent |= {before + t: why for t, why in movie.absent.items()}
+        before += len(movie)
+    return Movie(frames, pixel_size, first.frame_time, name, source, files, absent)
 
 
 def _percent(share: float) -> str:

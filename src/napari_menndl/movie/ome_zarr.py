@@ -16,7 +16,7 @@ from zarr.storage import LocalStore
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import (
-    absent_frame,
+    AbsentWarning,
     spans,
     type_with_nan,
     warn_of_absent,
@@ -49,23 +49,16 @@ class ZarrFrames:
     ----------
     array : zarr array
     axes : FrameAxes
-    absent : frozenset of int
-        Frames of which no chunk was written.
     fill : float or None
         The value of pixels without a measurement.
     """
 
-    def __init__(
-        self, array: zarr.Array[Any], axes: FrameAxes, absent: frozenset[int] = frozenset(), fill: float | None = None
-    ) -> None:
+    def __init__(self, array: zarr.Array[Any], axes: FrameAxes, fill: float | None = None) -> None:
         self.array = array
         self.axes = axes
-        self.absent = absent
         self.fill = fill
 
     def __call__(self, t: int) -> NDArray[Any]:
-        if t in self.absent:
-            raise absent_frame(t, str(self.array.store_path), NO_CHUNKS)
         frame = self.axes.cut(self.array, t)
         return frame if self.fill is None else without_fill(frame, self.fill)
 
@@ -168,14 +161,15 @@ def movie_of(array: zarr.Array[Any], name: str, source: str, axes: Sequence[str 
     if parts:
         warnings.warn(
             f"Parts of frames in {source} were never written ({spans(parts)}): they read as {array.fill_value}.",
+            AbsentWarning,
             stacklevel=3,
         )
     fill = _fill(array)
     if fill is not None:
         warn_of_fill(fill, source)
     dtype = array.dtype if fill is None else type_with_nan(array.dtype)
-    frames = lazy_frames(ZarrFrames(array, where, frozenset(absent), fill), where.shape, dtype)
-    return Movie(frames, name=name, source=source)
+    frames = lazy_frames(ZarrFrames(array, where, fill), where.shape, dtype)
+    return Movie(frames, name=name, source=source, absent=dict.fromkeys(absent, NO_CHUNKS))
 
 
 def check_array(array: zarr.Array[Any], source: str) -> None:

@@ -201,12 +201,13 @@ def _read(path: Path, signal: str | int | None) -> Movie:
         warn_of_fill(header.fill, path.name)
     pixel_size, frame_time = scale_of(header, path.name, first)
     dtype = pages.series[first].dtype
+    lacking = dict.fromkeys(absent, why)
     frames = lazy_frames(
-        TiffFrames(path, series, dict.fromkeys(absent, why), plain, header.fill),
+        TiffFrames(path, series, lacking, plain, header.fill),
         (count, *axes.shape[1:]),
         dtype if header.fill is None else type_with_nan(dtype),
     )
-    return Movie(frames, pixel_size, frame_time, path.stem, str(path), frozenset(pages.files()))
+    return Movie(frames, pixel_size, frame_time, path.stem, str(path), frozenset(pages.files()), lacking)
 
 
 def _believable(path: Path) -> tuple[TiffPages, bool, Header]:
@@ -254,7 +255,7 @@ def _signal(pages: TiffPages, number: int, path: Path) -> Signal:
     letters = series.axes
     apart = series.kind == "ome"
     try:
-        if letters.count("C") == 1 and series.shape[letters.index("C")] > _MOST_CHANNELS:
+        if series.kind == "imagej" and letters.count("C") == 1 and series.shape[letters.index("C")] > _MOST_CHANNELS:
             count = series.shape[letters.index("C")]
             warnings.warn(f"The {count} channels of {path.name} are taken for frames.", stacklevel=5)
             letters = letters.replace("C", "I")

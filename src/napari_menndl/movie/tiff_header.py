@@ -7,18 +7,14 @@ import re
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
-import tifffile
-
-from napari_menndl.movie.calibration import (
-    believed,
-    has_unit,
-    read_frame_time,
-    read_pixel_size,
-)
+from napari_menndl.movie.calibration import believed, has_unit, read_frame_time, read_pixel_size
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import tifffile
 
 _NODATA = 42113
 
@@ -116,9 +112,9 @@ def _length(resolution: tuple[int, int] | None) -> float:
 
 
 def _ome(xml: str, source: str, image: int) -> tuple[tuple[float, float] | None, float | None]:
-    found = tifffile.xml2dict(xml)["OME"]["Image"]
-    images = found if isinstance(found, list) else [found]
-    pixels = images[image if image < len(images) else 0]["Pixels"]
+    images = [element for element in ElementTree.fromstring(xml) if element.tag.endswith("Image")]
+    about = images[image if image < len(images) else 0]
+    pixels = next(element for element in about if element.tag.endswith("Pixels")).attrib
     frame_time = None
     if "TimeIncrement" in pixels:
         frame_time = read_frame_time(pixels["TimeIncrement"], pixels.get("TimeIncrementUnit", "s"), source)
@@ -126,5 +122,5 @@ def _ome(xml: str, source: str, image: int) -> tuple[tuple[float, float] | None,
         return None, frame_time
     values = pixels.get("PhysicalSizeY", math.nan), pixels["PhysicalSizeX"]
     # OME's schema: micrometres where no unit is given.
-    units = str(pixels.get("PhysicalSizeYUnit", "µm")), str(pixels.get("PhysicalSizeXUnit", "µm"))
+    units = pixels.get("PhysicalSizeYUnit", "µm"), pixels.get("PhysicalSizeXUnit", "µm")
     return read_pixel_size(values, units, source), frame_time

@@ -13,6 +13,7 @@ from napari.layers import Image
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.storage import FORM
+from napari_menndl.movie.formats import PICTURES, by_suffix
 from napari_menndl.movie.many_axes import find_many_axes
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.widgets.axes_dialog import ask_for_axes
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 
     from napari_menndl.widgets.layers import LayerData
 
-SUFFIXES = (".tif", ".tiff", ".npy", ".zarr")
-
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
-    """The function that opens this path, or None for other kinds of files; several paths are one movie."""
+    """The function that opens this path, or None for other kinds of files; several paths are one movie.
+
+    A folder of pictures is a movie as well; a single picture is left to napari.
+    """
     first = Path(path if isinstance(path, str) else path[0])
-    series = first.is_dir() and any(file.suffix.lower() in SUFFIXES for file in first.iterdir())
-    return read if series or first.suffix.lower() in SUFFIXES else None
+    series = first.is_dir() and any(by_suffix(file) for file in first.iterdir())
+    return read if series or by_suffix(first) not in (None, *PICTURES) else None
 
 
 def read(path: str | list[str]) -> list[LayerData]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog, QMenu
 
+from napari_menndl.movie.formats import TIFF
+
 if TYPE_CHECKING:
     from magicgui.widgets import FileEdit
 
@@ -17,7 +19,7 @@ FOLDERS = {
 }
 FILES = {
     "network": ("Saved network …", "Saved networks (*.safetensors)"),
-    "source": ("TIFF file …", "TIFF files (*.tif *.tiff *.btf *.tf8)"),
+    "source": ("TIFF file …", f"TIFF files ({' '.join(f'*{suffix}' for suffix in TIFF.suffixes)})"),
 }
 
 

@@ -1,0 +1,171 @@
+"""What is not there is neither black nor a number: files of a set, pages, chunks, masked pixels."""
+
+import pickle
+
+import dask.array as da
+import numpy as np
+import psutil
+import pytest
+import tifffile
+import zarr
+from ome_files import write_part_without_description, write_set
+
+from napari_menndl.errors import InputError
+from napari_menndl.movie.absent import AbsentWarning, spans
+from napari_menndl.movie.reading import open_movie
+from napari_menndl.movie.writing import write_movie
+
+FRAMES = np.random.default_rng(0).integers(1, 4000, (6, 24, 32)).astype(np.uint16)
+MASK = np.zeros(FRAMES.shape, bool)
+MASK[2, 3:5] = True
+
+
+def same(movie, frames):
+    return movie.shape == frames.shape and all(np.array_equal(movie.frame(t), frame) for t, frame in enumerate(frames))
+
+
+@pytest.mark.parametrize("each", [1, 2, 3])
+@pytest.mark.parametrize("source", ["", "*.tif", "part1.ome.tif", "list"])
+def test_files_that_name_one_another_are_one_movie(each, source, tmp_path):
+    folder = write_set(tmp_path, FRAMES, each)
+    movie = open_movie(sorted(folder.iterdir()) if source == "list" else f"{folder}/{source}")
+    assert same(movie, FRAMES)
+    assert same(pickle.loads(pickle.dumps(movie)), FRAMES)
+
+
+def test_a_part_that_another_file_describes_is_opened_with_it(tmp_path):
+    write_set(tmp_path, FRAMES, 3)
+    part = write_part_without_description(tmp_path / "part1.ome.tif", FRAMES[3:], "part0.ome.tif")
+    for source in (part, tmp_path):
+        assert same(open_movie(source), FRAMES)
+
+
+def test_files_of_a_set_that_were_not_asked_for_are_said(tmp_path):
+    write_set(tmp_path, FRAMES, 2)
+    with pytest.warns(UserWarning, match="1 files more"):
+        assert same(open_movie([tmp_path / "part0.ome.tif", tmp_path / "part1.ome.tif"]), FRAMES)
+
+
+def ome_set(without):
+    def save(path):
+        write_set(path, FRAMES, 2, without=[without])
+        return path, {2 * without, 2 * without + 1}, f"part{without}.ome.tif"
+
+    return save
+
+
+def tiff_without_a_strip(path):
+    tifffile.imwrite(path / "m.tif", FRAMES, photometric="minisblack", compression="zlib", metadata=None)
+    with tifffile.TiffFile(path / "m.tif", mode="r+") as tiff:
+        for tag in ("StripOffsets", "StripByteCounts"):
+            tiff.pages[1].tags[tag].overwrite((0,))
+    return path / "m.tif", {1}, "no page"
+
+
+def chunks(lost, absent, **options):
+    def save(path):
+        options.setdefault("chunks", (1, 24, 32))
+        zarr.create_array(str(path / "m.zarr"), data=FRAMES, **options)
+        for name in lost:
+            (path / "m.zarr" / name).unlink()
+        return path / "m.zarr", absent, "no chunk"
+
+    return save
+
+
+def allocated(path):
+    array = zarr.create_array(str(path / "m.zarr"), shape=FRAMES.shape, chunks=(1, 24, 32), dtype=FRAMES.dtype)
+    array[:4] = FRAMES[:4]
+    return path / "m.zarr", {4, 5}, "no chunk"
+
+
+LACKING = {
+    "first file of an OME set": ome_set(0),
+    "second file of an OME set": ome_set(1),
+    "strip of a TIFF page": tiff_without_a_strip,
+    "zarr 3 chunks": chunks(["c/2/0/0", "c/3/0/0"], {2, 3}),
+    "zarr 2 chunk": chunks(["2.0.0"], {2}, zarr_format=2),
+    "chunk of two frames": chunks(["c/1/0/0"], {2, 3}, chunks=(2, 24, 32)),
+    "shard": chunks(["c/1/0/0"], {2, 3}, shards=(2, 24, 32)),
+    "zarr that is not filled yet": allocated,
+}
+
+
+@pytest.mark.parametrize("kind", LACKING)
+def test_what_a_file_lacks_is_missing_and_not_black(kind, tmp_path):
+    path, absent, why = LACKING[kind](tmp_path)
+    with pytest.warns(AbsentWarning, match=f"lacks {len(absent)} of its 6 frames .*{why}"):
+        movie = open_movie(path)
+    assert set(movie.absent) == absent
+    for t in range(6):
+        if t in absent:
+            with pytest.raises(InputError, match=f"frame {t} .*missing: .*{why}"):
+                movie.frame(t)
+        else:
+            assert np.array_equal(movie.frame(t), FRAMES[t])
+
+
+def test_a_part_of_a_frame_that_was_never_written_is_said(tmp_path):
+    path, _, _ = chunks(["c/2/1/0"], set(), chunks=(1, 12, 32))(tmp_path)
+    with pytest.warns(AbsentWarning, match=r"never written \(2\): they read as 0"):
+        assert np.array_equal(open_movie(path).frame(2)[:12], FRAMES[2, :12])
+
+
+def test_a_black_frame_that_was_recorded_is_there(tmp_path, recwarn):
+    black = np.where(np.arange(6)[:, None, None] == 3, 0, FRAMES)
+    assert same(open_movie(write_movie(open_movie(black), tmp_path / "m.zarr")), black)
+    assert not recwarn.list
+
+
+def with_fill_value(path):
+    values = np.where(MASK, 65535, FRAMES).astype(np.uint16)
+    zarr.create_array(str(path / "m.zarr"), data=values, chunks=(1, 24, 32), attributes={"_FillValue": 65535})
+    return path / "m.zarr"
+
+
+def with_nodata_tag(path):
+    values = np.where(MASK, np.float32(-9999), FRAMES.astype(np.float32))
+    nodata = [(42113, 2, None, "-9999", True)]
+    tifffile.imwrite(path / "m.tif", values, photometric="minisblack", metadata=None, extratags=nodata)
+    return path / "m.tif"
+
+
+MASKED = {
+    "numpy": lambda path: np.ma.masked_array(np.where(MASK, 65535, FRAMES), MASK),
+    "numpy, integers of 64 bits": lambda path: np.ma.masked_array(FRAMES.astype(np.int64), MASK, fill_value=-9999),
+    "dask": lambda path: da.from_array(np.ma.masked_array(FRAMES, MASK), chunks=(2, 24, 32)),
+    "dask.array.ma": lambda path: da.ma.masked_equal(da.from_array(np.where(MASK, 0, FRAMES), chunks=(1, 24, 32)), 0),
+    "fill value of netCDF and xarray": with_fill_value,
+    "nodata of GDAL": with_nodata_tag,
+}
+
+
+@pytest.mark.parametrize("kind", MASKED)
+def test_masked_pixels_are_never_intensity(kind, tmp_path):
+    with pytest.warns(AbsentWarning, match="missing"):
+        movie = open_movie(MASKED[kind](tmp_path))
+    assert np.array_equal(np.isnan(movie.frames.compute()), MASK)
+    for t in (0, 1, 3, 4, 5):
+        assert np.array_equal(movie.frame(t), FRAMES[t])
+    with pytest.raises(InputError, match="masked"):
+        movie.frame(2)
+
+
+def test_a_mask_of_nothing_changes_nothing(recwarn):
+    movie = open_movie(np.ma.masked_array(FRAMES, False))
+    assert same(movie, FRAMES)
+    assert movie.frames.dtype == FRAMES.dtype
+    assert not recwarn.list
+
+
+def test_no_file_stays_open_after_reading(tmp_path):
+    movie = open_movie(write_set(tmp_path, FRAMES, 2))
+    assert same(movie, FRAMES)
+    assert not [file for file in psutil.Process().open_files() if file.path.startswith(str(tmp_path))]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"), [({3}, "3"), ({9, 3, 4, 5}, "3 to 5, 9"), (range(0, 20, 2), "0, 2, 4, 6, 8, 10 …")]
+)
+def test_numbers_of_frames_are_said_in_spans(numbers, said):
+    assert spans(numbers) == said
