@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import typer
 from typer.testing import CliRunner
 
@@ -102,6 +103,19 @@ def test_a_frame_that_cannot_be_predicted_is_named_and_the_others_have_their_tab
     assert "frame 1" in run("predict", *words, code=2)
     table = pd.read_csv(folder / "gap.defects.csv")
     assert set(table["frame"]) == {0, 2}
+
+
+def test_one_of_several_images_of_a_file_is_chosen_by_its_number(folder):
+    movie = open_movie(folder / "movie.tif")
+    frames = np.asarray(movie.frames)
+    with tifffile.TiffWriter(folder / "two.tif") as file:
+        file.write(frames[:, :64, :64], photometric="minisblack", metadata={"axes": "TYX"})
+        file.write(frames, photometric="minisblack", metadata={"axes": "TYX"})
+    words = [folder / "a.menndl", folder / "two.tif", "--pixel-size", movie.pixel_size[0]]
+    run("predict", *words, "--out", folder / "second.zarr", "--signal", "1")
+    run("predict", *words, "--out", folder / "first.zarr", "--signal", "0")
+    assert Prediction.open(folder / "second.zarr").outline.shape == frames.shape
+    assert Prediction.open(folder / "first.zarr").outline.shape == (len(frames), 64, 64)
 
 
 def test_a_pool_predicts_the_same(folder):

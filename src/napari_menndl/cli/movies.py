@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_menndl.cli.arguments import AsJson, MovieArgument, PixelSize, RunArgument
+from napari_menndl.cli.arguments import AsJson, MovieArgument, PixelSize, RunArgument, Signal
 from napari_menndl.cli.terminal import out, say, told
 from napari_menndl.movie.acquisition import Acquisition
 from napari_menndl.movie.sample import Sample
@@ -71,6 +71,7 @@ def predict(
         Path, typer.Option("--out", help="Zarr folder for probabilities and labels; defects go beside it as CSV.")
     ],
     pixel_size: PixelSize = None,
+    signal: Signal = None,
     pool: Annotated[
         str | None,
         typer.Option(help="Who predicts: local, tcp://127.0.0.1:8786, ssh:HOSTS, …; left out: this process."),
@@ -84,7 +85,7 @@ def predict(
     from napari_menndl.movie.reading import open_movie
 
     with told():
-        prediction = open_run(run).predict(open_movie(movie, pixel_size=pixel_size))
+        prediction = open_run(run).predict(open_movie(movie, pixel_size=pixel_size, signal=signal))
         problem = None
         with Progress(console=out) as bar:
             task = bar.add_task("Predicting", total=len(prediction))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_menndl.cli.arguments import AsJson, PixelSize, RunArgument
+from napari_menndl.cli.arguments import AsJson, PixelSize, RunArgument, Signal
 from napari_menndl.cli.terminal import out, say, told
 from napari_menndl.errors import InputError
 from napari_menndl.options import settings_options
@@ -57,6 +57,7 @@ def search(
         str | None, typer.Option(help="Unit of clicked points, px or nm, where their file does not say it.")
     ] = None,
     pixel_size: PixelSize = None,
+    signal: Signal = None,
     space: Annotated[Path | None, typer.Option(help="Search space as JSON.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search of --run.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start the search and return at once.")] = False,
@@ -75,7 +76,7 @@ def search(
                 raise InputError(
                     "a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume."
                 )
-            opened = open_movie(movie, pixel_size=pixel_size)
+            opened = open_movie(movie, pixel_size=pixel_size, signal=signal)
             chosen = _frames(frames)
             marked = _annotation(annotation, opened, radius, unit, one_class, ignore)
             started = run_search(
