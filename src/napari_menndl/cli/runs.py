@@ -71,13 +71,13 @@ def search(
                 raise InputError(
                     "a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume."
                 )
+            chosen = _frames(frames)
             opened = open_movie(movie, pixel_size=pixel_size)
             marked = _annotation(annotation, opened, radius, one_class, ignore)
-            say(f"{annotation.name}: {marked.describe()}")
             started = run_search(
                 opened,
                 marked,
-                frames=_frames(frames),
+                frames=chosen,
                 budget=budget or SearchSettings.budget,
                 pool=pool or SearchSettings.pool,
                 run=run,
@@ -86,6 +86,7 @@ def search(
                 wait=False,
                 **settings,
             )
+            say(f"{annotation.name}: {marked.describe()}")
         if detach:
             started.wait_for_start()
             say(f"Searching in {run}. Look with: napari-menndl status {run}; stop with: napari-menndl stop {run}")
