@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import tifffile
 import typer
+from skimage.measure import label
 from typer.testing import CliRunner
 
 from napari_menndl.annotation.annotation import Annotation
@@ -53,19 +54,6 @@ def folder(tmp_path_factory):
 
 def search(folder, name, *words):
     return run("search", folder / "movie.tif", "--run", folder / name, "--space", folder / "space.json", *TINY, *words)
-
-
-def test_search_says_what_it_understood_of_a_label_image(tmp_path):
-    numbered = np.zeros((64, 64), np.uint16)
-    numbered[8:56:8, 8:56:8] = np.arange(1, 37).reshape(6, 6)
-    numbered[:4] = 99
-    np.save(tmp_path / "movie.npy", np.random.default_rng(0).normal(size=(2, 64, 64)))
-    np.save(tmp_path / "labels.npy", numbered)
-    words = ["search", tmp_path / "movie.npy", "--annotation", tmp_path / "labels.npy", "--budget", "1networks"]
-    said = run(*words, "--one-class", "--ignore", "99", "--run", tmp_path / "run", *TINY)
-    assert "labels.npy: labels of 1 frame, 1 class (defect: 36 defects), background 0" in said
-    assert "6.25 % of frame 0 not looked at" in said
-    assert "--one-class" in run(*words[:3], tmp_path / "clicks.csv", "--one-class", code=2)
 
 
 def test_search_ends_with_what_was_chosen(folder):
@@ -159,6 +147,20 @@ def test_detached_search_from_clicked_points_is_watched_and_stopped(folder):
     assert "is not running (stopped)" in run("stop", folder / "b.menndl")
     assert found.task.pixel_size == pytest.approx((0.025, 0.025))
     assert found.task.known.all()
+
+
+def test_search_says_what_it_understood_of_a_label_image(folder):
+    marked = Annotation.open(folder / "movie.annotation.zarr").frame(0) > 0
+    marked[:4] = False
+    numbered = label(marked).astype(np.int16)
+    numbered[:3] = 999
+    np.save(folder / "labels.npy", numbered)
+    words = ["--annotation", folder / "labels.npy", "--one-class", "--ignore", "999", "--budget", "1networks"]
+    said = search(folder, "c.menndl", *words)
+    assert f"labels of 1 frame, 1 class (defect: {numbered[3:].max()} defects), background 0" in said
+    assert "3.12 % of frame 0 not looked at" in said
+    assert not open_run(folder / "c.menndl").task.known[0, :3].any()
+    assert "--one-class" in run("search", folder / "movie.tif", "--annotation", "a.csv", "--one-class", code=2)
 
 
 def test_stop_of_a_search_that_is_not_running_says_so(folder):

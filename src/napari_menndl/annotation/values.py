@@ -354,7 +354,7 @@ def _are_objects(values: _Values, zero: float) -> bool:
 
     if np.count_nonzero(values.different_seen != zero) < 2:
         return False
-    objects = numbers = 0
+    objects, numbers = 0, 0
     place = int(np.searchsorted(values.different, zero))
     absent = place >= values.different.size or values.different[place] != zero
     for rank, seen in zip(values.rank, values.seen, strict=True):
@@ -362,6 +362,8 @@ def _are_objects(values: _Values, zero: float) -> bool:
         numbers += int(np.count_nonzero(np.unique(marked)))
         if numbers:
             objects += int(label(marked, connectivity=2, return_num=True)[1])
+        if objects > 1.1 * values.different.size * len(values.rank):  # whatever the other frames hold
+            return False
     # A program may leave a stray pixel or two of an object apart from it.
     return numbers <= objects <= 1.1 * numbers
 

@@ -76,8 +76,8 @@ def search(
                 raise InputError(
                     "a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume."
                 )
-            opened = open_movie(movie, pixel_size=pixel_size, signal=signal)
             chosen = _frames(frames)
+            opened = open_movie(movie, pixel_size=pixel_size, signal=signal)
             marked = _annotation(annotation, opened, radius, unit, one_class, ignore)
             started = run_search(
                 opened,
