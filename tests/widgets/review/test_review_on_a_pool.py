@@ -1,5 +1,7 @@
 """A movie that is predicted elsewhere is reviewed as one that is predicted here."""
 
+from contextlib import suppress
+
 import numpy as np
 import psutil
 import pytest
@@ -13,7 +15,12 @@ pytestmark = pytest.mark.gui
 
 
 def trainers():
-    return [child for child in psutil.Process().children(recursive=True) if ENTRY in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has ended since, or is about to
+            if ENTRY in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def test_a_pool_that_is_chosen_predicts_the_movie(qtbot, dock, reviewed, run_folder, movie):
