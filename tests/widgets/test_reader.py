@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QDialogButtonBox
 
@@ -89,3 +90,16 @@ def test_axis_or_index_that_is_not_there_is_refused(tmp_path, choice):
     np.save(tmp_path / "four.npy", DATA)
     with pytest.raises(InputError, match="time axis"):
         find_many_axes(tmp_path / "four.npy").movie(*choice)
+
+
+def test_what_was_left_out_of_a_file_is_a_notification(viewer, tmp_path):
+    frames = np.arange(4 * 32 * 40, dtype=np.uint16).reshape(4, 32, 40)
+    with tifffile.TiffWriter(tmp_path / "two.tif") as file:
+        file.write(frames[:1, :16, :20], photometric="minisblack", metadata={"axes": "TYX"})
+        file.write(frames, photometric="minisblack", metadata={"axes": "TYX"})
+    notification_manager.records.clear()
+    (layer,) = viewer.open(tmp_path / "two.tif", plugin="napari-menndl")
+    assert layer.data.shape == frames.shape
+    (said,) = notification_manager.records
+    assert "two.tif" in str(said.message)
+    assert "(1, 16, 20)" in str(said.message) or "16 × 20" in str(said.message)

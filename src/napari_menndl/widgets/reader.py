@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import napari
 import numpy as np
 import zarr
 from napari.layers import Image
+from napari.utils.notifications import show_warning
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.storage import FORM
@@ -22,6 +24,7 @@ from napari_menndl.widgets.layers import PLACE, annotation_layer, movie_layer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_menndl.movie.movie import Movie
     from napari_menndl.widgets.layers import LayerData
 
 
@@ -48,13 +51,24 @@ def read(path: str | list[str]) -> list[LayerData]:
     """
     if not (isinstance(path, str) and is_annotation(path)):
         many = find_many_axes(path) if isinstance(path, str) else None
-        return [movie_layer(ask_for_axes(many) if many else open_movie(path))]
+        return [movie_layer(ask_for_axes(many) if many else _open_aloud(path))]
     writable = os.access(path, os.W_OK)
     annotation = Annotation.open(path, mode="r+" if writable else "r")
     if not writable:
         annotation.labels = np.asarray(annotation.labels)
     data, about, kind = annotation_layer(annotation, name=Path(path).stem)
     return [(data, about | place_of_movie(annotation.shape), kind)]
+
+
+def _open_aloud(path: str | list[str]) -> Movie:
+    """Open a movie; what was guessed or left out becomes notifications, also in a window that a script opened."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        movie = open_movie(path)
+    for one in said:
+        if issubclass(one.category, UserWarning):
+            show_warning(str(one.message))
+    return movie
 
 
 def is_annotation(path: str) -> bool:
