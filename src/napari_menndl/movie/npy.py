@@ -40,7 +40,7 @@ def read_npy(path: Path, signal: str | int | None = None) -> Movie:
     only_one(signal, str(path))
     try:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, TypeError) as error:
+    except Exception as error:  # a damaged header ends in many kinds of error, in the tokeniser's for one
         raise InputError(
             f"a complete .npy file of numbers at {path}", str(error), "Save it again: np.save(path, frames)."
         ) from error
