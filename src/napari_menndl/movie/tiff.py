@@ -343,8 +343,9 @@ def _check_complete(pages: TiffPages, chosen: Sequence[tuple[int, FrameAxes]], p
         for page in pages_there:
             whole = zip(page.dataoffsets, page.databytecounts, strict=False)
             short |= any(offset + count > page.parent.filehandle.size for offset, count in whole)
-            plain = page.compression == 1 and page.bitspersample % 8 == 0  # nothing is packed
-            short |= plain and sum(page.databytecounts) < page.nbytes
+            like = page.keyframe
+            if like.compression == 1 and like.bitspersample % 8 == 0:  # nothing is packed
+                short |= sum(page.databytecounts) < like.nbytes
     promised = int(pages.header.imagej.get("images", 1)) if pages.series[chosen[0][0]].kind == "imagej" else 1
     if short or promised > sum(axes.shape[0] for _, axes in chosen):
         raise InputError(
