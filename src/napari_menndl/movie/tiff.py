@@ -344,8 +344,9 @@ def _check_complete(pages: TiffPages, chosen: Sequence[tuple[int, FrameAxes]], p
             whole = zip(page.dataoffsets, page.databytecounts, strict=False)
             short |= any(offset + count > page.parent.filehandle.size for offset, count in whole)
             like = page.keyframe
-            if like.compression == 1 and like.bitspersample % 8 == 0:  # nothing is packed
-                short |= sum(page.databytecounts) < like.nbytes
+            if like.compression == 1:
+                row = -(-like.imagewidth * like.samplesperpixel * like.bitspersample // 8)
+                short |= sum(page.databytecounts) < like.imagelength * row
     promised = int(pages.header.imagej.get("images", 1)) if pages.series[chosen[0][0]].kind == "imagej" else 1
     if short or promised > sum(axes.shape[0] for _, axes in chosen):
         raise InputError(
