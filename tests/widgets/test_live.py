@@ -91,6 +91,19 @@ def test_every_new_image_is_overlaid_as_it_arrives(qtbot, viewer, dock, series, 
     assert not errors()
 
 
+def test_a_fast_answer_says_how_many_networks_predicted(qtbot, dock, series, movie, run_folder):
+    members = len(open_run(run_folder).best.members)
+    dock.form["fast"].value = True
+    start(qtbot, dock, series)
+    for t in range(2):
+        write(series, movie, t)
+        predicted(qtbot, dock, t)
+        qtbot.waitUntil(lambda: f"Frame {t}:" in dock.status.text(), timeout=5000)  # noqa: B023 (called at once)
+        assert (f"({members} networks: " in dock.status.text()) == (t == 0)
+    assert f" of {members} networks: " in dock.status.text()
+    dock.form["fast"].value = False
+
+
 def test_source_may_be_a_growing_tiff_or_zarr(qtbot, dock, tmp_path, movie):
     for path in (tmp_path / "grows.tif", tmp_path / "grows.zarr"):
         start(qtbot, dock, path)
