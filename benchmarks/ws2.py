@@ -125,7 +125,7 @@ def run_cell(method, problem, seed, budget):
 
 
 def measure(predictor, problem):
-    """How a method does on the frames to be tested, and what a frame takes."""
+    """Scores of a method on the frames to be tested, and its time per frame."""
     task, times = problem.task, []
     for _ in range(3):
         began = time.perf_counter()

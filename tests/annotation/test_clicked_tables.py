@@ -3,6 +3,7 @@
 import json
 import warnings
 
+import napari_builtins.io as napari_builtins_io
 import numpy as np
 import pandas as pd
 import pytest
@@ -176,9 +177,8 @@ def test_a_table_that_pandas_read_is_understood_like_its_file(tmp_path):
 
 
 def test_napari_s_own_writer_is_read(tmp_path):
-    builtins = pytest.importorskip("napari_builtins.io")
     data = np.array([(t, 0, y, x) for t, (y, x) in zip([0, 2, 2], PLACES, strict=True)], float)
-    written = builtins.napari_write_points(str(tmp_path / "points.csv"), data, {})
+    written = napari_builtins_io.napari_write_points(str(tmp_path / "points.csv"), data, {})
     with pytest.warns(PointsWarning, match=r"axis-1 .* left out"):
         points = read_points(written)
     assert places(points) == PLACES
@@ -186,15 +186,14 @@ def test_napari_s_own_writer_is_read(tmp_path):
 
 
 def test_centres_of_napari_s_shapes_are_points(tmp_path):
-    builtins = pytest.importorskip("napari_builtins.io")
     ellipse = np.array([[10, 20], [10, 26], [16, 26], [16, 20]], float)
     polygon = np.array([[0, 0], [0, 30], [3, 30], [3, 15], [3, 0]], float)
     kinds = {"shape_type": ["ellipse", "polygon"]}
-    written = builtins.napari_write_shapes(str(tmp_path / "shapes.csv"), [ellipse, polygon], kinds)
+    written = napari_builtins_io.napari_write_shapes(str(tmp_path / "shapes.csv"), [ellipse, polygon], kinds)
     with pytest.warns(PointsWarning, match="2 outlines .* centres"):
         assert np.allclose(places(read_points(written)), [(13, 23), (1.5, 15)])
     kinds = {"shape_type": ["polygon", "line"]}
-    written = builtins.napari_write_shapes(str(tmp_path / "lines.csv"), [polygon, polygon[:2]], kinds)
+    written = napari_builtins_io.napari_write_shapes(str(tmp_path / "lines.csv"), [polygon, polygon[:2]], kinds)
     with pytest.raises(InputError, match="shape-type with line"):
         read_points(written)
 

@@ -1,4 +1,4 @@
-"""What is not there is neither black nor a number: files of a set, pages, chunks, masked pixels."""
+"""Missing files of a set, pages, chunks and masked pixels are neither black nor a number."""
 
 import pickle
 

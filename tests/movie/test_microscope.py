@@ -16,7 +16,6 @@ from napari_menndl.movie.calibration import CalibrationWarning
 from napari_menndl.movie.microscope import read_metadata, read_microscope
 from napari_menndl.movie.reading import open_movie
 
-pytest.importorskip("rsciio", reason="the extra stem-formats is not installed")
 sys.path.append(str(Path(__file__).parent))
 
 import microscope_files as files

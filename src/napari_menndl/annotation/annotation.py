@@ -305,7 +305,7 @@ class Annotation(EditedStatement):
             )
 
     def describe(self) -> str:
-        """What is said, in one line: frames, classes, defects on the first ones, and what meant the background."""
+        """Summarise it in one line: frames, classes, defects on the first ones, and what meant the background."""
         if self.understood:
             return self.understood
         frames = [t for t, status in enumerate(self.status) if status is not FrameStatus.UNTOUCHED]

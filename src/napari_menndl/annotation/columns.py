@@ -50,7 +50,7 @@ _LEVELS = 40
 
 @dataclass(frozen=True)
 class ColumnSettings:
-    """What a person would turn by hand."""
+    """Settings of the column helper."""
 
     sign: str = setting("both", "Sign", note="Columns darker or brighter than their kind, or both.", options=SIGNS)
     comparison: str = setting(
@@ -103,7 +103,7 @@ class FrameColumns:
         return find_columns(self._frame)
 
     def response(self, settings: ColumnSettings) -> npt.NDArray[np.float32]:
-        """How far the column at each pixel departs from its kind.
+        """Deviation of the column at each pixel from its kind.
 
         Returns
         -------

@@ -233,7 +233,7 @@ def bragg_spots(frame: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 def _vertex(
     amplitude: npt.NDArray[np.floating], rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], axis: int
 ) -> npt.NDArray[np.float64]:
-    """How far beside its bin each peak lies [bins], by a parabola through the logarithms of three."""
+    """Distance of each peak from its bin [bins], by a parabola through the logarithms of three."""
     height, width = amplitude.shape
     step = (1, 0) if axis == 0 else (0, 1)
     low, mid, high = (

@@ -27,7 +27,7 @@ FILES = (".csv", ".tsv", ".txt", ".xls", *READERS)
 
 
 class PointLabels(NamedTuple):
-    """What points become.
+    """Labels made of points.
 
     Attributes
     ----------

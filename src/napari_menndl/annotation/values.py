@@ -29,7 +29,7 @@ LEAST_MIXED = 8
 
 @dataclass(frozen=True, eq=False)
 class Understood:
-    """What an array of label values says.
+    """Labels and classes understood from an array of label values.
 
     Attributes
     ----------
@@ -203,7 +203,7 @@ def _ranked(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]
 
 
 def _seen(frames: npt.NDArray[Any], ignore: int | None, colours: dict[int, str]) -> npt.NDArray[np.bool_]:
-    """Where a pixel was looked at."""
+    """Pixels that were looked at."""
     if ignore is None:
         return np.ones(frames.shape, bool)
     if colours:

@@ -1,4 +1,4 @@
-"""What is not there: frames that a file lacks, pixels that are masked. Neither may pass for measured intensity."""
+"""Missing frames and masked pixels, which may not pass for measured intensity."""
 
 from __future__ import annotations
 

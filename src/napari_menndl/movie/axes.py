@@ -1,4 +1,4 @@
-"""Which axes and values a movie may have."""
+"""Axes and values that a movie may have."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LETTERS = {name: letter for letter, names in _NAMES.items() for name in names.s
 
 @dataclass(frozen=True)
 class FrameAxes:
-    """Where the frames of a movie lie in an array.
+    """Places of a movie's frames in an array.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ def _word(name: str | None) -> str:
 
 
 def frame_axes(shape: Sequence[int], axes: Sequence[str | None] | None, source: str, stacks: str = "T") -> FrameAxes:
-    """Where the frames lie in an array, axes of length 1 left out.
+    """Find the frames in an array, axes of length 1 left out.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ def unit_in_nm(unit: str | None) -> float | None:
 def believed(
     read: Callable[[], tuple[tuple[float, float] | None, float | None]], source: str
 ) -> tuple[tuple[float, float] | None, float | None]:
-    """What `read` finds out about pixel size and frame time; unknown, with a `CalibrationWarning`, where it fails."""
+    """Pixel size and frame time from `read`; unknown, with a `CalibrationWarning`, where it fails."""
     try:
         return read()
     except Exception as error:  # programs write what no schema foresees, and the frames are there all the same

@@ -1,4 +1,4 @@
-"""What an HDF5 file or a HyperSpy zarr folder holds: EMD of Velox and NCEM, HyperSpy, NSID, USID, NeXus, Nion Swift."""
+"""Arrays of HDF5 files and HyperSpy's zarr folders: EMD of Velox and NCEM, HyperSpy, NSID, USID, NeXus, Nion."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _hyperspy_axes(group: Any, shape: tuple[int, ...]) -> tuple[Axis, ...]:
 
 
 def _hyperspy_kind(group: Any) -> str:
-    """What HyperSpy's type of a signal says beyond an image; empty for images, and where there is none."""
+    """The kind of a signal in HyperSpy's words; empty for images, and where there is none."""
     about = group.get("metadata/Signal")
     kind = "" if about is None else text_of(about.attrs.get("signal_type"))
     return kind.replace("_", " ") if re.search("diffraction|EELS|EDS|CL|XRF", kind) else ""

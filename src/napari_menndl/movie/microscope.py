@@ -43,7 +43,7 @@ _PREFERRED = ("haadf", "adf", "maadf", "laadf", "bf")
 
 @dataclass(frozen=True)
 class Layout:
-    """Which axes of a signal are height, width and the sequence of frames; `doubt` says why it is no movie."""
+    """Numbers of a signal's axes of height, width and frames; `doubt` says why it is no movie."""
 
     y: int = 0
     x: int = 0
@@ -118,7 +118,7 @@ def read_microscope(path: Path, signal: str | int | None = None) -> Movie:
 
 
 def read_metadata(path: Path, signal: str | int | None = None) -> Recording:
-    """How the signal that `read_microscope` takes was recorded: beam energy [kV], dwell time [s] and more.
+    """Metadata of the signal that `read_microscope` takes: beam energy [kV], dwell time [s] and more.
 
     Raises
     ------

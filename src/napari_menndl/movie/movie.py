@@ -103,7 +103,7 @@ class Movie:
 
     @cached_property
     def offset(self) -> int | float:
-        """What `frame` subtracts before it converts to float32: the mean of the first frame that can be read.
+        """Offset that `frame` subtracts before it converts to float32: the mean of the first readable frame.
 
         It is 0 unless float32 would lose grey values: those of integers of 32 bits or more, or of float64, that lie on
         a large offset.
@@ -187,7 +187,7 @@ class Movie:
                 f"a spread of {np.nanstd(raw):g} on a mean of {np.nanmean(raw):g}, more precision than float32 has",
                 "Subtract the offset of every frame before opening the movie.",
             )
-        return frame if gaps or not missing.any() else fill_gaps(frame)
+        return frame if gaps else fill_gaps(frame)
 
 
 def fill_gaps(frame: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -201,7 +201,10 @@ def fill_gaps(frame: NDArray[np.float32]) -> NDArray[np.float32]:
     -------
     (Y, X) float32
     """
-    y, x = ndimage.distance_transform_edt(np.isnan(frame), return_distances=False, return_indices=True)
+    missing = np.isnan(frame)
+    if not missing.any():
+        return frame
+    y, x = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
     filled: NDArray[np.float32] = frame[y, x]
     return filled
 

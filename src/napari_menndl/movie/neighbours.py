@@ -143,7 +143,7 @@ def _neighbour(movie: Movie, t: int, offset: int, frame: Frame) -> Frame | None:
     except InputError as problem:
         warnings.warn(f"Frame {t} is shown without its neighbour {t + offset}: {problem}", stacklevel=4)
         return None
-    shift = find_shift(*(fill_gaps(one) if np.isnan(one).any() else one for one in (frame, other)))
+    shift = find_shift(fill_gaps(frame), fill_gaps(other))
     return None if shift is None else _moved(other, shift, frame)
 
 

@@ -190,7 +190,7 @@ def _codec(codec: Any) -> Any:
 
 
 def names_of(array: zarr.Array[Any]) -> list[str | None] | None:
-    """What an array calls its axes: zarr 3's dimension_names, or xarray's attribute; None where it names none."""
+    """Names of an array's axes: zarr 3's dimension_names, or xarray's attribute; None where it names none."""
     names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
     if not isinstance(names, list | tuple) or len(names) != array.ndim or not any(names):
         return None

@@ -1,4 +1,4 @@
-"""What a microscope's file holds, before it is read: arrays, their axes, and how a part of each is read."""
+"""Arrays in microscopes' files, with their axes, before anything of them is read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXTRA = 'pip install "napari-menndl[stem-formats]"'
 
 
 class Recording(TypedDict, total=False):
-    """How the images were recorded, as far as a file says: energies in kV, times in s."""
+    """Metadata of a recording, as far as a file says: energies in kV, times in s."""
 
     beam_energy: float
     magnification: float
@@ -147,7 +147,7 @@ def number_of(value: Any) -> float | None:
 
 
 def recording_of(**facts: Any) -> Recording:
-    """What is known of these facts; numbers that are no numbers are left out."""
+    """A `Recording` of these facts; numbers that are no numbers are left out."""
     known: dict[str, Any] = {}
     for name, value in facts.items():
         value = (text_of(value) or None) if name in ("detector", "microscope") else number_of(value)

@@ -237,7 +237,7 @@ def _believable(path: Path) -> tuple[TiffPages, bool, Header]:
 
 
 def _miscounted(pages: TiffPages) -> str:
-    """What is wrong with the header's count of images, if anything is."""
+    """A sentence on a wrong count of images in the header; empty where it is right."""
     taken = pages.promised()
     promised = max(taken, int(pages.header.imagej.get("images", 1)))
     if pages.pages <= 1:  # the one page may stand for all the frames behind it

@@ -1,4 +1,4 @@
-"""What the header of a TIFF file says: ImageJ's, OME's, DigitalMicrograph's and HyperSpy's descriptions, plain tags."""
+"""Headers of TIFF files: ImageJ's, OME's, DigitalMicrograph's and HyperSpy's descriptions, plain tags."""
 
 from __future__ import annotations
 

@@ -218,16 +218,14 @@ class TrainedNetwork:
             return None, gaps, factors
         if gaps.any():
             warnings.warn(f"Of a frame, {gaps_said(gaps)}; nothing is predicted in them.", stacklevel=3)
-        if np.isnan(planes).any():
-            planes = values = np.stack([fill_gaps(one) if np.isnan(one).any() else one for one in planes])
+        planes = np.stack([fill_gaps(one) for one in planes])
         if self.reach and (planes == planes[0]).all():
             warnings.warn(
                 f"This network averages a frame with up to {self.reach} neighbours on each side; none was found that "
                 "shows the same, so it sees more noise than it was trained on.",
                 stacklevel=3,
             )
-        if not self.reach:
-            values = planes[0]
+        values = planes if self.reach and len(planes) > 1 else planes[0]
         if factors:
             height, width = gaps.shape
             values = resample(values, (max(1, round(height * factors[0])), max(1, round(width * factors[1]))))

@@ -56,7 +56,7 @@ class Status:
 
     @property
     def gain(self) -> float | None:
-        """What the answer's fitness gained in the latter half of the time searched; None if there was none by then."""
+        """Gain of the answer's fitness in the latter half of the time searched; None if there was none by then."""
         before = [fitness for elapsed, fitness in self._answers if elapsed <= self.elapsed / 2]
         return self._answers[-1][1] - before[-1] if before else None
 

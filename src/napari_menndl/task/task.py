@@ -147,7 +147,7 @@ class TrainingTask:
                 warnings.warn(f"Frame {t}: {gaps_said(missing)}.", stacklevel=2)
         known &= ~gaps
         check_labels(labels, known, annotation.class_names)
-        planes = np.stack([[fill_gaps(one) if np.isnan(one).any() else one for one in frame] for frame in planes])
+        planes = np.stack([[fill_gaps(one) for one in frame] for frame in planes])
         raw = np.stack([check_frame(one[0], t) for one, t in zip(planes, chosen, strict=True)])
         neighbours = planes[:, 1:]
         alone = (neighbours == raw[:, None]).all()

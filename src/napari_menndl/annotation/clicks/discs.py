@@ -61,5 +61,5 @@ def draw_discs(
 
 
 def count_defects(labels: npt.NDArray[np.uint8]) -> int:
-    """How many defects a frame's labels (Y, X) hold: connected pixels of one class are one."""
+    """Count the defects in a frame's labels (Y, X): connected pixels of one class are one."""
     return sum(len(label_components(labels == value, min_area=1)) for value in np.unique(labels[labels > 0]))

@@ -1,4 +1,4 @@
-"""Which column of a table says the frame, and whether it counts from 0 or from 1."""
+"""Columns of a table that say the frame, counted from 0 or from 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the names of a table's columns mean, however they are spelled."""
+"""Meanings of the names of a table's columns, however they are spelled."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Column:
 
     @property
     def blank(self) -> pd.Series:
-        """Where nothing stands: (n,) bool."""
+        """(n,) bool: empty cells."""
         return self.cells.isna() | self.words.eq("")
 
     @property

@@ -1,4 +1,4 @@
-"""Which column of a table says the class of each point."""
+"""Columns of a table that say the class of each point."""
 
 from __future__ import annotations
 

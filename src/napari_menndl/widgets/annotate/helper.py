@@ -61,7 +61,7 @@ class Scene:
 
 
 class Responding(Protocol):
-    """What a method made of a frame; asked again and again while its settings are turned."""
+    """A frame opened by a method; asked again and again while its settings are turned."""
 
     def response(self, settings: Any) -> np.ndarray:
         """(Y, X) float32: a defect where it reaches the threshold of the settings."""
@@ -119,7 +119,7 @@ class Previewer:
         self._known: tuple[Any, int, Responding] | None = None
 
     def answer(self, question: tuple[Scene, Any]) -> tuple[np.ndarray, np.ndarray, int]:
-        """What settings propose and its outline, each (Y, X) bool, and how many defects that is."""
+        """A proposal and its outline, each (Y, X) bool, and how many defects that is."""
         scene, settings = question
         known = self._known
         if known is None or known[0] is not scene.movie or known[1] != scene.frame:
@@ -256,7 +256,7 @@ class Helper(QWidget):
 
     @property
     def settings(self) -> Any:
-        """What the form says; InputError where that does not go together."""
+        """Settings in the form; InputError where they do not go together."""
         return read_form(self.form, self.method.settings)
 
     def ask(self) -> None:
