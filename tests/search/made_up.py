@@ -34,6 +34,9 @@ def landscape(genome, rung):
 def evaluate(payload, attachment):
     """Stand in for `training.job.run`."""
     genome, rung = Genome.from_json(payload["genome"]), Rung.from_json(payload["rung"])
+    if rung.all_labels:
+        evaluation = Evaluation(rung.name, train_flops=1e5, seconds=0.01)
+        return {"evaluation": evaluation.to_json()}, save({f"{fold}/a": np.ones(3, np.float32) for fold in rung.folds})
     tensors = {"oof": encode(guesses(genome.digest)), **{f"{fold}/a": np.ones(3, np.float32) for fold in range(4)}}
     return {"evaluation": landscape(genome, rung).to_json()}, save(tensors, {"genome": genome.digest})
 

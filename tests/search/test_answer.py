@@ -2,11 +2,12 @@ import json
 
 import numpy as np
 import pytest
-from made_up import SETTINGS, evaluate, labels, make_folder, make_task
+from made_up import SETTINGS, UnreliablePool, evaluate, labels, make_folder, make_task
 
+from napari_menndl.errors import Failure
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.metrics.codes import decode, encode
-from napari_menndl.metrics.detection import Detector, fitness
+from napari_menndl.metrics.detection import Detector, fitness, score_class
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.answer import Answer, AnswerKeeper, Entry, Judge, choose, read_oof, thresholds_of
 from napari_menndl.search.candidate import Candidate
@@ -113,11 +114,11 @@ def test_a_candidate_evaluated_again_counts_as_it_is_now():
 
 def test_an_answer_survives_its_fact():
     answer = chosen_from(seen(0, 1, 2, 3, 4), seen(4, 5, 6, 7, 8))
-    fact = json.loads(json.dumps(answer.conclusion(TASK.class_names, TASK.folds)))
+    fact = json.loads(json.dumps(answer.conclusion(TASK.class_names, TASK.folds, {})))
     again = Answer.from_conclusion(fact, SETTINGS.ladder)
     assert again.keys == answer.keys
     assert again.fitness == answer.fitness
-    assert again.conclusion(TASK.class_names, TASK.folds) == answer.conclusion(TASK.class_names, TASK.folds)
+    assert again.conclusion(TASK.class_names, TASK.folds, {}) == answer.conclusion(TASK.class_names, TASK.folds, {})
 
 
 def test_without_its_probabilities_a_candidate_takes_no_part():
@@ -130,11 +131,17 @@ def test_without_its_probabilities_a_candidate_takes_no_part():
     assert keeper.answer.keys == ("1/0",)
 
 
-def test_real_trainings_answer_at_any_moment_and_are_judged_as_they_are_kept(tmp_path):
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A search of real trainings, and the answers that it had."""
+    run = prepare(tmp_path_factory.mktemp("answer") / "run", budget="4networks", population=4)
+    assert SearchRunner(run.folder, SerialPool(train)).run() == "finished"
+    return run, [fact for fact in run.folder.facts() if fact["kind"] in ("answer", "finished")]
+
+
+def test_real_trainings_answer_at_any_moment_and_are_judged_as_they_are_kept(searched):
     """What a search tells of a network is what its kept probabilities say; its answer is the best of all."""
-    run = prepare(tmp_path / "run", budget="4networks", population=4)
-    folder = run.folder
-    assert SearchRunner(folder, SerialPool(train)).run() == "finished"
+    folder = searched[0].folder
     task, answer = folder.task, folder.status()["answer"]
     inside = np.logical_or.reduce([task.split(0, fold).validate for fold in range(task.folds)])
     for network, evaluation in folder.evaluations():
@@ -145,7 +152,49 @@ def test_real_trainings_answer_at_any_moment_and_are_judged_as_they_are_kept(tmp
             )
             assert found.value == pytest.approx(evaluation.fitness)
             assert answer["fitness"] >= evaluation.fitness - 1e-9
-    assert len(run.best.members) == 4 * len(answer["members"])
+
+
+def test_the_answer_predicts_with_networks_that_have_seen_all_labels(searched):
+    """Each goes on from that of its first fold; thresholds and scores stay those that were judged out of fold."""
+    run, answers = searched
+    task, answer = run.task, run.status()["answer"]
+    for one in answer["members"]:
+        assert {key for key, _ in one["networks"]} == {one["key"] + "+"}
+        assert run.folder.read_weights(one["key"])  # a search that is resumed judges and breeds with these
+    same = [one for one in answers if [m["key"] for m in one["members"]] == [m["key"] for m in answer["members"]]]
+    assert sum(len(one["networks"]) for one in answer["members"]) >= 4  # of few members more networks each
+    assert same[0]["members"][0]["networks"] == [[answer["members"][0]["key"], fold] for fold in range(task.folds)]
+    assert (same[0]["thresholds"], same[0]["fitness"]) == (answer["thresholds"], answer["fitness"])
+    probabilities = run.best.predict_frame(task.frames[0], pixel_size=task.pixel_size)
+    found = score_class("", [(probabilities[0], task.labels[0] == 1, task.known[0])], task.detectors[0])
+    assert found.f1 > 0.9
+
+
+def networks(folder):
+    """The rungs that the networks of an answer come from, ``"+"`` behind those trained on all labels."""
+    members = folder.status()["answer"]["members"]
+    return {key.partition("/")[2] for one in members for key, _ in one["networks"]}
+
+
+def test_networks_are_trained_on_all_labels_in_the_time_that_is_left(tmp_path):
+    """A stop waits for none of it, and the search that goes on makes up for it."""
+    folder = make_folder(tmp_path / "run", budget="1h")
+    runner = SearchRunner(folder, SerialPool(evaluate))
+    runner.events.best_improved.connect(lambda best: runner.stop())
+    assert runner.run() == "stopped"
+    assert networks(folder) == {"0"}
+    folder.change_budget("5networks")
+    assert SearchRunner(folder, SerialPool(evaluate)).run() == "finished"
+    assert networks(folder) <= {"0+", "1+", "2+"}
+
+
+def test_where_training_on_all_labels_fails_the_folds_predict(tmp_path):
+    def spoil(key):
+        return Failure("diverged", "not finite") if key.endswith("+") else None
+
+    folder = make_folder(tmp_path / "run", budget="5networks")
+    assert SearchRunner(folder, UnreliablePool(spoil=spoil)).run() == "finished"
+    assert networks(folder) <= {"0", "1", "2"}
 
 
 def test_a_search_that_is_stopped_after_its_first_network_has_an_answer(tmp_path):

@@ -53,6 +53,8 @@ def test_search_reaches_its_goal_and_says_so(uninterrupted):
 def test_no_evaluation_is_made_twice(uninterrupted):
     keys = [fact["key"] for fact in told(uninterrupted, "evaluated", "failed")]
     assert len(set(keys)) == len(keys)
+    keys = [fact["key"] for fact in told(uninterrupted, "refit")]
+    assert len(set(keys)) == len(keys) > 0
 
 
 def test_everything_born_is_evaluated(uninterrupted):
@@ -78,7 +80,7 @@ def test_promoted_are_given_their_own_weights(tmp_path):
 
     SearchRunner(make_folder(tmp_path / "run"), SerialPool(watching)).run()
     for (genome, rung), attachment in given.items():
-        assert (genome.encode() in attachment) == (rung in ("1", "2"))
+        assert (genome.encode() in attachment) == (rung != "0")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -453,7 +455,7 @@ def test_what_was_chosen_can_be_read(uninterrupted):
         (threshold,) = one.thresholds  # there is one class
         assert 0 < threshold <= 1
     assert all(member.weights for member in chosen.members)
-    assert {member.fold for member in chosen.members} == {0, 1, 2, 3}
+    assert len(chosen.members) >= 4
 
 
 def test_best_so_far_can_be_read_before_the_end(tmp_path):
@@ -465,4 +467,4 @@ def test_best_so_far_can_be_read_before_the_end(tmp_path):
     runner.run()
     chosen = folder.chosen()
     assert chosen.members[0].genome.digest.encode() in chosen.members[0].weights
-    assert {member.fold for member in chosen.members} == {0, 1, 2, 3}
+    assert len(chosen.members) >= 4

@@ -24,12 +24,15 @@ class Rung:
         The folds validated on, one training each; None: all of the task's.
     split : int
         Which way the frame is cut into folds.
+    all_labels : bool
+        The networks of the folds are trained on with all labels, and nothing is validated.
     """
 
     name: str
     pixels: int
     folds: tuple[int, ...] | None = None
     split: int = 0
+    all_labels: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -37,7 +40,10 @@ class Rung:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Rung:
         folds = data["folds"]
-        return cls(data["name"], int(data["pixels"]), None if folds is None else tuple(folds), int(data["split"]))
+        whole = bool(data.get("all_labels", False))
+        return cls(
+            data["name"], int(data["pixels"]), None if folds is None else tuple(folds), int(data["split"]), whole
+        )
 
 
 @dataclass(frozen=True)

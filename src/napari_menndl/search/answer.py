@@ -128,14 +128,24 @@ class Answer:
     def value(self) -> float:
         return -math.inf if self.fitness.value is None else self.fitness.value
 
-    def conclusion(self, class_names: Sequence[str], folds: int) -> dict[str, Any]:
-        """Return what the journal keeps: members with their networks and thresholds, thresholds of the mean, scores."""
+    def conclusion(self, class_names: Sequence[str], folds: int, refits: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+        """Return what the journal keeps: members with their networks and thresholds, thresholds of the mean, scores.
+
+        Parameters
+        ----------
+        class_names : sequence of str
+        folds : int
+        refits : mapping of str to sequence of int
+            The folds whose networks were trained on with all labels, by the key of that training. They predict in place
+            of those that have seen a part of the labels each; thresholds and scores stay those judged out of fold.
+        """
         return {
             "members": [
                 {
                     "id": one.candidate.id,
                     "key": one.key,
-                    "networks": [(one.key, fold) for fold in range(folds)],
+                    "networks": [(one.candidate.refit_key, fold) for fold in refits.get(one.candidate.refit_key, ())]
+                    or [(one.key, fold) for fold in range(folds)],
                     "genome": one.candidate.genome.to_json(),
                     "classes": [name for name in class_names if name in votes],
                     "fitness": one.fitness,
@@ -210,8 +220,9 @@ class AnswerKeeper:
 
     @property
     def wanted_weights(self) -> set[str]:
-        """Keys of the evaluations whose networks are in the answer, or may come into it."""
-        return {one.key for one in self._entries} | set(self.answer.keys if self.answer else ())
+        """Keys of the evaluations whose networks are in the answer, or may come into it, and of their refits."""
+        members = self.answer.members if self.answer else ()
+        return {one.key for one in (*self._entries, *members)} | {one.candidate.refit_key for one in members}
 
     def renew(self) -> bool:
         """Choose anew where something has changed; a worse answer only where a member was evaluated again.

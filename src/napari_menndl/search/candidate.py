@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.genome import Genome
+
+#: Follows the name of the rung that a candidate was evaluated at, where its networks are trained on all labels.
+REFIT = "+"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,24 @@ class Candidate:
     def key(self) -> str:
         """Names this evaluation in pool, journal and folder."""
         return f"{self.id}/{self.rung.name}"
+
+    def refit(self, pixels: int, networks: int) -> Candidate:
+        """The training of this candidate's networks on all labels.
+
+        Parameters
+        ----------
+        pixels : int
+            That each is shown [px].
+        networks : int
+            Those of the first so many folds.
+        """
+        rung = Rung(self.refit_key.partition("/")[2], pixels, tuple(range(networks)), self.rung.split, all_labels=True)
+        return replace(self, rung=rung, weights_of=self.key, inherits=None)
+
+    @property
+    def refit_key(self) -> str:
+        """Names the training of its networks on all labels."""
+        return self.key + REFIT
 
     def seed(self, search: int) -> int:
         """Seed of its training, from the search's seed; the same at every rung."""

@@ -310,6 +310,10 @@ class Evolution:
     def stale(self) -> int:
         return self.births - self._record_birth
 
+    def seconds_per_pixel(self, identity: int) -> float:
+        """The pace of a candidate's latest evaluation [s/px of each fold]; 0 where it is not among the best ever."""
+        return next((one.seconds_per_pixel for one in self._hall if one.id == identity), 0.0)
+
     def leaders(self, number: int) -> list[Scored]:
         """Return the best candidates so far, best first; at most `_KEPT`."""
         return self._hall[:number]

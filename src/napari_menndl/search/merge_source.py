@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SKEW = 60.0
 _UNBORN = -1
 #: Facts that are taken over with their numbers translated.
-_TOLD = ("promoted", "evaluated", "failed", "lost", "weights_missing", "retired")
+_TOLD = ("promoted", "evaluated", "failed", "refit", "lost", "weights_missing", "retired")
 
 
 class Source:

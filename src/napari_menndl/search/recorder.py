@@ -108,10 +108,14 @@ class Recorder:
             log.warning("%s was lost (%s: %s) and is tried again", result.key, result.lost.kind, result.lost.message)
             return
         failed = result.evaluation.failure is not None
+        kind = "failed" if failed else "evaluated"
+        more = {}
+        if result.candidate.rung.all_labels:
+            kind, more = "refit", {"folds": result.candidate.rung.folds}
         if result.attachment and not failed:
             self._folder.write_weights(result.key, result.attachment, self._pause)
             self._kept.add(result.key)
-        self.fact("failed" if failed else "evaluated", key=result.key, evaluation=result.evaluation.to_json(), **where)
+        self.fact(kind, key=result.key, **more, evaluation=result.evaluation.to_json(), **where)
 
     def weights_for(self, candidate: Candidate) -> bytes:
         """Return the weights a candidate starts from; empty, and noted, where they are gone or damaged."""

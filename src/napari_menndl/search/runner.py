@@ -21,6 +21,8 @@ from napari_menndl.search.recorder import Recorder
 from napari_menndl.search.replay import replay
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_menndl.genome.evaluation import Evaluation
     from napari_menndl.pool.protocol import Pool
     from napari_menndl.search.candidate import Candidate
@@ -31,6 +33,12 @@ log = logging.getLogger(__name__)
 _TELEMETRY, _REQUESTS = 5.0, 0.2
 #: The answer is renewed so seldom that it takes no more than this share of the time.
 _RENEWAL = 0.05
+#: So many networks at least predict together, where they have seen all labels.
+_LEAST_NETWORKS = 4
+#: Pixels of a refit, in those of the first rung: with 2 to 8 Mpx they came out alike (docs/benchmarks.md).
+_REFIT = 0.5
+#: A refit may take so much longer than its share of the evaluation did.
+_REFIT_MARGIN = 1.25
 _PAUSED = "paused: disk full"
 
 
@@ -134,21 +142,53 @@ class SearchRunner:
     def _search(self) -> str:
         """Evolve until the goal is reached; returns why it ended, or nothing where it was asked to stop."""
         self._change_state("searching")
+        reason = ""
         while not self._stopping():
-            if reason := self._goal_reached():
+            if not reason and (reason := self._goal_reached()):
+                self._jobs.cancel()
+            free, seconds = self._jobs.free, self.goal.seconds - self._record.elapsed
+            if seconds <= 0:
                 return reason
-            free = self._jobs.free
-            candidates = self._welcome(free)
-            seconds = self.goal.seconds - self._record.elapsed
-            candidates += self.evolution.ask(free - len(candidates), self._births_left(), seconds)
+            candidates = [] if reason else self._candidates(free, seconds)
             if candidates:
                 self._record.announce(candidates)
+            elif free:
+                candidates = self._refits(free, seconds)
             self._jobs.submit(candidates)
             # A pool without a free slot, such as one that no worker has joined yet, is waited for.
             if self._jobs.idle and (free or not self._births_left()):
-                return self._nothing_left(seconds)
+                return reason or self._nothing_left(seconds)
             self._collect()
         return ""
+
+    def _candidates(self, free: int, seconds: float) -> list[Candidate]:
+        """What comes from other islands and from evolution, as far as it leaves time for the refits."""
+        welcome = self._welcome(free)
+        left = seconds - sum(self._refit_takes(one) for one in self._to_refit()) / max(1, self._pool.slots)
+        return welcome + self.evolution.ask(free - len(welcome), self._births_left(), left)
+
+    def _to_refit(self) -> list[Candidate]:
+        """Members of the answer whose networks were not trained on all labels yet."""
+        members = self._keeper.answer.members if self._keeper.answer else ()
+        networks = math.ceil(_LEAST_NETWORKS / max(1, len(members)))
+        failed = {key for key, folds in self._record.status.refits.items() if not folds}
+        done = self._record.kept | self._jobs.in_flight.keys() | failed
+        pixels = math.ceil(_REFIT * self.settings.pixels)
+        return [
+            one.candidate.refit(pixels, min(networks, self.folder.task.folds))
+            for one in members
+            if one.candidate.refit_key not in done
+        ]
+
+    def _refits(self, free: int, seconds: float) -> list[Candidate]:
+        """Trainings of the answer's members on all labels, once nothing else fits into the time that is left."""
+        self._renew_answer()
+        return [one for one in self._to_refit() if self._refit_takes(one) <= seconds][:free]
+
+    def _refit_takes(self, candidate: Candidate) -> float:
+        """Time for its networks, at the pace of the candidate's evaluations [s]."""
+        share = len(candidate.rung.folds or ()) / self.folder.task.folds
+        return _REFIT_MARGIN * share * candidate.rung.pixels * self.evolution.seconds_per_pixel(candidate.id)
 
     def _welcome(self, most: int) -> list[Candidate]:
         """What comes from other islands; the births themselves are announced with all others."""
@@ -176,7 +216,10 @@ class SearchRunner:
         answer, task = self._keeper.answer, self.folder.task
         if answer is None:
             return {"members": [], "thresholds": {}, "fitness": None, "error": None, "scores": []}
-        return answer.conclusion(task.class_names, task.folds)
+        return answer.conclusion(task.class_names, task.folds, self._usable_refits())
+
+    def _usable_refits(self) -> dict[str, Sequence[int]]:
+        return {key: folds for key, folds in self._record.status.refits.items() if key in self._record.kept}
 
     def _consider(self, candidate: Candidate, evaluation: Evaluation) -> None:
         """Let an evaluation take part in the answer."""
@@ -184,10 +227,10 @@ class SearchRunner:
             thresholds = thresholds_of(evaluation.scores, self.folder.task.class_names)
             self._keeper.take(Entry(candidate, evaluation.fitness, thresholds))
 
-    def _renew_answer(self) -> None:
-        """Choose the answer anew, and record it where it is another one."""
+    def _renew_answer(self, refit: bool = False) -> None:
+        """Choose the answer anew, and record it where it is another one, or predicts with other networks."""
         began = time.monotonic()
-        if self._keeper.renew():
+        if self._keeper.renew() or refit:
             self._record.fact("answer", **self._conclusion())
             self._commit()  # before the weights that the last answer counted on may go
         self._renewed_at = time.monotonic()
@@ -200,14 +243,19 @@ class SearchRunner:
             self._record.result(result)
         self._commit()
         retired: list[int] = []
+        refit = False
         for result in results:
-            if result.lost is None:
+            if result.lost is not None:
+                continue
+            if result.candidate.rung.all_labels:
+                refit |= result.evaluation.failure is None
+            else:
                 retired += self._tell(result.key, result.evaluation)
                 self._consider(result.candidate, result.evaluation)
         if retired:
             self._record.fact("retired", ids=retired)
-        if time.monotonic() - self._renewed_at > self._renewal_took / _RENEWAL:
-            self._renew_answer()
+        if refit or time.monotonic() - self._renewed_at > self._renewal_took / _RENEWAL:
+            self._renew_answer(refit)
         if results and self._record.kept:  # not before all are told: until then nobody wants their weights
             self._record.keep(self.evolution.wanted_weights | self._keeper.wanted_weights)
         self._send_telemetry(every=_TELEMETRY)

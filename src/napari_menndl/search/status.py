@@ -6,6 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_menndl.search.journal import Fact
 
 
@@ -32,6 +34,8 @@ class Status:
         Fitness of the population.
     answer : dict or None
         The latest fact that says which networks predict best together.
+    refits : dict of str to sequence of int
+        The folds whose networks were trained on with all labels, by key; none where that failed.
     finished : dict or None
         The fact that ends the search; what the latest answer says, it says, too.
     """
@@ -41,6 +45,7 @@ class Status:
         self.slots = self.births = self.networks = self.evaluations = self.promotions = 0
         self.failures: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
+        self.refits: dict[str, Sequence[int]] = {}
         self.elapsed = self.slot_seconds = self.busy_seconds = self.gpu_seconds = self.train_flops = 0.0
         self.pool: dict[str, Any] = {}
         self.median: float | None = None
@@ -72,6 +77,9 @@ class Status:
             case "failed":
                 self._settle(fact)
                 self.failures[fact["evaluation"]["failure"]["kind"]] += 1
+            case "refit":
+                self._add_effort(fact)
+                self.refits[fact["key"]] = [] if fact["evaluation"]["failure"] else fact["folds"]
             case "lost":
                 self.lost[fact["failure"]["kind"]] += 1
             case "telemetry":
@@ -92,6 +100,9 @@ class Status:
         self.evaluations += 1
         self.networks += rung == "0"
         self._settled += rung.isdigit()
+        self._add_effort(fact)
+
+    def _add_effort(self, fact: Fact) -> None:
         self.train_flops += fact["evaluation"]["train_flops"]
         if not self.pool:
             self.busy_seconds += fact["finished"] - fact["started"]

@@ -30,6 +30,8 @@ def tell(fact: Fact) -> str | None:
             failure = fact["evaluation"]["failure"]
             words = _FAILURES.get(failure["kind"], failure["kind"].replace("_", " "))
             return f"{_network(fact)} {words}: {_first_line(failure['message'])}"
+        case "refit" if fact["evaluation"]["failure"] is None:
+            return f"{_network(fact)} trained on all labels"
         case "lost":
             failure = fact["failure"]
             kind = failure["kind"].replace("_", " ")

@@ -43,7 +43,8 @@ def evaluate(
     """Train a genome once per fold of a rung and judge the folds together.
 
     Every known pixel is predicted by the network of the fold that validates it, so that every labelled defect counts
-    once. The same arguments give the same weights on the same device. What a genome cannot do is the evaluation's
+    once. On a rung of all labels the networks of its folds are trained on with all that is known, and nothing is
+    validated. The same arguments give the same weights on the same device. What a genome cannot do is the evaluation's
     failure and raises nothing.
 
     Parameters
@@ -65,9 +66,10 @@ def evaluate(
     weights : bytes
         As `network.weights` writes them: the networks' tensors, named ``"<fold>/<parameter>"``, their logits on one
         scale (`FoldTrainer.calibrate`), and ``"oof"``, (N, C, Y, X) uint8: the out-of-fold probabilities that the
-        networks were judged by, as `metrics.codes.encode` writes them. The metadata are ``"genome"``, its digest,
-        ``"described"``, the genome as JSON, ``"split"`` and, for each fold, ``"seen/<fold>"`` [px], ``"scale/<fold>"``
-        and, where its inputs were fitted, ``"resolved/<fold>"``, the fold's genome as JSON. Empty on failure.
+        networks were judged by, as `metrics.codes.encode` writes them (none on a rung of all labels). The metadata are
+        ``"genome"``, its digest, ``"described"``, the genome as JSON, ``"split"`` and, for each fold, ``"seen/<fold>"``
+        [px], ``"scale/<fold>"`` and, where its inputs were fitted, ``"resolved/<fold>"``, the fold's genome as JSON.
+        Empty on failure.
     """
     started = time.perf_counter()
     on = devices.choose_device(device)
@@ -119,9 +121,9 @@ def _evaluate(
     pooled = np.zeros((len(task.frames), plan.classes, *task.frames.shape[1:]), np.float32)
     validated = np.zeros(task.frames.shape, bool)
     for fold in range(task.folds) if rung.folds is None else rung.folds:
-        split = task.split(rung.split, fold)
+        split = task.everything() if rung.all_labels else task.split(rung.split, fold)
         before, start = earlier.get(fold, (0, inherited.get(fold)))
-        trained = trainer.train(str(fold), split, rung.pixels - before, start)
+        trained = trainer.train(str(fold), split, rung.pixels - (0 if rung.all_labels else before), start)
         shown += trained.pixels
         curves += [trained.loss] if trained.loss else []
         found |= {"train_flops": 3 * plan.flops_per_pixel * shown}
@@ -132,6 +134,8 @@ def _evaluate(
         if trained.genome != genome:
             about[f"resolved/{fold}"] = json.dumps(trained.genome.to_json())
         about[f"scale/{fold}"] = json.dumps([scale.tolist(), shift.tolist()])
+        if rung.all_labels:
+            continue
         look = trainer.look(trained, split)
         if not validated.any():
             # A network that learned nothing on the first fold is not trained on the others.
@@ -141,6 +145,8 @@ def _evaluate(
         pooled = np.where(validated[:, None], pooled, np.maximum(pooled, look.probabilities))
         pooled = np.where(split.validate[:, None], look.probabilities, pooled)
         validated |= split.validate
+    if rung.all_labels:
+        return to_bytes(tensors, about)
     found["latency"] = 1e3 * seconds / (looked / 1e6)
     check_informative(pooled, validated, task)
     oof = encode(pooled)
