@@ -13,7 +13,7 @@ import pytest
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import CalibrationWarning
-from napari_menndl.movie.microscope import read_metadata, read_microscope
+from napari_menndl.movie.microscope import read_microscope
 from napari_menndl.movie.reading import open_movie
 
 sys.path.append(str(Path(__file__).parent))
@@ -330,13 +330,6 @@ def test_index_without_its_images_is_refused(tmp_path):
     (tmp_path / "movie.emi").write_bytes(b"JK\0\x02 without images beside it")
     with pytest.raises(InputError, match=r"ser files of .*movie\.emi"):
         open_movie(tmp_path / "movie.emi")
-
-
-def test_recording_is_read_where_it_is_said(tmp_path):
-    expected = {"beam_energy": 80.0, "dwell_time": 2e-6}
-    for write in (files.velox, files.emd_of_ncem):
-        assert expected.items() <= read_metadata(write(tmp_path, FRAMES)).items()
-    assert read_metadata(files.mrc(tmp_path, FRAMES)) == {}
 
 
 # Files of real microscopes

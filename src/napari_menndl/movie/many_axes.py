@@ -13,10 +13,11 @@ import zarr
 from napari_menndl.errors import InputError
 from napari_menndl.movie.axes import axis_letters, check_dtype
 from napari_menndl.movie.formats import TIFF
+from napari_menndl.movie.metadata import UNKNOWN, Metadata
 from napari_menndl.movie.movie import Movie, lazy_frames
 from napari_menndl.movie.ome_zarr import array_of, multiscales, names_of
 from napari_menndl.movie.tiff import tiff_pages
-from napari_menndl.movie.tiff_header import scale_of
+from napari_menndl.movie.tiff_header import metadata_of, scale_of
 
 if TYPE_CHECKING:
     import os
@@ -39,12 +40,14 @@ class ManyAxes:
         A letter per axis.
     path : Path
     pixel_size : (y, x) float [nm] or None
+    metadata : Metadata
     """
 
     array: Any
     axes: str
     path: Path
     pixel_size: tuple[float, float] | None = None
+    metadata: Metadata = UNKNOWN
 
     @property
     def open_axes(self) -> tuple[int, ...]:
@@ -90,7 +93,7 @@ class ManyAxes:
 
         height, width = self.array.shape[-2:]
         frames = lazy_frames(read, (self.array.shape[time], height, width), self.array.dtype)
-        return Movie(frames, self.pixel_size, None, self.path.stem, str(self.path))
+        return Movie(frames, self.pixel_size, None, self.path.stem, str(self.path), metadata=self.metadata)
 
 
 def find_many_axes(path: str | os.PathLike[str]) -> ManyAxes | None:
@@ -136,7 +139,8 @@ def _tiff(path: Path) -> ManyAxes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pixel_size, _ = scale_of(pages.header, path.name, series)
-    return ManyAxes(pages.array(series), pages.series[series].axes, path, pixel_size)
+        metadata = metadata_of(pages.header, path.name, series)
+    return ManyAxes(pages.array(series), pages.series[series].axes, path, pixel_size, metadata)
 
 
 def _letters(names: Sequence[str | None] | None, shape: tuple[int, ...]) -> str:

@@ -13,6 +13,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import has_unit, read_frame_time, read_pixel_size
 from napari_menndl.movie.formats import MICROSCOPE
 from napari_menndl.movie.hdf5 import hdf5_arrays, zspy_arrays
+from napari_menndl.movie.metadata import read_metadata
 from napari_menndl.movie.movie import Movie, lazy_frames
 from napari_menndl.movie.stored import gatan_arrays, mrc_arrays, nion_arrays, tia_arrays
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_menndl.movie.stored import Axis, Recording, StoredArray
+    from napari_menndl.movie.stored import Axis, StoredArray
 
 _LISTS = {
     "Gatan DigitalMicrograph": gatan_arrays,
@@ -114,21 +115,14 @@ def read_microscope(path: Path, signal: str | int | None = None) -> Movie:
     pixel_size = read_pixel_size((y.scale, x.scale), (y.units, x.units), path.name)
     frame_time = read_frame_time(t.scale, t.units, path.name) if t is not None and has_unit(t.units) else None
     name = path.stem if len(signals) == 1 else f"{path.stem} {chosen.name}"
-    return Movie(lazy_frames(frames, shape, dtype), pixel_size, frame_time, name, str(path))
-
-
-def read_metadata(path: Path, signal: str | int | None = None) -> Recording:
-    """Metadata of the signal that `read_microscope` takes: beam energy [kV], dwell time [s] and more.
-
-    Raises
-    ------
-    InputError
-        As `read_microscope`.
-    """
-    signals = list_arrays(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # said when the movie is read
-        return signals[_choose(path, signals, [lay_out(one) for one in signals], signal)].recording
+    return Movie(
+        lazy_frames(frames, shape, dtype),
+        pixel_size,
+        frame_time,
+        name,
+        str(path),
+        metadata=read_metadata(chosen.facts, path.name),
+    )
 
 
 def list_arrays(path: Path) -> list[StoredArray]:

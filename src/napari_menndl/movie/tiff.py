@@ -23,7 +23,7 @@ from napari_menndl.movie.axes import FrameAxes, check_dtype, frame_axes
 from napari_menndl.movie.formats import TIFF, by_suffix
 from napari_menndl.movie.movie import Movie, lazy_frames
 from napari_menndl.movie.signals import Signal, choose
-from napari_menndl.movie.tiff_header import Header, header_of, scale_of
+from napari_menndl.movie.tiff_header import Header, header_of, metadata_of, scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -207,7 +207,8 @@ def _read(path: Path, signal: str | int | None) -> Movie:
         (count, *axes.shape[1:]),
         dtype if header.fill is None else type_with_nan(dtype),
     )
-    return Movie(frames, pixel_size, frame_time, path.stem, str(path), frozenset(pages.files()), lacking)
+    files, metadata = frozenset(pages.files()), metadata_of(header, path.name, first)
+    return Movie(frames, pixel_size, frame_time, path.stem, str(path), files, lacking, metadata)
 
 
 def _believable(path: Path) -> tuple[TiffPages, bool, Header]:
