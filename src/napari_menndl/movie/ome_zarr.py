@@ -26,7 +26,7 @@ from napari_menndl.movie.absent import (
 from napari_menndl.movie.axes import FrameAxes, axis_letters, check_dtype, frame_axes
 from napari_menndl.movie.calibration import believed, read_frame_time, read_pixel_size
 from napari_menndl.movie.movie import Movie, lazy_frames, one_after_another
-from napari_menndl.movie.signals import Signal, choose, only_one
+from napari_menndl.movie.signals import Signal, Wanted, choose, only_one
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ class ZarrFrames:
         return frame if self.fill is None else without_fill(frame, self.fill)
 
 
-def read_zarr(path: Path, signal: str | int | None = None) -> Movie:
+def read_zarr(path: Path, signal: Wanted = None) -> Movie:
     """A zarr array, or the finest level of an OME-Zarr image, as a movie.
 
     Parameters
@@ -91,7 +91,7 @@ def read_zarr(path: Path, signal: str | int | None = None) -> Movie:
         return movie_of(node, path.stem, str(path))
     images = [_ome(group, image, path) for group, image in multiscales(node)] or _arrays(node, signal, path)
     signals = [image.signal(number, path) for number, image in enumerate(images)]
-    chosen = choose(signals, signal, path.name)
+    chosen = choose(signals, signal, path.name, lambda number: images[number].calibration(path.name, 1)[0])
     movies = [images[one.number].movie(path) for one in chosen]
     return one_after_another(movies, movies[0].name, str(path))
 
@@ -137,8 +137,12 @@ class ZarrImage:
     def movie(self, path: Path) -> Movie:
         """The image as a movie."""
         movie = movie_of(self.array, self.name or path.stem, str(path), self.axes)
-        pixel_size, frame_time = believed(lambda: self._calibration(path.name, len(movie)), path.name)
+        pixel_size, frame_time = self.calibration(path.name, len(movie))
         return replace(movie, pixel_size=pixel_size, frame_time=frame_time)
+
+    def calibration(self, source: str, count: int) -> tuple[tuple[float, float] | None, float | None]:
+        """Pixel size (y, x) [nm] and frame time [s] of so many frames, None where unknown."""
+        return believed(lambda: self._calibration(source, count), source)
 
     def _calibration(self, source: str, count: int) -> tuple[tuple[float, float] | None, float | None]:
         if self.scale is None or self.axes is None:
@@ -249,7 +253,7 @@ def _multiscales(group: zarr.Group) -> list[dict[str, Any]]:
     return [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
 
 
-def _arrays(group: zarr.Group, wanted: str | int | None, path: Path) -> list[ZarrImage]:
+def _arrays(group: zarr.Group, wanted: Wanted, path: Path) -> list[ZarrImage]:
     arrays = sorted(group.arrays())
     if not arrays or (len(arrays) > 1 and wanted is None):
         names = ", ".join([*(name for name, _ in arrays), *(name for name, _ in group.groups())][:8]) or "nothing"

@@ -11,7 +11,7 @@ import numpy as np
 from napari_menndl.errors import InputError
 from napari_menndl.movie.axes import check_dtype
 from napari_menndl.movie.movie import Movie, lazy_frames
-from napari_menndl.movie.signals import only_one
+from napari_menndl.movie.signals import Wanted, only_one
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ class PictureFrames:
         return grey(np.asarray(iio.imread(self.path, index=0)), self.path)
 
 
-def read_picture(path: Path, signal: str | int | None = None) -> Movie:
+def read_picture(path: Path, signal: Wanted = None) -> Movie:
     """A grey picture as a movie of one frame.
 
     Parameters
