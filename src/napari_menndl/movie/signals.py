@@ -218,21 +218,24 @@ def _options(
     groups: Sequence[Sequence[Signal]],
     pixel_size: Callable[[int], tuple[float, float] | None],
 ) -> tuple[Option, ...]:
+    def size_of(number: int) -> tuple[float, float] | None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said of the one that is opened
+            return pixel_size(number)
+
     options = []
     for group in groups:
         first = group[0]
         count = sum(signal.axes.shape[0] for signal in group if signal.axes)
         shape = (count, *first.axes.shape[1:]) if first.axes else first.shape
         note = f"{len(group)} series that follow one another" if len(group) > 1 else ""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # said of the one that is opened
-            size = pixel_size(first.number)
-        options.append(Option(first.number, first.name, shape, first.dtype, size, note))
+        options.append(Option(first.number, first.name, shape, first.dtype, size_of(first.number), note))
     for signal in signals:
         if signal.problem is not None:
             many = isinstance(signal.problem, ManyAxesError)
             note = f"{len(signal.shape)} axes: asks next which is time" if many else f"not {signal.problem.expected}"
-            options.append(Option(signal.number, signal.name, signal.shape, signal.dtype, None, note, many))
+            size = size_of(signal.number) if many else None
+            options.append(Option(signal.number, signal.name, signal.shape, signal.dtype, size, note, many))
     return tuple(sorted(options, key=lambda option: option.number))
 
 

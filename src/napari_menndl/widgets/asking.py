@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox
+from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox, QMainWindow, QWidget
 
 from napari_menndl.errors import InputError
 
@@ -19,6 +19,12 @@ def somebody_is_there() -> bool:
     return thread is not None and thread.loopLevel() > 0 and on_screen
 
 
+def window_in_use() -> QWidget | None:
+    """The window that a dialog belongs to, whose colours it takes."""
+    windows = [one for one in QApplication.topLevelWidgets() if isinstance(one, QMainWindow) and one.isVisible()]
+    return QApplication.activeWindow() or next(iter(windows), None)
+
+
 def buttons(dialog: QDialog) -> QDialogButtonBox:
     """Open and Cancel for a dialog."""
     box = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
@@ -28,5 +34,7 @@ def buttons(dialog: QDialog) -> QDialogButtonBox:
 
 
 def is_accepted(dialog: QDialog) -> bool:
-    """Show a dialog until it is answered."""
-    return bool(dialog.exec() == int(QDialog.DialogCode.Accepted.value))
+    """Show a dialog until it is answered; it goes when the event that opened it is over."""
+    accepted = dialog.exec() == int(QDialog.DialogCode.Accepted.value)
+    dialog.deleteLater()
+    return bool(accepted)

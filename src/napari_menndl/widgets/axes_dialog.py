@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QApplication, QDialog, QGridLayout, QLabel, QRadioButton, QSpinBox
 
 from napari_menndl.errors import InputError
-from napari_menndl.widgets.asking import DeclinedError, buttons, is_accepted
+from napari_menndl.widgets.asking import DeclinedError, buttons, is_accepted, window_in_use
 
 if TYPE_CHECKING:
     from napari_menndl.movie.many_axes import ManyAxes
@@ -23,7 +23,7 @@ class AxesDialog(QDialog):
     """
 
     def __init__(self, found: ManyAxes) -> None:
-        super().__init__(QApplication.activeWindow())
+        super().__init__(window_in_use())
         self.found = found
         self.setWindowTitle("Which axis is time?")
         layout = QGridLayout(self)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QDialog, QLabel, QTreeWidget, QTreeWidgetItem, QVBoxLayout
+from qtpy.QtWidgets import QDialog, QLabel, QTreeWidget, QTreeWidgetItem, QVBoxLayout
 
 from napari_menndl.movie.movie import side_of_pixel
-from napari_menndl.widgets.asking import DeclinedError, buttons, is_accepted
+from napari_menndl.widgets.asking import DeclinedError, buttons, is_accepted, window_in_use
 
 if TYPE_CHECKING:
     from napari_menndl.movie.signals import Option, Question
@@ -26,7 +26,7 @@ class SignalDialog(QDialog):
     """
 
     def __init__(self, question: Question) -> None:
-        super().__init__(QApplication.activeWindow())
+        super().__init__(window_in_use())
         self.setWindowTitle("Which one is the movie?")
         layout = QVBoxLayout(self)
         count = len(question.options)
@@ -36,6 +36,7 @@ class SignalDialog(QDialog):
         layout.addWidget(QLabel("Which one is the movie?" if count > 1 else "Is it the movie?"))
         self.list = QTreeWidget()
         self.list.setRootIsDecorated(False)
+        self.list.setSizeAdjustPolicy(QTreeWidget.SizeAdjustPolicy.AdjustToContents)
         self.list.setAllColumnsShowFocus(True)
         self.list.setHeaderLabels(_COLUMNS)
         for option in question.options:
@@ -73,12 +74,13 @@ class SignalDialog(QDialog):
 
 
 def _row(option: Option) -> QTreeWidgetItem:
-    stack, plane = option.shape[:-2], option.shape[-2:]
+    lead = len(option.shape) - 2 if option.possible else 0
+    stack, plane = option.shape[:lead], option.shape[lead:]
     size = "" if not option.possible else "unknown" if option.pixel_size is None else side_of_pixel(option.pixel_size)
     words = (
         str(option.number),
         option.name,
-        " × ".join(map(str, stack)) or "1",
+        " × ".join(map(str, stack)),
         " × ".join(map(str, plane)),
         str(option.dtype or ""),
         size,
