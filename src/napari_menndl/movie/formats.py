@@ -82,12 +82,26 @@ PICTURES = (
     Format("PNG", (".png",), (b"\x89PNG",), _reader("pictures", "read_picture")),
     Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _reader("pictures", "read_picture")),
 )
+_video = _reader("video", "read_video")
+VIDEOS = (
+    Format(
+        "MP4",
+        (".mp4", ".m4v", ".mov"),
+        tuple(bytes((0, 0, 0, size)) + b"ftyp" for size in range(0x10, 0x40, 4)),
+        _video,
+    ),
+    Format("AVI", (".avi",), (), _video),
+    Format("Matroska", (".mkv", ".webm"), (b"\x1aE\xdf\xa3",), _video),
+    Format("Windows Media", (".wmv", ".asf"), (b"0&\xb2u\x8ef\xcf\x11",), _video),
+    Format("MPEG", (".mpg", ".mpeg"), (b"\0\0\x01\xba",), _video),
+)
 FORMATS: tuple[Format, ...] = (
     TIFF,
     Format("NumPy", (".npy",), (b"\x93NUMPY",), _reader("npy", "read_npy")),
     Format("zarr or OME-Zarr", (".zarr",), (), _reader("ome_zarr", "read_zarr"), files=False, folders=True),
     *PICTURES,
     *MICROSCOPE,
+    *VIDEOS,
 )
 
 READABLE = "a movie as " + ", ".join(map(str, FORMATS)) + ", or a folder of single images"

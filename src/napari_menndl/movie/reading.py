@@ -166,7 +166,7 @@ def _open_file(path: Path, signal: Wanted) -> Movie:
     return named.read(path, signal)
 
 
-_PICTURES = (".mp4", ".avi", ".mov", ".gif", ".png", ".jpg", ".jpeg")
+_PICTURES = (".gif", ".png", ".jpg", ".jpeg")
 
 
 def _remedy(suffix: str) -> str:
