@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: By a file's name, imageio might choose one that decodes videos, and takes 16 bits for 8.
+_READER = "pillow"
+
+
 class PictureFrames:
     """Reads the one frame of a picture."""
 
@@ -26,7 +30,7 @@ class PictureFrames:
         self.path = path
 
     def __call__(self, t: int) -> NDArray[Any]:
-        return grey(np.asarray(iio.imread(self.path, index=0)), self.path)
+        return grey(np.asarray(iio.imread(self.path, index=0, plugin=_READER)), self.path)
 
 
 def read_picture(path: Path, signal: Wanted = None) -> Movie:
@@ -45,7 +49,7 @@ def read_picture(path: Path, signal: Wanted = None) -> Movie:
     """
     only_one(signal, str(path))
     try:
-        about = iio.improps(path, index=0)
+        about = iio.improps(path, index=0, plugin=_READER)
         shape, dtype = tuple(about.shape), np.dtype(about.dtype)
         if len(shape) != 2:  # grey as well, if all of its channels are alike
             frame = PictureFrames(path)(0)
