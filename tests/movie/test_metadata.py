@@ -195,6 +195,7 @@ def test_a_simulated_movie_knows_its_dose():
         ("magnification", (400, "k X"), 4e5),
         ("camera_length", (0.115, "m"), 115.0),
         ("detector", " HAADF\0", "HAADF"),
+        ("instrument", b"Titan\n80-300", "Titan 80-300"),
     ],
 )
 def test_units(name, fact, value):

@@ -11,6 +11,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox
 
 from napari_menndl.widgets.axes_dialog import AxesDialog
+from napari_menndl.widgets.reader import get_reader
 from napari_menndl.widgets.signal_dialog import SignalDialog
 
 pytestmark = pytest.mark.gui
@@ -73,12 +74,13 @@ def by_a_person(qtbot, viewer, path, *acts, door=through_the_menu):
     waiting = list(acts)
 
     def answer():
+        if done:
+            return
         dialog = QApplication.activeModalWidget()
         if isinstance(dialog, QDialog) and dialog.isVisible():
             seen.append(type(dialog))
             waiting.pop(0)(dialog)
-        if not done:
-            QTimer.singleShot(10, answer)
+        QTimer.singleShot(10, answer)
 
     def go():
         QTimer.singleShot(10, answer)
@@ -120,19 +122,30 @@ def test_person_is_asked_and_gets_what_was_chosen_or_nothing(qtbot, viewer, tmp_
     for kind, save in FILES.items():
         folder = tmp_path / kind
         folder.mkdir()
-        path = save(folder)
+        path = str(save(folder))
         for act, expected in (
             (accept, FRAMES),  # the likely one is chosen already
             (choose("BF"), FRAMES // 2),
             (cancel, None),
         ):
             notification_manager.records.clear()
-            assert by_a_person(qtbot, viewer, path, act) == [SignalDialog], kind
-            shown = [np.asarray(layer.data) for layer in viewer.layers]
-            assert len(shown) == (expected is not None), kind
-            assert all(np.array_equal(frames, expected) for frames in shown), kind
+            opened = []
+
+            def door(viewer, path, opened=opened):
+                opened.extend(get_reader(path)(path))
+
+            assert by_a_person(qtbot, viewer, path, act, door=door) == [SignalDialog], kind
+            ((frames, *_),) = opened
+            assert (frames is None) == (expected is None), kind
+            assert expected is None or np.array_equal(np.asarray(frames), expected), kind
             assert not notification_manager.records, kind
-            viewer.layers.clear()
+
+
+def test_cancel_opens_nothing_in_the_window_and_complains_of_nothing(qtbot, viewer, tmp_path):
+    notification_manager.records.clear()
+    by_a_person(qtbot, viewer, hspy(tmp_path), cancel)
+    assert not viewer.layers
+    assert not notification_manager.records
 
 
 def test_every_image_is_described_and_drag_and_drop_asks_as_well(qtbot, viewer, tmp_path):

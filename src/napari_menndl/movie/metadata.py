@@ -125,7 +125,7 @@ def read_metadata(facts: Facts, source: str) -> Metadata:
                 known[name] = converted
             else:
                 doubts.append(f"{title} ({value:g} {said})".replace(" )", ")"))
-        elif fact is not None and (text := " ".join(str(fact).replace("\0", " ").split())):
+        elif text := _text(fact):
             known[name] = text[:_LONGEST]
     if doubts:
         cannot = "it is left out" if len(doubts) == 1 else "they are left out"
@@ -170,6 +170,13 @@ def _fields() -> dict[str, tuple[str, str, float, float]]:
         )
         for one in fields(Metadata)
     }
+
+
+def _text(value: Any) -> str:
+    """A text of a file, which some libraries give as bytes, in one line; empty for None."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    return "" if value is None else " ".join(str(value).replace("\0", " ").split())
 
 
 def _number(value: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
@@ -33,5 +34,5 @@ class MovieLine(QLabel):
         # A line ends between two facts, not between a number and its unit.
         facts = [] if movie is None else movie.line.split(", ")
         self.setText(", ".join(fact.replace(" ", "\u00a0") for fact in facts))
-        self.setToolTip("" if movie is None else "\n".join(movie.lines))
+        self.setToolTip("" if movie is None else f"<qt>{'<br>'.join(map(escape, movie.lines))}</qt>")
         self.setVisible(movie is not None)
