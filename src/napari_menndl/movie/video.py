@@ -195,6 +195,7 @@ def _opened(path: Path) -> Any:
 
 
 def _frames(container: Any, stream: int) -> Iterator[Any]:
+    container.streams.video[stream].thread_type = "AUTO"
     decoded: Iterator[Any] = container.decode(video=stream)
     return decoded
 
