@@ -240,6 +240,7 @@ def test_one_line_and_the_full_list(tmp_path):
     assert movie.lines[:3] == ["Frames: 3 × 24 × 32 (T × Y × X), uint16", "Pixel size: 0.0106 nm", "Frame time: 500 ms"]
     assert "Dwell time: 2 µs" in movie.lines
     assert "Beam current: 50 pA" in movie.lines
+    assert open_movie(FRAMES, pixel_size=(0.03, 0.025)).line == "0.03 × 0.025 nm/px (y × x)"
     assert open_movie(FRAMES).line == "pixel size unknown"
 
 

@@ -77,7 +77,7 @@ def read_microscope(path: Path, signal: Wanted = None) -> Movie:
     ----------
     path : Path
         Of one of the formats in `formats.MICROSCOPE`.
-    signal : str or int, optional
+    signal : str, int or callable, optional
         Which signal: its name, a part of it, or its number. By default the stack of images, or the image; a signal
         that is named is read even where it is a stack of something else, of diffraction patterns for one.
 

@@ -108,7 +108,7 @@ class Movie:
     @property
     def line(self) -> str:
         """The most telling of it in one line: ``"HAADF, 200 kV, 2 µs per pixel, 0.0106 nm/px"``."""
-        size = "pixel size unknown" if self.pixel_size is None else f"{side_of_pixel(self.pixel_size)}/px"
+        size = "pixel size unknown" if self.pixel_size is None else side_of_pixel(self.pixel_size, "/px")
         return ", ".join(filter(None, [self.metadata.line, size]))
 
     @property
@@ -210,10 +210,10 @@ class Movie:
         return frame if gaps else fill_gaps(frame)
 
 
-def side_of_pixel(pixel_size: tuple[float, float]) -> str:
-    """``"0.0106 nm"``, or both sides where they differ."""
+def side_of_pixel(pixel_size: tuple[float, float], per: str = "") -> str:
+    """``"0.0106 nm"``, with `per` behind the unit; both sides where they differ."""
     y, x = (f"{side:.3g}" for side in pixel_size)
-    return f"{y} nm" if y == x else f"{y} × {x} nm (y × x)"
+    return f"{y} nm{per}" if y == x else f"{y} × {x} nm{per} (y × x)"
 
 
 def fill_gaps(frame: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -34,7 +34,7 @@ def read_npy(path: Path, signal: Wanted = None) -> Movie:
     Parameters
     ----------
     path : Path
-    signal : str, int or None
+    signal : str, int, callable or None
         None or 0: there is only one.
     """
     only_one(signal, str(path))

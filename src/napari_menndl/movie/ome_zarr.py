@@ -69,7 +69,7 @@ def read_zarr(path: Path, signal: Wanted = None) -> Movie:
     Parameters
     ----------
     path : Path
-    signal : str, int or None
+    signal : str, int, callable or None
         The name or the number of the image or array in a group to take; None: the largest image, with a warning.
 
     Raises

@@ -39,7 +39,7 @@ def read_picture(path: Path, signal: Wanted = None) -> Movie:
     Parameters
     ----------
     path : Path
-    signal : str, int or None
+    signal : str, int, callable or None
         None or 0: there is only one.
 
     Raises

@@ -236,8 +236,8 @@ _HYPERSPY = {
 
 def hyperspy_facts(about: Mapping[str, Any]) -> Facts:
     """Facts by HyperSpy's names for them."""
-    found = {target: (name, about[name], unit) for name, (target, unit) in _HYPERSPY.items() if name in about}
-    return {target: value if unit is None else (value, unit) for target, (_, value, unit) in found.items()}
+    known = ((target, about[name], unit) for name, (target, unit) in _HYPERSPY.items() if name in about)
+    return {target: value if unit is None else (value, unit) for target, value, unit in known}
 
 
 def _nested(about: Any, *names: str) -> Any:

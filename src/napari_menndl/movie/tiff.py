@@ -160,7 +160,7 @@ def read_tiff(path: Path, signal: Wanted = None) -> Movie:
     Parameters
     ----------
     path : Path
-    signal : str, int or None
+    signal : str, int, callable or None
         The name or the number of the series to take; None: series that are alike follow one another, and of others
         the largest is taken, with a warning.
 
