@@ -17,6 +17,7 @@ from napari_menndl.movie.metadata import Metadata, read_metadata
 from napari_menndl.movie.movie import one_after_another
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.simulation import simulate_movie
+from napari_menndl.movie.writing import write_movie
 
 FRAMES = np.random.default_rng(0).integers(1, 4000, (3, 24, 32)).astype(np.uint16)
 
@@ -252,6 +253,25 @@ def test_it_is_kept_through_json_pickle_and_a_change_of_the_movie(tmp_path):
     assert Metadata.from_json({"beam_energy": 80.0, "of a newer version": [1]}) == Metadata(beam_energy=80.0)
     with pytest.raises(InputError, match="beam_energy"):
         Metadata.from_json({"beam_energy": "200"})
+
+
+@pytest.mark.parametrize("name", ["m.tif", "m.ome.tif", "m.zarr"])
+def test_it_is_written_with_the_movie(tmp_path, name):
+    known = Metadata(detector="HAADF «1»", beam_energy=200.0, dwell_time=2e-6, dose=3.5e6, acquired="2021-03-04")
+    write_movie(replace(open_movie(FRAMES), metadata=known), tmp_path / name)
+    assert open_movie(tmp_path / name).metadata == known
+    write_movie(open_movie(FRAMES), tmp_path / name, overwrite=True)
+    assert open_movie(tmp_path / name).metadata == Metadata()
+
+
+def test_damaged_words_of_a_written_movie_cost_no_frames(tmp_path):
+    write_movie(replace(open_movie(FRAMES), metadata=Metadata(detector="BF")), tmp_path / "m.zarr")
+    for damaged in ({"beam_energy": "high"}, ["HAADF"], 3):
+        zarr.open_group(str(tmp_path / "m.zarr")).attrs["recording"] = damaged
+        with pytest.warns(CalibrationWarning, match="left out"):
+            movie = open_movie(tmp_path / "m.zarr")
+        assert movie.metadata == Metadata()
+        assert np.array_equal(movie.frame(0), FRAMES[0])
 
 
 def test_of_several_parts_what_they_share_is_kept(tmp_path):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
+from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import CalibrationWarning, seconds_in
 from napari_menndl.settings import documented, setting, unit_of
 from napari_menndl.typed import hold_to_types
@@ -28,6 +29,8 @@ _FACTORS: dict[str, dict[str, float]] = {
     "×": {"": 1, "x": 1, "×": 1, "kx": 1e3},
 }
 _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+#: Under this name written movies keep how they were recorded.
+RECORDING = "recording"
 #: Longer texts are no names.
 _LONGEST = 200
 
@@ -135,6 +138,17 @@ def read_metadata(facts: Facts, source: str) -> Metadata:
             stacklevel=3,
         )
     return Metadata(**known)
+
+
+def written_metadata(data: Any, source: str) -> Metadata:
+    """What `write_movie` left in a file of how the movie was recorded; nothing, with a warning, where it is damaged."""
+    try:
+        return Metadata.from_json(data)
+    except (InputError, AttributeError) as error:
+        warnings.warn(
+            f"How {source} was recorded cannot be read ({error}): it is left out.", CalibrationWarning, stacklevel=3
+        )
+        return UNKNOWN
 
 
 def common(several: Iterable[Metadata]) -> Metadata:

@@ -25,6 +25,7 @@ from napari_menndl.movie.absent import (
 )
 from napari_menndl.movie.axes import FrameAxes, axis_letters, check_dtype, frame_axes
 from napari_menndl.movie.calibration import believed, read_frame_time, read_pixel_size
+from napari_menndl.movie.metadata import RECORDING, UNKNOWN, written_metadata
 from napari_menndl.movie.movie import Movie, lazy_frames, one_after_another
 from napari_menndl.movie.signals import Signal, Wanted, choose, only_one
 
@@ -113,6 +114,8 @@ class ZarrImage:
         Of the scale.
     place : str
         Its group, which names it where the metadata do not.
+    recording : dict or None
+        What `write_movie` left of how it was recorded.
     """
 
     array: zarr.Array[Any]
@@ -121,6 +124,7 @@ class ZarrImage:
     scale: list[object] | None = None
     units: Sequence[str | None] = ()
     place: str = ""
+    recording: Any = None
 
     def signal(self, number: int, path: Path) -> Signal:
         """The image as one that can be chosen."""
@@ -138,7 +142,8 @@ class ZarrImage:
         """The image as a movie."""
         movie = movie_of(self.array, self.name or path.stem, str(path), self.axes)
         pixel_size, frame_time = self.calibration(path.name, len(movie))
-        return replace(movie, pixel_size=pixel_size, frame_time=frame_time)
+        metadata = written_metadata(self.recording, path.name) if self.recording else UNKNOWN
+        return replace(movie, pixel_size=pixel_size, frame_time=frame_time, metadata=metadata)
 
     def calibration(self, source: str, count: int) -> tuple[tuple[float, float] | None, float | None]:
         """Pixel size (y, x) [nm] and frame time [s] of so many frames, None where unknown."""
@@ -293,7 +298,9 @@ def _ome(group: zarr.Group, image: dict[str, Any], path: Path) -> ZarrImage:
         ) from error
     units = [None if axis.get("unit") is None else str(axis["unit"]) for axis in axes]
     name = str(image.get("name") or "")
-    return ZarrImage(array, name, names, _scale(image, level, len(names)), units, group.path)
+    return ZarrImage(
+        array, name, names, _scale(image, level, len(names)), units, group.path, group.attrs.get(RECORDING)
+    )
 
 
 def _scale(image: dict[str, Any], level: dict[str, Any], n: int) -> list[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import warnings
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from napari_menndl.movie.calibration import CalibrationWarning, believed, has_unit, read_frame_time, read_pixel_size
-from napari_menndl.movie.metadata import Metadata, read_metadata
-from napari_menndl.movie.tiff_makers import RESOLUTION_UNITS, Maker, length_of, ome_facts, private_tags
+from napari_menndl.movie.metadata import RECORDING, Metadata, read_metadata, written_metadata
+from napari_menndl.movie.tiff_makers import RESOLUTION_UNITS, Maker, length_of, ome_description, ome_facts, private_tags
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +100,9 @@ def metadata_of(header: Header, source: str, image: int = 0) -> Metadata:
     CalibrationWarning
         Where the file says what cannot be, or cannot be understood.
     """
+    written = _written(header, image)
+    if written is not None:
+        return written_metadata(written, source)
     try:
         if header.ome:
             facts = ome_facts(header.ome, image)
@@ -113,6 +117,15 @@ def metadata_of(header: Header, source: str, image: int = 0) -> Metadata:
         )
         return Metadata()
     return read_metadata(facts, source)
+
+
+def _written(header: Header, image: int) -> Any:
+    """What `write_movie` left of the recording; None in files of others."""
+    try:
+        text = header.imagej.get(RECORDING) or (ome_description(header.ome, image) if header.ome else "")
+        return json.loads(text)[RECORDING]
+    except (ValueError, TypeError, KeyError, ElementTree.ParseError):
+        return None
 
 
 def _scale(header: Header, source: str, image: int) -> tuple[tuple[float, float] | None, float | None]:

@@ -230,6 +230,13 @@ def length_of(resolution: tuple[int, int] | None) -> float:
     return resolution[1] / resolution[0]
 
 
+def ome_description(xml: str, image: int) -> str:
+    """The description of an image in OME's XML; empty where there is none."""
+    images = [element for element in ElementTree.fromstring(xml) if _name(element) == "Image"]
+    texts = [part.text for one in images[image : image + 1] for part in one if _name(part) == "Description"]
+    return next((text for text in texts if text), "")
+
+
 def ome_facts(xml: str, image: int) -> Facts:
     """What OME's XML says of the recording of an image."""
     root = ElementTree.fromstring(xml)
