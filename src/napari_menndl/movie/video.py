@@ -221,7 +221,8 @@ def _movie(path: Path, chosen: Signal) -> Movie:
     frames = VideoFrames(path, index, shape)
     frames(len(index.times) - 1)  # a file that is cut short is told at once
     if codec.lossy:
-        said.append(f"it is compressed with loss ({codec.long_name}): its grey values are no longer the recorded ones")
+        name = codec.long_name.partition(" / ")[0]
+        said.append(f"it is compressed with loss ({name}): its grey values are no longer the recorded ones")
     if colour:
         said.append("it has colours, which are read as grey")
     frame_time = index.frame_time
