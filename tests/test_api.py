@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,7 @@ from napari_menndl import Annotation, InputError, compare, open_movie, open_run,
 from napari_menndl.api import resume_search, train_alike
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.genome import Genome
+from napari_menndl.movie.metadata import Metadata
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.predict.prediction import Prediction
@@ -27,6 +29,7 @@ from napari_menndl.training.evaluate import evaluate
 from tiny import SETTINGS, SPACE, dots, finish, prepare
 
 FRAMES, LABELS = dots()
+RECORDING = Metadata(detector="HAADF", beam_energy=200.0)
 
 
 def search(path, movie=FRAMES, labels=LABELS[0], budget="3networks", **options):
@@ -43,7 +46,8 @@ def told():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, told):
     """A finished search on arrays: a movie, and the label image of its first frame."""
-    return search(tmp_path_factory.mktemp("api") / "dots.menndl", progress=told.append)
+    movie = replace(open_movie(FRAMES), metadata=RECORDING)
+    return search(tmp_path_factory.mktemp("api") / "dots.menndl", movie, progress=told.append)
 
 
 def test_a_search_on_arrays_comes_to_a_result(run):
@@ -52,6 +56,7 @@ def test_a_search_on_arrays_comes_to_a_result(run):
     assert "finished" in repr(run)
     assert run.task.frames.shape == (1, 64, 64)
     assert run.settings.budget == "3networks"
+    assert open_run(run.path).metadata == RECORDING
 
 
 def test_its_status_is_plain_and_was_told_while_it_went_on(run, told):

@@ -99,7 +99,7 @@ def run_search(
         space = space.for_single_frames()
     if known.exchange:
         SharedFolder(known, space, task.digest, Path(run).absolute()).check()
-    folder = RunFolder.create(run, known, space, task)
+    folder = RunFolder.create(run, known, space, task, metadata=opened.metadata)
     started = Run(folder)
     started.start()
     if wait:

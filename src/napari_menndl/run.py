@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_menndl.genome.evaluation import Evaluation
+    from napari_menndl.movie.metadata import Metadata
     from napari_menndl.predict.ensemble import Ensemble
     from napari_menndl.predict.prediction import Prediction
     from napari_menndl.predict.trained import TrainedNetwork
@@ -53,6 +54,11 @@ class Run:
     def task(self) -> TrainingTask:
         """What the networks learn from."""
         return self.folder.task
+
+    @property
+    def metadata(self) -> Metadata:
+        """How the movie was recorded, as far as its file said."""
+        return self.folder.metadata
 
     # ------------------------------------------------------------------ the process
 

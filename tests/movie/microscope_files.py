@@ -170,7 +170,7 @@ def zipped_zspy(path, frames):
     return path / "movie.zspy"
 
 
-def ndata(path, frames, name="movie.ndata1"):
+def ndata(path, frames, name="movie.ndata1", **metadata):
     """A sequence of images of Nion Swift."""
     scales = zip((FRAME_TIME, *PIXEL), ("s", "nm", "nm"), strict=True)
     about = {
@@ -178,6 +178,7 @@ def ndata(path, frames, name="movie.ndata1"):
         "is_sequence": True,
         "collection_dimension_count": 0,
         "datum_dimension_count": 2,
+        "metadata": metadata,
     }
     content = io.BytesIO()
     np.save(content, frames)

@@ -13,7 +13,7 @@ import pytest
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import CalibrationWarning
-from napari_menndl.movie.microscope import read_metadata, read_microscope
+from napari_menndl.movie.microscope import read_microscope
 from napari_menndl.movie.reading import open_movie
 
 sys.path.append(str(Path(__file__).parent))
@@ -332,13 +332,6 @@ def test_index_without_its_images_is_refused(tmp_path):
         open_movie(tmp_path / "movie.emi")
 
 
-def test_recording_is_read_where_it_is_said(tmp_path):
-    expected = {"beam_energy": 80.0, "dwell_time": 2e-6}
-    for write in (files.velox, files.emd_of_ncem):
-        assert expected.items() <= read_metadata(write(tmp_path, FRAMES)).items()
-    assert read_metadata(files.mrc(tmp_path, FRAMES)) == {}
-
-
 # Files of real microscopes
 
 FOUND = {
@@ -371,3 +364,21 @@ def test_real_files(name, expected):
     shape, dtype, pixel_size, frame_time = expected
     assert (movie.shape, movie.frames.dtype, movie.frame_time) == (shape, dtype, frame_time)
     assert movie.pixel_size == (pixel_size and pytest.approx(pixel_size, rel=1e-5))
+
+
+RECORDED = {
+    "16_STOimage.emi": "80 kV, 29 µs per pixel, 0.01 nm/px",
+    "Acquisition_18.emd": "200 kV, 1 µs per pixel, 0.0122 nm/px",
+    "HAADFscan.mrc": "HAADF, 300 kV, 10 ms per pixel, 5.68 nm/px",
+    "fei_example_tem_stack.emd": "Ceta, 300 kV, 0.00817 nm/px",
+    "multi_signal.dm3": "300 kV, 32.4 µs per pixel, 0.0178 nm/px",
+    "test_STEM_image.dm3": "200 kV, 3.5 µs per pixel, 0.249 nm/px",
+    "stack.mrc": "0.2 nm/px",
+}
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"no files of real microscopes at {REAL}")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", RECORDED)
+def test_real_files_say_how_they_were_recorded(name):
+    assert open_movie(REAL / name).line == RECORDED[name]

@@ -121,6 +121,47 @@ def test_a_detector_is_chosen_by_name_or_number(save, tmp_path, recwarn):
         open_movie(path, signal="DF")
 
 
+@pytest.mark.parametrize("save", [two_detectors_tiff, two_detectors_zarr])
+def test_somebody_who_is_asked_sees_all_images_and_decides(save, tmp_path, recwarn):
+    questions = []
+
+    def ask(question):
+        questions.append(question)
+        return 1
+
+    movie = open_movie(save(tmp_path), signal=ask)
+    assert same(movie, FRAMES // 2)
+    assert "BF" in movie.name
+    (question,) = questions
+    assert [(one.number, one.name, one.shape, one.possible) for one in question.options] == [
+        (0, "HAADF", FRAMES.shape, True),
+        (1, "BF", FRAMES.shape, True),
+    ]
+    assert question.likely == 0
+    assert not recwarn.list  # nothing was decided for anybody
+
+
+def test_nobody_is_asked_about_pieces_of_one_movie_or_where_there_is_one(tmp_path):
+    def never(question):
+        raise AssertionError(question)
+
+    with pytest.warns(UserWarning, match="piece by piece"):
+        assert same(open_movie(appended(2, 2, 2)(tmp_path), signal=never), FRAMES)
+    with pytest.warns(UserWarning, match="the movie is 1"):  # the other one has colours
+        assert same(open_movie(PREVIEWS["colour with scale bar"](tmp_path), signal=never), FRAMES)
+    assert same(open_movie(FRAMES, signal=never), FRAMES)
+
+
+def test_preview_is_not_taken_for_a_larger_image_of_more_axes(tmp_path):
+    four = np.zeros((2, 3, 24, 32), np.uint16)
+    with tifffile.TiffWriter(tmp_path / "m.ome.tif") as tiff:
+        tiff.write(FRAMES[:1, ::2, ::2], metadata={"Name": "preview", "axes": "TYX"}, photometric="minisblack")
+        tiff.write(four, metadata={"Name": "focal series", "axes": "TZYX"}, photometric="minisblack")
+    with pytest.raises(InputError, match=r"time.*depth|depth.*time"):
+        open_movie(tmp_path / "m.ome.tif")
+    assert same(open_movie(tmp_path / "m.ome.tif", signal="preview"), FRAMES[:1, ::2, ::2])
+
+
 def test_an_array_of_a_group_is_chosen_by_name(tmp_path):
     group = zarr.create_group(str(tmp_path / "m.zarr"))
     group.create_array("dose", data=FRAMES[0, 0])

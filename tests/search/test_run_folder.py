@@ -9,8 +9,11 @@ from made_up import SETTINGS, make_folder, make_task
 
 from napari_menndl.errors import InputError
 from napari_menndl.genome.space import SearchSpace
+from napari_menndl.movie.metadata import Metadata
+from napari_menndl.run import Run
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.journal import Journal
+from napari_menndl.search.merge import merge_folders
 
 
 def test_folder_opens_as_it_was_created(tmp_path):
@@ -20,6 +23,22 @@ def test_folder_opens_as_it_was_created(tmp_path):
     assert found.space == SearchSpace()
     assert found.task.digest == found.task_digest == made.task_digest
     assert found.status()["state"] == "new"
+
+
+def test_how_the_movie_was_recorded_is_kept_through_a_change_and_a_merge(tmp_path):
+    known = Metadata(detector="HAADF", beam_energy=200.0, dwell_time=2e-6, acquired="2021-03-04")
+    for name in ("a", "b"):
+        RunFolder.create(tmp_path / name, SETTINGS, SearchSpace(), make_task(), metadata=known)
+    RunFolder.open(tmp_path / "a").change_budget("5networks")
+    assert Run(RunFolder.open(tmp_path / "a")).metadata == known
+    merged = merge_folders([tmp_path / "a", tmp_path / "b"], tmp_path / "both", lambda note: None)
+    assert merged.metadata == known
+
+
+def test_a_folder_of_before_says_nothing_of_the_recording(tmp_path):
+    make_folder(tmp_path / "run")
+    assert "metadata" not in json.loads((tmp_path / "run" / "search.json").read_text())
+    assert RunFolder.open(tmp_path / "run").metadata == Metadata()
 
 
 def rewrite(path, **changes):
@@ -35,6 +54,7 @@ BAD_FOLDERS = {
     "newer": (lambda path: rewrite(path, schema=99), "schema 99.*Update"),
     "newer, told otherwise": (lambda path: rewrite(path, schema=99, versions=None), "schema 99.*Update"),
     "unknown setting": (lambda path: rewrite(path, settings={"colour": 1}), "colour"),
+    "a text for a number": (lambda path: rewrite(path, metadata={"beam_energy": "high"}), "beam_energy"),
     "unknown gene": (lambda path: rewrite(path, space={"layers": {"kernels9": [3]}}), "kernels9"),
 }
 

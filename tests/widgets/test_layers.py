@@ -8,6 +8,7 @@ from napari.layers import Image, Labels, Layer
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.errors import InputError
+from napari_menndl.movie.metadata import Metadata
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.widgets.layers import annotated_frame, annotation_layer, frame_in_view, movie_layer, movie_of
@@ -27,6 +28,14 @@ def test_movie_of_unknown_scale_counts_in_pixels():
     layer = Layer.create(*movie_layer(Movie(da.zeros((3, 8, 9), chunks=(1, 8, 9)))))
     assert np.allclose(layer.scale, 1)
     assert movie_of(layer).pixel_size is None
+
+
+def test_layer_keeps_what_is_known_of_the_recording():
+    known = Metadata(detector="HAADF", beam_energy=200.0, dwell_time=2e-6)
+    layer = Layer.create(*movie_layer(Movie(da.zeros((3, 8, 9), chunks=(1, 8, 9)), (0.02, 0.02), 0.5, metadata=known)))
+    assert movie_of(layer).metadata == known
+    assert movie_of(layer).line == "HAADF, 200 kV, 2 µs per pixel, 0.02 nm/px"
+    assert movie_of(Image(np.zeros((2, 8, 8)))).metadata == Metadata()
 
 
 @pytest.mark.parametrize("frame_time", [0.4064, 1 / 3, 0.1, 2.7182818])

@@ -29,6 +29,10 @@ _NAMES = {
 _LETTERS = {name: letter for letter, names in _NAMES.items() for name in names.split()}
 
 
+class ManyAxesError(InputError):
+    """An array of more axes than time, height and width, of which a person may choose one as time."""
+
+
 @dataclass(frozen=True)
 class FrameAxes:
     """Places of a movie's frames in an array.
@@ -125,15 +129,16 @@ def frame_axes(shape: Sequence[int], axes: Sequence[str | None] | None, source: 
         )
     rest = [(axis, letter) for axis, letter in enumerate(letters) if letter not in "YX" and shape[axis] != 1]
     colour = [_LONG[letter] for _, letter in rest if letter in "CS"]
+    kind = ManyAxesError if len(rest) > 1 and letters.endswith("YX") else InputError
     if colour:
-        raise InputError(
+        raise kind(
             "one grey value per pixel",
             f"{found}: {' and '.join(colour)}",
             "Open one channel of it as an array; if these are frames, open the whole as an array: open_movie(array).",
         )
     said = " and ".join(f"{_LONG.get(letter, f'axis {names[axis]}')} ({shape[axis]})" for axis, letter in rest)
     if len(rest) > 1:
-        raise InputError("frames of (T, Y, X)", f"{found}: {said}", "Choose one index of all but one of these axes.")
+        raise kind("frames of (T, Y, X)", f"{found}: {said}", "Choose one index of all but one of these axes.")
     if 0 in shape:
         raise InputError("frames with pixels", f"{found}, which is empty", "Open a movie of at least one frame.")
     if axes is not None and rest and rest[0][1] not in stacks:

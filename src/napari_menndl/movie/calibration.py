@@ -62,6 +62,11 @@ def unit_in_nm(unit: str | None) -> float | None:
     return _factor(unit, _NANOMETRES)
 
 
+def seconds_in(unit: str | None) -> float | None:
+    """One of this unit of time in seconds; None for what is no unit of time."""
+    return _factor(unit, _SECONDS)
+
+
 def believed(
     read: Callable[[], tuple[tuple[float, float] | None, float | None]], source: str
 ) -> tuple[tuple[float, float] | None, float | None]:

@@ -14,6 +14,7 @@ import numpy as np
 from napari_menndl.errors import InputError
 from napari_menndl.movie.axes import check_dtype
 from napari_menndl.movie.growing import Growing, open_growing
+from napari_menndl.movie.metadata import Metadata
 from napari_menndl.movie.movie import Movie, lazy_frames
 
 if TYPE_CHECKING:
@@ -224,7 +225,8 @@ class Follower:
             raise InputError("a frame", f"none yet in {self.path}", "Wait for the first one.")
         (height, width), dtype = self._like
         frames = lazy_frames(self.read, (len(self), height, width), dtype)
-        return Movie(frames, self.pixel_size, self.frame_time, self.path.stem, str(self.path))
+        metadata = self._source.metadata if self._source else Metadata()
+        return Movie(frames, self.pixel_size, self.frame_time, self.path.stem, str(self.path), metadata=metadata)
 
 
 def follow(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.signals import Wanted
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Format:
         How its files begin; may be empty.
     read : callable
         ``read(path, signal)`` yields a Movie without reading its frames; `signal` is the name or number of one of
-        several images, None where nobody chose. InputError where there is no movie.
+        several images, or who is asked; None where nobody chose. InputError where there is no movie.
     files, folders : bool
         Whether it may be a file, a folder.
     """
@@ -35,7 +36,7 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     beginnings: tuple[bytes, ...]
-    read: Callable[[Path, str | int | None], Movie]
+    read: Callable[[Path, Wanted], Movie]
     files: bool = True
     folders: bool = False
 
@@ -43,10 +44,10 @@ class Format:
         return f"{self.name} ({' '.join(self.suffixes)})"
 
 
-def _reader(module: str, function: str) -> Callable[[Path, str | int | None], Movie]:
+def _reader(module: str, function: str) -> Callable[[Path, Wanted], Movie]:
     """A function of this folder that is imported at the first file: this list itself costs no import."""
 
-    def read(path: Path, signal: str | int | None = None) -> Movie:
+    def read(path: Path, signal: Wanted = None) -> Movie:
         movie: Movie = getattr(import_module(f"napari_menndl.movie.{module}"), function)(path, signal)
         return movie
 
@@ -81,12 +82,26 @@ PICTURES = (
     Format("PNG", (".png",), (b"\x89PNG",), _reader("pictures", "read_picture")),
     Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _reader("pictures", "read_picture")),
 )
+_video = _reader("video", "read_video")
+VIDEOS = (
+    Format(
+        "MP4",
+        (".mp4", ".m4v", ".mov"),
+        tuple(bytes((0, 0, 0, size)) + b"ftyp" for size in range(0x10, 0x40, 4)),
+        _video,
+    ),
+    Format("AVI", (".avi",), (), _video),
+    Format("Matroska", (".mkv", ".webm"), (b"\x1aE\xdf\xa3",), _video),
+    Format("Windows Media", (".wmv", ".asf"), (b"0&\xb2u\x8ef\xcf\x11",), _video),
+    Format("MPEG", (".mpg", ".mpeg"), (b"\0\0\x01\xba",), _video),
+)
 FORMATS: tuple[Format, ...] = (
     TIFF,
     Format("NumPy", (".npy",), (b"\x93NUMPY",), _reader("npy", "read_npy")),
     Format("zarr or OME-Zarr", (".zarr",), (), _reader("ome_zarr", "read_zarr"), files=False, folders=True),
     *PICTURES,
     *MICROSCOPE,
+    *VIDEOS,
 )
 
 READABLE = "a movie as " + ", ".join(map(str, FORMATS)) + ", or a folder of single images"

@@ -14,10 +14,11 @@ import zarr
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.formats import TIFF, suffixes
+from napari_menndl.movie.metadata import Metadata
 from napari_menndl.movie.ome_zarr import array_of, is_zarr, multiscales, read_zarr
 from napari_menndl.movie.reading import natural_order, open_movie
 from napari_menndl.movie.tiff import complaints
-from napari_menndl.movie.tiff_header import header_of, scale_of
+from napari_menndl.movie.tiff_header import header_of, metadata_of, scale_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,10 +38,12 @@ class Growing(Protocol):
         Frames that look complete, from the first on.
     pixel_size : (y, x) float [nm] or None
     frame_time : float [s] or None
+    metadata : Metadata
     """
 
     pixel_size: tuple[float, float] | None
     frame_time: float | None
+    metadata: Metadata
 
     @property
     def count(self) -> int: ...
@@ -84,6 +87,7 @@ class GrowingFolder:
         self.path = path
         self.pixel_size: tuple[float, float] | None = None
         self.frame_time: float | None = None
+        self.metadata = Metadata()
         self._patience = patience
         self._frames: list[tuple[Path, tuple[int, int], int]] = []
         self._taken: dict[Path, tuple[int, int]] = {}
@@ -126,7 +130,7 @@ class GrowingFolder:
                 movie = open_movie(path)
         except (InputError, OSError):
             return None
-        self.pixel_size, self.frame_time = movie.pixel_size, movie.frame_time
+        self.pixel_size, self.frame_time, self.metadata = movie.pixel_size, movie.frame_time, movie.metadata
         return len(movie)
 
     def read(self, t: int) -> NDArray[Any]:
@@ -152,6 +156,7 @@ class GrowingTiff:
         self.count = 0
         self.pixel_size: tuple[float, float] | None = None
         self.frame_time: float | None = None
+        self.metadata = Metadata()
         self._seen: tuple[int, int] | None = None
         self._written: list[float] = []
         self._tiff: Any = None
@@ -185,7 +190,9 @@ class GrowingTiff:
                     if self.count and self.pixel_size is None:
                         with warnings.catch_warnings():
                             warnings.simplefilter("ignore")
-                            self.pixel_size, self.frame_time = scale_of(header_of(tiff), self.path.name)
+                            header = header_of(tiff)
+                            self.pixel_size, self.frame_time = scale_of(header, self.path.name)
+                            self.metadata = metadata_of(header, self.path.name)
             except OSError:
                 raise
             except Exception:  # a page that is being written ends in many kinds of error, in struct's for one
@@ -214,6 +221,7 @@ class GrowingZarr:
         self.count = 0
         self.pixel_size: tuple[float, float] | None = None
         self.frame_time: float | None = None
+        self.metadata = Metadata()
         self._array: Any = None
         self._folder = path
         self._identity: tuple[Any, ...] | None = None
@@ -258,7 +266,7 @@ class GrowingZarr:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 movie = read_zarr(self.path)
-            self.pixel_size, self.frame_time = movie.pixel_size, movie.frame_time
+            self.pixel_size, self.frame_time, self.metadata = movie.pixel_size, movie.frame_time, movie.metadata
         return node
 
     def _chunks(self, t: int) -> list[Path]:

@@ -6,6 +6,7 @@ import json
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,15 +15,16 @@ import zarr
 from napari_menndl.errors import InputError
 from napari_menndl.movie.stored import (
     Axis,
-    Recording,
     StoredArray,
     hyperspy_axis,
+    hyperspy_facts,
     library,
     nion_axes,
+    nion_facts,
     number_of,
     plain_unit,
-    recording_of,
     text_of,
+    when,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_menndl.movie.metadata import Facts
     from napari_menndl.movie.stored import Index
 
 #: Where older Velox files keep the names of detectors, apart from their images.
@@ -99,8 +102,8 @@ def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
         for (array, axes), title in zip(known, titles, strict=True):
             name = title if titles.count(title) == 1 else array.name.strip("/")
             read = Hdf5Array(path, array.name)
-            kind, recording = _hyperspy_kind(array.parent), _hdf5_recording(file, array)
-            yield StoredArray(name, axes, array.dtype, read, kind, _missing(array), recording)
+            kind, facts = _hyperspy_kind(array.parent), _hdf5_facts(file, array)
+            yield StoredArray(name, axes, array.dtype, read, kind, _missing(array), facts)
 
 
 def zspy_arrays(path: Path) -> Iterator[StoredArray]:
@@ -114,7 +117,9 @@ def zspy_arrays(path: Path) -> Iterator[StoredArray]:
             missing = array.nchunks - array.nchunks_initialized
             notes = (f"{missing} of its {array.nchunks} chunks are missing and read as empty.",) if missing else ()
             axes = _hyperspy_axes(group, array.shape)
-            yield StoredArray(name, axes, array.dtype, read, _hyperspy_kind(group), notes)
+            yield StoredArray(
+                name, axes, array.dtype, read, _hyperspy_kind(group), notes, _group_facts(group.get("metadata"))
+            )
 
 
 def _missing(array: Any) -> tuple[str, ...]:
@@ -207,22 +212,44 @@ def _usid_array(path: Path, file: Any, array: Any) -> StoredArray:
     return StoredArray(title, (*axes[0], *axes[1]), array.dtype, UsidArray(path, array.name, rows, columns))
 
 
-def _hdf5_recording(file: Any, array: Any) -> Recording:
+def _hdf5_facts(file: Any, array: Any) -> Facts:
     microscope = file.get("microscope")
     if microscope is not None:  # EMD, in SI units
-        facts = {key.lower().replace("_", " "): value for key, value in microscope.attrs.items()}
-        volts = number_of(facts.get("high tension"))
-        return recording_of(
-            beam_energy=None if volts is None else volts / 1e3,
-            magnification=facts.get("magnification"),
-            dwell_time=facts.get("dwell time"),
-            microscope=facts.get("name"),
-        )
-    instrument = array.parent.get("metadata/Acquisition_instrument")  # HyperSpy
-    if instrument is None or not len(instrument):
-        return Recording()
-    facts = dict(instrument["TEM" if "TEM" in instrument else next(iter(instrument))].attrs)
-    return recording_of(**{key: facts.get(key) for key in ("beam_energy", "magnification", "dwell_time", "microscope")})
+        about = {key.lower().replace("_", " "): value for key, value in microscope.attrs.items()}
+        return {
+            "beam_energy": (about.get("high tension"), "V"),
+            "magnification": (about.get("magnification"), "×"),
+            "dwell_time": (about.get("dwell time"), "s"),
+            "camera_length": (about.get("camera length"), "m"),
+            "instrument": text_of(about.get("name")),
+        }
+    if "properties" in array.attrs:
+        return nion_facts(json.loads(text_of(array.attrs["properties"])))
+    return _group_facts(array.parent.get("metadata"))
+
+
+def _group_facts(metadata: Any) -> Facts:
+    """What HyperSpy's groups say of a recording."""
+    if metadata is None:
+        return {}
+    general = metadata.get("General")
+    about = {} if general is None else dict(general.attrs)
+    facts: dict[str, Any] = {"acquired": when(about.get("date"), about.get("time"))}
+    instrument = metadata.get("Acquisition_instrument")
+    for kind in ("TEM", "SEM"):
+        group = None if instrument is None else instrument.get(kind)
+        if group is not None:
+            facts |= hyperspy_facts(dict(group.attrs))
+            camera = group.get("Detector/Camera")
+            facts |= (
+                {}
+                if camera is None
+                else {
+                    "detector": text_of(camera.attrs.get("name")),
+                    "exposure_time": (camera.attrs.get("exposure"), "s"),
+                }
+            )
+    return facts
 
 
 def _velox_arrays(path: Path, file: Any, images: Any) -> Iterator[StoredArray]:
@@ -246,7 +273,7 @@ def _velox_arrays(path: Path, file: Any, images: Any) -> Iterator[StoredArray]:
         if time is None and exposure is not None and array.shape[-1] > 1:
             time = exposure
             notes.append("Its frame time is the camera's exposure time; pauses between frames are not counted.")
-        volts = number_of((about.get("Optics") or {}).get("AccelerationVoltage"))
+        optics = about.get("Optics") or {}
         name = detectors.get(key) or result.get("Detector") or detector.get("DetectorName")
         yield StoredArray(
             name or f"image {key[:8]}",
@@ -258,15 +285,28 @@ def _velox_arrays(path: Path, file: Any, images: Any) -> Iterator[StoredArray]:
             array.dtype,
             Hdf5Array(path, array.name),
             notes=tuple(notes),
-            recording=recording_of(
-                beam_energy=None if volts is None else volts / 1e3,
-                magnification=(about.get("Optics") or {}).get("NominalMagnification"),
-                dwell_time=scan.get("DwellTime"),
-                exposure_time=exposure,
-                detector=name,
-                microscope=(about.get("Instrument") or {}).get("InstrumentModel"),
-            ),
+            facts={
+                "beam_energy": (optics.get("AccelerationVoltage"), "V"),
+                "magnification": (optics.get("NominalMagnification"), "×"),
+                "camera_length": (optics.get("CameraLength"), "m"),
+                "convergence_angle": (optics.get("BeamConvergence"), "rad"),
+                "dwell_time": (scan.get("DwellTime"), "s"),
+                # A scanned image has the exposure time of a camera that took no part.
+                "exposure_time": (None if scan.get("DwellTime") else exposure, "s"),
+                "detector": text_of(name),
+                "instrument": text_of((about.get("Instrument") or {}).get("InstrumentModel")),
+                "acquired": _velox_date(about),
+            },
         )
+
+
+def _velox_date(about: dict[str, Any]) -> str:
+    """The start of a recording, kept as seconds since 1970."""
+    start = ((about.get("Acquisition") or {}).get("AcquisitionStartDatetime") or {}).get("DateTime")
+    seconds = number_of(start)
+    if not seconds or not 0 < seconds < 1e10:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _velox_detectors(file: Any) -> Iterator[tuple[str, str]]:

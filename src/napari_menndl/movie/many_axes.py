@@ -13,10 +13,11 @@ import zarr
 from napari_menndl.errors import InputError
 from napari_menndl.movie.axes import axis_letters, check_dtype
 from napari_menndl.movie.formats import TIFF
+from napari_menndl.movie.metadata import UNKNOWN, Metadata
 from napari_menndl.movie.movie import Movie, lazy_frames
 from napari_menndl.movie.ome_zarr import array_of, multiscales, names_of
 from napari_menndl.movie.tiff import tiff_pages
-from napari_menndl.movie.tiff_header import scale_of
+from napari_menndl.movie.tiff_header import metadata_of, scale_of
 
 if TYPE_CHECKING:
     import os
@@ -39,12 +40,14 @@ class ManyAxes:
         A letter per axis.
     path : Path
     pixel_size : (y, x) float [nm] or None
+    metadata : Metadata
     """
 
     array: Any
     axes: str
     path: Path
     pixel_size: tuple[float, float] | None = None
+    metadata: Metadata = UNKNOWN
 
     @property
     def open_axes(self) -> tuple[int, ...]:
@@ -90,19 +93,26 @@ class ManyAxes:
 
         height, width = self.array.shape[-2:]
         frames = lazy_frames(read, (self.array.shape[time], height, width), self.array.dtype)
-        return Movie(frames, self.pixel_size, None, self.path.stem, str(self.path))
+        return Movie(frames, self.pixel_size, None, self.path.stem, str(self.path), metadata=self.metadata)
 
 
-def find_many_axes(path: str | os.PathLike[str]) -> ManyAxes | None:
-    """The array at a path, if it has too many axes for a movie; None for anything else, whatever it is."""
+def find_many_axes(path: str | os.PathLike[str], number: int | None = None) -> ManyAxes | None:
+    """The array at a path, if it has too many axes for a movie; None for anything else, whatever it is.
+
+    Parameters
+    ----------
+    path : path
+    number : int, optional
+        Which of several images of a file; by default the largest of a TIFF file, and the first of a zarr.
+    """
     path = Path(path)
     try:
         found = (
-            _tiff(path)
+            _tiff(path, number)
             if path.suffix.lower() in TIFF.suffixes
             else _npy(path)
             if path.suffix == ".npy"
-            else _zarr(path)
+            else _zarr(path, number)
         )
         if found is None or not found.axes.endswith("YX") or len(found.open_axes) < 2:
             return None
@@ -117,26 +127,27 @@ def _npy(path: Path) -> ManyAxes:
     return ManyAxes(array, _letters(None, array.shape), path)
 
 
-def _zarr(path: Path) -> ManyAxes | None:
+def _zarr(path: Path, number: int | None) -> ManyAxes | None:
     node = zarr.open(str(path), mode="r")
     if not isinstance(node, zarr.Group):
         return ManyAxes(node, _letters(names_of(node), node.shape), path)
     images = multiscales(node)
     if not images:
         return None
-    group, image = images[0]
+    group, image = images[number or 0]
     array = array_of(group, str(image["datasets"][0]["path"]), path)
     axes = [axis["name"] if isinstance(axis, dict) else axis for axis in image.get("axes", ())]
     return ManyAxes(array, _letters(axes if len(axes) == array.ndim else names_of(array), array.shape), path)
 
 
-def _tiff(path: Path) -> ManyAxes:
+def _tiff(path: Path, number: int | None) -> ManyAxes:
     pages = tiff_pages(path)
-    series = max(range(len(pages.series)), key=lambda number: pages.series[number].size)
+    series = max(range(len(pages.series)), key=lambda one: pages.series[one].size) if number is None else number
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pixel_size, _ = scale_of(pages.header, path.name, series)
-    return ManyAxes(pages.array(series), pages.series[series].axes, path, pixel_size)
+        metadata = metadata_of(pages.header, path.name, series)
+    return ManyAxes(pages.array(series), pages.series[series].axes, path, pixel_size, metadata)
 
 
 def _letters(names: Sequence[str | None] | None, shape: tuple[int, ...]) -> str:

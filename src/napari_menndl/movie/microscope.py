@@ -13,7 +13,9 @@ from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import has_unit, read_frame_time, read_pixel_size
 from napari_menndl.movie.formats import MICROSCOPE
 from napari_menndl.movie.hdf5 import hdf5_arrays, zspy_arrays
+from napari_menndl.movie.metadata import read_metadata
 from napari_menndl.movie.movie import Movie, lazy_frames
+from napari_menndl.movie.signals import Option, Question, Wanted, detector_rank
 from napari_menndl.movie.stored import gatan_arrays, mrc_arrays, nion_arrays, tia_arrays
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_menndl.movie.stored import Axis, Recording, StoredArray
+    from napari_menndl.movie.stored import Axis, StoredArray
 
 _LISTS = {
     "Gatan DigitalMicrograph": gatan_arrays,
@@ -37,8 +39,6 @@ _X = re.compile(
 )
 _RECIPROCAL = re.compile(r"1/.*|mrad|rad|deg|°", re.IGNORECASE)
 _SPECTRAL = re.compile(r"[mkMG]?(?:eV|Hz|V)|ev|kev|hz")
-#: What is taken of several images alike, the most telling of atoms' positions and defects first.
-_PREFERRED = ("haadf", "adf", "maadf", "laadf", "bf")
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,14 @@ class MicroscopeFrames:
         return frame if self.layout.y < self.layout.x else frame.T
 
 
-def read_microscope(path: Path, signal: str | int | None = None) -> Movie:
+def read_microscope(path: Path, signal: Wanted = None) -> Movie:
     """One signal of a microscope's file as a movie; a warning says which, where the file has several.
 
     Parameters
     ----------
     path : Path
         Of one of the formats in `formats.MICROSCOPE`.
-    signal : str or int, optional
+    signal : str, int or callable, optional
         Which signal: its name, a part of it, or its number. By default the stack of images, or the image; a signal
         that is named is read even where it is a stack of something else, of diffraction patterns for one.
 
@@ -114,21 +114,14 @@ def read_microscope(path: Path, signal: str | int | None = None) -> Movie:
     pixel_size = read_pixel_size((y.scale, x.scale), (y.units, x.units), path.name)
     frame_time = read_frame_time(t.scale, t.units, path.name) if t is not None and has_unit(t.units) else None
     name = path.stem if len(signals) == 1 else f"{path.stem} {chosen.name}"
-    return Movie(lazy_frames(frames, shape, dtype), pixel_size, frame_time, name, str(path))
-
-
-def read_metadata(path: Path, signal: str | int | None = None) -> Recording:
-    """Metadata of the signal that `read_microscope` takes: beam energy [kV], dwell time [s] and more.
-
-    Raises
-    ------
-    InputError
-        As `read_microscope`.
-    """
-    signals = list_arrays(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # said when the movie is read
-        return signals[_choose(path, signals, [lay_out(one) for one in signals], signal)].recording
+    return Movie(
+        lazy_frames(frames, shape, dtype),
+        pixel_size,
+        frame_time,
+        name,
+        str(path),
+        metadata=read_metadata(chosen.facts, path.name),
+    )
 
 
 def list_arrays(path: Path) -> list[StoredArray]:
@@ -213,8 +206,8 @@ def _height_width(axes: tuple[Axis, ...], long: list[int]) -> tuple[int, int, bo
     return long[-2], long[-1], True
 
 
-def _choose(path: Path, signals: list[StoredArray], layouts: list[Layout], wanted: str | int | None) -> int:
-    if wanted is not None:
+def _choose(path: Path, signals: list[StoredArray], layouts: list[Layout], wanted: Wanted) -> int:
+    if wanted is not None and not callable(wanted):
         number = _find(path, signals, layouts, wanted)
         if not layouts[number].readable:
             raise InputError(
@@ -224,12 +217,18 @@ def _choose(path: Path, signals: list[StoredArray], layouts: list[Layout], wante
             )
         return number
     candidates = [i for i, layout in enumerate(layouts) if not layout.doubt]
+    stacks = [i for i in candidates if layouts[i].t is not None] or candidates
+    number = min(
+        stacks, key=lambda i: (detector_rank(signals[i].name), -int(np.prod(signals[i].shape)), i), default=len(signals)
+    )
+    possible = sum(layout.readable for layout in layouts)
+    if callable(wanted) and (possible > 1 or (possible and not candidates)):
+        options = tuple(_option(i, signals[i], layouts[i]) for i in range(len(signals)))
+        return wanted(Question(path.name, options, number if candidates else None))
     if not candidates:
         insist = [i for i, layout in enumerate(layouts) if layout.readable]
         remedy = f"If these are the frames, insist: signal={insist[0]}." if insist else "Export the images as TIFF."
         raise InputError("a movie or an image", f"{_list(signals, layouts)} in {path}", remedy)
-    stacks = [i for i in candidates if layouts[i].t is not None] or candidates
-    number = min(stacks, key=lambda i: (_rank(signals[i].name), -int(np.prod(signals[i].shape)), i))
     if len(signals) > 1:
         others = _list(signals, layouts, but=number)
         warnings.warn(
@@ -240,9 +239,16 @@ def _choose(path: Path, signals: list[StoredArray], layouts: list[Layout], wante
     return number
 
 
-def _rank(name: str) -> int:
-    words = re.split(r"[^a-z]+", name.lower())
-    return next((rank for rank, word in enumerate(_PREFERRED) if word in words), len(_PREFERRED))
+def _option(number: int, signal: StoredArray, layout: Layout) -> Option:
+    """A signal as a person is shown it, in the order frames, height, width."""
+    if not layout.readable:
+        return Option(number, signal.name, signal.shape, signal.dtype, None, layout.doubt, possible=False)
+    y, x = signal.axes[layout.y], signal.axes[layout.x]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said of the one that is opened
+        size = read_pixel_size((y.scale, x.scale), (y.units, x.units), "")
+    shape = (1 if layout.t is None else signal.axes[layout.t].size, y.size, x.size)
+    return Option(number, signal.name, shape, signal.dtype, size, layout.doubt)
 
 
 def _find(path: Path, signals: list[StoredArray], layouts: list[Layout], wanted: str | int) -> int:

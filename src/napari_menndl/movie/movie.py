@@ -15,6 +15,7 @@ from scipy import ndimage
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import absent_frame
 from napari_menndl.movie.calibration import CalibrationWarning
+from napari_menndl.movie.metadata import UNKNOWN, Metadata, amount, common
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -82,6 +83,8 @@ class Movie:
     absent : mapping of int to str
         Frames that the file lacks, and why. `frame` refuses them; in `frames` they are the file's fill value where its
         format has one, and cannot be read where not.
+    metadata : Metadata
+        How it was recorded: detector, beam energy, dwell time and more, as far as its file says.
     """
 
     frames: da.Array
@@ -91,6 +94,7 @@ class Movie:
     source: str = "memory"
     files: frozenset[Path] = frozenset()
     absent: Mapping[int, str] = field(default_factory=dict)
+    metadata: Metadata = UNKNOWN
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -100,6 +104,22 @@ class Movie:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    @property
+    def line(self) -> str:
+        """The most telling of it in one line: ``"HAADF, 200 kV, 2 µs per pixel, 0.0106 nm/px"``."""
+        size = "pixel size unknown" if self.pixel_size is None else side_of_pixel(self.pixel_size, "/px")
+        return ", ".join(filter(None, [self.metadata.line, size]))
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for everything that is known of it."""
+        known = [f"Frames: {' × '.join(map(str, self.shape))} (T × Y × X), {self.frames.dtype}"]
+        size = "unknown" if self.pixel_size is None else side_of_pixel(self.pixel_size)
+        known.append(f"Pixel size: {size}")
+        if self.frame_time is not None:
+            known.append(f"Frame time: {amount(self.frame_time, 's')}")
+        return known + self.metadata.lines
 
     @cached_property
     def offset(self) -> int | float:
@@ -190,6 +210,12 @@ class Movie:
         return frame if gaps else fill_gaps(frame)
 
 
+def side_of_pixel(pixel_size: tuple[float, float], per: str = "") -> str:
+    """``"0.0106 nm"``, with `per` behind the unit; both sides where they differ."""
+    y, x = (f"{side:.3g}" for side in pixel_size)
+    return f"{y} nm{per}" if y == x else f"{y} × {x} nm{per} (y × x)"
+
+
 def fill_gaps(frame: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give pixels without a value (NaN) the nearest value, so that no border appears where there is none.
 
@@ -256,7 +282,8 @@ def one_after_another(movies: Sequence[Movie], name: str, source: str) -> Movie:
     for movie in movies:
         absent |= {before + t: why for t, why in movie.absent.items()}
         before += len(movie)
-    return Movie(frames, pixel_size, first.frame_time, name, source, files, absent)
+    metadata = common(movie.metadata for movie in movies)
+    return Movie(frames, pixel_size, first.frame_time, name, source, files, absent, metadata)
 
 
 def _percent(share: float) -> str:

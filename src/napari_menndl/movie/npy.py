@@ -9,7 +9,7 @@ import numpy as np
 from napari_menndl.errors import InputError
 from napari_menndl.movie.axes import FrameAxes, check_dtype, frame_axes
 from napari_menndl.movie.movie import Movie, lazy_frames
-from napari_menndl.movie.signals import only_one
+from napari_menndl.movie.signals import Wanted, only_one
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,13 +28,13 @@ class NpyFrames:
         return np.array(self.axes.cut(np.load(self.path, mmap_mode="r", allow_pickle=False), t))
 
 
-def read_npy(path: Path, signal: str | int | None = None) -> Movie:
+def read_npy(path: Path, signal: Wanted = None) -> Movie:
     """A ``.npy`` file as a movie; InputError where it is damaged or holds Python objects.
 
     Parameters
     ----------
     path : Path
-    signal : str, int or None
+    signal : str, int, callable or None
         None or 0: there is only one.
     """
     only_one(signal, str(path))

@@ -25,8 +25,9 @@ from napari_menndl.movie.absent import (
 )
 from napari_menndl.movie.axes import FrameAxes, axis_letters, check_dtype, frame_axes
 from napari_menndl.movie.calibration import believed, read_frame_time, read_pixel_size
+from napari_menndl.movie.metadata import RECORDING, UNKNOWN, written_metadata
 from napari_menndl.movie.movie import Movie, lazy_frames, one_after_another
-from napari_menndl.movie.signals import Signal, choose, only_one
+from napari_menndl.movie.signals import Signal, Wanted, choose, only_one
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,13 +64,13 @@ class ZarrFrames:
         return frame if self.fill is None else without_fill(frame, self.fill)
 
 
-def read_zarr(path: Path, signal: str | int | None = None) -> Movie:
+def read_zarr(path: Path, signal: Wanted = None) -> Movie:
     """A zarr array, or the finest level of an OME-Zarr image, as a movie.
 
     Parameters
     ----------
     path : Path
-    signal : str, int or None
+    signal : str, int, callable or None
         The name or the number of the image or array in a group to take; None: the largest image, with a warning.
 
     Raises
@@ -91,7 +92,7 @@ def read_zarr(path: Path, signal: str | int | None = None) -> Movie:
         return movie_of(node, path.stem, str(path))
     images = [_ome(group, image, path) for group, image in multiscales(node)] or _arrays(node, signal, path)
     signals = [image.signal(number, path) for number, image in enumerate(images)]
-    chosen = choose(signals, signal, path.name)
+    chosen = choose(signals, signal, path.name, lambda number: images[number].calibration(path.name, 1)[0])
     movies = [images[one.number].movie(path) for one in chosen]
     return one_after_another(movies, movies[0].name, str(path))
 
@@ -113,6 +114,8 @@ class ZarrImage:
         Of the scale.
     place : str
         Its group, which names it where the metadata do not.
+    recording : dict or None
+        What `write_movie` left of how it was recorded.
     """
 
     array: zarr.Array[Any]
@@ -121,6 +124,7 @@ class ZarrImage:
     scale: list[object] | None = None
     units: Sequence[str | None] = ()
     place: str = ""
+    recording: Any = None
 
     def signal(self, number: int, path: Path) -> Signal:
         """The image as one that can be chosen."""
@@ -137,8 +141,13 @@ class ZarrImage:
     def movie(self, path: Path) -> Movie:
         """The image as a movie."""
         movie = movie_of(self.array, self.name or path.stem, str(path), self.axes)
-        pixel_size, frame_time = believed(lambda: self._calibration(path.name, len(movie)), path.name)
-        return replace(movie, pixel_size=pixel_size, frame_time=frame_time)
+        pixel_size, frame_time = self.calibration(path.name, len(movie))
+        metadata = written_metadata(self.recording, path.name) if self.recording else UNKNOWN
+        return replace(movie, pixel_size=pixel_size, frame_time=frame_time, metadata=metadata)
+
+    def calibration(self, source: str, count: int) -> tuple[tuple[float, float] | None, float | None]:
+        """Pixel size (y, x) [nm] and frame time [s] of so many frames, None where unknown."""
+        return believed(lambda: self._calibration(source, count), source)
 
     def _calibration(self, source: str, count: int) -> tuple[tuple[float, float] | None, float | None]:
         if self.scale is None or self.axes is None:
@@ -249,7 +258,7 @@ def _multiscales(group: zarr.Group) -> list[dict[str, Any]]:
     return [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
 
 
-def _arrays(group: zarr.Group, wanted: str | int | None, path: Path) -> list[ZarrImage]:
+def _arrays(group: zarr.Group, wanted: Wanted, path: Path) -> list[ZarrImage]:
     arrays = sorted(group.arrays())
     if not arrays or (len(arrays) > 1 and wanted is None):
         names = ", ".join([*(name for name, _ in arrays), *(name for name, _ in group.groups())][:8]) or "nothing"
@@ -289,7 +298,9 @@ def _ome(group: zarr.Group, image: dict[str, Any], path: Path) -> ZarrImage:
         ) from error
     units = [None if axis.get("unit") is None else str(axis["unit"]) for axis in axes]
     name = str(image.get("name") or "")
-    return ZarrImage(array, name, names, _scale(image, level, len(names)), units, group.path)
+    return ZarrImage(
+        array, name, names, _scale(image, level, len(names)), units, group.path, group.attrs.get(RECORDING)
+    )
 
 
 def _scale(image: dict[str, Any], level: dict[str, Any], n: int) -> list[object]:

@@ -11,12 +11,16 @@ import numpy as np
 from napari_menndl.errors import InputError
 from napari_menndl.movie.axes import check_dtype
 from napari_menndl.movie.movie import Movie, lazy_frames
-from napari_menndl.movie.signals import only_one
+from napari_menndl.movie.signals import Wanted, only_one
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+
+#: By a file's name, imageio might choose one that decodes videos, and takes 16 bits for 8.
+_READER = "pillow"
 
 
 class PictureFrames:
@@ -26,16 +30,16 @@ class PictureFrames:
         self.path = path
 
     def __call__(self, t: int) -> NDArray[Any]:
-        return grey(np.asarray(iio.imread(self.path, index=0)), self.path)
+        return grey(np.asarray(iio.imread(self.path, index=0, plugin=_READER)), self.path)
 
 
-def read_picture(path: Path, signal: str | int | None = None) -> Movie:
+def read_picture(path: Path, signal: Wanted = None) -> Movie:
     """A grey picture as a movie of one frame.
 
     Parameters
     ----------
     path : Path
-    signal : str, int or None
+    signal : str, int, callable or None
         None or 0: there is only one.
 
     Raises
@@ -45,7 +49,7 @@ def read_picture(path: Path, signal: str | int | None = None) -> Movie:
     """
     only_one(signal, str(path))
     try:
-        about = iio.improps(path, index=0)
+        about = iio.improps(path, index=0, plugin=_READER)
         shape, dtype = tuple(about.shape), np.dtype(about.dtype)
         if len(shape) != 2:  # grey as well, if all of its channels are alike
             frame = PictureFrames(path)(0)

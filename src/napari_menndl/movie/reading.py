@@ -23,7 +23,7 @@ from napari_menndl.movie.calibration import CalibrationWarning, given_frame_time
 from napari_menndl.movie.formats import FORMATS, READABLE, by_content, by_suffix
 from napari_menndl.movie.movie import Movie, lazy_frames, one_after_another
 from napari_menndl.movie.ome_zarr import is_zarr, movie_of, read_zarr
-from napari_menndl.movie.signals import only_one
+from napari_menndl.movie.signals import Wanted, ask_once, only_one
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ def open_movie(
     *,
     pixel_size: float | Sequence[float] | None = None,
     frame_time: float | None = None,
-    signal: str | int | None = None,
+    signal: Wanted = None,
 ) -> Movie:
     """Open a movie without reading its frames.
 
@@ -55,8 +55,9 @@ def open_movie(
         Instead of what the file says.
     frame_time : float [s], optional
         Instead of what the file says.
-    signal : str or int, optional
-        The name or number (from 0) of one of several images in a file. Without it, images that are alike follow one
+    signal : str, int or callable, optional
+        The name or number (from 0) of one of several images in a file; or who is asked where there are several:
+        ``signal(question)`` gets a `signals.Question` and yields a number. Without it, images that are alike follow one
         another, and of others the largest is taken, with a warning.
 
     Returns
@@ -85,11 +86,11 @@ def open_movie(
             warnings.filterwarnings("ignore", "The pixel size", CalibrationWarning)
         if "frame_time" in given:
             warnings.filterwarnings("ignore", "The frame time", CalibrationWarning)
-        movie = _open(source, signal)
+        movie = _open(source, ask_once(signal) if callable(signal) else signal)
     return replace(movie, **given) if given else movie
 
 
-def _open(source: Source, signal: str | int | None) -> Movie:
+def _open(source: Source, signal: Wanted) -> Movie:
     if isinstance(source, str | os.PathLike):
         return _open_path(Path(source).expanduser(), signal)
     if isinstance(source, Sequence) and source and all(isinstance(path, str | os.PathLike) for path in source):
@@ -118,7 +119,7 @@ def _open_array(source: Any) -> Movie:
     return Movie(frames.rechunk((1, -1, -1)), name="array")
 
 
-def _open_path(path: Path, signal: str | int | None) -> Movie:
+def _open_path(path: Path, signal: Wanted) -> Movie:
     if path.is_dir():
         named = by_suffix(path)
         if named is not None and named.folders:
@@ -140,7 +141,7 @@ def _open_path(path: Path, signal: str | int | None) -> Movie:
     raise InputError(f"a file or folder at {path}", f"none; {folder} exists", "Check the spelling and the disk.")
 
 
-def _open_file(path: Path, signal: str | int | None) -> Movie:
+def _open_file(path: Path, signal: Wanted) -> Movie:
     suffix = path.suffix.lower()
     try:
         with path.open("rb") as file:
@@ -165,7 +166,7 @@ def _open_file(path: Path, signal: str | int | None) -> Movie:
     return named.read(path, signal)
 
 
-_PICTURES = (".mp4", ".avi", ".mov", ".gif", ".png", ".jpg", ".jpeg")
+_PICTURES = (".gif", ".png", ".jpg", ".jpeg")
 
 
 def _remedy(suffix: str) -> str:
@@ -176,7 +177,7 @@ def _remedy(suffix: str) -> str:
     return "Export the movie as TIFF, or open it yourself and give the array."
 
 
-def _open_folder(path: Path, signal: str | int | None) -> Movie:
+def _open_folder(path: Path, signal: Wanted) -> Movie:
     files = sorted((p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")), key=natural_order)
     kinds = [one for one in FORMATS if one.files and any(by_suffix(file) is one for file in files)]
     if not kinds:
@@ -189,7 +190,7 @@ def _open_folder(path: Path, signal: str | int | None) -> Movie:
     return _open_series([file for file in files if by_suffix(file) is kinds[0]], str(path), signal)
 
 
-def _open_series(paths: Sequence[Path], source: str, signal: str | int | None) -> Movie:
+def _open_series(paths: Sequence[Path], source: str, signal: Wanted) -> Movie:
     """Files one after another as one movie; files that name one another are opened once."""
     movies: list[Movie] = []
     said: dict[tuple[type[Warning], str], list[str]] = {}

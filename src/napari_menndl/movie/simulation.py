@@ -15,6 +15,7 @@ from napari_menndl.movie.acquisition import Acquisition
 from napari_menndl.movie.difficulty import acquisition_for_snr, vacancy_snr
 from napari_menndl.movie.imaging import Scan, columns_signal, detect, strengths
 from napari_menndl.movie.lattice import Lattice, SampleFrame, evolve, make_lattice
+from napari_menndl.movie.metadata import Metadata
 from napari_menndl.movie.movie import Movie, lazy_frames
 from napari_menndl.movie.sample import CLASS_NAMES, Kind, Sample
 
@@ -114,6 +115,7 @@ def simulate_movie(
         acquisition.frame_time(*shape),
         f"WS2 area {area_seed}",
         "simulation",
+        metadata=Metadata(dwell_time=acquisition.dwell_time * 1e-6, dose=acquisition.dose * 100),
     )
     events = _events(area)
     return SimulatedMovie(movie, labels, CLASS_NAMES, events, sample, acquisition, vacancy_snr(sample, acquisition))

@@ -8,34 +8,25 @@ import re
 import warnings
 import zipfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from napari_menndl.movie.metadata import Facts
 
 Index: TypeAlias = "tuple[int | slice, ...]"
 
 #: What IMOD writes into its MRC files, "IMOD" as a number; behind it a flag says whether bytes are signed.
 _IMOD = 1146047817
 EXTRA = 'pip install "napari-menndl[stem-formats]"'
-
-
-class Recording(TypedDict, total=False):
-    """Metadata of a recording, as far as a file says: energies in kV, times in s."""
-
-    beam_energy: float
-    magnification: float
-    dwell_time: float
-    exposure_time: float
-    detector: str
-    microscope: str
 
 
 @dataclass(frozen=True)
@@ -64,6 +55,8 @@ class StoredArray:
         What the file calls it, where that is no image: ``"spectrum image"``.
     notes : tuple of str
         What was guessed or left out when it was listed: sentences for a warning.
+    facts : mapping
+        What the file says of its recording, see `metadata.read_metadata`.
     """
 
     name: str
@@ -72,7 +65,7 @@ class StoredArray:
     read: Callable[[Index], NDArray[Any]]
     kind: str = ""
     notes: tuple[str, ...] = ()
-    recording: Recording = field(default_factory=Recording)
+    facts: Facts = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -146,16 +139,6 @@ def number_of(value: Any) -> float | None:
         return None
 
 
-def recording_of(**facts: Any) -> Recording:
-    """A `Recording` of these facts; numbers that are no numbers are left out."""
-    known: dict[str, Any] = {}
-    for name, value in facts.items():
-        value = (text_of(value) or None) if name in ("detector", "microscope") else number_of(value)
-        if value or (value == 0 and name != "magnification"):
-            known[name] = value
-    return Recording(**known)  # type: ignore[typeddict-item]
-
-
 def gatan_arrays(path: Path) -> Iterator[StoredArray]:
     """The images and spectra of a DigitalMicrograph file, .dm3 or .dm4; its thumbnail is left out."""
     reader = library("rsciio.digitalmicrograph")
@@ -178,7 +161,11 @@ def gatan_arrays(path: Path) -> Iterator[StoredArray]:
             dtype,
             block,
             form.lower() if "spectr" in form.lower() and len(shape) > 1 else "",
-            recording=_mapped(found),
+            facts={
+                **_mapped(found),
+                "instrument": text_of(_nested(tags, "Session Info", "Microscope"))
+                or text_of(_nested(tags, "Microscope Info", "Name")),
+            },
         )
 
 
@@ -211,7 +198,10 @@ def tia_arrays(path: Path) -> Iterator[StoredArray]:
             _check_end(file, int(offsets.max()) + 50 + dtype.itemsize * axes[-1].size * axes[-2].size)
             if np.prod([axis.size for axis in axes[:-2]]) > valid:
                 raise InputError(f"{np.prod(read.shape[:-2])} images in {file}", f"{valid}", "Export it as TIFF.")
-        yield StoredArray(file.stem, axes, dtype, read, notes=tuple(notes), recording=_mapped(found))
+        facts = {**_mapped(found)}
+        if "STEM" in text_of(_nested(found["original_metadata"], "ObjectInfo", "ExperimentalDescription", "Mode")):
+            facts["dwell_time"] = facts.pop("exposure_time", None)  # which TIA calls DwellTimePath for both
+        yield StoredArray(file.stem, axes, dtype, read, notes=tuple(notes), facts=facts)
 
 
 def _unread(index: Index) -> NDArray[Any]:
@@ -231,26 +221,63 @@ def hyperspy_axis(axis: dict[str, Any]) -> Axis:
     )
 
 
-def _mapped(found: dict[str, Any]) -> Recording:
+#: What RosettaSciIO finds among a file's own tags, by the last part of HyperSpy's name for it, in HyperSpy's units.
+_HYPERSPY = {
+    "beam_energy": ("beam_energy", "kV"),
+    "beam_current": ("beam_current", "nA"),
+    "camera_length": ("camera_length", "mm"),
+    "convergence_angle": ("convergence_angle", "mrad"),
+    "dwell_time": ("dwell_time", "s"),
+    "exposure": ("exposure_time", "s"),
+    "magnification": ("magnification", "×"),
+    "microscope": ("instrument", None),
+}
+
+
+def hyperspy_facts(about: Mapping[str, Any]) -> Facts:
+    """Facts by HyperSpy's names for them."""
+    known = ((target, about[name], unit) for name, (target, unit) in _HYPERSPY.items() if name in about)
+    return {target: value if unit is None else (value, unit) for target, value, unit in known}
+
+
+def _nested(about: Any, *names: str) -> Any:
+    """A value in groups of groups; None where there is none."""
+    for name in names:
+        about = about.get(name) if hasattr(about, "get") else None
+    return about
+
+
+def when(*parts: Any) -> str:
+    """Date and time as one text."""
+    return " ".join(filter(None, map(text_of, parts)))
+
+
+def _mapped(found: dict[str, Any]) -> Facts:
     """The facts that RosettaSciIO knows how to find among a file's own tags."""
-    facts: dict[str, Any] = {}
+    known: dict[str, Any] = {}
     for source, (target, convert) in (found.get("mapping") or {}).items():
         value: Any = found["original_metadata"]
         for key in source.split("."):
-            value = value.get(key, value.get(key.replace("_", " "))) if hasattr(value, "get") else None
+            # A mapping may write an underscore where the tag has a blank.
+            alike = (name for name in value if re.sub(r"\W", "_", str(name)) == re.sub(r"\W", "_", key))
+            value = value.get(next(alike, None)) if hasattr(value, "get") else None
+            if value is None:
+                break
         if value is None:
             continue
         try:
-            facts[target.rpartition(".")[2]] = convert(value) if convert else value
+            known[target.rpartition("Acquisition_instrument.")[2]] = convert(value) if convert else value
         except (TypeError, ValueError, AttributeError, KeyError):
             continue  # a tag in another form than usual: a fact less
-    return recording_of(
-        beam_energy=facts.get("beam_energy"),
-        magnification=facts.get("magnification"),
-        dwell_time=facts.get("dwell_time"),
-        exposure_time=facts.get("exposure"),
-        microscope=facts.get("microscope"),
-    )
+    general = found["metadata"].get("General") or {}
+    detector = next((value for name, value in known.items() if re.search(r"Detector\.Camera\.Name", name)), None)
+    return {
+        **hyperspy_facts({name.rpartition(".")[2]: value for name, value in known.items()}),
+        "detector": text_of(detector),
+        "acquired": when(
+            known.get("General.date") or general.get("date"), known.get("General.time") or general.get("time")
+        ),
+    }
 
 
 def _check_end(path: Path, end: int) -> None:
@@ -300,15 +327,22 @@ def mrc_arrays(path: Path) -> Iterator[StoredArray]:
         notes.append("Its pixels are 1 Å exactly, which programs also write when they do not know: check pixel_size.")
     axes = [_mrc_axis(name, size, scales) for name, size in zip(names[-len(shape) :], shape[-3:], strict=False)]
     lead = [Axis("volume", int(n)) for n in shape[:-3]]
-    facts: dict[str, Any] = {}
+    facts = {}
     if typed is not None and len(typed):
-        facts = dict(zip(typed.dtype.names, typed[0].tolist(), strict=True))
-    recording = recording_of(
-        beam_energy=facts["HT"] / 1e3 if "HT" in facts else None,
-        magnification=facts.get("Magnification"),
-        dwell_time=facts.get("Dwell time") or None,
-    )
-    yield StoredArray(path.stem, (*lead, *axes), dtype, block, notes=tuple(notes), recording=recording)
+        about = dict(zip(typed.dtype.names, typed[0].tolist(), strict=True))
+        # What the header says of the camera is not of an image that was scanned.
+        camera = {} if about.get("Dwell time") else about
+        facts = {
+            "beam_energy": (about.get("HT"), "V"),
+            "magnification": (about.get("Magnification"), "×"),
+            "dwell_time": (about.get("Dwell time"), "s"),
+            "exposure_time": (camera.get("Integration time"), "s"),
+            "dose": (about.get("Dose"), "e/m²"),
+            "camera_length": (about.get("Camera length"), "m"),
+            "detector": text_of(about.get("STEM Detector name") or camera.get("Camera name")),
+            "instrument": text_of(about.get("Microscope type")),
+        }
+    yield StoredArray(path.stem, (*lead, *axes), dtype, block, notes=tuple(notes), facts=facts)
 
 
 def _mrc_axis(name: str, size: int, scales: dict[str, float]) -> Axis:
@@ -349,13 +383,19 @@ def nion_arrays(path: Path) -> Iterator[StoredArray]:
         name, extra = np.frombuffer(file.read(4), "<u2").tolist()
     block = Block(path, dtype, info.header_offset + 30 + name + extra + start, shape)
     _check_end(path, block.end)
-    yield StoredArray(about.get("title") or path.stem, nion_axes(about, shape), dtype, block)
+    yield StoredArray(about.get("title") or path.stem, nion_axes(about, shape), dtype, block, facts=nion_facts(about))
+
+
+def nion_source(about: dict[str, Any]) -> dict[str, Any]:
+    """The properties of the array itself, which newer files keep among the sources of an item."""
+    while not any(key.endswith("l_calibrations") for key in about) and about.get("data_sources"):
+        about = about["data_sources"][0]
+    return about
 
 
 def nion_axes(about: dict[str, Any], shape: tuple[int, ...]) -> tuple[Axis, ...]:
     """Axes by Nion Swift's properties of an array: its last few are those of one image or spectrum."""
-    while not any(key.endswith("l_calibrations") for key in about) and about.get("data_sources"):
-        about = about["data_sources"][0]
+    about = nion_source(about)
     scales = about.get("dimensional_calibrations") or about.get("spatial_calibrations") or []
     scales = [*scales, *[{}] * len(shape)][: len(shape)]
     known = "datum_dimension_count" in about
@@ -364,3 +404,18 @@ def nion_axes(about: dict[str, Any], shape: tuple[int, ...]) -> tuple[Axis, ...]
         Axis("", n, float(scale.get("scale", np.nan)), plain_unit(scale.get("units")), i >= first if known else None)
         for i, (n, scale) in enumerate(zip(shape, scales, strict=True))
     )
+
+
+def nion_facts(about: dict[str, Any]) -> Facts:
+    """What Nion Swift's properties of an array say of its recording."""
+    metadata = nion_source(about).get("metadata") or {}
+    instrument, source = (metadata.get(name) or {} for name in ("instrument", "hardware_source"))
+    return {
+        "beam_energy": (instrument.get("high_tension"), "V"),
+        "detector": text_of(source.get("channel_name")),
+        "dwell_time": (source.get("pixel_time_us"), "µs"),
+        # Of a scan it is the time of its pixels together.
+        "exposure_time": (None if "pixel_time_us" in source else source.get("exposure"), "s"),
+        "instrument": text_of(instrument.get("name") or instrument.get("hardware_source_name")),
+        "acquired": text_of(about.get("created")),
+    }

@@ -22,8 +22,8 @@ from napari_menndl.movie.absent import absent_frame, type_with_nan, warn_of_abse
 from napari_menndl.movie.axes import FrameAxes, check_dtype, frame_axes
 from napari_menndl.movie.formats import TIFF, by_suffix
 from napari_menndl.movie.movie import Movie, lazy_frames
-from napari_menndl.movie.signals import Signal, choose
-from napari_menndl.movie.tiff_header import Header, header_of, scale_of
+from napari_menndl.movie.signals import Signal, Wanted, choose
+from napari_menndl.movie.tiff_header import Header, header_of, metadata_of, scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -154,13 +154,13 @@ class TiffFrames:
         return frame if self.fill is None else without_fill(frame, self.fill)
 
 
-def read_tiff(path: Path, signal: str | int | None = None) -> Movie:
+def read_tiff(path: Path, signal: Wanted = None) -> Movie:
     """The images of a TIFF file that are a movie.
 
     Parameters
     ----------
     path : Path
-    signal : str, int or None
+    signal : str, int, callable or None
         The name or the number of the series to take; None: series that are alike follow one another, and of others
         the largest is taken, with a warning.
 
@@ -180,14 +180,15 @@ def read_tiff(path: Path, signal: str | int | None = None) -> Movie:
         ) from error
 
 
-def _read(path: Path, signal: str | int | None) -> Movie:
+def _read(path: Path, signal: Wanted) -> Movie:
     pages, plain, header = _believable(path)
     if not pages.series:
         raise InputError("a TIFF file with an image", f"none in {path}", "Export the movie again.")
     main = path.with_name(header.main_file) if header.main_file else path
     if main != path and main.is_file() and by_suffix(main) is TIFF and not tiff_pages(main).header.main_file:
         return _read(main, signal)
-    chosen = choose([_signal(pages, number, path) for number in range(len(pages.series))], signal, path.name)
+    signals = [_signal(pages, number, path) for number in range(len(pages.series))]
+    chosen = choose(signals, signal, path.name, lambda number: scale_of(header, path.name, number)[0])
     series = [(one.number, one.axes) for one in chosen if one.axes is not None]
     first, axes = series[0]
     count = sum(axes.shape[0] for _, axes in series)
@@ -207,7 +208,10 @@ def _read(path: Path, signal: str | int | None) -> Movie:
         (count, *axes.shape[1:]),
         dtype if header.fill is None else type_with_nan(dtype),
     )
-    return Movie(frames, pixel_size, frame_time, path.stem, str(path), frozenset(pages.files()), lacking)
+    files, metadata = frozenset(pages.files()), metadata_of(header, path.name, first)
+    named = len(signals) > len(chosen) == 1 and pages.series[first].kind == "ome" and chosen[0].name
+    name = f"{path.stem} {chosen[0].name}" if named else path.stem
+    return Movie(frames, pixel_size, frame_time, name, str(path), files, lacking, metadata)
 
 
 def _believable(path: Path) -> tuple[TiffPages, bool, Header]:

@@ -1,7 +1,8 @@
-"""Headers of TIFF files: ImageJ's, OME's, DigitalMicrograph's and HyperSpy's descriptions, plain tags."""
+"""Headers of TIFF files: ImageJ's, OME's and HyperSpy's descriptions, the microscopes' own tags, plain ones."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import warnings
@@ -9,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from napari_menndl.movie.calibration import believed, has_unit, read_frame_time, read_pixel_size
+from napari_menndl.movie.calibration import CalibrationWarning, believed, has_unit, read_frame_time, read_pixel_size
+from napari_menndl.movie.metadata import RECORDING, Metadata, read_metadata, written_metadata
+from napari_menndl.movie.tiff_makers import RESOLUTION_UNITS, Maker, length_of, ome_description, ome_facts, private_tags
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,11 +33,16 @@ class Header:
         Empty where ImageJ did not write the file.
     ome : str or None
         XML.
+    private : tuple of Maker and dict, or None
+        Whose microscope wrote it, and what its own tags hold.
+    width : int [px]
     """
 
     tags: dict[int, Any] = field(default_factory=dict)
     imagej: dict[str, Any] = field(default_factory=dict)
     ome: str | None = None
+    private: tuple[Maker, dict[str, Any]] | None = None
+    width: int = 1
 
     @property
     def fill(self) -> float | None:
@@ -69,7 +77,8 @@ def header_of(tiff: tifffile.TiffFile) -> Header:
     except Exception:  # the same of ImageJ's own
         imagej = {}
     page = tiff.pages.first
-    return Header(tags, imagej, page.description if page.is_ome else None)
+    private = private_tags(tiff, tags)
+    return Header(tags, imagej, page.description if page.is_ome else None, private, max(page.imagewidth, 1))
 
 
 def scale_of(header: Header, source: str, image: int = 0) -> tuple[tuple[float, float] | None, float | None]:
@@ -83,6 +92,42 @@ def scale_of(header: Header, source: str, image: int = 0) -> tuple[tuple[float, 
     return believed(lambda: _scale(header, source, image), source)
 
 
+def metadata_of(header: Header, source: str, image: int = 0) -> Metadata:
+    """How an image was recorded.
+
+    Warns
+    -----
+    CalibrationWarning
+        Where the file says what cannot be, or cannot be understood.
+    """
+    written = _written(header, image)
+    if written is not None:
+        return written_metadata(written, source)
+    try:
+        if header.ome:
+            facts = ome_facts(header.ome, image)
+        else:
+            maker, about = header.private or (None, {})
+            facts = {} if maker is None else maker.facts(about)
+    except Exception as error:  # programs write what no schema foresees, and the frames are there all the same
+        warnings.warn(
+            f"What {source} says of its recording cannot be read ({type(error).__name__}): it is left out.",
+            CalibrationWarning,
+            stacklevel=3,
+        )
+        return Metadata()
+    return read_metadata(facts, source)
+
+
+def _written(header: Header, image: int) -> Any:
+    """What `write_movie` left of the recording; None in files of others."""
+    try:
+        text = header.imagej.get(RECORDING) or (ome_description(header.ome, image) if header.ome else "")
+        return json.loads(text)[RECORDING]
+    except (ValueError, TypeError, KeyError, ElementTree.ParseError):
+        return None
+
+
 def _scale(header: Header, source: str, image: int) -> tuple[tuple[float, float] | None, float | None]:
     tags, imagej = header.tags, header.imagej
     if header.ome:
@@ -93,22 +138,19 @@ def _scale(header: Header, source: str, image: int) -> tuple[tuple[float, float]
     if 65009 in tags and has_unit(str(tags.get(65003))):  # DigitalMicrograph's tags: x, then y
         values = tags.get(65010, math.nan), tags[65009]
         return read_pixel_size(values, (str(tags.get(65004)), str(tags[65003])), source), frame_time
-    size = _length(tags.get(283)), _length(tags.get(282))
+    maker, about = header.private or (None, {})
+    sides = None if maker is None else maker.sides(about, header.width)
+    if sides is not None:
+        return read_pixel_size(*sides, source), frame_time
+    size = length_of(tags.get(283)), length_of(tags.get(282))
     if imagej:
         unit = str(imagej.get("unit", ""))
         return read_pixel_size(size, (str(imagej.get("yunit", unit)), unit), source), frame_time
-    unit = {2: "inch", 3: "cm"}.get(int(tags.get(296, 1)), "")
+    unit = RESOLUTION_UNITS.get(int(tags.get(296, 1)), "")
     with warnings.catch_warnings():
         # Nearly every program writes a printer's 72 dots per inch: no calibration, and not worth a warning.
         warnings.simplefilter("ignore")
         return read_pixel_size(size, (unit, unit), source), frame_time
-
-
-def _length(resolution: tuple[int, int] | None) -> float:
-    """Length per pixel of a TIFF resolution, a fraction of pixels over length."""
-    if not resolution or not resolution[0]:
-        return math.nan
-    return resolution[1] / resolution[0]
 
 
 def _ome(xml: str, source: str, image: int) -> tuple[tuple[float, float] | None, float | None]:

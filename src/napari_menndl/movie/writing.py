@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
@@ -14,6 +15,7 @@ import tifffile
 import zarr
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.metadata import RECORDING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,6 +102,8 @@ def _write_tiff(movie: Movie, path: Path, name: str, progress: Progress | None) 
     size = int(np.prod(movie.shape)) * dtype.itemsize
     imagej = dtype.name in _IMAGEJ_DTYPES and size < _IMAGEJ_BYTES and ".ome." not in name
     metadata: dict[str, object] = {"axes": "TYX"}
+    if recording := movie.metadata.to_json():
+        metadata[RECORDING if imagej else "Description"] = json.dumps({RECORDING: recording})
     resolution = None
     y, x = movie.pixel_size or (None, None)
     if imagej:
@@ -136,6 +140,8 @@ def _write_zarr(movie: Movie, path: Path, progress: Progress | None) -> None:
     level: dict[str, Any] = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
     image: dict[str, Any] = {"name": movie.name, "axes": axes, "datasets": [level]}
     group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
+    if recording := movie.metadata.to_json():
+        group.attrs[RECORDING] = recording
     array = group.create_array(
         "0",
         shape=movie.shape,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
 from napari_menndl.files import write_whole
+from napari_menndl.movie.metadata import UNKNOWN
 from napari_menndl.search import results
 from napari_menndl.search.disk import Pause, wait_for_room
 from napari_menndl.search.journal import Fact, iterate_journal
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.genome.evaluation import Evaluation
     from napari_menndl.genome.space import SearchSpace
+    from napari_menndl.movie.metadata import Metadata
     from napari_menndl.search.settings import SearchSettings
 
 
@@ -55,6 +57,7 @@ class RunFolder:
         space: SearchSpace,
         task: TrainingTask,
         merged: Sequence[str] = (),
+        metadata: Metadata = UNKNOWN,
     ) -> RunFolder:
         """Make the folder of a new search, or of what is merged from several.
 
@@ -75,7 +78,7 @@ class RunFolder:
             for part in ("networks", "requests"):
                 (folder / part).mkdir(parents=True, exist_ok=True)
             task.save(folder / "task.zarr")
-            record = SearchRecord(settings, space, task.digest, tuple(merged))
+            record = SearchRecord(settings, space, task.digest, tuple(merged), metadata=metadata)
             # Last, because it is what makes a folder a run folder.
             record.write(folder)
         except (OSError, InputError) as error:
@@ -115,6 +118,11 @@ class RunFolder:
     def task_digest(self) -> str:
         """Of the training task."""
         return self._record.task
+
+    @property
+    def metadata(self) -> Metadata:
+        """How the movie was recorded that it was started on."""
+        return self._record.metadata
 
     @property
     def merged(self) -> tuple[str, ...]:

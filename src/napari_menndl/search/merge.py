@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.metadata import common
 from napari_menndl.network.checksum import is_intact
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.islands import describe
@@ -62,7 +63,14 @@ def merge_folders(
     settings = replace(first.settings, exchange="", island="")
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        merged = RunFolder.create(beside, settings, first.space, _task(folders, note), [str(f.path) for f in folders])
+        merged = RunFolder.create(
+            beside,
+            settings,
+            first.space,
+            _task(folders, note),
+            [str(f.path) for f in folders],
+            common(f.metadata for f in folders),
+        )
         sources = [Source(one) for one in folders]
         _merge(merged, sources, note)
         if target.exists():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from napari_menndl.errors import InputError
 from napari_menndl.files import write_whole
 from napari_menndl.genome.space import SearchSpace
+from napari_menndl.movie.metadata import UNKNOWN, Metadata
 from napari_menndl.search.settings import SearchSettings
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class SearchRecord:
         The run folders that it was merged from; none for a search.
     versions : dict of str to str
         Of the packages it was started with.
+    metadata : Metadata
+        How the movie was recorded.
     """
 
     settings: SearchSettings
@@ -53,6 +56,7 @@ class SearchRecord:
     task: str
     merged: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=installed_versions)
+    metadata: Metadata = UNKNOWN
 
     def write(self, folder: Path) -> None:
         """Put it into a folder; whole or not at all."""
@@ -64,6 +68,7 @@ class SearchRecord:
             "settings": self.settings.to_json(),
             "space": self.space.to_json(),
             **({"merged": list(self.merged)} if self.merged else {}),
+            **({"metadata": known} if (known := self.metadata.to_json()) else {}),
         }
         write_whole(folder / NAME, json.dumps(record, indent=1).encode())
 
@@ -102,4 +107,5 @@ class SearchRecord:
             str(record["task"]),
             tuple(record.get("merged", ())),
             versions,
+            Metadata.from_json(metadata if isinstance(metadata := record.get("metadata"), dict) else {}),
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox, QGridLayout, QLabel, QRadioButton, QSpinBox
+from qtpy.QtWidgets import QApplication, QDialog, QGridLayout, QLabel, QRadioButton, QSpinBox
 
 from napari_menndl.errors import InputError
+from napari_menndl.widgets.asking import DeclinedError, buttons, is_accepted, window_in_use
 
 if TYPE_CHECKING:
     from napari_menndl.movie.many_axes import ManyAxes
@@ -22,7 +23,7 @@ class AxesDialog(QDialog):
     """
 
     def __init__(self, found: ManyAxes) -> None:
-        super().__init__(QApplication.activeWindow())
+        super().__init__(window_in_use())
         self.found = found
         self.setWindowTitle("Which axis is time?")
         layout = QGridLayout(self)
@@ -43,10 +44,7 @@ class AxesDialog(QDialog):
             self.times[axis], self.cuts[axis] = time, cut
             layout.addWidget(time, row, 0)
             layout.addWidget(cut, row, 1)
-        box = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
-        box.accepted.connect(self.accept)
-        box.rejected.connect(self.reject)
-        layout.addWidget(box, len(self.times) + 1, 0, 1, 3)
+        layout.addWidget(buttons(self), len(self.times) + 1, 0, 1, 3)
 
     def movie(self) -> Movie:
         """What was chosen."""
@@ -60,10 +58,11 @@ def ask_for_axes(found: ManyAxes) -> Movie:
     Raises
     ------
     InputError
-        If nothing was chosen, or if there is no window to ask in.
+        If there is no window to ask in; `DeclinedError` if nothing was chosen.
     """
     dialog = AxesDialog(found) if QApplication.instance() else None
-    if dialog is None or dialog.exec() != int(QDialog.DialogCode.Accepted.value):
+    if dialog is None or not is_accepted(dialog):
         axes = ", ".join(found.title(axis) for axis in found.open_axes)
-        raise InputError("one axis chosen as time", f"none of: {axes}", "Open the file again and choose one.")
+        kind = InputError if dialog is None else DeclinedError
+        raise kind("one axis chosen as time", f"none of: {axes}", "Open the file again and choose one.")
     return dialog.movie()

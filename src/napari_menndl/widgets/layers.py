@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.metadata import UNKNOWN
 from napari_menndl.movie.reading import open_movie
 
 if TYPE_CHECKING:
@@ -50,7 +52,12 @@ def movie_layer(movie: Movie) -> LayerData:
     first = np.asarray(movie.frames[0])
     low, high = np.nanpercentile(first[np.isfinite(first)], (0.1, 99.9)) if np.isfinite(first).any() else (0.0, 0.0)
     about: dict[str, Any] = {"name": movie.name, **grid(movie.pixel_size, movie.frame_time)}
-    about["metadata"] = {"pixel_size": movie.pixel_size, "frame_time": movie.frame_time, "source": movie.source}
+    about["metadata"] = {
+        "pixel_size": movie.pixel_size,
+        "frame_time": movie.frame_time,
+        "source": movie.source,
+        "recording": movie.metadata,
+    }
     if high > low:
         about["contrast_limits"] = (float(low), float(high))
     return movie.frames, about, "image"
@@ -89,7 +96,8 @@ def movie_of(layer: Image) -> Movie:
             "Split the layer along its other axes: right-click it and choose 'Split Stack'.",
         )
     data = layer.data[0] if layer.multiscale else layer.data
-    return open_movie(data, pixel_size=pixel_size_of(layer))
+    movie = open_movie(data, pixel_size=pixel_size_of(layer), frame_time=layer.metadata.get("frame_time"))
+    return replace(movie, metadata=layer.metadata.get("recording", UNKNOWN))
 
 
 def pixel_size_of(layer: Layer) -> tuple[float, float] | None:

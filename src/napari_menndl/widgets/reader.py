@@ -15,16 +15,20 @@ from napari.utils.notifications import show_warning
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.storage import FORM
+from napari_menndl.movie.axes import ManyAxesError
 from napari_menndl.movie.formats import PICTURES, by_suffix
 from napari_menndl.movie.many_axes import find_many_axes
 from napari_menndl.movie.reading import open_movie
+from napari_menndl.widgets.asking import DeclinedError, somebody_is_there
 from napari_menndl.widgets.axes_dialog import ask_for_axes
 from napari_menndl.widgets.layers import PLACE, annotation_layer, movie_layer
+from napari_menndl.widgets.signal_dialog import ask_for_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.signals import Ask, Question
     from napari_menndl.widgets.layers import LayerData
 
 
@@ -35,23 +39,33 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
     """
     first = Path(path if isinstance(path, str) else path[0])
     series = first.is_dir() and any(by_suffix(file) for file in first.iterdir())
-    return read if series or by_suffix(first) not in (None, *PICTURES) else None
+    return _read_or_nothing if series or by_suffix(first) not in (None, *PICTURES) else None
+
+
+def _read_or_nothing(path: str | list[str]) -> list[Any]:
+    """What napari calls: `read`, or no layer at all where a person pressed Cancel."""
+    try:
+        return list(read(path))
+    except DeclinedError:
+        return [(None,)]
 
 
 def read(path: str | list[str]) -> list[LayerData]:
     """Open a movie as image layer, or an annotation as labels layer.
 
-    An annotation that can be written is painted on disk: each stroke is saved at once. Of a file with more axes than
-    time, height and width it is asked which one is time.
+    An annotation that can be written is painted on disk: each stroke is saved at once. Of a file with several images
+    it is asked which one is the movie, of one with more axes than time, height and width which one is time. A script
+    is not asked about images: it gets the likely one, and a notification says which.
 
     Raises
     ------
     InputError
         If there is neither a movie nor an annotation, or if nobody says which axis is time.
+    DeclinedError
+        If a person presses Cancel.
     """
     if not (isinstance(path, str) and is_annotation(path)):
-        many = find_many_axes(path) if isinstance(path, str) else None
-        return [movie_layer(ask_for_axes(many) if many else _open_aloud(path))]
+        return [movie_layer(_open_movie(path))]
     writable = os.access(path, os.W_OK)
     annotation = Annotation.open(path, mode="r+" if writable else "r")
     if not writable:
@@ -60,11 +74,27 @@ def read(path: str | list[str]) -> list[LayerData]:
     return [(data, about | place_of_movie(annotation.shape), kind)]
 
 
-def _open_aloud(path: str | list[str]) -> Movie:
+def _open_movie(path: str | list[str]) -> Movie:
+    chosen: list[int] = []
+
+    def ask(question: Question) -> int:
+        chosen.append(ask_for_signal(question))
+        return chosen[-1]
+
+    try:
+        return _open_aloud(path, ask if somebody_is_there() else None)
+    except ManyAxesError:
+        many = find_many_axes(path, chosen[-1] if chosen else None) if isinstance(path, str) else None
+        if many is None:
+            raise
+        return ask_for_axes(many)
+
+
+def _open_aloud(path: str | list[str], ask: Ask | None) -> Movie:
     """Open a movie; what was guessed or left out becomes notifications, also in a window that a script opened."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
-        movie = open_movie(path)
+        movie = open_movie(path, signal=ask)
     for one in said:
         if issubclass(one.category, UserWarning):
             show_warning(str(one.message))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_menndl.annotation.association import SUFFIX
 from napari_menndl.errors import InputError
@@ -23,6 +23,7 @@ from napari_menndl.widgets.annotate.opening import (
 from napari_menndl.widgets.annotate.settings import AnnotateSettings
 from napari_menndl.widgets.form import lay_out, make_form
 from napari_menndl.widgets.layers import PLACE
+from napari_menndl.widgets.movie_line import MovieLine
 from napari_menndl.widgets.preferences import preference
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Choice(QWidget):
                 "nullable": True,
             },
         )
+        self.about = MovieLine()
         self.offer = QPushButton()
         self.offer.setToolTip("Open the annotation of this movie that is on disk")
         self.new = QPushButton()
@@ -82,7 +84,11 @@ class Choice(QWidget):
     def _arrange(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(lay_out(self.form))
+        form = lay_out(self.form)
+        rows = form.layout()
+        assert isinstance(rows, QFormLayout)
+        rows.insertRow(1, self.about)
+        layout.addWidget(form)
         layout.addWidget(self.offer)
         row = QHBoxLayout()
         row.addWidget(self.new, 1)
@@ -172,7 +178,8 @@ class Choice(QWidget):
         self.annotation_chosen.emit()
 
     def _offer(self) -> None:
-        """Show which annotation of the movie is on disk, as long as none is open."""
+        """Show what the movie is, and which annotation of it is on disk, as long as none is open."""
+        self.about.tell(self.movie_layer)
         self.offered = None
         if self.movie_layer is not None and self.annotation_layer is None:
             with suppress(InputError):  # no movie of frames: the hint says so

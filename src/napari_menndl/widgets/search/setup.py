@@ -16,6 +16,7 @@ from napari_menndl.search.frame_numbers import finished_frames, frames_text, par
 from napari_menndl.search.known_runs import suggest_folder
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.widgets.form import lay_out, make_form, read_form
+from napari_menndl.widgets.movie_line import MovieLine
 from napari_menndl.widgets.preferences import default_budget, default_pool, recall, remember
 from napari_menndl.widgets.search.best_layer import NAME as BEST
 from napari_menndl.widgets.search.budget_row import BudgetRow
@@ -63,6 +64,7 @@ class Setup(QWidget):
         self.advanced = make_form(AdvancedSettings)
         self.pool = PoolRow()
         self.budget = BudgetRow()
+        self.about = MovieLine()
         self._build()
         self._offer_job = Job(self)
         self._offer_job.done.connect(self._on_offer)
@@ -88,6 +90,7 @@ class Setup(QWidget):
         body = lay_out(self.learn)
         rows = body.layout()
         assert isinstance(rows, QFormLayout)
+        rows.insertRow(1, self.about)
         rows.addRow("Budget", self.budget)
         rows.addRow("Pool", self.pool)
         run = self.place["run"]
@@ -136,6 +139,7 @@ class Setup(QWidget):
         self.learn["annotation"].value = next(iter(fitting), None)
 
     def _on_movie(self, layer: Image | None) -> None:
+        self.about.tell(layer)
         self._suggest_annotation()
         if layer is not None and self.place["run"].line_edit.value in ("", ".", self._suggested):
             self.suggest_place()

@@ -1,0 +1,40 @@
+"""Questions about a file that is opened: whether somebody is there to answer, and what follows from Cancel."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox, QMainWindow, QWidget
+
+from napari_menndl.errors import InputError
+
+
+class DeclinedError(InputError):
+    """A person pressed Cancel: nothing is opened, and there is nothing to complain about."""
+
+
+def somebody_is_there() -> bool:
+    """Whether a person is at a window: one is on screen, and its event loop runs rather than a script."""
+    app = QApplication.instance()
+    thread = None if app is None else app.thread()
+    on_screen = any(window.isVisible() for window in QApplication.topLevelWidgets())
+    return thread is not None and thread.loopLevel() > 0 and on_screen
+
+
+def window_in_use() -> QWidget | None:
+    """The window that a dialog belongs to, whose colours it takes."""
+    windows = [one for one in QApplication.topLevelWidgets() if isinstance(one, QMainWindow) and one.isVisible()]
+    return QApplication.activeWindow() or next(iter(windows), None)
+
+
+def buttons(dialog: QDialog) -> QDialogButtonBox:
+    """Open and Cancel for a dialog."""
+    box = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
+    box.accepted.connect(dialog.accept)
+    box.rejected.connect(dialog.reject)
+    return box
+
+
+def is_accepted(dialog: QDialog) -> bool:
+    """Show a dialog until it is answered; it goes when the event that opened it is over."""
+    accepted = dialog.exec() == int(QDialog.DialogCode.Accepted.value)
+    dialog.deleteLater()
+    return bool(accepted)

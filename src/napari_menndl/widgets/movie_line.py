@@ -1,0 +1,38 @@
+"""What is known of the chosen movie, in one line."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+
+from napari_menndl.errors import InputError
+from napari_menndl.widgets.layers import movie_of
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+
+class MovieLine(QLabel):
+    """Detector, beam energy, dwell time and pixel size of a movie; all that its file says as tooltip."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setTextFormat(Qt.TextFormat.PlainText)  # the words are those of a file
+        self.setWordWrap(True)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.tell(None)
+
+    def tell(self, layer: Image | None) -> None:
+        """Say what is known of the movie of a layer; nothing where it is none."""
+        try:
+            movie = None if layer is None else movie_of(layer)
+        except InputError:  # which the hint of the dock says
+            movie = None
+        # A line ends between two facts, not between a number and its unit.
+        facts = [] if movie is None else movie.line.split(", ")
+        self.setText(", ".join(fact.replace(" ", "\u00a0") for fact in facts))
+        self.setToolTip("" if movie is None else f"<qt>{'<br>'.join(map(escape, movie.lines))}</qt>")
+        self.setVisible(movie is not None)
