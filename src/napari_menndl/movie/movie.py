@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 import warnings
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -46,9 +48,9 @@ def lazy_frames(read: Callable[[int], NDArray[Any]], shape: tuple[int, int, int]
     (T, Y, X) dask array
     """
     count, height, width = shape
-    return da.arange(count, chunks=1).map_blocks(
+    # By the numbers of its blocks, from no other array: reading one frame then costs the same however many there are.
+    return da.map_blocks(
         partial(_read_block, read, dtype),
-        new_axis=[1, 2],
         chunks=((1,) * count, (height,), (width,)),
         dtype=dtype,
         meta=np.empty((0, 0, 0), dtype),
@@ -57,8 +59,27 @@ def lazy_frames(read: Callable[[int], NDArray[Any]], shape: tuple[int, int, int]
     )
 
 
-def _read_block(read: Callable[[int], NDArray[Any]], dtype: DTypeLike, numbers: NDArray[Any]) -> NDArray[Any]:
-    return np.stack([np.asarray(read(int(t)), dtype) for t in numbers])
+def _read_block(read: Callable[[int], NDArray[Any]], dtype: DTypeLike, block_id: tuple[int, ...]) -> NDArray[Any]:
+    return np.asarray(read(block_id[0]), dtype)[None]
+
+
+class OneAfterAnother:
+    """Reads single frames of movies that follow one another.
+
+    Parameters
+    ----------
+    parts : sequence of (T, Y, X) dask arrays
+    """
+
+    def __init__(self, parts: Sequence[da.Array]) -> None:
+        self.parts = tuple(parts)
+        self.ends = list(accumulate(len(part) for part in parts))
+
+    def __call__(self, t: int) -> NDArray[Any]:
+        number = bisect_right(self.ends, t)
+        part = self.parts[number]
+        frame: NDArray[Any] = part[t - self.ends[number] + len(part)].compute(scheduler="synchronous")
+        return frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,7 +270,10 @@ def one_after_another(movies: Sequence[Movie], name: str, source: str) -> Movie:
             CalibrationWarning,
             stacklevel=4,
         )
-    frames = da.concatenate([movie.frames for movie in movies]) if len(movies) > 1 else first.frames
+    frames = first.frames
+    if len(movies) > 1:  # not concatenated by Dask, whose work for one frame grows with the number of parts
+        parts = OneAfterAnother([movie.frames for movie in movies])
+        frames = lazy_frames(parts, (parts.ends[-1], *first.shape[1:]), first.frames.dtype)
     files = frozenset().union(*(movie.files for movie in movies))
     absent: dict[int, str] = {}
     before = 0

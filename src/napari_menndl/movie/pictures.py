@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+#: By name: imageio would choose by the file's suffix, for an unknown one a reader of videos, which has 8 bits.
+_PLUGIN = "pillow"
+
 
 class PictureFrames:
     """Reads the one frame of a picture."""
@@ -26,7 +29,7 @@ class PictureFrames:
         self.path = path
 
     def __call__(self, t: int) -> NDArray[Any]:
-        return grey(np.asarray(iio.imread(self.path, index=0)), self.path)
+        return grey(np.asarray(iio.imread(self.path, index=0, plugin=_PLUGIN)), self.path)
 
 
 def read_picture(path: Path, signal: str | int | None = None) -> Movie:
@@ -45,7 +48,7 @@ def read_picture(path: Path, signal: str | int | None = None) -> Movie:
     """
     only_one(signal, str(path))
     try:
-        about = iio.improps(path, index=0)
+        about = iio.improps(path, index=0, plugin=_PLUGIN)
         shape, dtype = tuple(about.shape), np.dtype(about.dtype)
         if len(shape) != 2:  # grey as well, if all of its channels are alike
             frame = PictureFrames(path)(0)
