@@ -65,9 +65,11 @@ for t in range(len(movie)):
     times.append(time.process_time())
 opening, *each = np.diff(times).tolist()
 some = int(sys.argv[3])
-print(json.dumps({"files": len(movie), "open [CPU s]": opening, "first frames [CPU ms each]": 1e3 * float(np.mean(each[:some])),
-                  "last frames [CPU ms each]": 1e3 * float(np.mean(each[-some:])), "slowest frame [CPU ms]": 1e3 * max(each),
-                  "mean": total / len(movie)}))
+def milliseconds(times): return 1e3 * float(np.mean(times))
+print(json.dumps({"files": len(movie), "open [CPU s]": opening,
+                  "first frames [CPU ms each]": milliseconds(each[:some]),
+                  "last frames [CPU ms each]": milliseconds(each[-some:]),
+                  "slowest frame [CPU ms]": 1e3 * max(each), "mean": total / len(movie)}))
 """
 
 
