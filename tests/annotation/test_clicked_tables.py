@@ -1,10 +1,12 @@
 """Tables of clicked points as programs and people write them: each is read for what it says, or refused by name."""
 
 import json
+import sys
 import warnings
 
 import napari_builtins.io as napari_builtins_io
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -117,6 +119,11 @@ TABLES = {
         ["Type 1", "Type 2", "Type 2"],
     ),
     "Class": (table("Y,X,Class", "Y,X,hole", "Y,X,Mo", "Y,X,hole"), None, ["hole", "Mo", "hole"]),
+    "napari, numbers for classes": (
+        table("index,axis-0,axis-1,class", "0.0,Y,X,1.0", "1.0,Y,X,2.0", "2.0,Y,X,1.0"),
+        None,
+        ["1", "2", "1"],
+    ),
     "numbers for classes": (table("y,x,class", "Y,X,1", "Y,X,2", "Y,X,1"), None, ["1", "2", "1"]),
     "species": (table("y,x,species", "Y,X,W", "Y,X,Mo", "Y,X,W"), None, ["W", "Mo", "W"]),
     "labels that are classes": (table("y,x,label", "Y,X,W", "Y,X,Mo", "Y,X,W"), None, ["W", "Mo", "W"]),
@@ -260,6 +267,59 @@ def test_what_is_in_doubt_is_refused_by_name(tmp_path, kind):
     text, words = REFUSED[kind]
     with pytest.raises(InputError, match=words):
         read(tmp_path, text)
+
+
+def workbook(path, **sheets):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+CLICKED = [("y", "x", "Slice", "class"), *((y, x, t, "W") for t, (y, x) in enumerate(PLACES, start=1))]
+
+
+def test_a_workbook_is_read_like_its_sheet_as_csv(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        points = read_points(workbook(tmp_path / "p.xlsx", clicks=[("Clicks of Monday",), (), *CLICKED, ()]))
+    assert places(points) == PLACES
+    assert points["frame"].tolist() == [0, 1, 2]
+    assert points["class"].tolist() == ["W"] * 3
+
+
+def test_of_a_workbook_s_sheets_the_one_with_points_is_read(tmp_path):
+    with pytest.warns(PointsWarning, match="Sheet clicks .* notes is left out"):
+        points = read_points(workbook(tmp_path / "p.xlsx", notes=[("dose", 3)], clicks=CLICKED))
+    assert places(points) == PLACES
+
+
+@pytest.mark.parametrize(
+    ("sheets", "words"),
+    [
+        ({"a": CLICKED, "b": CLICKED}, "a, b"),
+        ({"a": [("dose", 3)]}, "none among a"),
+        ({"a": [("y", "x"), (1, 2, 3)]}, "2 cells in each row"),
+        ({"a": [("y", "x"), ("=1+1", 2)]}, "numbers in column y"),  # a formula that no program has computed
+    ],
+)
+def test_a_workbook_in_doubt_is_refused(tmp_path, sheets, words):
+    with pytest.raises(InputError, match=words):
+        read_points(workbook(tmp_path / "p.xlsx", **sheets))
+
+
+def test_a_damaged_workbook_and_a_missing_package_are_said(tmp_path, monkeypatch):
+    path = workbook(tmp_path / "p.xlsx", clicks=CLICKED)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match="a workbook with a table of points"):
+        read_points(path)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(InputError, match=r"napari-menndl\[annotations\]"):
+        read_points(path)
 
 
 def test_thousands_are_known_by_decimal_points(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from napari_menndl.annotation.classes import DefectClass, FrameStatus, as_classes, regions_of
+from napari_menndl.annotation.classes import DefectClass, FrameStatus, as_classes, regions_of, rename_classes
 from napari_menndl.annotation.editing import EditedStatement
 from napari_menndl.annotation.files import is_label_image, read_label_image
 from napari_menndl.annotation.frame_cache import cached
@@ -72,7 +73,7 @@ class Annotation(EditedStatement):
     def from_labels(
         cls,
         array: npt.ArrayLike,
-        classes: Sequence[DefectClass | str] | None = None,
+        classes: Sequence[DefectClass | str] | Mapping[str | int, str] | None = None,
         frames: Sequence[int] | None = None,
         pixel_size: tuple[float, float] | None = None,
         *,
@@ -90,7 +91,8 @@ class Annotation(EditedStatement):
         ----------
         array : (T, Y, X) or (Y, X) bool, int or float; with an axis more of one-hot planes, masks or colours
             0 = no defect; see `values.as_labels` for what else a file may hold.
-        classes : sequence of DefectClass or str, optional
+        classes : sequence of DefectClass or str, or mapping of str or int to str, optional
+            In the order of their values; or names by value, ``{1: "S vacancy", 2: "Mo"}``.
         frames : sequence of int, optional
             The movie's frames that are labelled; all by default. An array of just as many frames holds just those, in
             this order; any other holds the whole movie, and only these frames of it are taken.
@@ -109,7 +111,12 @@ class Annotation(EditedStatement):
         InputError
             See `values.as_labels`; `frames` that the array does not have.
         """
-        found = as_labels(array, classes, axes=axes, one_class=one_class, ignore=ignore, background=background)
+        given = None if isinstance(classes, Mapping) else classes
+        found = as_labels(array, given, axes=axes, one_class=one_class, ignore=ignore, background=background)
+        named = found.classes
+        if isinstance(classes, Mapping):
+            renamed = rename_classes([one.name for one in named], classes, "the labels")
+            named = as_classes([replace(one, name=renamed[one.name]) for one in named])
         labels, done = place_frames(found.labels, frames)
         status, regions = _complete(done, len(labels)), {}
         if found.unknown is not None:
@@ -119,7 +126,7 @@ class Annotation(EditedStatement):
                     status[t] = FrameStatus.UNTOUCHED
                 elif unknown[t].any():
                     regions[t] = regions_of(~unknown[t])
-        annotation = cls(labels, found.classes, status, regions, pixel_size)
+        annotation = cls(labels, named, status, regions, pixel_size)
         annotation.background = found.background
         return annotation
 
@@ -129,7 +136,7 @@ class Annotation(EditedStatement):
         points: str | PathLike[str] | pd.DataFrame | npt.ArrayLike,
         shape: tuple[int, ...],
         radius: float,
-        classes: Sequence[DefectClass | str] | None = None,
+        classes: Sequence[DefectClass | str] | Mapping[str | int, str] | None = None,
         frame: int = 0,
         pixel_size: tuple[float, float] | None = None,
         unit: str | None = None,
@@ -145,8 +152,9 @@ class Annotation(EditedStatement):
         shape : (T, Y, X) or (Y, X)
             Of the movie or of its frames.
         radius : float [px]
-        classes : sequence of DefectClass or str, optional
-            By default those in the column class, in the order in which they come, or one, "defect".
+        classes : sequence of DefectClass or str, or mapping of str or int to str, optional
+            Or names for classes that the points only number: ``{0: "S vacancy", 1: "Mo"}`` for "Counter 0" and
+            "Counter 1". By default those in the column class, in the order in which they come, or one, "defect".
         frame : int
             Of points without a column frame.
         pixel_size : (y, x) float [nm], optional
@@ -235,7 +243,7 @@ class Annotation(EditedStatement):
         path: str | PathLike[str],
         *,
         mode: Literal["r", "r+"] = "r",
-        classes: Sequence[DefectClass | str] | None = None,
+        classes: Sequence[DefectClass | str] | Mapping[str | int, str] | None = None,
         pixel_size: tuple[float, float] | None = None,
         one_class: bool = False,
         ignore: int | None = None,

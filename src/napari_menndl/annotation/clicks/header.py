@@ -81,10 +81,9 @@ class Column:
     @property
     def words(self) -> pd.Series:
         """The cells as text, whole numbers without a fraction: (n,) str."""
-        numbers = self.cells if self.cells.dtype.kind in "iuf" else None
-        if numbers is not None and len(numbers) and (numbers == numbers.round()).all():
-            return numbers.astype("int64").astype(str)
-        return self.cells.where(self.cells.notna(), "").astype(str).str.strip()
+        text = self.cells.where(self.cells.notna(), "").astype(str).str.strip()
+        whole = text.str.extract(r"^([+-]?\d+)(?:\.0*)?$", expand=False)  # as pandas and napari write a class 1
+        return whole.where(text.ne(""), "") if len(text) and (whole.notna() | text.eq("")).all() else text
 
     @property
     def differs(self) -> bool:
