@@ -87,4 +87,5 @@ def test_the_command_line_takes_names(tmp_path, name, options, found):
     words = ["search", str(tmp_path / "movie.tif"), "--annotation", str(tmp_path / name), *options]
     result = CliRunner().invoke(app, [*words, "--classes", "3=Mo"])
     assert result.exit_code == 2
-    assert f"to be named Mo, found {found}" in " ".join(result.output.split())
+    assert "single object" not in result.output  # who names two classes has said that they are no objects
+    assert f"to be named Mo; found {found}" in " ".join(result.output.split())

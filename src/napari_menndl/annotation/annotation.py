@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from napari_menndl.annotation.classes import DefectClass, FrameStatus, as_classes, regions_of, rename_classes
+from napari_menndl.annotation.classes import DefectClass, FrameStatus, as_classes, regions_of
 from napari_menndl.annotation.editing import EditedStatement
 from napari_menndl.annotation.files import is_label_image, read_label_image
 from napari_menndl.annotation.frame_cache import cached
@@ -22,7 +21,7 @@ from napari_menndl.annotation.values import as_labels, place_frames
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from os import PathLike
 
     import pandas as pd
@@ -111,12 +110,7 @@ class Annotation(EditedStatement):
         InputError
             See `values.as_labels`; `frames` that the array does not have.
         """
-        given = None if isinstance(classes, Mapping) else classes
-        found = as_labels(array, given, axes=axes, one_class=one_class, ignore=ignore, background=background)
-        named = found.classes
-        if isinstance(classes, Mapping):
-            renamed = rename_classes([one.name for one in named], classes, "the labels")
-            named = as_classes([replace(one, name=renamed[one.name]) for one in named])
+        found = as_labels(array, classes, axes=axes, one_class=one_class, ignore=ignore, background=background)
         labels, done = place_frames(found.labels, frames)
         status, regions = _complete(done, len(labels)), {}
         if found.unknown is not None:
@@ -126,7 +120,7 @@ class Annotation(EditedStatement):
                     status[t] = FrameStatus.UNTOUCHED
                 elif unknown[t].any():
                     regions[t] = regions_of(~unknown[t])
-        annotation = cls(labels, named, status, regions, pixel_size)
+        annotation = cls(labels, found.classes, status, regions, pixel_size)
         annotation.background = found.background
         return annotation
 
