@@ -43,6 +43,7 @@ before, times = memory("VmRSS"), [time.perf_counter()]
 movie = open_movie(sys.argv[1])
 times.append(time.perf_counter())
 for t in (len(movie) // 2, len(movie) // 3):
+    frame = None
     frame = movie.frame(t)
     times.append(time.perf_counter())
 opening, first, another = np.diff(times).tolist()

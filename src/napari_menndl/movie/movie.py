@@ -187,7 +187,7 @@ class Movie:
         raw = _less(np.asarray(raw), self.offset)
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported as such
             frame = raw.astype(np.float32)
-        missing = ~np.isfinite(raw)
+        missing = ~np.isfinite(raw) if raw.dtype.kind == "f" else np.broadcast_to(np.False_, raw.shape)
         if missing.mean() > _MOST_GAPS:
             raise InputError(
                 f"finite numbers in frame {t} of {self.name!r}",
@@ -196,13 +196,13 @@ class Movie:
             )
         if missing.any():
             frame[missing] = np.nan
-        if not np.isfinite(frame[~missing]).all():
+        if raw.dtype.kind == "f" and np.isinf(frame).any():
             raise InputError(
                 f"numbers that float32 can hold in frame {t} of {self.name!r}",
                 f"{_percent(float(np.mean(np.isinf(frame))))} of its pixels are larger",
                 "Divide the frames by a number before opening the movie.",
             )
-        if _loses(raw[~missing]):
+        if _loses(raw[~missing] if missing.any() else raw):
             raise InputError(
                 f"grey values in frame {t} of {self.name!r} that float32 can tell apart",
                 f"a spread of {np.nanstd(raw):g} on a mean of {np.nanmean(raw):g}, more precision than float32 has",
