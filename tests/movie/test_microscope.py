@@ -35,6 +35,7 @@ CALIBRATED = {
     "NSID": files.nsid,
     "NeXus": files.nexus,
     "Gatan": files.dm3,
+    "Gatan, version 4": files.dm4,
     "USID": files.usid,
     "HyperSpy in zarr": files.zspy,
     "HyperSpy in a zip of zarr": files.zipped_zspy,

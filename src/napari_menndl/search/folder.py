@@ -13,7 +13,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.files import write_whole
 from napari_menndl.search import results
 from napari_menndl.search.disk import Pause, wait_for_room
-from napari_menndl.search.journal import Fact, iterate_journal
+from napari_menndl.search.journal import Fact, iterate_journal, understood
 from napari_menndl.search.lock import WriterLock, unwritable
 from napari_menndl.search.record import NAME, SearchRecord
 from napari_menndl.search.standings import Standings
@@ -260,11 +260,13 @@ class RunFolder:
 
     def evaluations(self) -> list[tuple[int, Evaluation]]:
         """Every recorded evaluation with its candidate's id, in the order of the journal."""
-        return results.evaluations(self.facts(genomes=False))
+        with understood(self.journal_path):
+            return results.evaluations(self.facts(genomes=False))
 
     def history(self) -> pd.DataFrame:
         """One row per evaluation, in the order of the journal."""
-        return results.history(self.facts(genomes=False))
+        with understood(self.journal_path):
+            return results.history(self.facts(genomes=False))
 
     def chosen(self) -> results.Chosen:
         """Return the answer so far, or the best network where there is none.
@@ -274,4 +276,5 @@ class RunFolder:
         InputError
             When no network has a fitness yet, or its weights are gone.
         """
-        return results.chosen(self)
+        with understood(self.journal_path):
+            return results.chosen(self)
