@@ -40,6 +40,7 @@ sys.path[:0] = map(str, (HERE, HERE.parent / "tests", HERE.parent / "tests" / "m
 
 import microscope_files as microscopes
 import ome_files
+
 import tiny
 from cells import write_cell
 from napari_menndl import Annotation, open_movie, open_run

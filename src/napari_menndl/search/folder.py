@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.files import write_whole
+from napari_menndl.files import check_links, write_whole
 from napari_menndl.search import results
 from napari_menndl.search.disk import Pause, wait_for_room
 from napari_menndl.search.journal import Fact, iterate_journal, understood
@@ -96,10 +96,12 @@ class RunFolder:
         Raises
         ------
         InputError
-            When it is no run folder, is damaged, or a newer version wrote it.
+            When it is no run folder, is damaged, a newer version wrote it, or a link in it leads out of it.
         """
         folder = Path(path).absolute()
-        return cls(folder, SearchRecord.read(folder))
+        record = SearchRecord.read(folder)
+        check_links(folder)
+        return cls(folder, record)
 
     # ------------------------------------------------------------------ what it was started with
 
@@ -188,7 +190,10 @@ class RunFolder:
 
     def weights_path(self, key: str) -> Path:
         """Where the weights of an evaluation are; one file each, lest one is overwritten that is still counted on."""
-        return self.path / "networks" / f"{key.replace('/', '-')}.safetensors"
+        name = f"{key.replace('/', '-')}.safetensors"
+        if Path(name).name != name:  # a journal of elsewhere may name anything
+            raise InputError("the key of an evaluation", repr(key), "Restore the journal from a copy.")
+        return self.path / "networks" / name
 
     def write_weights(self, key: str, data: bytes, pause: Pause | None = None) -> None:
         """Keep the weights of an evaluation; whole on the disk on return."""

@@ -172,7 +172,7 @@ def understood(path: Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         raise InputError(
             "a journal that a search wrote",
             f"{path}: {type(error).__name__}: {error}",
