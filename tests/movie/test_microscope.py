@@ -289,6 +289,32 @@ def test_frames_that_were_never_written_are_said(tmp_path):
         assert open_movie(folder).shape == FRAMES.shape
 
 
+@pytest.mark.parametrize("place", ["part.h5", "../part.h5", "{folder}/part.h5"])
+@pytest.mark.parametrize("virtual", [True, False])
+def test_frames_in_another_file_are_there_and_beside_it_or_refused(tmp_path, place, virtual):
+    """Of a virtual dataset HDF5 reads what is not there as 0; raw data may lie in any file of the disk."""
+    (tmp_path / "recording").mkdir()
+    raw = tmp_path / "recording" / "part.h5"
+    with h5py.File(raw, "w") as h5:
+        h5["data"] = FRAMES
+        offset = h5["data"].id.get_offset()
+    (tmp_path / "part.h5").write_bytes(raw.read_bytes())
+    with h5py.File(tmp_path / "recording" / "movie.h5", "w") as h5:
+        name = place.format(folder=tmp_path)
+        if virtual:
+            layout = h5py.VirtualLayout(FRAMES.shape, FRAMES.dtype)
+            layout[:] = h5py.VirtualSource(name, "data", FRAMES.shape)
+            h5.create_virtual_dataset("movie", layout)
+        else:
+            h5.create_dataset("movie", FRAMES.shape, FRAMES.dtype, external=[(str(raw.parent / name), offset, 3264)])
+    if place == "part.h5":
+        with pytest.warns(UserWarning, match="does not name its axes"):
+            np.testing.assert_array_equal(open_movie(tmp_path / "recording" / "movie.h5").frame(3), FRAMES[3])
+        raw.unlink()
+    with pytest.raises(InputError, match=r"part\.h5"):
+        open_movie(tmp_path / "recording" / "movie.h5")
+
+
 @pytest.mark.parametrize("share", [0.001, 0.02, 0.2, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("write", FILES.values(), ids=FILES)
 def test_file_that_is_cut_short_is_refused_on_opening(tmp_path, write, share):

@@ -89,6 +89,8 @@ def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
         arrays: list[Any] = []
         file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
         arrays = [array for array in arrays if array.size and array.dtype.kind in "biufcV"]
+        for array in arrays:
+            _check_sources(path, array)
         tables = [array for array in arrays if "Position_Indices" in array.attrs]
         if tables:
             yield from (_usid_array(path, file, array) for array in tables)
@@ -101,6 +103,21 @@ def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
             read = Hdf5Array(path, array.name)
             kind, recording = _hyperspy_kind(array.parent), _hdf5_recording(file, array)
             yield StoredArray(name, axes, array.dtype, read, kind, _missing(array), recording)
+
+
+def _check_sources(path: Path, array: Any) -> None:
+    """Refuse a dataset whose values lie in files that are not there, which read as 0, or not in the file's folder."""
+    names = [name for name, *_ in array.external or ()]
+    if array.is_virtual:
+        names += [source.file_name for source in array.virtual_sources() if source.file_name != "."]
+    for name in dict.fromkeys(text_of(name) for name in names):
+        source = (path.parent / name).resolve()
+        if not source.is_relative_to(path.parent.resolve()) or not source.is_file():
+            raise InputError(
+                f"the data of {array.name} in {path} or beside it",
+                f"that they should be in {name}",
+                "Copy the whole recording, with all files that belong to it.",
+            )
 
 
 def zspy_arrays(path: Path) -> Iterator[StoredArray]:
