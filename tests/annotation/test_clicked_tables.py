@@ -126,6 +126,10 @@ TABLES = {
     ),
     "numbers for classes": (table("y,x,class", "Y,X,1", "Y,X,2", "Y,X,1"), None, ["1", "2", "1"]),
     "species": (table("y,x,species", "Y,X,W", "Y,X,Mo", "Y,X,W"), None, ["W", "Mo", "W"]),
+    "class by another name": (table("y,x,Annotation Class", "Y,X,W", "Y,X,Mo", "Y,X,W"), None, ["W", "Mo", "W"]),
+    "one class by another name": (table("Defektklasse;y;x", "W;Y;X", "W;Y;X", "W;Y;X"), None, ["W", "W", "W"]),
+    "pixels in the names": (table("pixel_x,pixel_y", "X,Y", "X,Y", "X,Y"), None, None),
+    "number of the first frame": (table("y,x,frame_no", "Y,X,0", "Y,X,0", "Y,X,0"), [0, 0, 0], None),
     "labels that are classes": (table("y,x,label", "Y,X,W", "Y,X,Mo", "Y,X,W"), None, ["W", "Mo", "W"]),
     "names of objects": (table("y,x,name", "Y,X,p1", "Y,X,p2", "Y,X,p3"), None, None),
     "napari, one image": (table("index,axis-0,axis-1", "0.0,Y,X", "1.0,Y,X", "2.0,Y,X"), None, None),
@@ -228,6 +232,8 @@ WARNED = {
     "Frame of a person": (table("x,y,Frame", "X,Y,1", "X,Y,2", "X,Y,2"), [0, 1, 1], "Frame"),
     "slices from 0": (table("x,y,slice", "X,Y,0", "X,Y,2", "X,Y,2"), [0, 2, 2], "slice"),
     "depth beside frames": (table("frame,z,y,x", "0,1,Y,X", "1,2,Y,X", "1,5,Y,X"), [0, 1, 1], "column z|Column z"),
+    "Frame with a sign": (table("x,y,Frame #", "X,Y,1", "X,Y,2", "X,Y,2"), [0, 1, 1], "Frame #"),
+    "corners or centres": (table("x,y,width,height", "X,Y,9,9", "X,Y,9,8", "X,Y,9,9"), None, "width and height"),
     "several images beside frames": (table("Image,frame,y,x", "a,0,Y,X", "b,1,Y,X", "b,1,Y,X"), [0, 1, 1], "Image"),
 }
 
@@ -245,6 +251,11 @@ def test_what_is_left_out_is_said(tmp_path, kind):
 REFUSED = {
     "two axes that differ": (table("axis-0,axis-1,axis-2,axis-3", "0,4,Y,X", "1,3,Y,X", "2,3,Y,X"), "axis-1, axis-0"),
     "slice against frame": (table("X,Y,Slice,Frame", "X,Y,1,1", "X,Y,1,2", "X,Y,2,1"), "Slice, Frame"),
+    "one frame, from 0 or from 1": (table("y,x,frame_no", "Y,X,2", "Y,X,2", "Y,X,2"), "frame_no, whose least is 2"),
+    "time points": (table("y,x,Time point", "Y,X,1", "Y,X,2", "Y,X,2"), "Time point"),
+    "one time point": (table("y,x,timepoint", "Y,X,3", "Y,X,3", "Y,X,3"), "timepoint"),
+    "CellProfiler's images": (table("ImageNumber,y,x", "1,Y,X", "1,Y,X", "2,Y,X"), "ImageNumber"),
+    "number of an image": (table("image,y,x", "4,Y,X", "4,Y,X", "4,Y,X"), "image, whose least is 4"),
     "frame numbers from 1": (table("y,x,frame number", "Y,X,1", "Y,X,2", "Y,X,2"), "frame number"),
     "seconds": (table("y,x,t", "Y,X,0", "Y,X,0.25", "Y,X,0.5"), "column t"),
     "time": (table("y,x,time [s]", "Y,X,0", "Y,X,1", "Y,X,2"), r"time \[s\]"),

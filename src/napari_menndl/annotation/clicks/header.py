@@ -18,6 +18,7 @@ _SPELLINGS = [
     "{}",
     *("pos{}", "position{}", "{}pos", "{}position", "coord{}", "coordinate{}", "{}coord", "{}coordinate"),
     *("center{}", "centre{}", "{}center", "{}centre", "centroid{}", "{}centroid", "point{}", "marker{}", "{}m"),
+    *("pixel{}", "px{}"),
 ]
 _PAIRS = [tuple(s.format(axis) for axis in "yx") for s in _SPELLINGS]
 _PAIRS += [("row", "column"), ("row", "col"), ("rows", "cols"), ("r", "c")]
@@ -34,7 +35,7 @@ CLASS = ("class", "classname", "classes", "defectclass", "pointclass", "classifi
 #: Columns that often hold the class. What else they may hold is told by their cells.
 CLASS_PERHAPS = (
     *("defecttype", "defectkind", "defect", "category", "kind", "species", "element", "atomtype", "atom"),
-    *("groupname", "group", "counter", "type", "typename", "celltype", "tag", "label", "labels", "name"),
+    *("groupname", "group", "counter", "labelname", "type", "typename", "celltype", "tag", "label", "labels", "name"),
 )
 #: Names of objects or of images as often as of classes.
 LABELS = frozenset({"label", "labels", "name", "tag"})
