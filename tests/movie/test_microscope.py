@@ -325,6 +325,19 @@ def test_file_that_is_cut_short_is_refused_on_opening(tmp_path, write, share):
         open_movie(file)
 
 
+@pytest.mark.parametrize("write", [files.hspy, files.nexus, files.nsid, files.nion_h5])
+def test_a_heap_that_has_no_end_is_refused(tmp_path, write):
+    """HDF5 2.0 reads free space of no size in it for ever."""
+    file = write(tmp_path, FRAMES)
+    content = bytearray(file.read_bytes())
+    heap = content.find(b"GCOL")
+    size = int.from_bytes(content[heap + 8 : heap + 16], "little")
+    content[heap + 16 : heap + size] = bytes(size - 16)
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="a damaged heap"):
+        open_movie(file)
+
+
 SUFFIXES = ["dm3", "dm4", "emd", "ser", "emi", "mrc", "hspy", "h5", "nxs"]
 
 

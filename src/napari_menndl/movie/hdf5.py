@@ -12,6 +12,7 @@ import numpy as np
 import zarr
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.hdf5_heaps import check_heaps
 from napari_menndl.movie.stored import (
     Axis,
     Recording,
@@ -82,6 +83,7 @@ class ZarrArray:
 def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
     """The arrays of an HDF5 file whose axes it describes; all of at least two axes where it describes none."""
     h5py = library("h5py")
+    check_heaps(path)
     with h5py.File(path, "r") as file:
         if "Version" in file and "Data/Image" in file:
             yield from _velox_arrays(path, file, file["Data/Image"])

@@ -76,9 +76,8 @@ def find_frames(columns: Sequence[Column], axes: Sequence[Column], imagej: bool,
         said = [(c, *_counted(c, None, source)) for c in asked if _may_count_frames(c)]
     chosen = _choose(said, source)
     if chosen is not None and _is_capital_frame(chosen[0]) and not imagej and chosen[2] == 1 and chosen[1].any():
-        doubt(
-            f"Column {chosen[0].name} of {source} is taken to count from 1, as ImageJ does; name it frame if it counts from 0."
-        )
+        name = chosen[0].name
+        doubt(f"Column {name} of {source} is taken to count from 1, as ImageJ does; name it frame if it counts from 0.")
     numbers = None if chosen is None else chosen[1]
     used = {c.name for c, _, _ in said}
     for column in asked:
