@@ -28,7 +28,7 @@ from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.reading import open_movie
 
 SIDE = 2048
-#: Of the small images of a folder, how many may be open at once, and how many make a mean of the cost of one.
+#: Of the small images of a folder, how many may be open at once, and of how many the median is the cost of one.
 SMALL, OPEN_FILES, SOME = 64, 256, 500
 #: The peak of resident memory is reset first (Linux), so that what importing took is not counted.
 CHILD = """
@@ -66,7 +66,7 @@ for t in range(len(movie)):
     times.append(time.process_time())
 opening, *each = np.diff(times).tolist()
 some = int(sys.argv[3])
-def milliseconds(times): return 1e3 * float(np.mean(times))
+def milliseconds(times): return 1e3 * float(np.median(times))
 print(json.dumps({"files": len(movie), "open [CPU s]": opening,
                   "first frames [CPU ms each]": milliseconds(each[:some]),
                   "last frames [CPU ms each]": milliseconds(each[-some:]),

@@ -51,7 +51,8 @@ FRAMES = np.random.default_rng(0).integers(1, 4000, (4, 48, 56)).astype(np.uint1
 LABELS = np.zeros((48, 56), np.uint8)
 LABELS[10:14, 10:14], LABELS[30:34, 40:44] = 1, 2
 PLACES = [(10.5, 12.0), (30.0, 40.5), (12.0, 3.0)]
-#: Limits of a single file [s], and of the address space beyond what importing took [byte]; when a file hangs, which ends the script [s].
+#: Limits of a single file [s], and of the address space beyond what importing took [byte]; from when on a file hangs,
+#: which ends the script [s].
 SECONDS, MEMORY, HANGS = 5.0, 2 << 30, 60
 
 
