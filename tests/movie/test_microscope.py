@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.absent import AbsentWarning
 from napari_menndl.movie.calibration import CalibrationWarning
 from napari_menndl.movie.microscope import read_metadata, read_microscope
 from napari_menndl.movie.reading import open_movie
@@ -281,12 +282,29 @@ def test_frames_that_were_never_written_are_said(tmp_path):
         del h5["entry1/HAADF/data"]
         data = h5["entry1/HAADF"].create_dataset("data", FRAMES.shape, FRAMES.dtype, chunks=(1, 12, 17))
         data[:3] = FRAMES[:3]
-    with pytest.warns(UserWarning, match="1 of its 4 chunks were never written"):
-        assert open_movie(tmp_path / "movie.nxs").shape == FRAMES.shape
     folder = files.zspy(tmp_path, FRAMES)
     (folder / "Experiments" / "HAADF" / "data" / "3.0.0").unlink()
-    with pytest.warns(UserWarning, match="1 of its 4 chunks are missing"):
-        assert open_movie(folder).shape == FRAMES.shape
+    for path in (tmp_path / "movie.nxs", folder):
+        with pytest.warns(AbsentWarning, match=r"lacks 1 of its 4 frames \(3\).*missing, not black"):
+            movie = open_movie(path)
+        np.testing.assert_array_equal(movie.frame(2), FRAMES[2])
+        with pytest.raises(InputError, match="frame 3"):
+            movie.frame(3)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "absent"), [((1, 12, 17), [1, 3]), ((1, 6, 17), [1, 3]), ((2, 12, 17), [2, 3]), ((4, 12, 17), [])]
+)
+def test_a_frame_that_lacks_a_chunk_is_missing(tmp_path, chunks, absent):
+    with h5py.File(tmp_path / "movie.h5", "w") as h5:
+        data = h5.create_dataset("movie", FRAMES.shape, FRAMES.dtype, chunks=chunks)
+        for t in [t for t in range(4) if t not in absent]:
+            data[t] = FRAMES[t]
+        if chunks[1] == 6:
+            data[1, :6] = FRAMES[1, :6]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert sorted(open_movie(tmp_path / "movie.h5").absent) == absent
 
 
 @pytest.mark.parametrize("place", ["part.h5", "../part.h5", "{folder}/part.h5"])

@@ -13,6 +13,7 @@ import zarr
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.hdf5_heaps import check_heaps
+from napari_menndl.movie.ome_zarr import unwritten
 from napari_menndl.movie.stored import (
     Axis,
     Recording,
@@ -49,6 +50,22 @@ class Hdf5Array:
         with library("h5py").File(self.path, "r") as file:
             return np.asarray(file[self.name][index])
 
+    def unwritten(self, axis: int) -> list[int]:
+        """Numbers along an axis of which some chunk was never written; HDF5 reads them as 0."""
+        with library("h5py").File(self.path, "r") as file:
+            array = file[self.name]
+            expected = _chunk_counts(array)
+            if expected is None or array.id.get_num_chunks() == expected.prod():
+                return []
+            there = np.zeros(expected[axis], int)
+
+            def count(chunk: Any) -> None:
+                there[chunk.chunk_offset[axis] // array.chunks[axis]] += 1
+
+            array.id.chunk_iter(count)
+            lacking = there < expected.prod() // expected[axis]
+            return [n for n in range(array.shape[axis]) if lacking[n // array.chunks[axis]]]
+
 
 @dataclass(frozen=True)
 class UsidArray:
@@ -78,6 +95,13 @@ class ZarrArray:
     def __call__(self, index: Index) -> NDArray[Any]:
         with _zarr_group(self.path) as root:
             return np.asarray(root[self.name][index])
+
+    def unwritten(self, axis: int) -> list[int]:
+        """Numbers along an axis of which some chunk is missing; they would read as the fill value."""
+        if self.path.is_file():
+            return []
+        with _zarr_group(self.path) as root:
+            return unwritten(root[self.name], axis)
 
 
 def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
@@ -131,18 +155,24 @@ def zspy_arrays(path: Path) -> Iterator[StoredArray]:
                 raise InputError("an array packed by a harmless codec", f"pickle in {path}", "Save it without pickle.")
             read = ZarrArray(path, f"Experiments/{name}/data")
             missing = array.nchunks - array.nchunks_initialized
-            notes = (f"{missing} of its {array.nchunks} chunks are missing and read as empty.",) if missing else ()
+            notes = (f"{missing} of its {array.nchunks} chunks are missing.",) if missing else ()
             axes = _hyperspy_axes(group, array.shape)
             yield StoredArray(name, axes, array.dtype, read, _hyperspy_kind(group), notes)
 
 
 def _missing(array: Any) -> tuple[str, ...]:
-    """A sentence on pieces of a dataset that were never written, as where a recording broke off: they read as 0."""
+    """A sentence on pieces of a dataset that were never written, as where a recording broke off."""
+    counts = _chunk_counts(array)
+    expected = 0 if counts is None else int(counts.prod())
+    missing = 0 if counts is None else expected - array.id.get_num_chunks()
+    return (f"{missing} of its {expected} chunks were never written.",) if missing else ()
+
+
+def _chunk_counts(array: Any) -> NDArray[np.int64] | None:
+    """Chunks along each axis; None where a dataset has none."""
     if array.chunks is None:
-        return ()
-    expected = int(np.prod([-(-size // chunk) for size, chunk in zip(array.shape, array.chunks, strict=True)]))
-    missing = expected - array.id.get_num_chunks()
-    return (f"{missing} of its {expected} chunks were never written and read as empty.",) if missing else ()
+        return None
+    return np.array([-(-size // chunk) for size, chunk in zip(array.shape, array.chunks, strict=True)], np.int64)
 
 
 @contextmanager

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.absent import warn_of_absent
 from napari_menndl.movie.calibration import has_unit, read_frame_time, read_pixel_size
 from napari_menndl.movie.formats import MICROSCOPE
 from napari_menndl.movie.hdf5 import hdf5_arrays, zspy_arrays
 from napari_menndl.movie.movie import Movie, lazy_frames
+from napari_menndl.movie.ome_zarr import NO_CHUNKS
 from napari_menndl.movie.stored import gatan_arrays, mrc_arrays, nion_arrays, tia_arrays
 
 if TYPE_CHECKING:
@@ -107,6 +109,8 @@ def read_microscope(path: Path, signal: str | int | None = None) -> Movie:
     shape = 1 if t is None else t.size, y.size, x.size
     dtype = chosen.dtype.newbyteorder("=")
     frames = MicroscopeFrames(chosen, layout)
+    absent = [] if layout.t is None or not hasattr(chosen.read, "unwritten") else chosen.read.unwritten(layout.t)
+    warn_of_absent(absent, shape[0], path.name, NO_CHUNKS)
     try:
         frames(shape[0] - 1)  # a file that is cut short, or a compression that cannot be read here, is told at once
     except Exception as error:
@@ -114,7 +118,8 @@ def read_microscope(path: Path, signal: str | int | None = None) -> Movie:
     pixel_size = read_pixel_size((y.scale, x.scale), (y.units, x.units), path.name)
     frame_time = read_frame_time(t.scale, t.units, path.name) if t is not None and has_unit(t.units) else None
     name = path.stem if len(signals) == 1 else f"{path.stem} {chosen.name}"
-    return Movie(lazy_frames(frames, shape, dtype), pixel_size, frame_time, name, str(path))
+    lacking = dict.fromkeys(absent, NO_CHUNKS)
+    return Movie(lazy_frames(frames, shape, dtype), pixel_size, frame_time, name, str(path), absent=lacking)
 
 
 def read_metadata(path: Path, signal: str | int | None = None) -> Recording:
