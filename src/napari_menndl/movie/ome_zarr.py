@@ -81,10 +81,13 @@ def read_zarr(path: Path, signal: str | int | None = None) -> Movie:
     try:
         node = zarr.open(str(path), mode="r")
     except Exception as error:  # zarr, its stores and its codecs each have their own kinds of error
+        unknown = type(error).__name__ == "UnknownCodecError"  # zarr has one, numcodecs another
         raise InputError(
             f"a zarr array or OME-Zarr image at {path}",
             f"{type(error).__name__}: {error}",
-            "Check that the whole folder was copied, hidden files included.",
+            "Install what reads this codec, or have the array saved with zstd, blosc or gzip."
+            if unknown
+            else "Check that the whole folder was copied, hidden files included.",
         ) from error
     if isinstance(node, zarr.Array):
         only_one(signal, str(path))
