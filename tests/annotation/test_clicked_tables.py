@@ -129,6 +129,7 @@ TABLES = {
     "class by another name": (table("y,x,Annotation Class", "Y,X,W", "Y,X,Mo", "Y,X,W"), None, ["W", "Mo", "W"]),
     "one class by another name": (table("Defektklasse;y;x", "W;Y;X", "W;Y;X", "W;Y;X"), None, ["W", "W", "W"]),
     "pixels in the names": (table("pixel_x,pixel_y", "X,Y", "X,Y", "X,Y"), None, None),
+    "first depth": (table("z,y,x", "0,Y,X", "0,Y,X", "0,Y,X"), None, None),
     "number of the first frame": (table("y,x,frame_no", "Y,X,0", "Y,X,0", "Y,X,0"), [0, 0, 0], None),
     "labels that are classes": (table("y,x,label", "Y,X,W", "Y,X,Mo", "Y,X,W"), None, ["W", "Mo", "W"]),
     "names of objects": (table("y,x,name", "Y,X,p1", "Y,X,p2", "Y,X,p3"), None, None),
@@ -233,6 +234,8 @@ WARNED = {
     "slices from 0": (table("x,y,slice", "X,Y,0", "X,Y,2", "X,Y,2"), [0, 2, 2], "slice"),
     "depth beside frames": (table("frame,z,y,x", "0,1,Y,X", "1,2,Y,X", "1,5,Y,X"), [0, 1, 1], "column z|Column z"),
     "Frame with a sign": (table("x,y,Frame #", "X,Y,1", "X,Y,2", "X,Y,2"), [0, 1, 1], "Frame #"),
+    "one depth": (table("z,y,x", "3,Y,X", "3,Y,X", "3,Y,X"), None, "Column z .* is 3 for every point"),
+    "one time": (table("time [s],y,x", "1.5,Y,X", "1.5,Y,X", "1.5,Y,X"), None, "is 1.5 for every point"),
     "corners or centres": (table("x,y,width,height", "X,Y,9,9", "X,Y,9,8", "X,Y,9,9"), None, "width and height"),
     "several images beside frames": (table("Image,frame,y,x", "a,0,Y,X", "b,1,Y,X", "b,1,Y,X"), [0, 1, 1], "Image"),
 }

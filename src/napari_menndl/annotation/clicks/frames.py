@@ -84,6 +84,12 @@ def find_frames(columns: Sequence[Column], axes: Sequence[Column], imagej: bool,
         if column.name not in used and column.differs and _explained(column, numbers, source):
             used.add(column.name)
     if chosen is None:
+        for column in (c for c in asked if (_is_time(c) or c.word in DEPTH) and not c.differs and c.numeric):
+            if float(value := column.words.iloc[0]):
+                doubt(
+                    f"Column {column.name} of {source} is left out, though it is {value} for every point. "
+                    "If it says the frame, name it frame or Slice."
+                )
         return Frames(None, "", frozenset(used))
     first, numbers, base = chosen
     for column, other, start in said:
