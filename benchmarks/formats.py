@@ -1,9 +1,11 @@
-"""Microscopes' files beside what a second reader says of them; time and memory of a frame of a large file.
+"""Microscopes' files beside what a second reader says of them; time and memory of a frame of a large movie.
 
-    python benchmarks/formats.py [FOLDER] [--megabytes 1000]
+    python benchmarks/formats.py [FOLDER] [--megabytes 4000] [--files 5000]
 
-Without a folder, only the second part: a movie of that size is written as .mrc, TIFF and zarr, opened in a fresh
-process, and two frames of it are read, from the disk's cache. The cell is ``benchmarks/results/formats.json``.
+A movie of that size, of 2048 x 2048 pixels, is written as .mrc, BigTIFF and zarr, opened in a fresh process, and two
+frames of it are read, from the disk's cache. A folder of so many small TIFF files is read through by a process that may
+have 256 files open. The cells are ``benchmarks/results/formats.json`` and ``benchmarks/results/formats-folder.json``;
+with 0 a part is left out, and without a folder the first.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from napari_menndl.errors import InputError
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.reading import open_movie
 
-SIDE = 1024
+SIDE = 2048
+#: Of the small images of a folder, how many may be open at once, and of how many the median is the cost of one.
+SMALL, OPEN_FILES, SOME = 64, 256, 500
 #: The peak of resident memory is reset first (Linux), so that what importing took is not counted.
 CHILD = """
 import json, re, sys, time
@@ -39,11 +43,34 @@ before, times = memory("VmRSS"), [time.perf_counter()]
 movie = open_movie(sys.argv[1])
 times.append(time.perf_counter())
 for t in (len(movie) // 2, len(movie) // 3):
+    frame = None
     frame = movie.frame(t)
     times.append(time.perf_counter())
 opening, first, another = np.diff(times).tolist()
-print(json.dumps({"open [s]": opening, "first frame [s]": first, "another [s]": another,
-                  "memory [MB]": memory("VmHWM") - before, "frames": len(movie), "mean": float(frame.mean())}))
+used = memory("VmHWM") - before
+print(json.dumps({"open [s]": opening, "first frame [s]": first, "another [s]": another, "memory [MB]": used,
+                  "memory [frames]": used * 2**20 / frame.nbytes, "frames": len(movie), "mean": float(frame.mean())}))
+"""
+FOLDER_CHILD = """
+import json, resource, sys, time
+import numpy as np
+from napari_menndl.movie.reading import open_movie
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]),) * 2)
+open_movie(np.zeros((2, 8, 8))).frame(0)
+times = [time.process_time()]
+movie = open_movie(sys.argv[1])
+total = 0.0
+times.append(time.process_time())
+for t in range(len(movie)):
+    total += float(movie.frame(t).mean())
+    times.append(time.process_time())
+opening, *each = np.diff(times).tolist()
+some = int(sys.argv[3])
+def milliseconds(times): return 1e3 * float(np.median(times))
+print(json.dumps({"files": len(movie), "open [CPU s]": opening,
+                  "first frames [CPU ms each]": milliseconds(each[:some]),
+                  "last frames [CPU ms each]": milliseconds(each[-some:]),
+                  "slowest frame [CPU ms]": 1e3 * max(each), "mean": total / len(movie)}))
 """
 
 
@@ -144,15 +171,32 @@ def measure(megabytes):
     return result
 
 
+def measure_folder(files):
+    """CPU time for opening a folder of small TIFF files, and for its first and its last frames."""
+    import tifffile
+
+    frames = np.random.default_rng(0).integers(0, 4000, (SOME, SMALL, SMALL)).astype(np.uint16)
+    with tempfile.TemporaryDirectory() as folder:
+        for t in range(files):
+            tifffile.imwrite(Path(folder) / f"frame {t:05}.tif", frames[t % SOME], photometric="minisblack")
+        arguments = [sys.executable, "-c", FOLDER_CHILD, folder, str(OPEN_FILES), str(SOME)]
+        result = json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
+    print("folder", {key: round(value, 4) for key, value in result.items()})
+    return result
+
+
 def main():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("folder", type=Path, nargs="?", help="files of microscopes")
-    ask.add_argument("--megabytes", type=float, default=1000, help="of the movie that is measured; 0: none")
+    ask.add_argument("--megabytes", type=float, default=4000, help="of the movie that is measured; 0: none")
+    ask.add_argument("--files", type=int, default=5000, help="of the folder that is measured; 0: none")
     options = ask.parse_args()
     if options.folder:
         compare(options.folder)
     if options.megabytes:
         write_cell("formats", 0, {"megabytes": options.megabytes, "formats": measure(options.megabytes)})
+    if options.files:
+        write_cell("formats-folder", 0, {"open files": OPEN_FILES, **measure_folder(options.files)})
 
 
 if __name__ == "__main__":

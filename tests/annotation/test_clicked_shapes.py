@@ -1,4 +1,4 @@
-"""Clicks that are no table: ImageJ's ROIs, Cell Counter's markers, QuPath's objects."""
+"""Clicks that are no table: ImageJ's ROIs, markers of Cell Counter, spots of TrackMate, QuPath's objects."""
 
 import json
 import sys
@@ -9,6 +9,7 @@ import pytest
 
 from napari_menndl.annotation.clicks.shapes import centre_of
 from napari_menndl.annotation.clicks.text import PointsWarning
+from napari_menndl.annotation.clicks.units import is_pixels
 from napari_menndl.annotation.points import read_points
 from napari_menndl.errors import InputError
 
@@ -119,9 +120,78 @@ def test_cell_counter_s_types_are_classes(tmp_path, name, first):
     assert points["class"].tolist() == [first, first, "Type 2"]
 
 
-@pytest.mark.parametrize("text", ["<TrackMate/>", MARKERS[:300], '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', ""])
-def test_other_xml_is_refused(tmp_path, text):
-    (tmp_path / "a.xml").write_text(text)
+SPOTS = """<?xml version="1.0" encoding="UTF-8"?>
+<TrackMate version="7.11.1">
+  <Model spatialunits="{unit}" timeunits="sec">
+    <FeatureDeclarations><SpotFeatures><Feature feature="POSITION_X" name="X" isint="false"/></SpotFeatures>
+    </FeatureDeclarations>
+    <AllSpots nspots="3">
+      <SpotsInFrame frame="0">
+        <Spot ID="7" name="ID7" VISIBILITY="1" QUALITY="5.6" RADIUS="2.5"
+          POSITION_T="0.0" POSITION_X="{x[0]}" POSITION_Y="{y[0]}" POSITION_Z="0.0" FRAME="0"/>
+      </SpotsInFrame>
+      <SpotsInFrame frame="1"/>
+      <SpotsInFrame frame="2">
+        <Spot ID="8" name="ID8" VISIBILITY="1" QUALITY="4.1" RADIUS="2.5"
+          POSITION_T="1.0" POSITION_X="{x[1]}" POSITION_Y="{y[1]}" POSITION_Z="0.0" FRAME="2"/>
+        <Spot ID="9" name="ID9" VISIBILITY="{visible}" QUALITY="0.1" RADIUS="2.5"
+          POSITION_T="1.0" POSITION_X="{x[2]}" POSITION_Y="{y[2]}" POSITION_Z="0.0" FRAME="2"/>
+      </SpotsInFrame>
+    </AllSpots>
+    <AllTracks/>
+  </Model>
+  {settings}
+</TrackMate>
+"""
+IMAGE = '<Settings><ImageData filename="movie.tif" nframes="3" pixelwidth="{}" pixelheight="{}"/></Settings>'
+
+
+def spots(folder, unit="pixel", per_pixel=1.0, settings="", visible=1):
+    """TrackMate's file of spots at (y, x) = (3, 12), (7, 40) and (6, 5) px."""
+    x, y = ([n * per_pixel for n in axis] for axis in ((12, 40, 5), (3, 7, 6)))
+    (folder / "movie.xml").write_text(
+        SPOTS.format(unit=unit, x=x, y=y, settings=settings, visible=visible), encoding="utf-8"
+    )
+    return folder / "movie.xml"
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_pixel", "settings", "said"),
+    [
+        ("pixel", 1, "", "px"),
+        ("pixels", 1, IMAGE.format(1.0, 1.0), "px"),
+        ("micron", 0.05, IMAGE.format(0.05, 0.05), "px"),
+        ("nm", 0.05, IMAGE.format(0.05, 0.05), "px"),
+        ("pixel", 0.05, IMAGE.format(0.05, 0.05), "px"),  # a unit that nobody set
+        ("µm", 0.05, "", "µm"),
+        ("nm", 0.05, "", "nm"),
+    ],
+)
+def test_trackmate_s_spots_are_in_the_pixels_of_its_image_or_in_its_unit(tmp_path, unit, per_pixel, settings, said):
+    points = read_points(spots(tmp_path, unit, per_pixel, settings))
+    scale = 1 if said == "px" else per_pixel
+    assert np.allclose(points[["y", "x"]] / scale, [(3, 12), (7, 40), (6, 5)])
+    assert points["frame"].tolist() == [0, 2, 2]
+    assert is_pixels(points.attrs["unit"]) if said == "px" else points.attrs["unit"] == said
+
+
+def test_spots_that_trackmate_hides_are_left_out_with_a_word(tmp_path):
+    with pytest.warns(PointsWarning, match="1 of 3 spots .* filters"):
+        assert rows(read_points(spots(tmp_path, visible=0)), "y", "x") == [(3, 12), (7, 40)]
+
+
+def test_a_unit_of_trackmate_that_is_none_is_refused(tmp_path):
+    with pytest.raises(InputError, match="'apples'"):
+        read_points(spots(tmp_path, "apples"))
+
+
+ENTITIES = '<!DOCTYPE a [<!ENTITY b "c">]><CellCounter_Marker_File>&b;</CellCounter_Marker_File>'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("text", ["<TrackMate/>", "<svg/>", MARKERS[:300], ENTITIES, ""])
+def test_other_xml_is_refused(tmp_path, text, encoding):
+    (tmp_path / "a.xml").write_bytes(text.encode(encoding))
     with pytest.raises(InputError, match="Cell Counter"):
         read_points(tmp_path / "a.xml")
 

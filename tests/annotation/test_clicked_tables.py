@@ -1,10 +1,12 @@
 """Tables of clicked points as programs and people write them: each is read for what it says, or refused by name."""
 
 import json
+import sys
 import warnings
 
 import napari_builtins.io as napari_builtins_io
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -117,8 +119,18 @@ TABLES = {
         ["Type 1", "Type 2", "Type 2"],
     ),
     "Class": (table("Y,X,Class", "Y,X,hole", "Y,X,Mo", "Y,X,hole"), None, ["hole", "Mo", "hole"]),
+    "napari, numbers for classes": (
+        table("index,axis-0,axis-1,class", "0.0,Y,X,1.0", "1.0,Y,X,2.0", "2.0,Y,X,1.0"),
+        None,
+        ["1", "2", "1"],
+    ),
     "numbers for classes": (table("y,x,class", "Y,X,1", "Y,X,2", "Y,X,1"), None, ["1", "2", "1"]),
     "species": (table("y,x,species", "Y,X,W", "Y,X,Mo", "Y,X,W"), None, ["W", "Mo", "W"]),
+    "class by another name": (table("y,x,Annotation Class", "Y,X,W", "Y,X,Mo", "Y,X,W"), None, ["W", "Mo", "W"]),
+    "one class by another name": (table("Defektklasse;y;x", "W;Y;X", "W;Y;X", "W;Y;X"), None, ["W", "W", "W"]),
+    "pixels in the names": (table("pixel_x,pixel_y", "X,Y", "X,Y", "X,Y"), None, None),
+    "first depth": (table("z,y,x", "0,Y,X", "0,Y,X", "0,Y,X"), None, None),
+    "number of the first frame": (table("y,x,frame_no", "Y,X,0", "Y,X,0", "Y,X,0"), [0, 0, 0], None),
     "labels that are classes": (table("y,x,label", "Y,X,W", "Y,X,Mo", "Y,X,W"), None, ["W", "Mo", "W"]),
     "names of objects": (table("y,x,name", "Y,X,p1", "Y,X,p2", "Y,X,p3"), None, None),
     "napari, one image": (table("index,axis-0,axis-1", "0.0,Y,X", "1.0,Y,X", "2.0,Y,X"), None, None),
@@ -221,6 +233,10 @@ WARNED = {
     "Frame of a person": (table("x,y,Frame", "X,Y,1", "X,Y,2", "X,Y,2"), [0, 1, 1], "Frame"),
     "slices from 0": (table("x,y,slice", "X,Y,0", "X,Y,2", "X,Y,2"), [0, 2, 2], "slice"),
     "depth beside frames": (table("frame,z,y,x", "0,1,Y,X", "1,2,Y,X", "1,5,Y,X"), [0, 1, 1], "column z|Column z"),
+    "Frame with a sign": (table("x,y,Frame #", "X,Y,1", "X,Y,2", "X,Y,2"), [0, 1, 1], "Frame #"),
+    "one depth": (table("z,y,x", "3,Y,X", "3,Y,X", "3,Y,X"), None, "Column z .* is 3 for every point"),
+    "one time": (table("time [s],y,x", "1.5,Y,X", "1.5,Y,X", "1.5,Y,X"), None, "is 1.5 for every point"),
+    "corners or centres": (table("x,y,width,height", "X,Y,9,9", "X,Y,9,8", "X,Y,9,9"), None, "width and height"),
     "several images beside frames": (table("Image,frame,y,x", "a,0,Y,X", "b,1,Y,X", "b,1,Y,X"), [0, 1, 1], "Image"),
 }
 
@@ -238,6 +254,11 @@ def test_what_is_left_out_is_said(tmp_path, kind):
 REFUSED = {
     "two axes that differ": (table("axis-0,axis-1,axis-2,axis-3", "0,4,Y,X", "1,3,Y,X", "2,3,Y,X"), "axis-1, axis-0"),
     "slice against frame": (table("X,Y,Slice,Frame", "X,Y,1,1", "X,Y,1,2", "X,Y,2,1"), "Slice, Frame"),
+    "one frame, from 0 or from 1": (table("y,x,frame_no", "Y,X,2", "Y,X,2", "Y,X,2"), "frame_no, whose least is 2"),
+    "time points": (table("y,x,Time point", "Y,X,1", "Y,X,2", "Y,X,2"), "Time point"),
+    "one time point": (table("y,x,timepoint", "Y,X,3", "Y,X,3", "Y,X,3"), "timepoint"),
+    "CellProfiler's images": (table("ImageNumber,y,x", "1,Y,X", "1,Y,X", "2,Y,X"), "ImageNumber"),
+    "number of an image": (table("image,y,x", "4,Y,X", "4,Y,X", "4,Y,X"), "image, whose least is 4"),
     "frame numbers from 1": (table("y,x,frame number", "Y,X,1", "Y,X,2", "Y,X,2"), "frame number"),
     "seconds": (table("y,x,t", "Y,X,0", "Y,X,0.25", "Y,X,0.5"), "column t"),
     "time": (table("y,x,time [s]", "Y,X,0", "Y,X,1", "Y,X,2"), r"time \[s\]"),
@@ -260,6 +281,59 @@ def test_what_is_in_doubt_is_refused_by_name(tmp_path, kind):
     text, words = REFUSED[kind]
     with pytest.raises(InputError, match=words):
         read(tmp_path, text)
+
+
+def workbook(path, **sheets):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+CLICKED = [("y", "x", "Slice", "class"), *((y, x, t, "W") for t, (y, x) in enumerate(PLACES, start=1))]
+
+
+def test_a_workbook_is_read_like_its_sheet_as_csv(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        points = read_points(workbook(tmp_path / "p.xlsx", clicks=[("Clicks of Monday",), (), *CLICKED, ()]))
+    assert places(points) == PLACES
+    assert points["frame"].tolist() == [0, 1, 2]
+    assert points["class"].tolist() == ["W"] * 3
+
+
+def test_of_a_workbook_s_sheets_the_one_with_points_is_read(tmp_path):
+    with pytest.warns(PointsWarning, match="Sheet clicks .* notes is left out"):
+        points = read_points(workbook(tmp_path / "p.xlsx", notes=[("dose", 3)], clicks=CLICKED))
+    assert places(points) == PLACES
+
+
+@pytest.mark.parametrize(
+    ("sheets", "words"),
+    [
+        ({"a": CLICKED, "b": CLICKED}, "a, b"),
+        ({"a": [("dose", 3)]}, "none among a"),
+        ({"a": [("y", "x"), (1, 2, 3)]}, "2 cells in each row"),
+        ({"a": [("y", "x"), ("=1+1", 2)]}, "numbers in column y"),  # a formula that no program has computed
+    ],
+)
+def test_a_workbook_in_doubt_is_refused(tmp_path, sheets, words):
+    with pytest.raises(InputError, match=words):
+        read_points(workbook(tmp_path / "p.xlsx", **sheets))
+
+
+def test_a_damaged_workbook_and_a_missing_package_are_said(tmp_path, monkeypatch):
+    path = workbook(tmp_path / "p.xlsx", clicks=CLICKED)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match="a workbook with a table of points"):
+        read_points(path)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(InputError, match=r"napari-menndl\[annotations\]"):
+        read_points(path)
 
 
 def test_thousands_are_known_by_decimal_points(tmp_path):

@@ -220,21 +220,27 @@ def big_endian_mrc(path, frames):
 _DM_DTYPES = {"i2": (1, 2), "f4": (2, 6), "u1": (6, 10), "i4": (7, 3), "u2": (10, 4), "u4": (11, 5), "c8": (3, None)}
 
 
-def dm3(path, frames, units=("s", "nm", "nm"), scales=(FRAME_TIME, *PIXEL), name="movie.dm3", form="Image", extra=()):
-    """A DigitalMicrograph 3 file: nested tags, numbers in them little-endian, the structure big-endian."""
+def dm3(path, frames, units=("s", "nm", "nm"), scales=(FRAME_TIME, *PIXEL), name="", form="Image", extra=(), version=3):
+    """A DigitalMicrograph file: nested tags, numbers in them little-endian, the structure big-endian.
+
+    In version 4 lengths have 8 bytes instead of 4, and each tag says its own.
+    """
+    long = "I" if version == 3 else "Q"
 
     def tag(label, content):
         kind = 20 if content[0] == "group" else 21
-        return struct.pack(">BH", kind, len(label)) + label.encode() + content[1]
+        length = b"" if version == 3 else struct.pack(">Q", len(content[1]))
+        return struct.pack(">BH", kind, len(label)) + label.encode() + length + content[1]
 
     def group(*tags):
-        return "group", struct.pack(">BBI", 1, 0, len(tags)) + b"".join(tag(label, content) for label, content in tags)
+        head = struct.pack(f">BB{long}", 1, 0, len(tags))
+        return "group", head + b"".join(tag(label, content) for label, content in tags)
 
     def value(code, form, number):
-        return "data", b"%%%%" + struct.pack(">II", 1, code) + struct.pack("<" + form, number)
+        return "data", b"%%%%" + struct.pack(f">{long}{long}", 1, code) + struct.pack("<" + form, number)
 
     def array(code, content, length):
-        return "data", b"%%%%" + struct.pack(">IIII", 3, 20, code, length) + content
+        return "data", b"%%%%" + struct.pack(f">4{long}", 3, 20, code, length) + content
 
     def text(string):
         return array(4, string.encode("utf-16-le"), len(string))
@@ -258,9 +264,13 @@ def dm3(path, frames, units=("s", "nm", "nm"), scales=(FRAME_TIME, *PIXEL), name
 
     images = [("", image(frames, "HAADF")), *(("", image(array, title)) for title, array in extra)]
     root = group(("ImageList", group(*images)))[1]
-    file = path / name
-    file.write_bytes(struct.pack(">III", 3, len(root) + 8, 1) + root + bytes(8))
+    file = path / (name or f"movie.dm{version}")
+    file.write_bytes(struct.pack(f">I{long}I", version, len(root) + 8, 1) + root + bytes(8))
     return file
+
+
+def dm4(path, frames, **options):
+    return dm3(path, frames, version=4, **options)
 
 
 def ser(path, frames, pixel=PIXEL, valid=None):

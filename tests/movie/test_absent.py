@@ -1,6 +1,8 @@
 """Missing files of a set, pages, chunks and masked pixels are neither black nor a number."""
 
 import pickle
+import re
+import warnings
 
 import dask.array as da
 import numpy as np
@@ -22,6 +24,33 @@ MASK[2, 3:5] = True
 
 def same(movie, frames):
     return movie.shape == frames.shape and all(np.array_equal(movie.frame(t), frame) for t, frame in enumerate(frames))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "lacking"),
+    [
+        ([0, 1, 2, 4, 5], "1 files seem to be missing, the first after f2"),
+        ([10, 20, 30, 40, 70, 80], "2 files .* after f40"),
+        ([1, 2, 3, 4, 5], ""),
+        ([0, 5, 10, 15, 20], ""),
+        ([3, 17, 18, 44, 90], ""),  # times, perhaps
+        ([1, 2, 9], ""),
+    ],
+)
+def test_a_gap_in_a_numbered_series_is_said(tmp_path, numbers, lacking):
+    for number in numbers:
+        tifffile.imwrite(tmp_path / f"f{number}.tif", np.full((8, 9), number, np.uint8))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert len(open_movie(tmp_path)) == len(numbers)
+    assert [bool(re.search(lacking, str(one.message))) for one in said] == [True] * bool(lacking)
+
+
+def test_a_file_of_a_set_under_another_name_is_not_a_second_movie(tmp_path):
+    write_set(tmp_path, FRAMES, 2)
+    (tmp_path / "part1.ome.tif").rename(tmp_path / "second.ome.tif")
+    with pytest.raises(InputError, match=r"second\.ome\.tif, which is of the same recording as part0\.ome\.tif"):
+        open_movie(tmp_path)
 
 
 @pytest.mark.parametrize("each", [1, 2, 3])

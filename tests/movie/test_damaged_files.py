@@ -1,4 +1,4 @@
-"""A hundred damaged movies, clicks and masks: each opens, or is refused with an InputError, in seconds."""
+"""A hundred damaged files of every kind: each opens, or is refused with an InputError, in seconds."""
 
 import subprocess
 import sys

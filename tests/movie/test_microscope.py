@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.absent import AbsentWarning
 from napari_menndl.movie.calibration import CalibrationWarning
 from napari_menndl.movie.microscope import read_microscope
 from napari_menndl.movie.reading import open_movie
@@ -35,6 +36,7 @@ CALIBRATED = {
     "NSID": files.nsid,
     "NeXus": files.nexus,
     "Gatan": files.dm3,
+    "Gatan, version 4": files.dm4,
     "USID": files.usid,
     "HyperSpy in zarr": files.zspy,
     "HyperSpy in a zip of zarr": files.zipped_zspy,
@@ -280,12 +282,55 @@ def test_frames_that_were_never_written_are_said(tmp_path):
         del h5["entry1/HAADF/data"]
         data = h5["entry1/HAADF"].create_dataset("data", FRAMES.shape, FRAMES.dtype, chunks=(1, 12, 17))
         data[:3] = FRAMES[:3]
-    with pytest.warns(UserWarning, match="1 of its 4 chunks were never written"):
-        assert open_movie(tmp_path / "movie.nxs").shape == FRAMES.shape
     folder = files.zspy(tmp_path, FRAMES)
     (folder / "Experiments" / "HAADF" / "data" / "3.0.0").unlink()
-    with pytest.warns(UserWarning, match="1 of its 4 chunks are missing"):
-        assert open_movie(folder).shape == FRAMES.shape
+    for path in (tmp_path / "movie.nxs", folder):
+        with pytest.warns(AbsentWarning, match=r"lacks 1 of its 4 frames \(3\).*missing, not black"):
+            movie = open_movie(path)
+        np.testing.assert_array_equal(movie.frame(2), FRAMES[2])
+        with pytest.raises(InputError, match="frame 3"):
+            movie.frame(3)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "absent"), [((1, 12, 17), [1, 3]), ((1, 6, 17), [1, 3]), ((2, 12, 17), [2, 3]), ((4, 12, 17), [])]
+)
+def test_a_frame_that_lacks_a_chunk_is_missing(tmp_path, chunks, absent):
+    with h5py.File(tmp_path / "movie.h5", "w") as h5:
+        data = h5.create_dataset("movie", FRAMES.shape, FRAMES.dtype, chunks=chunks)
+        for t in [t for t in range(4) if t not in absent]:
+            data[t] = FRAMES[t]
+        if chunks[1] == 6:
+            data[1, :6] = FRAMES[1, :6]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert sorted(open_movie(tmp_path / "movie.h5").absent) == absent
+
+
+@pytest.mark.parametrize("place", ["part.h5", "../part.h5", "{folder}/part.h5"])
+@pytest.mark.parametrize("virtual", [True, False])
+def test_frames_in_another_file_are_there_and_beside_it_or_refused(tmp_path, place, virtual):
+    """Of a virtual dataset HDF5 reads what is not there as 0; raw data may lie in any file of the disk."""
+    (tmp_path / "recording").mkdir()
+    raw = tmp_path / "recording" / "part.h5"
+    with h5py.File(raw, "w") as h5:
+        h5["data"] = FRAMES
+        offset = h5["data"].id.get_offset()
+    (tmp_path / "part.h5").write_bytes(raw.read_bytes())
+    with h5py.File(tmp_path / "recording" / "movie.h5", "w") as h5:
+        name = place.format(folder=tmp_path)
+        if virtual:
+            layout = h5py.VirtualLayout(FRAMES.shape, FRAMES.dtype)
+            layout[:] = h5py.VirtualSource(name, "data", FRAMES.shape)
+            h5.create_virtual_dataset("movie", layout)
+        else:
+            h5.create_dataset("movie", FRAMES.shape, FRAMES.dtype, external=[(str(raw.parent / name), offset, 3264)])
+    if place == "part.h5":
+        with pytest.warns(UserWarning, match="does not name its axes"):
+            np.testing.assert_array_equal(open_movie(tmp_path / "recording" / "movie.h5").frame(3), FRAMES[3])
+        raw.unlink()
+    with pytest.raises(InputError, match=r"part\.h5"):
+        open_movie(tmp_path / "recording" / "movie.h5")
 
 
 @pytest.mark.parametrize("share", [0.001, 0.02, 0.2, 0.5, 0.9, 0.99])
@@ -295,6 +340,19 @@ def test_file_that_is_cut_short_is_refused_on_opening(tmp_path, write, share):
     content = file.read_bytes()
     file.write_bytes(content[: max(int(len(content) * share), 1)])
     with pytest.raises(InputError, match=r"movie.*Copy|Copy.*movie"):
+        open_movie(file)
+
+
+@pytest.mark.parametrize("write", [files.hspy, files.nexus, files.nsid, files.nion_h5])
+def test_a_heap_that_has_no_end_is_refused(tmp_path, write):
+    """HDF5 2.0 reads free space of no size in it for ever."""
+    file = write(tmp_path, FRAMES)
+    content = bytearray(file.read_bytes())
+    heap = content.find(b"GCOL")
+    size = int.from_bytes(content[heap + 8 : heap + 16], "little")
+    content[heap + 16 : heap + size] = bytes(size - 16)
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="a damaged heap"):
         open_movie(file)
 
 

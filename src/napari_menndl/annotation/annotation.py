@@ -21,7 +21,7 @@ from napari_menndl.annotation.values import as_labels, place_frames
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from os import PathLike
 
     import pandas as pd
@@ -72,7 +72,7 @@ class Annotation(EditedStatement):
     def from_labels(
         cls,
         array: npt.ArrayLike,
-        classes: Sequence[DefectClass | str] | None = None,
+        classes: Sequence[DefectClass | str] | Mapping[str | int, str] | None = None,
         frames: Sequence[int] | None = None,
         pixel_size: tuple[float, float] | None = None,
         *,
@@ -90,7 +90,8 @@ class Annotation(EditedStatement):
         ----------
         array : (T, Y, X) or (Y, X) bool, int or float; with an axis more of one-hot planes, masks or colours
             0 = no defect; see `values.as_labels` for what else a file may hold.
-        classes : sequence of DefectClass or str, optional
+        classes : sequence of DefectClass or str, or mapping of str or int to str, optional
+            In the order of their values; or names by value, ``{1: "S vacancy", 2: "Mo"}``.
         frames : sequence of int, optional
             The movie's frames that are labelled; all by default. An array of just as many frames holds just those, in
             this order; any other holds the whole movie, and only these frames of it are taken.
@@ -129,7 +130,7 @@ class Annotation(EditedStatement):
         points: str | PathLike[str] | pd.DataFrame | npt.ArrayLike,
         shape: tuple[int, ...],
         radius: float,
-        classes: Sequence[DefectClass | str] | None = None,
+        classes: Sequence[DefectClass | str] | Mapping[str | int, str] | None = None,
         frame: int = 0,
         pixel_size: tuple[float, float] | None = None,
         unit: str | None = None,
@@ -145,8 +146,9 @@ class Annotation(EditedStatement):
         shape : (T, Y, X) or (Y, X)
             Of the movie or of its frames.
         radius : float [px]
-        classes : sequence of DefectClass or str, optional
-            By default those in the column class, in the order in which they come, or one, "defect".
+        classes : sequence of DefectClass or str, or mapping of str or int to str, optional
+            Or names for classes that the points only number: ``{0: "S vacancy", 1: "Mo"}`` for "Counter 0" and
+            "Counter 1". By default those in the column class, in the order in which they come, or one, "defect".
         frame : int
             Of points without a column frame.
         pixel_size : (y, x) float [nm], optional
@@ -235,7 +237,7 @@ class Annotation(EditedStatement):
         path: str | PathLike[str],
         *,
         mode: Literal["r", "r+"] = "r",
-        classes: Sequence[DefectClass | str] | None = None,
+        classes: Sequence[DefectClass | str] | Mapping[str | int, str] | None = None,
         pixel_size: tuple[float, float] | None = None,
         one_class: bool = False,
         ignore: int | None = None,

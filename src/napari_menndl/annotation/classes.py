@@ -13,7 +13,7 @@ import numpy as np
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -147,6 +147,60 @@ def as_classes(classes: Sequence[DefectClass | str]) -> tuple[DefectClass, ...]:
     if repeated := {n for n in names if names.count(n) > 1}:
         raise InputError("defect classes of different names", f"{sorted(repeated)} twice", "Rename one of them.")
     return made
+
+
+def read_class_names(text: str) -> list[str] | dict[str | int, str]:
+    """Names of classes as a person writes them: ``"S vacancy, Mo"``, or by number, ``"1=S vacancy, 2=Mo"``.
+
+    Raises
+    ------
+    InputError
+        Some with a number and some without, a number twice, an empty name.
+    """
+    parts = [[side.strip() for side in part.split("=", 1)] for part in text.split(",")]
+    names = [part[-1] for part in parts]
+    keys = [part[0] for part in parts if len(part) == 2]
+    if not all(names + keys) or len(keys) not in (0, len(parts)) or len(set(keys)) < len(keys):
+        raise InputError("names of classes such as 'S vacancy,Mo' or '1=S vacancy,2=Mo'", repr(text), "Correct it.")
+    by_number: dict[str | int, str] = {}
+    by_number.update(zip(keys, names, strict=False))
+    return by_number or names
+
+
+def rename_classes(found: Sequence[str], names: Mapping[str | int, str], source: str) -> dict[str, str]:
+    """Names for classes that a file only numbers.
+
+    Parameters
+    ----------
+    found : sequence of str
+        What the file calls them: "1", "Type 1", "Counter 0".
+    names : mapping of str or int to str
+        From what the file calls a class, or from its number; a file's only class may be given any number.
+    source : str
+        Named in errors.
+
+    Returns
+    -------
+    dict of str to str
+        From each class that was found, in the order of `names`, then those that keep their names.
+
+    Raises
+    ------
+    InputError
+        A number that no class of the file has.
+    """
+    renamed: dict[str, str] = {}
+    for key, name in names.items():
+        wanted = str(key).strip().casefold()
+        exact = [one for one in found if one.casefold() == wanted]
+        numbered = [one for one in found if wanted.isdecimal() and one.casefold().split()[-1:] == [wanted]]
+        match = exact or numbered or (list(found) if len(found) == len(names) == 1 else [])
+        if len(match) != 1:
+            raise InputError(
+                f"one class {key} in {source}, to be named {name}", ", ".join(found) or "none", "Correct its number."
+            )
+        renamed[match[0]] = str(name)
+    return renamed | {one: one for one in found if one not in renamed}
 
 
 def as_status(status: FrameStatus | str) -> FrameStatus:

@@ -19,9 +19,10 @@ from PIL import Image
 
 from napari_menndl.annotation.planes import PLANE_AXES
 from napari_menndl.errors import InputError
+from napari_menndl.files import check_links
 from napari_menndl.movie.calibration import CalibrationWarning
 from napari_menndl.movie.formats import TIFF
-from napari_menndl.movie.ome_zarr import is_zarr
+from napari_menndl.movie.ome_zarr import check_array, is_zarr
 from napari_menndl.movie.reading import open_movie
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] 
     Raises
     ------
     InputError
-        No zarr group, a foreign one, or one from a newer version.
+        No zarr group, a foreign one, one from a newer version, or one with a link that leads out of it.
     """
     what = form.removeprefix("napari-menndl ")
     one = f"an {what}" if what[0] in "aeiou" else f"a {what}"
@@ -128,6 +129,7 @@ def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] 
         raise InputError(
             f"{one} of schema version {schema} or older", f"version {found!r} in {path}", "Update napari-menndl."
         )
+    check_links(path)
     return group
 
 
@@ -141,6 +143,7 @@ def own_array(group: Any, name: str, kinds: str, ndim: int) -> Any:
     """
     try:
         array = group[name]
+        check_array(array, str(group.store_path))
         found = f"type {array.dtype}, shape {array.shape}"
         good = array.dtype.kind in kinds and array.ndim == ndim
     except Exception as error:

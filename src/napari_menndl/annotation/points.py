@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_menndl.annotation.classes import DefectClass, as_classes, as_pixel_size
+from napari_menndl.annotation.classes import DefectClass, as_classes, as_pixel_size, rename_classes
 from napari_menndl.annotation.clicks.discs import SAME_DEFECT, count_defects, draw_discs
 from napari_menndl.annotation.clicks.header import names_places
 from napari_menndl.annotation.clicks.meaning import interpret
@@ -56,8 +57,8 @@ def read_points(source: str | PathLike[str] | pd.DataFrame | npt.ArrayLike) -> p
         A CSV file (commas, semicolons, tabs or spaces; decimal points or commas) or table with columns y, x and, where
         wanted, class and frame (from 0), in many spellings; or ImageJ's results with X, Y and, for stacks, Slice or
         Frame (from 1), and Counter or Group for classes; or napari's points, their last two axes being y and x, or its
-        shapes; or the tables of TrackMate, QuPath, trackpy and Cell Counter. ImageJ's ROIs (.roi, .zip), Cell Counter's
-        XML, QuPath's GeoJSON. Or bare (y, x) [px].
+        shapes; or the tables of TrackMate, QuPath, trackpy and Cell Counter. ImageJ's ROIs (.roi, .zip), XML of Cell
+        Counter and TrackMate, QuPath's GeoJSON, a workbook (.xlsx). Or bare (y, x) [px].
 
     Returns
     -------
@@ -89,7 +90,7 @@ def points_to_labels(
     source: str | PathLike[str] | pd.DataFrame | npt.ArrayLike,
     shape: tuple[int, ...],
     radius: float,
-    classes: Sequence[DefectClass | str] | None = None,
+    classes: Sequence[DefectClass | str] | Mapping[str | int, str] | None = None,
     frame: int = 0,
     pixel_size: tuple[float, float] | None = None,
     unit: str | None = None,
@@ -125,7 +126,13 @@ def points_to_labels(
     if min(done) < 0 or max(done) >= length:
         raise InputError(f"points in frames 0 to {length - 1}", f"frames {sorted(done)}", "Count frames from 0.")
     centres = np.clip(centres, 0, (height - 1, width - 1))
-    named = as_classes(classes or list(dict.fromkeys(table.get("class", ()))) or ["defect"])
+    found = list(dict.fromkeys(table.get("class", ()))) or ["defect"]
+    if isinstance(classes, Mapping):
+        renamed = rename_classes(found, classes, name)
+        classes = list(renamed.values())
+        if "class" in table:
+            table = table.assign(**{"class": table["class"].map(renamed)})
+    named = as_classes(classes or found)
     values = _class_values(table, named)
     labels = np.zeros((length, height, width), np.uint8)
     for t in done:
@@ -170,6 +177,8 @@ def _class_values(table: pd.DataFrame, classes: tuple[DefectClass, ...]) -> npt.
     values = {c.name: i for i, c in enumerate(classes, start=1)}
     if unknown := sorted(set(table["class"]) - set(values)):
         raise InputError(
-            f"classes among {', '.join(values)}", ", ".join(unknown), "Name this class too, or correct it."
+            f"classes among {', '.join(values)}",
+            ", ".join(unknown),
+            "Name this class too, or by its number: 1=vacancy.",
         )
     return np.array([values[name] for name in table["class"]], np.uint8)

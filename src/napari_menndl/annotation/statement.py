@@ -98,8 +98,14 @@ class Statement:
         return dict(self._regions)
 
     def frame(self, t: int) -> npt.NDArray[np.uint8]:
-        """(Y, X) uint8: the labels of one frame."""
-        labels: npt.NDArray[np.uint8] = np.asarray(self.labels[self._frame_index(t)])
+        """(Y, X) uint8: the labels of one frame; InputError where they are damaged on disk."""
+        t = self._frame_index(t)
+        try:
+            labels: npt.NDArray[np.uint8] = np.asarray(self.labels[t])
+        except Exception as error:  # each of zarr's codecs has its own kinds of error for a damaged chunk
+            raise InputError(
+                f"readable labels of frame {t}", f"{type(error).__name__}: {error}", "Restore them from a copy."
+            ) from error
         return labels
 
     def known(self, t: int) -> npt.NDArray[np.bool_]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_menndl.annotation.classes import MOST_CLASSES, DefectClass, as_classes
+from napari_menndl.annotation.classes import MOST_CLASSES, DefectClass, as_classes, rename_classes
 from napari_menndl.annotation.planes import as_frames
 from napari_menndl.errors import InputError
 
@@ -80,7 +81,7 @@ class _Values:
 
 def as_labels(
     array: npt.ArrayLike,
-    classes: Sequence[DefectClass | str] | None = None,
+    classes: Sequence[DefectClass | str] | Mapping[str | int, str] | None = None,
     *,
     axes: str = "",
     one_class: bool = False,
@@ -98,7 +99,8 @@ def as_labels(
     ----------
     array : (T, Y, X) or (Y, X) bool, int or float; with an axis more of one-hot planes, masks or colours
         0 is "no defect".
-    classes : sequence of DefectClass or str, optional
+    classes : sequence of DefectClass or str, or mapping of str or int to str, optional
+        A mapping names values, which are then no numbers of objects.
     axes : str
         As of `planes.as_frames`.
     one_class : bool
@@ -121,7 +123,8 @@ def as_labels(
             "Save the labels as uint8, one number per class.",
         )
     frames, colours = as_frames(given.view(np.uint8) if given.dtype == bool else given, axes)
-    named = None if classes is None else as_classes(classes)
+    by_value = classes if isinstance(classes, Mapping) else None
+    named = None if classes is None or isinstance(classes, Mapping) else as_classes(classes)
     if one_class and named is not None and len(named) > 1:
         raise InputError("one class", f"one_class together with {len(named)} classes", "Give one of the two.")
     if frames.dtype.kind == "f" and not np.isfinite(frames).all():
@@ -132,7 +135,7 @@ def as_labels(
         values = _at_half(values, one_class)
     _check_numbers(values, background)
     zero = float(background) if background is not None else _find_background(values, by_name)
-    objects = not by_name and _are_objects(values, zero)
+    objects = not by_name and not by_value and _are_objects(values, zero)
     different = values.different_seen[values.different_seen != zero]
     single = one_class or (named is not None and len(named) == 1)
     if objects and (single or different.size >= LEAST_OBJECTS):
@@ -150,7 +153,11 @@ def as_labels(
         labels, named = _by_value(values, zero, different, named)
     labels[~values.seen] = 0
     unknown = None if values.seen.all() else ~values.seen
-    return Understood(labels, named or as_classes(["defect"]), unknown, values.name(zero))
+    named = named or as_classes(["defect"])
+    if by_value:
+        renamed = rename_classes([one.name for one in named], by_value, "the labels")
+        named = as_classes([replace(one, name=renamed[one.name]) for one in named])
+    return Understood(labels, named, unknown, values.name(zero))
 
 
 def place_frames(labels: npt.NDArray[np.uint8], frames: Sequence[int] | None) -> tuple[npt.NDArray[np.uint8], set[int]]:

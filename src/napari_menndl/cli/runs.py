@@ -47,6 +47,10 @@ def search(
     radius: Annotated[
         float | None, typer.Option(help="Radius of the disc that a clicked point becomes [px].", min=0)
     ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Names of the classes, as in 'S vacancy,Mo', or by number, as in '1=S vacancy,2=Mo'."),
+    ] = None,
     one_class: Annotated[
         bool, typer.Option("--one-class", help="Labels: all but the background is one class, as of numbered objects.")
     ] = False,
@@ -78,7 +82,7 @@ def search(
                 )
             chosen = _frames(frames)
             opened = open_movie(movie, pixel_size=pixel_size, signal=signal)
-            marked = _annotation(annotation, opened, radius, unit, one_class, ignore)
+            marked = _annotation(annotation, opened, radius, unit, classes, one_class, ignore)
             started = run_search(
                 opened,
                 marked,
@@ -119,18 +123,26 @@ def _frames(text: str) -> list[int]:
 
 
 def _annotation(
-    path: Path, movie: Any, radius: float | None, unit: str | None, one_class: bool, ignore: int | None
+    path: Path,
+    movie: Any,
+    radius: float | None,
+    unit: str | None,
+    classes: str | None,
+    one_class: bool,
+    ignore: int | None,
 ) -> Any:
     from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.annotation.classes import read_class_names
     from napari_menndl.annotation.points import FILES
 
+    named = None if classes is None else read_class_names(classes)
     if path.suffix.lower() not in FILES:
-        return Annotation.open(path, one_class=one_class, ignore=ignore)
+        return Annotation.open(path, classes=named, one_class=one_class, ignore=ignore)
     if one_class or ignore is not None:
         raise InputError("a label image with --one-class or --ignore", str(path), "Leave out these options for points.")
     if radius is None:
         raise InputError("the radius of clicked points", "none", "Add --radius with the radius of a defect [px].")
-    return Annotation.from_points(path, movie.shape, radius, pixel_size=movie.pixel_size, unit=unit)
+    return Annotation.from_points(path, movie.shape, radius, named, pixel_size=movie.pixel_size, unit=unit)
 
 
 def watch(run: "Run") -> None:

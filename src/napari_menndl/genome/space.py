@@ -142,7 +142,7 @@ class SearchSpace:
         """
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as problem:
+        except (OSError, ValueError, RecursionError) as problem:
             raise InputError(
                 f"a search space as JSON in {path}", str(problem), "Write one by SearchSpace().save."
             ) from problem

@@ -144,7 +144,9 @@ def frame_axes(shape: Sequence[int], axes: Sequence[str | None] | None, source: 
     if axes is not None and rest and rest[0][1] not in stacks:
         warnings.warn(f"In {source}, {said} is taken for time.", stacklevel=3)
     long = [n for n in shape if n != 1]
-    if axes is None and len(long) == 3 and long[0] == long[1] > long[2] and long[0] >= 16:
+    square = len(long) == 3 and long[0] == long[1] > long[2] and long[0] >= 16
+    narrow = len(long) == 3 and long[2] * 4 <= min(long[:2]) and long[1] >= 16
+    if axes is None and (square or narrow):
         warnings.warn(
             f"{source} of shape {tuple(shape)} is taken for (T, Y, X), {long[0]} frames. "
             "If time is its last axis, give it transposed: np.moveaxis(array, -1, 0).",

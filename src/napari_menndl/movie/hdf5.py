@@ -13,6 +13,8 @@ import numpy as np
 import zarr
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.hdf5_heaps import check_heaps
+from napari_menndl.movie.ome_zarr import unwritten
 from napari_menndl.movie.stored import (
     Axis,
     StoredArray,
@@ -51,6 +53,22 @@ class Hdf5Array:
         with library("h5py").File(self.path, "r") as file:
             return np.asarray(file[self.name][index])
 
+    def unwritten(self, axis: int) -> list[int]:
+        """Numbers along an axis of which some chunk was never written; HDF5 reads them as 0."""
+        with library("h5py").File(self.path, "r") as file:
+            array = file[self.name]
+            expected = _chunk_counts(array)
+            if expected is None or array.id.get_num_chunks() == expected.prod():
+                return []
+            there = np.zeros(expected[axis], int)
+
+            def count(chunk: Any) -> None:
+                there[chunk.chunk_offset[axis] // array.chunks[axis]] += 1
+
+            array.id.chunk_iter(count)
+            lacking = there < expected.prod() // expected[axis]
+            return [n for n in range(array.shape[axis]) if lacking[n // array.chunks[axis]]]
+
 
 @dataclass(frozen=True)
 class UsidArray:
@@ -81,10 +99,18 @@ class ZarrArray:
         with _zarr_group(self.path) as root:
             return np.asarray(root[self.name][index])
 
+    def unwritten(self, axis: int) -> list[int]:
+        """Numbers along an axis of which some chunk is missing; they would read as the fill value."""
+        if self.path.is_file():
+            return []
+        with _zarr_group(self.path) as root:
+            return unwritten(root[self.name], axis)
+
 
 def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
     """The arrays of an HDF5 file whose axes it describes; all of at least two axes where it describes none."""
     h5py = library("h5py")
+    check_heaps(path)
     with h5py.File(path, "r") as file:
         if "Version" in file and "Data/Image" in file:
             yield from _velox_arrays(path, file, file["Data/Image"])
@@ -92,6 +118,8 @@ def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
         arrays: list[Any] = []
         file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
         arrays = [array for array in arrays if array.size and array.dtype.kind in "biufcV"]
+        for array in arrays:
+            _check_sources(path, array)
         tables = [array for array in arrays if "Position_Indices" in array.attrs]
         if tables:
             yield from (_usid_array(path, file, array) for array in tables)
@@ -106,6 +134,21 @@ def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
             yield StoredArray(name, axes, array.dtype, read, kind, _missing(array), facts)
 
 
+def _check_sources(path: Path, array: Any) -> None:
+    """Refuse a dataset whose values lie in files that are not there, which read as 0, or not in the file's folder."""
+    names = [name for name, *_ in array.external or ()]
+    if array.is_virtual:
+        names += [source.file_name for source in array.virtual_sources() if source.file_name != "."]
+    for name in dict.fromkeys(text_of(name) for name in names):
+        source = (path.parent / name).resolve()
+        if not source.is_relative_to(path.parent.resolve()) or not source.is_file():
+            raise InputError(
+                f"the data of {array.name} in {path} or beside it",
+                f"that they should be in {name}",
+                "Copy the whole recording, with all files that belong to it.",
+            )
+
+
 def zspy_arrays(path: Path) -> Iterator[StoredArray]:
     """The arrays of a HyperSpy file in zarr."""
     with _zarr_group(path) as root:
@@ -115,7 +158,7 @@ def zspy_arrays(path: Path) -> Iterator[StoredArray]:
                 raise InputError("an array packed by a harmless codec", f"pickle in {path}", "Save it without pickle.")
             read = ZarrArray(path, f"Experiments/{name}/data")
             missing = array.nchunks - array.nchunks_initialized
-            notes = (f"{missing} of its {array.nchunks} chunks are missing and read as empty.",) if missing else ()
+            notes = (f"{missing} of its {array.nchunks} chunks are missing.",) if missing else ()
             axes = _hyperspy_axes(group, array.shape)
             yield StoredArray(
                 name, axes, array.dtype, read, _hyperspy_kind(group), notes, _group_facts(group.get("metadata"))
@@ -123,12 +166,18 @@ def zspy_arrays(path: Path) -> Iterator[StoredArray]:
 
 
 def _missing(array: Any) -> tuple[str, ...]:
-    """A sentence on pieces of a dataset that were never written, as where a recording broke off: they read as 0."""
+    """A sentence on pieces of a dataset that were never written, as where a recording broke off."""
+    counts = _chunk_counts(array)
+    expected = 0 if counts is None else int(counts.prod())
+    missing = 0 if counts is None else expected - array.id.get_num_chunks()
+    return (f"{missing} of its {expected} chunks were never written.",) if missing else ()
+
+
+def _chunk_counts(array: Any) -> NDArray[np.int64] | None:
+    """Chunks along each axis; None where a dataset has none."""
     if array.chunks is None:
-        return ()
-    expected = int(np.prod([-(-size // chunk) for size, chunk in zip(array.shape, array.chunks, strict=True)]))
-    missing = expected - array.id.get_num_chunks()
-    return (f"{missing} of its {expected} chunks were never written and read as empty.",) if missing else ()
+        return None
+    return np.array([-(-size // chunk) for size, chunk in zip(array.shape, array.chunks, strict=True)], np.int64)
 
 
 @contextmanager

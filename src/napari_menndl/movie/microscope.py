@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.absent import warn_of_absent
 from napari_menndl.movie.calibration import has_unit, read_frame_time, read_pixel_size
 from napari_menndl.movie.formats import MICROSCOPE
 from napari_menndl.movie.hdf5 import hdf5_arrays, zspy_arrays
 from napari_menndl.movie.metadata import read_metadata
 from napari_menndl.movie.movie import Movie, lazy_frames
+from napari_menndl.movie.ome_zarr import NO_CHUNKS
 from napari_menndl.movie.signals import Option, Question, Wanted, detector_rank
 from napari_menndl.movie.stored import gatan_arrays, mrc_arrays, nion_arrays, tia_arrays
 
@@ -107,6 +109,8 @@ def read_microscope(path: Path, signal: Wanted = None) -> Movie:
     shape = 1 if t is None else t.size, y.size, x.size
     dtype = chosen.dtype.newbyteorder("=")
     frames = MicroscopeFrames(chosen, layout)
+    absent = [] if layout.t is None or not hasattr(chosen.read, "unwritten") else chosen.read.unwritten(layout.t)
+    warn_of_absent(absent, shape[0], path.name, NO_CHUNKS)
     try:
         frames(shape[0] - 1)  # a file that is cut short, or a compression that cannot be read here, is told at once
     except Exception as error:
@@ -120,6 +124,7 @@ def read_microscope(path: Path, signal: Wanted = None) -> Movie:
         frame_time,
         name,
         str(path),
+        absent=dict.fromkeys(absent, NO_CHUNKS),
         metadata=read_metadata(chosen.facts, path.name),
     )
 

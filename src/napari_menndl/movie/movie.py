@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 import warnings
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -47,9 +49,9 @@ def lazy_frames(read: Callable[[int], NDArray[Any]], shape: tuple[int, int, int]
     (T, Y, X) dask array
     """
     count, height, width = shape
-    return da.arange(count, chunks=1).map_blocks(
+    # By the numbers of its blocks, from no other array: reading one frame then costs the same however many there are.
+    return da.map_blocks(
         partial(_read_block, read, dtype),
-        new_axis=[1, 2],
         chunks=((1,) * count, (height,), (width,)),
         dtype=dtype,
         meta=np.empty((0, 0, 0), dtype),
@@ -58,8 +60,27 @@ def lazy_frames(read: Callable[[int], NDArray[Any]], shape: tuple[int, int, int]
     )
 
 
-def _read_block(read: Callable[[int], NDArray[Any]], dtype: DTypeLike, numbers: NDArray[Any]) -> NDArray[Any]:
-    return np.stack([np.asarray(read(int(t)), dtype) for t in numbers])
+def _read_block(read: Callable[[int], NDArray[Any]], dtype: DTypeLike, block_id: tuple[int, ...]) -> NDArray[Any]:
+    return np.asarray(read(block_id[0]), dtype)[None]
+
+
+class OneAfterAnother:
+    """Reads single frames of movies that follow one another.
+
+    Parameters
+    ----------
+    parts : sequence of (T, Y, X) dask arrays
+    """
+
+    def __init__(self, parts: Sequence[da.Array]) -> None:
+        self.parts = tuple(parts)
+        self.ends = list(accumulate(len(part) for part in parts))
+
+    def __call__(self, t: int) -> NDArray[Any]:
+        number = bisect_right(self.ends, t)
+        part = self.parts[number]
+        frame: NDArray[Any] = part[t - self.ends[number] + len(part)].compute(scheduler="synchronous")
+        return frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +207,7 @@ class Movie:
         raw = _less(np.asarray(raw), self.offset)
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported as such
             frame = raw.astype(np.float32)
-        missing = ~np.isfinite(raw)
+        missing = ~np.isfinite(raw) if raw.dtype.kind == "f" else np.broadcast_to(np.False_, raw.shape)
         if missing.mean() > _MOST_GAPS:
             raise InputError(
                 f"finite numbers in frame {t} of {self.name!r}",
@@ -195,13 +216,13 @@ class Movie:
             )
         if missing.any():
             frame[missing] = np.nan
-        if not np.isfinite(frame[~missing]).all():
+        if raw.dtype.kind == "f" and np.isinf(frame).any():
             raise InputError(
                 f"numbers that float32 can hold in frame {t} of {self.name!r}",
                 f"{_percent(float(np.mean(np.isinf(frame))))} of its pixels are larger",
                 "Divide the frames by a number before opening the movie.",
             )
-        if _loses(raw[~missing]):
+        if _loses(raw[~missing] if missing.any() else raw):
             raise InputError(
                 f"grey values in frame {t} of {self.name!r} that float32 can tell apart",
                 f"a spread of {np.nanstd(raw):g} on a mean of {np.nanmean(raw):g}, more precision than float32 has",
@@ -275,7 +296,10 @@ def one_after_another(movies: Sequence[Movie], name: str, source: str) -> Movie:
             CalibrationWarning,
             stacklevel=4,
         )
-    frames = da.concatenate([movie.frames for movie in movies]) if len(movies) > 1 else first.frames
+    frames = first.frames
+    if len(movies) > 1:  # not concatenated by Dask, whose work for one frame grows with the number of parts
+        parts = OneAfterAnother([movie.frames for movie in movies])
+        frames = lazy_frames(parts, (parts.ends[-1], *first.shape[1:]), first.frames.dtype)
     files = frozenset().union(*(movie.files for movie in movies))
     absent: dict[int, str] = {}
     before = 0

@@ -82,10 +82,13 @@ def read_zarr(path: Path, signal: Wanted = None) -> Movie:
     try:
         node = zarr.open(str(path), mode="r")
     except Exception as error:  # zarr, its stores and its codecs each have their own kinds of error
+        unknown = type(error).__name__ == "UnknownCodecError"  # zarr has one, numcodecs another
         raise InputError(
             f"a zarr array or OME-Zarr image at {path}",
             f"{type(error).__name__}: {error}",
-            "Check that the whole folder was copied, hidden files included.",
+            "Install what reads this codec, or have the array saved with zstd, blosc or gzip."
+            if unknown
+            else "Check that the whole folder was copied, hidden files included.",
         ) from error
     if isinstance(node, zarr.Array):
         only_one(signal, str(path))
@@ -220,26 +223,36 @@ def _unwritten(array: zarr.Array[Any], axes: FrameAxes) -> tuple[list[int], list
 
     A chunk that is not there reads as the fill value, whether it was lost or never recorded.
     """
-    if not isinstance(array.store, LocalStore) or not math.isfinite(float(array.fill_value or 0)):
-        return [], []
-    folder = Path(array.store.root) / array.path
-    written = {
-        os.path.relpath(os.path.join(at, name), folder).replace(os.sep, "/")
-        for at, _, names in os.walk(folder)
-        for name in names
-    }
-    edges = array.shards or array.chunks
-    counts = tuple(-(-n // edge) for n, edge in zip(array.shape, edges, strict=True))
-    there = np.zeros(counts, bool)
-    for index in np.ndindex(*counts):
-        there[index] = array.metadata.encode_chunk_key(index) in written
-    if there.all():
-        return [], []
-    along = np.moveaxis(there, axes.time, 0).reshape(counts[axes.time], -1) if axes.time is not None else there[None]
+    along, edge = _written(array, axes.time)
     frames = range(axes.shape[0])
-    chunk = [0 if axes.time is None else t // edges[axes.time] for t in frames]
+    chunk = [t // edge for t in frames]
     some, every = ([bool(f(row)) for row in along] for f in (np.any, np.all))
     return [t for t in frames if not some[chunk[t]]], [t for t in frames if some[chunk[t]] and not every[chunk[t]]]
+
+
+def unwritten(array: zarr.Array[Any], axis: int) -> list[int]:
+    """Numbers along an axis of which some chunk was never written."""
+    along, edge = _written(array, axis)
+    return [n for n in range(array.shape[axis]) if not along[n // edge].all()]
+
+
+def _written(array: zarr.Array[Any], axis: int | None) -> tuple[NDArray[np.bool_], int]:
+    """Whether each chunk is there, (chunks along the axis, others), and the edge of a chunk along it."""
+    edges = array.shards or array.chunks
+    counts = tuple(-(-n // edge) for n, edge in zip(array.shape, edges, strict=True))
+    there = np.ones(counts, bool)
+    if isinstance(array.store, LocalStore) and math.isfinite(float(array.fill_value or 0)):
+        folder = Path(array.store.root) / array.path
+        written = {
+            os.path.relpath(os.path.join(at, name), folder).replace(os.sep, "/")
+            for at, _, names in os.walk(folder)
+            for name in names
+        }
+        for index in np.ndindex(*counts):
+            there[index] = array.metadata.encode_chunk_key(index) in written
+    if axis is None:
+        return there.reshape(1, -1), 1
+    return np.moveaxis(there, axis, 0).reshape(counts[axis], -1), edges[axis]
 
 
 def multiscales(group: zarr.Group) -> list[tuple[zarr.Group, dict[str, Any]]]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-
 #: By a file's name, imageio might choose one that decodes videos, and takes 16 bits for 8.
 _READER = "pillow"
 

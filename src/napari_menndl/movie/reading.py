@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,7 +18,7 @@ import numpy as np
 import zarr
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.absent import unmasked
+from napari_menndl.movie.absent import AbsentWarning, unmasked
 from napari_menndl.movie.axes import check_dtype, frame_axes
 from napari_menndl.movie.calibration import CalibrationWarning, given_frame_time, given_pixel_size
 from napari_menndl.movie.formats import FORMATS, READABLE, by_content, by_suffix
@@ -210,8 +211,15 @@ def _open_series(paths: Sequence[Path], source: str, signal: Wanted) -> Movie:
                 f"{path.name} of {movie.shape[1:]} {movie.frames.dtype}",
                 "Leave it out, or open the movies one by one.",
             )
+        named = {str(file) for file in movie.files}
+        if twice := sorted(known & named):
+            raise InputError(
+                f"each file of the recording once, under the name that the recording has for it, in {source}",
+                f"{path.name}, which is of the same recording as {Path(twice[0]).name}",
+                f"Give {path.name} its name back, or leave it out.",
+            )
         movies.append(movie)
-        known |= {str(file) for file in movie.files}
+        known |= named
     for (category, _), texts in said.items():
         more = f" The same of {len(texts) - 1} more files." if len(texts) > 1 else ""
         warnings.warn(texts[0] + more, category, stacklevel=5)
@@ -221,8 +229,34 @@ def _open_series(paths: Sequence[Path], source: str, signal: Wanted) -> Movie:
             f"{source}: the files are parts of a recording with {others} files more, which are opened as well.",
             stacklevel=5,
         )
+    if gap := _gap_in_numbers([path.name for path in paths]):
+        warnings.warn(
+            f"{source}: {gap}, in a series that is numbered one by one otherwise. Frames are numbered as if none were "
+            "missing.",
+            AbsentWarning,
+            stacklevel=5,
+        )
     name = (paths[0].parent.name if len(paths) > 1 else movies[0].name) or movies[0].name
     return one_after_another(movies, name, source)
+
+
+def _gap_in_numbers(names: Sequence[str]) -> str:
+    """Which number is missing in names that are numbered one by one; empty where none is, or for other names."""
+    parts = [re.split(r"([0-9]+)", name) for name in names]
+    if len(names) < 4 or len({len(one) for one in parts}) > 1:
+        return ""
+    differing = [i for i, column in enumerate(zip(*parts, strict=True)) if len(set(column)) > 1]
+    if len(differing) != 1 or differing[0] % 2 == 0:
+        return ""
+    numbers = [int(one[differing[0]]) for one in parts]
+    steps = [after - before for before, after in pairwise(numbers)]
+    usual = max(set(steps), key=steps.count)
+    odd = [i for i, step in enumerate(steps) if step != usual]
+    # Numbers that differ by more than that are times, or whatever else.
+    if usual < 1 or len(odd) > len(steps) / 4 or any(steps[i] < usual or steps[i] % usual for i in odd):
+        return ""
+    lacking = sum(steps[i] // usual - 1 for i in odd)
+    return f"{lacking} files seem to be missing, the first after {names[odd[0]]}" if odd else ""
 
 
 def natural_order(path: Path) -> list[tuple[bool, int, str]]:

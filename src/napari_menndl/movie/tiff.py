@@ -26,7 +26,7 @@ from napari_menndl.movie.signals import Signal, Wanted, choose
 from napari_menndl.movie.tiff_header import Header, header_of, metadata_of, scale_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -303,11 +303,21 @@ def _is_there(page: Any) -> bool:
 def _check_codec(page: Any, path: Path) -> None:
     try:
         if page.compression != 1:
-            tifffile.TIFF.DECOMPRESSORS[page.compression]
+            _try(tifffile.TIFF.DECOMPRESSORS[page.compression])
         if page.predictor != 1:
             tifffile.TIFF.UNPREDICTORS[page.predictor]
-    except KeyError:
+    except (KeyError, ImportError):
         raise codec_error(f"compression {page.compression!r} in {path}") from None
+
+
+def _try(decode: Callable[[bytes], Any]) -> None:
+    """Raise ImportError where a codec is only named: some are imported at their first bytes."""
+    try:
+        decode(b"")
+    except ImportError:
+        raise
+    except Exception:  # no bytes are not what it decodes
+        return
 
 
 def codec_error(found: str) -> InputError:

@@ -94,7 +94,7 @@ def read_pool_file(path: str | Path, kind: str | None = None) -> PoolSettings:
         said: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"a pool file at {path}", str(error), "Correct the path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"YAML in {path}", " ".join(str(error).split()), example) from error
     if not isinstance(said, dict):
         raise InputError(f"names and values in {path}", type(said).__name__, example)

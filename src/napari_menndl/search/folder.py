@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.files import write_whole
+from napari_menndl.files import check_links, write_whole
 from napari_menndl.movie.metadata import UNKNOWN
 from napari_menndl.search import results
 from napari_menndl.search.disk import Pause, wait_for_room
-from napari_menndl.search.journal import Fact, iterate_journal
+from napari_menndl.search.journal import Fact, iterate_journal, understood
 from napari_menndl.search.lock import WriterLock, unwritable
 from napari_menndl.search.record import NAME, SearchRecord
 from napari_menndl.search.standings import Standings
@@ -99,10 +99,12 @@ class RunFolder:
         Raises
         ------
         InputError
-            When it is no run folder, is damaged, or a newer version wrote it.
+            When it is no run folder, is damaged, a newer version wrote it, or a link in it leads out of it.
         """
         folder = Path(path).absolute()
-        return cls(folder, SearchRecord.read(folder))
+        record = SearchRecord.read(folder)
+        check_links(folder)
+        return cls(folder, record)
 
     # ------------------------------------------------------------------ what it was started with
 
@@ -196,7 +198,10 @@ class RunFolder:
 
     def weights_path(self, key: str) -> Path:
         """Where the weights of an evaluation are; one file each, lest one is overwritten that is still counted on."""
-        return self.path / "networks" / f"{key.replace('/', '-')}.safetensors"
+        name = f"{key.replace('/', '-')}.safetensors"
+        if Path(name).name != name:  # a journal of elsewhere may name anything
+            raise InputError("the key of an evaluation", repr(key), "Restore the journal from a copy.")
+        return self.path / "networks" / name
 
     def write_weights(self, key: str, data: bytes, pause: Pause | None = None) -> None:
         """Keep the weights of an evaluation; whole on the disk on return."""
@@ -268,11 +273,13 @@ class RunFolder:
 
     def evaluations(self) -> list[tuple[int, Evaluation]]:
         """Every recorded evaluation with its candidate's id, in the order of the journal."""
-        return results.evaluations(self.facts(genomes=False))
+        with understood(self.journal_path):
+            return results.evaluations(self.facts(genomes=False))
 
     def history(self) -> pd.DataFrame:
         """One row per evaluation, in the order of the journal."""
-        return results.history(self.facts(genomes=False))
+        with understood(self.journal_path):
+            return results.history(self.facts(genomes=False))
 
     def chosen(self) -> results.Chosen:
         """Return the answer so far, or the best network where there is none.
@@ -282,4 +289,5 @@ class RunFolder:
         InputError
             When no network has a fitness yet, or its weights are gone.
         """
-        return results.chosen(self)
+        with understood(self.journal_path):
+            return results.chosen(self)

@@ -8,6 +8,7 @@ import os
 import time
 import warnings
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
@@ -153,7 +154,30 @@ def iterate_journal(
     for body, end in _good_lines(path, offset, strict=strict):
         if not genomes and body.startswith(_BIRTH):
             body = body.partition(_GENOME)[0]
-        yield _parse(body.decode() + "}")[0], end
+        with understood(path):
+            fact = _parse(body.decode() + "}")[0]
+        yield fact, end
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Take what cannot be made sense of as damage, though its checksum is right: of a line that no search wrote.
+
+    Raises
+    ------
+    InputError
+        For whatever goes wrong within.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+        raise InputError(
+            "a journal that a search wrote",
+            f"{path}: {type(error).__name__}: {error}",
+            "Restore the file from a copy, or start a new search.",
+        ) from error
 
 
 def _good_lines(path: Path, offset: int, *, strict: bool = False) -> Iterator[tuple[bytes, int]]:

@@ -81,7 +81,7 @@ class WriterLock:
         """Who holds the lock, or held it last: pid, host, state; empty when nobody ever did."""
         try:
             note: dict[str, Any] = json.loads(self._note.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return note
 

@@ -85,7 +85,7 @@ class SearchRecord:
             record = json.loads((folder / NAME).read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             raise InputError("a run folder", f"no {NAME} in {folder}", "Check the path.") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"a readable {NAME}", f"{error} in {folder}", "Restore it from a copy.") from error
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise InputError("a run folder", f"a {NAME} of something else in {folder}", "Check the path.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
 from napari_menndl.search.curves import Curves
-from napari_menndl.search.journal import Fact, iterate_journal
+from napari_menndl.search.journal import Fact, iterate_journal, understood
 from napari_menndl.search.rates import Rates
 from napari_menndl.search.status import Status
 from napari_menndl.search.telling import tell
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari_menndl.search.folder import RunFolder
 
 _LOG_LINES = 500
+#: More than a search's settings allow are of no search.
+MOST_RUNGS = 16
 #: Candidates that the summary lists as the best.
 _LEADERS = 10
 
@@ -133,7 +135,8 @@ class Standings:
         try:
             with closing(iterate_journal(self._path, self._offset, genomes=False)) as lines:  # type: ignore[type-var]
                 for fact, end in lines:
-                    self._take(fact)
+                    with understood(self._path):
+                        self._take(fact)
                     self._offset = end
                     if time.monotonic() > deadline:
                         return False
@@ -209,6 +212,7 @@ class Standings:
         match fact["kind"]:
             case "born":
                 # Ids are births, counted from 0.
+                self._check(fact["id"])
                 self._births.extend([0] * (fact["id"] + 1 - len(self._births)))
                 self._births[fact["id"]] = self._offset
             case "evaluated":
@@ -220,7 +224,13 @@ class Standings:
         if line := tell(fact):
             self.log.append((fact["time"], line))
 
+    def _check(self, network: int, level: int = 0) -> None:
+        """Refuse numbers that no search comes to: room is made for as many."""
+        if not 0 <= network <= self._offset or level > MOST_RUNGS:  # a birth has more than one byte
+            raise ValueError(f"network {network} at rung {level}, at byte {self._offset}")
+
     def _rank(self, network: int, level: int, fact: Fact) -> None:
+        self._check(network, level)
         while len(self._fitness) <= level:
             self._fitness.append(array("d"))
         rung, fitness = self._fitness[level], fact["evaluation"]["fitness"]

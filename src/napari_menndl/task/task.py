@@ -257,7 +257,7 @@ class TrainingTask:
         group = open_own_group(path, FORM, SCHEMA)
         attributes: dict[str, Any] = dict(group.attrs)
         stored = {name: own_array(group, name, np.dtype(dtype).kind, 3) for name, dtype in _ARRAYS.items()}
-        if "neighbours" in group:
+        if (path / "neighbours").exists():  # asked of the folder: a damaged one is not one that was never there
             stored["neighbours"] = own_array(group, "neighbours", "f", 4)
         try:
             pixel_size = attributes["pixel_size"]

@@ -66,24 +66,30 @@ def find_frames(columns: Sequence[Column], axes: Sequence[Column], imagej: bool,
     for column in asked:
         if _is_time(column):
             continue
-        if column.word in FRAME_FROM_1 or column.name == "Frame":
+        if column.word in FRAME_FROM_1 or _is_capital_frame(column):
             said.append((column, *_counted(column, 1, source)))
         elif column.word in FRAME_FROM_0:
             said.append((column, *_counted(column, 0, source)))
         elif column.word in LABELS and (slices := _slices(column)) is not None:
             said.append((column, slices, 1))
     if not said:  # a column such as "frame number": where it begins is not known
-        unsure = [c for c in asked if re.search("frame|slice", c.word) and c.numeric and c.differs]
-        said = [(c, *_counted(c, None, source)) for c in unsure]
+        said = [(c, *_counted(c, None, source)) for c in asked if _may_count_frames(c)]
     chosen = _choose(said, source)
-    if chosen is not None and chosen[0].name == "Frame" and not imagej and chosen[2] == 1 and chosen[1].any():
-        doubt(f"Column Frame of {source} is taken to count from 1, as ImageJ does; name it frame if it counts from 0.")
+    if chosen is not None and _is_capital_frame(chosen[0]) and not imagej and chosen[2] == 1 and chosen[1].any():
+        name = chosen[0].name
+        doubt(f"Column {name} of {source} is taken to count from 1, as ImageJ does; name it frame if it counts from 0.")
     numbers = None if chosen is None else chosen[1]
     used = {c.name for c, _, _ in said}
     for column in asked:
         if column.name not in used and column.differs and _explained(column, numbers, source):
             used.add(column.name)
     if chosen is None:
+        for column in (c for c in asked if (_is_time(c) or c.word in DEPTH) and not c.differs and c.numeric):
+            if float(value := column.words.iloc[0]):
+                doubt(
+                    f"Column {column.name} of {source} is left out, though it is {value} for every point. "
+                    "If it says the frame, name it frame or Slice."
+                )
         return Frames(None, "", frozenset(used))
     first, numbers, base = chosen
     for column, other, start in said:
@@ -105,7 +111,7 @@ def _counted(column: Column, base: int | None, source: str) -> tuple[npt.NDArray
         if least > 0 and len(numbers):
             raise InputError(
                 f"a column frame, counted from 0, or Slice, counted from 1, in {source}",
-                f"{column.name}, which begins at {least}: its first frame may be 0 or 1",
+                f"{column.name}, whose least is {least}: it may count from 0 or from 1",
                 _REMEDY,
             )
         return numbers, 0
@@ -139,6 +145,17 @@ def _choose(
                 )
             return tell[0]
     return said[0] if said else None
+
+
+def _is_capital_frame(column: Column) -> bool:
+    """Whether its name is Frame or Frame #, as ImageJ has it."""
+    return re.fullmatch(r"Frame\W*", column.name) is not None
+
+
+def _may_count_frames(column: Column) -> bool:
+    """Whether a column of another name holds numbers of frames, be they all the same."""
+    named = re.search("frame|slice|time(point|step)|plane|image(index|number|num|no|nr|id)", column.word)
+    return bool(named or column.word in FILE) and column.numeric
 
 
 def _is_time(column: Column) -> bool:

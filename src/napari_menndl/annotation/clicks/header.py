@@ -18,6 +18,7 @@ _SPELLINGS = [
     "{}",
     *("pos{}", "position{}", "{}pos", "{}position", "coord{}", "coordinate{}", "{}coord", "{}coordinate"),
     *("center{}", "centre{}", "{}center", "{}centre", "centroid{}", "{}centroid", "point{}", "marker{}", "{}m"),
+    *("pixel{}", "px{}"),
 ]
 _PAIRS = [tuple(s.format(axis) for axis in "yx") for s in _SPELLINGS]
 _PAIRS += [("row", "column"), ("row", "col"), ("rows", "cols"), ("r", "c")]
@@ -34,7 +35,7 @@ CLASS = ("class", "classname", "classes", "defectclass", "pointclass", "classifi
 #: Columns that often hold the class. What else they may hold is told by their cells.
 CLASS_PERHAPS = (
     *("defecttype", "defectkind", "defect", "category", "kind", "species", "element", "atomtype", "atom"),
-    *("groupname", "group", "counter", "type", "typename", "celltype", "tag", "label", "labels", "name"),
+    *("groupname", "group", "counter", "labelname", "type", "typename", "celltype", "tag", "label", "labels", "name"),
 )
 #: Names of objects or of images as often as of classes.
 LABELS = frozenset({"label", "labels", "name", "tag"})
@@ -81,10 +82,9 @@ class Column:
     @property
     def words(self) -> pd.Series:
         """The cells as text, whole numbers without a fraction: (n,) str."""
-        numbers = self.cells if self.cells.dtype.kind in "iuf" else None
-        if numbers is not None and len(numbers) and (numbers == numbers.round()).all():
-            return numbers.astype("int64").astype(str)
-        return self.cells.where(self.cells.notna(), "").astype(str).str.strip()
+        text = self.cells.where(self.cells.notna(), "").astype(str).str.strip()
+        whole = text.str.extract(r"^([+-]?\d+)(?:\.0*)?$", expand=False)  # as pandas and napari write a class 1
+        return whole.where(text.ne(""), "") if len(text) and (whole.notna() | text.eq("")).all() else text
 
     @property
     def differs(self) -> bool:

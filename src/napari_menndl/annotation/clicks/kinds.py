@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -40,7 +41,9 @@ def find_classes(columns: Sequence[Column], source: str) -> tuple[pd.Series | No
     """
     filled = [c for c in columns if not c.blank.all()]
     sure = sorted((c for c in filled if c.word in CLASS), key=lambda c: (c.numeric, CLASS.index(c.word)))
-    perhaps = sorted((c for c in filled if c.word in CLASS_PERHAPS), key=lambda c: CLASS_PERHAPS.index(c.word))
+    order = {word: place for place, word in enumerate(CLASS_PERHAPS)}
+    perhaps = [c for c in filled if c.word in CLASS_PERHAPS or (c not in sure and _named_like_a_class(c))]
+    perhaps.sort(key=lambda c: order.get(c.word, -1))
     for column in sure[:1]:
         if column.blank.any():
             raise InputError(
@@ -71,6 +74,13 @@ def find_classes(columns: Sequence[Column], source: str) -> tuple[pd.Series | No
     numbered = chosen in perhaps and chosen.numeric
     names = chosen.words.map(lambda word: f"{chosen.name} {word}") if numbered else chosen.words
     return names, "" if chosen.name == "class" else f"class from column {chosen.name}"
+
+
+def _named_like_a_class(column: Column) -> bool:
+    """Such as "annotation class" or "Defektklasse", with words or whole numbers in it."""
+    if not re.search("class|klasse|categor|kategor|species|spezies", column.word):
+        return False
+    return not column.numeric or bool((pd.to_numeric(column.words) % 1 == 0).all())
 
 
 def _sorts(column: Column) -> bool:

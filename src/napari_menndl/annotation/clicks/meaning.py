@@ -63,6 +63,10 @@ def interpret(table: pd.DataFrame, source: str) -> pd.DataFrame:
     separator = attrs.get("separator")
     points = pd.DataFrame({a: as_numbers(c.cells, c.name, source, separator) for a, c in (("y", y), ("x", x))})
     others = [c for c in columns if c is not y and c is not x]
+    if y.name != "Y" and {"width", "height"} <= {c.word for c in others}:
+        doubt(
+            f"Columns {x.name}, {y.name} of {source} are taken for centres, though width and height stand beside them."
+        )
     frames = find_frames([c for c in others if c not in axes], axes, y.name == "Y" and x.name == "X", source)
     classes, class_from = find_classes([c for c in others if c.name not in frames.used], source)
     if classes is not None:

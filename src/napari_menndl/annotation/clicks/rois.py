@@ -1,17 +1,18 @@
-"""Points and outlines of other programs that are no tables: ImageJ's ROIs, Cell Counter, QuPath."""
+"""Points and outlines of other programs: ImageJ's ROIs, QuPath's objects; and which file is read by what."""
 
 from __future__ import annotations
 
 import json
 import zipfile
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_menndl.annotation.clicks.markers import read_markers
 from napari_menndl.annotation.clicks.shapes import centre_of, say_centres
+from napari_menndl.annotation.clicks.workbook import read_workbook
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
@@ -104,47 +105,6 @@ def _centre(roi: Any) -> npt.NDArray[np.float64]:
     return np.array([roi.left + roi.right, roi.top + roi.bottom]) / 2
 
 
-def read_cell_counter(path: Path) -> pd.DataFrame:
-    """Markers of ImageJ's Cell Counter as XML.
-
-    Returns
-    -------
-    DataFrame
-        X, Y : float [px]; Slice (from 1) and Type of each marker.
-
-    Raises
-    ------
-    InputError
-        Another XML file, or a damaged one.
-    """
-    try:
-        text = path.read_bytes()
-        if b"<!DOCTYPE" in text:  # the one way in which XML can grow beyond its file
-            raise ElementTree.ParseError("a document type")
-        root = ElementTree.fromstring(text)
-        if root.tag != "CellCounter_Marker_File":
-            raise ElementTree.ParseError(f"<{root.tag}>")
-        rows = [
-            (*(float(marker.findtext(f"Marker{axis}") or "nan") for axis in "XYZ"), _kind(kind))
-            for kind in root.iter("Marker_Type")
-            for marker in kind.iter("Marker")
-        ]
-    except (OSError, ValueError, ElementTree.ParseError) as error:
-        raise InputError(
-            "markers of ImageJ's Cell Counter as XML", f"{path}: {error}", "Save them again, or save a CSV table."
-        ) from error
-    table = pd.DataFrame(rows, columns=["X", "Y", "Slice", "Type"])
-    if table["Slice"].isna().all():
-        del table["Slice"]
-    table.attrs["unit"] = "px"
-    return table
-
-
-def _kind(element: ElementTree.Element) -> str:
-    name, number = element.findtext("Name"), element.findtext("Type") or ""
-    return (name or f"Type {number}").strip()
-
-
 def read_geojson(path: Path) -> pd.DataFrame:
     """Annotations and detections of QuPath as GeoJSON: points as they are, areas as their centres.
 
@@ -203,11 +163,13 @@ def _about(feature: dict[str, Any]) -> dict[str, Any]:
     return {"t": plane.get("t"), "z": plane.get("z"), "class": kind, "name": properties.get("name")}
 
 
-#: How files are read that are no tables, by their names' ends.
+#: How files are read that are no text tables, by their names' ends.
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".roi": read_imagej_rois,
     ".zip": read_imagej_rois,
-    ".xml": read_cell_counter,
+    ".xml": read_markers,
     ".geojson": read_geojson,
     ".json": read_geojson,
+    ".xlsx": read_workbook,
+    ".xlsm": read_workbook,
 }

@@ -76,7 +76,7 @@ def read_cells(path: Path, is_header: Callable[[list[str]], bool]) -> pd.DataFra
 def _decoded(path: Path) -> str:
     data = path.read_bytes()
     if data.startswith(_WORKBOOKS):
-        raise InputError("a table of points as text", f"{path}, a workbook", "Save its sheet as CSV.")
+        raise InputError("a table of points as text", f"{path}, a workbook", "Save its sheet as CSV, or as .xlsx.")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16")
     try:

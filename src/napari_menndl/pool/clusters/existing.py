@@ -101,7 +101,7 @@ def address_in(file: Path) -> str:
     remedy = "Start the scheduler with --scheduler-file and a path that this machine sees too."
     try:
         address = json.loads(file.read_text(encoding="utf-8"))["address"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"a scheduler's file at {file}", f"{type(error).__name__}: {error}", remedy) from error
     return str(address)
 
