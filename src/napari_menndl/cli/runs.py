@@ -9,13 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_menndl.cli.arguments import AsJson, PixelSize, RunArgument, Signal
-from napari_menndl.cli.terminal import out, say, told
+from napari_menndl.cli.arguments import (
+    AsJson,
+    AverageOption,
+    BinOption,
+    CropOption,
+    DriftOption,
+    PixelSize,
+    RunArgument,
+    Signal,
+    preparation,
+)
+from napari_menndl.cli.terminal import measuring_drift, out, say, told
 from napari_menndl.errors import InputError
+from napari_menndl.movie.preparation import describe, looks
 from napari_menndl.options import settings_options
 from napari_menndl.search.settings import SearchSettings
 
 if TYPE_CHECKING:
+    from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.preparation import Step
     from napari_menndl.run import Run
 
 
@@ -58,6 +71,10 @@ def search(
     ] = None,
     pixel_size: PixelSize = None,
     signal: Signal = None,
+    drift: DriftOption = False,
+    average: AverageOption = None,
+    binned: BinOption = None,
+    crop: CropOption = None,
     space: Annotated[Path | None, typer.Option(help="Search space as JSON.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search of --run.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start the search and return at once.")] = False,
@@ -68,6 +85,13 @@ def search(
     from napari_menndl.movie.reading import open_movie
 
     with told():
+        steps = preparation(drift, average, binned, crop)
+        if resume and steps:
+            raise InputError(
+                "a search resumed as it was begun",
+                f"{describe(steps)} asked for",
+                "Leave that out: a resumed search keeps what was done to its movie.",
+            )
         if resume:
             _check_unchanged(settings, open_run(run).settings)
             started = resume_search(run, budget=budget, pool=pool, wait=False)
@@ -78,7 +102,11 @@ def search(
                 )
             chosen = _frames(frames)
             opened = open_movie(movie, pixel_size=pixel_size, signal=signal)
-            marked = _annotation(annotation, opened, radius, unit, one_class, ignore)
+            if steps:
+                opened = _prepared(opened, steps)
+            # Labels of averaged or binned frames can only have been drawn on these.
+            drawn_on = opened if looks(steps) else opened.raw
+            marked = _annotation(annotation, drawn_on, radius, unit, one_class, ignore)
             started = run_search(
                 opened,
                 marked,
@@ -98,6 +126,16 @@ def search(
             return
         watch(started)
         show_status(open_run(run).status())
+
+
+def _prepared(movie: "Movie", steps: "tuple[Step, ...]") -> "Movie":
+    from rich.progress import Progress
+
+    with Progress(console=out, transient=True) as bar:
+        prepared = movie.prepared(steps, measuring_drift(bar))
+    count, height, width = prepared.shape
+    say(f"{movie.name}: {describe(prepared.steps)}; {count} frames of {height} × {width} px")
+    return prepared
 
 
 def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:

@@ -13,7 +13,9 @@ from rich.markup import escape
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from rich.progress import Progress, TaskID
 
 out = Console()
 err = Console(stderr=True)
@@ -47,3 +49,15 @@ def told() -> Iterator[None]:
     except KeyboardInterrupt:
         err.print("Interrupted.")
         raise typer.Exit(130) from None
+
+
+def measuring_drift(bar: Progress) -> Callable[[int, int], None]:
+    """A progress of `Movie.prepared`: a line that appears once there is drift to be measured."""
+    tasks: list[TaskID] = []
+
+    def progress(done: int, total: int) -> None:
+        if not tasks:
+            tasks.append(bar.add_task("Measuring the drift", total=total))
+        bar.update(tasks[0], completed=done)
+
+    return progress

@@ -18,7 +18,7 @@ from dask.delayed import delayed
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.neighbours import read_frame
-from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects
+from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects, with_origin
 from napari_menndl.predict.outline import Outline
 from napari_menndl.predict.remote import LOOK, on_pool, take_next, told_together
 from napari_menndl.predict.stored import StoredFrames
@@ -82,7 +82,8 @@ class Prediction:
     Raises
     ------
     InputError
-        If only one of movie and network knows its pixel size.
+        If only one of movie and network knows its pixel size; if the network was trained on averaged or binned frames
+        and the movie has others.
     """
 
     def __init__(self, network: Predictor, movie: Movie) -> None:
@@ -160,11 +161,12 @@ class Prediction:
         return label_pixels(self.frame_probabilities(t), self.outline.thresholds, self.outline.min_areas)
 
     def frame_defects(self, t: int) -> pd.DataFrame:
-        """Table of the defects of a frame; see `find_defects`."""
+        """Table of the defects of a frame; see `find_defects`, and `with_origin` for those of a prepared movie."""
         outline = self.outline
-        return find_defects(
+        table = find_defects(
             self.frame_labels(t), self.frame_probabilities(t), outline.class_names, outline.pixel_size, frame=t
         )
+        return with_origin(table, outline.steps)
 
     @cached_property
     def probabilities(self) -> da.Array:
@@ -185,7 +187,7 @@ class Prediction:
     def find_defects(self, frames: Iterable[int]) -> pd.DataFrame:
         """Table of the defects of some frames."""
         tables = [table for t in frames if len(table := self.frame_defects(t))]
-        return pd.concat(tables, ignore_index=True) if tables else no_defects()
+        return pd.concat(tables, ignore_index=True) if tables else with_origin(no_defects(), self.outline.steps)
 
     @property
     def written(self) -> int:
