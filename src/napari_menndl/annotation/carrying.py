@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_menndl.movie.movie import Movie
+
 _AS_RECORDED = "the movie as it was recorded"
 
 
@@ -62,11 +64,7 @@ def fitted(
     now = describe(steps) or _AS_RECORDED
     mixed = any(isinstance(step, Average | Bin) for step in steps)
     if drawn_on or (drawn_on is not None and mixed):
-        raise InputError(
-            f"an annotation of these frames: {now}",
-            f"one of {f'frames that were {describe(drawn_on)}' if drawn_on else _AS_RECORDED}",
-            "Annotate the prepared movie, or prepare the movie as it was when it was annotated.",
-        )
+        raise _of_others(drawn_on, steps)
     fits_now = annotation.shape[1:] == tuple(shape[-2:]) and len(annotation) <= shape[0]
     fits_recorded = annotation.shape[1:] == tuple(recorded[-2:]) and len(annotation) <= recorded[0]
     if drawn_on is None and fits_now and (mixed or not fits_recorded):
@@ -91,6 +89,28 @@ def fitted(
         stacklevel=3,
     )
     return _carried(annotation, steps, shape)
+
+
+def check_drawn_on(annotation: Annotation, movie: Movie) -> None:
+    """Make sure that an annotation that is to be changed was drawn on just these frames.
+
+    Raises
+    ------
+    InputError
+        If it belongs to frames of another size, to more of them, or to frames that were prepared otherwise.
+    """
+    drawn_on = annotation.steps or ()  # before movies could be prepared, nothing was noted
+    if not same_frames(drawn_on, movie.steps):
+        raise _of_others(drawn_on, movie.steps)
+    annotation.check(movie.shape)
+
+
+def _of_others(drawn_on: Sequence[Step], steps: Sequence[Step]) -> InputError:
+    return InputError(
+        f"an annotation of these frames: {describe(steps) or _AS_RECORDED}",
+        f"one of {f'frames that were {describe(drawn_on)}' if drawn_on else _AS_RECORDED}",
+        "Annotate the prepared movie, or prepare the movie as it was when it was annotated.",
+    )
 
 
 def _carried(annotation: Annotation, steps: Sequence[Step], shape: tuple[int, ...]) -> Annotation:

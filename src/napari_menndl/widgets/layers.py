@@ -51,6 +51,8 @@ def movie_layer(movie: Movie) -> LayerData:
     low, high = np.nanpercentile(first[np.isfinite(first)], (0.1, 99.9)) if np.isfinite(first).any() else (0.0, 0.0)
     about: dict[str, Any] = {"name": movie.name, **grid(movie.pixel_size, movie.frame_time)}
     about["metadata"] = {"pixel_size": movie.pixel_size, "frame_time": movie.frame_time, "source": movie.source}
+    if movie.steps:
+        about["metadata"]["prepared"] = movie
     if high > low:
         about["contrast_limits"] = (float(low), float(high))
     return movie.frames, about, "image"
@@ -89,6 +91,9 @@ def movie_of(layer: Image) -> Movie:
             "Split the layer along its other axes: right-click it and choose 'Split Stack'.",
         )
     data = layer.data[0] if layer.multiscale else layer.data
+    prepared: Movie | None = layer.metadata.get("prepared")
+    if prepared is not None and prepared.frames is data:
+        return prepared
     return open_movie(data, pixel_size=pixel_size_of(layer))
 
 

@@ -123,6 +123,17 @@ class Choice(QWidget):
             self._movie = layer.data, layer.name, movie_in(layer)
         return self._movie[2]
 
+    def movie_and_layer(self) -> tuple[Movie, Image]:
+        """The movie that is annotated and its layer; InputError as of `movie`."""
+        movie, layer = self.movie(), self.movie_layer
+        assert layer is not None
+        return movie, layer
+
+    def choose_movie(self, layer: Image) -> None:
+        """Annotate the movie of another layer."""
+        self.reset_choices()
+        self.form["movie"].value = layer
+
     def _layers(self, kind: type) -> list[Any]:
         return [layer for layer in self.viewer.layers if isinstance(layer, kind) and not self._ignored(layer)]
 
