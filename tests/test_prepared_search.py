@@ -95,6 +95,17 @@ def test_defects_are_written_in_the_frame_s_own_system_and_in_the_sample_s(folde
     np.testing.assert_allclose(last["x_sample"], last["x_file"] + drift.shifts[3][1])
 
 
+def test_a_stored_prediction_is_shown_over_the_frames_it_was_made_of_alone(folder):
+    from napari_menndl.widgets.review.sources import open_source
+
+    movie = open_movie(folder / "other.tif")
+    # As large and as long, but moved elsewhere.
+    other = movie.prepared([Drift(tuple((float(y), float(x)) for y, x in DRIFT)), Crop(5, 0, 67, 68)])
+    with pytest.raises(InputError, match="a prediction of these frames"):
+        open_source(folder / "p.zarr", other)
+    open_source(folder / "p.zarr", movie.prepared([Drift(), Crop(common=True)]))
+
+
 def test_predictions_of_a_run_without_steps_have_the_columns_they_had(folder):
     network = open_run(folder / "a.menndl").best
     # Drift and cuts do not change how a frame looks: the recorded one can be predicted as well.
@@ -121,7 +132,7 @@ def test_a_network_of_averages_refuses_single_frames_and_one_of_single_frames_wa
     network = getattr(network, "members", (network,))[0]
     with pytest.raises(InputError, match="averages of 2 frames, as the network was trained on"):
         Prediction(replace(network, steps=(Average(2),)), movie)
-    with pytest.warns(UserWarning, match="trained on frames as they were recorded"):
+    with pytest.warns(UserWarning, match="trained on the movie as it was recorded"):
         Prediction(network, movie.prepared([Average(2)]))
     Prediction(replace(network, steps=(Average(2),)), movie.prepared([Average(2)]))
 

@@ -60,7 +60,12 @@ def test_a_corrected_movie_is_a_layer_with_annotations_of_its_own(qtbot, viewer,
     qtbot.mouseClick(dock.choice.new, Qt.MouseButton.LeftButton)
     path = dock.annotation.path
     assert Annotation.open(path).steps == dock.choice.movie().steps
-    viewer.layers.remove(dock.annotation_layer)
+    drawn = dock.annotation_layer
+    dock.choice.form["movie"].value = viewer.layers["film"]
+    assert drawn not in dock.choice.form["annotation"].choices
+    dock.choice.form["movie"].value = viewer.layers["film (drift, common area)"]
+    assert drawn in dock.choice.form["annotation"].choices
+    viewer.layers.remove(drawn)
     assert dock.choice.offered == path
     dock.choice.form["movie"].value = viewer.layers["film"]
     assert dock.choice.offered is None

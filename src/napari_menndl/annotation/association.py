@@ -47,7 +47,7 @@ class AnnotationIndex:
         if source := _file_of(movie):
             name = re.compile(re.escape(_stem(source)) + r"(\.[^.]+)?" + re.escape(SUFFIX))
             beside = sorted(p for p in source.parent.glob(f"*{SUFFIX}") if name.fullmatch(p.name))
-        return [p for p in dict.fromkeys([*known, *beside]) if drawn_on(p, movie)]
+        return [p for p in dict.fromkeys([*known, *beside]) if _is_of(p, movie)]
 
     def place(self, movie: Movie) -> Path:
         """Where a new annotation of a movie goes: beside its file or, where that cannot be, in the person's folder."""
@@ -95,7 +95,7 @@ class AnnotationIndex:
         return index if isinstance(index, dict) else {}
 
 
-def drawn_on(annotation: Path, movie: Movie) -> bool:
+def _is_of(annotation: Path, movie: Movie) -> bool:
     """Whether an annotation is there, and of a movie with the same steps; one that cannot be read says so later."""
     try:
         steps = json.loads((annotation / "zarr.json").read_bytes())["attributes"].get("steps")

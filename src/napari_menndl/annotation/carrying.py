@@ -11,7 +11,7 @@ import numpy as np
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.errors import InputError
 from napari_menndl.movie.movie import lazy_frames
-from napari_menndl.movie.preparation import Average, Bin, Step, describe, same_frames
+from napari_menndl.movie.preparation import AS_RECORDED, Average, Bin, Step, describe, same_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.movie.movie import Movie
-
-_AS_RECORDED = "the movie as it was recorded"
 
 
 def fitted(
@@ -54,20 +52,17 @@ def fitted(
     UserWarning
         Whatever is carried over or taken on trust.
     """
-    drawn_on = annotation.steps
-    if drawn_on is not None and same_frames(drawn_on, steps):
+    said = annotation.steps
+    if not steps if said is None else same_frames(said, steps):
         annotation.check(shape)
         return annotation
-    if not steps and drawn_on is None:
-        annotation.check(shape)
-        return annotation
-    now = describe(steps) or _AS_RECORDED
+    now = describe(steps) or AS_RECORDED
     mixed = any(isinstance(step, Average | Bin) for step in steps)
-    if drawn_on or (drawn_on is not None and mixed):
-        raise _of_others(drawn_on, steps)
+    if said or (said is not None and mixed):
+        raise _of_others(said, steps)
     fits_now = annotation.shape[1:] == tuple(shape[-2:]) and len(annotation) <= shape[0]
     fits_recorded = annotation.shape[1:] == tuple(recorded[-2:]) and len(annotation) <= recorded[0]
-    if drawn_on is None and fits_now and (mixed or not fits_recorded):
+    if said is None and fits_now and (mixed or not fits_recorded):
         warnings.warn(
             "The annotation does not say what it was drawn on: it is taken as one of the prepared movie, whose frame "
             f"numbers count: {now}.",
@@ -85,30 +80,33 @@ def fitted(
         )
     warnings.warn(
         f"The annotation is taken as one of the recorded frames, and is moved and cut as they are: {now}."
-        + ("" if drawn_on is not None else " If it was drawn on the prepared movie, say so: annotation.steps = …"),
+        + ("" if said is not None else " If it was drawn on the prepared movie, say so: annotation.steps = …"),
         stacklevel=3,
     )
     return _carried(annotation, steps, shape)
 
 
+def drawn_on(annotation: Annotation, steps: Sequence[Step]) -> bool:
+    """Whether an annotation was drawn on frames prepared like this; one that does not say it, on recorded ones."""
+    return same_frames(annotation.steps or (), steps)
+
+
 def check_drawn_on(annotation: Annotation, movie: Movie) -> None:
-    """Make sure that an annotation that is to be changed was drawn on just these frames.
+    """Make sure that an annotation that lies over a movie was drawn on just these frames.
 
     Raises
     ------
     InputError
-        If it belongs to frames of another size, to more of them, or to frames that were prepared otherwise.
+        If they were prepared otherwise.
     """
-    drawn_on = annotation.steps or ()  # before movies could be prepared, nothing was noted
-    if not same_frames(drawn_on, movie.steps):
-        raise _of_others(drawn_on, movie.steps)
-    annotation.check(movie.shape)
+    if not drawn_on(annotation, movie.steps):
+        raise _of_others(annotation.steps or (), movie.steps)
 
 
-def _of_others(drawn_on: Sequence[Step], steps: Sequence[Step]) -> InputError:
+def _of_others(others: Sequence[Step], steps: Sequence[Step]) -> InputError:
     return InputError(
-        f"an annotation of these frames: {describe(steps) or _AS_RECORDED}",
-        f"one of {f'frames that were {describe(drawn_on)}' if drawn_on else _AS_RECORDED}",
+        f"an annotation of these frames: {describe(steps) or AS_RECORDED}",
+        f"one of {f'frames that were {describe(others)}' if others else AS_RECORDED}",
         "Annotate the prepared movie, or prepare the movie as it was when it was annotated.",
     )
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Points = NDArray[np.float64]
 
 _LARGEST = 1e6  # [px]
+#: What a movie is to which nothing was done, in words.
+AS_RECORDED = "the movie as it was recorded"
 
 
 class Step:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.preparation import Step, describe, looks, steps_from_json
+from napari_menndl.movie.preparation import AS_RECORDED, Step, describe, looks, steps_from_json
 from napari_menndl.predict.scale import PixelSize, scale_between
 
 if TYPE_CHECKING:
@@ -115,15 +115,15 @@ def _check_steps(trained: tuple[Step, ...], movie: Movie) -> None:
     wanted, given = looks(trained), looks(movie.steps)
     if wanted == given:
         return
-    found = f"{describe(given) or 'frames as they were recorded'} in {movie.name!r}"
+    found = f"{describe(given) or AS_RECORDED}, {movie.name!r}"
     if wanted:
         raise InputError(
             f"{describe(wanted)}, as the network was trained on",
             found,
-            "Prepare the movie alike: movie.raw.prepared(network.steps), or Run.predict, which does it.",
+            "Prepare the movie alike: in the dock 'Annotate defects', or with Movie.prepared; Run.predict and the "
+            "command predict do it by themselves.",
         )
     warnings.warn(
-        f"The network was trained on frames as they were recorded; it predicts {found}. Check that it still finds what "
-        "it should.",
+        f"The network was trained on {AS_RECORDED}; it predicts {found}. Check that it still finds what it should.",
         stacklevel=4,
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.preparation import Step
 
     LayerData = tuple[Any, dict[str, Any], str]
 
@@ -91,10 +92,21 @@ def movie_of(layer: Image) -> Movie:
             "Split the layer along its other axes: right-click it and choose 'Split Stack'.",
         )
     data = layer.data[0] if layer.multiscale else layer.data
-    prepared: Movie | None = layer.metadata.get("prepared")
-    if prepared is not None and prepared.frames is data:
+    if (prepared := _prepared(layer)) is not None:
         return prepared
     return open_movie(data, pixel_size=pixel_size_of(layer))
+
+
+def _prepared(layer: Image) -> Movie | None:
+    """The prepared movie that a layer was made of, if it still shows it."""
+    prepared: Movie | None = layer.metadata.get("prepared")
+    return prepared if prepared is not None and prepared.frames is layer.data else None
+
+
+def steps_of(layer: Image) -> tuple[Step, ...]:
+    """What was done to the movie that a layer shows (`Movie.prepared`)."""
+    prepared = _prepared(layer)
+    return () if prepared is None else prepared.steps
 
 
 def pixel_size_of(layer: Layer) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_menndl.annotation.association import SUFFIX
+from napari_menndl.annotation.carrying import drawn_on
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.annotate.opening import (
     annotation_of,
@@ -22,7 +23,7 @@ from napari_menndl.widgets.annotate.opening import (
 )
 from napari_menndl.widgets.annotate.settings import AnnotateSettings
 from napari_menndl.widgets.form import lay_out, make_form
-from napari_menndl.widgets.layers import PLACE
+from napari_menndl.widgets.layers import PLACE, steps_of
 from napari_menndl.widgets.preferences import preference
 
 if TYPE_CHECKING:
@@ -139,7 +140,10 @@ class Choice(QWidget):
 
     def _fits(self, labels: Labels) -> bool:
         movie = self.movie_layer if hasattr(self, "form") else None  # asked already while the form is made
-        return movie is not None and labels.editable and labels.data.shape[-2:] == movie.data.shape[-2:]
+        if movie is None or not labels.editable or labels.data.shape[-2:] != movie.data.shape[-2:]:
+            return False
+        annotation = annotation_of(labels)
+        return annotation is None or drawn_on(annotation, steps_of(movie))
 
     # What changes -----------------------------------------------------------------------------------------------------
 

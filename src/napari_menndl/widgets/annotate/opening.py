@@ -78,6 +78,7 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
     if given.steps is None:  # it lies over this movie
         given.steps = movie.steps
     check_drawn_on(given, movie)
+    given.check(movie.shape)
     _lengthened(given, len(movie)).save(path)
     return Annotation.open(path, mode="r+")
 
@@ -108,6 +109,7 @@ def open_annotation(path: Path, movie: Movie) -> Annotation:
     """
     annotation = Annotation.open(path, mode="r+")
     check_drawn_on(annotation, movie)
+    annotation.check(movie.shape)
     return annotation
 
 
