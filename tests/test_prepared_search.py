@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from napari_menndl.cli import app
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import Average, Bin, Crop, Drift
 from napari_menndl.movie.reading import open_movie
+from napari_menndl.predict.ensemble import open_predictor
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.task.task import TrainingTask
 from tiny import SPACE
@@ -115,8 +117,6 @@ def test_predictions_of_a_run_without_steps_have_the_columns_they_had(folder):
 
 
 def test_a_network_keeps_the_steps_and_goes_without_the_measured_shifts(folder, tmp_path):
-    from napari_menndl.predict.ensemble import open_predictor
-
     best = open_run(folder / "a.menndl").best
     assert best.steps == (Drift(), Crop(common=True))
     again = open_predictor(best.save(tmp_path / "best.safetensors"))
@@ -125,8 +125,6 @@ def test_a_network_keeps_the_steps_and_goes_without_the_measured_shifts(folder, 
 
 
 def test_a_network_of_averages_refuses_single_frames_and_one_of_single_frames_warns_of_averages(folder):
-    from dataclasses import replace
-
     movie = open_movie(folder / "movie.tif")
     network = open_run(folder / "a.menndl").best
     network = getattr(network, "members", (network,))[0]

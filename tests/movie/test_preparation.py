@@ -1,16 +1,18 @@
 """Drift correction, averaging, binning, cutting: steps on record that can be traced back to the file."""
 
+import json
 import pickle
 import warnings
 
 import dask.array as da
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.acquisition import Acquisition
 from napari_menndl.movie.drift import measure_drift
-from napari_menndl.movie.movie import Movie
+from napari_menndl.movie.movie import Movie, lazy_frames
 from napari_menndl.movie.preparation import (
     Average,
     Bin,
@@ -115,8 +117,6 @@ def test_nothing_is_read_before_it_is_looked_at_and_the_recorded_movie_stays():
     def unread(t):
         raise AssertionError(f"frame {t} was read")
 
-    from napari_menndl.movie.movie import lazy_frames
-
     raw = Movie(lazy_frames(unread, (8, 20, 20), np.uint16), name="film")
     movie = raw.prepared([Crop(0, 0, 10, 10)]).prepared([Average(2), Bin(2)])
     assert movie.raw is raw
@@ -141,17 +141,32 @@ def test_a_pixel_size_given_to_a_prepared_movie_is_that_of_its_file():
 
 @pytest.mark.parametrize("step", [Drift(SHIFTS), Drift(), Average(4), Bin(2), Crop(1, 2, 3, 4), Crop(common=True)])
 def test_a_step_survives_json(step):
-    import json
-
     assert steps_from_json(json.loads(json.dumps([step.to_json()]))) == (step,)
 
 
 @pytest.mark.parametrize(
-    "data", [[{"step": "blur"}], ["crop"], [{"step": "crop", "above": 3}], [{"step": "average", "frames": "many"}]]
+    "data",
+    [
+        5,
+        "crop",
+        {},
+        [{"step": []}],
+        [{"step": "blur"}],
+        ["crop"],
+        [{"step": "crop", "above": 3}],
+        [{"step": "average", "frames": "many"}],
+    ],
 )
 def test_an_unknown_step_is_refused(data):
     with pytest.raises(InputError):
         steps_from_json(data)
+
+
+def test_shifts_of_another_number_of_frames_are_refused():
+    data = [Average(2).to_json(), Drift(SHIFTS).to_json()]
+    assert steps_from_json(data, frames=8) == (Average(2), Drift(SHIFTS))
+    with pytest.raises(InputError, match="shifts of 5 frames"):
+        steps_from_json(data, frames=10)
 
 
 def test_steps_in_words_and_what_is_repeated_on_another_movie():
@@ -197,8 +212,6 @@ def test_drift_is_found_with_the_lattice_in_the_way():
 
 def test_fractions_of_a_pixel_do_not_add_up():
     """A wide scene of blurred dots, sampled with a drift of 0.3 px per frame for 30 frames."""
-    from scipy import ndimage
-
     rng = np.random.default_rng(1)
     wide = ndimage.gaussian_filter(rng.normal(size=(130, 130)), 1.5) * 20
     true = np.stack([0.3 * np.arange(30), -0.21 * np.arange(30)], axis=1)

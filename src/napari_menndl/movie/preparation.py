@@ -365,20 +365,31 @@ class Crop(Step):
 KINDS: dict[str, type[Step]] = {one.kind: one for one in (Drift, Average, Bin, Crop)}
 
 
-def steps_from_json(data: Any) -> tuple[Step, ...]:
+def steps_from_json(data: Any, frames: int | None = None) -> tuple[Step, ...]:
     """Steps as `Step.to_json` has them; nothing at all where `data` is None.
+
+    Parameters
+    ----------
+    data : list of dict, or None
+    frames : int, optional
+        Of the movie before the first of them, where they are settled.
 
     Raises
     ------
     InputError
-        For a step that is unknown or not complete.
+        For a step that is unknown, not complete or of another number of frames.
     """
     steps = []
-    for one in data or ():
-        if not isinstance(one, dict) or one.get("step") not in KINDS:
-            known = ", ".join(KINDS)
-            raise InputError(f"steps among {known}", repr(one)[:200], "Update napari-menndl.")
-        steps.append(from_mapping(KINDS[one["step"]], {name: v for name, v in one.items() if name != "step"}))
+    for one in [] if data is None else data if isinstance(data, list) else [data]:
+        kind = one.get("step") if isinstance(one, dict) else None
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise InputError(f"steps among {', '.join(KINDS)}", repr(one)[:200], "Update napari-menndl.")
+        step = from_mapping(KINDS[kind], {name: value for name, value in one.items() if name != "step"})
+        if frames is not None and isinstance(step, Drift) and len(step.shifts) != frames:
+            raise InputError(f"the shifts of {frames} frames", f"{len(step.shifts)}", "Take a fresh copy of the file.")
+        if frames is not None and isinstance(step, Average):
+            frames //= step.frames
+        steps.append(step)
     return tuple(steps)
 
 

@@ -103,7 +103,7 @@ class Outline:
                 tuple(map(str, data["class_names"])),
                 tuple(float("inf") if t is None else float(t) for t in data["thresholds"]),
                 tuple(map(int, data["min_areas"])),
-                steps_from_json(data.get("steps")),
+                steps_from_json(data.get("steps"), (recorded or [0])[0]),
                 None if recorded is None else (int(recorded[0]), int(recorded[1]), int(recorded[2])),
             )
         except (KeyError, TypeError, ValueError, IndexError) as problem:
