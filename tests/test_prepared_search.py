@@ -24,6 +24,7 @@ from tiny import SPACE
 
 TINY = ["--pool", "serial", "--pixels", "15000", "--population", "2", "--rungs", "1", "--eta", "2"]
 SIZE, DRIFT = 72, ((0, 0), (2, -1), (3, -3), (5, -4))
+STEPS = (Drift(tuple((float(y), float(x)) for y, x in DRIFT)), Crop(common=True))
 
 
 def drifting(seed=0):
@@ -97,6 +98,17 @@ def test_defects_are_written_in_the_frame_s_own_system_and_in_the_sample_s(folde
     np.testing.assert_allclose(last["x_sample"], last["x_file"] + drift.shifts[3][1])
 
 
+def test_borders_that_drift_leaves_are_not_predicted_and_said_once(folder, tmp_path):
+    movie = open_movie(folder / "movie.tif").prepared(STEPS[:1])
+    prediction = Prediction(open_run(folder / "a.menndl").best, movie)
+    with pytest.warns(UserWarning, match="borders that drift") as told:
+        prediction.write(tmp_path / "p.zarr")
+    assert ["borders that drift correction leaves" in str(one.message) for one in told].count(True) == 1
+    assert not [one for one in told if "Of a frame" in str(one.message)]
+    assert not prediction.frame_probabilities(3)[:, :5].any()
+    assert not prediction.frame_probabilities(3)[:, :, -4:].any()
+
+
 def test_a_stored_prediction_is_shown_over_the_frames_it_was_made_of_alone(folder):
     from napari_menndl.widgets.review.sources import open_source
 
@@ -155,8 +167,6 @@ def test_what_cannot_be_done_is_said_before_the_search(folder, tmp_path, words, 
 
 
 # Annotations of prepared movies ---------------------------------------------------------------------------------------
-
-STEPS = (Drift(tuple((float(y), float(x)) for y, x in DRIFT)), Crop(common=True))
 
 
 def prepared():

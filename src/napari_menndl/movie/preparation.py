@@ -408,6 +408,12 @@ def looks(steps: Sequence[Step]) -> tuple[Step, ...]:
     return tuple(step for step in steps if isinstance(step, Average | Bin))
 
 
+def leave_borders(steps: Sequence[Step]) -> bool:
+    """Whether drift correction leaves borders without a value: all but the area common to all frames is not cut off."""
+    drift = [isinstance(step, Drift) for step in steps]
+    return any(drift) and not any(isinstance(step, Crop) and step.common for step in steps[drift.index(True) :])
+
+
 def same_frames(one: Sequence[Step], other: Sequence[Step]) -> bool:
     """Whether two preparations make the same frames of a movie: drift to the same whole pixels, all else equal."""
     return len(one) == len(other) and all(

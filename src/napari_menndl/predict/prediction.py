@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+import warnings
 from collections import OrderedDict
 from contextlib import closing, contextmanager
 from functools import cached_property
@@ -18,6 +19,7 @@ from dask.delayed import delayed
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.neighbours import read_frame
+from napari_menndl.movie.preparation import leave_borders
 from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects, with_origin
 from napari_menndl.predict.outline import Outline
 from napari_menndl.predict.remote import LOOK, on_pool, take_next, told_together
@@ -96,6 +98,7 @@ class Prediction:
         # One frame at a time: torch uses all processors for it anyway, and memory is for one.
         self._lock = threading.Lock()
         self._token = uuid.uuid4().hex
+        self._borders_said = False
 
     @staticmethod
     def stands_at(path: str | os.PathLike[str]) -> bool:
@@ -132,7 +135,8 @@ class Prediction:
                 found = stored.probabilities(t)
             else:
                 network, movie = self._source(f"frame {t}")
-                found = network.predict_frame(read_frame(movie, t, network.reach), movie.pixel_size)
+                with self._borders_said_once():
+                    found = network.predict_frame(read_frame(movie, t, network.reach), movie.pixel_size)
             self._remember(t, found)
             return found
 
@@ -246,7 +250,7 @@ class Prediction:
             self._stored = stored
         waiting = [t for t in dict.fromkeys(range(len(self)) if frames is None else frames) if not done[t]]
         failed: dict[int, InputError] = {}
-        with self._predicted(waiting, pool, first, cancel) as predicted:
+        with self._borders_said_once(), self._predicted(waiting, pool, first, cancel) as predicted:
             for t, found in predicted:
                 if isinstance(found, InputError):
                     failed[t] = found
@@ -260,6 +264,23 @@ class Prediction:
         if failed:
             raise told_together(failed)
         return Path(path)
+
+    @contextmanager
+    def _borders_said_once(self) -> Iterator[None]:
+        """Say once for all frames that borders are not predicted where drift correction leaves some in nearly each."""
+        if not leave_borders(self.outline.steps):
+            yield
+            return
+        if not self._borders_said:
+            self._borders_said = True
+            warnings.warn(
+                "Pixels without a value, such as the borders that drift correction leaves, count as unknown; nothing "
+                "is predicted in them.",
+                stacklevel=4,
+            )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"(Frame \d+: )?Of a frame, .* have no value")
+            yield
 
     @contextmanager
     def _predicted(
