@@ -14,6 +14,7 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.carrying import fitted
 from napari_menndl.api import compare, open_run
 from napari_menndl.cli import app
+from napari_menndl.cli.arguments import preparation
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import Average, Bin, Crop, Drift
 from napari_menndl.movie.reading import open_movie
@@ -164,6 +165,13 @@ def test_what_cannot_be_done_is_said_before_the_search(folder, tmp_path, words, 
     command = ("search", folder / "movie.tif", "--annotation", tmp_path / "labels.tif", "--run", tmp_path / "b")
     assert said in " ".join(run(*command, *words, code=2).stderr.split())
     assert not (tmp_path / "b").exists()
+
+
+def test_steps_are_done_in_one_order_whatever_the_order_they_are_typed_in():
+    steps = preparation(True, " 1, 2,30,40", 4, 2)
+    assert steps == (Drift(), Crop(1, 2, 30, 40), Average(4), Bin(2))
+    assert preparation(True, "common", None, None) == (Drift(), Crop(common=True))
+    assert preparation(False, None, None, None) == ()
 
 
 # Annotations of prepared movies ---------------------------------------------------------------------------------------

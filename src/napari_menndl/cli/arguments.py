@@ -25,10 +25,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 DriftOption = Annotated[
     bool, typer.Option("--drift", help="Correct the sample's drift first: frames are moved by whole pixels.")
 ]
-AverageOption = Annotated[
-    int | None, typer.Option("--average", help="Then average so many consecutive frames into one.")
-]
-BinOption = Annotated[int | None, typer.Option("--bin", help="Then average squares of so many pixels along a side.")]
 CropOption = Annotated[
     str | None,
     typer.Option(
@@ -37,19 +33,18 @@ CropOption = Annotated[
         "all frames show.",
     ),
 ]
+AverageOption = Annotated[
+    int | None, typer.Option("--average", help="Then average so many consecutive frames into one.")
+]
+BinOption = Annotated[int | None, typer.Option("--bin", help="Then average squares of so many pixels along a side.")]
 
 
-def preparation(drift: bool, average: int | None, binned: int | None, crop: str | None) -> tuple[Step, ...]:
-    """The steps that a person asks for, in the order in which they are done."""
+def preparation(drift: bool, crop: str | None, average: int | None, binned: int | None) -> tuple[Step, ...]:
+    """The steps that a person asks for, in the order in which they are done; a cut is given in recorded pixels."""
     steps: list[Step] = [Drift()] if drift else []
-    # Before frames are binned, which no longer have the pixels of the drift.
-    cut = _crop(crop) if crop is not None else None
-    if cut is not None and cut.common:
-        steps.append(cut)
+    steps += [_crop(crop)] if crop is not None else []
     steps += [Average(average)] if average is not None else []
     steps += [Bin(binned)] if binned is not None else []
-    if cut is not None and not cut.common:
-        steps.append(cut)
     return tuple(steps)
 
 

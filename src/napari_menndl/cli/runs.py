@@ -72,9 +72,9 @@ def search(
     pixel_size: PixelSize = None,
     signal: Signal = None,
     drift: DriftOption = False,
+    crop: CropOption = None,
     average: AverageOption = None,
     binned: BinOption = None,
-    crop: CropOption = None,
     space: Annotated[Path | None, typer.Option(help="Search space as JSON.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search of --run.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start the search and return at once.")] = False,
@@ -85,7 +85,7 @@ def search(
     from napari_menndl.movie.reading import open_movie
 
     with told():
-        steps = preparation(drift, average, binned, crop)
+        steps = preparation(drift, crop, average, binned)
         if resume and steps:
             raise InputError(
                 "a search resumed as it was begun",
