@@ -116,7 +116,7 @@ class Sides:
         shared = min(len(self.annotation), int(self._labels.shape[0]))
         if beyond := sorted(t for t in wanted or () if not 0 <= t < shared):
             raise InputError(
-                f"frames from 0 to {shared - 1}, which both sides have",
+                f"annotated frames from 0 to {shared - 1} that are predicted too",
                 f"frame{'' if len(beyond) == 1 else 's'} {spans(beyond)}",
                 "Name frames that are predicted and annotated.",
             )
