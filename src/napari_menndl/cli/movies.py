@@ -86,8 +86,9 @@ def predict(
 
     with told():
         opened, problem = open_movie(movie, pixel_size=pixel_size, signal=signal), None
+        with measuring_drift() as progress:
+            prediction = open_run(run).predict(opened, progress)
         with Progress(console=out) as bar:
-            prediction = open_run(run).predict(opened, measuring_drift(bar))
             task = bar.add_task("Predicting", total=len(prediction))
             try:
                 prediction.write(to, lambda done, total: bar.update(task, completed=done, total=total), pool=pool)

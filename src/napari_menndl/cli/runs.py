@@ -129,10 +129,8 @@ def search(
 
 
 def _prepared(movie: "Movie", steps: "tuple[Step, ...]") -> "Movie":
-    from rich.progress import Progress
-
-    with Progress(console=out, transient=True) as bar:
-        prepared = movie.prepared(steps, measuring_drift(bar))
+    with measuring_drift() as progress:
+        prepared = movie.prepared(steps, progress)
     count, height, width = prepared.shape
     say(f"{movie.name}: {describe(prepared.steps)}; {count} frames of {height} × {width} px")
     return prepared

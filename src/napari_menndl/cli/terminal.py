@@ -15,7 +15,7 @@ from napari_menndl.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
 
 out = Console()
 err = Console(stderr=True)
@@ -51,13 +51,22 @@ def told() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def measuring_drift(bar: Progress) -> Callable[[int, int], None]:
-    """A progress of `Movie.prepared`: a line that appears once there is drift to be measured."""
+@contextmanager
+def measuring_drift() -> Iterator[Callable[[int, int], None]]:
+    """Yield a progress for `Movie.prepared`, whose bar is there while drift is measured, if any is."""
+    from rich.progress import Progress
+
+    bar = Progress(console=out, transient=True)
     tasks: list[TaskID] = []
 
     def progress(done: int, total: int) -> None:
         if not tasks:
+            bar.start()
             tasks.append(bar.add_task("Measuring the drift", total=total))
         bar.update(tasks[0], completed=done)
 
-    return progress
+    try:
+        yield progress
+    finally:
+        if tasks:
+            bar.stop()
