@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_menndl.errors import InputError
     from napari_menndl.genome.space import SearchSpace
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.preparation import Average, Bin, Crop, Drift
     from napari_menndl.movie.reading import open_movie
     from napari_menndl.movie.simulation import simulate_movie
     from napari_menndl.run import Run
@@ -32,7 +33,11 @@ except PackageNotFoundError:  # a source tree that is not installed
 
 _WHERE = {
     "Annotation": "annotation.annotation",
+    "Average": "movie.preparation",
+    "Bin": "movie.preparation",
+    "Crop": "movie.preparation",
     "DefectClass": "annotation.classes",
+    "Drift": "movie.preparation",
     "InputError": "errors",
     "Movie": "movie.movie",
     "Run": "run",
@@ -48,7 +53,11 @@ _WHERE = {
 
 __all__ = [
     "Annotation",
+    "Average",
+    "Bin",
+    "Crop",
     "DefectClass",
+    "Drift",
     "InputError",
     "Movie",
     "Run",

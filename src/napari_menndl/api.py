@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.annotation.carrying import fitted
+from napari_menndl.annotation.files import is_label_image
 from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.space import SearchSpace
@@ -175,15 +177,23 @@ def open_annotation(source: Any, movie: Movie) -> Annotation:
     """Open an annotation file or array, and make sure that it belongs to the movie."""
     stored = isinstance(source, (str, os.PathLike))
     annotation = Annotation.open(source) if stored else Annotation.from_labels(source)
-    annotation.check(movie.shape)
-    return annotation
+    return fitted(annotation, movie.steps, movie.shape, movie.raw.shape)
 
 
-def open_prediction_or_annotation(path: str | os.PathLike[str]) -> Prediction | Annotation:
-    """Open what `Prediction.write` wrote, or an annotation; both can be compared with an annotation."""
+def open_prediction_or_annotation(path: str | os.PathLike[str], ignore: int | None = None) -> Prediction | Annotation:
+    """Open what `Prediction.write` wrote, or an annotation; both can be compared with an annotation.
+
+    Parameters
+    ----------
+    path : path
+    ignore : int, optional
+        In a label image, the value of pixels that were not looked at.
+    """
     from napari_menndl.predict.prediction import Prediction
 
-    return Prediction.open(path) if Prediction.stands_at(path) else Annotation.open(path)
+    if Prediction.stands_at(path):
+        return Prediction.open(path)
+    return Annotation.open(path, ignore=ignore if is_label_image(Path(path)) else None)
 
 
 def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:

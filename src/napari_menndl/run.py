@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.preparation import describe
 from napari_menndl.movie.reading import open_movie
 
 if TYPE_CHECKING:
@@ -162,12 +164,25 @@ class Run:
         """Every recorded evaluation with its candidate's id, in the order of the journal."""
         return self.folder.evaluations()
 
-    def predict(self, movie: Any) -> Prediction:
+    def predict(
+        self,
+        movie: Any,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> Prediction:
         """Apply the best to a movie, lazily: frames are computed when they are asked for.
+
+        What was done to the movie that the search learned from (`Movie.prepared`) is done to this one too, with a
+        warning that says so; its drift is measured anew.
 
         Parameters
         ----------
         movie : path, array (T, Y, X) or Movie
+            A movie that is prepared already is taken as it is.
+        progress : callable, optional
+            Called with frames whose drift is measured and frames in all.
+        cancel : callable, optional
+            Asked before each of these; True ends it with an InputError.
 
         Returns
         -------
@@ -175,4 +190,8 @@ class Run:
         """
         from napari_menndl.predict.prediction import Prediction
 
-        return Prediction(self.best, open_movie(movie))
+        best, opened = self.best, open_movie(movie)
+        if best.steps and not opened.steps:
+            opened = opened.prepared(best.steps, progress, cancel)
+            warnings.warn(f"{opened.raw.name} is prepared as in the search: {describe(opened.steps)}.", stacklevel=2)
+        return Prediction(best, opened)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from napari_menndl.movie.preparation import Step
     from napari_menndl.movie.simulation import SimulatedMovie
 
 #: For point defects of simulated WS2 [nm]: below half the projected W-S distance of 0.184 nm.
@@ -51,6 +52,8 @@ class Annotation(EditedStatement):
     regions : mapping of frame to regions (y0, x0, y1, x1), optional
         The parts that are fully annotated [px].
     pixel_size : (y, x) float [nm], optional
+    steps : sequence of Step, optional
+        What had been done to the movie that was annotated; see `Statement`.
 
     Raises
     ------
@@ -198,7 +201,10 @@ class Annotation(EditedStatement):
             for c in as_classes(wanted)
         ]
         size = simulated.movie.pixel_size
-        return cls.from_labels(number[np.asarray(simulated.labels)], made, frames, size, axes="TYX", background=0)
+        truth = cls.from_labels(number[np.asarray(simulated.labels)], made, frames, size, axes="TYX", background=0)
+        truth.background = ""  # no file, and a frame without a label has no defect
+        truth.steps = ()
+        return truth
 
     @classmethod
     def create(
@@ -207,6 +213,7 @@ class Annotation(EditedStatement):
         shape: tuple[int, int, int],
         classes: Sequence[DefectClass | str] = ("defect",),
         pixel_size: tuple[float, float] | None = None,
+        steps: Sequence[Step] | None = None,
     ) -> Annotation:
         """A new one on disk, nothing looked at yet, opened to be edited.
 
@@ -218,6 +225,8 @@ class Annotation(EditedStatement):
             Of the movie.
         classes : sequence of DefectClass or str
         pixel_size : (y, x) float [nm], optional
+        steps : sequence of Step, optional
+            `Movie.steps` of the movie.
 
         Raises
         ------
@@ -228,7 +237,7 @@ class Annotation(EditedStatement):
             raise InputError(
                 "a place for a new annotation", f"{path}, which exists", "Open it, or choose another name."
             )
-        cls(np.broadcast_to(np.uint8(0), shape), classes, pixel_size=pixel_size).save(path)
+        cls(np.broadcast_to(np.uint8(0), shape), classes, pixel_size=pixel_size, steps=steps).save(path)
         return cls.open(path, mode="r+")
 
     @classmethod

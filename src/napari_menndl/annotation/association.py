@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from napari_menndl.errors import InputError
 from napari_menndl.files import write_whole
+from napari_menndl.movie.preparation import same_frames, steps_from_json
 
 if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
@@ -37,13 +38,16 @@ class AnnotationIndex:
         self._keys: WeakKeyDictionary[Movie, str] = WeakKeyDictionary()
 
     def find(self, movie: Movie) -> list[Path]:
-        """Annotations of a movie that are there now; the latest remembered first, then those beside it."""
+        """Annotations of a movie that are there now; the latest remembered first, then those beside it.
+
+        Those of the movie prepared otherwise (`Movie.prepared`) are no annotations of this one.
+        """
         known = [Path(p) for p in reversed(self._read().get(self._key(movie), []))]
         beside = []
         if source := _file_of(movie):
             name = re.compile(re.escape(_stem(source)) + r"(\.[^.]+)?" + re.escape(SUFFIX))
             beside = sorted(p for p in source.parent.glob(f"*{SUFFIX}") if name.fullmatch(p.name))
-        return [p for p in dict.fromkeys([*known, *beside]) if (p / "zarr.json").is_file()]
+        return [p for p in dict.fromkeys([*known, *beside]) if _is_of(p, movie)]
 
     def place(self, movie: Movie) -> Path:
         """Where a new annotation of a movie goes: beside its file or, where that cannot be, in the person's folder."""
@@ -89,6 +93,17 @@ class AnnotationIndex:
         except (OSError, ValueError):
             return {}  # a list for comfort: without it the annotations beside their movies are still found
         return index if isinstance(index, dict) else {}
+
+
+def _is_of(annotation: Path, movie: Movie) -> bool:
+    """Whether an annotation is there, and of a movie with the same steps; one that cannot be read says so later."""
+    try:
+        steps = json.loads((annotation / "zarr.json").read_bytes())["attributes"].get("steps")
+        return same_frames(steps_from_json(steps), movie.steps)
+    except OSError:
+        return False
+    except (ValueError, KeyError, TypeError, AttributeError, InputError):
+        return True
 
 
 def key_of(movie: Movie) -> str:

@@ -282,7 +282,7 @@ class EditedStatement(Statement):
             raise
 
     def _attributes(self) -> dict[str, Any]:
-        return to_attributes(self._classes, self._status, self._regions, self.pixel_size)
+        return to_attributes(self._classes, self._status, self._regions, self.pixel_size, self.steps)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from napari_menndl.metrics.detection import Detector
+    from napari_menndl.movie.preparation import Step
 
 
 class Statement:
@@ -32,6 +33,9 @@ class Statement:
     regions : mapping of frame to regions (y0, x0, y1, x1), optional
         The parts that are fully annotated [px].
     pixel_size : (y, x) float [nm], optional
+    steps : sequence of Step, optional
+        What had been done to the movie that was annotated (`Movie.prepared`): nothing, where it is empty; not known,
+        where it is left out.
 
     Raises
     ------
@@ -46,6 +50,7 @@ class Statement:
         status: Sequence[FrameStatus | str] | None = None,
         regions: Mapping[int, Iterable[Sequence[int]]] | None = None,
         pixel_size: tuple[float, float] | None = None,
+        steps: Sequence[Step] | None = None,
     ) -> None:
         if getattr(labels, "ndim", None) != 3 or labels.dtype != np.uint8 or 0 in labels.shape:
             raise InputError(
@@ -63,6 +68,7 @@ class Statement:
             )
         self._regions = {self._frame_index(t): self._as_regions(r) for t, r in (regions or {}).items()}
         self.pixel_size = as_pixel_size(pixel_size)
+        self.steps = None if steps is None else tuple(steps)
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])

@@ -16,12 +16,15 @@ import zarr
 from napari_menndl.annotation.classes import DefectClass, FrameStatus, Region
 from napari_menndl.annotation.files import open_own_group, own_array, written_whole
 from napari_menndl.errors import InputError
+from napari_menndl.movie.preparation import steps_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
+
+    from napari_menndl.movie.preparation import Step
 
 FORM = "napari-menndl annotation"
 SCHEMA = 1
@@ -34,6 +37,7 @@ def to_attributes(
     status: Sequence[FrameStatus],
     regions: Mapping[int, Sequence[Region]],
     pixel_size: tuple[float, float] | None,
+    steps: Sequence[Step] | None = None,
 ) -> dict[str, Any]:
     """What stands beside the labels, as JSON."""
     return {
@@ -43,6 +47,7 @@ def to_attributes(
         "status": [str(s) for s in status],
         "regions": {str(t): [list(r) for r in rectangles] for t, rectangles in regions.items()},
         "pixel_size": None if pixel_size is None else list(pixel_size),
+        **({} if steps is None else {"steps": [step.to_json() for step in steps]}),
     }
 
 
@@ -104,7 +109,7 @@ def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[st
     labels : zarr.Array
         (T, Y, X) uint8, not read yet.
     attributes : dict
-        ``classes``, ``status``, ``regions``, ``pixel_size``, ready for `Annotation`.
+        ``classes``, ``status``, ``regions``, ``pixel_size``, ``steps``, ready for `Annotation`.
 
     Raises
     ------
@@ -120,6 +125,7 @@ def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[st
             "status": list(data["status"]),
             "regions": {int(t): [Region(*r) for r in rectangles] for t, rectangles in data["regions"].items()},
             "pixel_size": data["pixel_size"],
+            "steps": steps_from_json(data["steps"]) if "steps" in data else None,
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_menndl.cli.arguments import AsJson, MovieArgument, PixelSize, RunArgument, Signal
-from napari_menndl.cli.terminal import out, say, told
+from napari_menndl.cli.terminal import measuring_drift, out, say, told
 from napari_menndl.movie.acquisition import Acquisition
 from napari_menndl.movie.sample import Sample
 from napari_menndl.options import settings_options
@@ -85,8 +85,9 @@ def predict(
     from napari_menndl.movie.reading import open_movie
 
     with told():
-        prediction = open_run(run).predict(open_movie(movie, pixel_size=pixel_size, signal=signal))
-        problem = None
+        opened, problem = open_movie(movie, pixel_size=pixel_size, signal=signal), None
+        with measuring_drift() as progress:
+            prediction = open_run(run).predict(opened, progress)
         with Progress(console=out) as bar:
             task = bar.add_task("Predicting", total=len(prediction))
             try:
@@ -111,17 +112,30 @@ def compare(
     labelled: Annotated[
         int | None, typer.Option(help="Frame learned from: defects born after it are scored apart.")
     ] = None,
+    frames: Annotated[
+        str | None, typer.Option(help="Only these frames, as in 3,5-9; left out: all that are annotated.")
+    ] = None,
+    ignore: Annotated[
+        int | None, typer.Option(help="Label images: the value of pixels that were not looked at, often 255.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a prediction, or a second annotation, against an annotation: per class, per frame, overall."""
     from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.annotation.files import is_label_image
     from napari_menndl.api import compare as compare_api
     from napari_menndl.api import open_prediction_or_annotation
+    from napari_menndl.errors import InputError
     from napari_menndl.progress import scores_table
+    from napari_menndl.search.frame_numbers import parse_frames
 
     with told():
-        found: Any = open_prediction_or_annotation(prediction)
-        review = compare_api(found, Annotation.open(annotation), labelled=labelled)
+        if ignore is not None and not (is_label_image(prediction) or is_label_image(annotation)):
+            raise InputError("a label image with --ignore", f"{prediction} and {annotation}", "Leave out --ignore.")
+        found: Any = open_prediction_or_annotation(prediction, ignore)
+        truth = Annotation.open(annotation, ignore=ignore if is_label_image(annotation) else None)
+        chosen = None if frames is None else parse_frames(frames, min(len(found), len(truth)))
+        review = compare_api(found, truth, labelled=labelled, frames=chosen)
         if as_json:
             print(json.dumps(review.summary()))
         else:

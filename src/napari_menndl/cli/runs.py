@@ -9,13 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_menndl.cli.arguments import AsJson, PixelSize, RunArgument, Signal
-from napari_menndl.cli.terminal import out, say, told
+from napari_menndl.cli.arguments import (
+    AsJson,
+    AverageOption,
+    BinOption,
+    CropOption,
+    DriftOption,
+    PixelSize,
+    RunArgument,
+    Signal,
+    preparation,
+)
+from napari_menndl.cli.terminal import measuring_drift, out, say, told
 from napari_menndl.errors import InputError
+from napari_menndl.movie.preparation import describe, looks
 from napari_menndl.options import settings_options
 from napari_menndl.search.settings import SearchSettings
 
 if TYPE_CHECKING:
+    from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.preparation import Step
     from napari_menndl.run import Run
 
 
@@ -62,6 +75,10 @@ def search(
     ] = None,
     pixel_size: PixelSize = None,
     signal: Signal = None,
+    drift: DriftOption = False,
+    crop: CropOption = None,
+    average: AverageOption = None,
+    binned: BinOption = None,
     space: Annotated[Path | None, typer.Option(help="Search space as JSON.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search of --run.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start the search and return at once.")] = False,
@@ -72,6 +89,13 @@ def search(
     from napari_menndl.movie.reading import open_movie
 
     with told():
+        steps = preparation(drift, crop, average, binned)
+        if resume and steps:
+            raise InputError(
+                "a search resumed as it was begun",
+                f"{describe(steps)} asked for",
+                "Leave that out: a resumed search keeps what was done to its movie.",
+            )
         if resume:
             _check_unchanged(settings, open_run(run).settings)
             started = resume_search(run, budget=budget, pool=pool, wait=False)
@@ -82,7 +106,11 @@ def search(
                 )
             chosen = _frames(frames)
             opened = open_movie(movie, pixel_size=pixel_size, signal=signal)
-            marked = _annotation(annotation, opened, radius, unit, classes, one_class, ignore)
+            if steps:
+                opened = _prepared(opened, steps)
+            # Labels of averaged or binned frames can only have been drawn on these.
+            drawn_on = opened if looks(steps) else opened.raw
+            marked = _annotation(annotation, drawn_on, radius, unit, classes, one_class, ignore)
             started = run_search(
                 opened,
                 marked,
@@ -102,6 +130,14 @@ def search(
             return
         watch(started)
         show_status(open_run(run).status())
+
+
+def _prepared(movie: "Movie", steps: "tuple[Step, ...]") -> "Movie":
+    with measuring_drift() as progress:
+        prepared = movie.prepared(steps, progress)
+    count, height, width = prepared.shape
+    say(f"{movie.name}: {describe(prepared.steps)}; {count} frames of {height} × {width} px")
+    return prepared
 
 
 def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:

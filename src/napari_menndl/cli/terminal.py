@@ -13,7 +13,9 @@ from rich.markup import escape
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from rich.progress import TaskID
 
 out = Console()
 err = Console(stderr=True)
@@ -47,3 +49,24 @@ def told() -> Iterator[None]:
     except KeyboardInterrupt:
         err.print("Interrupted.")
         raise typer.Exit(130) from None
+
+
+@contextmanager
+def measuring_drift() -> Iterator[Callable[[int, int], None]]:
+    """Yield a progress for `Movie.prepared`, whose bar is there while drift is measured, if any is."""
+    from rich.progress import Progress
+
+    bar = Progress(console=out, transient=True)
+    tasks: list[TaskID] = []
+
+    def progress(done: int, total: int) -> None:
+        if not tasks:
+            bar.start()
+            tasks.append(bar.add_task("Measuring the drift", total=total))
+        bar.update(tasks[0], completed=done)
+
+    try:
+        yield progress
+    finally:
+        if tasks:
+            bar.stop()

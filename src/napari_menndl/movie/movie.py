@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 import warnings
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
+
+    from napari_menndl.movie.preparation import Step
 
 
 #: Steps of float32 that a frame's standard deviation must have: fewer would add to its noise.
@@ -106,6 +108,10 @@ class Movie:
         format has one, and cannot be read where not.
     metadata : Metadata
         How it was recorded: detector, beam energy, dwell time and more, as far as its file says.
+    steps : tuple of Step
+        What was done to the recorded frames, in order; see `prepared`.
+    origin : Movie or None
+        The movie as it was recorded, where something was done to it; `raw` is that, or else this movie.
     """
 
     frames: da.Array
@@ -116,6 +122,52 @@ class Movie:
     files: frozenset[Path] = frozenset()
     absent: Mapping[int, str] = field(default_factory=dict)
     metadata: Metadata = UNKNOWN
+    steps: tuple[Step, ...] = ()
+    origin: Movie | None = field(default=None, repr=False)
+
+    @property
+    def raw(self) -> Movie:
+        """The movie as it was recorded, before any of `steps`."""
+        return self.origin or self
+
+    def prepared(
+        self,
+        steps: Sequence[Step],
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> Movie:
+        """Prepare the movie for a search: correct its drift, average, bin or cut its frames.
+
+        Nothing is stored: a frame is read, moved and cut when it is looked at. What was done stands in `steps`, and a
+        search keeps it, so that prediction can do it again. Only drift that is not measured yet is measured now, which
+        reads every frame once.
+
+        Parameters
+        ----------
+        steps : sequence of Step
+            `Drift`, `Average`, `Bin`, `Crop`, one after another.
+        progress : callable, optional
+            Called with frames measured and frames in all.
+        cancel : callable, optional
+            Asked before each frame that is measured; True ends it with an InputError.
+
+        Returns
+        -------
+        Movie
+            `raw` is still there.
+
+        Raises
+        ------
+        InputError
+            If a step is not possible with these frames.
+        """
+        movie = self
+        for step in steps:
+            settled = step.settled(movie, progress, cancel)
+            after = settled.apply(movie)
+            movie = replace(after, steps=(*movie.steps, settled), origin=self.raw)
+        done = ", ".join(step.label for step in movie.steps)
+        return replace(movie, name=f"{self.raw.name} ({done})") if done else movie
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -164,6 +216,43 @@ class Movie:
             return float(raw.mean()) if dtype.kind == "f" else int(raw.flat[0])
         return 0
 
+    def recorded(self, t: int) -> NDArray[Any]:
+        """One frame in the movie's own type, read now.
+
+        Parameters
+        ----------
+        t : int
+            From 0; negative numbers count from the end.
+
+        Returns
+        -------
+        (Y, X) array
+
+        Raises
+        ------
+        InputError
+            If there is no such frame, or if it cannot be read.
+        """
+        count = len(self)
+        if not -count <= t < count:
+            raise InputError(
+                f"a frame from 0 to {count - 1} of {self.name!r}", f"frame {t}", "Choose one of the movie's frames."
+            )
+        t = int(t) % count
+        if t in self.absent:
+            raise absent_frame(t, self.source, self.absent[t])
+        try:
+            # In this thread: a Dask client that happens to be open must not be sent the file.
+            return np.asarray(self.frames[t].compute(scheduler="synchronous"))
+        except InputError:
+            raise
+        except Exception as error:  # each file library has its own kinds of error for a damaged or vanished file
+            raise InputError(
+                f"frame {t} of {self.source} to be readable",
+                f"{type(error).__name__}: {error}",
+                "Copy the file anew from where it was recorded, or check that it is still there.",
+            ) from error
+
     def frame(self, t: int, gaps: bool = False) -> NDArray[np.float32]:
         """One frame, read now; less `offset`, the same for all frames.
 
@@ -185,26 +274,8 @@ class Movie:
             If there is no such frame, if it cannot be read, if more than half of its pixels have no value, if float32
             cannot hold one, or if its grey values lie closer together than float32 can tell.
         """
-        count = len(self)
-        if not -count <= t < count:
-            raise InputError(
-                f"a frame from 0 to {count - 1} of {self.name!r}", f"frame {t}", "Choose one of the movie's frames."
-            )
-        t = int(t) % count
-        if t in self.absent:
-            raise absent_frame(t, self.source, self.absent[t])
-        try:
-            # In this thread: a Dask client that happens to be open must not be sent the file.
-            raw = self.frames[t].compute(scheduler="synchronous")
-        except InputError:
-            raise
-        except Exception as error:  # each file library has its own kinds of error for a damaged or vanished file
-            raise InputError(
-                f"frame {t} of {self.source} to be readable",
-                f"{type(error).__name__}: {error}",
-                "Copy the file anew from where it was recorded, or check that it is still there.",
-            ) from error
-        raw = _less(np.asarray(raw), self.offset)
+        raw = _less(self.recorded(t), self.offset)
+        t = int(t) % len(self)
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported as such
             frame = raw.astype(np.float32)
         missing = ~np.isfinite(raw) if raw.dtype.kind == "f" else np.broadcast_to(np.False_, raw.shape)

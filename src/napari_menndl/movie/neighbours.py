@@ -31,6 +31,12 @@ _SLOWEST = 0.02
 _BEYOND_CHANCE = 8.0
 #: Bins of the Fourier transform around a Bragg spot.
 _SPOT = 9
+#: A shift is sure if no other, further away than this [px], has so large a share of its correlation.
+_NEAR, _RIVAL = 4, 2 / 3
+#: The rest of two frames has to agree with a shift by so many standard deviations of unrelated ones when the place that
+#: does most for it is left out, a square of this share of the frame's edges; and its long waves, which a bright atom
+#: casts far once slow changes are cut off, with this window [px].
+_ELSEWHERE, _ONE_PLACE, _WAVES = 5.0, 0.25, 15
 
 
 def read_frame(movie: Movie, t: int, reach: int) -> NDArray[np.float32]:
@@ -97,19 +103,29 @@ def average(planes: NDArray[np.float32], reach: int) -> Frame:
 
 
 def find_shift(frame: Frame, other: Frame) -> tuple[int, int] | None:
-    """Find by how many pixels another frame has to be moved to lie on a frame.
+    """Find by how many whole pixels another frame has to be moved to lie on a frame: `measure_shift`, rounded."""
+    found = measure_shift(frame, other)
+    return None if found is None else (round(found[0]), round(found[1]))
+
+
+def measure_shift(frame: Frame, other: Frame, sure: bool = False) -> tuple[float, float] | None:
+    """Measure by how much another frame has to be moved to lie on a frame.
 
     The highest peak of the cross-correlation, under a Hann window and with Bragg spots cut down to what is around
-    them: a lattice is the same after a shift by one of its steps, its defects are not.
+    them: a lattice is the same after a shift by one of its steps, its defects are not. Between pixels the peak is that
+    of the parabola through its three highest values on each axis.
 
     Parameters
     ----------
     frame, other : (Y, X) float32
+    sure : bool
+        Only a shift that no other rivals, and that is seen in more than one place: a single atom that hops is no
+        drift.
 
     Returns
     -------
-    (y, x) int [px], or None
-        None where the two have nothing in common.
+    (y, x) float [px], or None
+        None where the two have nothing in common or, with `sure`, leave a doubt.
     """
     centre = tuple(slice((n - min(n, _SQUARE)) // 2, (n + min(n, _SQUARE)) // 2) for n in frame.shape)
     a, b = (_spectrum(one[centre]) for one in (frame, other))
@@ -119,8 +135,47 @@ def find_shift(frame: Frame, other: Frame) -> tuple[int, int] | None:
     peak = np.unravel_index(correlation.argmax(), shape)
     if not correlation[peak] * np.sqrt(correlation.size) > _BEYOND_CHANCE * size:
         return None
-    y, x = (int(p) - n if p > n // 2 else int(p) for p, n in zip(peak, shape, strict=True))
+    if sure and not (_without_rival(correlation, peak) and _seen_elsewhere(a, b, peak, shape)):
+        return None
+    y, x = (
+        (int(p) - n if p > n // 2 else int(p)) + _top(np.take(values, [p - 1, p, p + 1], mode="wrap"))
+        for p, n, values in zip(peak, shape, (correlation[:, peak[1]], correlation[peak[0]]), strict=True)
+    )
     return y, x
+
+
+def _without_rival(correlation: NDArray[np.float32], peak: tuple[np.intp, ...]) -> bool:
+    """Whether all that comes near a peak of the correlation lies around it."""
+    centred = np.roll(correlation, [n // 2 - p for n, p in zip(correlation.shape, peak, strict=True)], (0, 1))
+    high = ndimage.maximum_filter(centred > _RIVAL * correlation[peak], 2 * _NEAR + 1)
+    return bool(ndimage.label(high)[1] == 1)
+
+
+def _seen_elsewhere(
+    a: NDArray[np.complex64], b: NDArray[np.complex64], peak: tuple[np.intp, ...], shape: tuple[int, ...]
+) -> bool:
+    """Whether two spectra correlate at a shift also without the place of the frame that does most for it."""
+    images = (fft.irfft2(spectrum, s=shape) for spectrum in (a, b))
+    one, other = (image - ndimage.uniform_filter(image, _WAVES) for image in images)
+    other = np.roll(other, peak, (0, 1))
+    side = [max(1, round(n * _ONE_PLACE)) for n in shape]
+    agreement = ndimage.uniform_filter(one * other, side, mode="constant")
+    y, x = np.unravel_index(agreement.argmax(), shape)
+    one[
+        max(0, y - side[0] // 2) : y + side[0] // 2 + 1,
+        max(0, x - side[1] // 2) : x + side[1] // 2 + 1,
+    ] = 0
+    rest = one != 0
+    size = np.sqrt((one[rest] ** 2).sum() * (other[rest] ** 2).sum())
+    return bool((one * other).sum() * np.sqrt(np.count_nonzero(rest)) > _ELSEWHERE * size)
+
+
+def _top(values: NDArray[np.float32]) -> float:
+    """Where the parabola through a peak and the values beside it is highest, from the peak [px], within half a one."""
+    before, at, after = (float(value) for value in values)
+    bend = before + after - 2 * at
+    # Short of one half, which might be rounded to another pixel than the peak's.
+    return float(np.clip((before - after) / (2 * bend), -0.499, 0.499)) if bend < 0 else 0.0
 
 
 def _spectrum(square: Frame) -> NDArray[np.complex64]:
@@ -144,13 +199,20 @@ def _neighbour(movie: Movie, t: int, offset: int, frame: Frame) -> Frame | None:
         warnings.warn(f"Frame {t} is shown without its neighbour {t + offset}: {problem}", stacklevel=4)
         return None
     shift = find_shift(fill_gaps(frame), fill_gaps(other))
-    return None if shift is None else _moved(other, shift, frame)
+    return None if shift is None else moved_onto(other, shift, frame)
 
 
-def _moved(other: Frame, shift: tuple[int, int], frame: Frame) -> Frame:
+def moved_onto(other: Frame, shift: tuple[int, int], frame: Frame) -> Frame:
     """`other` moved by (y, x) [px]; where nothing of it comes to lie, or no value, the frame."""
     result = frame.copy()
-    to = tuple(slice(max(0, s), n + min(0, s)) for s, n in zip(shift, frame.shape, strict=True))
-    of = tuple(slice(max(0, -s), n + min(0, -s)) for s, n in zip(shift, frame.shape, strict=True))
+    to, of = overlap(shift, frame.shape)
     result[to] = np.where(np.isnan(other[of]), result[to], other[of])
     return result
+
+
+def overlap(shift: tuple[int, int], shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where in a frame what is moved by `shift` (y, x) [px] comes to lie, and where it lay before."""
+    within = [max(-n, min(n, s)) for s, n in zip(shift, shape, strict=True)]
+    to = tuple(slice(max(0, s), n + min(0, s)) for s, n in zip(within, shape, strict=True))
+    of = tuple(slice(max(0, -s), n + min(0, -s)) for s, n in zip(within, shape, strict=True))
+    return to, of

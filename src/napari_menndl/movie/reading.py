@@ -88,7 +88,8 @@ def open_movie(
         if "frame_time" in given:
             warnings.filterwarnings("ignore", "The frame time", CalibrationWarning)
         movie = _open(source, ask_once(signal) if callable(signal) else signal)
-    return replace(movie, **given) if given else movie
+    # Of a prepared movie it is the recorded one that is given a scale.
+    return replace(movie.raw, **given).prepared(movie.steps) if given else movie
 
 
 def _open(source: Source, signal: Wanted) -> Movie:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_menndl.genome.evaluation import Evaluation
     from napari_menndl.genome.genome import Genome
     from napari_menndl.metrics.detection import Detector
+    from napari_menndl.movie.preparation import Step
     from napari_menndl.predict.scale import PixelSize
     from napari_menndl.task.task import TrainingTask
     from napari_menndl.training.inference import Part
@@ -111,6 +112,11 @@ class Ensemble:
     @property
     def frame_shape(self) -> tuple[int, int] | None:
         return self.members[0].frame_shape
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What is done to a movie before, see `TrainedNetwork`."""
+        return self.members[0].steps
 
     @property
     def reach(self) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.preparation import AS_RECORDED, Step, describe, looks, steps_from_json
 from napari_menndl.predict.scale import PixelSize, scale_between
 
 if TYPE_CHECKING:
@@ -31,6 +33,10 @@ class Outline:
     thresholds : C float
     min_areas : C int [px]
         Smaller defects are dropped; in pixels of the movie.
+    steps : tuple of Step
+        What was done to the movie before, see `Movie.prepared`.
+    recorded : (T, Y, X) or None
+        Shape of the movie before that; None where nothing was done.
     """
 
     network: str
@@ -40,6 +46,8 @@ class Outline:
     class_names: tuple[str, ...]
     thresholds: tuple[float, ...]
     min_areas: tuple[int, ...]
+    steps: tuple[Step, ...] = ()
+    recorded: tuple[int, int, int] | None = None
 
     @classmethod
     def of(cls, network: Predictor, movie: Movie) -> Outline:
@@ -48,8 +56,10 @@ class Outline:
         Raises
         ------
         InputError
-            If only one of movie and network knows its pixel size.
+            If only one of movie and network knows its pixel size; if the network was trained on averaged or binned
+            frames and the movie has others.
         """
+        _check_steps(getattr(network, "steps", ()), movie)
         factors = scale_between(movie.pixel_size, network.pixel_size) or (1.0, 1.0)
         scale = factors[0] * factors[1]
         return cls(
@@ -60,13 +70,18 @@ class Outline:
             tuple(network.class_names),
             tuple(network.thresholds),
             tuple(max(1, round(detector.min_area / scale)) for detector in network.detectors),
+            movie.steps,
+            movie.raw.shape if movie.steps else None,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Dicts and lists; an infinite threshold as null, since JSON knows no infinity."""
         plain = asdict(self)
         plain["thresholds"] = [t if t < float("inf") else None for t in self.thresholds]
-        return plain
+        del plain["steps"], plain["recorded"]
+        if not self.steps:
+            return plain
+        return plain | {"steps": [step.to_json() for step in self.steps], "recorded": self.recorded}
 
     @classmethod
     def from_json(cls, data: Any) -> Outline:
@@ -79,7 +94,7 @@ class Outline:
         """
         try:
             count, height, width = map(int, data["shape"])
-            size = data["pixel_size"]
+            size, recorded = data["pixel_size"], data.get("recorded")
             return cls(
                 str(data["network"]),
                 str(data["movie"]),
@@ -88,6 +103,27 @@ class Outline:
                 tuple(map(str, data["class_names"])),
                 tuple(float("inf") if t is None else float(t) for t in data["thresholds"]),
                 tuple(map(int, data["min_areas"])),
+                steps_from_json(data.get("steps"), (recorded or [0])[0]),
+                None if recorded is None else (int(recorded[0]), int(recorded[1]), int(recorded[2])),
             )
         except (KeyError, TypeError, ValueError, IndexError) as problem:
             raise InputError("the outline of a prediction", repr(problem), "Predict the movie anew.") from problem
+
+
+def _check_steps(trained: tuple[Step, ...], movie: Movie) -> None:
+    """Make sure that frames look as those trained on: drift correction and cutting do not change how they look."""
+    wanted, given = looks(trained), looks(movie.steps)
+    if wanted == given:
+        return
+    found = f"{describe(given) or AS_RECORDED}, {movie.name!r}"
+    if wanted:
+        raise InputError(
+            f"{describe(wanted)}, as the network was trained on",
+            found,
+            "Prepare the movie alike: in the dock 'Annotate defects', or with Movie.prepared; Run.predict and the "
+            "command predict do it by themselves.",
+        )
+    warnings.warn(
+        f"The network was trained on {AS_RECORDED}; it predicts {found}. Check that it still finds what it should.",
+        stacklevel=4,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+import warnings
 from collections import OrderedDict
 from contextlib import closing, contextmanager
 from functools import cached_property
@@ -18,7 +19,8 @@ from dask.delayed import delayed
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.neighbours import read_frame
-from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects
+from napari_menndl.movie.preparation import leave_borders
+from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects, with_origin
 from napari_menndl.predict.outline import Outline
 from napari_menndl.predict.remote import LOOK, on_pool, take_next, told_together
 from napari_menndl.predict.stored import StoredFrames
@@ -82,7 +84,8 @@ class Prediction:
     Raises
     ------
     InputError
-        If only one of movie and network knows its pixel size.
+        If only one of movie and network knows its pixel size; if the network was trained on averaged or binned frames
+        and the movie has others.
     """
 
     def __init__(self, network: Predictor, movie: Movie) -> None:
@@ -95,6 +98,7 @@ class Prediction:
         # One frame at a time: torch uses all processors for it anyway, and memory is for one.
         self._lock = threading.Lock()
         self._token = uuid.uuid4().hex
+        self._borders_said = False
 
     @staticmethod
     def stands_at(path: str | os.PathLike[str]) -> bool:
@@ -131,7 +135,8 @@ class Prediction:
                 found = stored.probabilities(t)
             else:
                 network, movie = self._source(f"frame {t}")
-                found = network.predict_frame(read_frame(movie, t, network.reach), movie.pixel_size)
+                with self._borders_said_once():
+                    found = network.predict_frame(read_frame(movie, t, network.reach), movie.pixel_size)
             self._remember(t, found)
             return found
 
@@ -160,11 +165,12 @@ class Prediction:
         return label_pixels(self.frame_probabilities(t), self.outline.thresholds, self.outline.min_areas)
 
     def frame_defects(self, t: int) -> pd.DataFrame:
-        """Table of the defects of a frame; see `find_defects`."""
+        """Table of the defects of a frame; see `find_defects`, and `with_origin` for those of a prepared movie."""
         outline = self.outline
-        return find_defects(
+        table = find_defects(
             self.frame_labels(t), self.frame_probabilities(t), outline.class_names, outline.pixel_size, frame=t
         )
+        return with_origin(table, outline.steps)
 
     @cached_property
     def probabilities(self) -> da.Array:
@@ -185,7 +191,7 @@ class Prediction:
     def find_defects(self, frames: Iterable[int]) -> pd.DataFrame:
         """Table of the defects of some frames."""
         tables = [table for t in frames if len(table := self.frame_defects(t))]
-        return pd.concat(tables, ignore_index=True) if tables else no_defects()
+        return pd.concat(tables, ignore_index=True) if tables else with_origin(no_defects(), self.outline.steps)
 
     @property
     def written(self) -> int:
@@ -244,7 +250,7 @@ class Prediction:
             self._stored = stored
         waiting = [t for t in dict.fromkeys(range(len(self)) if frames is None else frames) if not done[t]]
         failed: dict[int, InputError] = {}
-        with self._predicted(waiting, pool, first, cancel) as predicted:
+        with self._borders_said_once(), self._predicted(waiting, pool, first, cancel) as predicted:
             for t, found in predicted:
                 if isinstance(found, InputError):
                     failed[t] = found
@@ -258,6 +264,23 @@ class Prediction:
         if failed:
             raise told_together(failed)
         return Path(path)
+
+    @contextmanager
+    def _borders_said_once(self) -> Iterator[None]:
+        """Say once for all frames that borders are not predicted where drift correction leaves some in nearly each."""
+        if not leave_borders(self.outline.steps):
+            yield
+            return
+        if not self._borders_said:
+            self._borders_said = True
+            warnings.warn(
+                "Pixels without a value, such as the borders that drift correction leaves, count as unknown; nothing "
+                "is predicted in them.",
+                stacklevel=4,
+            )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"(Frame \d+: )?Of a frame, .* have no value")
+            yield
 
     @contextmanager
     def _predicted(

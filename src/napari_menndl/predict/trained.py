@@ -19,6 +19,7 @@ from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import Detector
 from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS
+from napari_menndl.movie.preparation import Step, anew, steps_from_json
 from napari_menndl.network.inputs import channels
 from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes, of_fold
@@ -63,6 +64,8 @@ class TrainedNetwork:
         Of the frames trained on [px].
     device : str or None
         Where to predict; None: a GPU if there is one. Not saved.
+    steps : tuple of Step
+        What was done to the movie before it was trained on, to be done to others too (`Movie.prepared`).
 
     Raises
     ------
@@ -78,6 +81,7 @@ class TrainedNetwork:
     pixel_size: PixelSize | None = None
     frame_shape: tuple[int, int] | None = None
     device: str | None = None
+    steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
         counts = {len(self.class_names), len(self.thresholds), len(self.detectors)}
@@ -122,6 +126,7 @@ class TrainedNetwork:
             tuple(task.detectors),
             task.pixel_size,
             (int(task.frames.shape[1]), int(task.frames.shape[2])),
+            steps=anew(task.steps),
         )
 
     @cached_property
@@ -244,6 +249,7 @@ class TrainedNetwork:
             "detectors": [asdict(detector) for detector in self.detectors],
             "pixel_size": list(self.pixel_size) if self.pixel_size else None,
             "frame_shape": list(self.frame_shape) if self.frame_shape else None,
+            **({"steps": [step.to_json() for step in self.steps]} if self.steps else {}),
         }
 
     @classmethod
@@ -264,6 +270,7 @@ class TrainedNetwork:
                 tuple(Detector(**detector) for detector in about["detectors"]),
                 _pair(about["pixel_size"], float),
                 _pair(about["frame_shape"], int),
+                steps=steps_from_json(about.get("steps")),
             )
         except InputError:
             raise

@@ -86,17 +86,23 @@ class Review:
         probabilities : (T, C, Y, X) float array, optional
             For confidence and average precision; a Prediction brings its own.
         frames : sequence of int, optional
-            Only these.
+            Only these; what is not annotated of them is left out, with a warning.
         progress : callable, optional
             Called with the number of frames done and of all frames.
 
         Raises
         ------
         InputError
-            Shapes that differ, no class in common, no annotated frame.
+            Shapes that differ, no class in common, no annotated frame, frames that do not exist.
+
+        Warns
+        -----
+        UserWarning
+            Of frames of a label file without any label, which count as frames without defects.
         """
         both = Sides.of(predicted, annotation, probabilities)
         reviewed = both.frames(frames)
+        both.say_blank(reviewed)
         labelled = tuple(sorted({labelled} if isinstance(labelled, int) else set(labelled or ())))
         births: Births | BirthsFromEvents | None = None
         if labelled and events is not None:

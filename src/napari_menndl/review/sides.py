@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from dask.base import compute
 
+from napari_menndl.annotation.carrying import fitted
 from napari_menndl.errors import InputError
+from napari_menndl.movie.absent import spans
 from napari_menndl.review.frame import ReviewedFrame, review_labels
 
 if TYPE_CHECKING:
@@ -54,8 +57,11 @@ class Sides:
         InputError
             No class in common, or frames of different shapes.
         """
-        true_names = annotation.class_names
         named = getattr(predicted, "outline", predicted)  # of a Prediction
+        steps = getattr(named, "steps", None)
+        if steps is not None and (steps or annotation.steps):
+            annotation = fitted(annotation, steps, named.shape, getattr(named, "recorded", None) or named.shape)
+        true_names = annotation.class_names
         names = tuple(getattr(named, "class_names", true_names))
         common = tuple(n for n in true_names if n in names)
         if not common:
@@ -95,8 +101,25 @@ class Sides:
         return range(1, len(self.names) + 1)
 
     def frames(self, wanted: Sequence[int] | None) -> tuple[int, ...]:
-        """The frames that are annotated, predicted and wanted; InputError if there is none."""
+        """The frames that are annotated, predicted and wanted.
+
+        Raises
+        ------
+        InputError
+            If there is none, or if one that is wanted does not exist on both sides.
+
+        Warns
+        -----
+        UserWarning
+            Of frames that are wanted and not annotated.
+        """
         shared = min(len(self.annotation), int(self._labels.shape[0]))
+        if beyond := sorted(t for t in wanted or () if not 0 <= t < shared):
+            raise InputError(
+                f"annotated frames from 0 to {shared - 1} that are predicted too",
+                f"frame{'' if len(beyond) == 1 else 's'} {spans(beyond)}",
+                "Name frames that are predicted and annotated.",
+            )
         frames = tuple(t for t in range(shared) if (wanted is None or t in wanted) and self.known(t).any())
         if not frames:
             raise InputError(
@@ -105,7 +128,25 @@ class Sides:
                 + ("" if wanted is None else f", of which {sorted(wanted)} are wanted"),
                 "Mark the annotated frames as complete, or in progress with a region.",
             )
+        if unknown := set(wanted or ()) - set(frames):
+            warnings.warn(f"Not annotated, and so not compared: frame {spans(unknown)}.", stacklevel=4)
         return frames
+
+    def say_blank(self, frames: Sequence[int]) -> None:
+        """Warn of frames of a label file that have no label while others have: perhaps nobody looked at them."""
+        for side, name in ((self.annotation, "annotation"), (self._second, "second annotation")):
+            if not getattr(side, "background", ""):
+                continue  # our own format says for each frame whether it was looked at
+            blank = [t for t in frames if not side.frame(t).any()]
+            if 0 < len(blank) < len(frames):
+                one = len(blank) == 1
+                warnings.warn(
+                    f"Frame{'' if one else 's'} {spans(blank)} of the {name} {'has' if one else 'have'} no label: "
+                    f"compared as {'a frame' if one else 'frames'} without defects. Leave out what was not looked at "
+                    "with --frames (frames=…), or mark it with a value of its own and name that with --ignore "
+                    "(ignore=…).",
+                    stacklevel=4,
+                )
 
     def known(self, t: int) -> NDArray[np.bool_]:
         """(Y, X) bool: where both sides say something."""

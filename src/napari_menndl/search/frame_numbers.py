@@ -38,10 +38,10 @@ def parse_frames(text: str, frames: int) -> tuple[int, ...]:
         if last < first:
             raise InputError('frame numbers like "0, 5-8"', repr(part), "Write single frames or ranges with commas.")
         if last >= frames:
-            raise InputError(f"frames among 0 … {frames - 1}", str(last), "Correct the frames to learn from.")
+            raise InputError(f"frames among 0 … {frames - 1}", str(last), "Correct the frame numbers.")
         found.update(range(first, last + 1))
     if not found:
-        raise InputError("at least one frame to learn from", "none", "Annotate a frame and name it, as in 0.")
+        raise InputError("at least one frame", "none", "Name one, as in 0.")
     return tuple(sorted(found))
 
 

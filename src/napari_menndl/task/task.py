@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from napari_menndl.annotation.carrying import fitted
 from napari_menndl.annotation.files import open_own_group, own_array, written_whole
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import Detector
 from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
+from napari_menndl.movie.preparation import Step, steps_from_json
 from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
 from napari_menndl.task.folds import cut_folds
 from napari_menndl.task.split import Split
@@ -62,6 +64,8 @@ class TrainingTask:
         Width of the band around a validation block that no tile may touch [px].
     neighbours : (N, 4, Y, X) float32, or None
         The frames around each, moved to lie on it (`movie.neighbours.with_neighbours`); None where there are none.
+    steps : tuple of Step
+        What was done to the movie before, see `Movie.prepared`.
     """
 
     frames: npt.NDArray[np.float32]
@@ -73,6 +77,7 @@ class TrainingTask:
     folds: int = 4
     guard: int = LEAST_GUARD
     neighbours: npt.NDArray[np.float32] | None = None
+    steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
         shape = self.frames.shape
@@ -125,7 +130,7 @@ class TrainingTask:
             constant or not finite, no defect, nothing but defects, an unknown class, a frame too small to be split.
         """
         chosen = [frames] if isinstance(frames, int) else [int(t) for t in frames]
-        annotation.check(movie.shape)
+        annotation = fitted(annotation, movie.steps, movie.shape, movie.raw.shape)
         if not chosen or len(set(chosen)) < len(chosen):
             raise InputError("labelled frames to train on, each once", f"{chosen}", "Name at least one, for example 0.")
         for t in chosen:
@@ -168,6 +173,7 @@ class TrainingTask:
             folds,
             guard,
             None if alone else neighbours,
+            movie.steps,
         )
         for split in (0, 1):
             for fold in range(folds):
@@ -268,6 +274,7 @@ class TrainingTask:
                 pixel_size=None if pixel_size is None else (float(pixel_size[0]), float(pixel_size[1])),
                 folds=attributes["folds"],
                 guard=attributes["guard"],
+                steps=steps_from_json(attributes.get("steps")),
             )
             found = task.digest
         except Exception as error:
@@ -311,4 +318,5 @@ class TrainingTask:
             "pixel_size": None if self.pixel_size is None else list(self.pixel_size),
             "folds": self.folds,
             "guard": self.guard,
+            **({"steps": [step.to_json() for step in self.steps]} if self.steps else {}),
         }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.preparation import Step
 
     LayerData = tuple[Any, dict[str, Any], str]
 
@@ -58,6 +59,8 @@ def movie_layer(movie: Movie) -> LayerData:
         "source": movie.source,
         "recording": movie.metadata,
     }
+    if movie.steps:
+        about["metadata"]["prepared"] = movie
     if high > low:
         about["contrast_limits"] = (float(low), float(high))
     return movie.frames, about, "image"
@@ -96,8 +99,22 @@ def movie_of(layer: Image) -> Movie:
             "Split the layer along its other axes: right-click it and choose 'Split Stack'.",
         )
     data = layer.data[0] if layer.multiscale else layer.data
+    if (prepared := _prepared(layer)) is not None:
+        return prepared
     movie = open_movie(data, pixel_size=pixel_size_of(layer), frame_time=layer.metadata.get("frame_time"))
     return replace(movie, metadata=layer.metadata.get("recording", UNKNOWN))
+
+
+def _prepared(layer: Image) -> Movie | None:
+    """The prepared movie that a layer was made of, if it still shows it."""
+    prepared: Movie | None = layer.metadata.get("prepared")
+    return prepared if prepared is not None and prepared.frames is layer.data else None
+
+
+def steps_of(layer: Image) -> tuple[Step, ...]:
+    """What was done to the movie that a layer shows (`Movie.prepared`)."""
+    prepared = _prepared(layer)
+    return () if prepared is None else prepared.steps
 
 
 def pixel_size_of(layer: Layer) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_menndl.annotation.association import SUFFIX
+from napari_menndl.annotation.carrying import drawn_on
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.annotate.opening import (
     annotation_of,
@@ -22,7 +23,7 @@ from napari_menndl.widgets.annotate.opening import (
 )
 from napari_menndl.widgets.annotate.settings import AnnotateSettings
 from napari_menndl.widgets.form import lay_out, make_form
-from napari_menndl.widgets.layers import PLACE
+from napari_menndl.widgets.layers import PLACE, steps_of
 from napari_menndl.widgets.movie_line import MovieLine
 from napari_menndl.widgets.preferences import preference
 
@@ -129,12 +130,26 @@ class Choice(QWidget):
             self._movie = layer.data, layer.name, movie_in(layer)
         return self._movie[2]
 
+    def movie_and_layer(self) -> tuple[Movie, Image]:
+        """The movie that is annotated and its layer; InputError as of `movie`."""
+        movie, layer = self.movie(), self.movie_layer
+        assert layer is not None
+        return movie, layer
+
+    def choose_movie(self, layer: Image) -> None:
+        """Annotate the movie of another layer."""
+        self.reset_choices()
+        self.form["movie"].value = layer
+
     def _layers(self, kind: type) -> list[Any]:
         return [layer for layer in self.viewer.layers if isinstance(layer, kind) and not self._ignored(layer)]
 
     def _fits(self, labels: Labels) -> bool:
         movie = self.movie_layer if hasattr(self, "form") else None  # asked already while the form is made
-        return movie is not None and labels.editable and labels.data.shape[-2:] == movie.data.shape[-2:]
+        if movie is None or not labels.editable or labels.data.shape[-2:] != movie.data.shape[-2:]:
+            return False
+        annotation = annotation_of(labels)
+        return annotation is None or drawn_on(annotation, steps_of(movie))
 
     # What changes -----------------------------------------------------------------------------------------------------
 

@@ -81,6 +81,7 @@ class AnnotateDefects(QWidget):
         ):
             button.clicked.connect(self._guarded(act))
         self.tools.said.connect(self._say)
+        panel.prepare.prepared.connect(choice.choose_movie)
         panel.frames.chosen.connect(self.show_frame)
         panel.frames.status_chosen.connect(self.set_status)
         panel.classes.chosen.connect(self._class_chosen)
@@ -98,6 +99,7 @@ class AnnotateDefects(QWidget):
     def reset_choices(self, event: Any = None) -> None:
         """Take up that layers came, went or changed their names; napari calls this."""
         self.choice.reset_choices()
+        self.panel.prepare.reset_choices()
         self._say()
 
     # What others see --------------------------------------------------------------------------------------------------

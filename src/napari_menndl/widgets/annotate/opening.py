@@ -11,6 +11,7 @@ from napari.layers import Labels
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.association import AnnotationIndex
+from napari_menndl.annotation.carrying import check_drawn_on
 from napari_menndl.errors import InputError
 from napari_menndl.user_data import user_data
 from napari_menndl.widgets.layers import PLACE, annotation_layer, movie_of, pixel_size_of
@@ -29,7 +30,7 @@ def default_index() -> AnnotationIndex:
 
 
 def movie_in(layer: Image) -> Movie:
-    """The movie of an image layer, with its name and file.
+    """The movie of an image layer, with its name, its file and the time of a frame.
 
     Raises
     ------
@@ -39,7 +40,9 @@ def movie_in(layer: Image) -> Movie:
     source = layer.metadata.get("source") or layer.source.path or "memory"
     if source == "memory" and layer.source.path:
         source = layer.source.path
-    return replace(movie_of(layer), name=layer.name, source=str(source))
+    movie = movie_of(layer)
+    frame_time = layer.metadata.get("frame_time") or movie.frame_time
+    return replace(movie, name=layer.name, source=str(source), frame_time=frame_time)
 
 
 def annotation_of(layer: Labels | None) -> Annotation | None:
@@ -64,7 +67,7 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
         The place is taken or cannot be written; labels that are none of this movie's classes.
     """
     if layer is None:
-        return Annotation.create(path, movie.shape, pixel_size=movie.pixel_size)
+        return Annotation.create(path, movie.shape, pixel_size=movie.pixel_size, steps=movie.steps)
     if path.exists():
         raise InputError("a place for a new annotation", f"{path}, which exists", "Choose another name.")
     given = annotation_of(layer)
@@ -72,6 +75,9 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
         given = Annotation.from_labels(np.asarray(layer.data), pixel_size=movie.pixel_size)
         for t in range(len(given)):
             given.set_status(t, "in progress" if given.frame(t).any() else "untouched")
+    if given.steps is None:  # it lies over this movie
+        given.steps = movie.steps
+    check_drawn_on(given, movie)
     given.check(movie.shape)
     _lengthened(given, len(movie)).save(path)
     return Annotation.open(path, mode="r+")
@@ -90,7 +96,7 @@ def _lengthened(annotation: Annotation, length: int) -> Annotation:
         ]
     )
     status = [*annotation.status, *["untouched"] * missing]
-    return Annotation(labels, annotation.classes, status, annotation.regions, annotation.pixel_size)
+    return Annotation(labels, annotation.classes, status, annotation.regions, annotation.pixel_size, annotation.steps)
 
 
 def open_annotation(path: Path, movie: Movie) -> Annotation:
@@ -102,6 +108,7 @@ def open_annotation(path: Path, movie: Movie) -> Annotation:
         Not an annotation, or one of another movie.
     """
     annotation = Annotation.open(path, mode="r+")
+    check_drawn_on(annotation, movie)
     annotation.check(movie.shape)
     return annotation
 

@@ -12,6 +12,7 @@ from napari_menndl.widgets.annotate.class_matching import ClassMatching
 from napari_menndl.widgets.annotate.class_table import ClassTable
 from napari_menndl.widgets.annotate.frame_list import FrameList
 from napari_menndl.widgets.annotate.helper import COLUMNS, FOURIER, Helper
+from napari_menndl.widgets.annotate.prepare import Prepare
 from napari_menndl.widgets.annotate.settings import ClickSettings
 from napari_menndl.widgets.form import lay_out, make_form
 from napari_menndl.widgets.section import section
@@ -46,6 +47,7 @@ class Panel(QScrollArea):
         self.fourier, self.columns = Helper(viewer, FOURIER), Helper(viewer, COLUMNS)
         self.helpers = (self.fourier, self.columns)
         self.choice = Choice(viewer, lambda layer: any(one.preview.owns(layer) for one in self.helpers))
+        self.prepare = Prepare(viewer, self.choice.movie_and_layer)
         self.status = QLabel()
         self.status.setTextFormat(Qt.TextFormat.RichText)
         self.status.setWordWrap(True)
@@ -84,6 +86,7 @@ class Panel(QScrollArea):
         layout.addWidget(self.choice)
         layout.addWidget(self.status)
         parts = {
+            "Prepare the movie": (self.prepare, False),
             "Defect classes": (marks, True),
             "Frames": (self.frames, True),
             "Points": (points, False),

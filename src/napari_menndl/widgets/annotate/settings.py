@@ -17,6 +17,28 @@ class AnnotateSettings:
     annotation: Labels | None = setting(None, "Annotation", note="The layer that is painted on")
 
 
+#: What frames can be cut to, beside the rectangles of layers of shapes.
+WHOLE, COMMON = "whole frame", "common area"
+
+
+@dataclass(frozen=True)
+class PrepareSettings:
+    """What is done to a movie before it is annotated."""
+
+    drift: bool = setting(
+        True, "Correct drift", note="Move every frame by whole pixels to where the first one lies; measured once"
+    )
+    average: int = setting(
+        1, "Average", "frames", "So many consecutive frames become one; 1: none is averaged", min=1, max=10_000
+    )
+    binned: int = setting(1, "Bin", "px", "Side of the square that becomes one pixel; 1: not binned", min=1, max=64)
+    crop: str = setting(
+        WHOLE,
+        "Cut to",
+        note="The area that all frames show once drift is corrected, or the last rectangle of a shapes layer",
+    )
+
+
 @dataclass(frozen=True)
 class MatchSettings:
     """How defects of a class are counted."""

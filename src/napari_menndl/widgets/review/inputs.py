@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from napari_menndl.annotation.carrying import check_drawn_on
 from napari_menndl.errors import InputError
 from napari_menndl.review import corrections
 from napari_menndl.widgets.form import read_form
@@ -147,6 +148,9 @@ class Inputs(QObject):
                 f"{what.annotation.name!r} twice" if what.annotation is not None else "none",
                 "Choose the other expert's annotation under 'Annotation' or under 'Second expert'.",
             )
+        for layer in (what.annotation, view.second):
+            if layer is not None and (drawn := layer.metadata.get("annotation")) is not None:
+                check_drawn_on(drawn, movie)
         return Setting(
             source=view.second if view.second is not None else str(Path(what.source).expanduser()),
             movie=movie,

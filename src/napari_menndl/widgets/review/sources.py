@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.neighbours import read_frame
+from napari_menndl.movie.preparation import AS_RECORDED, describe, same_frames
 from napari_menndl.predict.labelling import label_pixels
 from napari_menndl.predict.outline import Outline
 from napari_menndl.predict.scale import scale_between
@@ -258,6 +259,12 @@ def open_source(path: Path, movie: Movie, capacity: int = MEMORY, pool: str = ""
                 f"a prediction of {_times(movie.shape)} frames and px, as the movie has",
                 f"one of {_times(stored.outline.shape)} at {path}",
                 "Choose the prediction of this movie, or the network that made it.",
+            )
+        if not same_frames(stored.outline.steps, movie.steps):
+            raise InputError(
+                f"a prediction of these frames: {describe(movie.steps) or AS_RECORDED}",
+                f"one of others: {describe(stored.outline.steps) or AS_RECORDED}",
+                "Prepare the movie as it was for the prediction, in the dock 'Annotate defects', and choose its layer.",
             )
         return PredictedSource(stored, None, movie, capacity)
     network = open_predictor(path) if path.suffix == ".safetensors" else open_run(path).best

@@ -127,7 +127,9 @@ def annotation_of(layer: Labels, movie: Movie, frames: tuple[int, ...]) -> Annot
                 "Choose the annotation of this movie.",
             )
         labels[frame] = found
-    return Annotation.from_labels(labels, frames=list(frames), pixel_size=movie.pixel_size)
+    made = Annotation.from_labels(labels, frames=list(frames), pixel_size=movie.pixel_size)
+    made.steps = movie.steps  # the layer lies over this movie
+    return made
 
 
 def _with_task(run: Run) -> Opened:
