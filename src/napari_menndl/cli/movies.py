@@ -76,6 +76,9 @@ def predict(
         str | None,
         typer.Option(help="Who predicts: local, tcp://127.0.0.1:8786, ssh:HOSTS, …; left out: this process."),
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Replace the prediction of another movie or network that stands at --out.")
+    ] = False,
 ) -> None:
     """Apply a search's best network to a whole movie; begun again, it goes on where it stopped."""
     from rich.progress import Progress
@@ -90,7 +93,9 @@ def predict(
         with Progress(console=out) as bar:
             task = bar.add_task("Predicting", total=len(prediction))
             try:
-                prediction.write(to, lambda done, total: bar.update(task, completed=done, total=total), pool=pool)
+                prediction.write(
+                    to, lambda done, total: bar.update(task, completed=done, total=total), pool=pool, anew=anew
+                )
             except InputError as error:
                 # Frames that cannot be predicted do not cost the others their table.
                 if not prediction.written:

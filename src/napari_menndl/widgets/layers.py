@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def annotation_layer(annotation: Annotation, frame_time: float | None = None, na
 
 
 def movie_of(layer: Image) -> Movie:
-    """The movie that an image layer shows.
+    """The movie that an image layer shows, with the layer's name and the file that it came from.
 
     Raises
     ------
@@ -89,7 +90,10 @@ def movie_of(layer: Image) -> Movie:
             "Split the layer along its other axes: right-click it and choose 'Split Stack'.",
         )
     data = layer.data[0] if layer.multiscale else layer.data
-    return open_movie(data, pixel_size=pixel_size_of(layer))
+    source = layer.metadata.get("source", "memory")
+    if source == "memory":
+        source = layer.source.path or "memory"
+    return replace(open_movie(data, pixel_size=pixel_size_of(layer)), name=layer.name, source=str(source))
 
 
 def pixel_size_of(layer: Layer) -> tuple[float, float] | None:

@@ -17,12 +17,11 @@ from napari_menndl.widgets.annotate.opening import (
     begin_annotation,
     default_index,
     layer_over,
-    movie_in,
     open_annotation,
 )
 from napari_menndl.widgets.annotate.settings import AnnotateSettings
 from napari_menndl.widgets.form import lay_out, make_form
-from napari_menndl.widgets.layers import PLACE
+from napari_menndl.widgets.layers import PLACE, movie_of
 from napari_menndl.widgets.preferences import preference
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class Choice(QWidget):
         if layer is None:
             raise InputError("a movie", "no image layer", "Open a movie, or File › Open Sample › MENNDL.")
         if self._movie is None or self._movie[0] is not layer.data or self._movie[1] != layer.name:
-            self._movie = layer.data, layer.name, movie_in(layer)
+            self._movie = layer.data, layer.name, movie_of(layer)
         return self._movie[2]
 
     def _layers(self, kind: type) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -13,7 +12,7 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.association import AnnotationIndex
 from napari_menndl.errors import InputError
 from napari_menndl.user_data import user_data
-from napari_menndl.widgets.layers import PLACE, annotation_layer, movie_of, pixel_size_of
+from napari_menndl.widgets.layers import PLACE, annotation_layer, pixel_size_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,20 +25,6 @@ if TYPE_CHECKING:
 def default_index() -> AnnotationIndex:
     """The index in the folder of user data."""
     return AnnotationIndex(user_data())
-
-
-def movie_in(layer: Image) -> Movie:
-    """The movie of an image layer, with its name and file.
-
-    Raises
-    ------
-    InputError
-        If it shows colours, or anything but frames over time.
-    """
-    source = layer.metadata.get("source") or layer.source.path or "memory"
-    if source == "memory" and layer.source.path:
-        source = layer.source.path
-    return replace(movie_of(layer), name=layer.name, source=str(source))
 
 
 def annotation_of(layer: Labels | None) -> Annotation | None:
