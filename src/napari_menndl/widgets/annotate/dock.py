@@ -150,6 +150,7 @@ class AnnotateDefects(QWidget):
             annotation.changes.classes.connect(self._show_classes)
             layer.events.selected_label.connect(self._label_chosen)
         self.regions.follow(annotation, layer)
+        self.clicks.follow(None if self.painted is None else annotation, layer)
         self.panel.frames.show_frames(annotation)
         self._show_classes()
         self._moved()
