@@ -51,6 +51,8 @@ class Annotation(EditedStatement):
     regions : mapping of frame to regions (y0, x0, y1, x1), optional
         The parts that are fully annotated [px].
     pixel_size : (y, x) float [nm], optional
+    digests : mapping of frame to str, optional
+        Of the movie's frames that were annotated (`movie.identity`), as far as they were noted.
 
     Raises
     ------

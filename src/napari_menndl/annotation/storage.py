@@ -34,6 +34,7 @@ def to_attributes(
     status: Sequence[FrameStatus],
     regions: Mapping[int, Sequence[Region]],
     pixel_size: tuple[float, float] | None,
+    digests: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
     """What stands beside the labels, as JSON."""
     return {
@@ -43,6 +44,7 @@ def to_attributes(
         "status": [str(s) for s in status],
         "regions": {str(t): [list(r) for r in rectangles] for t, rectangles in regions.items()},
         "pixel_size": None if pixel_size is None else list(pixel_size),
+        "digests": {str(t): digest for t, digest in (digests or {}).items()},
     }
 
 
@@ -104,7 +106,7 @@ def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[st
     labels : zarr.Array
         (T, Y, X) uint8, not read yet.
     attributes : dict
-        ``classes``, ``status``, ``regions``, ``pixel_size``, ready for `Annotation`.
+        ``classes``, ``status``, ``regions``, ``pixel_size``, ``digests``, ready for `Annotation`.
 
     Raises
     ------
@@ -120,6 +122,7 @@ def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[st
             "status": list(data["status"]),
             "regions": {int(t): [Region(*r) for r in rectangles] for t, rectangles in data["regions"].items()},
             "pixel_size": data["pixel_size"],
+            "digests": {int(t): str(digest) for t, digest in data.get("digests", {}).items()},
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(

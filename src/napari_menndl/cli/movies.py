@@ -44,6 +44,7 @@ def simulate(
 ) -> None:
     """Simulate a STEM movie of Mo-doped WS2 with defects that grow, and its true annotation."""
     from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.movie.reading import open_movie
     from napari_menndl.movie.simulation import simulate_movie
     from napari_menndl.movie.writing import write_movie
 
@@ -59,7 +60,9 @@ def simulate(
         )
         write_movie(simulated.movie, to)
         beside = to.with_name(to.stem + ".annotation.zarr")
-        Annotation.from_simulation(simulated).save(beside)
+        truth = Annotation.from_simulation(simulated)
+        truth.note(open_movie(to))
+        truth.save(beside)
         simulated.events.to_csv(to.with_name(to.stem + ".events.csv"), index=False)
         say(f"Wrote {to}, {beside.name} and {to.stem}.events.csv (S vacancy SNR {simulated.snr:.1f})")
 

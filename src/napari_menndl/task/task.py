@@ -19,6 +19,7 @@ from napari_menndl.annotation.files import open_own_group, own_array, written_wh
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import Detector
+from napari_menndl.movie.identity import digest_of
 from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
 from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
@@ -141,6 +142,14 @@ class TrainingTask:
         labels = np.stack([annotation.frame(t) for t in chosen])
         known = np.stack([annotation.known(t) for t in chosen])
         planes = np.stack([with_neighbours(movie, t) for t in chosen])
+        for t, shown in zip(chosen, planes, strict=True):
+            if annotation.digests.get(t, digest_of(shown)) != digest_of(shown):
+                raise InputError(
+                    f"frame {t} as it was annotated",
+                    f"another frame {t} in {movie.name!r}",
+                    "Choose the movie that was annotated. If this is it, changed since, look at the annotation over it "
+                    "in napari, and set the frame to Complete anew.",
+                )
         gaps = np.isnan(planes[:, 0])
         for t, missing in zip(chosen, gaps, strict=True):
             if missing.any():

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.identity import movie_digest
 from napari_menndl.movie.reading import open_movie
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari.layers import Image, Labels, Layer
 
     from napari_menndl.annotation.annotation import Annotation
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 AXES = ("t", "y", "x")
 #: What says where the pixels of a layer lie.
 PLACE = ("scale", "translate", "units", "axis_labels")
+_OF_ANOTHER = 4
 
 
 def grid(pixel_size: tuple[float, float] | None, frame_time: float | None) -> dict[str, Any]:
@@ -107,6 +111,50 @@ def pixel_size_of(layer: Layer) -> tuple[float, float] | None:
         if unit.is_compatible_with("nm")
     ]
     return (sizes[0], sizes[1]) if len(sizes) == 2 else None
+
+
+def annotation_of(layer: Labels | None) -> Annotation | None:
+    """The annotation whose labels a layer paints, if it is one of ours."""
+    annotation: Annotation | None = None if layer is None else layer.metadata.get("annotation")
+    return annotation if annotation is not None and layer is not None and annotation.labels is layer.data else None
+
+
+def annotations_for(layers: Iterable[Labels], movie: Movie) -> list[Labels]:
+    """The labels layers that may hold the annotation of a movie, those that surely do first.
+
+    Which they are, the frames say on which they were drawn; plain labels, which do not know, come last.
+
+    Parameters
+    ----------
+    layers : iterable of napari.layers.Labels
+    movie : Movie
+
+    Returns
+    -------
+    list of napari.layers.Labels
+        Without those that are of frames of another size, or were drawn on other frames.
+    """
+    ranks = [(_rank(layer, movie), layer) for layer in layers]
+    return [layer for rank, layer in sorted(ranks, key=lambda one: one[0]) if rank < _OF_ANOTHER]
+
+
+def _rank(layer: Labels, movie: Movie) -> int:
+    annotation = annotation_of(layer)
+    of = None if annotation is None else is_annotation_of(annotation, movie)
+    if layer.data.shape[-2:] != movie.shape[1:] or of is False:
+        return _OF_ANOTHER
+    if annotation is None:
+        return 2 if "annotation" in layer.metadata else 3
+    return 0 if of else 1
+
+
+def is_annotation_of(annotation: Annotation, movie: Movie) -> bool | None:
+    """Whether an annotation is a movie's: that it was drawn on, or begun for; None where that cannot be told."""
+    of = annotation.is_of(movie)
+    begun = annotation.movie
+    if of is not None or begun is None or begun is movie:
+        return of
+    return movie_digest(begun) == movie_digest(movie)
 
 
 def frame_in_view(layer: Layer, point: tuple[float, ...]) -> int:

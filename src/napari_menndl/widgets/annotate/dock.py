@@ -15,11 +15,11 @@ from napari_menndl.errors import InputError
 from napari_menndl.widgets.annotate.counter import Counter
 from napari_menndl.widgets.annotate.helper import Scene
 from napari_menndl.widgets.annotate.hints import next_step
-from napari_menndl.widgets.annotate.opening import annotation_of, length_unit
+from napari_menndl.widgets.annotate.opening import length_unit
 from napari_menndl.widgets.annotate.painted import PaintedAnnotation
 from napari_menndl.widgets.annotate.panel import Panel
 from napari_menndl.widgets.annotate.tools import Tools, guarded
-from napari_menndl.widgets.layers import frame_in_view
+from napari_menndl.widgets.layers import annotation_of, frame_in_view
 from napari_menndl.widgets.shortcuts import bind
 
 if TYPE_CHECKING:

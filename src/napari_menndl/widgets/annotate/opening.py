@@ -12,7 +12,7 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.association import AnnotationIndex
 from napari_menndl.errors import InputError
 from napari_menndl.user_data import user_data
-from napari_menndl.widgets.layers import PLACE, annotation_layer, pixel_size_of
+from napari_menndl.widgets.layers import PLACE, annotation_layer, annotation_of, pixel_size_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 def default_index() -> AnnotationIndex:
     """The index in the folder of user data."""
     return AnnotationIndex(user_data())
-
-
-def annotation_of(layer: Labels | None) -> Annotation | None:
-    """The annotation whose labels a layer paints, if it is one of ours."""
-    annotation = None if layer is None else layer.metadata.get("annotation")
-    return annotation if annotation is not None and annotation.labels is layer.data else None  # type: ignore[union-attr]
 
 
 def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> Annotation:
@@ -49,7 +43,9 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
         The place is taken or cannot be written; labels that are none of this movie's classes.
     """
     if layer is None:
-        return Annotation.create(path, movie.shape, pixel_size=movie.pixel_size)
+        made = Annotation.create(path, movie.shape, pixel_size=movie.pixel_size)
+        made.movie = movie
+        return made
     if path.exists():
         raise InputError("a place for a new annotation", f"{path}, which exists", "Choose another name.")
     given = annotation_of(layer)
@@ -59,7 +55,9 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
             given.set_status(t, "in progress" if given.frame(t).any() else "untouched")
     given.check(movie.shape)
     _lengthened(given, len(movie)).save(path)
-    return Annotation.open(path, mode="r+")
+    made = Annotation.open(path, mode="r+")
+    made.note(movie)
+    return made
 
 
 def _lengthened(annotation: Annotation, length: int) -> Annotation:
@@ -75,7 +73,7 @@ def _lengthened(annotation: Annotation, length: int) -> Annotation:
         ]
     )
     status = [*annotation.status, *["untouched"] * missing]
-    return Annotation(labels, annotation.classes, status, annotation.regions, annotation.pixel_size)
+    return Annotation(labels, annotation.classes, status, annotation.regions, annotation.pixel_size, annotation.digests)
 
 
 def open_annotation(path: Path, movie: Movie) -> Annotation:
