@@ -132,7 +132,9 @@ class Prediction:
         return prediction
 
     def frame_digest(self, t: int) -> str:
-        """Digest of the movie's frame that a stored frame was predicted from; empty where it was not noted."""
+        """Digest of the movie's frame that a frame was predicted from; empty where that is not known."""
+        if t in self._digests:
+            return self._digests[t]
         return self._stored.digest(t) if self._stored is not None and t in self._stored else ""
 
     def __len__(self) -> int:

@@ -41,6 +41,34 @@ LEAST_GUARD = 8
 _ARRAYS = {"frames": "float32", "labels": "uint8", "known": "bool"}
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where the labelled frames of a task came from; no part of its digest.
+
+    Attributes
+    ----------
+    frames : tuple of int
+        Their numbers in the movie.
+    digests : tuple of str
+        Theirs in the movie (`movie.identity`).
+    annotation : str
+        Path of the annotation; empty where it was in memory.
+    """
+
+    frames: tuple[int, ...]
+    digests: tuple[str, ...]
+    annotation: str = ""
+
+    @classmethod
+    def from_json(cls, data: Any) -> Origin | None:
+        """Undo `asdict`; None where nothing, or no such thing, was noted."""
+        try:
+            origin = cls(tuple(map(int, data["frames"])), tuple(map(str, data["digests"])), str(data["annotation"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+        return origin if len(origin.frames) == len(origin.digests) and min(origin.frames, default=0) >= 0 else None
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingTask:
     """Labelled frames, immutable and addressed by their digest.
@@ -63,6 +91,8 @@ class TrainingTask:
         Width of the band around a validation block that no tile may touch [px].
     neighbours : (N, 4, Y, X) float32, or None
         The frames around each, moved to lie on it (`movie.neighbours.with_neighbours`); None where there are none.
+    origin : Origin or None
+        Where the frames came from, as far as it is known.
     """
 
     frames: npt.NDArray[np.float32]
@@ -74,6 +104,7 @@ class TrainingTask:
     folds: int = 4
     guard: int = LEAST_GUARD
     neighbours: npt.NDArray[np.float32] | None = None
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         shape = self.frames.shape
@@ -142,8 +173,9 @@ class TrainingTask:
         labels = np.stack([annotation.frame(t) for t in chosen])
         known = np.stack([annotation.known(t) for t in chosen])
         planes = np.stack([with_neighbours(movie, t) for t in chosen])
-        for t, shown in zip(chosen, planes, strict=True):
-            if annotation.digests.get(t, digest_of(shown)) != digest_of(shown):
+        digests = tuple(digest_of(shown) for shown in planes)
+        for t, digest in zip(chosen, digests, strict=True):
+            if annotation.digests.get(t, digest) != digest:
                 raise InputError(
                     f"frame {t} as it was annotated",
                     f"another frame {t} in {movie.name!r}",
@@ -177,6 +209,7 @@ class TrainingTask:
             folds,
             guard,
             None if alone else neighbours,
+            Origin(tuple(chosen), digests, "" if annotation.path is None else str(annotation.path.resolve())),
         )
         for split in (0, 1):
             for fold in range(folds):
@@ -251,7 +284,8 @@ class TrainingTask:
             group = zarr.open_group(folder, mode="w")
             for name, array in self._arrays().items():
                 group.create_array(name, data=array, chunks=(1, *array.shape[1:]))
-            group.attrs.update(self._attributes() | {"digest": self.digest})
+            origin = None if self.origin is None else asdict(self.origin)
+            group.attrs.update(self._attributes() | {"digest": self.digest, "origin": origin})
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> TrainingTask:
@@ -277,6 +311,7 @@ class TrainingTask:
                 pixel_size=None if pixel_size is None else (float(pixel_size[0]), float(pixel_size[1])),
                 folds=attributes["folds"],
                 guard=attributes["guard"],
+                origin=Origin.from_json(attributes.get("origin")),
             )
             found = task.digest
         except Exception as error:

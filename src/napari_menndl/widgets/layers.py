@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Labels
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.identity import movie_digest
@@ -14,7 +15,7 @@ from napari_menndl.movie.reading import open_movie
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Image, Layer
 
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.movie.movie import Movie
@@ -73,6 +74,27 @@ def annotation_layer(annotation: Annotation, frame_time: float | None = None, na
         "opacity": 0.6,
     }
     return annotation.labels, about, "labels"
+
+
+def layer_over(annotation: Annotation, image: Image, name: str) -> Labels:
+    """A labels layer for an annotation, in the same place as its movie."""
+    labels, about, _ = annotation_layer(annotation, image.metadata.get("frame_time"), name)
+    about |= place_over(image)
+    return Labels(labels, **about)
+
+
+def place_over(image: Image) -> dict[str, Any]:
+    """Where a layer of three axes lies over a movie, which may be a single image."""
+    place: dict[str, Any] = {name: getattr(image, name) for name in PLACE}
+    if image.ndim == 3:
+        return place
+    units = ("pixel", *(str(unit) for unit in place["units"]))
+    return {
+        "scale": (1.0, *place["scale"]),
+        "translate": (0.0, *place["translate"]),
+        "units": units,
+        "axis_labels": ("t", *place["axis_labels"]),
+    }
 
 
 def movie_of(layer: Image) -> Movie:

@@ -18,12 +18,11 @@ from napari_menndl.movie.absent import spans
 from napari_menndl.widgets.annotate.opening import (
     begin_annotation,
     default_index,
-    layer_over,
     open_annotation,
 )
 from napari_menndl.widgets.annotate.settings import AnnotateSettings
 from napari_menndl.widgets.form import lay_out, make_form
-from napari_menndl.widgets.layers import PLACE, annotation_of, annotations_for, movie_of
+from napari_menndl.widgets.layers import PLACE, annotation_of, annotations_for, layer_over, movie_of
 from napari_menndl.widgets.preferences import preference
 
 if TYPE_CHECKING:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dask.array as da
 import numpy as np
-from napari.layers import Labels
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.association import AnnotationIndex
 from napari_menndl.errors import InputError
 from napari_menndl.user_data import user_data
-from napari_menndl.widgets.layers import PLACE, annotation_layer, annotation_of, pixel_size_of
+from napari_menndl.widgets.layers import annotation_of, pixel_size_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
     from napari_menndl.movie.movie import Movie
 
@@ -87,27 +86,6 @@ def open_annotation(path: Path, movie: Movie) -> Annotation:
     annotation = Annotation.open(path, mode="r+")
     annotation.check(movie.shape)
     return annotation
-
-
-def layer_over(annotation: Annotation, image: Image, name: str) -> Labels:
-    """A labels layer for an annotation, in the same place as its movie."""
-    labels, about, _ = annotation_layer(annotation, image.metadata.get("frame_time"), name)
-    about |= place_over(image)
-    return Labels(labels, **about)
-
-
-def place_over(image: Image) -> dict[str, Any]:
-    """Where a layer of three axes lies over a movie, which may be a single image."""
-    place: dict[str, Any] = {name: getattr(image, name) for name in PLACE}
-    if image.ndim == 3:
-        return place
-    units = ("pixel", *(str(unit) for unit in place["units"]))
-    return {
-        "scale": (1.0, *place["scale"]),
-        "translate": (0.0, *place["translate"]),
-        "units": units,
-        "axis_labels": ("t", *place["axis_labels"]),
-    }
 
 
 def length_unit(image: Image | None) -> str:

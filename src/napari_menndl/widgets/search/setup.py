@@ -58,6 +58,7 @@ class Setup(QWidget):
         self._offered = ""
         self._suggested = ""
         self._opened: tuple[Any, Movie] | None = None
+        self._status: tuple[Any, ...] | None = None
         self.learn = make_form(
             LearnSettings,
             movie={"choices": lambda _: self._layers(Image), "nullable": True},
@@ -172,6 +173,7 @@ class Setup(QWidget):
 
     def _look_for_frames(self, *, changed: bool = False) -> None:
         """Offer the frames that are annotated by now, unless a person has written others."""
+        self._look_at_status()
         layer, text = self.annotation, self.learn["frames"].value
         if layer is None or self._offer_job.busy or text.strip() not in ("", self._offered):
             return
@@ -180,6 +182,14 @@ class Setup(QWidget):
             self._on_offer(finished_frames(annotation))
         elif changed or not text:
             self._offer_job.begin(_labelled_frames, layer.data)
+
+    def _look_at_status(self) -> None:
+        """What kept a search from being started may be gone: a frame was annotated."""
+        layer = self.annotation
+        annotation = None if layer is None else layer.metadata.get("annotation")
+        before, self._status = self._status, None if annotation is None else annotation.status
+        if None not in (before, self._status) and before != self._status:
+            self.changed.emit()
 
     def _on_offer(self, frames: Iterable[int]) -> None:
         text = frames_text(frames)
