@@ -217,6 +217,20 @@ def test_a_frame_that_changed_under_its_annotation_is_named(qtbot, viewer, movie
     assert "Frame 1 is another one" in dock.hint
 
 
+def test_255_beside_classes_in_plain_labels_is_not_looked_at(qtbot, viewer, dock, annotation):
+    labels = np.array(annotation.labels)
+    labels[2:] = 0
+    labels[0, :40] = labels[1, 100:] = 255
+    viewer.add_labels(labels)
+    dock.choice.form["annotation"].value = viewer.layers["labels"]
+    click(qtbot, dock.choice.new)
+    stored = on_disk(dock)
+    assert stored.class_names == ("class 1", "class 2")
+    assert [stored.known(t).sum() for t in range(4)] == [128 * 88, 128 * 100, 0, 0]
+    assert not stored.known(0)[:40].any()
+    assert "255" in str(notification_manager.records[-1].message)
+
+
 def test_annotation_of_fewer_frames_is_lengthened_when_it_is_kept(qtbot, viewer, dock, annotation):
     short = Annotation(annotation.labels[:2], annotation.classes, annotation.status[:2])
     data, about, _ = annotation_layer(short)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels
 
+from napari_menndl.annotation.values import IGNORED, with_ignored
 from napari_menndl.errors import InputError
 from napari_menndl.movie.identity import movie_digest
 from napari_menndl.movie.reading import open_movie
@@ -190,7 +191,8 @@ def annotated_frame(layer: Labels, frame: int) -> tuple[np.ndarray, np.ndarray]:
     """What a labels layer says about one frame.
 
     A layer that this plugin opened knows which of its pixels are annotated. In any other, a frame with a label on it
-    is taken as annotated throughout, and one without as not looked at; a single image speaks of frame 0.
+    is taken as annotated throughout, but for pixels of 255 beside the numbers of classes, and one without as not looked
+    at; a single image speaks of frame 0.
 
     Parameters
     ----------
@@ -217,6 +219,9 @@ def annotated_frame(layer: Labels, frame: int) -> tuple[np.ndarray, np.ndarray]:
     if annotation is not None and annotation.labels is layer.data:
         return annotation.frame(frame), annotation.known(frame)
     labels = np.asarray(data[frame])
+    if labels.max(initial=0) == IGNORED and with_ignored(np.unique(labels[labels > 0])):
+        known = labels != IGNORED
+        return np.where(known, labels, 0).astype(np.uint8), known
     if labels.max(initial=0) > np.iinfo(np.uint8).max:
         raise InputError(
             "one label per defect class, 1 … 255",

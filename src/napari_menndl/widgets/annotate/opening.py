@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import dask.array as da
 import numpy as np
+from napari.utils.notifications import show_info
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.association import AnnotationIndex
+from napari_menndl.annotation.values import IGNORED, with_ignored
 from napari_menndl.errors import InputError
 from napari_menndl.user_data import user_data
 from napari_menndl.widgets.layers import annotation_of, pixel_size_of
@@ -34,7 +36,8 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
     path : Path
     movie : Movie
     layer : napari.layers.Labels, optional
-        To begin with what it says: an annotation in memory, or plain labels, whose labelled frames are in progress.
+        To begin with what it says: an annotation in memory, or plain labels, whose labelled frames are in progress;
+        255 beside the numbers of classes is "not looked at".
 
     Raises
     ------
@@ -49,7 +52,11 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
         raise InputError("a place for a new annotation", f"{path}, which exists", "Choose another name.")
     given = annotation_of(layer)
     if given is None:
-        given = Annotation.from_labels(np.asarray(layer.data), pixel_size=movie.pixel_size)
+        values = np.asarray(layer.data)
+        ignored = with_ignored(np.unique(values[values > 0]))
+        given = Annotation.from_labels(values, pixel_size=movie.pixel_size, ignore=IGNORED if ignored else None)
+        if ignored:
+            show_info(f"Pixels of 255 in {layer.name!r} count as not looked at; the rest of their frames as annotated.")
         for t in range(len(given)):
             given.set_status(t, "in progress" if given.frame(t).any() else "untouched")
     given.check(movie.shape)
