@@ -176,6 +176,16 @@ def test_another_movies_prediction_is_refused_or_replaced_on_demand(movie: Movie
     assert np.array_equal(Prediction.open(path).labels.compute() == 1, other.frames.compute() > 50)
 
 
+def test_a_refused_prediction_is_left_as_it_is(movie: Movie, tmp_path: Path) -> None:
+    first = as_movie(movie.frames.compute()[:3], "day 1")
+    path, network = Prediction(Brightness(), first).write(tmp_path / "p.zarr"), Brightness()
+    with pytest.raises(InputError, match="another movie"):
+        Prediction(Brightness(), as_movie(movie.frames.compute() + 1)).write(path)
+    Prediction(network, first).write(path)
+    assert network.asked == []
+    assert Prediction.open(path).outline == Prediction(network, first).outline
+
+
 def test_what_was_begun_on_another_movie_is_not_gone_on_with(movie: Movie, tmp_path: Path) -> None:
     path = Prediction(Brightness(), movie).write(tmp_path / "p.zarr", frames=[1])
     with pytest.raises(InputError, match="frame 1 is another one"):

@@ -337,6 +337,7 @@ class Prediction:
             if self._stored is None or self._stored.path != stored.path:
                 self._same = {}
                 self._check_movie(stored)
+            stored.fit(self.outline)
             self._forget_others(stored, wanted)
         done = stored.done
         count = int(done.sum())

@@ -59,7 +59,7 @@ class StoredFrames:
 
     @classmethod
     def take(cls, path: str | os.PathLike[str], outline: Outline, *, anew: bool = False) -> StoredFrames:
-        """Open them to be written, or make a place for them; one for fewer frames of the movie is made longer.
+        """Open them to be written, or make a place for them; they may be fewer than the movie has (`fit`).
 
         Parameters
         ----------
@@ -79,12 +79,12 @@ class StoredFrames:
         stored = cls(path, open_own_group(path, FORM, SCHEMA, "r+"))
         if differs := stored.outline.differs(outline):
             raise not_this_one(f"one of another network or movie at {path}: {differs}")
-        if stored.outline != outline:
-            stored._lengthen(outline)
         return stored
 
-    def _lengthen(self, outline: Outline) -> None:
-        """Make room for a movie that has grown, or was renamed."""
+    def fit(self, outline: Outline) -> None:
+        """Make room for a movie that has grown, or note its other name."""
+        if self.outline == outline:
+            return
         for name in ("probabilities", "labels", "done", *([DIGESTS] if DIGESTS in self._group else [])):
             array = self._group[name]
             array.resize((outline.shape[0], *array.shape[1:]))
