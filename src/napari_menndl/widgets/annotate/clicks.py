@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 NAME = "clicked defects"
 #: Least size of a point, so that it can be seen and taken hold of [px].
 LEAST_SIZE = 3.0
+#: In the metadata of another points layer: its points when discs were made of them.
+MARKED = "menndl discs"
 #: Opacity of a point, after its colour: the disc below and the frame are to be seen.
 CLEAR = "30"
 
@@ -182,8 +184,19 @@ class ClickLayer:
         for t in np.unique(frames).tolist():
             here = frames == t
             annotation.draw_points(t, places[here, 1:], values[here], radius)
+        points.metadata[MARKED] = np.asarray(points.data, float).tobytes()
         self._viewer.layers.selection.active = over
         return len(places)
+
+    def unmarked(self) -> Points | None:
+        """Another points layer over the frames, as long as its points are no discs."""
+        over = self._over
+        for layer in self._viewer.layers if over is not None else ():
+            if not isinstance(layer, Points) or layer == self.layer or not layer.editable or not len(layer.data):
+                continue
+            if layer.metadata.get(MARKED) != np.asarray(layer.data, float).tobytes():
+                return layer
+        return None
 
     # Points and discs -------------------------------------------------------------------------------------------------
 

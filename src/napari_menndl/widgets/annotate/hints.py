@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari_menndl.widgets.annotate.choice import Choice
 
 
-def next_step(choice: Choice, annotation: Annotation | None, frame: int) -> str:
+def next_step(choice: Choice, annotation: Annotation | None, frame: int, unmarked: str = "") -> str:
     """One sentence.
 
     Parameters
@@ -22,6 +22,8 @@ def next_step(choice: Choice, annotation: Annotation | None, frame: int) -> str:
         What is painted on.
     frame : int
         In view.
+    unmarked : str
+        Name of a points layer whose points are no discs yet.
     """
     offered = choice.offered
     try:
@@ -41,6 +43,8 @@ def next_step(choice: Choice, annotation: Annotation | None, frame: int) -> str:
         return f"This annotation ends with frame {len(annotation) - 1}."
     if annotation.is_same_frame(frame, movie) is False:
         return f"Frame {frame} is another one than was annotated: look at the marks, then set its status anew."
+    if unmarked:
+        return no_discs_yet(unmarked)
     status = annotation.status[frame]
     if status is FrameStatus.UNTOUCHED:
         return "Choose a class (keys 1 … 9) and paint the defects of this frame, or click them as points."
@@ -48,3 +52,10 @@ def next_step(choice: Choice, annotation: Annotation | None, frame: int) -> str:
         return "Mark every defect of this frame, or of a region; then set it to Complete (Shift+C)."
     done = sum(s is FrameStatus.COMPLETE for s in annotation.status)
     return f"{done} frame{'s' * (done != 1)} complete: search networks, or go to the next frame (Shift+N)."
+
+
+def no_discs_yet(name: str) -> str:
+    """Of a points layer: its points would be lost."""
+    return (
+        f"The points in {name!r} are no discs yet, and count as background: select that layer, press “Points → discs”."
+    )
