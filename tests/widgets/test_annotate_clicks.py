@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from mouse import stroke
+from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
@@ -11,6 +12,8 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.task.task import TrainingTask
+from napari_menndl.widgets.annotate.dock import AnnotateDefects
+from napari_menndl.widgets.layers import movie_layer
 
 pytestmark = pytest.mark.gui
 
@@ -30,15 +33,33 @@ def opened(viewer, path):
     return dock
 
 
-@pytest.fixture
-def begun(qtbot, viewer, path):
+def begin(qtbot, dock):
     """An annotation of two classes just begun, the tool "Points" in hand for the second, its radius 4 px."""
-    dock = opened(viewer, path)
     click(qtbot, dock.choice.new)
     click(qtbot, dock.panel.classes.add)
     dock.panel.click_form["radius"].value = 0.2
     click(qtbot, dock.panel.tools["points"])
     return dock
+
+
+@pytest.fixture
+def begun(qtbot, viewer, path):
+    """In a window."""
+    return begin(qtbot, opened(viewer, path))
+
+
+@pytest.fixture
+def model(qtbot, path):
+    """Without a window, where the mouse is not needed."""
+    viewer = ViewerModel()
+    data, about, _ = movie_layer(open_movie(path))
+    viewer.add_image(data, **about)
+    viewer.dims.set_current_step(0, 0)
+    dock = AnnotateDefects(viewer)
+    qtbot.addWidget(dock)
+    dock.show()
+    notification_manager.records.clear()
+    return begin(qtbot, dock)
 
 
 def click(qtbot, button):
@@ -53,6 +74,11 @@ def on_disk(dock):
 def click_at(viewer, dock, *pixels):
     for pixel in pixels:
         stroke(viewer, dock.annotation_layer, pixel)
+
+
+def add(dock, *pixels):
+    for pixel in pixels:
+        dock.clicks.layer.add((0, *pixel))
 
 
 def test_thirty_clicks_are_there_when_napari_is_closed_and_opened_again_and_a_search_learns_them(
@@ -78,31 +104,31 @@ def test_thirty_clicks_are_there_when_napari_is_closed_and_opened_again_and_a_se
     assert not notification_manager.records
 
 
-def test_the_discs_of_a_class_take_the_radius_in_the_form(qtbot, viewer, begun):
-    click_at(viewer, begun, (30, 30), (60, 60))
-    begun.panel.classes.select(1)
-    click_at(viewer, begun, (90, 90))
-    begun.panel.classes.select(2)
+def test_the_discs_of_a_class_take_the_radius_in_the_form(qtbot, model):
+    add(model, (30, 30), (60, 60))
+    model.panel.classes.select(1)
+    add(model, (90, 90))
+    model.panel.classes.select(2)
     for radius in (0.3, 0.1):
-        begun.panel.click_form["radius"].value = radius
-        labels = on_disk(begun).frame(0)
+        model.panel.click_form["radius"].value = radius
+        labels = on_disk(model).frame(0)
         assert np.count_nonzero(labels == 2) / 2 == pytest.approx(np.pi * (radius / 0.05) ** 2, rel=0.2)
         assert np.count_nonzero(labels == 1) == pytest.approx(np.pi * 4**2, rel=0.2)
-    begun.panel.classes.select(1)
-    assert begun.panel.click_form["radius"].value == pytest.approx(0.2)
-    click(qtbot, begun.panel.undo)
-    assert np.count_nonzero(on_disk(begun).frame(0) == 2) / 2 == pytest.approx(np.pi * 6**2, rel=0.2)
+    model.panel.classes.select(1)
+    assert model.panel.click_form["radius"].value == pytest.approx(0.2)
+    click(qtbot, model.panel.undo)
+    assert np.count_nonzero(on_disk(model).frame(0) == 2) / 2 == pytest.approx(np.pi * 6**2, rel=0.2)
 
 
-def test_undo_takes_a_click_away_and_redo_brings_it_back(qtbot, viewer, begun):
-    click_at(viewer, begun, (30, 30), (60, 60))
+def test_undo_takes_a_click_away_and_redo_brings_it_back(qtbot, model):
+    add(model, (30, 30), (60, 60))
     for number in (1, 0):
-        click(qtbot, begun.panel.undo)
-        assert len(begun.clicks.layer.data) == on_disk(begun).counts(0)["class 2"] == number
+        click(qtbot, model.panel.undo)
+        assert len(model.clicks.layer.data) == on_disk(model).counts(0)["class 2"] == number
     for number in (1, 2):
-        click(qtbot, begun.panel.redo)
-        assert len(begun.clicks.layer.data) == on_disk(begun).counts(0)["class 2"] == number
-    assert list(begun.clicks.layer.features["class"]) == ["class 2"] * 2
+        click(qtbot, model.panel.redo)
+        assert len(model.clicks.layer.data) == on_disk(model).counts(0)["class 2"] == number
+    assert list(model.clicks.layer.features["class"]) == ["class 2"] * 2
 
 
 def test_a_point_that_is_dragged_or_deleted_takes_its_disc_along(viewer, begun):
@@ -118,24 +144,22 @@ def test_a_point_that_is_dragged_or_deleted_takes_its_disc_along(viewer, begun):
     assert on_disk(begun).counts(0) == {"defect": 0, "class 2": 1}
 
 
-def test_what_is_erased_takes_its_point_away_and_a_click_beside_the_frame_is_refused(viewer, begun):
-    click_at(viewer, begun, (30, 30), (60, 60))
-    layer = begun.annotation_layer
-    viewer.layers.selection.active = layer
-    layer.mode, layer.brush_size = "erase", 14
-    stroke(viewer, layer, (30, 30))
-    assert begun.clicks.layer.data.tolist() == [[0, pytest.approx(60, abs=1), pytest.approx(60, abs=1)]]
-    begun.clicks.layer.add((0, 60, 300))
+def test_what_is_erased_takes_its_point_away_and_a_click_beside_the_frame_is_refused(qtbot, model):
+    add(model, (30, 30), (60, 60))
+    model.annotation_layer.brush_size = 14
+    model.annotation_layer.paint((0, 30, 30), 0)
+    qtbot.waitUntil(lambda: model.clicks.layer.data.tolist() == [[0, 60, 60]], timeout=2000)
+    model.clicks.layer.add((0, 60, 300))
     assert "1 outside" in str(notification_manager.records[-1].message)
-    assert len(begun.clicks.layer.data) == 1
-    assert on_disk(begun).counts(0)["class 2"] == 1
+    assert len(model.clicks.layer.data) == 1
+    assert on_disk(model).counts(0)["class 2"] == 1
 
 
-def test_a_class_that_is_renamed_or_removed_takes_its_points_along(viewer, begun):
-    click_at(viewer, begun, (30, 30))
-    begun.annotation.change_class("class 2", name="vacancy")
-    click_at(viewer, begun, (60, 60))
-    assert on_disk(begun).counts(0) == {"defect": 0, "vacancy": 2}
-    begun.annotation.remove_class("defect")
-    assert begun.clicks.layer is None
-    assert on_disk(begun).counts(0) == {"vacancy": 2}
+def test_a_class_that_is_renamed_or_removed_takes_its_points_along(model):
+    add(model, (30, 30))
+    model.annotation.change_class("class 2", name="vacancy")
+    add(model, (60, 60))
+    assert on_disk(model).counts(0) == {"defect": 0, "vacancy": 2}
+    model.annotation.remove_class("defect")
+    assert model.clicks.layer is None
+    assert on_disk(model).counts(0) == {"vacancy": 2}

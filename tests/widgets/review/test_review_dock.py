@@ -242,12 +242,11 @@ def two_experts(annotation):
     )
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_of_two_annotations_that_which_the_run_learned_from_is_taken(
-    viewer, open_dock, movie, two_experts, run_folder, click, shows, order
+    viewer, open_dock, movie, two_experts, run_folder, click, shows
 ):
-    for number in order:
-        data, about, _ = annotation_layer(two_experts[number], movie.frame_time, name=("other", "learned from")[number])
+    for expert, name in zip(two_experts, ("other", "learned from"), strict=True):
+        data, about, _ = annotation_layer(expert, movie.frame_time, name=name)
         viewer.add_labels(data, **about)
     dock = open_dock(movie, None, run_folder)
     click(dock.controls.button)

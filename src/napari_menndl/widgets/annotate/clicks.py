@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points
 from napari.utils.notifications import show_error
+from qtpy.QtCore import QTimer
 
 from napari_menndl.annotation.clicks.clicked_frames import Click, ClickedFrames
 from napari_menndl.errors import InputError
@@ -261,6 +263,11 @@ class ClickLayer:
 
     def _told(self, t: int) -> None:
         """The labels of a frame changed: by a brush, an eraser, undo or redo."""
+        if not self._busy and self.layer is not None:
+            self._follow(t)
+            QTimer.singleShot(0, partial(self._follow, t))  # a bucket tells of itself before it pours
+
+    def _follow(self, t: int) -> None:
         if not self._busy and self.layer is not None and self._frames is not None and self._frames.follow(t):
             self._show()
 
