@@ -59,6 +59,17 @@ def test_a_search_on_arrays_comes_to_a_result(run):
     assert open_run(run.path).metadata == RECORDING
 
 
+def test_statements_about_other_frames_are_not_compared():
+    first, second = (Annotation.from_labels(LABELS, ["dot"]) for _ in range(2))
+    assert compare(first, second).frames  # what does not say its frames is compared as it is
+    first.note(open_movie(FRAMES))
+    second.note(open_movie(FRAMES))
+    assert compare(first, second).frames
+    second.note(open_movie(FRAMES[:, ::-1]))
+    with pytest.raises(InputError, match="frame 0 of another movie"):
+        compare(first, second)
+
+
 def test_its_status_is_plain_and_was_told_while_it_went_on(run, told):
     status = run.status()
     assert (status["births"], status["networks"], status["in_flight"]) == (3, 3, 0)

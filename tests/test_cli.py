@@ -17,6 +17,7 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.api import open_run
 from napari_menndl.cli import app
 from napari_menndl.movie.reading import open_movie
+from napari_menndl.movie.writing import write_movie
 from napari_menndl.options import settings_options
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.search.settings import SearchSettings
@@ -80,6 +81,22 @@ def test_predict_and_compare(folder):
     table = run("compare", *words)
     assert all(name in table for name in ("later", "Mo substitution", "precision"))
     assert "…" not in table  # nothing is cut off where the output is no terminal
+
+
+def test_a_prediction_is_not_taken_for_that_of_another_movie_of_the_same_name(folder):
+    movie = open_movie(folder / "movie.tif")
+    for day, frames in (("day1", movie.frames), ("day2", movie.frames[:, ::-1])):
+        (folder / day).mkdir()
+        write_movie(open_movie(frames, pixel_size=movie.pixel_size), folder / day / "movie.tif")
+    words = ["predict", folder / "a.menndl", "--out", folder / "days.zarr"]
+    run(*words, folder / "day1" / "movie.tif")
+    first = Prediction.open(folder / "days.zarr").probabilities.compute()
+    said = run(*words, folder / "day2" / "movie.tif", code=2)
+    assert "another movie" in said
+    assert "--anew" in said
+    run(*words, folder / "day2" / "movie.tif", "--anew")
+    assert not np.array_equal(Prediction.open(folder / "days.zarr").probabilities.compute(), first)
+    assert "another movie" in run(*words, folder / "day1" / "movie.tif", code=2)
 
 
 def test_a_frame_that_cannot_be_predicted_is_named_and_the_others_have_their_table(folder):

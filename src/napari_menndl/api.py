@@ -253,7 +253,23 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
 
 
 def compare(prediction: Any, annotation: Annotation, **options: Any) -> Review:
-    """Set a prediction, or a second expert's annotation, against an annotation."""
+    """Set a prediction, or a second expert's annotation, against an annotation.
+
+    Raises
+    ------
+    InputError
+        If they are of other frames, as far as both say on which they were made; see `Review.of` for the rest.
+    """
     from napari_menndl.review.review import Review
 
-    return Review.of(prediction, annotation, **options)
+    review = Review.of(prediction, annotation, **options)
+    theirs = getattr(prediction, "frame_digest", None) or getattr(prediction, "digests", {}).get
+    for t in review.frames:
+        mine, other = annotation.digests.get(t), theirs(t)
+        if mine and other and mine != other:
+            raise InputError(
+                "a prediction and an annotation of the same frames",
+                f"frame {t} of another movie, or changed since, under one of them",
+                "Choose the annotation of the movie that was predicted, or predict the movie again.",
+            )
+    return review

@@ -22,6 +22,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.genome import Genome
 from napari_menndl.movie.neighbours import read_frame
+from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.simulation import SimulatedMovie, simulate_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.predict.prediction import Prediction
@@ -101,6 +102,7 @@ def run_demo(folder: Path, *, budget: str, seed: int, window: bool, console: Con
     movie, fresh = simulate_movie(FRAMES), simulate_movie(FRESH, area_seed=1)
     write_movie(movie.movie, folder / "movie.tif", overwrite=True)
     truth = Annotation.from_simulation(movie)
+    truth.note(open_movie(folder / "movie.tif"))
     truth.save(folder / "movie.annotation.zarr")
     console.rule("Search")
     with SearchProgress(console) as shown:

@@ -10,6 +10,8 @@ import zarr
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.detection import Detector
 from napari_menndl.movie.movie import Movie
+from napari_menndl.movie.reading import open_movie
+from napari_menndl.movie.writing import write_movie
 from napari_menndl.predict.labelling import DEFECT_COLUMNS
 from napari_menndl.predict.prediction import Prediction
 
@@ -157,3 +159,118 @@ def test_chosen_frames_are_written_in_their_order_and_read_from_disk_at_once(mov
     assert prediction.written == 2
     prediction.write(tmp_path / "some.zarr")
     assert network.asked == [3, 1, 0, 2, 4]
+
+
+def as_movie(frames: np.ndarray, name: str = "growing") -> Movie:
+    return Movie(da.from_array(frames, chunks=(1, *SHAPE[1:])), (0.1, 0.1), name=name)
+
+
+def test_another_movies_prediction_is_refused_or_replaced_on_demand(movie: Movie, tmp_path: Path) -> None:
+    path = Prediction(Brightness(), movie).write(tmp_path / "p.zarr")
+    other = as_movie(movie.frames.compute()[:, ::-1].copy())
+    with pytest.raises(InputError, match=r"prediction of another movie at .*: its frame 0 is another one.*--anew"):
+        Prediction(Brightness(), other).write(path)
+    stored = Prediction.open(path)
+    assert np.array_equal(stored.labels.compute() == 1, movie.frames.compute() > 50)
+    Prediction(Brightness(), other).write(path, anew=True)
+    assert np.array_equal(Prediction.open(path).labels.compute() == 1, other.frames.compute() > 50)
+
+
+def test_a_refused_prediction_is_left_as_it_is(movie: Movie, tmp_path: Path) -> None:
+    first = as_movie(movie.frames.compute()[:3], "day 1")
+    path, network = Prediction(Brightness(), first).write(tmp_path / "p.zarr"), Brightness()
+    with pytest.raises(InputError, match="another movie"):
+        Prediction(Brightness(), as_movie(movie.frames.compute() + 1)).write(path)
+    Prediction(network, first).write(path)
+    assert network.asked == []
+    assert Prediction.open(path).outline == Prediction(network, first).outline
+
+
+def test_what_was_begun_on_another_movie_is_not_gone_on_with(movie: Movie, tmp_path: Path) -> None:
+    path = Prediction(Brightness(), movie).write(tmp_path / "p.zarr", frames=[1])
+    with pytest.raises(InputError, match="frame 1 is another one"):
+        Prediction(Brightness(), as_movie(movie.frames.compute() + 1)).write(path)
+
+
+@pytest.mark.parametrize("changed", [[2], [0, 4]])
+def test_frames_that_changed_are_predicted_anew(movie: Movie, tmp_path: Path, changed: list[int]) -> None:
+    path = Prediction(Brightness(), movie).write(tmp_path / "p.zarr")
+    frames = movie.frames.compute()
+    frames[changed, 20:] = 100
+    network = Brightness()
+    with pytest.warns(UserWarning, match=f"{', '.join(map(str, changed))} of 'growing' changed"):
+        Prediction(network, as_movie(frames)).write(path)
+    assert network.asked == changed
+    assert np.array_equal(Prediction.open(path).labels.compute() == 1, frames > 50)
+
+
+def test_neighbours_of_a_changed_frame_are_predicted_anew_where_the_network_looks_at_them(
+    movie: Movie, tmp_path: Path
+) -> None:
+    @dataclasses.dataclass
+    class Averages(Brightness):
+        reach: int = 2
+
+        def predict_frame(self, frame: np.ndarray, pixel_size: tuple[float, float] | None = None) -> np.ndarray:
+            return super().predict_frame(frame[0], pixel_size)
+
+    path = Prediction(Averages(), movie).write(tmp_path / "p.zarr")
+    frames = movie.frames.compute()
+    frames[4, 20:] = 100
+    network = Averages()
+    with pytest.warns(UserWarning, match="Frame 4"):
+        Prediction(network, as_movie(frames)).write(path)
+    assert network.asked == [2, 3, 4]
+
+
+def test_a_movie_that_has_grown_goes_on(movie: Movie, tmp_path: Path) -> None:
+    frames, path, network = movie.frames.compute(), tmp_path / "p.zarr", Brightness()
+    Prediction(Brightness(), as_movie(frames[:3])).write(path)
+    Prediction(network, movie).write(path)
+    assert network.asked == [3, 4]
+    assert np.array_equal(Prediction.open(path).labels.compute() == 1, frames > 50)
+    with pytest.raises(InputError, match="5 frames, while the movie has 3"):
+        Prediction(Brightness(), as_movie(frames[:3])).write(path)
+
+
+@pytest.mark.parametrize("place", ["elsewhere.tif", "converted.zarr", "stack.npy"])
+def test_the_same_frames_are_the_same_movie_wherever_they_lie(movie: Movie, tmp_path: Path, place: str) -> None:
+    path, network = Prediction(Brightness(), movie).write(tmp_path / "p.zarr"), Brightness()
+    if place.endswith(".npy"):
+        np.save(tmp_path / place, movie.frames.compute().astype(np.uint16))
+    else:
+        write_movie(movie, tmp_path / place)
+    Prediction(network, open_movie(tmp_path / place, pixel_size=0.1)).write(path)
+    assert network.asked == []
+
+
+def test_a_prediction_without_digests_is_read_and_gone_on_with_and_that_is_said(movie: Movie, tmp_path: Path) -> None:
+    path = Prediction(Brightness(), movie).write(tmp_path / "p.zarr", frames=[0, 1])
+    del zarr.open_group(path, mode="r+")["digests"]  # as earlier versions wrote it
+    network = Brightness()
+    with pytest.warns(UserWarning, match="2 of the frames .* cannot be checked"):
+        Prediction(network, movie).write(path)
+    assert network.asked == [2, 3, 4]
+    assert Prediction.open(path).written == 5
+    with pytest.warns(UserWarning, match="2 of the frames"):
+        Prediction(network, movie).write(path)
+
+
+def test_a_frame_that_cannot_be_read_any_more_keeps_its_prediction_and_that_is_said(
+    movie: Movie, tmp_path: Path
+) -> None:
+    path, network = Prediction(Brightness(), movie).write(tmp_path / "p.zarr"), Brightness()
+    frames = movie.frames.compute()
+    frames[3] = np.nan
+    with pytest.warns(UserWarning, match="Frame 3 of 'growing' cannot be read now"):
+        Prediction(network, as_movie(frames)).write(path)
+    assert network.asked == []
+
+
+def test_what_is_looked_at_is_predicted_from_the_movie_it_is_looked_at_in(movie: Movie, tmp_path: Path) -> None:
+    frames = movie.frames.compute()
+    path = Prediction(Brightness(), movie).write(tmp_path / "p.zarr")
+    frames[3] = 100 - frames[3]
+    prediction = Prediction(Brightness(), as_movie(frames))
+    prediction.write(path, frames=())
+    assert np.array_equal(prediction.frame_labels(3) == 1, frames[3] > 50)

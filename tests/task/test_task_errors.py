@@ -75,12 +75,19 @@ def text_for_labels(folder):
     TrainingTask.open(path)
 
 
+def another_movie(folder):
+    words = Annotation(LABELS.copy(), ["vacancy"], ["complete"] * 2)
+    words.note(open_movie(FRAMES))
+    TrainingTask.from_movie(open_movie(FRAMES[::-1].copy()), words)
+
+
 def annotation_for_task(folder):
     Annotation.from_labels(LABELS).save(folder / "a.zarr")
     TrainingTask.open(folder / "a.zarr")
 
 
 CASES = {
+    "annotation of another movie": (another_movie, "another frame 0"),
     "no defect": (made(labels=0 * LABELS), "at least one annotated defect"),
     "nothing but defects": (made(labels=0 * LABELS + 1), "without a defect"),
     "only defects marked, frame not finished": (made(status=["in progress"] * 2), "draw a region"),

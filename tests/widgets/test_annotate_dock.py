@@ -238,8 +238,12 @@ def test_any_points_layer_over_the_movie_can_be_turned_into_discs(qtbot, viewer,
     place = {"scale": movie.scale[-2:], "units": movie.units[-2:], "axis_labels": movie.axis_labels[-2:]}
     unfold(qtbot, begun, "Points")
     viewer.add_points(np.array([[30.0, 40.0], [90.0, 90.0]]), **place)
+    assert "no discs yet" in begun.hint
+    begun.complete()
+    assert "no discs yet" in str(notification_manager.records[-1].message)
     click(qtbot, begun.panel.to_discs)
     assert on_disk(begun).counts(0) == {"defect": 2}
+    assert "no discs yet" not in begun.hint
     viewer.add_points(np.array([[300.0, 40.0]]), **place)
     click(qtbot, begun.panel.to_discs)
     assert "1 outside" in str(notification_manager.records[-1].message)

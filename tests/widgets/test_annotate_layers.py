@@ -159,6 +159,78 @@ def test_two_movies_keep_two_annotations(qtbot, viewer, begun, movie, tmp_path):
     assert begun.annotation is first
 
 
+def test_of_two_movies_of_one_name_and_shape_each_has_its_own_annotation(qtbot, viewer, movie, tmp_path, add_dock):
+    paths = [tmp_path / day / "movie.tif" for day in ("day1", "day2")]
+    for path, frames in zip(paths, (movie.frames, movie.frames[:, ::-1]), strict=True):
+        path.parent.mkdir()
+        write_movie(Movie(frames, movie.pixel_size, movie.frame_time), path)
+        open_in(viewer, path)
+    dock = add_dock()
+    images = list(viewer.layers)
+    for image, path in zip(images, paths, strict=True):
+        dock.choice.form["movie"].value = image
+        assert dock.annotation is None  # never the other movie's
+        click(qtbot, dock.choice.new)
+        assert dock.annotation.path == path.with_name("movie.annotation.zarr")
+        dock.annotation.set_status(0, "complete")
+    for image, path in zip(images, paths, strict=True):
+        dock.choice.form["movie"].value = image
+        assert dock.annotation.path == path.with_name("movie.annotation.zarr")
+    assert not notification_manager.records
+
+
+def test_an_annotation_is_not_taken_over_another_movie_that_bears_its_movies_name(qtbot, viewer, dock, movie, tmp_path):
+    click(qtbot, dock.choice.new)
+    dock.annotation.set_status(0, "complete")
+    viewer.layers.clear()
+    write_movie(Movie(movie.frames[:, ::-1], movie.pixel_size), tmp_path / "blobs.tif", overwrite=True)
+    open_in(viewer, tmp_path / "blobs.tif")
+    assert dock.choice.offered is None
+    assert "blobs.annotation.zarr was drawn on other frames" in dock.hint
+    dock.choice.open(tmp_path / "blobs.annotation.zarr")  # a person may know better
+    assert "another movie" in str(notification_manager.records[-1].message)
+    viewer.dims.set_current_step(0, 0)
+    assert "Frame 0 is another one" in dock.hint
+    click(qtbot, dock.panel.frames.buttons["complete"])
+    assert "Frame 0 is another one" not in dock.hint
+
+
+def test_a_frame_that_changed_under_its_annotation_is_named(qtbot, viewer, movie, tmp_path, add_dock):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for t, frame in enumerate(np.asarray(movie.frames)):
+        np.save(folder / f"{t}.npy", frame)
+    open_in(viewer, folder)
+    viewer.dims.set_current_step(0, 0)
+    dock = add_dock()
+    click(qtbot, dock.choice.new)
+    for t in (0, 1):
+        dock.annotation.set_status(t, "complete")
+    viewer.layers.clear()
+    np.save(folder / "1.npy", np.asarray(movie.frames[3]))
+    open_in(viewer, folder)
+    click(qtbot, dock.choice.offer)
+    assert "Frame 1 of" in str(notification_manager.records[-1].message)
+    viewer.dims.set_current_step(0, 0)
+    assert "complete" in dock.hint
+    viewer.dims.set_current_step(0, 1)
+    assert "Frame 1 is another one" in dock.hint
+
+
+def test_255_beside_classes_in_plain_labels_is_not_looked_at(qtbot, viewer, dock, annotation):
+    labels = np.array(annotation.labels)
+    labels[2:] = 0
+    labels[0, :40] = labels[1, 100:] = 255
+    viewer.add_labels(labels)
+    dock.choice.form["annotation"].value = viewer.layers["labels"]
+    click(qtbot, dock.choice.new)
+    stored = on_disk(dock)
+    assert stored.class_names == ("class 1", "class 2")
+    assert [stored.known(t).sum() for t in range(4)] == [128 * 88, 128 * 100, 0, 0]
+    assert not stored.known(0)[:40].any()
+    assert "255" in str(notification_manager.records[-1].message)
+
+
 def test_annotation_of_fewer_frames_is_lengthened_when_it_is_kept(qtbot, viewer, dock, annotation):
     short = Annotation(annotation.labels[:2], annotation.classes, annotation.status[:2])
     data, about, _ = annotation_layer(short)

@@ -71,6 +71,7 @@ def test_without_movie_or_annotation_it_says_what_to_do(qtbot, make_dock, viewer
     data, about, _ = movie_layer(movie)
     viewer.add_image(data, **about)
     assert "Annotate" in dock.hint
+    assert "Expected a movie" not in dock.status.text()
     data, about, _ = annotation_layer(annotation)
     viewer.add_labels(data, **about)
     assert "Start the search" in dock.hint
@@ -89,6 +90,18 @@ def test_annotated_frames_are_offered_and_a_persons_own_are_kept(qtbot, make_doc
         assert frames.value == "1"
     finally:
         annotation.set_status(3, "untouched")
+
+
+def test_red_text_goes_when_its_cause_is_gone(qtbot, make_dock, layers, annotation, tmp_path):
+    dock = make_dock()
+    dock.setup.learn["frames"].value, dock.setup.place["run"].value = "2", tmp_path / "new.menndl"
+    click(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: "an annotation of frame 2" in dock.status.text(), timeout=20_000)
+    try:
+        annotation.set_status(2, "complete")
+        qtbot.waitUntil(lambda: "an annotation of frame 2" not in dock.status.text(), timeout=5000)
+    finally:
+        annotation.set_status(2, "untouched")
 
 
 def test_frames_of_a_plain_labels_layer_are_those_with_labels(qtbot, make_dock, viewer, movie):

@@ -54,6 +54,8 @@ class Annotation(EditedStatement):
     pixel_size : (y, x) float [nm], optional
     steps : sequence of Step, optional
         What had been done to the movie that was annotated; see `Statement`.
+    digests : mapping of frame to str, optional
+        Of the movie's frames that were annotated (`movie.identity`), as far as they were noted.
 
     Raises
     ------

@@ -12,8 +12,10 @@ from weakref import WeakKeyDictionary
 
 from filelock import FileLock
 
+from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.errors import InputError
 from napari_menndl.files import write_whole
+from napari_menndl.movie.identity import movie_digest
 from napari_menndl.movie.preparation import same_frames, steps_from_json
 
 if TYPE_CHECKING:
@@ -35,19 +37,41 @@ class AnnotationIndex:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = folder / "annotations.json"
-        self._keys: WeakKeyDictionary[Movie, str] = WeakKeyDictionary()
+        self._keys: WeakKeyDictionary[Movie, tuple[str, ...]] = WeakKeyDictionary()
+        self._told: WeakKeyDictionary[Movie, dict[tuple[Path, int], bool]] = WeakKeyDictionary()
 
     def find(self, movie: Movie) -> list[Path]:
         """Annotations of a movie that are there now; the latest remembered first, then those beside it.
 
-        Those of the movie prepared otherwise (`Movie.prepared`) are no annotations of this one.
+        A movie is known again by its frames, wherever it lies. Annotations that were drawn on other frames than it has
+        are `others`; where frames were not noted, as in older versions, name and place have to do. Those of the movie
+        prepared otherwise (`Movie.prepared`) are neither.
         """
-        known = [Path(p) for p in reversed(self._read().get(self._key(movie), []))]
+        return [path for path in self._candidates(movie) if self._is_of(path, movie)]
+
+    def others(self, movie: Movie) -> list[Path]:
+        """Annotations where those of a movie are looked for, but drawn on other frames than it has now."""
+        return [path for path in self._candidates(movie) if not self._is_of(path, movie)]
+
+    def _candidates(self, movie: Movie) -> list[Path]:
+        index = self._read()
+        known = [Path(p) for key in self._keys_of(movie) for p in reversed(index.get(key, []))]
         beside = []
         if source := _file_of(movie):
             name = re.compile(re.escape(_stem(source)) + r"(\.[^.]+)?" + re.escape(SUFFIX))
             beside = sorted(p for p in source.parent.glob(f"*{SUFFIX}") if name.fullmatch(p.name))
-        return [p for p in dict.fromkeys([*known, *beside]) if _is_of(p, movie)]
+        return [p for p in dict.fromkeys([*known, *beside]) if _drawn_on(p, movie)]
+
+    def _is_of(self, path: Path, movie: Movie) -> bool:
+        """Whether an annotation is a movie's; True where it does not say so."""
+        told = self._told.setdefault(movie, {})
+        key = path, (path / "zarr.json").stat().st_mtime_ns  # it is read again when it was changed
+        if key not in told:
+            try:
+                told[key] = Annotation.open(path).is_of(movie) is not False
+            except InputError:  # damaged: what is wrong is said when it is opened
+                told[key] = True
+        return told[key]
 
     def place(self, movie: Movie) -> Path:
         """Where a new annotation of a movie goes: beside its file or, where that cannot be, in the person's folder."""
@@ -72,8 +96,8 @@ class AnnotationIndex:
             self._folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self._file.with_suffix(".lock"), timeout=5):
                 index = self._read()
-                key = self._key(movie)
-                index[key] = [*(p for p in index.get(key, []) if p != path), path]
+                for key in self._keys_of(movie):
+                    index[key] = [*(p for p in index.get(key, []) if p != path), path]
                 write_whole(self._file, json.dumps(index, indent=1).encode())
         except OSError as error:
             raise InputError(
@@ -82,9 +106,11 @@ class AnnotationIndex:
                 "The annotation itself is kept; open it by its path next time.",
             ) from error
 
-    def _key(self, movie: Movie) -> str:
+    def _keys_of(self, movie: Movie) -> tuple[str, ...]:
+        """What it is known by: its frames, and its place."""
         if movie not in self._keys:
-            self._keys[movie] = key_of(movie)  # reads a frame, perhaps; asked for whenever a layer comes or goes
+            keys = (movie_digest(movie), key_of(movie))  # reads a frame; asked for whenever a layer comes or goes
+            self._keys[movie] = tuple(key for key in keys if key)
         return self._keys[movie]
 
     def _read(self) -> dict[str, list[str]]:
@@ -95,8 +121,8 @@ class AnnotationIndex:
         return index if isinstance(index, dict) else {}
 
 
-def _is_of(annotation: Path, movie: Movie) -> bool:
-    """Whether an annotation is there, and of a movie with the same steps; one that cannot be read says so later."""
+def _drawn_on(annotation: Path, movie: Movie) -> bool:
+    """Whether an annotation is there, drawn on a movie with the same steps; one that cannot be read says so later."""
     try:
         steps = json.loads((annotation / "zarr.json").read_bytes())["attributes"].get("steps")
         return same_frames(steps_from_json(steps), movie.steps)
@@ -107,7 +133,7 @@ def _is_of(annotation: Path, movie: Movie) -> bool:
 
 
 def key_of(movie: Movie) -> str:
-    """What a movie is known by: its file, or its shape and first frame where it is none."""
+    """What a movie was known by in older versions: its file, or its shape and first frame where it is none."""
     if source := _file_of(movie):
         return str(source)
     first = movie.frames[0].compute(scheduler="synchronous")

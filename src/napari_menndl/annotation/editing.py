@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,13 @@ from napari_menndl.annotation.history import Stroke
 from napari_menndl.annotation.statement import Statement
 from napari_menndl.annotation.storage import renumber, to_attributes
 from napari_menndl.errors import InputError
+from napari_menndl.movie.identity import frame_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from napari_menndl.annotation.history import History
+    from napari_menndl.movie.movie import Movie
 
 
 class Changes(SignalGroup):
@@ -42,20 +44,24 @@ class EditedStatement(Statement):
     ----------
     changes : Changes
         Signals ``labels``, ``status`` and ``regions``, each with the frame, and ``classes``.
+    movie : Movie or None
+        What is annotated, where that is known: each frame is noted as it is annotated, to be known again.
     """
 
     def __init__(self, labels: Any, classes: Sequence[DefectClass | str], *args: Any, **kwargs: Any) -> None:
         super().__init__(labels, classes, *args, **kwargs)
         self.changes = Changes()
+        self.movie: Movie | None = None
         self._group: Any = None
         self._history: History | None = None
 
     # Frames -----------------------------------------------------------------------------------------------------------
 
     def set_status(self, t: int, status: FrameStatus | str) -> None:
-        """Say how far the annotation of a frame is; writes through."""
+        """Say how far the annotation of a frame, as the movie has it now, is; writes through."""
         t = self._frame_index(t)
-        self._write(status=(*self._status[:t], as_status(status), *self._status[t + 1 :]))
+        changed = (*self._status[:t], as_status(status), *self._status[t + 1 :])
+        self._write(status=changed, digests=self._noted([t]))
         self.changes.status.emit(t)
 
     def set_regions(self, t: int, regions: Iterable[Sequence[int]]) -> None:
@@ -67,10 +73,26 @@ class EditedStatement(Statement):
         if made and status[t] is FrameStatus.UNTOUCHED:
             status[t] = FrameStatus.IN_PROGRESS
         began = tuple(status) != self._status
-        self._write(regions={**kept, t: made} if made else kept, status=tuple(status))
+        noted = self._digests if t in self._digests else self._noted([t])
+        self._write(regions={**kept, t: made} if made else kept, status=tuple(status), digests=noted)
         self.changes.regions.emit(t)
         if began:
             self.changes.status.emit(t)
+
+    def note(self, movie: Movie) -> None:
+        """Note that what is annotated are the frames of this movie, as it has them now; writes through."""
+        self.movie = movie
+        self._write(digests=self._noted([t for t, s in enumerate(self._status) if s is not FrameStatus.UNTOUCHED]))
+
+    def _noted(self, frames: Iterable[int]) -> dict[int, str]:
+        """The digests with those of some frames, as far as they can be read, as the movie has them now."""
+        found, movie = dict(self._digests), self.movie
+        if movie is None:
+            return found
+        for t in frames:
+            with suppress(InputError):
+                found[t] = frame_digest(movie, t)
+        return found
 
     # Labels -----------------------------------------------------------------------------------------------------------
 
@@ -111,6 +133,8 @@ class EditedStatement(Statement):
                 self._history.record(stroke)
         if self._status[stroke.frame] is FrameStatus.UNTOUCHED:
             self.set_status(stroke.frame, FrameStatus.IN_PROGRESS)
+        elif stroke.frame not in self._digests and self.movie is not None:
+            self._write(digests=self._noted([stroke.frame]))
         self.changes.labels.emit(stroke.frame)
 
     def flush(self) -> None:
@@ -282,7 +306,7 @@ class EditedStatement(Statement):
             raise
 
     def _attributes(self) -> dict[str, Any]:
-        return to_attributes(self._classes, self._status, self._regions, self.pixel_size, self.steps)
+        return to_attributes(self._classes, self._status, self._regions, self.pixel_size, self.steps, self._digests)
 
 
 @contextmanager

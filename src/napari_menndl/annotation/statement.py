@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,14 @@ from napari_menndl.annotation.classes import DefectClass, FrameStatus, Region, a
 from napari_menndl.annotation.tolerance import make_detector
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
+from napari_menndl.movie.identity import few, frame_digest
+from napari_menndl.movie.preparation import same_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from napari_menndl.metrics.detection import Detector
+    from napari_menndl.movie.movie import Movie
     from napari_menndl.movie.preparation import Step
 
 
@@ -36,6 +40,8 @@ class Statement:
     steps : sequence of Step, optional
         What had been done to the movie that was annotated (`Movie.prepared`): nothing, where it is empty; not known,
         where it is left out.
+    digests : mapping of frame to str, optional
+        Of the movie's frames that were annotated (`movie.identity`), as far as they were noted.
 
     Raises
     ------
@@ -51,6 +57,7 @@ class Statement:
         regions: Mapping[int, Iterable[Sequence[int]]] | None = None,
         pixel_size: tuple[float, float] | None = None,
         steps: Sequence[Step] | None = None,
+        digests: Mapping[int, str] | None = None,
     ) -> None:
         if getattr(labels, "ndim", None) != 3 or labels.dtype != np.uint8 or 0 in labels.shape:
             raise InputError(
@@ -69,6 +76,8 @@ class Statement:
         self._regions = {self._frame_index(t): self._as_regions(r) for t, r in (regions or {}).items()}
         self.pixel_size = as_pixel_size(pixel_size)
         self.steps = None if steps is None else tuple(steps)
+        self._digests = dict(digests or {})
+        self._compared: WeakKeyDictionary[Movie, dict[tuple[int, str], bool]] = WeakKeyDictionary()
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
@@ -102,6 +111,37 @@ class Statement:
     def regions(self) -> dict[int, tuple[Region, ...]]:
         """By frame; a copy."""
         return dict(self._regions)
+
+    @property
+    def digests(self) -> dict[int, str]:
+        """Of the movie's frames that were annotated, as far as they were noted; a copy."""
+        return dict(self._digests)
+
+    def is_same_frame(self, t: int, movie: Movie) -> bool | None:
+        """Whether a movie's frame is the one that was annotated; None where that cannot be told.
+
+        It is read when this is first asked: of a prepared movie as it was recorded, unless just that was annotated.
+        """
+        if movie.steps and not same_frames(self.steps or (), movie.steps):
+            movie = movie.raw
+        if (noted := self._digests.get(t)) is None:
+            return None
+        known = self._compared.setdefault(movie, {})
+        try:
+            if (t, noted) not in known:
+                known[t, noted] = frame_digest(movie, t) == noted
+        except InputError:
+            return None
+        return known[t, noted]
+
+    def changed_frames(self, movie: Movie, most: int = 20) -> list[int]:
+        """Annotated frames that the movie has otherwise now; of more than `most`, only so many are compared."""
+        return [t for t in few(sorted(self._digests), most) if self.is_same_frame(t, movie) is False]
+
+    def is_of(self, movie: Movie) -> bool | None:
+        """Whether it is a movie's annotation, by a few of its annotated frames; None where that cannot be told."""
+        told = [same for t in few(sorted(self._digests)) if (same := self.is_same_frame(t, movie)) is not None]
+        return any(told) if told else None
 
     def frame(self, t: int) -> npt.NDArray[np.uint8]:
         """(Y, X) uint8: the labels of one frame; InputError where they are damaged on disk."""

@@ -38,6 +38,7 @@ def to_attributes(
     regions: Mapping[int, Sequence[Region]],
     pixel_size: tuple[float, float] | None,
     steps: Sequence[Step] | None = None,
+    digests: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
     """What stands beside the labels, as JSON."""
     return {
@@ -48,6 +49,7 @@ def to_attributes(
         "regions": {str(t): [list(r) for r in rectangles] for t, rectangles in regions.items()},
         "pixel_size": None if pixel_size is None else list(pixel_size),
         **({} if steps is None else {"steps": [step.to_json() for step in steps]}),
+        "digests": {str(t): digest for t, digest in (digests or {}).items()},
     }
 
 
@@ -109,7 +111,7 @@ def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[st
     labels : zarr.Array
         (T, Y, X) uint8, not read yet.
     attributes : dict
-        ``classes``, ``status``, ``regions``, ``pixel_size``, ``steps``, ready for `Annotation`.
+        ``classes``, ``status``, ``regions``, ``pixel_size``, ``steps``, ``digests``, ready for `Annotation`.
 
     Raises
     ------
@@ -126,6 +128,7 @@ def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[st
             "regions": {int(t): [Region(*r) for r in rectangles] for t, rectangles in data["regions"].items()},
             "pixel_size": data["pixel_size"],
             "steps": steps_from_json(data["steps"]) if "steps" in data else None,
+            "digests": {int(t): str(digest) for t, digest in data.get("digests", {}).items()},
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(

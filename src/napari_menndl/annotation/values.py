@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LEAST_OBJECTS = 4
 #: Class numbers are smaller; larger values are levels of grey, such as 128 and 255.
 LEAST_GREY = 16
+#: Beside the numbers of classes it mostly means "not looked at".
+IGNORED = 255
 #: A value is a mixture of two others where this share of its pixels lies between a lower and a higher one.
 _MIXED = 0.7
 #: Fewer pixels between a lower and a higher value say nothing [px].
@@ -400,6 +402,11 @@ def _one_class_of_objects(
     return labels
 
 
+def with_ignored(different: npt.NDArray[Any]) -> bool:
+    """Whether among label values, ascending and without 0, 255 stands beside the numbers of classes."""
+    return different.size > 1 and different[-1] == IGNORED and different[-2] < LEAST_GREY
+
+
 def _by_value(
     values: _Values, zero: float, different: npt.NDArray[Any], named: tuple[DefectClass, ...] | None
 ) -> tuple[npt.NDArray[np.uint8], tuple[DefectClass, ...]]:
@@ -410,7 +417,7 @@ def _by_value(
             f"{different.size} different labels",
             "Number the kinds of defects, not the single objects; a mask (image > 0) makes one class of them.",
         )
-    if different.size > 1 and different[-1] == 255 and different[-2] < LEAST_GREY and not values.colours:
+    if with_ignored(different) and not values.colours:
         warnings.warn(
             f"255 beside {', '.join(map(values.name, different[:-1]))} often means 'not looked at'; it is taken as a "
             "class. Give ignore=255 (--ignore 255) to leave these pixels out.",

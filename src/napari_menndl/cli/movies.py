@@ -44,6 +44,7 @@ def simulate(
 ) -> None:
     """Simulate a STEM movie of Mo-doped WS2 with defects that grow, and its true annotation."""
     from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.movie.reading import open_movie
     from napari_menndl.movie.simulation import simulate_movie
     from napari_menndl.movie.writing import write_movie
 
@@ -59,7 +60,9 @@ def simulate(
         )
         write_movie(simulated.movie, to)
         beside = to.with_name(to.stem + ".annotation.zarr")
-        Annotation.from_simulation(simulated).save(beside)
+        truth = Annotation.from_simulation(simulated)
+        truth.note(open_movie(to))
+        truth.save(beside)
         simulated.events.to_csv(to.with_name(to.stem + ".events.csv"), index=False)
         say(f"Wrote {to}, {beside.name} and {to.stem}.events.csv (S vacancy SNR {simulated.snr:.1f})")
 
@@ -76,6 +79,9 @@ def predict(
         str | None,
         typer.Option(help="Who predicts: local, tcp://127.0.0.1:8786, ssh:HOSTS, …; left out: this process."),
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Replace the prediction of another movie or network that stands at --out.")
+    ] = False,
 ) -> None:
     """Apply a search's best network to a whole movie; begun again, it goes on where it stopped."""
     from rich.progress import Progress
@@ -91,7 +97,9 @@ def predict(
         with Progress(console=out) as bar:
             task = bar.add_task("Predicting", total=len(prediction))
             try:
-                prediction.write(to, lambda done, total: bar.update(task, completed=done, total=total), pool=pool)
+                prediction.write(
+                    to, lambda done, total: bar.update(task, completed=done, total=total), pool=pool, anew=anew
+                )
             except InputError as error:
                 # Frames that cannot be predicted do not cost the others their table.
                 if not prediction.written:

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from napari_menndl.predict.prediction import Predictor
 
 
+_DIFFERENCES = {
+    "network": "another network",
+    "pixel_size": "another pixel size",
+    "class_names": "other classes",
+    "thresholds": "other thresholds",
+    "min_areas": "other smallest areas",
+    "steps": "another preparation",
+}
+
+
 @dataclass(frozen=True)
 class Outline:
     """Classes, thresholds and scale of a prediction.
@@ -24,7 +34,7 @@ class Outline:
     network : str
         Digest of what predicted.
     movie : str
-        Name of the movie.
+        Name of the movie, for a person to read.
     shape : (T, Y, X)
         Of the movie.
     pixel_size : (y, x) float [nm] or None
@@ -73,6 +83,20 @@ class Outline:
             movie.steps,
             movie.raw.shape if movie.steps else None,
         )
+
+    def differs(self, other: Outline) -> str:
+        """What keeps the predicted frames of this one from being those of another, in words; empty where nothing does.
+
+        The other movie may have another name, and more frames: which frames they are, their digests say.
+        """
+        for name, words in _DIFFERENCES.items():
+            if getattr(self, name) != getattr(other, name):
+                return words
+        if self.shape[1:] != other.shape[1:]:
+            return f"frames of {_times(self.shape[1:])} px, not {_times(other.shape[1:])}"
+        if self.shape[0] > other.shape[0]:
+            return f"{self.shape[0]} frames, while the movie has {other.shape[0]}"
+        return ""
 
     def to_json(self) -> dict[str, Any]:
         """Dicts and lists; an infinite threshold as null, since JSON knows no infinity."""
@@ -127,3 +151,7 @@ def _check_steps(trained: tuple[Step, ...], movie: Movie) -> None:
         f"The network was trained on {AS_RECORDED}; it predicts {found}. Check that it still finds what it should.",
         stacklevel=4,
     )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))

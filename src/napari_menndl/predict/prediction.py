@@ -18,12 +18,14 @@ import pandas as pd
 from dask.delayed import delayed
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.neighbours import read_frame
+from napari_menndl.movie.absent import spans
+from napari_menndl.movie.identity import digest_of, few, frame_digest
+from napari_menndl.movie.neighbours import REACH, read_frame
 from napari_menndl.movie.preparation import leave_borders
 from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects, with_origin
 from napari_menndl.predict.outline import Outline
 from napari_menndl.predict.remote import LOOK, on_pool, take_next, told_together
-from napari_menndl.predict.stored import StoredFrames
+from napari_menndl.predict.stored import StoredFrames, not_this_one
 
 if TYPE_CHECKING:
     import os
@@ -69,7 +71,8 @@ class Prediction:
     """The defects of a movie, as a network sees them.
 
     Nothing is computed before it is looked at. A frame is predicted once as long as it is among the last few, and once
-    and for all where `write` has put it on disk.
+    and for all where `write` has put it on disk: with the digest of the movie's frame, so that what was predicted of
+    another frame is never taken for this one's.
 
     Parameters
     ----------
@@ -89,11 +92,16 @@ class Prediction:
     """
 
     def __init__(self, network: Predictor, movie: Movie) -> None:
-        self._begin(Outline.of(network, movie), (network, movie), None)
+        self._begin(Outline.of(network, movie), network, movie, None)
 
-    def _begin(self, outline: Outline, made_of: tuple[Predictor, Movie] | None, stored: StoredFrames | None) -> None:
+    def _begin(
+        self, outline: Outline, network: Predictor | None, movie: Movie | None, stored: StoredFrames | None
+    ) -> None:
         self.outline = outline
-        self._made_of, self._stored = made_of, stored
+        self._network, self._movie, self._stored = network, movie, stored
+        # Of the frames as they were read to be predicted, and of stored ones whether the movie has them still.
+        self._digests: dict[int, str] = {}
+        self._same: dict[int, bool | None] = {}
         self._recent: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
         # One frame at a time: torch uses all processors for it anyway, and memory is for one.
         self._lock = threading.Lock()
@@ -106,18 +114,31 @@ class Prediction:
         return StoredFrames.stand_at(path)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Prediction:
+    def open(cls, path: str | os.PathLike[str], movie: Movie | None = None) -> Prediction:
         """Open what `write` wrote; frames that it did not come to cannot be looked at.
+
+        Parameters
+        ----------
+        path : path
+        movie : Movie, optional
+            The movie that it has to be of; frames that are other ones now cannot be looked at either.
 
         Raises
         ------
         InputError
-            If it is missing, damaged, foreign, or newer.
+            If it is missing, damaged, foreign, or newer; if it is of another movie.
         """
         stored = StoredFrames.open(path)
         prediction = cls.__new__(cls)
-        prediction._begin(stored.outline, None, stored)
+        prediction._begin(stored.outline, None, movie, stored)
+        prediction._check_movie(stored)
         return prediction
+
+    def frame_digest(self, t: int) -> str:
+        """Digest of the movie's frame that a frame was predicted from; empty where that is not known."""
+        if t in self._digests:
+            return self._digests[t]
+        return self._stored.digest(t) if self._stored is not None and t in self._stored else ""
 
     def __len__(self) -> int:
         return self.outline.shape[0]
@@ -131,18 +152,24 @@ class Prediction:
             if t in self._recent:
                 self._recent.move_to_end(t)
                 return self._recent[t]
-            if (stored := self._stored) is not None and t in stored:
-                found = stored.probabilities(t)
+            if (stored := self._stored) is not None and t in stored and self._is_same(t, stored) is not False:
+                found, self._digests[t] = stored.probabilities(t), stored.digest(t)
             else:
                 network, movie = self._source(f"frame {t}")
                 with self._borders_said_once():
-                    found = network.predict_frame(read_frame(movie, t, network.reach), movie.pixel_size)
+                    frame = read_frame(movie, t, network.reach)
+                    found = network.predict_frame(frame, movie.pixel_size)
+                self._digests[t] = digest_of(frame)
             self._remember(t, found)
             return found
 
-    def take(self, t: int, probabilities: NDArray[np.float32]) -> None:
-        """Take up what the network said of a frame, (C, Y, X) float32, part by part to someone who waited for it."""
+    def take(self, t: int, probabilities: NDArray[np.float32], digest: str) -> None:
+        """Take up what the network said of a frame, (C, Y, X) float32, part by part to someone who waited for it.
+
+        `digest` is that of the frame (`identity.digest_of`).
+        """
         with self._lock:
+            self._digests[t] = digest
             self._remember(t, probabilities)
 
     def _remember(self, t: int, probabilities: NDArray[np.float32]) -> None:
@@ -150,15 +177,77 @@ class Prediction:
         while len(self._recent) > KEPT:
             self._recent.popitem(last=False)
 
+    def _is_same(self, t: int, stored: StoredFrames) -> bool | None:
+        """Whether a stored frame was predicted from the frame that the movie has; None where that cannot be told."""
+        if self._movie is None or not (digest := stored.digest(t)):
+            return None
+        if t not in self._same:
+            try:
+                self._same[t] = frame_digest(self._movie, t) == digest
+            except InputError:
+                self._same[t] = None
+        return self._same[t]
+
+    def _check_movie(self, stored: StoredFrames) -> None:
+        """Make sure, by a few frames, that stored ones are of this movie.
+
+        Raises
+        ------
+        InputError
+            Where they are of another one.
+        """
+        if self._movie is None:
+            return
+        done = [int(t) for t in np.flatnonzero(stored.done)]
+        noted = [t for t in done if stored.digest(t)]
+        if len(noted) < len(done):
+            warnings.warn(
+                f"{len(done) - len(noted)} of the frames at {stored.path} were predicted by an older version, which "
+                "did not note of what: whether they are this movie's cannot be checked.",
+                stacklevel=3,
+            )
+        compared = [t for t in few(noted) if self._is_same(t, stored) is not None]
+        others = [t for t in compared if not self._same[t]]
+        if 2 * len(others) > len(compared):
+            found = f"the prediction of another movie at {stored.path}: its frame {others[0]} is another one"
+            raise not_this_one(found, can_replace=self._network is not None)
+
+    def _forget_others(self, stored: StoredFrames, frames: Iterable[int]) -> None:
+        """Count as not predicted what was predicted from other frames than the movie has now."""
+        network, movie = self._network, self._movie
+        if network is None or movie is None:
+            return
+        compared = {t: self._is_same(t, stored) for t in frames if t in stored and stored.digest(t)}
+        if unread := [t for t, same in compared.items() if same is None]:
+            warnings.warn(
+                f"{_frames(unread)} of {movie.name!r} cannot be read now: what was predicted before, at "
+                f"{stored.path}, is kept unchecked.",
+                stacklevel=3,
+            )
+        others = [t for t, same in compared.items() if same is False]
+        if not others:
+            return
+        warnings.warn(
+            f"{_frames(others)} of {movie.name!r} changed since the prediction at {stored.path} was made: "
+            "predicted anew.",
+            stacklevel=3,
+        )
+        reach = REACH if network.reach else 0
+        touched = {t for other in others for t in range(other - reach, other + reach + 1) if 0 <= t < len(self)}
+        stored.forget(touched)
+        for t in touched:
+            self._recent.pop(t, None)
+
     def _source(self, wanted: str) -> tuple[Predictor, Movie]:
         """What predicts, and what of."""
-        if self._made_of is None:
+        if self._network is None or self._movie is None:
+            changed = any(same is False for same in self._same.values())
             raise InputError(
                 f"{wanted} among those predicted",
-                f"{self.written} of {len(self)} frames",
+                f"{self.written} of {len(self)} frames{', some of them of other frames' * changed}",
                 "Predict the movie again into the same place: it goes on where it stopped.",
             )
-        return self._made_of
+        return self._network, self._movie
 
     def frame_labels(self, t: int) -> NDArray[np.uint8]:
         """Labels of a frame, (Y, X) uint8: 0 = no defect, c + 1 = class c."""
@@ -212,12 +301,15 @@ class Prediction:
         pool: str | Pool | None = None,
         first: Callable[[], int | None] | None = None,
         told: Callable[[int, InputError | None], None] | None = None,
+        anew: bool = False,
     ) -> Path:
         """Predict every frame into a zarr group, and read from there ever after.
 
-        Written are ``probabilities`` (T, C, Y, X) float32, ``labels`` (T, Y, X) uint8, and ``done`` (T,) uint8, set
-        after a frame's other arrays are complete. Where the group holds a part of this very prediction, it goes on.
-        Frames that cannot be predicted do not keep the others from it.
+        Written are ``probabilities`` (T, C, Y, X) float32, ``labels`` (T, Y, X) uint8, ``digests`` (T, 16) uint8, by
+        which the movie's frames are known again (`movie.identity`), and ``done`` (T,) uint8, set after a frame's other
+        arrays are complete. Where the group holds a part of this very prediction, it goes on, also when the movie has
+        grown; frames that changed since are predicted anew, with a warning. Frames that cannot be predicted do not keep
+        the others from it.
 
         Parameters
         ----------
@@ -235,27 +327,39 @@ class Prediction:
             Yields the frame that is wanted first, its neighbours next, or None: nothing now; asked before each frame.
         told : callable, optional
             Called with each frame that is on disk now and None, or with what prevented it.
+        anew : bool
+            Replace another prediction that stands there, and predict every frame.
 
         Raises
         ------
         InputError
-            If something else stands there, if the place cannot be written, or if frames could not be predicted.
+            If something else stands there, the prediction of another movie or network among it; if the place cannot be
+            written, or if frames could not be predicted.
         """
-        stored = StoredFrames.take(path, self.outline)
+        wanted = list(dict.fromkeys(range(len(self)) if frames is None else frames))
+        stored = StoredFrames.take(path, self.outline, anew=anew)
+        with self._lock:
+            if self._stored is None or self._stored.path != stored.path:
+                self._same = {}
+                self._check_movie(stored)
+            stored.fit(self.outline)
+            self._forget_others(stored, wanted)
         done = stored.done
         count = int(done.sum())
         if progress:
             progress(count, len(self))
         with self._lock:
             self._stored = stored
-        waiting = [t for t in dict.fromkeys(range(len(self)) if frames is None else frames) if not done[t]]
+        waiting = [t for t in wanted if not done[t]]
         failed: dict[int, InputError] = {}
         with self._borders_said_once(), self._predicted(waiting, pool, first, cancel) as predicted:
             for t, found in predicted:
                 if isinstance(found, InputError):
                     failed[t] = found
                 else:
-                    stored.put(t, found, label_pixels(found, self.outline.thresholds, self.outline.min_areas))
+                    labels = label_pixels(found, self.outline.thresholds, self.outline.min_areas)
+                    stored.put(t, found, labels, self._digests[t])
+                    self._same[t] = True
                     count += 1
                 if told:
                     told(t, failed.get(t))
@@ -309,7 +413,13 @@ class Prediction:
             return
         network, movie = self._source("every frame")
         with on_pool(network, pool) as remote, closing(remote.predict(movie, waiting, first, cancel)) as predicted:
-            yield predicted
+
+            def there() -> Iterator[tuple[int, NDArray[np.float32] | InputError]]:
+                for t, found in predicted:
+                    self._digests[t] = remote.digests.get(t, "")
+                    yield t, found
+
+            yield there()
 
     def _lazy(self, read: Callable[[int], NDArray[Any]], shape: tuple[int, ...], dtype: type) -> da.Array:
         # Named by hand: dask would otherwise hash network and movie to find a name.
@@ -321,3 +431,7 @@ class Prediction:
             for t in range(len(self))
         ]
         return da.stack(blocks)
+
+
+def _frames(numbers: list[int]) -> str:
+    return f"{'Frame' if len(numbers) == 1 else 'Frames'} {spans(numbers)}"

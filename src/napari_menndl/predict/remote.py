@@ -7,13 +7,14 @@ import time
 import uuid
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.identity import digest_of
 from napari_menndl.movie.neighbours import OFFSETS, read_frame
 from napari_menndl.pool.messages import LIMIT
 from napari_menndl.predict.job import ENTRY, frame_message
@@ -74,6 +75,8 @@ class RemotePredictor:
         Of the network.
     classes, reach : int
         Of the network.
+    digests : dict of int to str
+        Of the movie's frames that were sent; see `identity.digest_of`.
     """
 
     pool: Pool
@@ -81,6 +84,7 @@ class RemotePredictor:
     digest: str
     classes: int
     reach: int
+    digests: dict[int, str] = field(default_factory=dict)
 
     def predict(
         self,
@@ -139,7 +143,9 @@ class RemotePredictor:
             )
 
     def _send(self, key: str, movie: Movie, t: int) -> None:
-        payload, attachment = frame_message(read_frame(movie, t, self.reach), movie.frames.dtype, movie.pixel_size)
+        frame = read_frame(movie, t, self.reach)
+        self.digests[t] = digest_of(frame)
+        payload, attachment = frame_message(frame, movie.frames.dtype, movie.pixel_size)
         self.pool.submit(key, {**payload, "network": str(self.path), "digest": self.digest}, attachment)
 
     def _result(self, outcome: Outcome, movie: Movie) -> tuple[int, NDArray[np.float32] | InputError]:

@@ -10,15 +10,19 @@ import zarr
 
 from napari_menndl.annotation.files import is_zarr_group, open_own_group, own_array, written_whole
 from napari_menndl.errors import InputError
+from napari_menndl.movie.identity import SIZE
 from napari_menndl.predict.outline import Outline
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
 FORM = "napari-menndl prediction"
 SCHEMA = 1
+#: Array with the digest of the movie's frame that each frame was predicted from; 0 where none was noted.
+DIGESTS = "digests"
 
 
 class StoredFrames:
@@ -26,11 +30,12 @@ class StoredFrames:
 
     Attributes
     ----------
+    path : Path
     outline : Outline
     """
 
     def __init__(self, path: Path, group: Any) -> None:
-        self._path, self._group = path, group
+        self.path, self._group = path, group
         self.outline = Outline.from_json(dict(group.attrs).get("outline"))
         own_array(group, "probabilities", "f", 4)
         own_array(group, "labels", "u", 3)
@@ -53,8 +58,15 @@ class StoredFrames:
         return cls(Path(path), open_own_group(Path(path), FORM, SCHEMA))
 
     @classmethod
-    def take(cls, path: str | os.PathLike[str], outline: Outline) -> StoredFrames:
-        """Open them to be written, or make a place for them.
+    def take(cls, path: str | os.PathLike[str], outline: Outline, *, anew: bool = False) -> StoredFrames:
+        """Open them to be written, or make a place for them; they may be fewer than the movie has (`fit`).
+
+        Parameters
+        ----------
+        path : path
+        outline : Outline
+        anew : bool
+            Replace a prediction that stands there by an empty one.
 
         Raises
         ------
@@ -62,13 +74,22 @@ class StoredFrames:
             If something else stands there, or the place cannot be written.
         """
         path = Path(path)
-        if not path.exists():
+        if not path.exists() or (anew and cls.stand_at(path)):
             _create(path, outline)
         stored = cls(path, open_own_group(path, FORM, SCHEMA, "r+"))
-        if stored.outline != outline:
-            found = f"one of another network or movie at {path}"
-            raise InputError("a new place, or this very prediction", found, "Choose another place, or remove it.")
+        if differs := stored.outline.differs(outline):
+            raise not_this_one(f"one of another network or movie at {path}: {differs}")
         return stored
+
+    def fit(self, outline: Outline) -> None:
+        """Make room for a movie that has grown, or note its other name."""
+        if self.outline == outline:
+            return
+        for name in ("probabilities", "labels", "done", *([DIGESTS] if DIGESTS in self._group else [])):
+            array = self._group[name]
+            array.resize((outline.shape[0], *array.shape[1:]))
+        self._group.attrs["outline"] = outline.to_json()
+        self.outline = outline
 
     @property
     def done(self) -> NDArray[np.bool_]:
@@ -82,8 +103,28 @@ class StoredFrames:
         """(C, Y, X) float32."""
         return np.asarray(self._group["probabilities"][t], np.float32)
 
-    def put(self, t: int, probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> None:
-        """Write a frame; it is there once both are complete.
+    def digest(self, t: int) -> str:
+        """Of the movie's frame that a frame was predicted from; empty where that was not noted."""
+        if DIGESTS not in self._group:
+            return ""
+        noted = np.asarray(self._group[DIGESTS][t], np.uint8)
+        return noted.tobytes().hex() if noted.any() else ""
+
+    def forget(self, frames: Iterable[int]) -> None:
+        """Count frames as not predicted."""
+        for t in frames:
+            self._group["done"][t] = 0
+
+    def put(self, t: int, probabilities: NDArray[np.float32], labels: NDArray[np.uint8], digest: str) -> None:
+        """Write a frame; it is there once all of it is complete.
+
+        Parameters
+        ----------
+        t : int
+        probabilities : (C, Y, X) float32
+        labels : (Y, X) uint8
+        digest : str
+            Of the frame that it was predicted from (`identity.digest_of`); empty where that is not known.
 
         Raises
         ------
@@ -93,11 +134,14 @@ class StoredFrames:
         try:
             self._group["probabilities"][t] = probabilities
             self._group["labels"][t] = labels
+            if DIGESTS not in self._group:  # as older versions made it
+                _add_digests(self._group, self.outline.shape[0])
+            self._group[DIGESTS][t] = np.frombuffer(bytes.fromhex(digest), np.uint8) if digest else 0
             self._group["done"][t] = 1
         except OSError as problem:
             raise InputError(
                 "room for the prediction",
-                f"{self._path}: {problem}",
+                f"{self.path}: {problem}",
                 "Make room and call again: it goes on where it stopped.",
             ) from problem
 
@@ -112,4 +156,21 @@ def _create(path: Path, outline: Outline) -> None:
         )
         group.create_array("labels", shape=(count, height, width), chunks=(1, height, width), dtype="u1")
         group.create_array("done", shape=(count,), chunks=(1,), dtype="u1")
+        _add_digests(group, count)
         group.attrs.update({"format": FORM, "schema": SCHEMA, "outline": outline.to_json()})
+
+
+def _add_digests(group: Any, count: int) -> None:
+    group.create_array(DIGESTS, shape=(count, SIZE), chunks=(1, SIZE), dtype="u1")
+
+
+def not_this_one(found: str, *, can_replace: bool = True) -> InputError:
+    """The error of a place that holds another prediction than the one that is asked for."""
+    if not can_replace:
+        remedy = "Choose the prediction of this movie, or the network that made it."
+        return InputError("the prediction of this movie", found, remedy)
+    return InputError(
+        "a new place, or the prediction of this movie by this network",
+        found,
+        "Choose another place, or have it replaced: --anew, write(…, anew=True).",
+    )

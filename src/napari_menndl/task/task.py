@@ -20,6 +20,7 @@ from napari_menndl.annotation.files import open_own_group, own_array, written_wh
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import Detector
+from napari_menndl.movie.identity import digest_of
 from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
 from napari_menndl.movie.preparation import Step, steps_from_json
@@ -40,6 +41,34 @@ SCHEMA = 1
 #: Narrowest guard band [px].
 LEAST_GUARD = 8
 _ARRAYS = {"frames": "float32", "labels": "uint8", "known": "bool"}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the labelled frames of a task came from; no part of its digest.
+
+    Attributes
+    ----------
+    frames : tuple of int
+        Their numbers in the movie.
+    digests : tuple of str
+        Theirs in the movie (`movie.identity`).
+    annotation : str
+        Path of the annotation; empty where it was in memory.
+    """
+
+    frames: tuple[int, ...]
+    digests: tuple[str, ...]
+    annotation: str = ""
+
+    @classmethod
+    def from_json(cls, data: Any) -> Origin | None:
+        """Undo `asdict`; None where nothing, or no such thing, was noted."""
+        try:
+            origin = cls(tuple(map(int, data["frames"])), tuple(map(str, data["digests"])), str(data["annotation"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+        return origin if len(origin.frames) == len(origin.digests) and min(origin.frames, default=0) >= 0 else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +95,8 @@ class TrainingTask:
         The frames around each, moved to lie on it (`movie.neighbours.with_neighbours`); None where there are none.
     steps : tuple of Step
         What was done to the movie before, see `Movie.prepared`.
+    origin : Origin or None
+        Where the frames came from, as far as it is known.
     """
 
     frames: npt.NDArray[np.float32]
@@ -78,6 +109,7 @@ class TrainingTask:
     guard: int = LEAST_GUARD
     neighbours: npt.NDArray[np.float32] | None = None
     steps: tuple[Step, ...] = ()
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         shape = self.frames.shape
@@ -130,7 +162,7 @@ class TrainingTask:
             constant or not finite, no defect, nothing but defects, an unknown class, a frame too small to be split.
         """
         chosen = [frames] if isinstance(frames, int) else [int(t) for t in frames]
-        annotation = fitted(annotation, movie.steps, movie.shape, movie.raw.shape)
+        given, annotation = annotation, fitted(annotation, movie.steps, movie.shape, movie.raw.shape)
         if not chosen or len(set(chosen)) < len(chosen):
             raise InputError("labelled frames to train on, each once", f"{chosen}", "Name at least one, for example 0.")
         for t in chosen:
@@ -142,10 +174,18 @@ class TrainingTask:
                     "none",
                     "Annotate it and mark it complete, or draw a region.",
                 )
+            if given.is_same_frame(t, movie) is False:
+                raise InputError(
+                    f"frame {t} as it was annotated",
+                    f"another frame {t} in {movie.name!r}",
+                    "Choose the movie that was annotated. If this is it, changed since, look at the annotation over it "
+                    "in napari, and set the frame to Complete anew.",
+                )
         pixel_size = check_pixel_sizes(movie.pixel_size, annotation.pixel_size)
         labels = np.stack([annotation.frame(t) for t in chosen])
         known = np.stack([annotation.known(t) for t in chosen])
         planes = np.stack([with_neighbours(movie, t) for t in chosen])
+        digests = tuple(digest_of(shown) for shown in planes)
         gaps = np.isnan(planes[:, 0])
         for t, missing in zip(chosen, gaps, strict=True):
             if missing.any():
@@ -174,6 +214,7 @@ class TrainingTask:
             guard,
             None if alone else neighbours,
             movie.steps,
+            Origin(tuple(chosen), digests, "" if given.path is None else str(given.path.resolve())),
         )
         for split in (0, 1):
             for fold in range(folds):
@@ -248,7 +289,8 @@ class TrainingTask:
             group = zarr.open_group(folder, mode="w")
             for name, array in self._arrays().items():
                 group.create_array(name, data=array, chunks=(1, *array.shape[1:]))
-            group.attrs.update(self._attributes() | {"digest": self.digest})
+            origin = None if self.origin is None else asdict(self.origin)
+            group.attrs.update(self._attributes() | {"digest": self.digest, "origin": origin})
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> TrainingTask:
@@ -275,6 +317,7 @@ class TrainingTask:
                 folds=attributes["folds"],
                 guard=attributes["guard"],
                 steps=steps_from_json(attributes.get("steps")),
+                origin=Origin.from_json(attributes.get("origin")),
             )
             found = task.digest
         except Exception as error:

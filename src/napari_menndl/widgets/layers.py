@@ -6,13 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Labels
 
+from napari_menndl.annotation.values import IGNORED, with_ignored
 from napari_menndl.errors import InputError
+from napari_menndl.movie.identity import movie_digest
 from napari_menndl.movie.metadata import UNKNOWN
 from napari_menndl.movie.reading import open_movie
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Labels, Layer
+    from collections.abc import Iterable
+
+    from napari.layers import Image, Layer
 
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.movie.movie import Movie
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 AXES = ("t", "y", "x")
 #: What says where the pixels of a layer lie.
 PLACE = ("scale", "translate", "units", "axis_labels")
+_OF_ANOTHER = 4
 
 
 def grid(pixel_size: tuple[float, float] | None, frame_time: float | None) -> dict[str, Any]:
@@ -80,8 +86,29 @@ def annotation_layer(annotation: Annotation, frame_time: float | None = None, na
     return annotation.labels, about, "labels"
 
 
+def layer_over(annotation: Annotation, image: Image, name: str) -> Labels:
+    """A labels layer for an annotation, in the same place as its movie."""
+    labels, about, _ = annotation_layer(annotation, image.metadata.get("frame_time"), name)
+    about |= place_over(image)
+    return Labels(labels, **about)
+
+
+def place_over(image: Image) -> dict[str, Any]:
+    """Where a layer of three axes lies over a movie, which may be a single image."""
+    place: dict[str, Any] = {name: getattr(image, name) for name in PLACE}
+    if image.ndim == 3:
+        return place
+    units = ("pixel", *(str(unit) for unit in place["units"]))
+    return {
+        "scale": (1.0, *place["scale"]),
+        "translate": (0.0, *place["translate"]),
+        "units": units,
+        "axis_labels": ("t", *place["axis_labels"]),
+    }
+
+
 def movie_of(layer: Image) -> Movie:
-    """The movie that an image layer shows.
+    """The movie that an image layer shows, with the layer's name and the file that it came from.
 
     Raises
     ------
@@ -101,8 +128,12 @@ def movie_of(layer: Image) -> Movie:
     data = layer.data[0] if layer.multiscale else layer.data
     if (prepared := _prepared(layer)) is not None:
         return prepared
+    source = layer.metadata.get("source", "memory")
+    if source == "memory":
+        source = layer.source.path or "memory"
     movie = open_movie(data, pixel_size=pixel_size_of(layer), frame_time=layer.metadata.get("frame_time"))
-    return replace(movie, metadata=layer.metadata.get("recording", UNKNOWN))
+    recording = layer.metadata.get("recording", UNKNOWN)
+    return replace(movie, name=layer.name, source=str(source), metadata=recording)
 
 
 def _prepared(layer: Image) -> Movie | None:
@@ -130,6 +161,50 @@ def pixel_size_of(layer: Layer) -> tuple[float, float] | None:
     return (sizes[0], sizes[1]) if len(sizes) == 2 else None
 
 
+def annotation_of(layer: Labels | None) -> Annotation | None:
+    """The annotation whose labels a layer paints, if it is one of ours."""
+    annotation: Annotation | None = None if layer is None else layer.metadata.get("annotation")
+    return annotation if annotation is not None and layer is not None and annotation.labels is layer.data else None
+
+
+def annotations_for(layers: Iterable[Labels], movie: Movie) -> list[Labels]:
+    """The labels layers that may hold the annotation of a movie, those that surely do first.
+
+    Which they are, the frames say on which they were drawn; plain labels, which do not know, come last.
+
+    Parameters
+    ----------
+    layers : iterable of napari.layers.Labels
+    movie : Movie
+
+    Returns
+    -------
+    list of napari.layers.Labels
+        Without those that are of frames of another size, or were drawn on other frames.
+    """
+    ranks = [(_rank(layer, movie), layer) for layer in layers]
+    return [layer for rank, layer in sorted(ranks, key=lambda one: one[0]) if rank < _OF_ANOTHER]
+
+
+def _rank(layer: Labels, movie: Movie) -> int:
+    annotation = annotation_of(layer)
+    of = None if annotation is None else is_annotation_of(annotation, movie)
+    if layer.data.shape[-2:] != movie.shape[1:] or of is False:
+        return _OF_ANOTHER
+    if annotation is None:
+        return 2 if "annotation" in layer.metadata else 3
+    return 0 if of else 1
+
+
+def is_annotation_of(annotation: Annotation, movie: Movie) -> bool | None:
+    """Whether an annotation is a movie's: that it was drawn on, or begun for; None where that cannot be told."""
+    of = annotation.is_of(movie)
+    begun = annotation.movie
+    if of is not None or begun is None or begun is movie:
+        return of
+    return movie_digest(begun) == movie_digest(movie)
+
+
 def frame_in_view(layer: Layer, point: tuple[float, ...]) -> int:
     """The frame of a layer that a viewer shows at its world position ``viewer.dims.point``."""
     if layer.ndim < 3:
@@ -141,7 +216,8 @@ def annotated_frame(layer: Labels, frame: int) -> tuple[np.ndarray, np.ndarray]:
     """What a labels layer says about one frame.
 
     A layer that this plugin opened knows which of its pixels are annotated. In any other, a frame with a label on it
-    is taken as annotated throughout, and one without as not looked at; a single image speaks of frame 0.
+    is taken as annotated throughout, but for pixels of 255 beside the numbers of classes, and one without as not looked
+    at; a single image speaks of frame 0.
 
     Parameters
     ----------
@@ -168,6 +244,9 @@ def annotated_frame(layer: Labels, frame: int) -> tuple[np.ndarray, np.ndarray]:
     if annotation is not None and annotation.labels is layer.data:
         return annotation.frame(frame), annotation.known(frame)
     labels = np.asarray(data[frame])
+    if labels.max(initial=0) == IGNORED and with_ignored(np.unique(labels[labels > 0])):
+        known = labels != IGNORED
+        return np.where(known, labels, 0).astype(np.uint8), known
     if labels.max(initial=0) > np.iinfo(np.uint8).max:
         raise InputError(
             "one label per defect class, 1 … 255",

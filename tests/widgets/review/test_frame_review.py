@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import tempfile
 
 import numpy as np
@@ -19,6 +20,7 @@ from napari_menndl.review.tables import score_rows
 from napari_menndl.widgets.layers import annotation_layer
 from napari_menndl.widgets.review.frame_review import AGREEMENT, ANY, PREDICTED, Question, Setting
 from napari_menndl.widgets.review.reviewer import FrameReviewer
+from napari_menndl.widgets.review.sources import place_beside
 
 
 @pytest.fixture
@@ -170,6 +172,23 @@ def test_prediction_is_kept_beside_the_run_when_asked(question, run_folder, movi
     stored = Prediction.open(place)
     assert stored.written == 1
     assert np.array_equal(stored.frame_probabilities(2), open_run(run_folder).predict(movie).frame_probabilities(2))
+
+
+def test_what_is_kept_of_one_movie_is_not_shown_over_another_of_its_name_and_shape(run_folder, movie, tmp_path):
+    run = shutil.copytree(run_folder, tmp_path / "tiny.menndl")
+    other = open_movie(np.asarray(movie.frames)[:, ::-1], pixel_size=movie.pixel_size)
+    assert (other.name, other.shape) == (movie.name, movie.shape)
+
+    def predicted(one, **options):
+        return FrameReviewer().answer(Question(Setting(str(run), one, threshold=0.3, **options), 2)).predicted
+
+    for one in (movie, other, movie):
+        assert np.array_equal(predicted(one, keep=True), predicted(one))
+    assert not np.array_equal(predicted(movie), predicted(other))
+    stored = place_beside(run, movie, open_run(run).best.digest)
+    assert FrameReviewer().answer(Question(Setting(str(stored), movie), 2)).frame == 2
+    with pytest.raises(InputError, match="another movie"):
+        FrameReviewer().answer(Question(Setting(str(stored), other), 2))
 
 
 def test_probabilities_lie_between_nothing_and_everything(question):

@@ -8,9 +8,13 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QLabel, QPushButton
 
+from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.review.frame import COLOURS, FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE
+from napari_menndl.widgets.layers import annotation_layer
 from napari_menndl.widgets.open import open_review
+from napari_menndl.widgets.review import hints
 from napari_menndl.widgets.review.frame_review import PREDICTED
 
 pytestmark = pytest.mark.gui
@@ -225,3 +229,70 @@ def test_review_opens_from_code(viewer, movie, annotation, run_folder, shows):
     shows(dock, 1)
     assert [layer.name for layer in viewer.layers] == [movie.name, "annotation", "review"]
     assert napari.current_viewer() is viewer or dock.viewer == viewer
+
+
+@pytest.fixture
+def two_experts(annotation):
+    """Another expert's annotation, who marks bright defects only, and that which the run learned from."""
+    labels = annotation.labels.copy()
+    labels[labels == 1] = 0
+    other = Annotation(labels, annotation.classes, annotation.status, None, annotation.pixel_size)
+    return other, Annotation(
+        annotation.labels.copy(), annotation.classes, annotation.status, None, annotation.pixel_size
+    )
+
+
+def test_of_two_annotations_that_which_the_run_learned_from_is_taken(
+    viewer, open_dock, movie, two_experts, run_folder, click, shows
+):
+    for expert, name in zip(two_experts, ("other", "learned from"), strict=True):
+        data, about, _ = annotation_layer(expert, movie.frame_time, name=name)
+        viewer.add_labels(data, **about)
+    dock = open_dock(movie, None, run_folder)
+    click(dock.controls.button)
+    shows(dock, 0)
+    assert dock.inputs.annotation.name == "learned from"
+    assert not notification_manager.records
+    dock.controls.what["annotation"].value = viewer.layers["other"]
+    dock.predict()
+    assert dock.inputs.annotation.name == "other"  # a person may choose
+    assert "is not what tiny.menndl learned from" in str(notification_manager.records[-1].message)
+
+
+def test_where_that_annotation_is_not_open_the_labels_that_the_run_kept_are_taken(
+    viewer, open_dock, movie, annotation, two_experts, run_folder, click, shows
+):
+    dock = open_dock(movie, two_experts[0], run_folder)
+    click(dock.controls.button)
+    shows(dock, 0)
+    assert "is not open" in str(notification_manager.records[-1].message)
+    assert dock.inputs.annotation.name == "tiny.menndl learned from"
+    assert np.array_equal(dock.inputs.annotation.data[0], annotation.labels[0])
+    assert dock.shown.annotated
+
+
+def test_next_says_to_go_on_only_where_something_was_reviewed(qtbot, open_dock, movie, run_folder, tmp_path, click):
+    (tmp_path / "empty.menndl").mkdir()
+    dock = open_dock(movie, None, tmp_path / "empty.menndl")
+    click(dock.controls.button)
+    qtbot.waitUntil(lambda: dock.hint == hints.FAILED, timeout=20_000)
+    dock.controls.what["source"].value = run_folder
+    assert dock.hint == hints.GO
+    click(dock.controls.button)
+    qtbot.waitUntil(lambda: dock.hint == hints.ALONE, timeout=20_000)
+
+
+def test_an_annotation_of_another_movie_is_neither_suggested_nor_compared(
+    qtbot, viewer, open_dock, movie, annotation, run_folder, click, shows
+):
+    theirs = Annotation(annotation.labels.copy(), annotation.classes, annotation.status)
+    theirs.note(open_movie(np.asarray(movie.frames)[:, ::-1]))
+    dock = open_dock(movie, theirs, run_folder)
+    assert dock.inputs.annotation is None
+    dock.controls.what["annotation"].value = viewer.layers["annotation"]
+    click(dock.controls.button)
+    shows(dock, 0)
+    assert not dock.shown.annotated
+    qtbot.waitUntil(
+        lambda: any("another one than was annotated" in str(one.message) for one in notification_manager.records)
+    )

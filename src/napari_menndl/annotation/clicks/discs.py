@@ -13,7 +13,10 @@ SAME_DEFECT = 4.0
 
 
 def draw_discs(
-    centres: npt.NDArray[np.float64], values: npt.NDArray[np.uint8], shape: tuple[int, int], radius: float
+    centres: npt.NDArray[np.float64],
+    values: npt.NDArray[np.uint8],
+    shape: tuple[int, int],
+    radius: float | npt.NDArray[np.float64],
 ) -> npt.NDArray[np.uint8]:
     """Discs around points, one defect each.
 
@@ -28,7 +31,7 @@ def draw_discs(
     values : (n,) uint8
         Label of each disc.
     shape : (Y, X)
-    radius : float [px]
+    radius : float or (n,) float [px]
 
     Returns
     -------
@@ -37,14 +40,15 @@ def draw_discs(
     labels = np.zeros(shape, np.uint8)
     if not len(centres):
         return labels
-    reach = int(np.ceil(radius)) + 1
+    radii = np.broadcast_to(radius, len(centres))
+    reach = int(np.ceil(radii.max())) + 1
     steps = np.indices((2 * reach + 1, 2 * reach + 1)).reshape(2, -1).T - reach
     pixels = np.unique((np.rint(centres).astype(int)[:, None] + steps).reshape(-1, 2), axis=0)
     pixels = pixels[((pixels >= 0) & (pixels < shape)).all(axis=1)]
     neighbours = min(len(centres), 6)
     distance, index = map(np.asarray, cKDTree(centres).query(pixels, k=np.arange(1, neighbours + 1)))
     near = index[:, 0]
-    keep = distance[:, 0] <= radius
+    keep = distance[:, 0] <= radii[near]
     # A click between four pixels, or with a radius below half a pixel's diagonal, still marks the pixel it hit.
     keep |= (np.rint(centres[near]).astype(int) == pixels).all(axis=1)
     for k in range(1, neighbours):
@@ -53,7 +57,11 @@ def draw_discs(
         with np.errstate(divide="ignore", invalid="ignore"):
             to_border = (distance[:, k] ** 2 - distance[:, 0] ** 2) / (2 * separation)
             half_width = np.abs(apart).sum(axis=1) / (2 * separation)
-            gap = (to_border <= half_width + 1e-9) & (separation >= SAME_DEFECT) & (distance[:, k] <= radius + 2)
+            gap = (
+                (to_border <= half_width + 1e-9)
+                & (separation >= SAME_DEFECT)
+                & (distance[:, k] <= radii[index[:, k]] + 2)
+            )
         keep &= ~(gap & (values[index[:, k]] == values[near]))
     pixels, near = pixels[keep], near[keep]
     labels[pixels[:, 0], pixels[:, 1]] = values[near]

@@ -7,23 +7,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
+from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_menndl.annotation.association import SUFFIX
 from napari_menndl.annotation.carrying import drawn_on
+from napari_menndl.annotation.classes import FrameStatus
 from napari_menndl.errors import InputError
+from napari_menndl.movie.absent import spans
 from napari_menndl.widgets.annotate.opening import (
-    annotation_of,
     begin_annotation,
     default_index,
-    layer_over,
-    movie_in,
     open_annotation,
 )
 from napari_menndl.widgets.annotate.settings import AnnotateSettings
 from napari_menndl.widgets.form import lay_out, make_form
-from napari_menndl.widgets.layers import PLACE, steps_of
+from napari_menndl.widgets.layers import (
+    PLACE,
+    annotation_of,
+    annotations_for,
+    layer_over,
+    movie_of,
+    steps_of,
+)
 from napari_menndl.widgets.movie_line import MovieLine
 from napari_menndl.widgets.preferences import preference
 
@@ -59,6 +66,8 @@ class Choice(QWidget):
         self.viewer = viewer
         self.index = default_index()
         self.offered: Path | None = None
+        #: Lies where one of this movie is looked for, but was drawn on other frames.
+        self.of_others: Path | None = None
         self._ignored = ignored
         self._movie: tuple[Any, str, Movie] | None = None
         self.form = make_form(
@@ -127,7 +136,7 @@ class Choice(QWidget):
         if layer is None:
             raise InputError("a movie", "no image layer", "Open a movie, or File › Open Sample › MENNDL.")
         if self._movie is None or self._movie[0] is not layer.data or self._movie[1] != layer.name:
-            self._movie = layer.data, layer.name, movie_in(layer)
+            self._movie = layer.data, layer.name, movie_of(layer)
         return self._movie[2]
 
     def movie_and_layer(self) -> tuple[Movie, Image]:
@@ -172,15 +181,26 @@ class Choice(QWidget):
         self._offer()
 
     def _suggested(self, name: str) -> Any:
-        """A layer to choose where none is chosen: any movie, but only an annotation of ours."""
+        """A layer to choose where none is chosen: any movie, but only an annotation of ours, and of this movie."""
         choices = [one for one in self.form[name].choices if one is not None]
-        return next((one for one in choices if name == "movie" or annotation_of(one) is not None), None)
+        if name == "annotation":
+            choices = self._of_movie([one for one in choices if annotation_of(one) is not None])
+        return next(iter(choices), None)
+
+    def _of_movie(self, layers: list[Labels]) -> list[Labels]:
+        try:
+            return annotations_for(layers, self.movie())
+        except InputError:  # no movie of frames: the hint says so
+            return []
 
     def _movie_changed(self) -> None:
         row = self.form["annotation"]
         row.reset_choices()
-        if row.value is None:
+        layer = row.value
+        if layer is None or (annotation_of(layer) is not None and not self._of_movie([layer])):
             row.value = self._suggested("annotation")
+        else:
+            self._recognise()
         self._offer()
         self.movie_chosen.emit()
 
@@ -189,16 +209,42 @@ class Choice(QWidget):
         if annotation_of(layer) is not None and layer is not None and movie is not None and movie.ndim == layer.ndim:
             for name in PLACE:
                 setattr(layer, name, getattr(movie, name))  # an annotation does not know the time of a frame
+        self._recognise()
         self._offer()
         self.annotation_chosen.emit()
+
+    def _recognise(self) -> None:
+        """Have what is annotated noted from now on, and say where the movie's frames are other ones than were."""
+        annotation = annotation_of(self.annotation_layer)
+        if annotation is None:
+            return
+        with suppress(InputError):
+            annotation.movie = movie = self.movie()
+            changed = annotation.changed_frames(movie)
+            if annotation.is_of(movie) is False:
+                show_warning(
+                    f"This annotation was drawn on another movie than {movie.name!r}: its frame {changed[0]} is "
+                    "another one. Choose the movie that it belongs to, or begin a new annotation."
+                )
+            elif changed:
+                show_warning(
+                    f"Frame {spans(changed)} of {movie.name!r} changed since it was annotated: look at its marks, then "
+                    "set its status anew. Until then no search learns from it."
+                )
+            elif annotation.path is not None and not annotation.digests and any(map(_is_touched, annotation.status)):
+                show_info(
+                    "This annotation was begun with an older version, which did not note on which frames: whether they "
+                    f"are those of {movie.name!r} cannot be checked."
+                )
 
     def _offer(self) -> None:
         """Show what the movie is, and which annotation of it is on disk, as long as none is open."""
         self.about.tell(self.movie_layer)
-        self.offered = None
+        self.offered = self.of_others = None
         if self.movie_layer is not None and self.annotation_layer is None:
             with suppress(InputError):  # no movie of frames: the hint says so
                 self.offered = next(iter(self.index.find(self.movie())), None)
+                self.of_others = next(iter(self.index.others(self.movie())), None)
         self.offer.setVisible(self.offered is not None)
         if self.offered is not None:
             self.offer.setText(f"Go on with {self.offered.name}")
@@ -283,3 +329,7 @@ class Choice(QWidget):
         self.viewer.layers.selection.active = layer
         layer.mode = "paint"
         self.index.remember(self.movie(), path)
+
+
+def _is_touched(status: FrameStatus) -> bool:
+    return status is not FrameStatus.UNTOUCHED

@@ -1,13 +1,20 @@
-"""Clicked points and the discs that they become."""
+"""Clicked points: each is a disc in the annotation, and on disk, as soon as it is clicked."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QTimer
 
+from napari_menndl.annotation.clicks.clicked_frames import Click, ClickedFrames
 from napari_menndl.errors import InputError
+from napari_menndl.metrics.components import label_components
 from napari_menndl.widgets.layers import PLACE
 
 if TYPE_CHECKING:
@@ -17,10 +24,19 @@ if TYPE_CHECKING:
     from napari_menndl.annotation.annotation import Annotation
 
 NAME = "clicked defects"
+#: Least size of a point, so that it can be seen and taken hold of [px].
+LEAST_SIZE = 3.0
+#: In the metadata of another points layer: its points when discs were made of them.
+MARKED = "menndl discs"
+#: Opacity of a point, after its colour: the disc below and the frame are to be seen.
+CLEAR = "30"
 
 
 class ClickLayer:
     """A points layer over an annotation; each point is one defect of the class in its feature ``class``.
+
+    What is done to the points is done to their discs at once, as one stroke that can be undone; what is undone, or
+    erased, takes the points with it. The layer can go: the discs stay.
 
     Parameters
     ----------
@@ -30,59 +46,122 @@ class ClickLayer:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._points: Points | None = None
-        self._frames: set[int] = set()
+        self._annotation: Annotation | None = None
+        self._over: Labels | None = None
+        self._frames: ClickedFrames | None = None
+        #: By the feature ``click`` of each point.
+        self._known: dict[int, Click] = {}
+        self._numbers = count(1)
+        # Of the next disc, and of those of each class that was clicked [px].
+        self._radius = 1.0
+        self._radii: dict[int, float] = {}
+        self._classes = 0
+        self._busy = False
 
     @property
     def layer(self) -> Points | None:
         """The layer, if there is one in the viewer."""
         if self._points is not None and self._points not in self._viewer.layers:
-            self._points, self._frames = None, set()
+            self._forget()
         return self._points
 
-    def click(self, annotation: Annotation, over: Labels, value: int, radius: float) -> None:
-        """Take up the tool that adds points of a class, `value` being its label and `radius` that of its discs."""
-        layer = self._get(annotation, over, radius)
+    def follow(self, annotation: Annotation | None, over: Labels | None) -> None:
+        """Click on another annotation, over its layer; None for none."""
+        if annotation is self._annotation:
+            return
+        self.finish()
+        if self._annotation is not None:
+            self._annotation.changes.labels.disconnect(self._told)
+            self._annotation.changes.classes.disconnect(self._classes_changed)
+        self._annotation, self._over, self._radii = annotation, over, {}
+        if annotation is not None:
+            self._classes = len(annotation.classes)
+            annotation.changes.labels.connect(self._told)
+            annotation.changes.classes.connect(self._classes_changed)
+
+    def click(self, value: int, radius: float) -> None:
+        """Take up the tool that adds points of a class, `value` being its label and `radius` [px] that of its discs."""
+        layer = self._get()
         self._viewer.layers.selection.active = layer
         layer.mode = "add"
-        self.take(annotation, value)
+        self.take(value, radius)
 
-    def take(self, annotation: Annotation, value: int) -> None:
-        """The class of the points that come next."""
-        if layer := self.layer:
+    def take(self, value: int, radius: float) -> None:
+        """The class of the points that come next, and the radius [px] of their discs."""
+        self._radius = radius
+        if (layer := self.layer) is not None and self._annotation is not None:
             layer.selected_data = set()
-            layer.feature_defaults = {"class": [annotation.class_names[value - 1]]}
-            layer.current_face_color = annotation.classes[value - 1].colour
+            layer.feature_defaults = {"class": [self._annotation.class_names[value - 1]], "click": [0]}
+            layer.current_face_color = self._annotation.classes[value - 1].colour + CLEAR
+            layer.current_size = _size(radius)
 
-    def from_discs(self, annotation: Annotation, over: Labels, t: int, radius: float) -> int:
-        """Points in place of the discs of a frame, to be moved or deleted; how many.
+    def radius(self, value: int) -> float | None:
+        """Of the discs of a class [px]; None where none was clicked yet."""
+        return self._radii.get(value)
 
-        The discs stay until `to_discs` replaces them.
+    def resize(self, value: int, radius: float) -> int:
+        """Give the discs of all points of a class another radius [px]; how many there are.
+
+        Raises
+        ------
+        InputError
+            For a radius that is not positive, or larger than the frame; where the discs cannot be written.
         """
-        layer = self._get(annotation, over, radius)
-        table = annotation.to_points(t)
-        point_like = [c.name for c in annotation.classes if not c.extended]
-        table = table[table["class"].isin(point_like)]
-        colours = {c.name: c.colour for c in annotation.classes}
-        others = np.rint(layer.data[:, 0]) != t
-        names = [*np.asarray(layer.features["class"])[others], *table["class"]]
-        layer.data = np.concatenate([layer.data[others], table[["frame", "y", "x"]].to_numpy(float)])
-        layer.features = {"class": names}
-        layer.face_color = [colours[name] for name in names] if names else "white"
-        self._frames.add(t)
+        if self._annotation is None:
+            return 0
+        if not 0 < radius < max(self._annotation.shape[1:]):
+            raise InputError("a radius, positive and below the frame's size", f"{radius:g} px", "Correct the radius.")
+        self.take(value, radius)
+        number = sum(click.value == value for click in self._known.values())
+        if self.layer is None or not number:
+            return 0
+        self._radii[value] = radius
+        wanted = {
+            key: replace(click, radius=radius, pixels=None) if click.value == value else click
+            for key, click in self._known.items()
+        }
+        self._change(wanted)
+        self._show()
+        return number
+
+    def from_discs(self, t: int) -> int:
+        """Points for the point defects of a frame, to be moved or deleted; how many.
+
+        Raises
+        ------
+        InputError
+            Without an annotation.
+        """
+        layer, annotation, frames = self._get(), self._annotation, self._frames
+        assert annotation is not None
+        assert frames is not None
+        labels, clicks = annotation.frame(t), []
+        for value in (v for v, one in enumerate(annotation.classes, start=1) if not one.extended):
+            found = label_components(labels == value, min_area=1)
+            for number, ((y, x), area) in enumerate(zip(found.centres, found.areas, strict=True), start=1):
+                pixels = np.flatnonzero(found.labels == number)
+                clicks.append(Click(t, float(y), float(x), value, float(np.sqrt(area / np.pi)), pixels))
+        frames.adopt(t, clicks)
+        self._show()
         self._viewer.layers.selection.active = layer
         layer.mode = "select"
-        return len(table)
+        return len(clicks)
 
-    def to_discs(self, annotation: Annotation, over: Labels, points: Points, value: int, radius: float) -> int:
-        """Discs in place of all points of a layer, each frame one stroke; how many.
+    def finish(self) -> int:
+        """Take the layer away; the discs stay. How many points there were."""
+        layer, number = self.layer, len(self._known)
+        self._forget()
+        if layer is not None:
+            self._viewer.layers.remove(layer)
+        return number
+
+    def add_discs(self, points: Points, value: int, radius: float) -> int:
+        """Discs around all points of another layer, each frame one stroke; how many.
 
         Parameters
         ----------
-        annotation : Annotation
-        over : napari.layers.Labels
-            Its layer.
         points : napari.layers.Points
-            Ours, or any other over the same frames.
+            Over the same frames.
         value : int
             Label of the points without a class.
         radius : float
@@ -93,43 +172,174 @@ class ClickLayer:
         InputError
             Points outside the movie, or of a class that the annotation does not have.
         """
-        ours = self.layer is not None and points == self.layer
+        annotation, over = self._annotation, self._over
+        if annotation is None or over is None:
+            raise InputError("an annotation", "none", "Make a new annotation first.")
         world = np.array([points.data_to_world(point) for point in points.data]).reshape(-1, points.ndim)
         if points.ndim < over.ndim:
             world = np.column_stack([np.full((len(world), over.ndim - points.ndim), self._viewer.dims.point[0]), world])
         places = np.array([over.world_to_data(point) for point in world]).reshape(-1, 3)
         given = points.features["class"] if "class" in points.features else [None] * len(places)
         values = np.array([annotation.class_index(n) + 1 if isinstance(n, str) else value for n in given], np.uint8)
+        check_inside(places, annotation)
         frames = np.rint(places[:, 0]).astype(int)
-        edge = np.array(annotation.shape) - 0.5
-        if len(places) and ((places < -0.5) | (places >= edge)).any():
-            raise InputError(
-                f"points inside the {annotation.shape[0]} frames of {annotation.shape[1]} x {annotation.shape[2]} px",
-                f"{int(((places < -0.5) | (places >= edge)).any(axis=1).sum())} outside",
-                "Delete those points, or move them into the frame.",
-            )
-        replaced = self._frames if ours else set()
-        for t in sorted({*frames.tolist(), *replaced}):
+        for t in np.unique(frames).tolist():
             here = frames == t
-            annotation.draw_points(t, places[here, 1:], values[here], radius, instead=t in replaced)
-        if ours:
-            self._frames = set()
-            self._viewer.layers.remove(points)
+            annotation.draw_points(t, places[here, 1:], values[here], radius)
+        points.metadata[MARKED] = np.asarray(points.data, float).tobytes()
         self._viewer.layers.selection.active = over
         return len(places)
 
-    def _get(self, annotation: Annotation, over: Labels, radius: float) -> Points:
+    def unmarked(self) -> Points | None:
+        """Another points layer over the frames, as long as its points are no discs."""
+        over = self._over
+        for layer in self._viewer.layers if over is not None else ():
+            if not isinstance(layer, Points) or layer == self.layer or not layer.editable or not len(layer.data):
+                continue
+            if layer.metadata.get(MARKED) != np.asarray(layer.data, float).tobytes():
+                return layer
+        return None
+
+    # Points and discs -------------------------------------------------------------------------------------------------
+
+    def _changed(self, event: Any = None) -> None:
+        """Take over what a person did to the points."""
+        action = "" if event is None else str(event.action)
+        if self._busy or self.layer is None or action in ("adding", "changing", "removing"):
+            return
+        try:
+            self._change(self._read())
+        except InputError as error:
+            show_error(str(error))
+            self._show()  # as it was
+            return
+        self._number()
+
+    def _read(self) -> dict[int, Click]:
+        """What the layer shows; of points that are new, under new numbers."""
+        layer, annotation = self._points, self._annotation
+        assert layer is not None
+        assert annotation is not None
+        places = np.asarray(layer.data, float).reshape(-1, 3)
+        check_inside(places, annotation)
+        found: dict[int, Click] = {}
+        for (t, y, x), name, given in zip(places, layer.features["class"], layer.features["click"], strict=True):
+            value = annotation.class_index(str(name)) + 1
+            number = int(given) if given in self._known and int(given) not in found else next(self._numbers)
+            click = Click(round(t), float(y), float(x), value, self._radius)
+            before = self._known.get(number)
+            if before is not None and (before.frame, before.y, before.x, before.value) == (round(t), y, x, value):
+                click = before
+            elif before is not None and before.value == value:
+                click = replace(click, radius=before.radius)
+            elif before is None:
+                self._radii[value] = click.radius
+            found[number] = click
+        return found
+
+    def _change(self, wanted: dict[int, Click]) -> None:
+        """Have these points' discs in place of those that are there."""
+        assert self._frames is not None
+        touched = {
+            click.frame
+            for number in wanted.keys() | self._known.keys()
+            if wanted.get(number) is not self._known.get(number)
+            for click in (wanted.get(number), self._known.get(number))
+            if click is not None
+        }
+        self._busy = True
+        try:
+            for t in sorted(touched):
+                self._frames.change(t, [click for click in wanted.values() if click.frame == t])
+        finally:
+            self._busy = False
+        self._known = wanted
+
+    def _number(self) -> None:
+        """Give the layer's points their numbers."""
+        layer = self._points
+        if layer is not None and list(layer.features["click"]) != list(self._known):
+            layer.features = {"class": list(layer.features["class"]), "click": list(self._known)}
+
+    def _told(self, t: int) -> None:
+        """The labels of a frame changed: by a brush, an eraser, undo or redo."""
+        if not self._busy and self.layer is not None:
+            self._follow(t)
+            QTimer.singleShot(0, partial(self._follow, t))  # a bucket tells of itself before it pours
+
+    def _follow(self, t: int) -> None:
+        if not self._busy and self.layer is not None and self._frames is not None and self._frames.follow(t):
+            self._show()
+
+    def _show(self) -> None:
+        """Show the points that there are."""
+        layer, annotation = self.layer, self._annotation
+        if layer is None or annotation is None or self._frames is None:
+            return
+        numbers = {id(click): number for number, click in self._known.items()}
+        self._known = {numbers.get(id(click)) or next(self._numbers): click for click in self._frames.clicks}
+        clicks = list(self._known.values())
+        self._busy = True
+        try:
+            layer.selected_data = set()
+            layer.data = np.array([(click.frame, click.y, click.x) for click in clicks], float).reshape(-1, 3)
+            layer.features = {
+                "class": np.array([annotation.class_names[click.value - 1] for click in clicks], object),
+                "click": np.array(list(self._known), int),
+            }
+            if clicks:
+                layer.face_color = [annotation.classes[click.value - 1].colour + CLEAR for click in clicks]
+                layer.size = [_size(click.radius) for click in clicks]
+        finally:
+            self._busy = False
+
+    def _classes_changed(self) -> None:
+        """Follow names and colours; where a class is removed, labels have other numbers."""
+        before, self._classes = self._classes, 0 if self._annotation is None else len(self._annotation.classes)
+        if self._classes < before:
+            self._radii = {}
+            self.finish()
+        else:
+            self._show()
+
+    def _get(self) -> Points:
+        over = self._over
+        if self._annotation is None or over is None:
+            raise InputError("an annotation", "none", "Make a new annotation first.")
         if self.layer is None:
-            pixel = 1.0 if annotation.pixel_size is None else float(np.sqrt(np.prod(annotation.pixel_size)))
             self._points = Points(
                 ndim=over.ndim,
                 name=NAME,
-                size=max(2 * radius / pixel, 3.0),
-                features={"class": np.array([], object)},
+                features={"class": np.array([], object), "click": np.array([], int)},
                 border_color="#ffffff",
                 border_width=0.1,
                 opacity=0.8,
                 **{name: getattr(over, name) for name in PLACE},
             )
+            self._frames = ClickedFrames(self._annotation)
             self._viewer.layers.append(self._points)
+            self._points.events.data.connect(self._changed)
+        assert self._points is not None
         return self._points
+
+    def _forget(self) -> None:
+        if self._points is not None:
+            self._points.events.data.disconnect(self._changed)
+        self._points, self._frames, self._known = None, None, {}
+
+
+def check_inside(places: np.ndarray, annotation: Annotation) -> None:
+    """Make sure that points (n, 3) lie inside the frames of an annotation; InputError where they do not."""
+    edge = np.array(annotation.shape) - 0.5
+    outside = int(((places < -0.5) | (places >= edge)).any(axis=1).sum()) if len(places) else 0
+    if outside:
+        count, height, width = annotation.shape
+        raise InputError(
+            f"points inside the {count} frames of {height} x {width} px",
+            f"{outside} outside",
+            "Delete those points, or move them into the frame.",
+        )
+
+
+def _size(radius: float) -> float:
+    return max(2 * radius, LEAST_SIZE)

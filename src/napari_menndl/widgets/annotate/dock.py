@@ -6,7 +6,7 @@ from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -14,12 +14,12 @@ from napari_menndl.annotation.classes import FrameStatus
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.annotate.counter import Counter
 from napari_menndl.widgets.annotate.helper import Scene
-from napari_menndl.widgets.annotate.hints import next_step
-from napari_menndl.widgets.annotate.opening import annotation_of, length_unit
+from napari_menndl.widgets.annotate.hints import next_step, no_discs_yet
+from napari_menndl.widgets.annotate.opening import length_unit
 from napari_menndl.widgets.annotate.painted import PaintedAnnotation
 from napari_menndl.widgets.annotate.panel import Panel
 from napari_menndl.widgets.annotate.tools import Tools, guarded
-from napari_menndl.widgets.layers import frame_in_view
+from napari_menndl.widgets.layers import annotation_of, frame_in_view
 from napari_menndl.widgets.shortcuts import bind
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ class AnnotateDefects(QWidget):
             annotation.changes.classes.connect(self._show_classes)
             layer.events.selected_label.connect(self._label_chosen)
         self.regions.follow(annotation, layer)
+        self.clicks.follow(None if self.painted is None else annotation, layer)
         self.panel.frames.show_frames(annotation)
         self._show_classes()
         self._moved()
@@ -196,6 +197,14 @@ class AnnotateDefects(QWidget):
         """Say how far the frame in view is."""
         if self.annotation is not None:
             self._guarded(partial(self.annotation.set_status, self.frame, status))()
+            if status == FrameStatus.COMPLETE and (name := self._unmarked):
+                show_warning(no_discs_yet(name))
+
+    @property
+    def _unmarked(self) -> str:
+        """Name of another points layer over the movie, as long as its points are no discs."""
+        layer = self.clicks.unmarked()
+        return "" if layer is None else layer.name
 
     def _moved(self) -> None:
         """Another frame, or another movie, is in view."""
@@ -259,7 +268,7 @@ class AnnotateDefects(QWidget):
         annotation = self.annotation
         self.panel.undo.setEnabled(annotation is not None and annotation.can_undo)
         self.panel.redo.setEnabled(annotation is not None and annotation.can_redo)
-        hint = next_step(self.choice, self.annotation, self.frame)
+        hint = next_step(self.choice, self.annotation, self.frame, self._unmarked)
         told = said or ("" if self.hint_above else hint)
         self.panel.status.setText(escape(told))
         self.panel.status.setVisible(bool(told))

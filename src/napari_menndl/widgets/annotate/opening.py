@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dask.array as da
 import numpy as np
-from napari.layers import Labels
+from napari.utils.notifications import show_info
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.association import AnnotationIndex
 from napari_menndl.annotation.carrying import check_drawn_on
+from napari_menndl.annotation.values import IGNORED, with_ignored
 from napari_menndl.errors import InputError
 from napari_menndl.user_data import user_data
-from napari_menndl.widgets.layers import PLACE, annotation_layer, movie_of, pixel_size_of
+from napari_menndl.widgets.layers import annotation_of, pixel_size_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
     from napari_menndl.movie.movie import Movie
 
@@ -27,28 +27,6 @@ if TYPE_CHECKING:
 def default_index() -> AnnotationIndex:
     """The index in the folder of user data."""
     return AnnotationIndex(user_data())
-
-
-def movie_in(layer: Image) -> Movie:
-    """The movie of an image layer, with its name, its file and the time of a frame.
-
-    Raises
-    ------
-    InputError
-        If it shows colours, or anything but frames over time.
-    """
-    source = layer.metadata.get("source") or layer.source.path or "memory"
-    if source == "memory" and layer.source.path:
-        source = layer.source.path
-    movie = movie_of(layer)
-    frame_time = layer.metadata.get("frame_time") or movie.frame_time
-    return replace(movie, name=layer.name, source=str(source), frame_time=frame_time)
-
-
-def annotation_of(layer: Labels | None) -> Annotation | None:
-    """The annotation whose labels a layer paints, if it is one of ours."""
-    annotation = None if layer is None else layer.metadata.get("annotation")
-    return annotation if annotation is not None and annotation.labels is layer.data else None  # type: ignore[union-attr]
 
 
 def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> Annotation:
@@ -59,7 +37,8 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
     path : Path
     movie : Movie
     layer : napari.layers.Labels, optional
-        To begin with what it says: an annotation in memory, or plain labels, whose labelled frames are in progress.
+        To begin with what it says: an annotation in memory, or plain labels, whose labelled frames are in progress;
+        255 beside the numbers of classes is "not looked at".
 
     Raises
     ------
@@ -67,12 +46,18 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
         The place is taken or cannot be written; labels that are none of this movie's classes.
     """
     if layer is None:
-        return Annotation.create(path, movie.shape, pixel_size=movie.pixel_size, steps=movie.steps)
+        made = Annotation.create(path, movie.shape, pixel_size=movie.pixel_size, steps=movie.steps)
+        made.movie = movie
+        return made
     if path.exists():
         raise InputError("a place for a new annotation", f"{path}, which exists", "Choose another name.")
     given = annotation_of(layer)
     if given is None:
-        given = Annotation.from_labels(np.asarray(layer.data), pixel_size=movie.pixel_size)
+        values = np.asarray(layer.data)
+        ignored = with_ignored(np.unique(values[values > 0]))
+        given = Annotation.from_labels(values, pixel_size=movie.pixel_size, ignore=IGNORED if ignored else None)
+        if ignored:
+            show_info(f"Pixels of 255 in {layer.name!r} count as not looked at; the rest of their frames as annotated.")
         for t in range(len(given)):
             given.set_status(t, "in progress" if given.frame(t).any() else "untouched")
     if given.steps is None:  # it lies over this movie
@@ -80,7 +65,9 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
     check_drawn_on(given, movie)
     given.check(movie.shape)
     _lengthened(given, len(movie)).save(path)
-    return Annotation.open(path, mode="r+")
+    made = Annotation.open(path, mode="r+")
+    made.note(movie)
+    return made
 
 
 def _lengthened(annotation: Annotation, length: int) -> Annotation:
@@ -96,7 +83,8 @@ def _lengthened(annotation: Annotation, length: int) -> Annotation:
         ]
     )
     status = [*annotation.status, *["untouched"] * missing]
-    return Annotation(labels, annotation.classes, status, annotation.regions, annotation.pixel_size, annotation.steps)
+    stated = annotation.classes, status, annotation.regions, annotation.pixel_size
+    return Annotation(labels, *stated, annotation.steps, annotation.digests)
 
 
 def open_annotation(path: Path, movie: Movie) -> Annotation:
@@ -111,27 +99,6 @@ def open_annotation(path: Path, movie: Movie) -> Annotation:
     check_drawn_on(annotation, movie)
     annotation.check(movie.shape)
     return annotation
-
-
-def layer_over(annotation: Annotation, image: Image, name: str) -> Labels:
-    """A labels layer for an annotation, in the same place as its movie."""
-    labels, about, _ = annotation_layer(annotation, image.metadata.get("frame_time"), name)
-    about |= place_over(image)
-    return Labels(labels, **about)
-
-
-def place_over(image: Image) -> dict[str, Any]:
-    """Where a layer of three axes lies over a movie, which may be a single image."""
-    place: dict[str, Any] = {name: getattr(image, name) for name in PLACE}
-    if image.ndim == 3:
-        return place
-    units = ("pixel", *(str(unit) for unit in place["units"]))
-    return {
-        "scale": (1.0, *place["scale"]),
-        "translate": (0.0, *place["translate"]),
-        "units": units,
-        "axis_labels": ("t", *place["axis_labels"]),
-    }
 
 
 def length_unit(image: Image | None) -> str:

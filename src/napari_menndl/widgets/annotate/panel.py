@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_menndl.widgets.annotate.choice import Choice
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TOOLS = {
     "brush": ("Brush", "Paint with the selected class (P over the frame; [ and ] change the brush's size)"),
     "eraser": ("Eraser", "Erase what is marked (E over the frame)"),
-    "points": ("Points", "Click the middle of each defect; the points become discs below"),
+    "points": ("Points", "Click the middle of each defect: each click is a disc at once, whose radius is below"),
     "region": (
         "Region",
         "Drag a rectangle in which everything is annotated; select it and press Delete to remove it",
@@ -57,7 +57,8 @@ class Panel(QScrollArea):
         self.redo = _button("↷ Redo", "Paint it again (Ctrl+Shift+Z)")
         self.click_form = make_form(ClickSettings)
         self.to_discs = _button(
-            "Points → discs", "Mark a disc around every point of the selected points layer, or of the clicked ones"
+            "Points → discs",
+            "Mark a disc around every point of the selected points layer; clicked points are discs already",
         )
         self.to_points = _button(
             "Discs → points", "Turn the defects of this frame into points that can be moved or deleted"
@@ -72,6 +73,11 @@ class Panel(QScrollArea):
     def name_unit(self, unit: str) -> None:
         """In what the radius is given."""
         self.radius_title.setText(f"Radius [{unit}]")
+
+    def show_section(self, title: str) -> None:
+        """Unfold a section and bring it into sight."""
+        self.sections[title].expand(animate=False)
+        QTimer.singleShot(0, lambda: self.ensureWidgetVisible(self.sections[title]))
 
     def _arrange(self) -> QWidget:
         body = QWidget()

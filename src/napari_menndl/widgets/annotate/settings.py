@@ -64,5 +64,11 @@ class ClickSettings:
     """How clicked points become defects."""
 
     radius: float = setting(
-        0.1, "Radius", "nm", "Of the disc around each clicked point", min=0.001, max=1000.0, form={"step": 0.01}
+        0.1,
+        "Radius",
+        "nm",
+        "Of the disc around each clicked point; those of the selected class follow",
+        min=0.001,
+        max=1000.0,
+        form={"step": 0.01},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Points
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
@@ -60,6 +61,7 @@ class Tools(QObject):
             (panel.to_points, self.to_points),
         ):
             button.clicked.connect(guarded(act, self.said.emit))
+        panel.click_form["radius"].changed.connect(guarded(self.resize, self.said.emit))
 
     def enable(self) -> None:
         """Offer them where there is something to paint on."""
@@ -74,15 +76,30 @@ class Tools(QObject):
 
     @property
     def radius(self) -> float:
-        """Of the disc around a click, as the form says."""
+        """Of the disc around a click, as the form says: [nm] where the pixel size is known, else [px]."""
         return float(self._panel.click_form["radius"].value)
+
+    @property
+    def pixel(self) -> float:
+        """Edge of a pixel, in the unit of `radius`."""
+        size = None if self.painted is None else self.painted.annotation.pixel_size
+        return 1.0 if size is None else float(np.sqrt(np.prod(size)))
 
     def choose(self, value: int) -> None:
         """Take the brush, and the clicks, of a class."""
         if self.painted is not None:
             if self.painted.layer.selected_label != value:
                 self.painted.layer.selected_label = value
-            self.clicks.take(self.painted.annotation, value)
+            if (radius := self.clicks.radius(value)) is not None:
+                with self._panel.click_form["radius"].changed.blocked():
+                    self._panel.click_form["radius"].value = radius * self.pixel
+            self.clicks.take(value, self.radius / self.pixel)
+
+    def resize(self) -> None:
+        """Give what is clicked of the selected class the radius in the form."""
+        if self.painted is not None:
+            number = self.clicks.resize(self.value, self.radius / self.pixel)
+            self.said.emit(f"{number} discs have another radius." if number else "")
 
     def take(self, mode: str) -> None:
         """Take up a tool of the annotation's layer."""
@@ -104,23 +121,27 @@ class Tools(QObject):
 
     def click_points(self) -> None:
         if self.painted is not None:
-            self.clicks.click(self.painted.annotation, self.painted.layer, self.value, self.radius)
-            self._panel.sections["Points"].expand(animate=False)
-            self.said.emit("Click the middle of each defect, then press “Points → discs”.")
+            self.clicks.click(self.value, self.radius / self.pixel)
+            self._panel.show_section("Points")
+            self.said.emit("Click the middle of each defect: each click is a disc at once. Their radius is below.")
 
     def to_discs(self) -> None:
-        active = self._viewer.layers.selection.active
-        points = active if isinstance(active, Points) else self.clicks.layer
-        if points is None or self.painted is None:
+        active, ours = self._viewer.layers.selection.active, self.clicks.layer
+        if isinstance(active, Points) and active != ours:
+            number = self.clicks.add_discs(active, self.value, self.radius)
+            self.said.emit(f"{number} points became discs.")
+        elif ours is not None and self.painted is not None:
+            number = self.clicks.finish()
+            self._viewer.layers.selection.active = self.painted.layer
+            self.said.emit(f"{number} points are discs; “Discs → points” brings them back to be moved or deleted.")
+        else:
             raise InputError("a points layer", "none", "Click “Points”, then the middle of each defect.")
-        number = self.clicks.to_discs(self.painted.annotation, self.painted.layer, points, self.value, self.radius)
-        self.said.emit(f"{number} points became discs.")
 
     def to_points(self) -> None:
         if self.painted is not None:
-            number = self.clicks.from_discs(self.painted.annotation, self.painted.layer, self._frame(), self.radius)
-            self._panel.sections["Points"].expand(animate=False)
-            self.said.emit(f"{number} discs as points: move or delete them, then press “Points → discs”.")
+            number = self.clicks.from_discs(self._frame())
+            self._panel.show_section("Points")
+            self.said.emit(f"{number} discs as points: move or delete them; the discs follow at once.")
 
 
 def guarded(act: Callable[[], Any], say: Callable[[str], Any]) -> Callable[..., None]:

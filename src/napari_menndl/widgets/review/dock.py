@@ -96,6 +96,8 @@ class ReviewFrames(QWidget):
         inputs.painted.connect(self._painted)
         self.following.asked.connect(self._say_hint)
         self.movie.warned.connect(self.teller.warn)
+        for told in (self.movie.reviewed, self.movie.failed):
+            told.connect(self._say_hint)
         walk.changed.connect(self._chosen)
         walk.decided.connect(self._painted)
         for part in (walk, self.display, self.files):
@@ -141,6 +143,8 @@ class ReviewFrames(QWidget):
             movie=inputs.image is not None,
             named=inputs.named,
             following=self.following.on,
+            failed=self.following.failed,
+            reviews=self.movie.reviews.values(),
             corrected=bool(self.corrected),
         )
 
@@ -227,7 +231,7 @@ class ReviewFrames(QWidget):
         """What a dock that follows nothing has to say."""
         self.controls.status.setText(escape(self._note or ("" if self.hint_above else self.hint)))
 
-    def _say_hint(self) -> None:
+    def _say_hint(self, _: object = None) -> None:
         self.controls.again.setEnabled(bool(self.corrected))
         if not self.following.on:
             self._tell()

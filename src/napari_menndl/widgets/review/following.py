@@ -27,6 +27,8 @@ class Following(QObject):
     ----------
     on : bool
         Whether the overlay follows the view.
+    failed : bool
+        Whether the last thing asked for could not be reviewed.
     asked : Signal
         What is shown has been brought up to date.
     """
@@ -45,7 +47,7 @@ class Following(QObject):
         super().__init__(parent)
         self._controls, self._inputs, self._movie, self._display = controls, inputs, movie, display
         self._teller = teller
-        self.on = self._whole = False
+        self.on = self._whole = self.failed = False
         self._asking, self._drawing, self._placing = (QSignalThrottler(parent=self) for _ in range(3))
         self._resting = QSignalDebouncer(parent=self)
         for throttle, pause, act in (
@@ -63,8 +65,13 @@ class Following(QObject):
     def begin(self) -> None:
         """Review the frame in view, follow the view from now on, and go on with the other frames."""
         self._inputs.reading += 1
-        self.on = self._whole = True
+        self.on, self._whole, self.failed = True, True, False
         self._teller.begin()
+        try:
+            if said := self._inputs.take_learned():
+                self._teller.warn(said)
+        except InputError:  # no movie: `_ask` says so
+            pass
         self._ask()
 
     def go_or_stop(self) -> None:
@@ -78,7 +85,7 @@ class Following(QObject):
 
     def end(self) -> None:
         """Follow no more, and forget."""
-        self.on = False
+        self.on = self.failed = False
         self._movie.forget()
         self._display.clear()
         self._display.cover.lift()
@@ -86,6 +93,7 @@ class Following(QObject):
 
     def fail(self, error: Exception) -> None:
         """Say why there is nothing to see."""
+        self.failed = True
         self._display.clear()
         self._display.show_movie()
         self._controls.status.setText(escape(self._teller.error(error)))
@@ -113,6 +121,7 @@ class Following(QObject):
             setting, frame = self._inputs.setting(), self._inputs.frame
         except InputError as error:
             self.fail(error)
+            self.asked.emit()
             return
         movie = self._movie
         movie.centre = self._display.centre
@@ -135,6 +144,7 @@ class Following(QObject):
         return sorted(range(count), key=lambda t: (not self._movie.speaks_of(t), (t - here) % count))
 
     def _reviewed(self, frame: int) -> None:
+        self.failed = False
         if self.on and frame == self._inputs.frame:
             self._display.show(self._movie.reviews[frame])
         self._drawing.throttle()

@@ -2,19 +2,52 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from napari_menndl.widgets.review.frame_review import FrameReview
+
 MOVIE = "Open a movie, or a sample: File › Open Sample › MENNDL."
 SOURCE = "Choose a run, a saved network or a stored prediction, or drop it here."
 GO = "Press 'Review movie'. The overlay then follows the frame in view."
+FAILED = "Nothing could be reviewed: put right what the message says, then press 'Review movie' again."
+WAIT = "The first frame is being predicted."
+ALONE = "No annotated frame is reviewed: look through the frames, or choose an annotation to compare with."
 ERRORS = "Go from error to error with Shift+E; accept or reject each."
+NO_ERRORS = "No error in the annotated frames so far: look through the others, and correct what you find."
 AGAIN = "Correct more frames, or search again from those that are corrected."
 
 
-def next_step(*, movie: bool, named: bool, following: bool, corrected: bool) -> str:
-    """The hint for a dock that has a movie, knows what predicts it, is reviewing, and met corrections."""
+def next_step(
+    *, movie: bool, named: bool, following: bool, failed: bool, reviews: Collection[FrameReview], corrected: bool
+) -> str:
+    """Choose the hint.
+
+    Parameters
+    ----------
+    movie, named : bool
+        Whether there is a movie, and something that predicts it.
+    following : bool
+        Whether a review was begun.
+    failed : bool
+        Whether it ended with an error.
+    reviews : collection of FrameReview
+        What came of it so far.
+    corrected : bool
+        Whether frames were corrected.
+    """
     if not movie:
         return MOVIE
     if not named:
         return SOURCE
     if not following:
         return GO
-    return AGAIN if corrected else ERRORS
+    if not reviews:
+        return FAILED if failed else WAIT
+    if corrected:
+        return AGAIN
+    if not any(review.annotated for review in reviews):
+        return ALONE
+    return ERRORS if any(review.total.fp + review.total.fn for review in reviews) else NO_ERRORS

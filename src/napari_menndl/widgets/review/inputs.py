@@ -13,8 +13,16 @@ from napari_menndl.annotation.carrying import check_drawn_on
 from napari_menndl.errors import InputError
 from napari_menndl.review import corrections
 from napari_menndl.widgets.form import read_form
-from napari_menndl.widgets.layers import PLACE, frame_in_view, movie_of
+from napari_menndl.widgets.layers import (
+    PLACE,
+    annotation_of,
+    annotations_for,
+    frame_in_view,
+    layer_over,
+    movie_of,
+)
 from napari_menndl.widgets.review.frame_review import Setting
+from napari_menndl.widgets.review.learned import Learned
 from napari_menndl.widgets.review.settings import ReviewSettings, ThresholdSettings, ViewSettings
 
 if TYPE_CHECKING:
@@ -59,6 +67,11 @@ class Inputs(QObject):
         self._movie: tuple[Any, Movie] | None = None
         self._watched: Labels | None = None
         self._states: dict[int, int] = {}
+        # What was chosen for a person, who may choose otherwise.
+        self._suggested: Labels | None = None
+        # What the run learned from, and the layer that was found to be it; it may be corrected since.
+        self._learned: tuple[str, Learned | None] | None = None
+        self._theirs: Labels | None = None
         self.reading = 0
         self._what["source"].changed.connect(self._replaced)
         self._what["movie"].changed.connect(self._movie_chosen)
@@ -179,18 +192,76 @@ class Inputs(QObject):
         self._suggest_annotation()
 
     def _suggest_annotation(self) -> None:
-        image, row = self.image, self._what["annotation"]
-        if image is not None and row.value is None:
-            second = self._view["second"].value
-            # What cannot be painted is what some dock shows.
-            layers = [c for c in row.choices if c is not None and c != second and c.editable]
-            fitting = [layer for layer in layers if layer.data.shape[-2:] == image.data.shape[-2:]]
-            # One that knows its classes before whatever else is numbered.
-            fitting.sort(key=lambda layer: "annotation" not in layer.metadata)
-            row.value = fitting[0] if fitting else None
+        row = self._what["annotation"]
+        if self.image is not None and row.value is None and (fitting := self._fitting()):
+            self._suggested = fitting[0]
+            row.value = fitting[0]
+
+    def _fitting(self) -> list[Labels]:
+        """The layers that may hold the annotation of the movie, the likeliest first."""
+        second = self._view["second"].value
+        # What cannot be painted is what some dock shows.
+        layers = [c for c in self._what["annotation"].choices if c is not None and c != second and c.editable]
+        try:
+            return annotations_for(layers, self.movie)
+        except InputError:
+            return []
+
+    def take_learned(self) -> str:
+        """Set the prediction of a run against what that run learned from, unless a person chose otherwise.
+
+        Where no open annotation is that, the labels that the run kept become a layer.
+
+        Returns
+        -------
+        str
+            What a person has to know of it; mostly empty.
+        """
+        row, learned = self._what["annotation"], self._read_learned()
+        if self.image is None or learned is None or learned.is_of(self.movie) is False:
+            return ""
+        layers, said = self._fitting(), ""
+        theirs = self._theirs if self._theirs in layers else next(filter(learned.is_in, layers), None)
+        if theirs is None:
+            theirs = next((layer for layer in layers if learned.was(annotation_of(layer))), None)
+            if theirs is not None:
+                said = f"{theirs.name!r} has changed since {learned.name} learned from it."
+        chosen, self._theirs = row.value, theirs
+        if chosen is not None and chosen == theirs:
+            return said
+        if chosen is not None and chosen != self._suggested:
+            return f"{chosen.name!r}, which you chose, is not what {learned.name} learned from."
+        if theirs is None and chosen is not None and learned.origin is None:
+            return (
+                f"{chosen.name!r} is compared. Whether {learned.name} learned from that cannot be told: it is of an "
+                "older version."
+            )
+        if theirs is None and chosen is not None:
+            said = (
+                f"The annotation that {learned.name} learned from is not open: the labels that the run kept of it are "
+                "compared. Choose another under 'Annotation' to compare with that."
+            )
+            theirs = layer_over(learned.as_annotation(self.movie), self.image, f"{learned.name} learned from")
+            self._suggested = self._theirs = theirs
+            self._viewer.layers.append(theirs)
+            row.reset_choices()
+        if theirs is not None:
+            self._suggested = theirs
+            row.value = theirs
+        return said
+
+    def _read_learned(self) -> Learned | None:
+        source = "" if self._view["second"].value is not None else str(self._what["source"].line_edit.value)
+        if self._learned is None or self._learned[0] != source:
+            self._learned = source, Learned.open(Path(source).expanduser()) if source else None
+            self._theirs = None
+        return self._learned[1]
 
     def _movie_chosen(self, layer: Image | None) -> None:
         self.replaced.emit()
+        row = self._what["annotation"]
+        if layer is not None and row.value is not None and row.value not in self._fitting():
+            row.value = None  # of another movie
         self._suggest_annotation()
 
     def _annotation_chosen(self, layer: Labels | None) -> None:

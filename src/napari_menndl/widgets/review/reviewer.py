@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from napari_menndl.metrics.detection import count_defects, pixel_counts
 from napari_menndl.metrics.ranking import choose_thresholds
 from napari_menndl.review.frame import FALSE_POSITIVE, OUTCOMES, review_labels
 from napari_menndl.review.tables import DEFECT_COLUMNS, Tally, defect_table
+from napari_menndl.widgets.layers import annotation_of
 from napari_menndl.widgets.review.expert import annotated_detectors, annotation_in
 from napari_menndl.widgets.review.frame_review import AGREEMENT, ALONE, PREDICTED, FrameReview, PartialFrame, pack
 from napari_menndl.widgets.review.sources import (
@@ -134,6 +136,14 @@ class FrameReviewer:
         seconds = 0.0 if known_already else time.perf_counter() - started
         predicted = source.labels(t, setting.threshold)
         true, inside, compared = annotation_in(names, setting.annotation, t, predicted.shape)
+        annotation = annotation_of(setting.annotation)
+        if annotation is not None and inside.any() and annotation.is_same_frame(t, setting.movie) is False:
+            warnings.warn(
+                f"Frame {t} is another one than was annotated: its prediction is shown alone. Choose the annotation of "
+                "this movie, or look at the marks in 'Annotate defects' and set the frame's status anew.",
+                stacklevel=2,
+            )
+            inside = np.zeros_like(inside)
         second = source.known(t)
         inside = inside if second is None else inside & second
         annotated = bool(inside.any())

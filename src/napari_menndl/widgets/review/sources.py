@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import threading
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.identity import digest_of, movie_digest
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.movie.preparation import AS_RECORDED, describe, same_frames
 from napari_menndl.predict.labelling import label_pixels
@@ -116,11 +118,12 @@ class PredictedSource:
         movie = self._movie
         parts = cut_parts((height, width), centre, self.part)
         whole = np.zeros((len(self.class_names), height, width), np.float32)
-        said = network.predict_parts(read_frame(movie, t, network.reach), parts, movie.pixel_size)
+        frame = read_frame(movie, t, network.reach)
+        said = network.predict_parts(frame, parts, movie.pixel_size)
         for part, chances in zip(parts, said, strict=True):
             whole[:, *part] = chances
             yield part, label_pixels(chances, self._thresholds(threshold)), len(parts)
-        self._prediction.take(t, whole)
+        self._prediction.take(t, whole, digest_of(frame))
 
     def agreement(self, t: int) -> np.ndarray | None:
         """(C, Y, X) float32: see `Ensemble.agreement`; None where there are not several networks."""
@@ -253,7 +256,7 @@ def open_source(path: Path, movie: Movie, capacity: int = MEMORY, pool: str = ""
     from napari_menndl.predict.prediction import Prediction
 
     if path.is_dir() and Prediction.stands_at(path):
-        stored = Prediction.open(path)
+        stored = Prediction.open(path, movie)
         if stored.outline.shape != movie.shape:
             raise InputError(
                 f"a prediction of {_times(movie.shape)} frames and px, as the movie has",
@@ -276,8 +279,9 @@ def open_source(path: Path, movie: Movie, capacity: int = MEMORY, pool: str = ""
 
 
 def place_beside(path: Path, movie: Movie, digest: str) -> Path:
-    """Where a run's or a network's prediction of a movie is kept: beside it, one for each network."""
-    return path.with_name(f"{path.stem}.{Path(movie.name).stem}.{digest[:8]}.prediction.zarr")
+    """Where a run's or a network's prediction of a movie is kept: beside it, one for each movie and network."""
+    name = re.sub(r"[^\w.-]+", "-", Path(movie.name).stem).strip("-.") or "movie"
+    return path.with_name(f"{path.stem}.{name}.{movie_digest(movie)[:8]}.{digest[:8]}.prediction.zarr")
 
 
 def detectors_for(network: Predictor, movie: Movie) -> list[Detector]:

@@ -66,7 +66,7 @@ class SearchNetworks(Panel):
         self._watch: Watch | None = None
         self._starting = self._stopping = False
         self._guard: CloseGuard | None = None
-        self._said = ""
+        self._said = self._lost = ""
         self._megapixels, self._classes = 1.0, 1
         self._opening, self._ending, self._asking = Job(self), Job(self), Job(self)
         self.best = BestView(viewer, self)
@@ -79,7 +79,7 @@ class SearchNetworks(Panel):
         self.stop_button.clicked.connect(self.stop)
         self.resume_button.clicked.connect(self.resume)
         self.best_box.toggled.connect(self._on_best)
-        self.setup.changed.connect(self._update)
+        self.setup.changed.connect(self._setup_changed)
         self.leaderboard.chosen.connect(self._on_network)
         self.runs.asked.connect(self.open_run)
         self.runs.browse.connect(self._browse)
@@ -158,6 +158,11 @@ class SearchNetworks(Panel):
         if path:
             self.open_run(path)
 
+    def _setup_changed(self) -> None:
+        """What was said of the setup before holds no longer."""
+        self._said = ""
+        self._update()
+
     # What comes back --------------------------------------------------------------------------------------------------
 
     def _on_opened(self, opened: Opened) -> None:
@@ -173,7 +178,7 @@ class SearchNetworks(Panel):
         self._watch = Watch(opened.run, self)
         self._watches.append(self._watch)
         self._watch.seen.connect(self._on_sight)
-        self._watch.failed.connect(self._on_failure)
+        self._watch.failed.connect(self._on_lost)
         self._watch.start()
         self.progress.show()
         if self._starting:
@@ -191,6 +196,8 @@ class SearchNetworks(Panel):
 
     def _on_sight(self, sight: Sight) -> None:
         before, self.sight = self.sight, sight
+        if self._said == self._lost:
+            self._said = self._lost = ""  # it is seen again
         if sight.state == "running":
             self._starting = False
         elif not self._starting:
@@ -228,9 +235,15 @@ class SearchNetworks(Panel):
             show_error(text)
         self._update()
 
+    def _on_lost(self, error: Exception) -> None:
+        """The run cannot be seen just now."""
+        self._on_failure(error)
+        self._lost = self._said
+
     # The best network -------------------------------------------------------------------------------------------------
 
     def _on_best(self, wanted: bool) -> None:
+        self._said = ""
         self._follow_best()
         self.best.want(wanted)
         self.best_note.setText("" if not wanted or self._version else "Waits for a first network.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.annotation.classes import regions_of
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.layers import annotated_frame, movie_of
 
@@ -117,9 +118,9 @@ def annotation_of(layer: Labels, movie: Movie, frames: tuple[int, ...]) -> Annot
     if annotation is not None and annotation.labels is layer.data:
         known: Annotation = annotation
         return known
-    labels = np.zeros(movie.shape, np.uint8)
+    labels, limited = np.zeros(movie.shape, np.uint8), {}
     for frame in frames:
-        found, _ = annotated_frame(layer, frame)
+        found, inside = annotated_frame(layer, frame)
         if found.shape != movie.shape[1:]:
             raise InputError(
                 f"an annotation of {movie.shape[1]} × {movie.shape[2]} px, as the movie has",
@@ -127,8 +128,12 @@ def annotation_of(layer: Labels, movie: Movie, frames: tuple[int, ...]) -> Annot
                 "Choose the annotation of this movie.",
             )
         labels[frame] = found
+        if inside.any() and not inside.all():
+            limited[frame] = regions_of(inside)
     made = Annotation.from_labels(labels, frames=list(frames), pixel_size=movie.pixel_size)
     made.steps = movie.steps  # the layer lies over this movie
+    for frame, regions in limited.items():
+        made.set_regions(frame, regions)
     return made
 
 

@@ -16,6 +16,7 @@ from napari_menndl.search.frame_numbers import finished_frames, frames_text, par
 from napari_menndl.search.known_runs import suggest_folder
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.widgets.form import lay_out, make_form, read_form
+from napari_menndl.widgets.layers import annotations_for, movie_of
 from napari_menndl.widgets.movie_line import MovieLine
 from napari_menndl.widgets.preferences import default_budget, default_pool, recall, remember
 from napari_menndl.widgets.search.best_layer import NAME as BEST
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import napari.viewer
+
+    from napari_menndl.movie.movie import Movie
 
 #: Between two looks at which frames are annotated by now [ms].
 _OFFER = 1000
@@ -55,6 +58,8 @@ class Setup(QWidget):
         self.viewer = viewer
         self._offered = ""
         self._suggested = ""
+        self._opened: tuple[Any, Movie] | None = None
+        self._status: tuple[Any, ...] | None = None
         self.learn = make_form(
             LearnSettings,
             movie={"choices": lambda _: self._layers(Image), "nullable": True},
@@ -132,11 +137,17 @@ class Setup(QWidget):
             self._on_annotation(self.annotation)
 
     def _suggest_annotation(self) -> None:
-        movie, given = self.movie, self.annotation
-        if movie is None or (given is not None and given.data.shape[-2:] == movie.data.shape[-2:]):
+        image, given = self.movie, self.annotation
+        if image is None:
             return
-        fitting = [layer for layer in self._layers(Labels) if layer.data.shape[-2:] == movie.data.shape[-2:]]
-        self.learn["annotation"].value = next(iter(fitting), None)
+        try:
+            if self._opened is None or self._opened[0] is not image.data:
+                self._opened = image.data, movie_of(image)
+        except InputError:  # said when a search is to be started
+            return
+        movie = self._opened[1]
+        if given is None or not annotations_for([given], movie):
+            self.learn["annotation"].value = next(iter(annotations_for(self._layers(Labels), movie)), None)
 
     def _on_movie(self, layer: Image | None) -> None:
         self.about.tell(layer)
@@ -166,6 +177,7 @@ class Setup(QWidget):
 
     def _look_for_frames(self, *, changed: bool = False) -> None:
         """Offer the frames that are annotated by now, unless a person has written others."""
+        self._look_at_status()
         layer, text = self.annotation, self.learn["frames"].value
         if layer is None or self._offer_job.busy or text.strip() not in ("", self._offered):
             return
@@ -174,6 +186,14 @@ class Setup(QWidget):
             self._on_offer(finished_frames(annotation))
         elif changed or not text:
             self._offer_job.begin(_labelled_frames, layer.data)
+
+    def _look_at_status(self) -> None:
+        """What kept a search from being started may be gone: a frame was annotated."""
+        layer = self.annotation
+        annotation = None if layer is None else layer.metadata.get("annotation")
+        before, self._status = self._status, None if annotation is None else annotation.status
+        if None not in (before, self._status) and before != self._status:
+            self.changed.emit()
 
     def _on_offer(self, frames: Iterable[int]) -> None:
         text = frames_text(frames)

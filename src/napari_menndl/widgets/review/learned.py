@@ -1,0 +1,118 @@
+"""The labels that a run learned from: which annotation they were, and they themselves where that is not open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.annotation.classes import FrameStatus, regions_of
+from napari_menndl.annotation.files import open_own_group, own_array
+from napari_menndl.errors import InputError
+from napari_menndl.movie.identity import frame_digest
+from napari_menndl.task.task import FORM, SCHEMA, Origin
+from napari_menndl.widgets.layers import annotated_frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari.layers import Labels
+
+    from napari_menndl.movie.movie import Movie
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """Labels of a training task.
+
+    Attributes
+    ----------
+    name : str
+        Of the run.
+    labels : (N, Y, X) uint8
+        0 where nothing is known.
+    known : (N, Y, X) bool
+    class_names : C str
+    origin : Origin or None
+        None in runs of older versions.
+    """
+
+    name: str
+    labels: np.ndarray
+    known: np.ndarray
+    class_names: tuple[str, ...]
+    origin: Origin | None
+
+    @classmethod
+    def open(cls, run: Path) -> Learned | None:
+        """What a run learned from; None where `run` is no run folder."""
+        path = run / "task.zarr"
+        if not path.is_dir():
+            return None
+        try:
+            group = open_own_group(path, FORM, SCHEMA)
+            labels, known = (np.asarray(own_array(group, *one, 3)[:]) for one in (("labels", "u"), ("known", "b")))
+            names = tuple(map(str, dict(group.attrs)["class_names"]))
+        except (InputError, KeyError, TypeError):  # damaged: what is wrong is said when the run is opened
+            return None
+        return cls(run.name, labels, known, names, Origin.from_json(dict(group.attrs).get("origin")))
+
+    def is_of(self, movie: Movie) -> bool | None:
+        """Whether the frames that were learned from are this movie's; None where that was not noted."""
+        origin = self.origin
+        if origin is None:
+            return None
+        try:
+            return any(
+                frame_digest(movie, t) == digest
+                for t, digest in zip(origin.frames, origin.digests, strict=True)
+                if t < len(movie)
+            )
+        except InputError:
+            return False
+
+    def is_in(self, layer: Labels) -> bool:
+        """Whether a labels layer says on the frames that were learned from what was learned."""
+        if layer.data.shape[-2:] != self.labels.shape[1:]:
+            return False
+        annotation, count = layer.metadata.get("annotation"), layer.data.shape[0] if layer.ndim > 2 else 1
+        names = self.class_names if annotation is None else annotation.class_names
+        place = np.zeros(256, np.uint8)
+        place[: len(names) + 1] = np.array(
+            [0, *(self.class_names.index(n) + 1 if n in self.class_names else 0 for n in names)], np.uint8
+        )
+        tried: list[tuple[int, ...]]
+        if self.origin is not None:
+            tried = [(t,) for t in self.origin.frames]
+        else:  # of older versions: on any frame
+            tried = [tuple(range(count))] * len(self.labels)
+        try:
+            return all(
+                any(
+                    t < count and np.array_equal(np.where(known, place[annotated_frame(layer, t)[0]], 0), labels)
+                    for t in frames
+                )
+                for frames, labels, known in zip(tried, self.labels, self.known, strict=True)
+            )
+        except InputError:  # labels that are no classes
+            return False
+
+    def was(self, annotation: Annotation | None) -> bool:
+        """Whether it was an annotation that lies where this one does."""
+        place = "" if annotation is None or annotation.path is None else str(annotation.path.resolve())
+        return self.origin is not None and bool(place) and self.origin.annotation == place
+
+    def as_annotation(self, movie: Movie) -> Annotation:
+        """The labels as an annotation of the movie, in memory."""
+        assert self.origin is not None
+        labels = np.zeros(movie.shape, np.uint8)
+        status = [FrameStatus.UNTOUCHED] * len(movie)
+        regions = {}
+        for t, one, known in zip(self.origin.frames, self.labels, self.known, strict=True):
+            labels[t], status[t] = one, FrameStatus.COMPLETE
+            if not known.all():
+                regions[t] = regions_of(known)
+        digests = dict(zip(self.origin.frames, self.origin.digests, strict=True))
+        return Annotation(labels, self.class_names, status, regions, movie.pixel_size, digests)
