@@ -5,6 +5,11 @@ The names below load on first use: importing the package loads no torch, Qt, nap
 
 from __future__ import annotations
 
+from napari_menndl.interpreter import is_program, leave_out_current_folder
+
+if is_program():
+    leave_out_current_folder()
+
 import os
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version

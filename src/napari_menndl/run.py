@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
+from napari_menndl.interpreter import python_command, python_environment
 from napari_menndl.movie.reading import open_movie
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ class Run:
         self.folder.clear_requests()
         with self.folder.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "napari_menndl.process", str(self.path)],
+                python_command("napari_menndl.process", str(self.path)),
+                env=python_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
