@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
     from napari_menndl.movie.reading import open_movie
     from napari_menndl.movie.simulation import simulate_movie
+    from napari_menndl.opening import open_network
     from napari_menndl.run import Run
 
 # torch's threads spin while they wait for each other. Where a search uses the same cores that makes a prediction or a
@@ -45,6 +46,7 @@ _WHERE = {
     "compare": "api",
     "merge_runs": "api",
     "open_movie": "movie.reading",
+    "open_network": "opening",
     "open_run": "api",
     "resume_search": "api",
     "run_search": "api",
@@ -61,6 +63,7 @@ __all__ = [
     "compare",
     "merge_runs",
     "open_movie",
+    "open_network",
     "open_run",
     "resume_search",
     "run_search",

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_menndl.cli.arguments import AsJson, PixelSize, RunArgument, Signal
+from napari_menndl.cli.arguments import AsJson, PixelSize, RunArgument, Signal, open_as_asked
 from napari_menndl.cli.terminal import out, say, told
 from napari_menndl.errors import InputError
 from napari_menndl.options import settings_options
 from napari_menndl.search.settings import SearchSettings
+from napari_menndl.search.telling import came_to_nothing
 
 if TYPE_CHECKING:
     from napari_menndl.run import Run
@@ -65,7 +66,6 @@ def search(
     """Evolve networks that find what is annotated; Ctrl-C stops cleanly and the search can be resumed."""
     from napari_menndl.api import open_run, resume_search, run_search
     from napari_menndl.genome.space import SearchSpace
-    from napari_menndl.movie.reading import open_movie
 
     with told():
         if resume:
@@ -77,7 +77,7 @@ def search(
                     "a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume."
                 )
             chosen = _frames(frames)
-            opened = open_movie(movie, pixel_size=pixel_size, signal=signal)
+            opened = open_as_asked(movie, pixel_size, signal)
             marked = _annotation(annotation, opened, radius, unit, one_class, ignore)
             started = run_search(
                 opened,
@@ -97,7 +97,10 @@ def search(
             say(f"Searching in {run}. Look with: napari-menndl status {run}; stop with: napari-menndl stop {run}")
             return
         watch(started)
-        show_status(open_run(run).status())
+        found = open_run(run).status()
+        show_status(found)
+        if came_to_nothing(found):
+            raise typer.Exit(1)
 
 
 def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:

@@ -91,6 +91,8 @@ class Course:
         kind = fact["kind"]
         if kind in ("started", "resumed"):
             self._began = fact["time"] - self.elapsed
+        elif "elapsed" in fact:  # while a search waits for workers, no time of it passes
+            self._began = fact["time"] - fact["elapsed"]
         self.elapsed = fact["time"] - self._began
         if kind == "born":
             self.births += 1
@@ -98,10 +100,11 @@ class Course:
             network, _, rung = fact["key"].partition("/")
             if rung.isdigit():
                 self.judged.append(Judged(int(network), self.elapsed, int(rung), fact["evaluation"]["fitness"]))
-        elif kind == "best":
+        elif kind == "best" and self.choice is None:
             self.best.append(Point(self.births, self.elapsed, fact["fitness"]))
         elif kind == "telemetry" and fact["median"] is not None:
             self.median.append(Point(self.births, self.elapsed, fact["median"]))
         elif kind in ("answer", "finished") and fact["members"]:
             members = tuple(one["id"] for one in fact["members"])
             self.choice = Choice(members, self.elapsed, fact["fitness"], fact["error"])
+            self.best.append(Point(self.births, self.elapsed, fact["fitness"]))  # as all views call it

@@ -12,13 +12,12 @@ import numpy as np
 from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.neighbours import REACH, read_frame
 from napari_menndl.movie.reading import open_movie
-from napari_menndl.predict.ensemble import Ensemble, open_predictor
+from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.predict.labelling import label_pixels
 from napari_menndl.predict.outline import Outline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -139,14 +138,3 @@ class LivePredictor:
 
 def _members(network: Predictor) -> int:
     return len(network.members) if isinstance(network, Ensemble) else 1
-
-
-def open_saved(path: Path, share: float = 1.0) -> LivePredictor:
-    """The network or ensemble of a file, for frames that arrive; `share` as of `LivePredictor`.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    return LivePredictor(lambda: open_predictor(path), share=share)

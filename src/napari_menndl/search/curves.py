@@ -52,7 +52,7 @@ class Curves:
     Attributes
     ----------
     best : Curve
-        Fitness of the best so far, where it changed.
+        Fitness of the answer, before the first one of the best network, where it changed.
     median : Curve
         Of the population.
     evaluations : Curve
@@ -67,6 +67,7 @@ class Curves:
     evaluations: Curve = field(default_factory=Curve)
     births: int = 0
     elapsed: float = 0.0
+    _answered: bool = False
     _anchor: tuple[float, float] = (0.0, 0.0)
 
     def take(self, fact: Fact) -> None:
@@ -80,7 +81,8 @@ class Curves:
         self.elapsed = elapsed + max(0.0, fact["time"] - since)
         if kind == "born":
             self.births += 1
-        elif kind == "best":
+        elif kind == "answer" or (kind == "best" and not self._answered):
+            self._answered = kind == "answer"
             self.best.add(self.births, self.elapsed, fact["fitness"])
         elif kind == "telemetry" and fact["median"] is not None:
             self.median.add(self.births, self.elapsed, fact["median"])

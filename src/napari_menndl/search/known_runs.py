@@ -104,7 +104,7 @@ class Glance:
     networks : int
         Born so far, as far as the journal's end tells; 0 where it does not.
     fitness : float or None
-        The best, likewise.
+        `Standings.best_fitness`, likewise.
     """
 
     state: str
@@ -123,13 +123,15 @@ def glance(path: str | os.PathLike[str]) -> Glance:
         return Glance("running" if running else "new")
     # Telemetry fills the end of a search that was long at it: whatever else, it had begun.
     found: dict[str, Any] = {"state": "interrupted", "networks": 0, "fitness": None}
+    answered = False
     for fact, _ in iterate_journal(journal, _start_of_line(journal, journal.stat().st_size - _TAIL)):
         kind = fact["kind"]
         found["state"] = _PHASES.get(kind, found["state"])
         if kind == "born":
             found["networks"] = fact["id"] + 1
-        elif kind in ("best", "finished") and fact["fitness"] is not None:
-            found["fitness"] = fact["fitness"]
+        elif kind in ("answer", "finished") or (kind == "best" and not answered):
+            answered |= kind == "answer"
+            found["fitness"] = fact["fitness"] or found["fitness"]
     return Glance(**{**found, "state": "running"} if running else found)
 
 

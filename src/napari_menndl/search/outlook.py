@@ -131,10 +131,10 @@ class Outlook:
         status, curves = standings.status, standings.curves
         rate, mean = standings.rates.now(), self._mean()
         elapsed = curves.elapsed
-        if running and whole and standings.last:
+        note = str(self._lock.holder().get("state", "")) if running else ""
+        if note == "running" and whole and standings.last:  # it waits for nothing
             elapsed += min(_SILENCE, max(0.0, time.time() - standings.last))
         ended = status.phase if status.phase in ("stopped", "finished") else "interrupted"
-        note = str(self._lock.holder().get("state", "")) if running else ""
         return Sight(
             state="running" if running else ended if standings.last else "new",
             phase=status.phase,

@@ -70,15 +70,20 @@ class Recorder:
     def _count_on(self) -> None:
         """Add what comes to what was: time and the pool's sums begin where those of the journal end."""
         status, pool = self.status, self._usage()
-        self._began = self._telemetry_at = time.monotonic()
-        self._elapsed_before, self._gpu_seconds = status.elapsed, status.gpu_seconds
+        self._telemetry_at = self._seen_at = time.monotonic()
+        self._elapsed, self._gpu_seconds = status.elapsed, status.gpu_seconds
+        self._at_work = pool.slots > 0
         past = {**status.pool, "busy_seconds": status.busy_seconds, "available_seconds": status.slot_seconds}
         self._before = {name: past.get(name, 0) - getattr(pool, name) for name in _SUMS}
 
     @property
     def elapsed(self) -> float:
-        """Time the search has run, over all resumes [s]."""
-        return self._elapsed_before + time.monotonic() - self._began
+        """Time the search has run, over all resumes [s]; while there is no slot, none passes."""
+        now = time.monotonic()
+        if self._at_work:
+            self._elapsed += now - self._seen_at
+        self._seen_at, self._at_work = now, self._usage().slots > 0
+        return self._elapsed
 
     def fact(self, kind: str, **facts: Any) -> None:
         """Note a fact; it is on the disk after the next `commit`."""
@@ -163,7 +168,7 @@ class Recorder:
         )
         rates = self.status.summary()
         log.info("%s", {name: rates[name] for name in _SHOWN})
-        self._folder.note("running")
+        self._folder.note()
 
     def __enter__(self) -> Recorder:
         return self

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 _TELEMETRY, _REQUESTS = 5.0, 0.2
 #: The answer is renewed so seldom that it takes no more than this share of the time.
 _RENEWAL = 0.05
-_PAUSED = "paused: disk full"
+_PAUSED, WAITING = "paused: disk full", "waiting for workers; the budget does not run meanwhile"
 
 
 class SearchRunner:
@@ -53,7 +53,7 @@ class SearchRunner:
     ----------
     events : SearchEvents
     state : str
-        ``"new"``, ``"searching"``, ``"paused: disk full"``, ``"stopped"``, ``"finished"``.
+        ``"new"``, ``"searching"``, `WAITING`, ``"paused: disk full"``, ``"stopped"``, ``"finished"``.
     """
 
     def __init__(
@@ -133,8 +133,9 @@ class SearchRunner:
 
     def _search(self) -> str:
         """Evolve until the goal is reached; returns why it ended, or nothing where it was asked to stop."""
-        self._change_state("searching")
         while not self._stopping():
+            if self.state != (state := "searching" if self._pool.slots else WAITING):
+                self._change_state(state)
             if reason := self._goal_reached():
                 return reason
             free = self._jobs.free
@@ -237,7 +238,9 @@ class SearchRunner:
 
     def _begin(self) -> None:
         kind = "resumed" if self._record.status.phase else "started"
-        self._record.fact(kind, slots=self._pool.slots, budget=self.settings.budget)
+        task = self.folder.task
+        learns = {"frames": len(task.frames), "defects": task.counts}
+        self._record.fact(kind, slots=self._pool.slots, budget=self.settings.budget, learns=learns)
         self._commit()
         if not self._goal_reached():
             self._jobs.submit(list(self.evolution.in_flight.values()))
@@ -264,7 +267,9 @@ class SearchRunner:
         return self._stop.is_set()
 
     def _goal_reached(self) -> str:
-        best = self.evolution.best.fitness if self.evolution.best else None
+        # What views show is the answer's, as soon as there is one.
+        known = [self.evolution.best.fitness] if self.evolution.best else []
+        best = max([*known, self._keeper.answer.value] if self._keeper.answer else known, default=None)
         return self.goal.reached(self._record.elapsed, best, self.evolution.stale)
 
     def _births_left(self) -> float:
@@ -293,7 +298,7 @@ class SearchRunner:
 
     def _change_state(self, state: str) -> None:
         self.state = state
-        self.folder.note(state if state == _PAUSED else "running")
+        self.folder.note(state if state in (_PAUSED, WAITING) else "running")
         self.events.state_changed.emit(state)
 
 

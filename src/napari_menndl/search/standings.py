@@ -151,15 +151,26 @@ class Standings:
         first = min(self._hall.values(), key=_order, default=None)
         return {"id": first.id, "key": first.key, "fitness": first.fitness} if first else None
 
+    @property
+    def best_fitness(self) -> float | None:
+        """The fitness of the search wherever it is shown: the answer's; before there is one, the best network's."""
+        if self.status.answer and self.status.answer["fitness"] is not None:
+            return float(self.status.answer["fitness"])
+        best = self.best
+        return best["fitness"] if best else None
+
     def summary(self) -> dict[str, Any]:
-        """Return `Status.summary` with the best networks: plain numbers for views, JSON-able."""
+        """Return `Status.summary` with the best networks: plain numbers for views, JSON-able.
+
+        Each network's own fitness stands in ``leaders``.
+        """
         plain = ("id", "key", "fitness", "error", "parameters", "latency")
         leaders = [{name: getattr(one, name) for name in plain} for one in self.leaders()[:_LEADERS]]
         best = self.best
         return {
             **self.status.summary(),
             "best": best,
-            "best_fitness": best["fitness"] if best else None,
+            "best_fitness": self.best_fitness,
             "leaders": leaders,
         }
 

@@ -26,12 +26,13 @@ def open_live(question: tuple[Path, bool]) -> LivePredictor:
     """
     # Here, in a worker: it takes a moment that a window would notice.
     from napari_menndl.api import open_run
-    from napari_menndl.predict.live import LivePredictor, open_saved
+    from napari_menndl.opening import is_run, open_network
+    from napari_menndl.predict.live import LivePredictor
 
     path, fast = question
     share = FAST if fast else 1.0
-    if path.suffix == ".safetensors":
-        return open_saved(path, share)
+    if not is_run(path):
+        return LivePredictor(lambda: open_network(path), share=share)
     run = open_run(path)
     return LivePredictor(lambda: run.best, lambda: run.folder.journal_path.stat().st_size, share)
 

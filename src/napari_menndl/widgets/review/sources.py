@@ -247,8 +247,7 @@ def open_source(path: Path, movie: Movie, capacity: int = MEMORY, pool: str = ""
         If it is none of them, or does not fit the movie.
     """
     # Here, in a worker: it takes a moment that a window would notice.
-    from napari_menndl.api import open_run
-    from napari_menndl.predict.ensemble import open_predictor
+    from napari_menndl.opening import open_network
     from napari_menndl.predict.prediction import Prediction
 
     if path.is_dir() and Prediction.stands_at(path):
@@ -260,7 +259,7 @@ def open_source(path: Path, movie: Movie, capacity: int = MEMORY, pool: str = ""
                 "Choose the prediction of this movie, or the network that made it.",
             )
         return PredictedSource(stored, None, movie, capacity)
-    network = open_predictor(path) if path.suffix == ".safetensors" else open_run(path).best
+    network = open_network(path)
     if pool:
         from napari_menndl.widgets.review.pooled import PooledSource
 
