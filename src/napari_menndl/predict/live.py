@@ -15,6 +15,7 @@ from napari_menndl.movie.reading import open_movie
 from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.predict.labelling import label_pixels
 from napari_menndl.predict.outline import Outline
+from napari_menndl.predict.range import RangeCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,7 @@ class LivePredictor:
         self._mark = changed()
         self.network: Predictor = open_network()
         self._all, self._whole = _members(self.network), True
+        self._range = RangeCheck(self.network)
         # The frames just before, by number: of what comes after, a live movie knows nothing.
         self._before: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=REACH)
         self._looked = time.monotonic()
@@ -110,6 +112,7 @@ class LivePredictor:
         movie = open_movie(np.stack([*(earlier for _, earlier in self._before), raw]), pixel_size=pixel_size)
         outline = Outline.of(self.network, movie)
         shown = read_frame(movie, -1, self.network.reach)
+        self._range.look(number, shown, movie.pixel_size)
         probabilities = self.network.predict_frame(shown, pixel_size)
         self._before.append((number, raw))
         labels = label_pixels(probabilities, outline.thresholds, outline.min_areas)

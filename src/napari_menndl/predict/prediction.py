@@ -20,6 +20,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects
 from napari_menndl.predict.outline import Outline
+from napari_menndl.predict.range import RangeCheck
 from napari_menndl.predict.remote import LOOK, on_pool, take_next, told_together
 from napari_menndl.predict.stored import StoredFrames
 
@@ -96,6 +97,11 @@ class Prediction:
         self._lock = threading.Lock()
         self._token = uuid.uuid4().hex
 
+    @cached_property
+    def range(self) -> RangeCheck:
+        """Says where frames are unlike those that the network was trained on."""
+        return RangeCheck(self._source("every frame")[0])
+
     @staticmethod
     def stands_at(path: str | os.PathLike[str]) -> bool:
         """Whether `path` is a prediction that `write` wrote, or a damaged one."""
@@ -131,7 +137,9 @@ class Prediction:
                 found = stored.probabilities(t)
             else:
                 network, movie = self._source(f"frame {t}")
-                found = network.predict_frame(read_frame(movie, t, network.reach), movie.pixel_size)
+                shown = read_frame(movie, t, network.reach)
+                self.range.look(t, shown, movie.pixel_size)
+                found = network.predict_frame(shown, movie.pixel_size)
             self._remember(t, found)
             return found
 
@@ -285,7 +293,10 @@ class Prediction:
             yield here()
             return
         network, movie = self._source("every frame")
-        with on_pool(network, pool) as remote, closing(remote.predict(movie, waiting, first, cancel)) as predicted:
+        with (
+            on_pool(network, pool) as remote,
+            closing(remote.predict(movie, waiting, first, cancel, self.range)) as predicted,
+        ):
             yield predicted
 
     def _lazy(self, read: Callable[[int], NDArray[Any]], shape: tuple[int, ...], dtype: type) -> da.Array:

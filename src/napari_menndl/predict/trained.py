@@ -6,7 +6,7 @@ import hashlib
 import json
 import warnings
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import Detector
+from napari_menndl.movie.character import Character
 from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS
 from napari_menndl.network.inputs import channels
@@ -61,6 +62,8 @@ class TrainedNetwork:
         Of the frames trained on.
     frame_shape : (Y, X) or None
         Of the frames trained on [px].
+    seen : tuple of Character
+        Of the frames trained on; none in files of versions that did not keep it.
     device : str or None
         Where to predict; None: a GPU if there is one. Not saved.
 
@@ -77,6 +80,7 @@ class TrainedNetwork:
     detectors: tuple[Detector, ...]
     pixel_size: PixelSize | None = None
     frame_shape: tuple[int, int] | None = None
+    seen: tuple[Character, ...] = ()
     device: str | None = None
 
     def __post_init__(self) -> None:
@@ -122,6 +126,7 @@ class TrainedNetwork:
             tuple(task.detectors),
             task.pixel_size,
             (int(task.frames.shape[1]), int(task.frames.shape[2])),
+            _characters(task),
         )
 
     @cached_property
@@ -137,7 +142,8 @@ class TrainedNetwork:
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that change with anything that changes a prediction."""
-        sha = hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode())
+        about = {name: value for name, value in self.describe().items() if name != "seen"}
+        sha = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         for name in sorted(self.weights):
             sha.update(name.encode() + self.weights[name].contiguous().cpu().numpy().tobytes())
         return sha.hexdigest()[:16]
@@ -244,6 +250,7 @@ class TrainedNetwork:
             "detectors": [asdict(detector) for detector in self.detectors],
             "pixel_size": list(self.pixel_size) if self.pixel_size else None,
             "frame_shape": list(self.frame_shape) if self.frame_shape else None,
+            "seen": [one.to_json() for one in self.seen],
         }
 
     @classmethod
@@ -264,6 +271,7 @@ class TrainedNetwork:
                 tuple(Detector(**detector) for detector in about["detectors"]),
                 _pair(about["pixel_size"], float),
                 _pair(about["frame_shape"], int),
+                tuple(map(Character.from_json, about.get("seen", ()))),
             )
         except InputError:
             raise
@@ -287,6 +295,12 @@ class TrainedNetwork:
         if about["kind"] != KIND:
             raise InputError("a file with one network", f"one with an {about['kind']}", "Open it with open_predictor.")
         return cls.from_description(about, tensors)
+
+
+@lru_cache(maxsize=4)
+def _characters(task: TrainingTask) -> tuple[Character, ...]:
+    """Of the frames of a task, which all members of an ensemble have in common."""
+    return tuple(one for frame in task.frames if (one := Character.of(frame)) is not None)
 
 
 def _pair(values: Any, kind: Any) -> Any:

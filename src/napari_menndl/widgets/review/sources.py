@@ -115,7 +115,9 @@ class PredictedSource:
         movie = self._movie
         parts = cut_parts((height, width), centre, self.part)
         whole = np.zeros((len(self.class_names), height, width), np.float32)
-        said = network.predict_parts(read_frame(movie, t, network.reach), parts, movie.pixel_size)
+        shown = read_frame(movie, t, network.reach)
+        self._prediction.range.look(t, shown, movie.pixel_size)
+        said = network.predict_parts(shown, parts, movie.pixel_size)
         for part, chances in zip(parts, said, strict=True):
             whole[:, *part] = chances
             yield part, label_pixels(chances, self._thresholds(threshold)), len(parts)
