@@ -29,9 +29,11 @@ _NOISIER = 1.6
 _NOISE = 0.05
 #: Rings of spatial frequency per octave; a ring has Bragg spots where its strongest pixel is so many times the mean of
 #: the rings a third of an octave below and above: the strongest of a thousand of speckle is 7 times, spots are 100s.
-_BINS, _AROUND, _SPOTTED = 12, 4, 30.0
+_BINS, _AROUND, _SPOTTED = 12, 4, 20.0
 #: Fewer periods in the frame than these are no lattice: the window's own width is two.
-_LOWEST = 8.0
+_LOWEST = 6.0
+#: Highest spatial frequency that is looked at [1/px]; pixels from which a ring has a mean.
+_HIGHEST, _FEW = 0.48, 8
 #: Spots count down to this share of the strongest; they are those of the same lattice within so many octaves, 15 %.
 _SHARE, _SAME = 0.03, 0.2
 
@@ -127,10 +129,11 @@ def _spots(part: NDArray[np.float32]) -> tuple[float, ...]:
     rows, columns = fft.fftfreq(part.shape[0]), fft.rfftfreq(part.shape[1])
     frequency = np.hypot(rows[:, None], columns[None])
     lowest = _LOWEST / min(part.shape)
-    inside = (frequency >= lowest) & (frequency <= 0.5)
+    inside = (frequency >= lowest) & (frequency < _HIGHEST)
     ring = np.floor(_BINS * np.log2(frequency[inside] / lowest)).astype(int)
     values = power[inside]
-    mean = np.bincount(ring, values) / np.maximum(np.bincount(ring), 1)
+    count = np.bincount(ring)
+    mean = np.where(count < _FEW, np.inf, np.bincount(ring, values) / np.maximum(count, 1))
     strongest = np.zeros(mean.size)
     np.maximum.at(strongest, ring, values)
     # What lies around is a product, so that a slope, as of holes and thickness, cancels.

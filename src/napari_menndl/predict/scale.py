@@ -52,7 +52,8 @@ def scale_between(found: PixelSize | None, trained: PixelSize | None) -> tuple[f
         raise InputError(
             "a frame of unknown pixel size, as those the network was trained on",
             f"one of {_nm(found)}",
-            "Give no pixel_size if it looks alike; or train anew with pixel_size= given for the movie.",
+            "If they look alike, pixel for pixel, take the pixel size as unknown: --pixel-size none, or "
+            "dataclasses.replace(movie, pixel_size=None). Or train anew with pixel_size= given for the movie.",
         )
     factors = (found[0] / trained[0], found[1] / trained[1])
     ratio = max(*factors, *(1 / f for f in factors))

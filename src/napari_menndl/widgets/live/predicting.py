@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
@@ -52,6 +53,13 @@ def predict(question: tuple[LivePredictor, Feed, NewFrame, Any]) -> LiveFrame:
             "none",
             "Give it in the field 'Pixel size'.",
         )
+    if predictor.network.pixel_size is None and pixel_size is not None:
+        warnings.warn(
+            "The network does not know the pixel size of the frames it was trained on: these are predicted pixel for "
+            "pixel. That is right only at the same magnification.",
+            stacklevel=2,
+        )
+        pixel_size = None
     return predictor.predict(new.number, feed.read(new.number), pixel_size)
 
 

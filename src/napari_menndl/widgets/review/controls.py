@@ -86,6 +86,8 @@ class Controls(QScrollArea):
         self.csv, self.png = QPushButton("Defects as CSV …"), QPushButton("Frame as PNG …")
         self.csv.setToolTip("Every defect of the frames reviewed: class, outcome, place, area, confidence")
         self.png.setToolTip("The frame in view, raw and under its review, side by side")
+        self.network = QPushButton("Export network …")
+        self.network.setToolTip("The network as one file, to predict with here and elsewhere")
         self._lay_out()
 
     def show_parts(self, reviewed: bool) -> None:
@@ -115,7 +117,7 @@ class Controls(QScrollArea):
         rest = QWidget()
         rows = QVBoxLayout(rest)
         rows.setContentsMargins(3, 0, 0, 0)
-        for widget in (lay_out(self.view), QLabel("Predict on"), self.pool, self.complete, exports):
+        for widget in (lay_out(self.view), QLabel("Predict on"), self.pool, self.complete, exports, self.network):
             rows.addWidget(widget)
         self.more = section(
             "More", rest, tip="Colours, outlines, probabilities, a second expert, where to predict, export"

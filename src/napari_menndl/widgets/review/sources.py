@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+import warnings
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from napari_menndl.metrics.detection import Detector
     from napari_menndl.movie.movie import Movie
     from napari_menndl.predict.prediction import Prediction, Predictor
+    from napari_menndl.predict.scale import PixelSize
     from napari_menndl.training.inference import Part
 
 #: Where what was predicted goes: into memory alone or, where that is too small, a folder that is removed at the end.
@@ -262,11 +264,24 @@ def open_source(path: Path, movie: Movie, capacity: int = MEMORY, pool: str = ""
             )
         return PredictedSource(stored, None, movie, capacity)
     network = open_network(path)
+    movie = as_trained(movie, network.pixel_size)
     if pool:
         from napari_menndl.widgets.review.pooled import PooledSource
 
         return PooledSource(Prediction(network, movie), network, movie, pool)
     return PredictedSource(Prediction(network, movie), network, movie, capacity)
+
+
+def as_trained(movie: Movie, trained: PixelSize | None) -> Movie:
+    """A movie without its pixel size, and a word of it, where the network does not know its own."""
+    if trained is not None or movie.pixel_size is None:
+        return movie
+    warnings.warn(
+        "The network does not know the pixel size of the frames it was trained on: this movie is predicted pixel for "
+        "pixel. That is right only at the same magnification.",
+        stacklevel=2,
+    )
+    return replace(movie, pixel_size=None)
 
 
 def place_beside(path: Path, movie: Movie, digest: str) -> Path:
