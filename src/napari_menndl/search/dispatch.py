@@ -91,6 +91,11 @@ class Dispatch:
         """Nothing is on its way."""
         return not self.in_flight
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a slot works at something, as far as the pool knows."""
+        return self.pool.slots > 0 and len(self._queue) < len(self.in_flight)
+
     def submit(self, candidates: Iterable[Candidate]) -> None:
         """Send candidates to the pool, or let them wait until it has room; those on their way already stay so."""
         for candidate in candidates:
