@@ -138,16 +138,8 @@ def resume_search(
 
 
 def _wait(run: Run, progress: Callable[[dict[str, Any]], None] | None) -> None:
-    """Return when the search has ended; say what goes on where the waiting is interrupted, and where nothing came."""
-    try:
-        run.wait(progress)
-    except KeyboardInterrupt:
-        process = (run.status()["holder"] or {}).get("pid")
-        where = f" (process {process})" if process else ""
-        raise KeyboardInterrupt(
-            f"The search goes on in the background{where}. Look: run = napari_menndl.open_run({str(run.path)!r}), "
-            f"run.status(); wait again: run.wait(); end it: run.stop(), or napari-menndl stop {run.path}"
-        ) from None
+    """Return when the search has ended; say where nothing came of it."""
+    run.wait(progress)
     if words := came_to_nothing(run.status()):
         warnings.warn(words, stacklevel=3)
 

@@ -97,11 +97,16 @@ class Run:
         ------
         InputError
             If the process broke off, with the end of its log.
+        KeyboardInterrupt
+            Where the waiting is interrupted: the search goes on, and the message says how to look and how to end it.
         """
-        while self._alive():
-            if progress is not None:
-                progress(self.status())
-            time.sleep(interval)
+        try:
+            while self._alive():
+                if progress is not None:
+                    progress(self.status())
+                time.sleep(interval)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(self._goes_on()) from None
         if progress is not None:
             progress(self.status())
         if self._process is not None and self._process.returncode:
@@ -112,6 +117,15 @@ class Run:
                 f"one that broke off: {f'killed by {signal.Signals(-code).name}' if code < 0 else last[0]}",
                 f"See {self.folder.log_path}; resume with: napari-menndl search --resume --run {self.path}",
             )
+
+    def _goes_on(self) -> str:
+        """Say what is at work in the background, how to look at it and how to end it."""
+        process = (self.status()["holder"] or {}).get("pid")
+        where = f" (process {process})" if process else ""
+        return (
+            f"The search goes on in the background{where}. Look: run = napari_menndl.open_run({str(self.path)!r}), "
+            f"run.status(); wait again: run.wait(); end it: run.stop(), or: napari-menndl stop {self.path}"
+        )
 
     def _alive(self) -> bool:
         if self._process is not None and self._process.poll() is None:
