@@ -137,10 +137,14 @@ def set_aside(pool: dict[str, Any]) -> str:
 
 
 def leaderboard(status: dict[str, Any]) -> Table:
-    """The best networks so far."""
+    """The best networks so far, above them their mean where it is the answer."""
     table = Table(box=box.SIMPLE, pad_edge=False)
     for name in ("rank", "network", "rung", "fitness", "±", "parameters", "ms/Mpx"):
         table.add_column(name, justify="right")
+    answer = status["answer"]
+    if answer and len(answer["members"]) > 1:
+        told = (f"{answer['fitness']:.3f}", f"{answer['error']:.3f}")
+        table.add_row("", "mean", "", *told, "", "", style="bold")
     for rank, one in enumerate(status["leaders"][:_SHOWN], start=1):
         table.add_row(
             str(rank),

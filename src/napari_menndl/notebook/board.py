@@ -37,6 +37,9 @@ def board(status: dict[str, Any], course: Course) -> str:
     if status["note"]:
         lines.append(f"<b>{escape(status['note'])}</b>")
     rows = [_row(rank, one, course) for rank, one in enumerate(status["leaders"][:_LEADERS], start=1)]
+    if (answer := status["answer"]) and len(answer["members"]) > 1:
+        told = f"{answer['fitness']:.3f} ± {answer['error']:.3f}"
+        rows.insert(0, f"<tr><td></td><td>mean</td><td><b>{told}</b></td><td></td><td></td><td></td></tr>")
     table = f"<table><tr>{''.join(map(_head, _COLUMNS))}</tr>{''.join(rows)}</table>" if rows else ""
     return "<br>".join(lines) + table
 

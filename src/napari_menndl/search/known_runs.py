@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from napari_menndl.files import write_whole
+from napari_menndl.search.curves import best_of
 from napari_menndl.search.journal import iterate_journal
 from napari_menndl.search.lock import WriterLock
 from napari_menndl.search.record import NAME
@@ -123,15 +124,15 @@ def glance(path: str | os.PathLike[str]) -> Glance:
         return Glance("running" if running else "new")
     # Telemetry fills the end of a search that was long at it: whatever else, it had begun.
     found: dict[str, Any] = {"state": "interrupted", "networks": 0, "fitness": None}
-    answered = False
+    best: dict[str, Any] = {}
     for fact, _ in iterate_journal(journal, _start_of_line(journal, journal.stat().st_size - _TAIL)):
         kind = fact["kind"]
         found["state"] = _PHASES.get(kind, found["state"])
         if kind == "born":
             found["networks"] = fact["id"] + 1
-        elif kind in ("answer", "finished") or (kind == "best" and not answered):
-            answered |= kind == "answer"
-            found["fitness"] = fact["fitness"] or found["fitness"]
+        elif kind in ("best", "answer", "finished"):
+            best["best" if kind == "best" else "answer"] = fact
+    found["fitness"] = best_of(best.get("best"), best.get("answer"))
     return Glance(**{**found, "state": "running"} if running else found)
 
 

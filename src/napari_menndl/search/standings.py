@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.search.curves import Curves
+from napari_menndl.search.curves import Curves, best_of
 from napari_menndl.search.journal import Fact, iterate_journal
 from napari_menndl.search.rates import Rates
 from napari_menndl.search.status import Status
@@ -153,11 +153,8 @@ class Standings:
 
     @property
     def best_fitness(self) -> float | None:
-        """The fitness of the search wherever it is shown: the answer's; before there is one, the best network's."""
-        if self.status.answer and self.status.answer["fitness"] is not None:
-            return float(self.status.answer["fitness"])
-        best = self.best
-        return best["fitness"] if best else None
+        """The fitness of the search, wherever one number is shown: see `best_of`."""
+        return best_of(self.best, self.status.answer)
 
     def summary(self) -> dict[str, Any]:
         """Return `Status.summary` with the best networks: plain numbers for views, JSON-able.
