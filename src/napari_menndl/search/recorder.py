@@ -44,8 +44,8 @@ class Recorder:
         What the pool did since it was opened.
     pause : callable
         Called with the error while the disk is full.
-    at_work : callable
-        Whether a slot is at work now.
+    waits : callable
+        Whether the search waits for workers now: that is no time of its budget.
 
     Attributes
     ----------
@@ -54,13 +54,13 @@ class Recorder:
     """
 
     def __init__(
-        self, folder: RunFolder, usage: Callable[[], PoolTelemetry], pause: Pause, at_work: Callable[[], bool]
+        self, folder: RunFolder, usage: Callable[[], PoolTelemetry], pause: Pause, waits: Callable[[], bool]
     ) -> None:
         self.status = Status()
         self._folder = folder
         self._usage = usage
         self._pause = pause
-        self._at_work = at_work
+        self._waits = waits
         self._journal = Journal(folder.journal_path, pause)
         self._kept = folder.kept_weights()
         self._count_on()
@@ -77,22 +77,18 @@ class Recorder:
         status, pool = self.status, self._usage()
         self._telemetry_at = self._seen_at = time.monotonic()
         self._elapsed, self._gpu_seconds = status.elapsed, status.gpu_seconds
-        self._was_at_work = False
+        self._waited = True
         past = {**status.pool, "busy_seconds": status.busy_seconds, "available_seconds": status.slot_seconds}
         self._before = {name: past.get(name, 0) - getattr(pool, name) for name in _SUMS}
 
     @property
     def elapsed(self) -> float:
-        """Time the search has run, over all resumes [s]; while no slot is at work, none passes."""
-        self.count_time()
-        return self._elapsed
-
-    def count_time(self) -> None:
-        """Add the time since the last call if a slot was at work by then; to be called when one has got a job."""
+        """Time the search has run, over all resumes [s]; while it waits for workers, none passes."""
         now = time.monotonic()
-        if self._was_at_work:
+        if not self._waited:
             self._elapsed += now - self._seen_at
-        self._seen_at, self._was_at_work = now, self._at_work()
+        self._seen_at, self._waited = now, self._waits()
+        return self._elapsed
 
     def fact(self, kind: str, **facts: Any) -> None:
         """Note a fact; it is on the disk after the next `commit`."""

@@ -103,7 +103,7 @@ class SearchRunner:
             When another process searches in the folder, the journal is damaged, or the pool trains nothing.
         """
         exchange = open_exchange(self.folder, self.evolution)
-        recorder = Recorder(self.folder, self._pool.telemetry, self._pause, lambda: self._jobs.at_work)
+        recorder = Recorder(self.folder, self._pool.telemetry, self._pause, lambda: self._jobs.waits)
         with self.folder.lock(), recorder as self._record, exchange as self._exchange:
             for candidate, evaluation in replay(self._record.replay(), self.evolution):
                 self._consider(candidate, evaluation)
@@ -134,8 +134,7 @@ class SearchRunner:
     def _search(self) -> str:
         """Evolve until the goal is reached; returns why it ended, or nothing where it was asked to stop."""
         while not self._stopping():
-            waiting = not self._pool.free and not self._jobs.at_work
-            if self.state != (state := WAITING if waiting else "searching"):
+            if self.state != (state := WAITING if self._jobs.waits else "searching"):
                 self._change_state(state)
             if reason := self._goal_reached():
                 return reason
@@ -146,7 +145,6 @@ class SearchRunner:
             if candidates:
                 self._record.announce(candidates)
             self._jobs.submit(candidates)
-            self._record.count_time()
             # A pool without a free slot, such as one that no worker has joined yet, is waited for.
             if self._jobs.idle and (free or not self._births_left()):
                 return self._nothing_left(seconds)
