@@ -37,9 +37,7 @@ def board(status: dict[str, Any], course: Course) -> str:
         lines.append(f"<b>{escape(sick)}</b>")
     if status["learns"]:
         lines.insert(1, f"<small>{escape(learning(status['learns']))}</small>")
-    for words in (status["note"], came_to_nothing(status)):
-        if words:
-            lines.append(f"<b>{escape(words)}</b>")
+    lines += [f"<b>{escape(words)}</b>" for words in (status["note"], came_to_nothing(status)) if words]
     if silent := never_predicted_by(status["answer"]):
         lines.append(escape(silent))
     rows = [_row(rank, one, course) for rank, one in enumerate(status["leaders"][:_LEADERS], start=1)]

@@ -51,3 +51,21 @@ def test_a_network_of_unknown_pixel_size_predicts_pixel_for_pixel_and_says_so(
     click(dock.controls.button)
     shows(dock, 0)
     assert "pixel for pixel" in messages()
+
+
+def test_the_threshold_of_one_class_leaves_the_others_as_they_are(qtbot, viewer, dock, click, shows):
+    click(dock.controls.button)
+    shows(dock, 0)
+    own, level = dock.shown.thresholds, dock.controls.level
+    first, second = dock.shown.class_names
+    assert list(level["of_class"].choices) == ["every class", first, second]
+    level["of_class"].value = second
+    level["threshold"].value = 0.05
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.thresholds == (own[0], 0.05), timeout=10_000)
+    level["of_class"].value = first
+    assert level["threshold"].value == pytest.approx(min(max(own[0], 0.01), 0.99), abs=0.01)
+    level["of_class"].value = "every class"
+    level["threshold"].value = 0.6
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.thresholds == (0.6, 0.6), timeout=10_000)
+    level["own_threshold"].value = True
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.thresholds == own, timeout=10_000)

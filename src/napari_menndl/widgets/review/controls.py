@@ -42,9 +42,16 @@ class Controls(QScrollArea):
         ``layers(kind)``: the layers of a kind that can be chosen.
     shadings : callable
         What can glow.
+    classes : callable
+        What the threshold can be for.
     """
 
-    def __init__(self, layers: Callable[[type], list[Any]], shadings: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        layers: Callable[[type], list[Any]],
+        shadings: Callable[[], list[str]],
+        classes: Callable[[], list[str]],
+    ) -> None:
         super().__init__()
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -54,7 +61,7 @@ class Controls(QScrollArea):
             movie={"choices": lambda _: layers(Image), "nullable": True},
             annotation={"choices": lambda _: layers(Labels), "nullable": True},
         )
-        self.level = make_form(ThresholdSettings)
+        self.level = make_form(ThresholdSettings, of_class={"widget_type": "ComboBox", "choices": lambda _: classes()})
         self.view = make_form(
             ViewSettings,
             second={"choices": lambda _: layers(Labels), "nullable": True},

@@ -101,7 +101,7 @@ class PredictedSource:
         """Predict nothing more."""
 
     def predict_parts(
-        self, t: int, threshold: float | None, centre: tuple[float, float]
+        self, t: int, thresholds: Sequence[float] | None, centre: tuple[float, float]
     ) -> Iterator[tuple[Part, np.ndarray, int]]:
         """Predict a large frame part by part, those around a place (y, x) [px] first.
 
@@ -122,7 +122,7 @@ class PredictedSource:
         said = network.predict_parts(shown, parts, movie.pixel_size)
         for part, chances in zip(parts, said, strict=True):
             whole[:, *part] = chances
-            yield part, label_pixels(chances, self._thresholds(threshold)), len(parts)
+            yield part, label_pixels(chances, self._or_own(thresholds)), len(parts)
         self._prediction.take(t, whole)
 
     def agreement(self, t: int) -> np.ndarray | None:
@@ -135,12 +135,12 @@ class PredictedSource:
             ("agreement", t), lambda: network.agreement(read_frame(movie, t, network.reach), movie.pixel_size)
         )
 
-    def labels(self, t: int, threshold: float | None) -> np.ndarray:
-        """(Y, X) uint8: 0 = no defect, c + 1 = class c; at the network's thresholds unless one is given for all."""
-        return label_pixels(self.probabilities(t), self._thresholds(threshold), self._prediction.outline.min_areas)
+    def labels(self, t: int, thresholds: Sequence[float] | None) -> np.ndarray:
+        """(Y, X) uint8: 0 = no defect, c + 1 = class c; at the network's own thresholds unless others are given."""
+        return label_pixels(self.probabilities(t), self._or_own(thresholds), self._prediction.outline.min_areas)
 
-    def _thresholds(self, threshold: float | None) -> Sequence[float]:
-        return self._prediction.outline.thresholds if threshold is None else [threshold] * len(self.class_names)
+    def _or_own(self, thresholds: Sequence[float] | None) -> Sequence[float]:
+        return self._prediction.outline.thresholds if thresholds is None else thresholds
 
     def known(self, t: int) -> np.ndarray | None:
         """Where something is said; None for everywhere."""
@@ -211,7 +211,7 @@ class AnnotatedSource:
     def agreement(self, t: int) -> None:
         return None
 
-    def labels(self, t: int, threshold: float | None) -> np.ndarray:
+    def labels(self, t: int, thresholds: Sequence[float] | None) -> np.ndarray:
         labels = annotated_frame(self._layer, t)[0]
         if labels.max(initial=0) > len(self.class_names):
             raise InputError(
