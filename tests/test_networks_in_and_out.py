@@ -5,6 +5,7 @@ import shutil
 import warnings
 from dataclasses import replace
 
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from napari_menndl.api import open_run
 from napari_menndl.cli import app
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.scores import ClassScore, never_predicted
+from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.opening import at_thresholds
@@ -205,6 +207,12 @@ def test_an_absurd_pixel_size_is_refused_before_anything_is_written(place):
     words = [place / "run", place / "day1" / "movie.tif", "--out", place / "absurd.zarr", "--pixel-size", "20"]
     assert "no real calibration" in said("predict", *words, code=2)
     assert not (place / "absurd.zarr").exists()
+
+
+def test_a_frame_that_becomes_too_large_is_refused_before_anything_is_made_room_for(place):
+    frames = da.zeros((2, 4096, 4096), chunks=(1, 4096, 4096), dtype=np.uint16)
+    with pytest.raises(InputError, match=r"4,096 × 4,096 px that become 20,480 × 20,480"):
+        Prediction(open_network(place / "run"), Movie(frames, (0.1, 0.1)))
 
 
 def test_a_frame_unlike_those_trained_on_is_told_once(place, tmp_path):

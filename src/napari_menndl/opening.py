@@ -61,7 +61,7 @@ def open_network(path: str | os.PathLike[str]) -> TrainedNetwork | Ensemble:
     if path.is_file() and (path.suffix.lower() == SUFFIX or _is_safetensors(path)):
         return open_predictor(path)
     found, remedy = _what_it_is(path)
-    raise InputError(_EXPECTED, f"{path}, {found}", remedy)
+    raise InputError(_EXPECTED, f"{path}, {found} (no {NAME})", remedy)
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:
@@ -124,7 +124,7 @@ def _what_it_is(path: Path) -> tuple[str, str]:
 
     check = "Check the path."
     if not path.exists():
-        return f"which does not exist: no {NAME}", check
+        return "which does not exist", check
     if path.is_dir():
         if is_zarr_group(path) and Prediction.stands_at(path):
             return "a stored prediction", "Give the run or the network that predicted it."
@@ -134,7 +134,7 @@ def _what_it_is(path: Path) -> tuple[str, str]:
         runs = sorted(one.name for one in path.iterdir() if is_run(one))
         if runs:
             return f"a folder with the runs {', '.join(runs[:5])}{', …' if len(runs) > 5 else ''}", "Give one of them."
-        return f"a folder that no search has written: no {NAME}", check
+        return "a folder that no search has written", check
     beginning = _beginning(path)
     if foreign := _FOREIGN.get(path.suffix.lower()):
         return foreign, "Search with napari-menndl for a network that it can open."

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: The middle of a frame says enough of it [px].
-_EDGE = 384
+EDGE = 384
 #: Between these blurs lie the bands that the skewness is taken in [px].
 _BLURS = (0.5, 1.0, 2.0, 4.0, 8.0)
 #: Skewness of a band that has a sign: that of a lattice of bright columns is about 2.5 in simulated movies at any SNR
@@ -59,8 +59,7 @@ class Character:
     @classmethod
     def of(cls, frame: NDArray[np.float32]) -> Character | None:
         """Take it of a frame (Y, X); None of one that is too small, has many gaps (NaN), or no contrast."""
-        top, left = (max(0, (size - _EDGE) // 2) for size in frame.shape)
-        part = np.asarray(frame[top : top + _EDGE, left : left + _EDGE], np.float32)
+        part = np.asarray(middle(frame, EDGE, EDGE), np.float32)
         gaps = np.isnan(part)
         if min(part.shape) < 32 or gaps.mean() > 0.2:
             return None
@@ -102,6 +101,12 @@ class Character:
         if len(skewness) != len(_BLURS) or not all(spot > 0 for spot in spots):
             raise ValueError("no character of a frame")
         return cls(skewness, float(data["noise"]), spots)
+
+
+def middle(frame: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """The middle of a frame (Y, X), of so many pixels at most."""
+    top, left = max(0, (frame.shape[0] - height) // 2), max(0, (frame.shape[1] - width) // 2)
+    return frame[top : top + height, left : left + width]
 
 
 def _skewness(part: NDArray[np.float32]) -> tuple[float, ...]:

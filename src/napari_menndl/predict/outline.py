@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.predict.scale import PixelSize, scale_between
+from napari_menndl.predict.scale import PixelSize, resampled_shape, scale_between
 
 if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
@@ -48,9 +48,10 @@ class Outline:
         Raises
         ------
         InputError
-            If only one of movie and network knows its pixel size.
+            If only one of movie and network knows its pixel size, or its frames become too large at the network's.
         """
         factors = scale_between(movie.pixel_size, network.pixel_size) or (1.0, 1.0)
+        resampled_shape(movie.shape[1:], factors)  # refused before anything is made room for
         scale = factors[0] * factors[1]
         return cls(
             network.digest,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_menndl.movie.character import Character
-from napari_menndl.predict.scale import resample, scale_between
+from napari_menndl.movie.character import EDGE, Character, middle
+from napari_menndl.predict.scale import resample, resampled_shape, scale_between
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,10 +84,10 @@ class RangeCheck:
 
 
 def _resampled(frame: NDArray[np.float32], factors: tuple[float, float] | None) -> NDArray[np.float32]:
-    """The frame in the pixels of the training; what has gaps stays as it is, but for being coarser or finer."""
+    """The middle of a frame in the pixels of the training."""
     if factors is None:
         return frame
-    gaps = np.isnan(frame)
-    filled = np.where(gaps, np.float32(np.nanmean(frame) if not gaps.all() else 0), frame)
-    height, width = (max(1, round(size * factor)) for size, factor in zip(frame.shape, factors, strict=True))
-    return resample(filled, (height, width))
+    part = middle(frame, *(math.ceil(EDGE / factor) for factor in factors))
+    gaps = np.isnan(part)
+    filled = np.where(gaps, np.float32(0 if gaps.all() else part[~gaps].mean()), part)
+    return resample(filled, resampled_shape((part.shape[0], part.shape[1]), factors))

@@ -24,7 +24,7 @@ from napari_menndl.network.inputs import channels
 from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes, of_fold
 from napari_menndl.predict import storage
-from napari_menndl.predict.scale import PixelSize, resample, scale_between
+from napari_menndl.predict.scale import PixelSize, resample, resampled_shape, scale_between
 from napari_menndl.training.device import choose_device
 from napari_menndl.training.inference import WINDOW, predict_parts, predict_tiled
 
@@ -234,7 +234,7 @@ class TrainedNetwork:
         values = planes if self.reach and len(planes) > 1 else planes[0]
         if factors:
             height, width = gaps.shape
-            values = resample(values, (max(1, round(height * factors[0])), max(1, round(width * factors[1]))))
+            values = resample(values, resampled_shape((height, width), factors))
         return channels(values, self.genome, len(self.class_names)), gaps, factors
 
     def with_thresholds(self, thresholds: Sequence[float]) -> TrainedNetwork:
