@@ -83,7 +83,10 @@ class SerialPool:
         assert self._thread is not None
         if self._running is None:
             run: Any = self._function.run  # type: ignore[union-attr]
-            wanted = lambda: key not in self._unwanted  # noqa: E731
+
+            def wanted() -> bool:
+                return key not in self._unwanted
+
             self._running = key, self._thread.submit(run, key, payload, attachment, self._timeout, wanted)
         running, future = self._running
         with suppress(TimeoutError):
