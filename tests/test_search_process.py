@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
@@ -27,9 +29,12 @@ from fault_cells.training import (
     tiny_movie,
 )
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.api import open_run, resume_search
+from napari_menndl.api import open_run, resume_search, run_search
+from napari_menndl.cli import app
 from napari_menndl.errors import InputError
+from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
+from tiny import dots
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="about POSIX signals and sessions")
 
@@ -142,3 +147,41 @@ def test_ctrl_c_of_the_command_line_stops_the_search_and_says_how_to_resume(tmp_
     assert shell.returncode == 0
     assert open_run(tmp_path / "run").state == "stopped"
     assert not any(is_alive(one) for one in searching)
+
+
+def test_an_interrupted_run_search_says_what_goes_on_and_how_to_end_it(tmp_path):
+    frames, labels = dots()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores Ctrl-C
+    ctrl_c = threading.Thread(target=lambda: (wait_until((tmp_path / "run" / "journal.jsonl").exists), press()))
+
+    def press():
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    ctrl_c.start()
+    try:
+        with pytest.raises(KeyboardInterrupt, match="The search goes on in the background") as told:
+            run_search(frames, labels, run=tmp_path / "run", budget="1h", pool="serial")
+    finally:
+        ctrl_c.join()
+        signal.signal(signal.SIGINT, handler)
+    run = open_run(tmp_path / "run")
+    assert f"(process {run.status()['holder']['pid']})" in str(told.value)
+    assert f"napari-menndl stop {run.path}" in str(told.value)
+    assert run.state == "running"
+    run.stop()
+    run.wait()
+    assert run.state == "stopped"
+
+
+def test_a_search_that_came_to_nothing_is_no_success(tmp_path):
+    frames, labels = dots()
+    write_movie(open_movie(frames), tmp_path / "movie.tif")
+    Annotation.from_labels(labels).save(tmp_path / "labels.zarr")
+    words = [tmp_path / "movie.tif", "--annotation", tmp_path / "labels.zarr", "--run", tmp_path / "run"]
+    options = ["--pool", "serial", "--budget", "0.2s"]  # sooner over than a trainer has started
+    result = CliRunner().invoke(app, ["search", *map(str, words), *options])
+    assert result.exit_code == 1
+    assert "labels.zarr: labels of 2 frames, 1 class (defect: 50 defects)" in result.output
+    assert "The search came to nothing: no network was evaluated" in " ".join(result.output.split())
+    with pytest.warns(UserWarning, match="came to nothing"):
+        resume_search(tmp_path / "run", budget="0.3s")

@@ -5,6 +5,11 @@ The names below load on first use: importing the package loads no torch, Qt, nap
 
 from __future__ import annotations
 
+from napari_menndl.interpreter import is_program, leave_out_current_folder
+
+if is_program():
+    leave_out_current_folder()
+
 import os
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from napari_menndl.movie.preparation import Average, Bin, Crop, Drift
     from napari_menndl.movie.reading import open_movie
     from napari_menndl.movie.simulation import simulate_movie
+    from napari_menndl.opening import open_network
     from napari_menndl.run import Run
 
 # torch's threads spin while they wait for each other. Where a search uses the same cores that makes a prediction or a
@@ -45,6 +51,7 @@ _WHERE = {
     "compare": "api",
     "merge_runs": "api",
     "open_movie": "movie.reading",
+    "open_network": "opening",
     "open_run": "api",
     "resume_search": "api",
     "run_search": "api",
@@ -65,6 +72,7 @@ __all__ = [
     "compare",
     "merge_runs",
     "open_movie",
+    "open_network",
     "open_run",
     "resume_search",
     "run_search",

@@ -20,6 +20,7 @@ from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.islands import SharedFolder
 from napari_menndl.search.merge import merge_folders
 from napari_menndl.search.settings import SearchSettings
+from napari_menndl.search.telling import came_to_nothing
 from napari_menndl.task.task import TrainingTask
 
 if TYPE_CHECKING:
@@ -87,6 +88,13 @@ def run_search(
     ------
     InputError
         For a movie, annotation, budget, pool or folder that cannot be used, and for a search that broke off.
+    KeyboardInterrupt
+        Where the waiting is interrupted: the search goes on, and the message says how to look and how to end it.
+
+    Warns
+    -----
+    UserWarning
+        If the search has ended and found nothing.
     """
     from napari_menndl.pool.open import check_pool
 
@@ -105,7 +113,7 @@ def run_search(
     started = Run(folder)
     started.start()
     if wait:
-        started.wait(progress)
+        _wait(started, progress)
     return started
 
 
@@ -127,8 +135,15 @@ def resume_search(
         run.folder.change_budget(budget)
     run.start()
     if wait:
-        run.wait(progress)
+        _wait(run, progress)
     return run
+
+
+def _wait(run: Run, progress: Callable[[dict[str, Any]], None] | None) -> None:
+    """Return when the search has ended; say where nothing came of it."""
+    run.wait(progress)
+    if words := came_to_nothing(run.status()):
+        warnings.warn(words, stacklevel=3)
 
 
 def merge_runs(

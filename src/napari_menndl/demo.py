@@ -21,6 +21,7 @@ from napari_menndl.api import compare, run_search, train_alike
 from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.genome import Genome
+from napari_menndl.interpreter import python_command, python_environment
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.simulation import SimulatedMovie, simulate_movie
@@ -218,4 +219,5 @@ def _open_window(folder: Path, run: Path, console: Console) -> None:
         console.print("No screen here; with one, this ends in napari.")
         return
     paths = [str(folder / "movie.tif"), str(folder / "movie.annotation.zarr"), str(run)]
-    subprocess.run([sys.executable, "-m", "napari_menndl.widgets.open", *paths, "--frame", str(SHOWN[0])], check=False)
+    command = python_command("napari_menndl.widgets.open", *paths, "--frame", str(SHOWN[0]))
+    subprocess.run(command, env=python_environment(), check=False)

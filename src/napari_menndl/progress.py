@@ -10,6 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from napari_menndl.search.telling import came_to_nothing, learning, never_predicted_by
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,6 +36,7 @@ class SearchProgress:
         self._console = console
         self._live = Live(console=console, refresh_per_second=4, transient=False) if console.is_terminal else None
         self._printed = -1
+        self._noted = ""
 
     def __enter__(self) -> SearchProgress:
         if self._live:
@@ -48,7 +51,11 @@ class SearchProgress:
         """Show a newer status."""
         if self._live:
             self._live.update(status_view(status))
-        elif status["evaluations"] // 10 > self._printed:
+            return
+        if status["note"] != self._noted:
+            self._noted = status["note"]
+            self._console.print(Text(self._noted or "searching"), soft_wrap=True)
+        if status["evaluations"] // 10 > self._printed:
             self._printed = status["evaluations"] // 10
             self._console.print(headline(status))
 
@@ -130,10 +137,14 @@ def set_aside(pool: dict[str, Any]) -> str:
 
 
 def leaderboard(status: dict[str, Any]) -> Table:
-    """The best networks so far."""
+    """The best networks so far, above them their mean where it is the answer."""
     table = Table(box=box.SIMPLE, pad_edge=False)
     for name in ("rank", "network", "rung", "fitness", "±", "parameters", "ms/Mpx"):
         table.add_column(name, justify="right")
+    answer = status["answer"]
+    if answer and len(answer["members"]) > 1:
+        told = (f"{answer['fitness']:.3f}", f"{answer['error']:.3f}")
+        table.add_row("", "mean", "", *told, "", "", style="bold")
     for rank, one in enumerate(status["leaders"][:_SHOWN], start=1):
         table.add_row(
             str(rank),
@@ -154,6 +165,8 @@ def status_view(status: dict[str, Any]) -> Group:
         lines.append(Text(" · ".join(details), style="dim"))
     if sick := set_aside(status["pool"]):
         lines.append(Text(sick, style="yellow"))
+    if status["learns"]:
+        lines.append(Text(learning(status["learns"]).capitalize(), style="dim"))
     if status["note"]:
         lines.append(Text(status["note"], style="yellow"))
     if status["leaders"]:
@@ -163,8 +176,12 @@ def status_view(status: dict[str, Any]) -> Group:
         kind = "network" if len(answer["members"]) == 1 else "mean of networks"
         told = f"{answer['fitness']:.3f} ± {answer['error']:.3f}"
         lines.append(Text(f"Answer: {kind} {members}; out-of-fold fitness {told}, optimistic: it was chosen by it"))
+        if silent := never_predicted_by(answer):
+            lines.append(Text(silent, style="yellow"))
         if hint := diminishing(status["elapsed"], status["gain"], answer):
             lines.append(Text(hint, style="dim"))
+    if nothing := came_to_nothing(status):
+        lines.append(Text(nothing, style="red"))
     return Group(*lines)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.preparation import describe
+from napari_menndl.interpreter import python_command, python_environment
+from napari_menndl.movie.preparation import prepared_alike
 from napari_menndl.movie.reading import open_movie
 
 if TYPE_CHECKING:
@@ -72,7 +71,8 @@ class Run:
         self.folder.clear_requests()
         with self.folder.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "napari_menndl.process", str(self.path)],
+                python_command("napari_menndl.process", str(self.path)),
+                env=python_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -104,11 +104,16 @@ class Run:
         ------
         InputError
             If the process broke off, with the end of its log.
+        KeyboardInterrupt
+            Where the waiting is interrupted: the search goes on, and the message says how to look and how to end it.
         """
-        while self._alive():
-            if progress is not None:
-                progress(self.status())
-            time.sleep(interval)
+        try:
+            while self._alive():
+                if progress is not None:
+                    progress(self.status())
+                time.sleep(interval)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(self._goes_on()) from None
         if progress is not None:
             progress(self.status())
         if self._process is not None and self._process.returncode:
@@ -119,6 +124,15 @@ class Run:
                 f"one that broke off: {f'killed by {signal.Signals(-code).name}' if code < 0 else last[0]}",
                 f"See {self.folder.log_path}; resume with: napari-menndl search --resume --run {self.path}",
             )
+
+    def _goes_on(self) -> str:
+        """Say what is at work in the background, how to look at it and how to end it."""
+        process = (self.status()["holder"] or {}).get("pid")
+        where = f" (process {process})" if process else ""
+        return (
+            f"The search goes on in the background{where}. Look: run = napari_menndl.open_run({str(self.path)!r}), "
+            f"run.status(); wait again: run.wait(); end it: run.stop(), or: napari-menndl stop {self.path}"
+        )
 
     def _alive(self) -> bool:
         if self._process is not None and self._process.poll() is None:
@@ -190,8 +204,5 @@ class Run:
         """
         from napari_menndl.predict.prediction import Prediction
 
-        best, opened = self.best, open_movie(movie)
-        if best.steps and not opened.steps:
-            opened = opened.prepared(best.steps, progress, cancel)
-            warnings.warn(f"{opened.raw.name} is prepared as in the search: {describe(opened.steps)}.", stacklevel=2)
-        return Prediction(best, opened)
+        best = self.best
+        return Prediction(best, prepared_alike(open_movie(movie), best.steps, progress, cancel))

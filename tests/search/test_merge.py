@@ -112,7 +112,7 @@ def test_views_read_a_merged_run(islands, merged):
     standings = Standings(merged)
     standings.read()
     leader = standings.leaders()[0]
-    assert leader.fitness == merged.status()["best_fitness"]
+    assert leader.fitness == merged.status()["best"]["fitness"]
     line = lineage(standings, leader.id)
     assert line[-1].origin.startswith(("founder", "random"))
     history = merged.history()

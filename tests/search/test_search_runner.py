@@ -6,18 +6,25 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from made_up import Crash, UnreliablePool, evaluate, make_folder
 
 from napari_menndl.errors import Failure, InputError
+from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.genome import Genome
 from napari_menndl.pool.serial import SerialPool
+from napari_menndl.pool.slot import Slot
 from napari_menndl.search.answer import CANDIDATES
+from napari_menndl.search.curves import FITNESS
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.journal import Journal, read_journal
-from napari_menndl.search.runner import SearchRunner
+from napari_menndl.search.known_runs import glance
+from napari_menndl.search.outlook import Outlook
+from napari_menndl.search.runner import WAITING, SearchRunner
+from napari_menndl.search.telling import came_to_nothing
 
 
 def told(folder, *kinds):
@@ -47,7 +54,7 @@ def test_search_reaches_its_goal_and_says_so(uninterrupted):
     assert status["births"] == status["networks"] == 30
     assert status["in_flight"] == 0
     assert status["finished"]["members"]
-    assert status["best_fitness"] == status["leaders"][0]["fitness"]
+    assert status["best"]["fitness"] == status["leaders"][0]["fitness"] <= status["best_fitness"]
 
 
 def test_no_evaluation_is_made_twice(uninterrupted):
@@ -336,6 +343,81 @@ def test_a_pool_that_nobody_has_joined_yet_is_waited_for(tmp_path):
     assert folder.status()["networks"] == 3
 
 
+@pytest.mark.parametrize("hidden", ["slots", "free"])
+def test_waiting_for_workers_costs_nothing_of_the_budget_and_is_said(tmp_path, hidden):
+    class Awaited(SerialPool):
+        """Nobody works here at first, and again after three networks."""
+
+        evaluated, away = 0, [(0, time.monotonic() + 0.8)]
+
+        @property
+        def gone(self):
+            if self.evaluated == 3 and len(self.away) == 1:
+                self.away.append((3, time.monotonic() + 0.8))
+            return time.monotonic() < self.away[-1][1]
+
+        slots = property(lambda self: 0 if self.gone and hidden == "slots" else 1)
+        free = property(lambda self: 0 if self.gone else SerialPool.free.fget(self))
+
+        def finished(self, timeout=None):
+            outcomes = super().finished(timeout)
+            self.evaluated += len(outcomes)
+            return outcomes
+
+    folder = make_folder(tmp_path / "run", budget="0.6s")
+    notes = []
+    runner = SearchRunner(folder, Awaited(evaluate))
+    runner.events.state_changed.connect(lambda state: notes.append((state, folder.status()["note"])))
+    began = time.monotonic()
+    assert runner.run() == "finished"
+    assert time.monotonic() - began > 2 * 0.8
+    status = folder.status()
+    assert status["networks"] > 3
+    assert 0.5 < status["elapsed"] < 1.2
+    assert notes[:4] == [(WAITING, WAITING), ("searching", ""), (WAITING, WAITING), ("searching", "")]
+
+
+def test_a_budget_is_kept_where_a_network_takes_longer(tmp_path):
+    folder = make_folder(tmp_path / "run", budget="1s")
+    slow = SerialPool(Slot("waiting_jobs:run", env={"PYTHONPATH": str(Path(__file__).parent)}))
+    began = time.monotonic()
+    SearchRunner(folder, slow).run()
+    slow.close()
+    assert folder.status()["elapsed"] < 10
+    assert time.monotonic() - began < 30
+    assert folder.status()["reason"] == "1 s are over"
+    assert came_to_nothing(folder.status()).startswith("The search came to nothing: no network was evaluated")
+
+
+@pytest.mark.parametrize("budget", ["4networks", "plateau 4"])
+def test_a_search_of_failures_alone_came_to_nothing_and_says_why(tmp_path, budget):
+    def fail(payload, attachment):
+        failure = Failure("timeout", "The job was stopped.")
+        return {"evaluation": Evaluation(payload["rung"]["name"], failure=failure).to_json()}, b""
+
+    folder = make_folder(tmp_path / "run", budget=budget)
+    SearchRunner(folder, SerialPool(fail)).run()
+    assert "none of 4 networks could be trained (4 took longer than allowed)" in came_to_nothing(folder.status())
+    sight = Outlook(folder).look(60)
+    assert came_to_nothing(vars(sight)) == came_to_nothing(folder.status())
+
+
+def test_one_fitness_is_shown_everywhere(uninterrupted):
+    fitness = uninterrupted.status()["answer"]["fitness"]
+    assert uninterrupted.status()["best_fitness"] == fitness
+    assert glance(uninterrupted.path).fitness == fitness
+    sight = Outlook(uninterrupted).look(60)
+    assert sight.curves["best"][-1, FITNESS] == sight.answer["fitness"] == fitness
+    assert came_to_nothing(uninterrupted.status()) == ""
+
+
+def test_a_wanted_fitness_is_that_which_is_shown(tmp_path):
+    folder = make_folder(tmp_path / "run", budget="fitness 0.97, 300networks")
+    SearchRunner(folder, SerialPool(evaluate)).run()
+    assert folder.status()["reason"].startswith("fitness")
+    assert folder.status()["best_fitness"] >= 0.97
+
+
 def test_late_and_double_outcomes_are_ignored(tmp_path, uninterrupted):
     class Stuttering(SerialPool):
         def finished(self, timeout=None):
@@ -428,7 +510,7 @@ def test_listeners_hear_what_was_recorded(tmp_path):
     runner.run()
     assert heard
     assert all(heard)
-    assert bests[-1] == folder.status()["best_fitness"]
+    assert bests[-1] == folder.status()["best"]["fitness"]
 
 
 def test_time_budget_ends_the_search_with_an_answer(tmp_path):

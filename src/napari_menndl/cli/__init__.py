@@ -1,17 +1,31 @@
 """The command line: ``napari-menndl``. A view of the run folder, like the docks and the notebook."""
 
-import typer
+from typing import Any
 
-from napari_menndl.cli.movies import compare, demo, predict, simulate
+import typer
+from typer.core import TyperGroup
+
+from napari_menndl.cli.movies import compare, demo, export, predict, simulate
 from napari_menndl.cli.pool import pool
 from napari_menndl.cli.runs import merge, search, status, stop
+from napari_menndl.plain_text import write_plainly
+
+
+class _Commands(TyperGroup):
+    """All commands; whatever they print, a terminal with few letters takes it."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        write_plainly()
+        return super().main(*arguments, **options)
+
 
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # it would take units, as in [px], for markup
     help="Evolve neural networks that find the defects in STEM movies, from one labelled frame.",
 )
-for command in (demo, simulate, search, status, stop, merge, predict, compare):
+for command in (demo, simulate, search, status, stop, merge, predict, export, compare):
     app.command()(command)
 app.add_typer(pool, name="pool")

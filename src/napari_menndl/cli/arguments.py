@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,15 +12,29 @@ from napari_menndl.errors import InputError
 from napari_menndl.movie.formats import FORMATS
 from napari_menndl.movie.preparation import Average, Bin, Crop, Drift, Step
 
-MovieArgument = Annotated[
-    Path, typer.Argument(help=f"Movie: {', '.join(map(str, FORMATS))}; or a folder of single frames.")
-]
+if TYPE_CHECKING:
+    from napari_menndl.movie.movie import Movie
+
+MOVIE_HELP = f"Movie: {', '.join(map(str, FORMATS))}; or a folder of single frames."
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
+NetworkArgument = Annotated[Path, typer.Argument(help="Run folder, or a network saved from one (.safetensors).")]
 Signal = Annotated[
     str | None, typer.Option("--signal", help="Of a file with several images: name or number of the one to open.")
 ]
 PixelSize = Annotated[
-    float | None, typer.Option("--pixel-size", help="Pixel size [nm], where the movie's file does not say it.", min=0)
+    str | None,
+    typer.Option(
+        "--pixel-size",
+        help="Pixel size [nm], where the movie's file does not say it: one number, or Y,X; none: take it as unknown.",
+    ),
+]
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="CLASS=P",
+        help="Threshold of a class, as in 'S vacancy=0.4'; of several classes given several times.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 DriftOption = Annotated[
@@ -56,3 +71,38 @@ def _crop(text: str) -> Crop:
     except ValueError:
         raise InputError("top,left,height,width in pixels, or common", repr(text), "Give --crop 0,0,256,256.") from None
     return Crop(top, left, height, width)
+
+
+def open_as_asked(path: Path, pixel_size: str | None, signal: str | None) -> Movie:
+    """Open a movie with the pixel size and the signal that were typed.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened, or the pixel size is none.
+    """
+    from napari_menndl.movie.reading import open_movie
+
+    if pixel_size is None:
+        return open_movie(path, signal=signal)
+    if pixel_size.strip().lower() == "none":
+        return replace(open_movie(path, signal=signal), pixel_size=None)
+    try:
+        sides = [float(side) for side in pixel_size.split(",")]
+    except ValueError:
+        raise InputError("a pixel size [nm] such as 0.02, or Y,X, or none", repr(pixel_size), "Correct it.") from None
+    return open_movie(path, pixel_size=sides[0] if len(sides) == 1 else sides, signal=signal)
+
+
+def read_thresholds(given: list[str] | None) -> dict[str, float]:
+    """Read ``CLASS=P``, as often as it was typed."""
+    thresholds: dict[str, float] = {}
+    for one in given or []:
+        name, equals, value = one.rpartition("=")
+        try:
+            thresholds[name.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or name.strip() == "":
+            raise InputError("a class and its threshold, as in 'S vacancy=0.4'", repr(one), "Correct it.")
+    return thresholds

@@ -4,15 +4,36 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from napari_menndl.cli.arguments import AsJson, MovieArgument, PixelSize, RunArgument, Signal
-from napari_menndl.cli.terminal import measuring_drift, out, say, told
+from napari_menndl.cli.arguments import (
+    MOVIE_HELP,
+    AsJson,
+    NetworkArgument,
+    PixelSize,
+    Signal,
+    Thresholds,
+    open_as_asked,
+    read_thresholds,
+)
+from napari_menndl.cli.terminal import err, measuring_drift, out, say, told
+from napari_menndl.errors import InputError
+from napari_menndl.metrics.scores import never_predicted
 from napari_menndl.movie.acquisition import Acquisition
 from napari_menndl.movie.sample import Sample
 from napari_menndl.options import settings_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from napari_menndl.movie.movie import Movie
+    from napari_menndl.predict.ensemble import Ensemble
+    from napari_menndl.predict.trained import TrainedNetwork
 
 
 def demo(
@@ -68,13 +89,19 @@ def simulate(
 
 
 def predict(
-    run: RunArgument,
-    movie: MovieArgument,
+    network: NetworkArgument,
+    movies: Annotated[list[Path], typer.Argument(metavar="MOVIE...", help=f"{MOVIE_HELP} Of several: one table.")],
     to: Annotated[
-        Path, typer.Option("--out", help="Zarr folder for probabilities and labels; defects go beside it as CSV.")
+        Path,
+        typer.Option(
+            "--out",
+            help="Zarr folder for probabilities and labels; defects go beside it as CSV. "
+            "Of several movies: a folder, for a zarr of each and the table of all.",
+        ),
     ],
     pixel_size: PixelSize = None,
     signal: Signal = None,
+    threshold: Thresholds = None,
     pool: Annotated[
         str | None,
         typer.Option(help="Who predicts: local, tcp://127.0.0.1:8786, ssh:HOSTS, …; left out: this process."),
@@ -83,35 +110,123 @@ def predict(
         bool, typer.Option("--anew", help="Replace the prediction of another movie or network that stands at --out.")
     ] = False,
 ) -> None:
-    """Apply a search's best network to a whole movie; begun again, it goes on where it stopped."""
-    from rich.progress import Progress
+    """Apply a search's best network, or a saved one, to whole movies; begun again, it goes on where it stopped."""
+    import pandas as pd
 
-    from napari_menndl.api import open_run
-    from napari_menndl.errors import InputError
-    from napari_menndl.movie.reading import open_movie
+    from napari_menndl.opening import at_thresholds, open_network
 
     with told():
-        opened, problem = open_movie(movie, pixel_size=pixel_size, signal=signal), None
-        with measuring_drift() as progress:
-            prediction = open_run(run).predict(opened, progress)
-        with Progress(console=out) as bar:
-            task = bar.add_task("Predicting", total=len(prediction))
+        opened = at_thresholds(open_network(network), read_thresholds(threshold))
+        if words := never_predicted(opened.class_names, opened.thresholds):
+            say(words)
+        several = len(movies) > 1
+        table = to / "defects.csv" if several else to.with_name(to.stem + ".defects.csv")
+        found: list[pd.DataFrame] = []
+        wrong: list[tuple[Path, Exception]] = []
+        for movie, place in zip(movies, places_for(movies, to), strict=True):
             try:
-                prediction.write(
-                    to, lambda done, total: bar.update(task, completed=done, total=total), pool=pool, anew=anew
-                )
-            except InputError as error:
-                # Frames that cannot be predicted do not cost the others their table.
-                if not prediction.written:
-                    raise
-                problem = error
-        table = to.with_name(to.stem + ".defects.csv")
-        frames = [t for t in range(len(prediction)) if prediction.is_written(t)]
-        prediction.find_defects(frames).to_csv(table, index=False)
-        part = "" if problem is None else f", with {len(frames)} of {len(prediction)} frames"
-        say(f"Wrote {to} and {table.name}{part}")
-        if problem is not None:
-            raise problem
+                defects, problem = _predict_one(opened, open_as_asked(movie, pixel_size, signal), place, pool, anew)
+            except (InputError, OSError) as error:
+                wrong.append((movie, error))
+                continue
+            if several:
+                defects.insert(0, "movie", str(movie))
+            found.append(defects)
+            pd.concat(found, ignore_index=True).to_csv(table, index=False)
+            say(f"Wrote {place} and {table.name}{problem[0] if problem else ''}")
+            if problem:
+                wrong.append((movie, problem[1]))
+        if wrong and not several:
+            raise wrong[0][1]
+        if wrong:
+            for movie, why in wrong:
+                err.print("[bold red]Error[/]", escape(f"{movie}: {why}"), highlight=False, soft_wrap=True)
+            names = ", ".join(str(movie) for movie, _ in wrong)
+            raise InputError(
+                f"{len(movies)} movies that can be predicted",
+                f"{len(wrong)} that could not, or not in whole: {names}",
+                "Put them right and predict again into the same folder: it goes on where it stopped.",
+            )
+
+
+def _predict_one(
+    network: "TrainedNetwork | Ensemble", movie: "Movie", place: Path, pool: str | None, anew: bool
+) -> tuple["pd.DataFrame", tuple[str, InputError] | None]:
+    """Predict a movie into a place: its defects, and what kept some frames from it, in words and as an error."""
+    from rich.progress import Progress
+
+    from napari_menndl.movie.preparation import prepared_alike
+    from napari_menndl.predict.prediction import Prediction
+
+    with measuring_drift() as progress:
+        prediction = Prediction(network, prepared_alike(movie, network.steps, progress))
+    problem = None
+    with Progress(console=out) as bar:
+        task = bar.add_task(f"Predicting {movie.name}", total=len(prediction))
+        try:
+            prediction.write(
+                place, lambda done, total: bar.update(task, completed=done, total=total), pool=pool, anew=anew
+            )
+        except InputError as error:
+            # Frames that cannot be predicted do not cost the others their table.
+            if not prediction.written:
+                raise
+            problem = error
+    frames = [t for t in range(len(prediction)) if prediction.is_written(t)]
+    defects = prediction.find_defects(frames)
+    if problem is None:
+        return defects, None
+    return defects, (f", with {len(frames)} of {len(prediction)} frames", problem)
+
+
+def places_for(movies: "Sequence[Path]", to: Path) -> list[Path]:
+    """Where the prediction of each movie goes: of several, a folder's zarr named after it, as far as names tell.
+
+    Raises
+    ------
+    InputError
+        For one movie twice, and for several where one zarr is named.
+    """
+    if len(movies) == 1:
+        return [to]
+    whole = [movie.absolute() for movie in movies]
+    if len(set(whole)) < len(whole):
+        twice = next(str(movie) for movie in movies if whole.count(movie.absolute()) > 1)
+        raise InputError("each movie once", f"{twice} twice", "Leave one of them out.")
+    if to.suffix.lower() == ".zarr":
+        raise InputError(
+            "a folder for the predictions of several movies",
+            str(to),
+            f"Give a folder without .zarr, such as {to.with_suffix('')}: each movie has its own zarr in it.",
+        )
+    # As many folders of the path as it takes: day1/movie.tif and day2/movie.tif are two movies.
+    depth = 1
+    while depth < max(len(one.parts) for one in whole):
+        names = ["-".join([*one.parts[-depth:-1], one.stem]) for one in whole]
+        if len(set(names)) == len(names):
+            break
+        depth += 1
+    else:
+        names = ["-".join([*one.parts[1:-1], one.name]) for one in whole]  # movie.tif beside movie.zarr
+    to.mkdir(parents=True, exist_ok=True)
+    return [to / f"{name}.zarr" for name in names]
+
+
+def export(
+    network: NetworkArgument,
+    file: Annotated[Path, typer.Argument(help="File to write (.safetensors).")],
+    threshold: Thresholds = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Save a search's best network as one file, for `predict` and the docks, here and elsewhere."""
+    from napari_menndl.opening import at_thresholds, describe_network, network_file, open_network
+
+    with told():
+        place = network_file(file, overwrite)
+        opened = at_thresholds(open_network(network), read_thresholds(threshold))
+        opened.save(place)
+        say(f"Wrote {place}: {describe_network(opened)}")
+        say(f"Predict with it: napari-menndl predict {place} MOVIE --out PREDICTION.zarr")
 
 
 def compare(

@@ -18,6 +18,7 @@ from napari_menndl.cli.arguments import (
     PixelSize,
     RunArgument,
     Signal,
+    open_as_asked,
     preparation,
 )
 from napari_menndl.cli.terminal import measuring_drift, out, say, told
@@ -25,6 +26,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import describe, looks
 from napari_menndl.options import settings_options
 from napari_menndl.search.settings import SearchSettings
+from napari_menndl.search.telling import came_to_nothing
 
 if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
@@ -86,7 +88,6 @@ def search(
     """Evolve networks that find what is annotated; Ctrl-C stops cleanly and the search can be resumed."""
     from napari_menndl.api import open_run, resume_search, run_search
     from napari_menndl.genome.space import SearchSpace
-    from napari_menndl.movie.reading import open_movie
 
     with told():
         steps = preparation(drift, crop, average, binned)
@@ -105,7 +106,7 @@ def search(
                     "a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume."
                 )
             chosen = _frames(frames)
-            opened = open_movie(movie, pixel_size=pixel_size, signal=signal)
+            opened = open_as_asked(movie, pixel_size, signal)
             if steps:
                 opened = _prepared(opened, steps)
             # Labels of averaged or binned frames can only have been drawn on these.
@@ -129,7 +130,10 @@ def search(
             say(f"Searching in {run}. Look with: napari-menndl status {run}; stop with: napari-menndl stop {run}")
             return
         watch(started)
-        show_status(open_run(run).status())
+        found = open_run(run).status()
+        show_status(found)
+        if came_to_nothing(found):
+            raise typer.Exit(1)
 
 
 def _prepared(movie: "Movie", steps: "tuple[Step, ...]") -> "Movie":

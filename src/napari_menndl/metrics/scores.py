@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from scipy.special import betainc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 #: With more than three of four finds false a prediction is no help to whoever reviews it.
 LEAST_PRECISION = 0.25
@@ -80,3 +84,40 @@ class ClassScore:
         """
         doubt = float(betainc(self.tp + 0.5, self.fp + 0.5, LEAST_PRECISION))
         return self.threshold if doubt <= _SURE else math.inf
+
+
+def never_predicted(
+    class_names: Sequence[str], thresholds: Sequence[float], scores: Iterable[ClassScore] | None = None
+) -> str:
+    """Say which classes a network never predicts, and why; empty where it predicts all.
+
+    Parameters
+    ----------
+    class_names : C str
+    thresholds : C float
+        Above 1: no probability reaches it, see `ClassScore.cutoff`.
+    scores : iterable of ClassScore, optional
+        Out of fold, of the classes that were judged: with them numbers are told, and what nobody labelled.
+    """
+    silent = [name for name, threshold in zip(class_names, thresholds, strict=True) if threshold > 1]
+    judged = {} if scores is None else {score.name: score for score in scores}
+    parts = []
+    if silent:
+        told = ", ".join(f"{name}{_right(judged[name]) if name in judged else ''}" for name in silent)
+        parts.append(
+            f"Never predicted: {told}. Where it was judged, more than three of four found were false: "
+            "label more of them, or choose a threshold."
+        )
+    for name in class_names if scores is not None else ():
+        score = judged.get(name)
+        if name in silent:
+            continue
+        if score is None:
+            parts.append(f"Not learned: {name}; no defect of it was labelled.")
+        elif not score.tp + score.fp:
+            parts.append(f"Not found where it was judged: {name}, 0 of {score.fn}; label more of them.")
+    return " ".join(parts)
+
+
+def _right(score: ClassScore) -> str:
+    return f" ({score.tp} of {score.tp + score.fp} found were right)"

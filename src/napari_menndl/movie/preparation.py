@@ -420,3 +420,32 @@ def same_frames(one: Sequence[Step], other: Sequence[Step]) -> bool:
         np.array_equal(a.moves, b.moves) if isinstance(a, Drift) and isinstance(b, Drift) else a == b
         for a, b in zip(one, other, strict=True)
     )
+
+
+def prepared_alike(
+    movie: Movie,
+    steps: Sequence[Step],
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Movie:
+    """The movie with what was done to another one done to it too; its drift is measured anew.
+
+    One that is prepared already is taken as it is.
+
+    Parameters
+    ----------
+    movie : Movie
+    steps : sequence of Step
+    progress, cancel : callable, optional
+        As for `Movie.prepared`.
+
+    Warns
+    -----
+    UserWarning
+        What is done.
+    """
+    if movie.steps or not steps:
+        return movie
+    prepared = movie.prepared(steps, progress, cancel)
+    warnings.warn(f"{movie.name} is prepared as in the search: {describe(prepared.steps)}.", stacklevel=3)
+    return prepared

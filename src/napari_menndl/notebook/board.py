@@ -7,6 +7,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.progress import headline, pool_details, rates, set_aside
+from napari_menndl.search.telling import came_to_nothing, learning, never_predicted_by
 
 if TYPE_CHECKING:
     from napari_menndl.notebook.course import Course
@@ -34,9 +35,15 @@ def board(status: dict[str, Any], course: Course) -> str:
     ]
     if sick := set_aside(status["pool"]):
         lines.append(f"<b>{escape(sick)}</b>")
-    if status["note"]:
-        lines.append(f"<b>{escape(status['note'])}</b>")
+    if status["learns"]:
+        lines.insert(1, f"<small>{escape(learning(status['learns']))}</small>")
+    lines += [f"<b>{escape(words)}</b>" for words in (status["note"], came_to_nothing(status)) if words]
+    if silent := never_predicted_by(status["answer"]):
+        lines.append(escape(silent))
     rows = [_row(rank, one, course) for rank, one in enumerate(status["leaders"][:_LEADERS], start=1)]
+    if (answer := status["answer"]) and len(answer["members"]) > 1:
+        told = f"{answer['fitness']:.3f} ± {answer['error']:.3f}"
+        rows.insert(0, f"<tr><td></td><td>mean</td><td><b>{told}</b></td><td></td><td></td><td></td></tr>")
     table = f"<table><tr>{''.join(map(_head, _COLUMNS))}</tr>{''.join(rows)}</table>" if rows else ""
     return "<br>".join(lines) + table
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from napari_menndl.genome.describe import describe
 from napari_menndl.genome.genome import Genome
+from napari_menndl.search.curves import best_of
 from napari_menndl.search.journal import iterate_journal
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Course:
         self._folder = folder
         self._offset = 0
         self._began = 0.0
+        self._known: dict[str, Fact] = {}
 
     def read(self) -> bool:
         """Take in what is new in the journal; returns whether a curve changed."""
@@ -89,8 +91,12 @@ class Course:
 
     def _take(self, fact: Fact) -> None:
         kind = fact["kind"]
+        if kind in ("best", "answer", "finished"):
+            self._known["best" if kind == "best" else "answer"] = fact
         if kind in ("started", "resumed"):
             self._began = fact["time"] - self.elapsed
+        elif "elapsed" in fact:  # while a search waits for workers, no time of it passes
+            self._began = fact["time"] - fact["elapsed"]
         self.elapsed = fact["time"] - self._began
         if kind == "born":
             self.births += 1
@@ -98,10 +104,11 @@ class Course:
             network, _, rung = fact["key"].partition("/")
             if rung.isdigit():
                 self.judged.append(Judged(int(network), self.elapsed, int(rung), fact["evaluation"]["fitness"]))
-        elif kind == "best":
-            self.best.append(Point(self.births, self.elapsed, fact["fitness"]))
         elif kind == "telemetry" and fact["median"] is not None:
             self.median.append(Point(self.births, self.elapsed, fact["median"]))
         elif kind in ("answer", "finished") and fact["members"]:
             members = tuple(one["id"] for one in fact["members"])
             self.choice = Choice(members, self.elapsed, fact["fitness"], fact["error"])
+        now = best_of(self._known.get("best"), self._known.get("answer"))
+        if now is not None and (not self.best or now != self.best[-1].fitness):
+            self.best.append(Point(self.births, self.elapsed, now))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from napari_menndl.errors import Failure
@@ -15,7 +17,7 @@ from napari_menndl.pool.telemetry import PoolTelemetry, SlotClock
 
 
 class SerialPool:
-    """Runs the oldest job within `finished`; the `Pool` whose order is always the same.
+    """Runs the oldest job from `finished` on; the `Pool` whose order is always the same.
 
     Parameters
     ----------
@@ -37,6 +39,9 @@ class SerialPool:
         self._cancelled: list[Outcome] = []
         self._closed = False
         self._clock = SlotClock(1)
+        self._thread = ThreadPoolExecutor(1, "serial") if isinstance(function, Slot) else None
+        self._running: tuple[str, Future[Outcome]] | None = None
+        self._unwanted: set[str] = set()
 
     @property
     def free(self) -> int:
@@ -53,26 +58,48 @@ class SerialPool:
         self._clock.see(1, len(self._waiting))
 
     def finished(self, timeout: float | None = None) -> list[Outcome]:
-        """Run the oldest job to its end, whatever `timeout` says: there is nobody else to run it."""
+        """Wait for the oldest job; where it runs in this process, to its end, whatever `timeout` says."""
         if self._cancelled:
             cancelled, self._cancelled = self._cancelled, []
             return cancelled
         if not self._waiting or self._closed:
             return []
         key, (payload, attachment) = next(iter(self._waiting.items()))
-        if isinstance(self._function, Slot):
-            outcome = self._function.run(key, payload, attachment, self._timeout)
-        else:
+        if self._thread is None:
             started = time.time()
-            result = call_entry(self._function, payload, attachment)
+            result = call_entry(self._function, payload, attachment)  # type: ignore[arg-type]
             outcome = Outcome(key, *result, "here", started, time.time())
+        elif (answer := self._in_slot(key, payload, attachment, timeout)) is None:
+            return []
+        else:
+            outcome = answer
         self._waiting.pop(key, None)
         self._clock.ended(0, [outcome])
         self._clock.see(1, len(self._waiting))
         return [] if self._closed else [outcome]
 
+    def _in_slot(self, key: str, payload: dict[str, Any], attachment: bytes, timeout: float | None) -> Outcome | None:
+        """The outcome of a job in the slot, started when it is first asked for; None where it takes longer."""
+        assert self._thread is not None
+        if self._running is None:
+            run: Any = self._function.run  # type: ignore[union-attr]
+
+            def wanted() -> bool:
+                return key not in self._unwanted
+
+            self._running = key, self._thread.submit(run, key, payload, attachment, self._timeout, wanted)
+        running, future = self._running
+        with suppress(TimeoutError):
+            outcome = future.result(timeout)
+            self._running = None
+            self._unwanted.discard(running)
+            return outcome
+        return None
+
     def cancel(self, key: str) -> None:
-        if self._waiting.pop(key, None) is not None:
+        if self._running is not None and self._running[0] == key:
+            self._unwanted.add(key)  # it comes back when its trainer is gone
+        elif self._waiting.pop(key, None) is not None:
             now = time.time()
             failure = Failure("cancelled", "The job was cancelled.")
             self._cancelled.append(Outcome(key, None, b"", failure, "", now, now))
@@ -87,3 +114,5 @@ class SerialPool:
         self._waiting.clear()
         if isinstance(self._function, Slot):
             self._function.close()
+        if self._thread is not None:
+            self._thread.shutdown(wait=False, cancel_futures=True)

@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from napari_menndl.interpreter import python_command, python_environment
 from napari_menndl.pool.memory import held_memory
 from napari_menndl.pool.messages import Message, read_message, write_message
 
@@ -82,8 +83,7 @@ class Trainer:
         nice: bool = True,
         idle: float = 120.0,
     ) -> None:
-        # -P: the folder we happen to be in is not a place to import from.
-        command = [sys.executable, "-P", "-m", "napari_menndl.pool.child", entry, "--idle", str(idle)]
+        command = python_command("napari_menndl.pool.child", entry, "--idle", str(idle))
         variables = dict.fromkeys(_THREAD_VARIABLES, str(threads)) | _MEMORY_VARIABLES | {"PYTHONFAULTHANDLER": "1"}
         options: dict[str, Any] = {}
         if sys.platform == "win32":
@@ -98,7 +98,7 @@ class Trainer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=os.environ | variables | dict(env or {}),
+            env=python_environment(**(variables | dict(env or {}))),
             **options,
         )
         self._tail = bytearray()

@@ -12,13 +12,13 @@ import numpy as np
 from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.neighbours import REACH, read_frame
 from napari_menndl.movie.reading import open_movie
-from napari_menndl.predict.ensemble import Ensemble, open_predictor
+from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.predict.labelling import label_pixels
 from napari_menndl.predict.outline import Outline
+from napari_menndl.predict.range import RangeCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -80,6 +80,7 @@ class LivePredictor:
         self._mark = changed()
         self.network: Predictor = open_network()
         self._all, self._whole = _members(self.network), True
+        self._range = RangeCheck(self.network)
         # The frames just before, by number: of what comes after, a live movie knows nothing.
         self._before: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=REACH)
         self._looked = time.monotonic()
@@ -111,6 +112,7 @@ class LivePredictor:
         movie = open_movie(np.stack([*(earlier for _, earlier in self._before), raw]), pixel_size=pixel_size)
         outline = Outline.of(self.network, movie)
         shown = read_frame(movie, -1, self.network.reach)
+        self._range.look(number, shown, movie.pixel_size)
         probabilities = self.network.predict_frame(shown, pixel_size)
         self._before.append((number, raw))
         labels = label_pixels(probabilities, outline.thresholds, outline.min_areas)
@@ -139,14 +141,3 @@ class LivePredictor:
 
 def _members(network: Predictor) -> int:
     return len(network.members) if isinstance(network, Ensemble) else 1
-
-
-def open_saved(path: Path, share: float = 1.0) -> LivePredictor:
-    """The network or ensemble of a file, for frames that arrive; `share` as of `LivePredictor`.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    return LivePredictor(lambda: open_predictor(path), share=share)

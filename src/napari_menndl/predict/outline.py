@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import AS_RECORDED, Step, describe, looks, steps_from_json
-from napari_menndl.predict.scale import PixelSize, scale_between
+from napari_menndl.predict.scale import PixelSize, resampled_shape, scale_between
 
 if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
@@ -66,11 +66,12 @@ class Outline:
         Raises
         ------
         InputError
-            If only one of movie and network knows its pixel size; if the network was trained on averaged or binned
-            frames and the movie has others.
+            If only one of movie and network knows its pixel size, or its frames become too large at the network's; if
+            the network was trained on averaged or binned frames and the movie has others.
         """
         _check_steps(getattr(network, "steps", ()), movie)
         factors = scale_between(movie.pixel_size, network.pixel_size) or (1.0, 1.0)
+        resampled_shape(movie.shape[1:], factors)  # refused before anything is made room for
         scale = factors[0] * factors[1]
         return cls(
             network.digest,

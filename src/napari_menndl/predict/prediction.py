@@ -24,6 +24,7 @@ from napari_menndl.movie.neighbours import REACH, read_frame
 from napari_menndl.movie.preparation import leave_borders
 from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects, with_origin
 from napari_menndl.predict.outline import Outline
+from napari_menndl.predict.range import RangeCheck
 from napari_menndl.predict.remote import LOOK, on_pool, take_next, told_together
 from napari_menndl.predict.stored import StoredFrames, not_this_one
 
@@ -108,6 +109,11 @@ class Prediction:
         self._token = uuid.uuid4().hex
         self._borders_said = False
 
+    @cached_property
+    def range(self) -> RangeCheck:
+        """Says where frames are unlike those that the network was trained on."""
+        return RangeCheck(self._source("every frame")[0])
+
     @staticmethod
     def stands_at(path: str | os.PathLike[str]) -> bool:
         """Whether `path` is a prediction that `write` wrote, or a damaged one."""
@@ -157,9 +163,10 @@ class Prediction:
             else:
                 network, movie = self._source(f"frame {t}")
                 with self._borders_said_once():
-                    frame = read_frame(movie, t, network.reach)
-                    found = network.predict_frame(frame, movie.pixel_size)
-                self._digests[t] = digest_of(frame)
+                    shown = read_frame(movie, t, network.reach)
+                    self.range.look(t, shown, movie.pixel_size)
+                    found = network.predict_frame(shown, movie.pixel_size)
+                self._digests[t] = digest_of(shown)
             self._remember(t, found)
             return found
 
@@ -412,7 +419,10 @@ class Prediction:
             yield here()
             return
         network, movie = self._source("every frame")
-        with on_pool(network, pool) as remote, closing(remote.predict(movie, waiting, first, cancel)) as predicted:
+        with (
+            on_pool(network, pool) as remote,
+            closing(remote.predict(movie, waiting, first, cancel, self.range)) as predicted,
+        ):
 
             def there() -> Iterator[tuple[int, NDArray[np.float32] | InputError]]:
                 for t, found in predicted:

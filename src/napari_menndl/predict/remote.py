@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
     from napari_menndl.pool.protocol import Outcome, Pool
     from napari_menndl.predict.prediction import Predictor
+    from napari_menndl.predict.range import RangeCheck
 
 #: How often a pool is looked at, and with it what is wanted first [s].
 LOOK = 0.1
@@ -92,6 +93,7 @@ class RemotePredictor:
         frames: list[int],
         first: Callable[[], int | None] | None = None,
         cancel: Callable[[], bool] | None = None,
+        check: RangeCheck | None = None,
     ) -> Generator[tuple[int, NDArray[np.float32] | InputError]]:
         """Yield frames as they come, each with its probabilities (C, Y, X) float32, or with what prevented them.
 
@@ -103,6 +105,8 @@ class RemotePredictor:
         frames : list of int
         first, cancel : callable, optional
             See `Prediction.write`.
+        check : RangeCheck, optional
+            Looks at every frame that is sent.
 
         Raises
         ------
@@ -117,7 +121,7 @@ class RemotePredictor:
             while (waiting or flying) and not (cancel and cancel()):
                 while waiting and self.pool.free and (t := take_next(waiting, first)) is not None:
                     try:
-                        self._send(f"{token}/{t}", movie, t)
+                        self._send(f"{token}/{t}", movie, t, check)
                     except InputError as problem:
                         yield t, problem
                     else:
@@ -142,9 +146,11 @@ class RemotePredictor:
                 "Predict on this computer (leave the pool out), or a part of each frame.",
             )
 
-    def _send(self, key: str, movie: Movie, t: int) -> None:
+    def _send(self, key: str, movie: Movie, t: int, check: RangeCheck | None) -> None:
         frame = read_frame(movie, t, self.reach)
         self.digests[t] = digest_of(frame)
+        if check is not None:
+            check.look(t, frame, movie.pixel_size)
         payload, attachment = frame_message(frame, movie.frames.dtype, movie.pixel_size)
         self.pool.submit(key, {**payload, "network": str(self.path), "digest": self.digest}, attachment)
 

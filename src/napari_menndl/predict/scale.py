@@ -18,6 +18,9 @@ SAME = 0.02
 #: Beyond this ratio of pixel sizes a network is outside its range; beyond the other, one of them is wrong.
 RANGE, ABSURD = 2.0, 16.0
 
+#: What a frame may become at the network's pixel size: 1 GiB of float32 for each channel [px].
+LARGEST = 2**28
+
 PixelSize = tuple[float, float]
 
 
@@ -52,7 +55,8 @@ def scale_between(found: PixelSize | None, trained: PixelSize | None) -> tuple[f
         raise InputError(
             "a frame of unknown pixel size, as those the network was trained on",
             f"one of {_nm(found)}",
-            "Give no pixel_size if it looks alike; or train anew with pixel_size= given for the movie.",
+            "If they look alike, pixel for pixel, take the pixel size as unknown: --pixel-size none, or "
+            "dataclasses.replace(movie, pixel_size=None). Or train anew with pixel_size= given for the movie.",
         )
     factors = (found[0] / trained[0], found[1] / trained[1])
     ratio = max(*factors, *(1 / f for f in factors))
@@ -69,6 +73,24 @@ def scale_between(found: PixelSize | None, trained: PixelSize | None) -> tuple[f
             stacklevel=3,
         )
     return factors if max(abs(f - 1) for f in factors) > SAME else None
+
+
+def resampled_shape(shape: tuple[int, int], factors: tuple[float, float]) -> tuple[int, int]:
+    """Pixels (Y, X) of a frame at the network's pixel size.
+
+    Raises
+    ------
+    InputError
+        If they are more than `LARGEST`.
+    """
+    height, width = (max(1, round(size * factor)) for size, factor in zip(shape, factors, strict=True))
+    if height * width > LARGEST:
+        raise InputError(
+            f"a frame of at most {LARGEST:,} px at the pixel size of the frames trained on",
+            f"{shape[0]:,} × {shape[1]:,} px that become {height:,} × {width:,}",
+            "Check the pixel size, or predict a part of the frame.",
+        )
+    return height, width
 
 
 def resample(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

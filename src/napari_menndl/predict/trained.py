@@ -6,7 +6,7 @@ import hashlib
 import json
 import warnings
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import Detector
+from napari_menndl.movie.character import Character
 from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS
 from napari_menndl.movie.preparation import Step, anew, steps_from_json
@@ -24,7 +25,7 @@ from napari_menndl.network.inputs import channels
 from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes, of_fold
 from napari_menndl.predict import storage
-from napari_menndl.predict.scale import PixelSize, resample, scale_between
+from napari_menndl.predict.scale import PixelSize, resample, resampled_shape, scale_between
 from napari_menndl.training.device import choose_device
 from napari_menndl.training.inference import WINDOW, predict_parts, predict_tiled
 
@@ -62,6 +63,8 @@ class TrainedNetwork:
         Of the frames trained on.
     frame_shape : (Y, X) or None
         Of the frames trained on [px].
+    seen : tuple of Character
+        Of the frames trained on; none in files of versions that did not keep it.
     device : str or None
         Where to predict; None: a GPU if there is one. Not saved.
     steps : tuple of Step
@@ -80,6 +83,7 @@ class TrainedNetwork:
     detectors: tuple[Detector, ...]
     pixel_size: PixelSize | None = None
     frame_shape: tuple[int, int] | None = None
+    seen: tuple[Character, ...] = ()
     device: str | None = None
     steps: tuple[Step, ...] = ()
 
@@ -126,6 +130,7 @@ class TrainedNetwork:
             tuple(task.detectors),
             task.pixel_size,
             (int(task.frames.shape[1]), int(task.frames.shape[2])),
+            _characters(task),
             steps=anew(task.steps),
         )
 
@@ -142,7 +147,8 @@ class TrainedNetwork:
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that change with anything that changes a prediction."""
-        sha = hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode())
+        about = {name: value for name, value in self.describe().items() if name != "seen"}
+        sha = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         for name in sorted(self.weights):
             sha.update(name.encode() + self.weights[name].contiguous().cpu().numpy().tobytes())
         return sha.hexdigest()[:16]
@@ -233,7 +239,7 @@ class TrainedNetwork:
         values = planes if self.reach and len(planes) > 1 else planes[0]
         if factors:
             height, width = gaps.shape
-            values = resample(values, (max(1, round(height * factors[0])), max(1, round(width * factors[1]))))
+            values = resample(values, resampled_shape((height, width), factors))
         return channels(values, self.genome, len(self.class_names)), gaps, factors
 
     def with_thresholds(self, thresholds: Sequence[float]) -> TrainedNetwork:
@@ -249,6 +255,7 @@ class TrainedNetwork:
             "detectors": [asdict(detector) for detector in self.detectors],
             "pixel_size": list(self.pixel_size) if self.pixel_size else None,
             "frame_shape": list(self.frame_shape) if self.frame_shape else None,
+            "seen": [one.to_json() for one in self.seen],
             **({"steps": [step.to_json() for step in self.steps]} if self.steps else {}),
         }
 
@@ -270,6 +277,7 @@ class TrainedNetwork:
                 tuple(Detector(**detector) for detector in about["detectors"]),
                 _pair(about["pixel_size"], float),
                 _pair(about["frame_shape"], int),
+                tuple(map(Character.from_json, about.get("seen", ()))),
                 steps=steps_from_json(about.get("steps")),
             )
         except InputError:
@@ -294,6 +302,12 @@ class TrainedNetwork:
         if about["kind"] != KIND:
             raise InputError("a file with one network", f"one with an {about['kind']}", "Open it with open_predictor.")
         return cls.from_description(about, tensors)
+
+
+@lru_cache(maxsize=4)
+def _characters(task: TrainingTask) -> tuple[Character, ...]:
+    """Of the frames of a task, which all members of an ensemble have in common."""
+    return tuple(one for frame in task.frames if (one := Character.of(frame)) is not None)
 
 
 def _pair(values: Any, kind: Any) -> Any:

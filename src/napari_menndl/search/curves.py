@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from napari_menndl.search.journal import Fact
@@ -52,7 +54,7 @@ class Curves:
     Attributes
     ----------
     best : Curve
-        Fitness of the best so far, where it changed.
+        `best_of` what there was by then, where it changed.
     median : Curve
         Of the population.
     evaluations : Curve
@@ -67,6 +69,8 @@ class Curves:
     evaluations: Curve = field(default_factory=Curve)
     births: int = 0
     elapsed: float = 0.0
+    _best: Fact | None = None
+    _answer: Fact | None = None
     _anchor: tuple[float, float] = (0.0, 0.0)
 
     def take(self, fact: Fact) -> None:
@@ -80,11 +84,33 @@ class Curves:
         self.elapsed = elapsed + max(0.0, fact["time"] - since)
         if kind == "born":
             self.births += 1
-        elif kind == "best":
-            self.best.add(self.births, self.elapsed, fact["fitness"])
+        elif kind in ("best", "answer", "finished"):
+            self._take_best(kind, fact)
         elif kind == "telemetry" and fact["median"] is not None:
             self.median.add(self.births, self.elapsed, fact["median"])
         elif kind == "evaluated" and fact["key"].rpartition("/")[2].isdigit():
             fitness = fact["evaluation"]["fitness"]
             if fitness is not None:
                 self.evaluations.add(self.births, self.elapsed, fitness)
+
+    def _take_best(self, kind: str, fact: Fact) -> None:
+        before = best_of(self._best, self._answer)
+        if kind == "best":
+            self._best = fact
+        elif fact["fitness"] is not None:
+            self._answer = fact
+        now = best_of(self._best, self._answer)
+        if now is not None and now != before:
+            self.best.add(self.births, self.elapsed, now)
+
+
+def best_of(best: Mapping[str, Any] | None, answer: Mapping[str, Any] | None) -> float | None:
+    """The one fitness of a search, in table, curve, figures and on the command line: the highest out of fold.
+
+    Parameters
+    ----------
+    best, answer : mapping or None
+        Of the best network, and of the answer, whose mean is as good or better; each with its ``fitness``.
+    """
+    known = [one["fitness"] for one in (best, answer) if one is not None and one["fitness"] is not None]
+    return max(known, default=None)

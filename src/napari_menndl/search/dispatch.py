@@ -91,6 +91,12 @@ class Dispatch:
         """Nothing is on its way."""
         return not self.in_flight
 
+    @property
+    def waits(self) -> bool:
+        """Whether no slot is at work and none is free: whoever works here has not come yet, or has gone."""
+        at_work = self.pool.slots > 0 and len(self._queue) < len(self.in_flight)
+        return not at_work and not self.pool.free
+
     def submit(self, candidates: Iterable[Candidate]) -> None:
         """Send candidates to the pool, or let them wait until it has room; those on their way already stay so."""
         for candidate in candidates:

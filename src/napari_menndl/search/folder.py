@@ -192,8 +192,8 @@ class RunFolder:
                 f"Resume those ({self.merged[0]}, …) and merge them again.",
             )
 
-    def note(self, state: str) -> None:
-        """Tell views how the writer is doing: "running", "paused: …"."""
+    def note(self, state: str | None = None) -> None:
+        """Tell views how the writer is doing: "running", "waiting …", "paused: …"; None: as before, and still there."""
         self._lock.note(state)
 
     def weights_path(self, key: str) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from napari_menndl.files import write_whole
+from napari_menndl.search.curves import best_of
 from napari_menndl.search.journal import iterate_journal
 from napari_menndl.search.lock import WriterLock
 from napari_menndl.search.record import NAME
@@ -104,7 +105,7 @@ class Glance:
     networks : int
         Born so far, as far as the journal's end tells; 0 where it does not.
     fitness : float or None
-        The best, likewise.
+        `Standings.best_fitness`, likewise.
     """
 
     state: str
@@ -123,13 +124,15 @@ def glance(path: str | os.PathLike[str]) -> Glance:
         return Glance("running" if running else "new")
     # Telemetry fills the end of a search that was long at it: whatever else, it had begun.
     found: dict[str, Any] = {"state": "interrupted", "networks": 0, "fitness": None}
+    best: dict[str, Any] = {}
     for fact, _ in iterate_journal(journal, _start_of_line(journal, journal.stat().st_size - _TAIL)):
         kind = fact["kind"]
         found["state"] = _PHASES.get(kind, found["state"])
         if kind == "born":
             found["networks"] = fact["id"] + 1
-        elif kind in ("best", "finished") and fact["fitness"] is not None:
-            found["fitness"] = fact["fitness"]
+        elif kind in ("best", "answer", "finished"):
+            best["best" if kind == "best" else "answer"] = fact
+    found["fitness"] = best_of(best.get("best"), best.get("answer"))
     return Glance(**{**found, "state": "running"} if running else found)
 
 

@@ -36,6 +36,7 @@ class WriterLock:
         self._path = folder / "search.lock"
         self._note = folder / "search.owner"
         self._lock = FileLock(str(self._path))
+        self._state = ""
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -67,8 +68,9 @@ class WriterLock:
                 self.note("")
             self._lock.release()
 
-    def note(self, state: str) -> None:
-        """Say in the folder who holds it and how it is doing, as well as it can be said."""
+    def note(self, state: str | None = None) -> None:
+        """Say in the folder who holds it and how it is doing, as well as it can be said; None: as it was doing."""
+        self._state = state = self._state if state is None else state
         text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "state": state})
         with suppress(OSError):
             file = os.open(self._note, os.O_WRONLY | os.O_CREAT, 0o666)

@@ -54,6 +54,8 @@ class Sight:
         By kind: what counts against networks; what was tried again.
     best : dict or None
         ``id``, ``key`` and ``fitness`` of the best network.
+    best_fitness : float or None
+        `Standings.best_fitness`.
     median : float or None
     leaders : tuple of Leader
     curves : dict of str to (n, 3) float64
@@ -85,6 +87,7 @@ class Sight:
     failures: dict[str, int]
     lost: dict[str, int]
     best: dict[str, Any] | None
+    best_fitness: float | None
     median: float | None
     leaders: tuple[Leader, ...]
     curves: dict[str, NDArray[np.float64]]
@@ -131,10 +134,10 @@ class Outlook:
         status, curves = standings.status, standings.curves
         rate, mean = standings.rates.now(), self._mean()
         elapsed = curves.elapsed
-        if running and whole and standings.last:
+        note = str(self._lock.holder().get("state", "")) if running else ""
+        if note == "running" and whole and standings.last:  # it waits for nothing
             elapsed += min(_SILENCE, max(0.0, time.time() - standings.last))
         ended = status.phase if status.phase in ("stopped", "finished") else "interrupted"
-        note = str(self._lock.holder().get("state", "")) if running else ""
         return Sight(
             state="running" if running else ended if standings.last else "new",
             phase=status.phase,
@@ -154,6 +157,7 @@ class Outlook:
             failures=dict(status.failures),
             lost=dict(status.lost),
             best=standings.best,
+            best_fitness=standings.best_fitness,
             median=status.median,
             leaders=tuple(standings.leaders()),
             curves={name: getattr(curves, name).array() for name in ("best", "median", "evaluations")},

@@ -44,6 +44,8 @@ class Recorder:
         What the pool did since it was opened.
     pause : callable
         Called with the error while the disk is full.
+    waits : callable
+        Whether the search waits for workers now: that is no time of its budget.
 
     Attributes
     ----------
@@ -51,11 +53,14 @@ class Recorder:
         Sums over all facts so far.
     """
 
-    def __init__(self, folder: RunFolder, usage: Callable[[], PoolTelemetry], pause: Pause) -> None:
+    def __init__(
+        self, folder: RunFolder, usage: Callable[[], PoolTelemetry], pause: Pause, waits: Callable[[], bool]
+    ) -> None:
         self.status = Status()
         self._folder = folder
         self._usage = usage
         self._pause = pause
+        self._waits = waits
         self._journal = Journal(folder.journal_path, pause)
         self._kept = folder.kept_weights()
         self._count_on()
@@ -70,15 +75,20 @@ class Recorder:
     def _count_on(self) -> None:
         """Add what comes to what was: time and the pool's sums begin where those of the journal end."""
         status, pool = self.status, self._usage()
-        self._began = self._telemetry_at = time.monotonic()
-        self._elapsed_before, self._gpu_seconds = status.elapsed, status.gpu_seconds
+        self._telemetry_at = self._seen_at = time.monotonic()
+        self._elapsed, self._gpu_seconds = status.elapsed, status.gpu_seconds
+        self._waited = True
         past = {**status.pool, "busy_seconds": status.busy_seconds, "available_seconds": status.slot_seconds}
         self._before = {name: past.get(name, 0) - getattr(pool, name) for name in _SUMS}
 
     @property
     def elapsed(self) -> float:
-        """Time the search has run, over all resumes [s]."""
-        return self._elapsed_before + time.monotonic() - self._began
+        """Time the search has run, over all resumes [s]; while it waits for workers, none passes."""
+        now = time.monotonic()
+        if not self._waited:
+            self._elapsed += now - self._seen_at
+        self._seen_at, self._waited = now, self._waits()
+        return self._elapsed
 
     def fact(self, kind: str, **facts: Any) -> None:
         """Note a fact; it is on the disk after the next `commit`."""
@@ -167,7 +177,7 @@ class Recorder:
         )
         rates = self.status.summary()
         log.info("%s", {name: rates[name] for name in _SHOWN})
-        self._folder.note("running")
+        self._folder.note()
 
     def __enter__(self) -> Recorder:
         return self

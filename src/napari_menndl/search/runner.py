@@ -39,7 +39,7 @@ _LEAST_NETWORKS = 4
 _REFIT = 0.5
 #: A refit may take so much longer than its share of the evaluation did.
 _REFIT_MARGIN = 1.25
-_PAUSED = "paused: disk full"
+_PAUSED, WAITING = "paused: disk full", "waiting for workers; the budget does not run meanwhile"
 
 
 class SearchRunner:
@@ -61,7 +61,7 @@ class SearchRunner:
     ----------
     events : SearchEvents
     state : str
-        ``"new"``, ``"searching"``, ``"paused: disk full"``, ``"stopped"``, ``"finished"``.
+        ``"new"``, ``"searching"``, `WAITING`, ``"paused: disk full"``, ``"stopped"``, ``"finished"``.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class SearchRunner:
             When another process searches in the folder, the journal is damaged, or the pool trains nothing.
         """
         exchange = open_exchange(self.folder, self.evolution)
-        recorder = Recorder(self.folder, self._pool.telemetry, self._pause)
+        recorder = Recorder(self.folder, self._pool.telemetry, self._pause, lambda: self._jobs.waits)
         with self.folder.lock(), recorder as self._record, exchange as self._exchange:
             for candidate, evaluation in replay(self._record.replay(), self.evolution):
                 self._consider(candidate, evaluation)
@@ -141,9 +141,10 @@ class SearchRunner:
 
     def _search(self) -> str:
         """Evolve until the goal is reached; returns why it ended, or nothing where it was asked to stop."""
-        self._change_state("searching")
         reason = ""
         while not self._stopping():
+            if self.state != (state := WAITING if self._jobs.waits else "searching"):
+                self._change_state(state)
             if not reason and (reason := self._goal_reached()):
                 self._jobs.cancel()
             free, seconds = self._jobs.free, self.goal.seconds - self._record.elapsed
@@ -285,7 +286,9 @@ class SearchRunner:
 
     def _begin(self) -> None:
         kind = "resumed" if self._record.status.phase else "started"
-        self._record.fact(kind, slots=self._pool.slots, budget=self.settings.budget)
+        task = self.folder.task
+        learns = {"frames": len(task.frames), "defects": task.counts}
+        self._record.fact(kind, slots=self._pool.slots, budget=self.settings.budget, learns=learns)
         self._commit()
         if not self._goal_reached():
             self._jobs.submit(list(self.evolution.in_flight.values()))
@@ -312,7 +315,9 @@ class SearchRunner:
         return self._stop.is_set()
 
     def _goal_reached(self) -> str:
-        best = self.evolution.best.fitness if self.evolution.best else None
+        # What views show is the answer's, as soon as there is one.
+        known = [self.evolution.best.fitness] if self.evolution.best else []
+        best = max([*known, self._keeper.answer.value] if self._keeper.answer else known, default=None)
         return self.goal.reached(self._record.elapsed, best, self.evolution.stale)
 
     def _births_left(self) -> float:
@@ -341,7 +346,7 @@ class SearchRunner:
 
     def _change_state(self, state: str) -> None:
         self.state = state
-        self.folder.note(state if state == _PAUSED else "running")
+        self.folder.note(state if state in (_PAUSED, WAITING) else "running")
         self.events.state_changed.emit(state)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.search.curves import Curves
+from napari_menndl.search.curves import Curves, best_of
 from napari_menndl.search.journal import Fact, iterate_journal, understood
 from napari_menndl.search.rates import Rates
 from napari_menndl.search.status import Status
@@ -154,15 +154,23 @@ class Standings:
         first = min(self._hall.values(), key=_order, default=None)
         return {"id": first.id, "key": first.key, "fitness": first.fitness} if first else None
 
+    @property
+    def best_fitness(self) -> float | None:
+        """The fitness of the search, wherever one number is shown: see `best_of`."""
+        return best_of(self.best, self.status.answer)
+
     def summary(self) -> dict[str, Any]:
-        """Return `Status.summary` with the best networks: plain numbers for views, JSON-able."""
+        """Return `Status.summary` with the best networks: plain numbers for views, JSON-able.
+
+        Each network's own fitness stands in ``leaders``.
+        """
         plain = ("id", "key", "fitness", "error", "parameters", "latency")
         leaders = [{name: getattr(one, name) for name in plain} for one in self.leaders()[:_LEADERS]]
         best = self.best
         return {
             **self.status.summary(),
             "best": best,
-            "best_fitness": best["fitness"] if best else None,
+            "best_fitness": self.best_fitness,
             "leaders": leaders,
         }
 

@@ -18,6 +18,9 @@ class Status:
     ----------
     phase, reason : str
         ``""`` before the start, ``"searching"``, ``"stopped"``, ``"finished"``; why it ended.
+    learns : dict
+        ``"frames"``, how many are learned from, and ``"defects"``, how many are labelled of each class; empty in
+        journals of versions that did not say.
     slots, births, evaluations, promotions : int
     networks : int
         Candidates evaluated at least once.
@@ -47,6 +50,7 @@ class Status:
         self.lost: Counter[str] = Counter()
         self.refits: dict[str, Sequence[int]] = {}
         self.elapsed = self.slot_seconds = self.busy_seconds = self.gpu_seconds = self.train_flops = 0.0
+        self.learns: dict[str, Any] = {}
         self.pool: dict[str, Any] = {}
         self.median: float | None = None
         self.answer: Fact | None = None
@@ -86,6 +90,7 @@ class Status:
                 self._take_telemetry(fact)
             case "started" | "resumed":
                 self.phase, self.reason, self.finished, self.slots = "searching", "", None, fact["slots"]
+                self.learns = fact.get("learns", self.learns)
             case "answer":
                 self.answer = fact
                 self._answers.append((self.elapsed, fact["fitness"]))
@@ -126,6 +131,7 @@ class Status:
         return {
             "phase": self.phase,
             "reason": self.reason,
+            "learns": self.learns,
             "births": self.births,
             "networks": self.networks,
             "evaluations": self.evaluations,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from napari_menndl.metrics.scores import ClassScore, never_predicted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_menndl.search.journal import Fact
 
 _FAILURES = {
@@ -21,7 +25,8 @@ def tell(fact: Fact) -> str | None:
     """Say a fact of the journal in one line; None for what a person need not read one by one."""
     match fact["kind"]:
         case "started" | "resumed" as kind:
-            return f"Search {kind}: {fact['slots']} slots, budget {fact['budget']}"
+            learns = f"; {learning(fact['learns'])}" if fact.get("learns") else ""
+            return f"Search {kind}: {fact['slots']} slots, budget {fact['budget']}{learns}"
         case "best":
             return f"New best: network {fact['id']}, fitness {fact['fitness']:.3f}"
         case "promoted":
@@ -53,6 +58,46 @@ def tell(fact: Fact) -> str | None:
             return f"Finished ({fact['reason']}): no network could be chosen"
         case _:
             return None
+
+
+def learning(learns: Mapping[str, Any]) -> str:
+    """Say what a search learns from: ``"learns from 1 frame: S vacancy 24, hole 2"``; `Status.learns`."""
+    frames = learns["frames"]
+    defects = ", ".join(f"{name} {count}" for name, count in learns["defects"].items())
+    return f"learns from {frames} frame{'' if frames == 1 else 's'}: {defects}"
+
+
+def came_to_nothing(status: Mapping[str, Any]) -> str:
+    """Say why a search that is over has found no network at all, and what to do; empty for every other.
+
+    Parameters
+    ----------
+    status : mapping
+        `RunFolder.status`, or the attributes of a `Sight`.
+    """
+    if status["state"] != "finished" or status["answer"] or status["best"]:
+        return ""
+    failures, why = dict(status["failures"]), f"it ended because {status['reason']}" if status["reason"] else ""
+    if not failures:
+        lost = f"; {_by_kind(status['lost'])} were lost" if status["lost"] else ""
+        return f"The search came to nothing: no network was evaluated ({why}{lost}). Resume it with a longer budget."
+    return (
+        f"The search came to nothing: none of {status['networks']} networks could be trained "
+        f"({_by_kind(failures)}). See its log for the reasons, and the labels, the timeout and the memory."
+    )
+
+
+def never_predicted_by(answer: Mapping[str, Any] | None) -> str:
+    """Say which classes the answer of a search never predicts, and why; see `metrics.scores.never_predicted`."""
+    if not answer or not answer["thresholds"]:
+        return ""
+    thresholds = answer["thresholds"]
+    scores = [ClassScore(**score) for score in answer["scores"]]
+    return never_predicted(list(thresholds), list(thresholds.values()), scores)
+
+
+def _by_kind(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {_FAILURES.get(kind, kind.replace('_', ' '))}" for kind, count in sorted(counts.items()))
 
 
 def _members(fact: Fact) -> str:

@@ -337,6 +337,12 @@ class TrainingTask:
             return self.frames
         return np.concatenate([self.frames[:, None], self.neighbours], axis=1)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many defects of each class are labelled, in all frames."""
+        kinds = self._defects[1]
+        return {name: int(np.count_nonzero(kinds == c)) for c, name in enumerate(self.class_names)}
+
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         return arrays if self.neighbours is None else arrays | {"neighbours": self.neighbours}

@@ -8,10 +8,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from dask.system import CPU_COUNT
-from distributed import LocalCluster
+from distributed import LocalCluster, Nanny
 from distributed.core import Status
 
 from napari_menndl.errors import InputError
+from napari_menndl.interpreter import safe_to_start_from
 from napari_menndl.pool.certificates import RUN, make_certificates
 from napari_menndl.pool.clusters.client import client_of, configured
 from napari_menndl.pool.clusters.cluster import Cluster
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from distributed import Client
+
+
+class _SafeNanny(Nanny):
+    """Starts its worker, and starts it again, where nothing is imported from the current folder."""
+
+    async def instantiate(self) -> Status:
+        with safe_to_start_from():
+            return await super().instantiate()
 
 
 class Local(Cluster):
@@ -59,7 +68,7 @@ class Local(Cluster):
             **guarded,
             n_workers=1,
             threads_per_worker=self._slots,
-            processes=True,
+            worker_class=_SafeNanny,
             host="127.0.0.1",
             # Left out, both would serve pages on every interface.
             dashboard_address="127.0.0.1:0",

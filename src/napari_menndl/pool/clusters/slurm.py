@@ -101,7 +101,8 @@ class Slurm(Cluster):
             "memory": settings.memory,
             "walltime": settings.walltime,
             "job_extra_directives": [*gpus, *settings.directives],
-            "job_script_prologue": list(settings.setup),
+            # A job begins in the folder that it was submitted from, which is no place to import from.
+            "job_script_prologue": ["export PYTHONSAFEPATH=1", *settings.setup],
             "python": settings.python or shlex.quote(sys.executable),
             "local_directory": settings.scratch or None,
             "log_directory": str(path_of(settings.logs) if settings.logs else self._shared / "logs"),

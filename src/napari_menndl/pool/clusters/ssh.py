@@ -128,7 +128,7 @@ class Ssh(Cluster):
         raise InputError(
             "at least one machine that a worker can be started on",
             words,
-            f"See that `ssh {names.split()[0]} python3 -m napari_menndl.pool.clusters.remote_worker` starts without "
+            f"See that `ssh {names.split()[0]} python3 -P -m napari_menndl.pool.clusters.remote_worker` starts without "
             "asking anything, and name its Python in the hosts file (python=PATH).",
         )
 
@@ -157,7 +157,7 @@ class Ssh(Cluster):
         ]
         options = [part for name, value in _OPTIONS.items() for part in ("-o", f"{name}={value}")]
         config = ["-F", self._config] if self._config else []
-        command = f"{host.python} -m napari_menndl.pool.clusters.remote_worker"
+        command = f"{host.python} -P -m napari_menndl.pool.clusters.remote_worker"
         certificate, key = certificates.signed["worker"]
         message = {
             "scheduler": f"tls://127.0.0.1:{back}",

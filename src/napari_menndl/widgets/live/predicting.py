@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
@@ -26,12 +27,13 @@ def open_live(question: tuple[Path, bool]) -> LivePredictor:
     """
     # Here, in a worker: it takes a moment that a window would notice.
     from napari_menndl.api import open_run
-    from napari_menndl.predict.live import LivePredictor, open_saved
+    from napari_menndl.opening import is_run, open_network
+    from napari_menndl.predict.live import LivePredictor
 
     path, fast = question
     share = FAST if fast else 1.0
-    if path.suffix == ".safetensors":
-        return open_saved(path, share)
+    if not is_run(path):
+        return LivePredictor(lambda: open_network(path), share=share)
     run = open_run(path)
     return LivePredictor(lambda: run.best, lambda: run.folder.journal_path.stat().st_size, share)
 
@@ -51,6 +53,13 @@ def predict(question: tuple[LivePredictor, Feed, NewFrame, Any]) -> LiveFrame:
             "none",
             "Give it in the field 'Pixel size'.",
         )
+    if predictor.network.pixel_size is None and pixel_size is not None:
+        warnings.warn(
+            "The network does not know the pixel size of the frames it was trained on: these are predicted pixel for "
+            "pixel. That is right only at the same magnification.",
+            stacklevel=2,
+        )
+        pixel_size = None
     return predictor.predict(new.number, feed.read(new.number), pixel_size)
 
 

@@ -42,9 +42,16 @@ class Controls(QScrollArea):
         ``layers(kind)``: the layers of a kind that can be chosen.
     shadings : callable
         What can glow.
+    classes : callable
+        What the threshold can be for.
     """
 
-    def __init__(self, layers: Callable[[type], list[Any]], shadings: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        layers: Callable[[type], list[Any]],
+        shadings: Callable[[], list[str]],
+        classes: Callable[[], list[str]],
+    ) -> None:
         super().__init__()
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -54,7 +61,7 @@ class Controls(QScrollArea):
             movie={"choices": lambda _: layers(Image), "nullable": True},
             annotation={"choices": lambda _: layers(Labels), "nullable": True},
         )
-        self.level = make_form(ThresholdSettings)
+        self.level = make_form(ThresholdSettings, of_class={"widget_type": "ComboBox", "choices": lambda _: classes()})
         self.view = make_form(
             ViewSettings,
             second={"choices": lambda _: layers(Labels), "nullable": True},
@@ -86,6 +93,8 @@ class Controls(QScrollArea):
         self.csv, self.png = QPushButton("Defects as CSV …"), QPushButton("Frame as PNG …")
         self.csv.setToolTip("Every defect of the frames reviewed: class, outcome, place, area, confidence")
         self.png.setToolTip("The frame in view, raw and under its review, side by side")
+        self.network = QPushButton("Export network …")
+        self.network.setToolTip("The network as one file, to predict with here and elsewhere")
         self._lay_out()
 
     def show_parts(self, reviewed: bool) -> None:
@@ -115,7 +124,7 @@ class Controls(QScrollArea):
         rest = QWidget()
         rows = QVBoxLayout(rest)
         rows.setContentsMargins(3, 0, 0, 0)
-        for widget in (lay_out(self.view), QLabel("Predict on"), self.pool, self.complete, exports):
+        for widget in (lay_out(self.view), QLabel("Predict on"), self.pool, self.complete, exports, self.network):
             rows.addWidget(widget)
         self.more = section(
             "More", rest, tip="Colours, outlines, probabilities, a second expert, where to predict, export"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_menndl.widgets.background import Latest
@@ -15,6 +14,7 @@ from napari_menndl.widgets.review.frame_review import AGREEMENT, ANY, NOTHING, F
 from napari_menndl.widgets.review.overlay import Overlay, Shading
 
 if TYPE_CHECKING:
+    import numpy as np
     from napari.viewer import Viewer
 
     from napari_menndl.widgets.review.controls import Controls
@@ -96,10 +96,8 @@ class Display(QObject):
         if review is self._told:
             return
         self._told = review
-        setting = self._movie.setting
-        own = setting is not None and setting.threshold is None
-        if own and (reachable := [t for t in review.thresholds or () if t <= 1]):
-            self._inputs.show_threshold(float(np.clip(np.mean(reachable), 0.01, 0.99)))
+        if review.thresholds is not None:
+            self._inputs.show_thresholds(review.class_names, review.thresholds)
         took = f", predicted in {1000 * review.seconds:.0f} ms" if review.seconds else ""
         alone = "" if review.annotated else " It has no annotation: the prediction is shown alone."
         self._controls.status.setText(f"Frame {review.frame}{took}.{alone}")

@@ -21,6 +21,7 @@ from napari_menndl.widgets.review.frame_review import NOTHING
 from napari_menndl.widgets.review.hints import next_step
 from napari_menndl.widgets.review.inputs import EVERY_FRAME, Inputs
 from napari_menndl.widgets.review.movie_review import MovieReview
+from napari_menndl.widgets.review.settings import EVERY_CLASS
 from napari_menndl.widgets.review.telling import Teller
 from napari_menndl.widgets.review.walk import ErrorWalk
 
@@ -58,7 +59,7 @@ class ReviewFrames(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.viewer = viewer
-        self.controls = Controls(self._layers, self._shadings)
+        self.controls = Controls(self._layers, self._shadings, self._classes)
         self.inputs = Inputs(viewer, self.controls, self)
         self.movie = MovieReview(self)
         self.display = Display(viewer, self.controls, self.inputs, self.movie, self)
@@ -157,6 +158,9 @@ class ReviewFrames(QWidget):
 
     def _shadings(self) -> list[str]:
         return self.display.shadings() if hasattr(self, "display") else [NOTHING]
+
+    def _classes(self) -> list[str]:
+        return self.inputs.classes if hasattr(self, "inputs") else [EVERY_CLASS]
 
     def reset_choices(self, event: Any = None) -> None:
         """Take up that layers came, went or changed their names; napari calls this."""

@@ -10,9 +10,11 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.review.export import export_defects, export_picture
+from napari_menndl.widgets.search.jobs import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari_menndl.widgets.review.controls import Controls
     from napari_menndl.widgets.review.display import Display
@@ -40,6 +42,10 @@ class Files(QObject):
         controls.menu.addAction("Stored prediction …", self.choose_folder)
         controls.csv.clicked.connect(self.export_csv)
         controls.png.clicked.connect(self.export_png)
+        controls.network.clicked.connect(self.export_network)
+        self._job = Job(self)
+        self._job.done.connect(lambda place: show_info(f"Wrote {place}"))
+        self._job.failed.connect(self.failed)
 
     def choose_folder(self) -> None:
         if path := QFileDialog.getExistingDirectory(self._controls, "Choose a run folder or a stored prediction"):
@@ -65,8 +71,28 @@ class Files(QObject):
         if path:
             self._write(lambda: export_picture(shown, self._inputs.movie, colours, path))
 
+    def export_network(self) -> None:
+        source = self._controls.what["source"]
+        if not source.line_edit.value:
+            self.failed.emit(InputError("a run or a network to export", "an empty field", "Choose one above."))
+            return
+        path, _ = QFileDialog.getSaveFileName(
+            self._controls, "Network as a file", "network.safetensors", "Networks (*.safetensors)"
+        )
+        if path:
+            self._job.begin(_export_network, str(source.value), path)
+
     def _write(self, write: Callable[[], Any]) -> None:
         try:
             show_info(f"Wrote {write()}")
         except InputError as error:
             self.failed.emit(error)
+
+
+def _export_network(source: str, path: str) -> Path:
+    """Save what a run has found, or a network that is saved elsewhere; the dialog has asked whether to replace."""
+    from napari_menndl.opening import network_file, open_network  # in a worker: torch takes a moment
+
+    place = network_file(path, overwrite=True)
+    open_network(source).save(place)
+    return place

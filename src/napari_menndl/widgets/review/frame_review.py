@@ -11,6 +11,8 @@ import numpy as np
 from napari_menndl.metrics.scores import Counts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from napari.layers import Labels
 
@@ -25,6 +27,9 @@ ALONE = "predicted"
 NOTHING, ANY, AGREEMENT = "not shown", "any defect", "agreement of the networks"
 
 
+Level = tuple[float | None, tuple[tuple[str, float], ...]]
+
+
 @dataclass(frozen=True)
 class Setting:
     """What to set against what.
@@ -37,6 +42,8 @@ class Setting:
     annotation : napari.layers.Labels or None
     threshold : float or None
         For every class; None for the thresholds of the network.
+    of_classes : tuple of (str, float)
+        Thresholds of single classes, before `threshold`.
     reading : int
         At another number the source is read anew: a search may have found a better network.
     keep : bool
@@ -52,6 +59,20 @@ class Setting:
     reading: int = 0
     keep: bool = False
     pool: str = ""
+    of_classes: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def level(self) -> Level:
+        """Where the prediction is read off: at another level labels and scores are others."""
+        return self.threshold, self.of_classes
+
+    def thresholds(self, class_names: Sequence[str], own: Sequence[float] | None) -> tuple[float, ...] | None:
+        """One per class; None of a second annotation, which has none (`own` is None)."""
+        if own is None:
+            return None
+        chosen = dict(self.of_classes)
+        rest = own if self.threshold is None else [self.threshold] * len(class_names)
+        return tuple(chosen.get(name, one) for name, one in zip(class_names, rest, strict=True))
 
 
 @dataclass(frozen=True)

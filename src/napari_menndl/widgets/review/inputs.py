@@ -23,7 +23,7 @@ from napari_menndl.widgets.layers import (
 )
 from napari_menndl.widgets.review.frame_review import Setting
 from napari_menndl.widgets.review.learned import Learned
-from napari_menndl.widgets.review.settings import ReviewSettings, ThresholdSettings, ViewSettings
+from napari_menndl.widgets.review.settings import EVERY_CLASS, ReviewSettings, ThresholdSettings, ViewSettings
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -72,12 +72,16 @@ class Inputs(QObject):
         # What the run learned from, and the layer that was found to be it; it may be corrected since.
         self._learned: tuple[str, Learned | None] | None = None
         self._theirs: Labels | None = None
+        self._of_classes: dict[str, float] = {}
+        self._names: tuple[str, ...] = ()
+        self._thresholds: tuple[float, ...] = ()
         self.reading = 0
         self._what["source"].changed.connect(self._replaced)
         self._what["movie"].changed.connect(self._movie_chosen)
         self._what["annotation"].changed.connect(self._annotation_chosen)
         self._level["threshold"].changed.connect(self._threshold_moved)
-        self._level["own_threshold"].changed.connect(self._changed)
+        self._level["of_class"].changed.connect(self._class_chosen)
+        self._level["own_threshold"].changed.connect(self._own_chosen)
         self._view["second"].changed.connect(self._replaced)
         self._view["keep"].changed.connect(self._replaced)
         self._pool.kind.currentIndexChanged.connect(self._pool_chosen)
@@ -172,6 +176,7 @@ class Inputs(QObject):
             reading=self.reading,
             keep=view.keep,
             pool=self.pool,
+            of_classes=tuple(sorted(self._of_classes.items())),
         )
 
     def reset_choices(self) -> None:
@@ -318,19 +323,55 @@ class Inputs(QObject):
         self.painted.emit(frame)
 
     def _threshold_moved(self) -> None:
-        with self._level["own_threshold"].changed.blocked():
-            self._level["own_threshold"].value = False
+        level = self._level
+        if (name := level["of_class"].value) in self._names:
+            self._of_classes[name] = level["threshold"].value
+        else:
+            self._of_classes.clear()
+            with level["own_threshold"].changed.blocked():
+                level["own_threshold"].value = False
         self.changed.emit()
 
-    def show_threshold(self, threshold: float) -> None:
-        """Move the slider to where the network reads its probabilities off."""
-        with self._level["threshold"].changed.blocked():
-            self._level["threshold"].value = threshold
+    def _own_chosen(self, own: bool) -> None:
+        if own:
+            self._of_classes.clear()
+        self.changed.emit()
+
+    def _class_chosen(self, name: str | None) -> None:
+        if self._thresholds:
+            self._show_threshold()
+
+    def show_thresholds(self, class_names: tuple[str, ...], thresholds: tuple[float, ...]) -> None:
+        """Offer the classes of what is shown, and move the slider to where the probabilities are read off."""
+        self._thresholds = thresholds
+        if class_names != self._names:
+            self._names = class_names
+            with self._level["of_class"].changed.blocked():
+                self._level["of_class"].reset_choices()
+        self._show_threshold()
+
+    @property
+    def classes(self) -> list[str]:
+        """What the threshold can be for."""
+        return [EVERY_CLASS, *self._names]
+
+    def _show_threshold(self) -> None:
+        name, level = self._level["of_class"].value, self._level
+        chosen = dict(zip(self._names, self._thresholds, strict=True))
+        if name in chosen:
+            threshold = chosen[name]
+        elif level["own_threshold"].value and (reachable := [t for t in self._thresholds if t <= 1]):
+            threshold = float(np.mean(reachable))
+        else:
+            return
+        with level["threshold"].changed.blocked():
+            level["threshold"].value = float(np.clip(threshold, 0.01, 0.99))
 
     def _changed(self) -> None:
         self.changed.emit()
 
     def _replaced(self) -> None:
+        self._of_classes.clear()
         self.replaced.emit()
 
     def _pool_chosen(self, _: object) -> None:

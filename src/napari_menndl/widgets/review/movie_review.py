@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_menndl.widgets.background import Latest, at_low_priority
-from napari_menndl.widgets.review.frame_review import FrameReview, PartialFrame, Question, Setting
+from napari_menndl.widgets.review.frame_review import FrameReview, Level, PartialFrame, Question, Setting
 from napari_menndl.widgets.review.reviewer import FrameReviewer
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class MovieReview(QObject):
         self.setting: Setting | None = None
         self.in_view = 0
         self._frames: tuple[int, ...] = ()
-        self._valid: dict[int, tuple[float | None, int]] = {}
+        self._valid: dict[int, tuple[Level | None, int]] = {}
         self._revisions: dict[int, int] = {}
         self.partial: PartialFrame | None = None
         self.centre = (0.0, 0.0)
@@ -145,8 +145,8 @@ class MovieReview(QObject):
     def _holds(self, frame: int) -> bool:
         return self.setting is not None and self._valid.get(frame) == self._state(frame)
 
-    def _state(self, frame: int) -> tuple[float | None, int]:
-        return (None if self.setting is None else self.setting.threshold), self._revisions.get(frame, 0)
+    def _state(self, frame: int) -> tuple[Level | None, int]:
+        return (None if self.setting is None else self.setting.level), self._revisions.get(frame, 0)
 
     def _question(self, frame: int, thorough: bool = False) -> Question:
         assert self.setting is not None
@@ -158,7 +158,7 @@ class MovieReview(QObject):
             self.partial = None
         if setting is not None and _what(question.setting) == _what(setting):
             same = question.setting.annotation == setting.annotation
-            state = question.setting.threshold, question.revision
+            state = question.setting.level, question.revision
             if same and state == self._state(frame):
                 known = self.now(frame)
                 self._valid[frame] = state

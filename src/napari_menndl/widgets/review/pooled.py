@@ -10,7 +10,7 @@ from napari_menndl.predict.background import BackgroundWriter
 from napari_menndl.widgets.review.sources import PredictedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
 
@@ -48,7 +48,7 @@ class PooledSource(PredictedSource):
             self._writer.look(t)
 
     def predict_parts(
-        self, t: int, threshold: float | None, centre: tuple[float, float]
+        self, t: int, thresholds: Sequence[float] | None, centre: tuple[float, float]
     ) -> Iterator[tuple[Part, np.ndarray, int]]:
         """Nothing: frames come whole."""
         return iter(())

@@ -114,7 +114,8 @@ class FrameReviewer:
             return self.answer(question)
         shape = question.setting.movie.shape[1:]
         overlay, done = np.zeros(shape, np.uint8), 0
-        for part, labels, parts in source.predict_parts(question.frame, question.setting.threshold, centre):
+        thresholds = question.setting.thresholds(source.class_names, source.thresholds)
+        for part, labels, parts in source.predict_parts(question.frame, thresholds, centre):
             overlay[part] = np.where(labels > 0, PREDICTED, 0)
             done += 1
             tell(question, PartialFrame(question.frame, done, parts, overlay.copy()))
@@ -134,7 +135,8 @@ class FrameReviewer:
         names, known_already, started = source.class_names, source.remembers(t), time.perf_counter()
         chances = source.probabilities(t)
         seconds = 0.0 if known_already else time.perf_counter() - started
-        predicted = source.labels(t, setting.threshold)
+        thresholds = setting.thresholds(names, source.thresholds)
+        predicted = source.labels(t, thresholds)
         true, inside, compared = annotation_in(names, setting.annotation, t, predicted.shape)
         annotation = annotation_of(setting.annotation)
         if annotation is not None and inside.any() and annotation.is_same_frame(t, setting.movie) is False:
@@ -165,9 +167,6 @@ class FrameReviewer:
             table = defect_table(t, name, rest, chance, None, setting.movie.pixel_size)
             tables.append(table.replace({"outcome": {OUTCOMES[FALSE_POSITIVE]: ALONE}}))
         full = [table for table in tables if len(table)]
-        thresholds = source.thresholds
-        if thresholds is not None and setting.threshold is not None:
-            thresholds = (setting.threshold,) * len(names)
         return FrameReview(
             t,
             names,

@@ -8,6 +8,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from napari_menndl.metrics.scores import never_predicted
 from napari_menndl.widgets.palette import found_table, legend, pooled, score_table
 from napari_menndl.widgets.review.plot import QuantityPlot
 
@@ -25,6 +26,8 @@ class ScoresView(QWidget):
 
     Attributes
     ----------
+    silent : QLabel
+        Which classes are never predicted, and why.
     frame_table, movie_table : QLabel
     plot : QuantityPlot
     """
@@ -32,6 +35,9 @@ class ScoresView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.legend, self.frame_table, self.movie_table = QLabel(), QLabel(), QLabel()
+        self.silent = QLabel()
+        self.silent.setWordWrap(True)
+        self.silent.setToolTip("Classes that the network finds too often where there are none")
         self.plot = QuantityPlot()
         self.legend.setToolTip("What the colours of the overlay mean")
         self.frame_table.setToolTip("Defects of the frame in view; AP: average precision")
@@ -44,6 +50,7 @@ class ScoresView(QWidget):
             label.setWordWrap(True)
             label.setStyleSheet(PANEL if label is self.legend else PANEL + "font-size: 11px;")
             layout.addWidget(label)
+        layout.insertWidget(1, self.silent)
         self.frame_table.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.movie_table.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         layout.addWidget(self.plot)
@@ -52,6 +59,9 @@ class ScoresView(QWidget):
         """The frame in view; None while it is not known."""
         self.legend.setText(legend(palette, review is None or review.annotated))
         self.frame_table.setVisible(review is not None)
+        silent = never_predicted(review.class_names, review.thresholds) if review and review.thresholds else ""
+        self.silent.setText(silent)
+        self.silent.setVisible(bool(silent))
         if review is not None:
             title = f"frame {review.frame}"
             judged = review.annotated and review.tallies

@@ -13,6 +13,9 @@ from napari_menndl.widgets.palette import PALETTES
 from napari_menndl.widgets.review.frame_review import NOTHING
 from napari_menndl.widgets.review.plot import QUANTITIES
 
+#: What the slider is for at first.
+EVERY_CLASS = "every class"
+
 
 @dataclass(frozen=True)
 class ReviewSettings:
@@ -37,11 +40,12 @@ class ThresholdSettings:
     threshold: float = setting(
         0.5,
         "Threshold",
-        note="A pixel belongs to a defect where its probability reaches this; for every class",
+        note="A pixel belongs to a defect where its probability reaches this",
         min=0.01,
         max=0.99,
         form={"widget_type": "FloatSlider", "step": 0.01},
     )
+    of_class: str = setting(EVERY_CLASS, "of", note="The class that the slider is for; the others stay as they are")
     own_threshold: bool = setting(
         True,
         "",

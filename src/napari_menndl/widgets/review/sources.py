@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 import threading
+import warnings
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from napari_menndl.metrics.detection import Detector
     from napari_menndl.movie.movie import Movie
     from napari_menndl.predict.prediction import Prediction, Predictor
+    from napari_menndl.predict.scale import PixelSize
     from napari_menndl.training.inference import Part
 
 #: Where what was predicted goes: into memory alone or, where that is too small, a folder that is removed at the end.
@@ -102,7 +104,7 @@ class PredictedSource:
         """Predict nothing more."""
 
     def predict_parts(
-        self, t: int, threshold: float | None, centre: tuple[float, float]
+        self, t: int, thresholds: Sequence[float] | None, centre: tuple[float, float]
     ) -> Iterator[tuple[Part, np.ndarray, int]]:
         """Predict a large frame part by part, those around a place (y, x) [px] first.
 
@@ -118,12 +120,13 @@ class PredictedSource:
         movie = self._movie
         parts = cut_parts((height, width), centre, self.part)
         whole = np.zeros((len(self.class_names), height, width), np.float32)
-        frame = read_frame(movie, t, network.reach)
-        said = network.predict_parts(frame, parts, movie.pixel_size)
+        shown = read_frame(movie, t, network.reach)
+        self._prediction.range.look(t, shown, movie.pixel_size)
+        said = network.predict_parts(shown, parts, movie.pixel_size)
         for part, chances in zip(parts, said, strict=True):
             whole[:, *part] = chances
-            yield part, label_pixels(chances, self._thresholds(threshold)), len(parts)
-        self._prediction.take(t, whole, digest_of(frame))
+            yield part, label_pixels(chances, self._or_own(thresholds)), len(parts)
+        self._prediction.take(t, whole, digest_of(shown))
 
     def agreement(self, t: int) -> np.ndarray | None:
         """(C, Y, X) float32: see `Ensemble.agreement`; None where there are not several networks."""
@@ -135,12 +138,12 @@ class PredictedSource:
             ("agreement", t), lambda: network.agreement(read_frame(movie, t, network.reach), movie.pixel_size)
         )
 
-    def labels(self, t: int, threshold: float | None) -> np.ndarray:
-        """(Y, X) uint8: 0 = no defect, c + 1 = class c; at the network's thresholds unless one is given for all."""
-        return label_pixels(self.probabilities(t), self._thresholds(threshold), self._prediction.outline.min_areas)
+    def labels(self, t: int, thresholds: Sequence[float] | None) -> np.ndarray:
+        """(Y, X) uint8: 0 = no defect, c + 1 = class c; at the network's own thresholds unless others are given."""
+        return label_pixels(self.probabilities(t), self._or_own(thresholds), self._prediction.outline.min_areas)
 
-    def _thresholds(self, threshold: float | None) -> Sequence[float]:
-        return self._prediction.outline.thresholds if threshold is None else [threshold] * len(self.class_names)
+    def _or_own(self, thresholds: Sequence[float] | None) -> Sequence[float]:
+        return self._prediction.outline.thresholds if thresholds is None else thresholds
 
     def known(self, t: int) -> np.ndarray | None:
         """Where something is said; None for everywhere."""
@@ -211,7 +214,7 @@ class AnnotatedSource:
     def agreement(self, t: int) -> None:
         return None
 
-    def labels(self, t: int, threshold: float | None) -> np.ndarray:
+    def labels(self, t: int, thresholds: Sequence[float] | None) -> np.ndarray:
         labels = annotated_frame(self._layer, t)[0]
         if labels.max(initial=0) > len(self.class_names):
             raise InputError(
@@ -251,8 +254,7 @@ def open_source(path: Path, movie: Movie, capacity: int = MEMORY, pool: str = ""
         If it is none of them, or does not fit the movie.
     """
     # Here, in a worker: it takes a moment that a window would notice.
-    from napari_menndl.api import open_run
-    from napari_menndl.predict.ensemble import open_predictor
+    from napari_menndl.opening import open_network
     from napari_menndl.predict.prediction import Prediction
 
     if path.is_dir() and Prediction.stands_at(path):
@@ -270,12 +272,25 @@ def open_source(path: Path, movie: Movie, capacity: int = MEMORY, pool: str = ""
                 "Prepare the movie as it was for the prediction, in the dock 'Annotate defects', and choose its layer.",
             )
         return PredictedSource(stored, None, movie, capacity)
-    network = open_predictor(path) if path.suffix == ".safetensors" else open_run(path).best
+    network = open_network(path)
+    movie = as_trained(movie, network.pixel_size)
     if pool:
         from napari_menndl.widgets.review.pooled import PooledSource
 
         return PooledSource(Prediction(network, movie), network, movie, pool)
     return PredictedSource(Prediction(network, movie), network, movie, capacity)
+
+
+def as_trained(movie: Movie, trained: PixelSize | None) -> Movie:
+    """A movie without its pixel size, and a word of it, where the network does not know its own."""
+    if trained is not None or movie.pixel_size is None:
+        return movie
+    warnings.warn(
+        "The network does not know the pixel size of the frames it was trained on: this movie is predicted pixel for "
+        "pixel. That is right only at the same magnification.",
+        stacklevel=2,
+    )
+    return replace(movie, pixel_size=None)
 
 
 def place_beside(path: Path, movie: Movie, digest: str) -> Path:

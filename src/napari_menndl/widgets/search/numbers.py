@@ -96,9 +96,7 @@ def failures_text(sight: Sight) -> str:
 
 
 def _fitness(sight: Sight) -> str:
-    if sight.answer and sight.answer["fitness"] is not None:
-        return f"{sight.answer['fitness']:.3f}"
-    return f"{sight.best['fitness']:.3f}" if sight.best else "–"
+    return "–" if sight.best_fitness is None else f"{sight.best_fitness:.3f}"
 
 
 def _rate(value: float) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_menndl.search.telling import came_to_nothing
+
 if TYPE_CHECKING:
     from napari_menndl.errors import InputError
     from napari_menndl.search.outlook import Sight
@@ -51,6 +53,8 @@ def hint_for(problem: InputError | None, sight: Sight | None, *, starting: bool,
         return "Show the best on the frame in view, or close napari: the search goes on."
     if sight is not None and sight.state == "finished" and sight.best is not None:
         return "Review the frames with what was found, or start another search."
+    if sight is not None and (nothing := came_to_nothing(vars(sight))):
+        return nothing
     if sight is not None and sight.state in ("stopped", "interrupted"):
         return "Resume it, up to the budget in Set up; or review the frames with the best so far."
     if problem is not None:

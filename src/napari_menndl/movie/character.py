@@ -1,0 +1,156 @@
+"""What a network takes for granted of a frame, in a few numbers: the sign of its contrast, its noise, its lattice."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import fft, ndimage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+#: The middle of a frame says enough of it [px].
+EDGE = 384
+#: Between these blurs lie the bands that the skewness is taken in [px].
+_BLURS = (0.5, 1.0, 2.0, 4.0, 8.0)
+#: Skewness of a band that has a sign: that of a lattice of bright columns is about 2.5 in simulated movies at any SNR
+#: from 1.5 to 10, that of noise below 0.1. Turned over it is as far below 0; the frames of a movie, holes and all, and
+#: fresh areas differ by a fifth of it.
+_SIGNED, _TURNED = 0.4, -0.5
+#: As many times the noise, against the frame's contrast, as in the frames trained on. Half the SNR, a quarter of the
+#: dose, makes it 1.7 times (0.33 at SNR 3, 0.56 at 1.5; 0.21 at 5, 0.11 at 10); from the first to the last of 20 frames
+#: in which holes grow it rises by up to 1.12, on a fresh area by 1.05.
+_NOISIER = 1.6
+#: Least noise that is told from none: below it compressed and smoothed frames lie, too.
+_NOISE = 0.05
+#: Rings of spatial frequency per octave; a ring has Bragg spots where its strongest pixel is so many times the mean of
+#: the rings a third of an octave below and above: the strongest of a thousand of speckle is 7 times, spots are 100s.
+_BINS, _AROUND, _SPOTTED = 12, 4, 20.0
+#: Fewer periods in the frame than these are no lattice: the window's own width is two.
+_LOWEST = 6.0
+#: Highest spatial frequency that is looked at [1/px]; pixels from which a ring has a mean.
+_HIGHEST, _FEW = 0.48, 8
+#: Spots count down to this share of the strongest; they are those of the same lattice within so many octaves, 15 %.
+_SHARE, _SAME = 0.03, 0.2
+
+
+@dataclass(frozen=True)
+class Character:
+    """A frame in a few numbers.
+
+    Attributes
+    ----------
+    skewness : tuple of float
+        Of the grey values in bands from fine to coarse; its sign is that of the contrast.
+    noise : float
+        Standard deviation from pixel to pixel, as a share of the frame's.
+    spots : tuple of float [1/px]
+        Spatial frequencies of the lattice's reflections, the strongest first; none without a lattice.
+    """
+
+    skewness: tuple[float, ...]
+    noise: float
+    spots: tuple[float, ...]
+
+    @classmethod
+    def of(cls, frame: NDArray[np.float32]) -> Character | None:
+        """Take it of a frame (Y, X); None of one that is too small, has many gaps (NaN), or no contrast."""
+        part = np.asarray(middle(frame, EDGE, EDGE), np.float32)
+        gaps = np.isnan(part)
+        if min(part.shape) < 32 or gaps.mean() > 0.2:
+            return None
+        part = np.where(gaps, np.float32(part[~gaps].mean()), part)
+        spread = float(part.std())
+        if not np.isfinite(spread) or spread <= 0:
+            return None
+        part = (part - part.mean()) / spread
+        return cls(_skewness(part), _noise(part), _spots(part))
+
+    def departures(self, frame: Character) -> dict[str, str]:
+        """In which ways another frame is unlike this one, as far as that matters to a network: kind and words."""
+        found = {}
+        band = int(np.argmax(np.abs(self.skewness)))
+        here, there = self.skewness[band], frame.skewness[band]
+        if abs(here) > _SIGNED and there / here < _TURNED:
+            now, then = ("dark", "bright") if here > 0 else ("bright", "dark")
+            found["contrast"] = f"its contrast is turned over, {now} where it was {then}; invert the movie"
+        if not (self.spots and frame.spots):
+            return found  # without a lattice the contrast is that of whatever is there, and noise no share of it
+        noisier = frame.noise / max(self.noise, _NOISE)
+        if noisier > _NOISIER:
+            found["noise"] = (
+                f"it is {noisier:.1f} times as noisy, against its contrast; average frames, or train on such a frame"
+            )
+        # A lattice may show another of its reflections as the strongest, but it has both.
+        if not (_among(frame.spots[0], self.spots) and _among(self.spots[0], frame.spots)):
+            ratio = self.spots[0] / frame.spots[0]
+            found["lattice"] = f"its lattice is {ratio:.2g} times as wide in pixels; check the pixel size"
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Character:
+        """Undo `to_json`; raises KeyError, TypeError or ValueError for something else."""
+        skewness, spots = tuple(map(float, data["skewness"])), tuple(map(float, data["spots"]))
+        if len(skewness) != len(_BLURS) or not all(spot > 0 for spot in spots):
+            raise ValueError("no character of a frame")
+        return cls(skewness, float(data["noise"]), spots)
+
+
+def middle(frame: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """The middle of a frame (Y, X), of so many pixels at most."""
+    top, left = max(0, (frame.shape[0] - height) // 2), max(0, (frame.shape[1] - width) // 2)
+    return frame[top : top + height, left : left + width]
+
+
+def _skewness(part: NDArray[np.float32]) -> tuple[float, ...]:
+    found, finer = [], part
+    for blur in _BLURS:
+        coarser = ndimage.gaussian_filter(part, blur)
+        band = finer - coarser
+        band -= band.mean()
+        variance = float((band**2).mean())
+        found.append(float((band**3).mean()) / variance**1.5 if variance > 0 else 0.0)
+        finer = coarser
+    return tuple(round(one, 4) for one in found)
+
+
+def _noise(part: NDArray[np.float32]) -> float:
+    """From second differences both ways, which a smooth image has little of (Immerkær 1996, 10.1006/cviu.1996.0060)."""
+    mask = np.outer((1, -2, 1), (1, -2, 1)).astype(np.float32)
+    rough = ndimage.convolve(part, mask)
+    return round(1.4826 * float(np.median(np.abs(rough - np.median(rough)))) / 6, 4)
+
+
+def _spots(part: NDArray[np.float32]) -> tuple[float, ...]:
+    window = np.outer(*(np.hanning(size) for size in part.shape)).astype(np.float32)
+    power = np.abs(fft.rfft2(part * window)) ** 2
+    rows, columns = fft.fftfreq(part.shape[0]), fft.rfftfreq(part.shape[1])
+    frequency = np.hypot(rows[:, None], columns[None])
+    lowest = _LOWEST / min(part.shape)
+    inside = (frequency >= lowest) & (frequency < _HIGHEST)
+    ring = np.floor(_BINS * np.log2(frequency[inside] / lowest)).astype(int)
+    values = power[inside]
+    count = np.bincount(ring)
+    mean = np.where(count < _FEW, np.inf, np.bincount(ring, values) / np.maximum(count, 1))
+    strongest = np.zeros(mean.size)
+    np.maximum.at(strongest, ring, values)
+    # What lies around is a product, so that a slope, as of holes and thickness, cancels.
+    around = np.sqrt(mean[: -2 * _AROUND] * mean[2 * _AROUND :])
+    height = strongest[_AROUND:-_AROUND] / np.maximum(around, np.finfo(float).tiny)
+    spotted = _AROUND + np.flatnonzero(height > _SPOTTED)
+    if not spotted.size:
+        return ()
+    spotted = spotted[np.argsort(-strongest[spotted], kind="stable")]
+    kept = [r for r in spotted if strongest[r] >= _SHARE * strongest[spotted[0]]]
+    return tuple(round(float(lowest * 2 ** ((r + 0.5) / _BINS)), 5) for r in kept)
+
+
+def _among(spot: float, spots: tuple[float, ...]) -> bool:
+    return any(abs(np.log2(spot / one)) <= _SAME for one in spots)

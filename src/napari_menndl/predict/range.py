@@ -1,0 +1,93 @@
+"""Frames outside a network's range: unlike those it was trained on, as its user is told once."""
+
+from __future__ import annotations
+
+import math
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_menndl.movie.character import EDGE, Character, middle
+from napari_menndl.predict.scale import resample, resampled_shape, scale_between
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_menndl.predict.prediction import Predictor
+    from napari_menndl.predict.scale import PixelSize
+
+
+#: So many frames are looked at, then every so many: it takes a twentieth of a second, and what changes stays changed.
+_ALL, _EVERY = 8, 8
+
+
+class RangeCheck:
+    """Compares frames that are predicted with those that a network was trained on. Thread-safe.
+
+    Parameters
+    ----------
+    network : TrainedNetwork or Ensemble
+        One that does not know what it was trained on, of an earlier version, passes every frame.
+    """
+
+    def __init__(self, network: Predictor) -> None:
+        first: Any = getattr(network, "members", (network,))[0]
+        self._seen: tuple[Character, ...] = getattr(first, "seen", ())
+        self._pixel_size = network.pixel_size
+        self._told: set[str] = set()
+        self._looks = 0
+        self._lock = threading.Lock()
+
+    def look(self, t: int, frame: NDArray[np.float32], pixel_size: PixelSize | None) -> None:
+        """Look at a frame about to be predicted.
+
+        Parameters
+        ----------
+        t : int
+            Its number.
+        frame : (Y, X) or (5, Y, X) float32
+            NaN in gaps; with neighbours the first counts.
+        pixel_size : (y, x) float [nm] or None
+
+        Warns
+        -----
+        UserWarning
+            In which way it is unlike the frames trained on; each way once.
+        """
+        with self._lock:
+            self._looks += 1
+            rare = self._looks > _ALL and self._looks % _EVERY
+        if not self._seen or rare:
+            return
+        words = self.departures(frame if frame.ndim == 2 else frame[0], pixel_size)
+        with self._lock:
+            new = [text for kind, text in words.items() if kind not in self._told]
+            self._told.update(words)
+        if new:
+            warnings.warn(
+                f"Frame {t} is unlike the frames that the network was trained on: {'; '.join(new)}. "
+                "What it predicts may be wrong.",
+                stacklevel=3,
+            )
+
+    def departures(self, frame: NDArray[np.float32], pixel_size: PixelSize | None) -> dict[str, str]:
+        """`Character.departures` of a frame (Y, X) from the frame trained on that it is most alike to."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # what is to be said of the scale is said elsewhere
+            factors = scale_between(pixel_size, self._pixel_size)
+        character = Character.of(_resampled(frame, factors))
+        if character is None:
+            return {}
+        return min((one.departures(character) for one in self._seen), key=len)
+
+
+def _resampled(frame: NDArray[np.float32], factors: tuple[float, float] | None) -> NDArray[np.float32]:
+    """The middle of a frame in the pixels of the training."""
+    if factors is None:
+        return frame
+    part = middle(frame, *(math.ceil(EDGE / factor) for factor in factors))
+    gaps = np.isnan(part)
+    filled = np.where(gaps, np.float32(0 if gaps.all() else part[~gaps].mean()), part)
+    return resample(filled, resampled_shape((part.shape[0], part.shape[1]), factors))
