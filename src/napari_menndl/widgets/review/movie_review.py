@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_menndl.widgets.background import Latest, at_low_priority
+from napari_menndl.widgets.background import Latest, in_window
 from napari_menndl.widgets.review.frame_review import FrameReview, PartialFrame, Question, Setting
 from napari_menndl.widgets.review.reviewer import FrameReviewer
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-#: Niceness of what someone waits for.
-WAITED_FOR = 10
+#: Niceness of what someone waits for, behind the window but before a search on the same computer; and of the rest.
+WAITED_FOR, BESIDE = 10, 19
 
 
 class MovieReview(QObject):
@@ -45,7 +45,6 @@ class MovieReview(QObject):
     failed = Signal(object)
     warned = Signal(str)
     predicting = Signal(int)
-    _came = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -58,13 +57,17 @@ class MovieReview(QObject):
         self._revisions: dict[int, int] = {}
         self.partial: PartialFrame | None = None
         self.centre = (0.0, 0.0)
-        self._first, self._rest = Latest(self._answer_first, self), Latest(self._answer_rest, self)
-        self._came.connect(self._take_part)
+        self._first, self._rest = (
+            Latest(self._answer_first, self, WAITED_FOR),
+            Latest(self.reviewer.answer, self, BESIDE),
+        )
+        self._tell_part = in_window(self._take_part)
         self._going = False
         for latest in (self._first, self._rest):
             latest.answered.connect(self._answered)
             latest.failed.connect(self._fail)
             latest.warned.connect(self.warned)
+        self.destroyed.connect(self.reviewer.close)
 
     @property
     def busy(self) -> bool:
@@ -81,11 +84,7 @@ class MovieReview(QObject):
         return sum(self._holds(t) for t in self._frames)
 
     def _answer_first(self, question: Question) -> FrameReview:
-        # Behind the window, but before a search that runs on the same computer.
-        return at_low_priority(lambda: self.reviewer.answer_at_once(question, self.centre, self._came.emit), WAITED_FOR)
-
-    def _answer_rest(self, question: Question) -> FrameReview:
-        return at_low_priority(lambda: self.reviewer.answer(question))
+        return self.reviewer.answer_at_once(question, self.centre, self._tell_part)
 
     def _take_part(self, question: Question, part: PartialFrame) -> None:
         setting = self.setting

@@ -10,7 +10,6 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.movie.neighbours import read_frame
-from napari_menndl.widgets.background import at_low_priority
 from napari_menndl.widgets.frame_layer import FrameLayer
 from napari_menndl.widgets.frames_layer import outlined
 
@@ -46,7 +45,7 @@ class Wish:
 
 
 class BestPredictor:
-    """Predicts frames with the best network of a run, leaving the processor to the window; for one thread at a time."""
+    """Predicts frames with the best network of a run; for one thread at a time."""
 
     def __init__(self) -> None:
         self._run: Any = None
@@ -61,9 +60,6 @@ class BestPredictor:
         InputError
             If the run has no network, or it does not fit the movie.
         """
-        return at_low_priority(lambda: self._predict(wish))
-
-    def _predict(self, wish: Wish) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
         from napari_menndl.api import open_run  # torch comes with it: in this thread the window does not notice
         from napari_menndl.predict.labelling import label_pixels
         from napari_menndl.predict.outline import Outline

@@ -49,7 +49,7 @@ class BestView(QObject):
         self._annotation: Labels | None = None
         self._movie: tuple[Any, Movie] | None = None
         self._failed: Wish | None = None
-        self._latest = Latest(BestPredictor().answer, self)
+        self._latest = Latest(BestPredictor().answer, self, niceness=19)
         self._latest.answered.connect(self._on_answer)
         self._latest.failed.connect(self._on_failure)
         self._throttle = QSignalThrottler(parent=self)

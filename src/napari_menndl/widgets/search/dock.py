@@ -13,9 +13,9 @@ from qtpy.QtWidgets import QFileDialog, QMainWindow, QWidget
 
 from napari_menndl.errors import InputError
 from napari_menndl.search.known_runs import Glance, KnownRun, KnownRuns
+from napari_menndl.widgets.background import Job
 from napari_menndl.widgets.search.best_view import BestView
 from napari_menndl.widgets.search.closing import CloseGuard
-from napari_menndl.widgets.search.jobs import Job
 from napari_menndl.widgets.search.order import Opened, begin, look, resume
 from napari_menndl.widgets.search.panel import Panel
 from napari_menndl.widgets.search.watch import Watch
@@ -68,7 +68,8 @@ class SearchNetworks(Panel):
         self._guard: CloseGuard | None = None
         self._said = ""
         self._megapixels, self._classes = 1.0, 1
-        self._opening, self._ending, self._asking = Job(self), Job(self), Job(self)
+        self._opening, self._asking = Job(self, to_finish=True), Job(self, to_finish=True)
+        self._ending = Job(self)
         self.best = BestView(viewer, self)
         self._connect()
         self.runs.refresh()

@@ -11,7 +11,7 @@ from napari_menndl.genome.describe import describe_training
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.slabs import sandwich
 from napari_menndl.search.lineage import lineage
-from napari_menndl.widgets.search.jobs import Job
+from napari_menndl.widgets.background import Job
 from napari_menndl.widgets.search.sandwich_view import SandwichView
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QHBoxLayout, QLa
 from napari_menndl.errors import InputError
 from napari_menndl.pool.check import check_connection
 from napari_menndl.pool.kinds import PoolKind, pool_kinds
+from napari_menndl.widgets.background import Job
 from napari_menndl.widgets.preferences import with_certificates
-from napari_menndl.widgets.search.jobs import Job
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent

@@ -15,11 +15,11 @@ from napari_menndl.errors import InputError
 from napari_menndl.search.frame_numbers import finished_frames, frames_text, parse_frames
 from napari_menndl.search.known_runs import suggest_folder
 from napari_menndl.search.settings import SearchSettings
+from napari_menndl.widgets.background import Job
 from napari_menndl.widgets.form import lay_out, make_form, read_form
 from napari_menndl.widgets.preferences import default_budget, default_pool, recall, remember
 from napari_menndl.widgets.search.best_layer import NAME as BEST
 from napari_menndl.widgets.search.budget_row import BudgetRow
-from napari_menndl.widgets.search.jobs import Job
 from napari_menndl.widgets.search.order import Order
 from napari_menndl.widgets.search.pool_row import PoolRow
 from napari_menndl.widgets.search.settings import AdvancedSettings, LearnSettings, PlaceSettings
