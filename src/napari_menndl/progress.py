@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -51,6 +52,22 @@ class SearchProgress:
         elif status["evaluations"] // 10 > self._printed:
             self._printed = status["evaluations"] // 10
             self._console.print(headline(status))
+
+
+class Pace:
+    """How fast steps are done, from which follows how long the others take."""
+
+    def __init__(self) -> None:
+        self.begin(0)
+
+    def begin(self, done: int) -> None:
+        """Count from now on; so many steps are done."""
+        self._began, self._first = time.monotonic(), done
+
+    def left(self, done: int, steps: int) -> float | None:
+        """Until all steps are done [s]; None before the first one is."""
+        taken = done - self._first
+        return (time.monotonic() - self._began) / taken * (steps - done) if taken > 0 else None
 
 
 def headline(status: dict[str, Any]) -> Text:

@@ -76,13 +76,24 @@ def test_without_movie_or_annotation_it_says_what_to_do(qtbot, make_dock, viewer
     assert "Start the search" in dock.hint
 
 
-def test_annotated_frames_are_offered_and_a_persons_own_are_kept(qtbot, make_dock, layers, annotation):
+def test_the_annotated_frame_in_view_is_offered_or_all_at_a_click(qtbot, make_dock, viewer, layers, annotation):
+    viewer.dims.set_current_step(0, 3)
     dock = make_dock()
-    frames = dock.setup.learn["frames"]
+    setup, frames = dock.setup, dock.setup.learn["frames"]
+    assert frames.value == "1"  # nothing is known of frame 3
+    qtbot.waitUntil(lambda: viewer.dims.current_step[0] == 1, timeout=5000)
+    viewer.dims.set_current_step(0, 0)
+    assert frames.value == "1"  # who looks around has not asked for another
+    click(qtbot, setup.one_frame)
+    assert frames.value == "0"
+    assert setup.every_frame.text() == "All 2"
+    click(qtbot, setup.every_frame)
     assert frames.value == "0-1"
     try:
         annotation.set_status(3, "complete")
         qtbot.waitUntil(lambda: frames.value == "0-1, 3", timeout=3000)
+        click(qtbot, setup.one_frame)
+        assert frames.value == "0"
         frames.value = "1"
         annotation.set_status(3, "untouched")
         dock.setup._look_for_frames()

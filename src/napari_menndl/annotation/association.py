@@ -51,7 +51,7 @@ class AnnotationIndex:
         if source and os.access(source.parent, os.W_OK):
             folder, stem = source.parent, _stem(source)
         else:
-            folder, stem = self._folder, re.sub(r"[^\w.-]+", "-", movie.name).strip("-.") or "movie"
+            folder, stem = self._folder, stem_for(movie.name)
         numbers = ("", *(f".{n}" for n in range(2, 1000)))
         return next(p for n in numbers if not (p := folder / f"{stem}{n}{SUFFIX}").exists())
 
@@ -89,6 +89,11 @@ class AnnotationIndex:
         except (OSError, ValueError):
             return {}  # a list for comfort: without it the annotations beside their movies are still found
         return index if isinstance(index, dict) else {}
+
+
+def stem_for(name: str) -> str:
+    """What the annotation of a movie that is no file is called, by the movie's name."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "movie"
 
 
 def key_of(movie: Movie) -> str:

@@ -55,7 +55,8 @@ def begin(
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
         try:
-            function(*arguments)
+            with suppress(_Left):
+                function(*arguments)
         finally:
             _threads.pop(threading.current_thread(), None)
 

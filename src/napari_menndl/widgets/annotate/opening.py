@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.annotation.association import AnnotationIndex
+from napari_menndl.annotation.association import SUFFIX, AnnotationIndex, stem_for
 from napari_menndl.errors import InputError
 from napari_menndl.user_data import user_data
 from napari_menndl.widgets.layers import PLACE, annotation_layer, movie_of, pixel_size_of
@@ -72,9 +73,22 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
         given = Annotation.from_labels(np.asarray(layer.data), pixel_size=movie.pixel_size)
         for t in range(len(given)):
             given.set_status(t, "in progress" if given.frame(t).any() else "untouched")
+        _keep_colours(given, layer)
     given.check(movie.shape)
     _lengthened(given, len(movie)).save(path)
     return Annotation.open(path, mode="r+")
+
+
+def _keep_colours(annotation: Annotation, layer: Labels) -> None:
+    """Give the classes the colours in which a person knows them from the layer."""
+    for index in range(len(annotation.classes)):
+        t = next(iter(annotation.frames_with(index)), None)
+        if t is not None:
+            shown = np.asarray(layer.data if layer.ndim < 3 else layer.data[t])
+            value = shown[annotation.frame(t) == index + 1][0]
+            colour = layer.get_color(int(value))
+            if colour is not None:
+                annotation.change_class(index, colour="#" + bytes(np.rint(255 * colour[:3]).astype(np.uint8)).hex())
 
 
 def _lengthened(annotation: Annotation, length: int) -> Annotation:
@@ -111,6 +125,15 @@ def layer_over(annotation: Annotation, image: Image, name: str) -> Labels:
     labels, about, _ = annotation_layer(annotation, image.metadata.get("frame_time"), name)
     about |= place_over(image)
     return Labels(labels, **about)
+
+
+def layer_name(path: Path, movie: Movie) -> str:
+    """``"WS2 area 0 annotation"``, ``"WS2 area 0 (2) annotation"``: by the movie, however its file had to be called."""
+    own = path.name.removesuffix(SUFFIX)
+    for stem in (stem_for(movie.name), movie.name):
+        if number := re.fullmatch(re.escape(stem) + r"(?:\.(\d+))?", own):
+            return f"{movie.name}{f' ({number[1]})' if number[1] else ''} annotation"
+    return f"{own} annotation"
 
 
 def place_over(image: Image) -> dict[str, Any]:

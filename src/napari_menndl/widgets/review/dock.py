@@ -10,6 +10,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_menndl.errors import InputError
+from napari_menndl.widgets.docking import NARROW, Docking
 from napari_menndl.widgets.preferences import preference
 from napari_menndl.widgets.review.binding import bind_viewer
 from napari_menndl.widgets.review.chosen import accept_rest
@@ -71,8 +72,9 @@ class ReviewFrames(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.controls)
-        self.setMinimumWidth(352)
+        self.setMinimumWidth(NARROW)
         self.setAcceptDrops(True)
+        self.docking = Docking(self, viewer)
         self._connect()
         self.controls.view["colours"].value = preference("colours")
         self.display.retheme()
@@ -96,6 +98,8 @@ class ReviewFrames(QWidget):
         inputs.painted.connect(self._painted)
         self.following.asked.connect(self._say_hint)
         self.movie.warned.connect(self.teller.warn)
+        for news in (self.movie.reviewed, self.movie.failed):
+            news.connect(self._say_hint)
         walk.changed.connect(self._chosen)
         walk.decided.connect(self._painted)
         for part in (walk, self.display, self.files):
@@ -136,11 +140,15 @@ class ReviewFrames(QWidget):
     @property
     def hint(self) -> str:
         """What to do next."""
+        return self._next_step()[0]
+
+    def _next_step(self) -> tuple[str, str]:
         inputs = self.inputs
         return next_step(
             movie=inputs.image is not None,
             named=inputs.named,
-            following=self.following.on,
+            reviewed=self.following.on and bool(self.movie.reviews),
+            waiting=self.following.on and self.movie.busy,
             corrected=bool(self.corrected),
         )
 
@@ -227,13 +235,15 @@ class ReviewFrames(QWidget):
         """What a dock that follows nothing has to say."""
         self.controls.status.setText(escape(self._note or ("" if self.hint_above else self.hint)))
 
-    def _say_hint(self) -> None:
+    def _say_hint(self, _: object = None) -> None:
         self.controls.again.setEnabled(bool(self.corrected))
         if not self.following.on:
             self._tell()
-        if self.hint != self._hinted:
-            self._hinted = self.hint
-            self.hint_changed.emit(self._hinted)
+        hint, button = self._next_step()
+        if hint != self._hinted:
+            self._hinted = hint
+            self.docking.point_to(self.controls.buttons.get(button))
+            self.hint_changed.emit(hint)
 
     # Correcting -------------------------------------------------------------------------------------------------------
 

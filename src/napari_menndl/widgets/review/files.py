@@ -63,7 +63,7 @@ class Files(QObject):
             return
         path, _ = QFileDialog.getSaveFileName(self._controls, "Frame as PNG", "review.png", "Pictures (*.png)")
         if path:
-            self._write(lambda: export_picture(shown, self._inputs.movie, colours, path))
+            self._write(lambda: export_picture(shown, self._inputs.movie, colours, self._display.classes, path))
 
     def _write(self, write: Callable[[], Any]) -> None:
         try:
