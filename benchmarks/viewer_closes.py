@@ -96,7 +96,7 @@ def measure(number: int, seed: int) -> Numbers:
             left += more
             waited.append(time.monotonic() - began)
             print(f"{work}, closed after {after:.1f} s: {'hangs' if code is None else f'exit code {code}'}", flush=True)
-            if code:
+            if code != 0:
                 print((folder / f"{work}.log").read_text()[-3000:], flush=True)
     return {
         "closes": number,
@@ -170,6 +170,7 @@ def work_and_close(work: str, after: float, folder: Path) -> None:
 
     def close() -> None:
         print("closing", flush=True)
+        faulthandler.dump_traceback_later(PATIENCE - 10)
         QTimer.singleShot(500, answer)
         window.close()
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Threads at work, and whether a process that ends waits for what they do.
 _threads: dict[threading.Thread, bool] = {}
 #: How long a process that ends waits: for what is to be finished, and for a step of what is not [s].
-_FINISH, _STEP = 120.0, 60.0
+_FINISH, _STEP = 30.0, 60.0
 
 
 class _Left(SystemExit):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 #: What the wheel would change, or keep for itself, where a person scrolls a dock.
 FIELDS = (QAbstractSpinBox, QComboBox, QAbstractSlider, QTabBar, QGraphicsView)
 #: A dock may be made so narrow, and begins so wide [px]: a screen of 1280 x 800 has napari's own docks beside it.
-NARROW, WIDE = 300, 360
+NARROW, WIDE = 320, 360
 #: A field of numbers may be made so narrow; room around what is brought into sight [px].
 _FIELD, _MARGIN = 96, 12
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from colorsys import hsv_to_rgb
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,11 @@ PALETTES = {
     "colour-blind safe, blue · orange": ("#ffffff", "#0077bb", "#ee7733"),
 }
 WORDS = ("found", "false", "missed")
-#: Colours for classes that bring none.
-SPARE = (*COLOURS, "#2bd4d9", "#8fd94a", "#f7a8d8", "#9a6a4f")
+#: Colours for classes that bring none: those of annotations, then hues all around the circle.
+SPARE = (
+    *COLOURS,
+    *(f"#{bytes(round(230 * one) for one in hsv_to_rgb(0.618 * n % 1, 0.6, 1)).hex()}" for n in range(40)),
+)
 #: Colours nearer to each other than this, of 255 per channel, are taken for one another.
 APART = 90.0
 
@@ -53,8 +57,8 @@ def class_colours(names: Sequence[str], annotation: Labels | None, palette: str 
     for name in names:
         if name not in colours:
             taken = [*outcomes, *given.values(), *colours.values()]
-            free = [one for one in SPARE if one not in taken]
-            colours[name] = next((one for one in free if _apart(one, taken)), next(iter(free), SPARE[0]))
+            free = [one for one in SPARE if one not in taken and _apart(one, outcomes)] or [*SPARE]
+            colours[name] = next((one for one in free if _apart(one, taken)), free[0])
     return {name: colours[name] for name in names}
 
 
