@@ -111,7 +111,7 @@ def diminishing(elapsed: float, gain: float | None, answer: Mapping[str, Any] | 
     if gain is None or not answer or gain >= HARDLY * answer["error"]:
         return ""
     return (
-        f"More time hardly pays: the last {duration(elapsed / 2)} raised the fitness by {gain:.3f}; it is known to "
+        f"More time hardly pays: the last {duration(elapsed / 2)} raised the best score by {gain:.3f}; it is known to "
         f"± {answer['error']:.3f}."
     )
 

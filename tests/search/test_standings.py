@@ -181,5 +181,5 @@ def test_a_search_says_when_more_time_hardly_pays():
     assert said[:4] == ["", "", "", ""]  # in its first minute there is no half time; then it gains 0.2, 0.21, 0.011
     assert said[4] == ""
     assert said[5] == (
-        "More time hardly pays: the last 3 min 00 s raised the fitness by 0.001; it is known to ± 0.020."
+        "More time hardly pays: the last 3 min 00 s raised the best score by 0.001; it is known to ± 0.020."
     )
