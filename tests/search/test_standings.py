@@ -126,7 +126,7 @@ def test_log_tells_of_start_best_failures_and_end(folder):
     assert lines[0].startswith("Search started: 3 slots, budget 120networks")
     assert any(line.startswith("New best: network") for line in lines)
     assert any("predicts the same everywhere" in line for line in lines)
-    assert lines[-1].startswith("Finished (120 networks born)")
+    assert lines[-1].startswith("Finished (120 networks tried)")
 
 
 def test_outlook_sees_a_finished_search_and_whether_one_runs(folder):

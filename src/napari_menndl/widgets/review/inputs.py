@@ -58,6 +58,8 @@ class Inputs(QObject):
         self._movie: tuple[Any, Movie] | None = None
         self._watched: Labels | None = None
         self._states: dict[int, int] = {}
+        #: Layers that were there to be chosen already: who chose none of them is not offered one again.
+        self._met: set[int] = set()
         self.reading = 0
         self._what["source"].changed.connect(self._replaced)
         self._what["movie"].changed.connect(self._movie_chosen)
@@ -176,10 +178,13 @@ class Inputs(QObject):
 
     def _suggest_annotation(self) -> None:
         image, row = self.image, self._what["annotation"]
+        choices = [c for c in row.choices if c is not None]
+        new = [c for c in choices if id(c) not in self._met]
+        self._met = {id(c) for c in choices}
         if image is not None and row.value is None:
             second = self._view["second"].value
             # What cannot be painted is what some dock shows.
-            layers = [c for c in row.choices if c is not None and c != second and c.editable]
+            layers = [c for c in new if c != second and c.editable]
             fitting = [layer for layer in layers if layer.data.shape[-2:] == image.data.shape[-2:]]
             # One that knows its classes before whatever else is numbered.
             fitting.sort(key=lambda layer: "annotation" not in layer.metadata)
@@ -187,6 +192,7 @@ class Inputs(QObject):
 
     def _movie_chosen(self, layer: Image | None) -> None:
         self.replaced.emit()
+        self._met = set()
         self._suggest_annotation()
 
     def _annotation_chosen(self, layer: Labels | None) -> None:
