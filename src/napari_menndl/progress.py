@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -60,6 +61,22 @@ class SearchProgress:
             self._console.print(headline(status))
 
 
+class Pace:
+    """How fast steps are done, from which follows how long the others take."""
+
+    def __init__(self) -> None:
+        self.begin(0)
+
+    def begin(self, done: int) -> None:
+        """Count from now on; so many steps are done."""
+        self._began, self._first = time.monotonic(), done
+
+    def left(self, done: int, steps: int) -> float | None:
+        """Until all steps are done [s]; None before the first one is."""
+        taken = done - self._first
+        return (time.monotonic() - self._began) / taken * (steps - done) if taken > 0 else None
+
+
 def headline(status: dict[str, Any]) -> Text:
     """One line: what the search is doing and how fast."""
     state = status["state"] if status["state"] != "running" else status["phase"]
@@ -101,7 +118,7 @@ def diminishing(elapsed: float, gain: float | None, answer: Mapping[str, Any] | 
     if gain is None or not answer or gain >= HARDLY * answer["error"]:
         return ""
     return (
-        f"More time hardly pays: the last {duration(elapsed / 2)} raised the fitness by {gain:.3f}; it is known to "
+        f"More time hardly pays: the last {duration(elapsed / 2)} raised the best score by {gain:.3f}; it is known to "
         f"± {answer['error']:.3f}."
     )
 

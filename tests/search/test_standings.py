@@ -126,7 +126,7 @@ def test_log_tells_of_start_best_failures_and_end(folder):
     assert lines[0].startswith("Search started: 3 slots, budget 120networks")
     assert any(line.startswith("New best: network") for line in lines)
     assert any("predicts the same everywhere" in line for line in lines)
-    assert lines[-1].startswith("Finished (120 networks born)")
+    assert lines[-1].startswith("Finished (120 networks tried)")
 
 
 def test_outlook_sees_a_finished_search_and_whether_one_runs(folder):
@@ -181,5 +181,5 @@ def test_a_search_says_when_more_time_hardly_pays():
     assert said[:4] == ["", "", "", ""]  # in its first minute there is no half time; then it gains 0.2, 0.21, 0.011
     assert said[4] == ""
     assert said[5] == (
-        "More time hardly pays: the last 3 min 00 s raised the fitness by 0.001; it is known to ± 0.020."
+        "More time hardly pays: the last 3 min 00 s raised the best score by 0.001; it is known to ± 0.020."
     )

@@ -24,6 +24,7 @@ from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.job import run
+from napari_menndl.widgets.preferences import _file
 
 CLASSES = ("dark", "bright")
 SETTINGS = SearchSettings(
@@ -50,6 +51,7 @@ def viewer(make_napari_viewer):
     # napari looks through every object for garbage twice where a window ends: those that are there before are left out.
     gc.collect()
     gc.freeze()
+    _file().clear()  # what a dock remembers is not that of another test
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1280, 800)
     return viewer

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.user_data import user_data
 from napari_menndl.widgets.annotate.dock import AnnotateDefects
+from napari_menndl.widgets.annotate.opening import layer_name
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
 pytestmark = pytest.mark.gui
@@ -97,14 +100,17 @@ def test_labels_in_memory_are_kept_on_disk_at_a_click(qtbot, viewer, dock, movie
     assert on_disk(dock).classes == annotation.classes
     assert on_disk(dock).status == annotation.status
     assert [la.name for la in viewer.layers] == ["blobs", "blobs annotation"]
+    assert dock.annotation_layer.mode == "pan_zoom"  # nobody has asked for a brush
 
 
 def test_plain_labels_are_kept_with_their_frames_in_progress(qtbot, viewer, dock):
     plain = np.zeros(dock.movie_layer.data.shape, int)
     plain[1, 40:50, 40:50] = 2
-    viewer.add_labels(plain, scale=dock.movie_layer.scale, units=dock.movie_layer.units)
+    layer = viewer.add_labels(plain, scale=dock.movie_layer.scale, units=dock.movie_layer.units)
+    colour = layer.get_color(2)
     dock.choice.form["annotation"].value = viewer.layers[-1]
     click(qtbot, dock.choice.new)
+    assert np.allclose(dock.annotation_layer.get_color(1), colour, atol=0.01)  # known by its colour
     assert [str(s) for s in on_disk(dock).status] == ["untouched", "in progress", "untouched", "untouched"]
 
 
@@ -301,3 +307,16 @@ def another_process_paints(path):
     yield
     other.kill()  # a lock dies with its process
     other.communicate()
+
+
+@pytest.mark.parametrize(
+    ("file", "layer"),
+    [
+        ("WS2-area-0", "WS2 area 0 annotation"),
+        ("WS2-area-0.2", "WS2 area 0 (2) annotation"),
+        ("WS2 area 0.3", "WS2 area 0 (3) annotation"),
+        ("somebody's", "somebody's annotation"),
+    ],
+)
+def test_layer_of_an_annotation_is_called_after_its_movie(movie, file, layer):
+    assert layer_name(Path(f"{file}.annotation.zarr"), replace(movie, name="WS2 area 0")) == layer

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QPushButton, QTabBar
 
 sys.path.append(str(Path(__file__).parents[1] / "search"))
 
@@ -16,6 +16,7 @@ from made_up import UnreliablePool, make_folder
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.search.known_runs import KnownRuns
 from napari_menndl.search.runner import SearchRunner
+from napari_menndl.search.settings import SearchSettings
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
 pytestmark = pytest.mark.gui
@@ -77,13 +78,24 @@ def test_without_movie_or_annotation_it_says_what_to_do(qtbot, make_dock, viewer
     assert "Start the search" in dock.hint
 
 
-def test_annotated_frames_are_offered_and_a_persons_own_are_kept(qtbot, make_dock, layers, annotation):
+def test_the_annotated_frame_in_view_is_offered_or_all_at_a_click(qtbot, make_dock, viewer, layers, annotation):
+    viewer.dims.set_current_step(0, 3)
     dock = make_dock()
-    frames = dock.setup.learn["frames"]
+    setup, frames = dock.setup, dock.setup.learn["frames"]
+    assert frames.value == "1"  # nothing is known of frame 3
+    qtbot.waitUntil(lambda: viewer.dims.current_step[0] == 1, timeout=5000)
+    viewer.dims.set_current_step(0, 0)
+    assert frames.value == "1"  # who looks around has not asked for another
+    click(qtbot, setup.one_frame)
+    assert frames.value == "0"
+    assert setup.every_frame.text() == "All 2"
+    click(qtbot, setup.every_frame)
     assert frames.value == "0-1"
     try:
         annotation.set_status(3, "complete")
         qtbot.waitUntil(lambda: frames.value == "0-1, 3", timeout=3000)
+        click(qtbot, setup.one_frame)
+        assert frames.value == "0"
         frames.value = "1"
         annotation.set_status(3, "untouched")
         dock.setup._look_for_frames()
@@ -332,3 +344,38 @@ def test_nothing_in_the_dock_is_cut(qtbot, make_dock, viewer, layers, finished, 
         if part.isVisible() and part.text():
             assert not cut, part.text()
     dock.grab().save(str(tmp_path / f"{theme}.png"))
+
+
+def test_advanced_settings_are_there_at_the_next_start_and_said(qtbot, make_dock, viewer, layers):
+    dock = make_dock()
+    assert not dock.setup.changed_note.isVisible()
+    dock.setup.advanced["population"].value = 5
+    viewer.window.remove_dock_widget("all")
+    again = make_dock()
+    assert again.setup.order().settings["population"] == 5
+    assert "Population 5" in again.setup.changed_note.text()
+    again.setup.advanced_section.expand(animate=False)
+    qtbot.waitUntil(again.setup.defaults.isVisible, timeout=5000)
+    again.setup.defaults.click()
+    assert again.setup.order().settings["population"] == SearchSettings().population
+    assert again.setup.advanced["space"].line_edit.value == ""
+    viewer.window.remove_dock_widget("all")
+    assert make_dock().setup.order().settings["population"] == SearchSettings().population
+
+
+def test_words_that_only_those_who_search_know_are_under_details(qtbot, make_dock, finished):
+    dock = make_dock()
+    shows(qtbot, dock, finished)
+    qtbot.wait(50)
+    told = [part.text() for part in dock.findChildren(QLabel) if part.isVisible()]
+    told += [part.tabText(n) for part in dock.findChildren(QTabBar) for n in range(part.count())]
+    told += [dock.leaderboard.rows.headerData(n, Qt.Orientation.Horizontal) for n in range(6)]
+    told += [one.currentText() for one in dock.findChildren(QComboBox) if one.isVisible()]
+    text = " ".join(told).lower()
+    for word in ("best score", "networks tried", "time left", "layers"):
+        assert word in text
+    for word in ("birth", "born", "slot", "flop", "sandwich", "fitness", "rung"):
+        assert word not in text
+    dock.details_section.expand(animate=False)
+    assert "FLOP/s" in dock.numbers.figures["flops"].text()
+    assert dock.numbers.figures["flops"].isVisible()

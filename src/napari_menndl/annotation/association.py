@@ -79,7 +79,7 @@ class AnnotationIndex:
         if source and os.access(source.parent, os.W_OK):
             folder, stem = source.parent, _stem(source)
         else:
-            folder, stem = self._folder, re.sub(r"[^\w.-]+", "-", movie.name).strip("-.") or "movie"
+            folder, stem = self._folder, stem_for(movie.name)
         numbers = ("", *(f".{n}" for n in range(2, 1000)))
         return next(p for n in numbers if not (p := folder / f"{stem}{n}{SUFFIX}").exists())
 
@@ -130,6 +130,11 @@ def _drawn_on(annotation: Path, movie: Movie) -> bool:
         return False
     except (ValueError, KeyError, TypeError, AttributeError, InputError):
         return True
+
+
+def stem_for(name: str) -> str:
+    """What the annotation of a movie that is no file is called, by the movie's name."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "movie"
 
 
 def key_of(movie: Movie) -> str:

@@ -52,6 +52,11 @@ def frames_text(frames: Iterable[int]) -> str:
     return ", ".join(str(one[0]) if len(one) == 1 else f"{one[0]}-{one[-1]}" for one in groups)
 
 
+def nearest_frames(frames: Iterable[int], here: int) -> tuple[int, ...]:
+    """Of some frames the one that is nearest to another, the earlier of two; none where there are none."""
+    return tuple(sorted(frames, key=lambda t: (abs(t - here), t))[:1])
+
+
 def finished_frames(annotation: Annotation) -> tuple[int, ...]:
     """The frames that can be learned from: complete, or annotated within regions."""
     regions = annotation.regions

@@ -201,7 +201,7 @@ class SearchRunner:
 
     def _nothing_left(self, seconds: float) -> str:
         if not self._births_left():
-            return f"{self.evolution.births} networks born"
+            return f"{self.evolution.births} networks tried"
         return "no new genome left" if seconds == math.inf else f"{seconds:.0f} s left are too few for another network"
 
     def _finish(self, reason: str) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields
 from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin, get_type_hints
 
 from magicgui.types import Undefined
@@ -12,6 +15,7 @@ from magicgui.widgets.bases import ButtonWidget
 from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_menndl.settings import unit_of
+from napari_menndl.widgets.preferences import recall, remember
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,8 +79,59 @@ def lay_out(form: Iterable[Any]) -> QWidget:
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     for row in form:
-        layout.addRow("" if isinstance(row, ButtonWidget) else row.label, row.native)
+        if isinstance(row, ButtonWidget):
+            layout.addRow(row.native)
+        else:
+            layout.addRow(row.label, row.native)
     return body
+
+
+def remember_form(form: Container[Any], place: str, names: Iterable[str]) -> dict[str, Any]:
+    """Have rows hold what they held when napari was last closed, and keep what they are changed to.
+
+    What is as by default is not kept: a better default reaches everybody.
+
+    Parameters
+    ----------
+    form : Container
+    place : str
+        Under which name in the file of `preferences.remember`.
+    names : iterable of str
+        Of rows.
+
+    Returns
+    -------
+    dict
+        What they hold by default.
+    """
+    defaults = {name: form[name].value for name in names}
+    for name, default in defaults.items():
+        row, key = form[name], f"{place}/{name}"
+        if (kept := recall(key)) is not None:
+            with suppress(ValueError, TypeError):  # no longer among what can be chosen
+                row.value = kept
+        row.changed.connect(partial(_keep, row, key, default))
+    return defaults
+
+
+def changes(form: Container[Any], defaults: dict[str, Any]) -> list[str]:
+    """Titles and values of the rows that hold something else."""
+    return [f"{form[name].label} {form[name].value}" for name, one in defaults.items() if form[name].value != one]
+
+
+def fill_form(form: Container[Any], values: dict[str, Any]) -> None:
+    """Set rows; a path that says nothing leaves its row empty."""
+    for name, value in values.items():
+        row = form[name]
+        if value == Path():
+            row.line_edit.value = ""
+        else:
+            row.value = value
+
+
+def _keep(row: Any, key: str, default: Any, *_: Any) -> None:
+    value = row.value
+    remember(key, None if value == default else str(value) if isinstance(value, Path) else value)
 
 
 def read_form(form: Container[Any], settings: type) -> Any:

@@ -1,17 +1,21 @@
-"""The colours of a review, and its legend and tables as rich text for a narrow dock."""
+"""The colours of a review and of predicted classes, and legend and tables as rich text for a narrow dock."""
 
 from __future__ import annotations
 
 import math
+from colorsys import hsv_to_rgb
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.review.frame import ORANGE, PURPLE, WHITE
 from napari_menndl.review.tables import SCORE_COLUMNS, Tally, score_rows
 from napari_menndl.widgets.review.frame_review import ALONE, PREDICTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from napari.layers import Labels
 
     from napari_menndl.review.panels import Key
     from napari_menndl.widgets.review.frame_review import FrameReview
@@ -23,27 +27,67 @@ PALETTES = {
     "colour-blind safe": ("#ffffff", "#0072b2", "#f0e442"),
     "colour-blind safe, blue · orange": ("#ffffff", "#0077bb", "#ee7733"),
 }
-NEUTRAL = "#2bd4d9"
-WORDS = {1: "found", 2: "false", 3: "missed", PREDICTED: "predicted"}
+WORDS = ("found", "false", "missed")
+#: Colours for classes that bring none: those of annotations, then hues all around the circle.
+SPARE = (
+    *COLOURS,
+    *(f"#{bytes(round(230 * one) for one in hsv_to_rgb(0.618 * n % 1, 0.6, 1)).hex()}" for n in range(40)),
+)
+#: Colours nearer to each other than this, of 255 per channel, are taken for one another.
+APART = 90.0
 
 Colours = dict[int | None, str]
 
 
-def overlay_colours(palette: str) -> Colours:
-    """Colours of the overlay's labels."""
-    return {**dict(enumerate(PALETTES[palette], start=1)), PREDICTED: NEUTRAL, None: "transparent", 0: "transparent"}
+def class_colours(names: Sequence[str], annotation: Labels | None, palette: str = "") -> dict[str, str]:
+    """Colours of a network's classes, by their names, each its own.
+
+    Parameters
+    ----------
+    names : sequence of str
+    annotation : napari.layers.Labels or None
+        Its colours are taken where it knows the classes.
+    palette : str
+        Of a review in the same picture: what could be taken for one of its outcomes gets another colour.
+    """
+    known = annotation.metadata.get("annotation") if annotation is not None else None
+    given = {one.name: one.colour for one in known.classes if one.name in names} if known is not None else {}
+    outcomes = PALETTES.get(palette, ())
+    colours = {name: colour for name, colour in given.items() if _apart(colour, outcomes)}
+    for name in names:
+        if name not in colours:
+            taken = [*outcomes, *given.values(), *colours.values()]
+            free = [one for one in SPARE if one not in taken and _apart(one, outcomes)] or [*SPARE]
+            colours[name] = next((one for one in free if _apart(one, taken)), free[0])
+    return {name: colours[name] for name in names}
 
 
-def picture_key(palette: str, annotated: bool) -> Key:
+def _apart(colour: str, others: Iterable[str]) -> bool:
+    return all(math.dist(bytes.fromhex(colour[1:7]), bytes.fromhex(one[1:7])) >= APART for one in others)
+
+
+def overlay_colours(palette: str, classes: Mapping[str, str]) -> Colours:
+    """Colours of the overlay's labels; `classes` are the colours of predicted ones, in their order."""
+    return {**dict(enumerate((*PALETTES[palette], *classes.values()), start=1)), None: "transparent", 0: "transparent"}
+
+
+def picture_key(palette: str, review: FrameReview, classes: Mapping[str, str]) -> Key:
     """What the overlay's labels mean, for a picture."""
-    values = (1, 2, 3) if annotated else (PREDICTED,)
-    return {value: (overlay_colours(palette)[value], WORDS[value]) for value in values}
+    outcomes = dict(enumerate(zip(PALETTES[palette], WORDS, strict=True), start=1)) if review.annotated else {}
+    alone = set(review.defects["class"][review.defects["outcome"] == ALONE])
+    predicted = {
+        PREDICTED + index: (colour, f"{name}, predicted" if review.annotated else name)
+        for index, (name, colour) in enumerate(classes.items())
+        if name in alone or not review.annotated
+    }
+    return {**outcomes, **predicted}
 
 
-def legend(palette: str, annotated: bool = True) -> str:
-    """What the colours mean."""
-    key = picture_key(palette, annotated)
-    return "&nbsp;&nbsp;&nbsp; ".join(f"{_square(colour)}&nbsp;{word}" for colour, word in key.values())
+def legend(colours: Iterable[tuple[str, str]]) -> str:
+    """What colours mean: pairs of colour and word."""
+    return "&nbsp;&nbsp; ".join(
+        f"{_square(colour)}&nbsp;{escape(word).replace(' ', '&nbsp;')}" for colour, word in colours
+    )
 
 
 def score_table(title: str, tallies: Mapping[str, Tally], palette: str) -> str:
@@ -58,17 +102,17 @@ def score_table(title: str, tallies: Mapping[str, Tally], palette: str) -> str:
     return _table(title, ["F1", "prec.", "recall", "AP", *map(_square, PALETTES[palette])], lines)
 
 
-def found_table(title: str, review: FrameReview) -> str:
+def found_table(title: str, review: FrameReview, classes: Mapping[str, str]) -> str:
     """What was predicted where nothing is annotated: how much, how surely, and how far the networks agree."""
     found = review.defects[review.defects["outcome"] == ALONE]
     lines: list[list[Any]] = []
     for name in review.class_names:
         own = found[found["class"] == name]
         confidence = float(own["confidence"].astype(float).mean()) if len(own) else math.nan
-        lines.append([escape(name), len(own), share(confidence)])
+        lines.append([f"{_square(classes[name])} {escape(name)}", len(own), share(confidence)])
         if review.agreement:
             lines[-1].append(share(review.agreement[name]))
-    head = [_square(NEUTRAL), "confidence", *(["agreement"] if review.agreement else [])]
+    head = ["predicted", "confidence", *(["agreement"] if review.agreement else [])]
     return _table(title, head, lines)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEventLoop, QObject, Signal  # type: ignore[attr-defined]
+from qtpy.compat import isalive
+from qtpy.QtCore import QEventLoop, QObject
 from qtpy.QtWidgets import QApplication, QProgressDialog
-from superqt.utils import create_worker
 
 from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.errors import InputError
 from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.samples import PLATINUM
+from napari_menndl.widgets.background import begin, in_window
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
 if TYPE_CHECKING:
@@ -53,38 +56,54 @@ class Download(QObject):
     images : ImageSet
     """
 
-    advanced = Signal(int, int)
-
     def __init__(self, images: ImageSet) -> None:
         super().__init__()
         self._images = images
-        self._result: Any = None
+        self._result: tuple[Movie, Annotation] | Exception | None = None
+        self._cancelled = threading.Event()
         self._loop = QEventLoop()
         self.bar = QProgressDialog(f"Downloading {images.name} …", "Cancel", 0, 0, QApplication.activeWindow())
         self.bar.setWindowTitle("MENNDL")
         self.bar.setMinimumDuration(400)
         self.bar.setModal(True)
-        self.advanced.connect(self._advance)
+        self.bar.canceled.connect(self._cancelled.set)
+        self._tell, self._say_end = in_window(self._advance), in_window(self._end)
 
     def wait(self) -> tuple[Movie, Annotation]:
-        """Return when all is there; meanwhile events are dealt with."""
-        connect: dict[str, Any] = {"returned": self._end, "errored": self._end}
-        create_worker(self._images.fetch, None, self._progress, _connect=connect)
+        """Return when all is there; meanwhile events are dealt with.
+
+        Raises
+        ------
+        InputError
+            If it cannot be downloaded, was cancelled, or napari was closed meanwhile.
+        """
+        begin(self._fetch)
         self._loop.exec()
-        self.bar.close()
-        self.bar.deleteLater()
+        self._cancelled.set()
+        if isalive(self.bar):
+            self.bar.close()
+            self.bar.deleteLater()
+        if self._result is None:
+            raise InputError(f"the images of {self._images.name}", "napari closed before they came", "Open them again.")
         if isinstance(self._result, Exception):
             raise self._result
         return self._result
 
+    def _fetch(self) -> None:
+        try:
+            self._say_end(self._images.fetch(None, self._progress))
+        except Exception as error:
+            self._say_end(error)
+
     def _progress(self, done: int, of: int) -> bool:
-        self.advanced.emit(done, of)
-        return not self.bar.wasCanceled()
+        self._tell(done, of)
+        return not self._cancelled.is_set()
 
     def _advance(self, done: int, of: int) -> None:
-        self.bar.setMaximum(of)
-        self.bar.setValue(done)
+        if isalive(self.bar):
+            self.bar.setMaximum(of)
+            self.bar.setValue(done)
 
-    def _end(self, result: Any) -> None:
+    def _end(self, result: tuple[Movie, Annotation] | Exception) -> None:
         self._result = result
         self._loop.quit()

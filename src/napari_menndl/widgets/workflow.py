@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
-from napari_menndl.annotation.classes import FrameStatus
+from napari_menndl.search.frame_numbers import finished_frames
+from napari_menndl.widgets.docking import NARROW, WIDE, Docking
 from napari_menndl.widgets.help import show_shortcuts
 from napari_menndl.widgets.preferences import recall, remember
 from napari_menndl.widgets.shortcuts import explained
@@ -72,7 +73,8 @@ class Workflow(QWidget):
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(line)
         layout.addWidget(self.tabs, 1)
-        self.setMinimumWidth(360)
+        self.setMinimumWidth(NARROW + 20)
+        self.docking = Docking(self, viewer)
         self._connect()
         self.tabs.setCurrentIndex(int(recall("workflow/step", ANNOTATE)))
         self._enter(self.step)
@@ -83,7 +85,7 @@ class Workflow(QWidget):
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Narrow enough to leave most of a small screen to the frame."""
-        return QSize(400, 640)
+        return QSize(WIDE, 640)
 
     # Steps ------------------------------------------------------------------------------------------------------------
 
@@ -146,11 +148,12 @@ class Workflow(QWidget):
         annotate: Any = self._docks.get(ANNOTATE)
         if annotate is None or (layer := annotate.annotation_layer) is None:
             return
-        status = layer.metadata["annotation"].status
-        frames = [t for t, one in enumerate(status) if one is FrameStatus.COMPLETE]
+        frames = finished_frames(layer.metadata["annotation"])
         if frames and (layer, frames) != self._proposed:
             self._proposed = layer, frames
-            search.propose(annotate.movie_layer, layer, frames)
+            search.propose(annotate.movie_layer, layer)
+        else:
+            search.setup.offer_in_view()
 
     def _run_opened(self, run: Any) -> None:
         self._run = run  # reviewed as soon as someone goes there: a search just begun has no network yet

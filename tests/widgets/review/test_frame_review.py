@@ -42,7 +42,8 @@ def test_frame_review_agrees_with_the_review_of_the_movie(question, run_folder, 
 def test_frame_without_annotation_shows_the_prediction_alone(question):
     review = FrameReviewer().answer(question(3, threshold=0.3))
     assert not review.annotated
-    assert set(np.unique(review.overlay)) == {0, PREDICTED}
+    assert np.array_equal(review.overlay, np.where(review.predicted, PREDICTED - 1 + review.predicted, 0))
+    assert len(np.unique(review.overlay)) == 3  # each class in a colour of its own
     assert not review.tallies
     assert set(review.defects["outcome"]) == {"predicted"}
     assert review.defects["confidence"].between(0.3, 1).all()

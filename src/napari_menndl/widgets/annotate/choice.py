@@ -19,6 +19,7 @@ from napari_menndl.movie.absent import spans
 from napari_menndl.widgets.annotate.opening import (
     begin_annotation,
     default_index,
+    layer_name,
     open_annotation,
 )
 from napari_menndl.widgets.annotate.settings import AnnotateSettings
@@ -282,7 +283,7 @@ class Choice(QWidget):
         annotation = begin_annotation(path, movie, layer)
         if layer is not None:
             self.viewer.layers.remove(layer)
-        self._add(annotation, path)
+        self._add(annotation, path, brush=layer is None)  # who keeps what is there has not asked to paint
 
     def begin_elsewhere(self) -> None:
         """Ask for the place first."""
@@ -312,11 +313,11 @@ class Choice(QWidget):
         if self.offered is not None:
             self.open(self.offered)
 
-    def _add(self, annotation: Annotation, path: Path) -> None:
+    def _add(self, annotation: Annotation, path: Path, brush: bool = True) -> None:
         image = self.movie_layer
         if image is None:
             return
-        layer = layer_over(annotation, image, path.name.removesuffix(SUFFIX) + " annotation")
+        layer = layer_over(annotation, image, layer_name(path, self.movie()))
         layer.brush_size = 8
         self.viewer.layers.append(layer)
         self.reset_choices()
@@ -327,7 +328,8 @@ class Choice(QWidget):
             self.viewer.layers.remove(layer)
             return
         self.viewer.layers.selection.active = layer
-        layer.mode = "paint"
+        if brush:
+            layer.mode = "paint"
         self.index.remember(self.movie(), path)
 
 

@@ -19,6 +19,7 @@ from napari_menndl.widgets.annotate.opening import length_unit
 from napari_menndl.widgets.annotate.painted import PaintedAnnotation
 from napari_menndl.widgets.annotate.panel import Panel
 from napari_menndl.widgets.annotate.tools import Tools, guarded
+from napari_menndl.widgets.docking import Docking
 from napari_menndl.widgets.layers import annotation_of, frame_in_view
 from napari_menndl.widgets.shortcuts import bind
 
@@ -64,6 +65,7 @@ class AnnotateDefects(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
+        self.docking = Docking(self, viewer)
         self._connect()
         self.reset_choices()
         self._annotation_chosen()
@@ -268,10 +270,11 @@ class AnnotateDefects(QWidget):
         annotation = self.annotation
         self.panel.undo.setEnabled(annotation is not None and annotation.can_undo)
         self.panel.redo.setEnabled(annotation is not None and annotation.can_redo)
-        hint = next_step(self.choice, self.annotation, self.frame, self._unmarked)
+        hint, button = next_step(self.choice, self.annotation, self.frame, self._unmarked)
         told = said or ("" if self.hint_above else hint)
         self.panel.status.setText(escape(told))
         self.panel.status.setVisible(bool(told))
         if hint != self._hint:
             self._hint = hint
+            self.docking.point_to(self.panel.buttons.get(button))
             self.hint_changed.emit(hint)

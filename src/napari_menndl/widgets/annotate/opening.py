@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import dask.array as da
@@ -9,7 +10,7 @@ import numpy as np
 from napari.utils.notifications import show_info
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.annotation.association import AnnotationIndex
+from napari_menndl.annotation.association import SUFFIX, AnnotationIndex, stem_for
 from napari_menndl.annotation.carrying import check_drawn_on
 from napari_menndl.annotation.values import IGNORED, with_ignored
 from napari_menndl.errors import InputError
@@ -60,6 +61,7 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
             show_info(f"Pixels of 255 in {layer.name!r} count as not looked at; the rest of their frames as annotated.")
         for t in range(len(given)):
             given.set_status(t, "in progress" if given.frame(t).any() else "untouched")
+        _keep_colours(given, layer)
     if given.steps is None:  # it lies over this movie
         given.steps = movie.steps
     check_drawn_on(given, movie)
@@ -68,6 +70,18 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
     made = Annotation.open(path, mode="r+")
     made.note(movie)
     return made
+
+
+def _keep_colours(annotation: Annotation, layer: Labels) -> None:
+    """Give the classes the colours in which a person knows them from the layer."""
+    for index in range(len(annotation.classes)):
+        t = next(iter(annotation.frames_with(index)), None)
+        if t is not None:
+            shown = np.asarray(layer.data if layer.ndim < 3 else layer.data[t])
+            value = shown[annotation.frame(t) == index + 1][0]
+            colour = layer.get_color(int(value))
+            if colour is not None:
+                annotation.change_class(index, colour="#" + bytes(np.rint(255 * colour[:3]).astype(np.uint8)).hex())
 
 
 def _lengthened(annotation: Annotation, length: int) -> Annotation:
@@ -99,6 +113,15 @@ def open_annotation(path: Path, movie: Movie) -> Annotation:
     check_drawn_on(annotation, movie)
     annotation.check(movie.shape)
     return annotation
+
+
+def layer_name(path: Path, movie: Movie) -> str:
+    """``"WS2 area 0 annotation"``, ``"WS2 area 0 (2) annotation"``: by the movie, however its file had to be called."""
+    own = path.name.removesuffix(SUFFIX)
+    for stem in (stem_for(movie.name), movie.name):
+        if number := re.fullmatch(re.escape(stem) + r"(?:\.(\d+))?", own):
+            return f"{movie.name}{f' ({number[1]})' if number[1] else ''} annotation"
+    return f"{own} annotation"
 
 
 def length_unit(image: Image | None) -> str:

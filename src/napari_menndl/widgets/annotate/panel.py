@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_menndl.annotation.classes import FrameStatus
 from napari_menndl.widgets.annotate.choice import Choice
 from napari_menndl.widgets.annotate.class_matching import ClassMatching
 from napari_menndl.widgets.annotate.class_table import ClassTable
@@ -14,6 +15,7 @@ from napari_menndl.widgets.annotate.frame_list import FrameList
 from napari_menndl.widgets.annotate.helper import COLUMNS, FOURIER, Helper
 from napari_menndl.widgets.annotate.prepare import Prepare
 from napari_menndl.widgets.annotate.settings import ClickSettings
+from napari_menndl.widgets.docking import NARROW
 from napari_menndl.widgets.form import lay_out, make_form
 from napari_menndl.widgets.section import section
 
@@ -63,12 +65,20 @@ class Panel(QScrollArea):
         self.to_points = _button(
             "Discs → points", "Turn the defects of this frame into points that can be moved or deleted"
         )
+        #: By the names that hints have for them.
+        self.buttons = {
+            "new": self.choice.new,
+            "offer": self.choice.offer,
+            "brush": self.tools["brush"],
+            "complete": self.frames.buttons[FrameStatus.COMPLETE],
+            "next": self.frames.next,
+        }
         body = self._arrange()
         self.setWidget(body)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(345)
+        self.setMinimumWidth(NARROW)
 
     def name_unit(self, unit: str) -> None:
         """In what the radius is given."""

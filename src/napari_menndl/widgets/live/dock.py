@@ -16,6 +16,7 @@ from superqt.utils import QSignalThrottler
 from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.background import Latest
+from napari_menndl.widgets.docking import Docking
 from napari_menndl.widgets.live.feed import Feed, LayerFeed, NewFrame, PathFeed
 from napari_menndl.widgets.live.frames import LiveFrames
 from napari_menndl.widgets.live.panel import FOLLOW, STOP, LivePanel
@@ -62,6 +63,7 @@ class LiveReview(LivePanel):
         self._said = ""
         self.opening = Latest(open_live, self)
         self.predicting = Latest(predict, self)
+        self.docking = Docking(self, viewer)
         self._connect()
         self.reset_choices()
         self._recolour()
@@ -133,7 +135,6 @@ class LiveReview(LivePanel):
         except InputError as error:
             self._fail(error)
             return
-        self.keep()
         self.button.setText(STOP)
         self._say("Opening the network …")
         self.opening.ask((self.settings.network.expanduser(), self.settings.fast))

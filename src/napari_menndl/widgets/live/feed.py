@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.following import Arrival, Follower, Notice, watch
+from napari_menndl.widgets.background import begin, in_window
 from napari_menndl.widgets.layers import pixel_size_of
 
 if TYPE_CHECKING:
@@ -67,20 +68,23 @@ class PathFeed(Feed):
         self.follower = Follower(path, existing=existing)
         self._stop = threading.Event()
         self.destroyed.connect(self._stop.set)
+        self._tell = in_window(self._on_news)
 
     def start(self) -> None:
-        threading.Thread(target=self._watch, name="menndl-follow", daemon=True).start()
+        begin(self._watch)
 
     def stop(self) -> None:
         self._stop.set()
 
     def _watch(self) -> None:
-        with suppress(RuntimeError):  # the window went in between
-            try:
-                for one in watch(self.follower, stop=self._stop.is_set):
-                    self.news.emit(self, NewFrame(one.number, one.appeared) if isinstance(one, Arrival) else one)
-            except InputError as error:
-                self.news.emit(self, error)
+        try:
+            for one in watch(self.follower, stop=self._stop.is_set):
+                self._tell(NewFrame(one.number, one.appeared) if isinstance(one, Arrival) else one)
+        except InputError as error:
+            self._tell(error)
+
+    def _on_news(self, news: NewFrame | Notice | InputError) -> None:
+        self.news.emit(self, news)
 
     def read(self, number: int) -> NDArray[Any]:
         return self.follower.read(number)

@@ -10,11 +10,11 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_menndl.errors import InputError
-from napari_menndl.widgets.form import lay_out, make_form, read_form
+from napari_menndl.widgets.docking import NARROW, WIDE
+from napari_menndl.widgets.form import fill_form, lay_out, make_form, read_form, remember_form
 from napari_menndl.widgets.live.paths import choose_by_menu
 from napari_menndl.widgets.live.plot import CountPlot
 from napari_menndl.widgets.live.settings import LiveSettings
-from napari_menndl.widgets.preferences import recall, remember
 from napari_menndl.widgets.shortcuts import explained
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class LivePanel(QScrollArea):
         self.status.setAccessibleName("What the live review is doing")
         self.plot = CountPlot()
         self._lay_out()
-        self._recall()
+        fill_form(self.form, {name: Path() for name in PATHS})
+        remember_form(self.form, "live", KEPT)
 
     def _lay_out(self) -> None:
         body = QWidget()
@@ -59,12 +60,12 @@ class LivePanel(QScrollArea):
         self.setWidget(body)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setMinimumWidth(320)
+        self.setMinimumWidth(NARROW)
         self.setAcceptDrops(True)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Narrow enough to leave most of a small screen to the frame."""
-        return QSize(360, 560)
+        return QSize(WIDE, 560)
 
     def dragEnterEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
         if event.mimeData().hasUrls():
@@ -89,20 +90,6 @@ class LivePanel(QScrollArea):
             raise InputError("a network", "an empty field", "Choose the folder of a search or a saved network.")
         if self.form["layer"].value is None and not self.form["source"].line_edit.value:
             raise InputError("something to follow", "empty fields", "Choose a folder, a file or a layer.")
-
-    def keep(self) -> None:
-        """Remember the settings for the next start."""
-        for name in KEPT:
-            value = self.form[name].value
-            remember(f"live/{name}", str(value) if isinstance(value, Path) else value)
-
-    def _recall(self) -> None:
-        for name in KEPT:
-            if (kept := recall(f"live/{name}")) is not None:
-                self.form[name].value = kept
-        for name in PATHS:
-            if self.form[name].value == Path():
-                self.form[name].line_edit.value = ""
 
     # Messages ---------------------------------------------------------------------------------------------------------
 

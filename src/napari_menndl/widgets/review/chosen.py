@@ -12,7 +12,7 @@ from napari_menndl.metrics.components import label_components
 from napari_menndl.review import corrections
 from napari_menndl.review.frame import FALSE_NEGATIVE, OUTCOMES
 from napari_menndl.widgets.review.expert import annotation_in, classes_of
-from napari_menndl.widgets.review.frame_review import ALONE, PREDICTED
+from napari_menndl.widgets.review.frame_review import ALONE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def choose_at(review: FrameReview, layer: Labels | None, y: int, x: int) -> Chos
     overlay = review.overlay
     if not (0 <= y < overlay.shape[0] and 0 <= x < overlay.shape[1]) or not overlay[y, x]:
         return None
-    seen = {**OUTCOMES, PREDICTED: ALONE}[int(overlay[y, x])]
+    seen = OUTCOMES.get(int(overlay[y, x]), ALONE)
     labels = _side(review, layer, seen)
     if not labels[y, x]:
         return None

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QComboBox,
     QFrame,
-    QHBoxLayout,
     QLabel,
     QMenu,
     QProgressBar,
@@ -67,11 +64,6 @@ class Controls(QScrollArea):
             second={"choices": lambda _: layers(Labels), "nullable": True},
             shading={"widget_type": "ComboBox", "choices": lambda _: shadings()},
         )
-        for form in (self.what, self.view):
-            for row in form:
-                if isinstance(row, ComboBox):  # as wide as the dock, not as its longest choice
-                    row.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-                    row.native.setMinimumContentsLength(8)
         self.pool = PoolRow()
         self.pool.kind.setItemData(0, "In the process of this window", Qt.ItemDataRole.ToolTipRole)
         self._source_menu()
@@ -81,6 +73,9 @@ class Controls(QScrollArea):
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(6)
         self.progress.setToolTip("Frames that are reviewed")
+        self.left = QLabel()
+        self.left.setStyleSheet("font-size: 11px;")
+        self.left.hide()
         self.status = QLabel()
         self.status.setTextFormat(Qt.TextFormat.RichText)
         self.status.setWordWrap(True)
@@ -95,6 +90,13 @@ class Controls(QScrollArea):
         self.png.setToolTip("The frame in view, raw and under its review, side by side")
         self.network = QPushButton("Export network …")
         self.network.setToolTip("The network as one file, to predict with here and elsewhere")
+        #: By the names that hints have for them.
+        self.buttons = {
+            "source": self.what["source"].native,
+            "go": self.button,
+            "next": self.errors.next,
+            "again": self.again,
+        }
         self._lay_out()
 
     def show_parts(self, reviewed: bool) -> None:
@@ -117,7 +119,7 @@ class Controls(QScrollArea):
 
     def _lay_out(self) -> None:
         exports = QWidget()
-        row = QHBoxLayout(exports)
+        row = QVBoxLayout(exports)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.csv)
         row.addWidget(self.png)
@@ -133,7 +135,7 @@ class Controls(QScrollArea):
         layout = QVBoxLayout(body)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(5)
-        parts = (self.button, self.progress, self.status, lay_out(self.level))
+        parts = (self.button, self.progress, self.left, self.status, self.scores.legend, lay_out(self.level))
         for widget in (lay_out(self.what), *parts, self.errors, self.scores, self.again, self.more):
             layout.addWidget(widget)
         layout.addStretch()

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from napari_menndl.progress import duration
 from napari_menndl.widgets.background import Latest
-from napari_menndl.widgets.palette import overlay_colours
+from napari_menndl.widgets.palette import class_colours, overlay_colours
 from napari_menndl.widgets.review.controls import GO, STOP
 from napari_menndl.widgets.review.cover import Cover
 from napari_menndl.widgets.review.frame_review import AGREEMENT, ANY, NOTHING, FrameReview, PartialFrame
@@ -43,7 +44,9 @@ class Display(QObject):
         super().__init__(parent)
         self._viewer, self._controls, self._inputs, self._movie = viewer, controls, inputs, movie
         self._view = controls.view
-        self.overlay = Overlay(viewer, overlay_colours(self._view["colours"].value), self._seen)
+        #: Colours of predicted classes, by their names.
+        self.classes: dict[str, str] = {}
+        self.overlay = Overlay(viewer, overlay_colours(self._view["colours"].value, {}), self._seen)
         self.shading = Shading(viewer)
         self.cover = Cover(viewer, self)
         self.shown: FrameReview | None = None
@@ -82,8 +85,14 @@ class Display(QObject):
             return
         self.cover.lay(self._inputs.annotation)
         self._blank = False
+        self._colour_classes(part.class_names)
         self.overlay.show(image)
-        self._controls.status.setText(f"Predicting frame {frame}: {part.done} of {part.parts} parts, not judged yet …")
+        left = self._movie.part_left
+        soon = "" if left is None else f", about {duration(left)} left"
+        self._controls.status.setText(
+            f"Predicting frame {frame}: {part.done} of {part.parts} parts{soon}; not judged yet"
+        )
+        self._controls.scores.show_key((colour, name) for name, colour in self.classes.items())
 
     def show(self, review: FrameReview) -> None:
         """Show the review of the frame in view."""
@@ -92,6 +101,7 @@ class Display(QObject):
             return
         self.cover.lay(self._inputs.annotation)
         self.shown, self._blank = review, False
+        self._colour_classes(review.class_names)
         self.overlay.show(image)
         if review is self._told:
             return
@@ -110,8 +120,13 @@ class Display(QObject):
         frames = 0 if movie.setting is None else len(movie.setting.movie)
         controls.progress.setRange(0, max(frames, 1))
         controls.progress.setValue(movie.done)
+        left = movie.left
+        counted = f"{movie.done} of {frames} frames reviewed"
+        controls.left.setText(counted + ("" if left is None else f", about {duration(left)} left"))
+        controls.left.setVisible(movie.going)
         controls.button.setText(STOP if movie.going else GO)
         controls.show_parts(bool(movie.reviews))
+        controls.scores.legend.setVisible(bool(movie.reviews) or movie.partial is not None)
         controls.scores.show_movie(movie.reviews, view["colours"].value, view["quantity"].value, frames)
         controls.scores.plot.show_place(self._inputs.frame)
         if movie.reviews and self.shadings() != list(view["shading"].choices):
@@ -151,10 +166,19 @@ class Display(QObject):
         return part if part is not None and part.frame == frame else self._known(frame)
 
     def _show_scores(self) -> None:
-        self._controls.scores.show_frame(self.shown, self._view["colours"].value)
+        self._controls.scores.show_frame(self.shown, self._view["colours"].value, self.classes)
+
+    def _colour_classes(self, names: tuple[str, ...]) -> None:
+        """Give each predicted class a colour of its own: that of the annotation, where no outcome has it."""
+        palette = self._view["colours"].value
+        classes = class_colours(names, self._inputs.annotation, palette)
+        if classes != self.classes:
+            self.classes = classes
+            self.overlay.recolour(overlay_colours(palette, classes))
 
     def _recolour(self) -> None:
-        self.overlay.recolour(overlay_colours(self._view["colours"].value))
+        self._colour_classes(tuple(self.classes))
+        self.overlay.recolour(overlay_colours(self._view["colours"].value, self.classes))
         self._show_scores()
         self.show_movie()
 

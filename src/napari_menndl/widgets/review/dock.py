@@ -10,6 +10,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_menndl.errors import InputError
+from napari_menndl.widgets.docking import NARROW, Docking
 from napari_menndl.widgets.preferences import preference
 from napari_menndl.widgets.review.binding import bind_viewer
 from napari_menndl.widgets.review.chosen import accept_rest
@@ -72,8 +73,9 @@ class ReviewFrames(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.controls)
-        self.setMinimumWidth(352)
+        self.setMinimumWidth(NARROW)
         self.setAcceptDrops(True)
+        self.docking = Docking(self, viewer)
         self._connect()
         self.controls.view["colours"].value = preference("colours")
         self.display.retheme()
@@ -139,6 +141,9 @@ class ReviewFrames(QWidget):
     @property
     def hint(self) -> str:
         """What to do next."""
+        return self._next_step()[0]
+
+    def _next_step(self) -> tuple[str, str]:
         inputs = self.inputs
         return next_step(
             movie=inputs.image is not None,
@@ -239,9 +244,11 @@ class ReviewFrames(QWidget):
         self.controls.again.setEnabled(bool(self.corrected))
         if not self.following.on:
             self._tell()
-        if self.hint != self._hinted:
-            self._hinted = self.hint
-            self.hint_changed.emit(self._hinted)
+        hint, button = self._next_step()
+        if hint != self._hinted:
+            self._hinted = hint
+            self.docking.point_to(self.controls.buttons.get(button))
+            self.hint_changed.emit(hint)
 
     # Correcting -------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from napari_menndl.review.tables import DEFECT_COLUMNS, write_table
 from napari_menndl.widgets.palette import picture_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from napari_menndl.movie.movie import Movie
     from napari_menndl.widgets.review.frame_review import FrameReview
@@ -31,8 +31,8 @@ def export_defects(reviews: Iterable[FrameReview], path: str) -> Path:
     return write_table(pd.concat(full) if full else pd.DataFrame(columns=columns), with_suffix(path, ".csv"))
 
 
-def export_picture(review: FrameReview, movie: Movie, palette: str, path: str) -> Path:
-    """Write a frame and its review side by side as PNG.
+def export_picture(review: FrameReview, movie: Movie, palette: str, classes: Mapping[str, str], path: str) -> Path:
+    """Write a frame and its review side by side as PNG; `classes` are the colours of predicted ones.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def export_picture(review: FrameReview, movie: Movie, palette: str, path: str) -
         movie.frame(review.frame),
         review.overlay,
         with_suffix(path, ".png"),
-        key=picture_key(palette, review.annotated),
+        key=picture_key(palette, review, classes),
         pixel_size=movie.pixel_size,
         heading=f"frame {review.frame}" + (f": F1 {total.f1:.2f}" if review.annotated else ""),
         below=below if review.annotated else f"{number} predicted, not annotated",

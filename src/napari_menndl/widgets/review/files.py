@@ -9,8 +9,8 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog
 
 from napari_menndl.errors import InputError
+from napari_menndl.widgets.background import Job
 from napari_menndl.widgets.review.export import export_defects, export_picture
-from napari_menndl.widgets.search.jobs import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ class Files(QObject):
         controls.csv.clicked.connect(self.export_csv)
         controls.png.clicked.connect(self.export_png)
         controls.network.clicked.connect(self.export_network)
-        self._job = Job(self)
+        self._job = Job(self, to_finish=True)
         self._job.done.connect(lambda place: show_info(f"Wrote {place}"))
         self._job.failed.connect(self.failed)
 
@@ -69,7 +69,7 @@ class Files(QObject):
             return
         path, _ = QFileDialog.getSaveFileName(self._controls, "Frame as PNG", "review.png", "Pictures (*.png)")
         if path:
-            self._write(lambda: export_picture(shown, self._inputs.movie, colours, path))
+            self._write(lambda: export_picture(shown, self._inputs.movie, colours, self._display.classes, path))
 
     def export_network(self) -> None:
         source = self._controls.what["source"]

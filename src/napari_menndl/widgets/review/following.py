@@ -125,8 +125,8 @@ class Following(QObject):
             return
         movie = self._movie
         movie.centre = self._display.centre
-        if setting != movie.setting:
-            movie.begin(setting)
+        if setting != movie.setting and not movie.begin(setting):
+            self._display.overlay.redraw()  # never what another network said, or of another movie
         review = movie.look(frame)
         if review is not None:
             self._display.show(review)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
     from napari_menndl.review.tables import Tally
 
-#: The overlay's value where a frame without annotation shows the prediction alone; 1 to 3 are the review's.
+#: The overlay's value where the first class is predicted and nothing annotated, the next ones follow; 1 to 3 are the
+#: review's.
 PREDICTED = 4
 #: The outcome of such a defect in tables.
 ALONE = "predicted"
@@ -105,13 +106,21 @@ class PartialFrame:
     done, parts : int
         How many of its parts are predicted, of how many.
     overlay : (Y, X) uint8
-        `PREDICTED` where there is a defect.
+        `PREDICTED` where there is a defect of the first class, and so on.
+    class_names : C str
+        Of the prediction.
     """
 
     frame: int
     done: int
     parts: int
     overlay: np.ndarray = field(repr=False)
+    class_names: tuple[str, ...] = ()
+
+
+def drawn(labels: np.ndarray) -> np.ndarray:
+    """Values in an overlay of labels (Y, X) uint8 that are predicted alone: each class its own."""
+    return np.where(labels > 0, np.minimum(labels.astype(np.uint16) + PREDICTED - 1, 255), 0).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -156,7 +165,7 @@ class FrameReview:
 
     @property
     def overlay(self) -> np.ndarray:
-        """(Y, X) uint8: 0 = nothing, 1 = true positive, 2 = false positive, 3 = false negative, `PREDICTED` = alone."""
+        """(Y, X) uint8: 0 = nothing, 1 = true positive, 2 = false positive, 3 = false negative; on: see `drawn`."""
         return self._image(0)
 
     @property

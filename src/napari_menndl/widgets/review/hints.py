@@ -1,4 +1,4 @@
-"""What to do next, in one sentence."""
+"""What to do next, in one sentence, and which button of the dock it names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOVIE = "Open a movie, or a sample: File › Open Sample › MENNDL."
 SOURCE = "Choose a run, a saved network or a stored prediction, or drop it here."
 GO = "Press 'Review movie'. The overlay then follows the frame in view."
 FAILED = "Nothing could be reviewed: put right what the message says, then press 'Review movie' again."
-WAIT = "The first frame is being predicted."
+WAIT = "The first frame is being predicted; you can look at others meanwhile."
 ALONE = "No annotated frame is reviewed: look through the frames, or choose an annotation to compare with."
 ERRORS = "Go from error to error with Shift+E; accept or reject each."
 NO_ERRORS = "No error in the annotated frames so far: look through the others, and correct what you find."
@@ -22,8 +22,8 @@ AGAIN = "Correct more frames, or search again from those that are corrected."
 
 def next_step(
     *, movie: bool, named: bool, following: bool, failed: bool, reviews: Collection[FrameReview], corrected: bool
-) -> str:
-    """Choose the hint.
+) -> tuple[str, str]:
+    """Choose the hint: a sentence, and which button of the dock it names; empty for none.
 
     Parameters
     ----------
@@ -39,15 +39,15 @@ def next_step(
         Whether frames were corrected.
     """
     if not movie:
-        return MOVIE
+        return MOVIE, ""
     if not named:
-        return SOURCE
+        return SOURCE, "source"
     if not following:
-        return GO
+        return GO, "go"
     if not reviews:
-        return FAILED if failed else WAIT
+        return (FAILED, "go") if failed else (WAIT, "")
     if corrected:
-        return AGAIN
+        return AGAIN, "again"
     if not any(review.annotated for review in reviews):
-        return ALONE
-    return ERRORS if any(review.total.fp + review.total.fn for review in reviews) else NO_ERRORS
+        return ALONE, ""
+    return (ERRORS, "next") if any(review.total.fp + review.total.fn for review in reviews) else (NO_ERRORS, "")

@@ -75,6 +75,8 @@ class Inputs(QObject):
         self._of_classes: dict[str, float] = {}
         self._names: tuple[str, ...] = ()
         self._thresholds: tuple[float, ...] = ()
+        #: Layers that were there to be chosen already: who chose none of them is not offered one again.
+        self._met: set[int] = set()
         self.reading = 0
         self._what["source"].changed.connect(self._replaced)
         self._what["movie"].changed.connect(self._movie_chosen)
@@ -198,7 +200,10 @@ class Inputs(QObject):
 
     def _suggest_annotation(self) -> None:
         row = self._what["annotation"]
-        if self.image is not None and row.value is None and (fitting := self._fitting()):
+        choices = [c for c in row.choices if c is not None]
+        new = [c for c in choices if id(c) not in self._met]
+        self._met = {id(c) for c in choices}
+        if self.image is not None and row.value is None and (fitting := [c for c in self._fitting() if c in new]):
             self._suggested = fitting[0]
             row.value = fitting[0]
 
@@ -264,6 +269,7 @@ class Inputs(QObject):
 
     def _movie_chosen(self, layer: Image | None) -> None:
         self.replaced.emit()
+        self._met = set()
         row = self._what["annotation"]
         if layer is not None and row.value is not None and row.value not in self._fitting():
             row.value = None  # of another movie

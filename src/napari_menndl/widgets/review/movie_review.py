@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_menndl.widgets.background import Latest, at_low_priority
+from napari_menndl.progress import Pace
+from napari_menndl.widgets.background import Latest, in_window
 from napari_menndl.widgets.review.frame_review import FrameReview, Level, PartialFrame, Question, Setting
 from napari_menndl.widgets.review.reviewer import FrameReviewer
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-#: Niceness of what someone waits for.
-WAITED_FOR = 10
+#: Niceness of what someone waits for, behind the window but before a search on the same computer; and of the rest.
+WAITED_FOR, BESIDE = 10, 19
 
 
 class MovieReview(QObject):
@@ -45,7 +46,6 @@ class MovieReview(QObject):
     failed = Signal(object)
     warned = Signal(str)
     predicting = Signal(int)
-    _came = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -58,13 +58,18 @@ class MovieReview(QObject):
         self._revisions: dict[int, int] = {}
         self.partial: PartialFrame | None = None
         self.centre = (0.0, 0.0)
-        self._first, self._rest = Latest(self._answer_first, self), Latest(self._answer_rest, self)
-        self._came.connect(self._take_part)
+        self._first, self._rest = (
+            Latest(self._answer_first, self, WAITED_FOR),
+            Latest(self.reviewer.answer, self, BESIDE),
+        )
+        self._tell_part = in_window(self._take_part)
+        self.pace, self._part_pace = Pace(), Pace()
         self._going = False
         for latest in (self._first, self._rest):
             latest.answered.connect(self._answered)
             latest.failed.connect(self._fail)
             latest.warned.connect(self.warned)
+        self.destroyed.connect(self.reviewer.close)
 
     @property
     def busy(self) -> bool:
@@ -76,20 +81,29 @@ class MovieReview(QObject):
         return self._going and self.done < len(self._frames)
 
     @property
+    def left(self) -> float | None:
+        """Until all frames are reviewed [s], as far as can be told."""
+        return self.pace.left(self.done, len(self._frames)) if self.going else None
+
+    @property
+    def part_left(self) -> float | None:
+        """Until the frame in view is predicted [s], as far as can be told."""
+        part = self.partial
+        return None if part is None else self._part_pace.left(part.done, part.parts)
+
+    @property
     def done(self) -> int:
         """How many frames are reviewed as things stand."""
         return sum(self._holds(t) for t in self._frames)
 
     def _answer_first(self, question: Question) -> FrameReview:
-        # Behind the window, but before a search that runs on the same computer.
-        return at_low_priority(lambda: self.reviewer.answer_at_once(question, self.centre, self._came.emit), WAITED_FOR)
-
-    def _answer_rest(self, question: Question) -> FrameReview:
-        return at_low_priority(lambda: self.reviewer.answer(question))
+        return self.reviewer.answer_at_once(question, self.centre, self._tell_part)
 
     def _take_part(self, question: Question, part: PartialFrame) -> None:
         setting = self.setting
         if setting is not None and _what(question.setting) == _what(setting) and not self._holds(part.frame):
+            if self.partial is None or self.partial.frame != part.frame:
+                self._part_pace.begin(part.done)
             self.partial = part
             self.predicting.emit(part.frame)
 
@@ -97,8 +111,8 @@ class MovieReview(QObject):
         """The review of a frame if it still holds."""
         return self.reviews[frame] if self._holds(frame) else None
 
-    def begin(self, setting: Setting) -> None:
-        """Review by this setting from now on; what holds no longer is forgotten, or kept until it is renewed."""
+    def begin(self, setting: Setting) -> bool:
+        """Review by this setting from now on; whether what is there is kept until it is renewed, or forgotten."""
         before, self.setting = self.setting, setting
         kept = before is not None and _what(before) == _what(setting)
         if not kept:
@@ -106,6 +120,7 @@ class MovieReview(QObject):
             self._rest.forget()
         elif before is not None and before.annotation != setting.annotation:
             self.touch(self.reviews)
+        return kept
 
     def look(self, frame: int) -> FrameReview | None:
         """Come to this frame first; its review if that is at hand."""
@@ -125,6 +140,9 @@ class MovieReview(QObject):
 
     def review_rest(self, frames: Iterable[int]) -> None:
         """Go on with these frames when the one in view is done, in this order."""
+        if not self.going:
+            self._frames = tuple(frames)
+            self.pace.begin(self.done)
         self._frames, self._going = tuple(frames), True
         self._continue()
 

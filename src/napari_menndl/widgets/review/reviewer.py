@@ -21,7 +21,7 @@ from napari_menndl.review.frame import FALSE_POSITIVE, OUTCOMES, review_labels
 from napari_menndl.review.tables import DEFECT_COLUMNS, Tally, defect_table
 from napari_menndl.widgets.layers import annotation_of
 from napari_menndl.widgets.review.expert import annotated_detectors, annotation_in
-from napari_menndl.widgets.review.frame_review import AGREEMENT, ALONE, PREDICTED, FrameReview, PartialFrame, pack
+from napari_menndl.widgets.review.frame_review import AGREEMENT, ALONE, FrameReview, PartialFrame, drawn, pack
 from napari_menndl.widgets.review.sources import (
     MEMORY,
     AnnotatedSource,
@@ -116,9 +116,9 @@ class FrameReviewer:
         overlay, done = np.zeros(shape, np.uint8), 0
         thresholds = question.setting.thresholds(source.class_names, source.thresholds)
         for part, labels, parts in source.predict_parts(question.frame, thresholds, centre):
-            overlay[part] = np.where(labels > 0, PREDICTED, 0)
+            overlay[part] = drawn(labels)
             done += 1
-            tell(question, PartialFrame(question.frame, done, parts, overlay.copy()))
+            tell(question, PartialFrame(question.frame, done, parts, overlay.copy(), source.class_names))
         review = self.answer(question)
         return replace(review, seconds=time.perf_counter() - started) if done else review
 
@@ -154,7 +154,7 @@ class FrameReviewer:
         reviewed = review_labels(judged, true, inside if annotated else None, detectors)
         overlay = reviewed.colours.copy()
         alone = (predicted > 0) & (overlay == 0) & ~(inside & (judged > 0)) if annotated else predicted > 0
-        overlay[alone] = PREDICTED
+        overlay[alone] = drawn(predicted[alone])
         tallies, tables, nothing = {}, [], np.zeros(predicted.shape, bool)
         for c, (name, match, detector) in enumerate(zip(names, reviewed.matches, detectors, strict=True)):
             chance = None if chances is None else chances[c]

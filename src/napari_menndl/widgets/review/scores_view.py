@@ -9,11 +9,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_menndl.metrics.scores import never_predicted
-from napari_menndl.widgets.palette import found_table, legend, pooled, score_table
+from napari_menndl.widgets.palette import found_table, legend, picture_key, pooled, score_table
 from napari_menndl.widgets.review.plot import QuantityPlot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from napari_menndl.widgets.review.frame_review import FrameReview
 
@@ -22,7 +22,7 @@ PANEL = "background: #14151a; color: #f0f0f0; padding: 4px; border-radius: 3px;"
 
 
 class ScoresView(QWidget):
-    """What the colours mean, two tables, and the plot.
+    """Two tables and the plot; and what the colours mean, to be placed where it is always in sight.
 
     Attributes
     ----------
@@ -49,23 +49,28 @@ class ScoresView(QWidget):
             label.setTextFormat(Qt.TextFormat.RichText)
             label.setWordWrap(True)
             label.setStyleSheet(PANEL if label is self.legend else PANEL + "font-size: 11px;")
-            layout.addWidget(label)
-        layout.insertWidget(1, self.silent)
+            if label is not self.legend:
+                layout.addWidget(label)
+        layout.insertWidget(0, self.silent)
         self.frame_table.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.movie_table.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         layout.addWidget(self.plot)
 
-    def show_frame(self, review: FrameReview | None, palette: str) -> None:
-        """The frame in view; None while it is not known."""
-        self.legend.setText(legend(palette, review is None or review.annotated))
+    def show_key(self, key: Iterable[tuple[str, str]]) -> None:
+        """What the colours in view mean."""
+        self.legend.setText(legend(key))
+
+    def show_frame(self, review: FrameReview | None, palette: str, classes: Mapping[str, str]) -> None:
+        """The frame in view; None while it is not known. `classes` are the colours of predicted ones."""
         self.frame_table.setVisible(review is not None)
         silent = never_predicted(review.class_names, review.thresholds) if review and review.thresholds else ""
         self.silent.setText(silent)
         self.silent.setVisible(bool(silent))
         if review is not None:
+            self.show_key(picture_key(palette, review, classes).values())
             title = f"frame {review.frame}"
             judged = review.annotated and review.tallies
-            table = score_table(title, review.tallies, palette) if judged else found_table(title, review)
+            table = score_table(title, review.tallies, palette) if judged else found_table(title, review, classes)
             self.frame_table.setText(table)
             self.plot.show_place(review.frame)
 

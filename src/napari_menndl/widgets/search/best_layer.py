@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.movie.neighbours import read_frame
-from napari_menndl.widgets.background import at_low_priority
 from napari_menndl.widgets.frame_layer import FrameLayer
 from napari_menndl.widgets.frames_layer import outlined
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import napari.viewer
     import numpy as np
     from napari.layers import Image
@@ -46,7 +46,7 @@ class Wish:
 
 
 class BestPredictor:
-    """Predicts frames with the best network of a run, leaving the processor to the window; for one thread at a time."""
+    """Predicts frames with the best network of a run; for one thread at a time."""
 
     def __init__(self) -> None:
         self._run: Any = None
@@ -61,9 +61,6 @@ class BestPredictor:
         InputError
             If the run has no network, or it does not fit the movie.
         """
-        return at_low_priority(lambda: self._predict(wish))
-
-    def _predict(self, wish: Wish) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
         from napari_menndl.api import open_run  # torch comes with it: in this thread the window does not notice
         from napari_menndl.predict.labelling import label_pixels
         from napari_menndl.predict.outline import Outline
@@ -93,14 +90,7 @@ class BestLayer(FrameLayer):
         layer.editable = False
         return layer
 
-    def show_labels(self, labels: NDArray[np.uint8], movie: Image, colours: dict[int | None, Any]) -> None:
+    def show_labels(self, labels: NDArray[np.uint8], movie: Image, colours: Sequence[str]) -> None:
         """Lay labels (Y, X) over a movie, whatever its frame."""
-        self._colours = colours
+        self._colours = dict(enumerate(colours, start=1))
         self.show(outlined(labels), movie)
-
-
-def class_colours(names: tuple[str, ...], annotation: Labels | None) -> dict[int | None, Any]:
-    """Colours of a network's classes: those of the annotation where it knows them."""
-    known = annotation.metadata.get("annotation") if annotation is not None else None
-    given = {one.name: one.colour for one in known.classes} if known is not None else {}
-    return {i + 1: given.get(name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(names)}

@@ -11,7 +11,8 @@ from superqt.utils import QSignalThrottler
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.background import Latest
 from napari_menndl.widgets.layers import frame_in_view, movie_of
-from napari_menndl.widgets.search.best_layer import BestLayer, BestPredictor, Wish, class_colours
+from napari_menndl.widgets.palette import class_colours, legend
+from napari_menndl.widgets.search.best_layer import BestLayer, BestPredictor, Wish
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -49,7 +50,7 @@ class BestView(QObject):
         self._annotation: Labels | None = None
         self._movie: tuple[Any, Movie] | None = None
         self._failed: Wish | None = None
-        self._latest = Latest(BestPredictor().answer, self)
+        self._latest = Latest(BestPredictor().answer, self, niceness=19)
         self._latest.answered.connect(self._on_answer)
         self._latest.failed.connect(self._on_failure)
         self._throttle = QSignalThrottler(parent=self)
@@ -129,9 +130,11 @@ class BestView(QObject):
         if now is None or layer is None or (now.run, now.movie, now.frame) != (wish.run, wish.movie, wish.frame):
             return
         labels, names = answer
-        self.layer.show_labels(labels, layer, class_colours(names, self._annotation))
+        colours = class_colours(names, self._annotation)
+        self.layer.show_labels(labels, layer, tuple(colours.values()))
         self.shown = wish
-        self.told.emit(f"The best network so far on frame {wish.frame}.")
+        key = legend((colour, name) for name, colour in colours.items())
+        self.told.emit(f"The best so far on frame {wish.frame}:<br>{key}")
 
     def _on_failure(self, wish: Wish, error: Exception) -> None:
         self._failed = wish

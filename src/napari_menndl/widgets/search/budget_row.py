@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 _TIME, _NETWORKS, _FITNESS, _PLATEAU, _SEVERAL = range(5)
 _KINDS = (
     ("time", "So long, the last step included, in which the best are judged anew and trained on everything"),
-    ("networks", "So many networks born"),
-    ("fitness", "The best network is as good as that; 1 is perfect"),
-    ("no progress", "So many births without a better network"),
+    ("networks", "So many networks tried"),
+    ("score", "The best network is as good as that; 1 is perfect"),
+    ("no progress", "So many networks tried without a better one"),
     ("several", 'Whichever comes first, as in "2h, fitness 0.95"'),
 )
 
@@ -39,16 +39,17 @@ class BudgetRow(QWidget):
             self.kind.addItem(title)
             self.kind.setItemData(place, note, Qt.ItemDataRole.ToolTipRole)
         self.minutes = _spin(QSpinBox(), 10, 1, 100_000, " min")
-        self.networks = _spin(QSpinBox(), 500, 1, 10_000_000, " born")
+        self.networks = _spin(QSpinBox(), 500, 1, 10_000_000, " networks")
         self.fitness = QDoubleSpinBox()
         self.fitness.setDecimals(3)
         self.fitness.setSingleStep(0.01)
         self.fitness.setRange(0.001, 1.0)
         self.fitness.setValue(0.9)
-        self.plateau = _spin(QSpinBox(), 200, 1, 10_000_000, " births")
+        self.plateau = _spin(QSpinBox(), 200, 1, 10_000_000, " networks")
         self.several = QLineEdit("2h, fitness 0.95")
         self._editors = (self.minutes, self.networks, self.fitness, self.plateau, self.several)
         self._stack = QStackedWidget()
+        self._stack.setMinimumWidth(80)  # it would ask for the widest of all
         for editor in self._editors:
             self._stack.addWidget(editor)
         layout = QHBoxLayout(self)

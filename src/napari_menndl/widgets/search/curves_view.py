@@ -1,4 +1,4 @@
-"""The plot: best and median fitness against births or time."""
+"""The plot: best and median score against networks tried, or time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BEST, MEDIAN, EVERY = "#2bd4d9", "#f2a93b", "#8a8f99"
 #: Title, column of a curve, axis title.
-_AXES = (("over births", BIRTHS, "networks born"), ("over time", ELAPSED, "time searched"))
+_AXES = (("networks", BIRTHS, "networks tried"), ("time", ELAPSED, "time searched"))
 
 
 class CurvesView(QWidget):
@@ -32,7 +32,7 @@ class CurvesView(QWidget):
         self.axis = QComboBox()
         for title, *_ in _AXES:
             self.axis.addItem(title)
-        self.axis.setToolTip("What the fitness is drawn against")
+        self.axis.setToolTip("What the score is drawn against")
         self.key = QLabel(f"{_dot(BEST)} best &nbsp; {_dot(MEDIAN)} median &nbsp; {_dot(EVERY)} each")
         self.key.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.plot = pg.PlotWidget()
@@ -42,8 +42,8 @@ class CurvesView(QWidget):
         self.plot.setFixedHeight(170)
         self.plot.getAxis("left").enableAutoSIPrefix(False)
         self.plot.getAxis("bottom").enableAutoSIPrefix(False)
-        self.plot.setToolTip("Fitness: (defect F1 + average precision) / 2; the median is that of the population")
-        self.plot.setLabel("left", "fitness")
+        self.plot.setToolTip("Score: (defect F1 + average precision) / 2; the median is that of possible parents")
+        self.plot.setLabel("left", "score")
         self.plot.showGrid(x=False, y=True, alpha=0.2)
         pen = {"width": 2}
         self.every = self.plot.plot(pen=None, symbol="o", symbolSize=3, symbolPen=None, symbolBrush=EVERY)

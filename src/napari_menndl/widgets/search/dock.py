@@ -13,9 +13,10 @@ from qtpy.QtWidgets import QFileDialog, QMainWindow, QWidget
 
 from napari_menndl.errors import InputError
 from napari_menndl.search.known_runs import Glance, KnownRun, KnownRuns
+from napari_menndl.widgets.background import Job
+from napari_menndl.widgets.docking import Docking
 from napari_menndl.widgets.search.best_view import BestView
 from napari_menndl.widgets.search.closing import CloseGuard
-from napari_menndl.widgets.search.jobs import Job
 from napari_menndl.widgets.search.order import Opened, begin, look, resume
 from napari_menndl.widgets.search.panel import Panel
 from napari_menndl.widgets.search.watch import Watch
@@ -68,8 +69,10 @@ class SearchNetworks(Panel):
         self._guard: CloseGuard | None = None
         self._said = self._lost = ""
         self._megapixels, self._classes = 1.0, 1
-        self._opening, self._ending, self._asking = Job(self), Job(self), Job(self)
+        self._opening, self._asking = Job(self, to_finish=True), Job(self, to_finish=True)
+        self._ending = Job(self)
         self.best = BestView(viewer, self)
+        self.docking = Docking(self, viewer)
         self._connect()
         self.runs.refresh()
         self._update()
@@ -134,8 +137,8 @@ class SearchNetworks(Panel):
         self._said = ""
         self._opening.begin(look, str(path), self.known)
 
-    def propose(self, movie: Image | None, annotation: Labels | None, frames: Iterable[int]) -> None:
-        """Offer what to learn from; another dock's "search again" ends here."""
+    def propose(self, movie: Image | None, annotation: Labels | None, frames: Iterable[int] | None = None) -> None:
+        """Offer what to learn from; another dock's "search again" ends here. Without frames, the one in view."""
         self.setup.propose(movie, annotation, frames)
         self.setup_section.expand(animate=False)
         self._update()
@@ -279,7 +282,7 @@ class SearchNetworks(Panel):
         ended = sight is not None and not running and sight.state != "new"
         self.resume_button.setVisible(ended)
         problem = None if running else self.setup.problem()
-        hint = hint_for(problem, sight, starting=self._starting, stopping=stopping)
+        hint, button = hint_for(problem, sight, starting=self._starting, stopping=stopping)
         told = "" if self.hint_above else escape(hint)
         self.status.setText(f'<span style="color:#e5534b">{escape(self._said)}</span>' if self._said else told)
         self.status.setVisible(bool(self._said or told))
@@ -287,6 +290,7 @@ class SearchNetworks(Panel):
         self.headline.setText(name + headline(sight, starting=self._starting, stopping=stopping))
         if hint != self.hint:
             self.hint = hint
+            self.docking.point_to(self.buttons.get(button))
             self.hint_changed.emit(hint)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)

@@ -17,12 +17,10 @@ if TYPE_CHECKING:
 #: Title, tooltip.
 COLUMNS = (
     ("#", "Rank"),
-    ("net", "Number of the network: its birth, counted from 0"),
-    ("fitness", "(defect F1 + average precision) / 2, mean over classes, ± standard error; 1 is perfect"),
+    ("network", "Number of the network, counted from 0 as they were begun"),
+    ("score", "(defect F1 + average precision) / 2, mean over classes, ± standard error; 1 is perfect"),
     ("F1", "Defect F1 on the part of the frame that was left out of training"),
-    ("size", "Parameters: trained numbers"),
     ("ms", "Time to predict one frame [ms], on the device it was trained on"),
-    ("age", "Networks born since it was"),
     ("device", "What it was trained on"),
 )
 
@@ -33,7 +31,6 @@ class LeaderModel(QAbstractTableModel):
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self.leaders: tuple[Leader, ...] = ()
-        self.births = 0
         self.megapixels = 1.0
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802 (Qt's name)
@@ -58,7 +55,7 @@ class LeaderModel(QAbstractTableModel):
             return self._cell(index.row(), index.column())
         if role == Qt.ItemDataRole.ToolTipRole:
             one = self.leaders[index.row()]
-            return f"Network {one.id}, rung {one.rung}: {one.parameters:,} parameters, {one.device}"
+            return f"Network {one.id}, trained at level {one.rung}: {one.parameters:,} trained numbers, {one.device}"
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _side(index.column())
         return None
@@ -70,23 +67,17 @@ class LeaderModel(QAbstractTableModel):
             lambda: str(one.id),
             lambda: f"{one.fitness:.3f} ± {one.error:.3f}",
             lambda: "–" if math.isnan(one.f1) else f"{one.f1:.2f}",
-            lambda: short(one.parameters),
             lambda: _three_digits(one.latency * self.megapixels),
-            lambda: short(max(0, self.births - 1 - one.id)),
             lambda: one.device,
         )
         return cells[column]()
 
-    def show(self, leaders: tuple[Leader, ...], births: int) -> bool:
+    def show(self, leaders: tuple[Leader, ...]) -> bool:
         """Take newer rows; returns whether they were reset, so that a selection is to be made anew."""
         if leaders == self.leaders:
-            if leaders and births != self.births:
-                self.births = births
-                ages = next(i for i, (title, _) in enumerate(COLUMNS) if title == "age")
-                self.dataChanged.emit(self.index(0, ages), self.index(len(leaders) - 1, ages))
             return False
         self.beginResetModel()
-        self.leaders, self.births = leaders, births
+        self.leaders = leaders
         self.endResetModel()
         return True
 
@@ -128,11 +119,11 @@ class Leaderboard(QTableView):
 
     def show_sight(self, sight: Sight) -> None:
         """Show the leaders of a sight."""
-        if self.rows.show(sight.leaders, sight.births):
+        if self.rows.show(sight.leaders):
             self._select()
 
     def clear(self) -> None:
-        self.rows.show((), 0)
+        self.rows.show(())
         self.network, self._own_choice = None, False
 
     def _select(self) -> None:

@@ -1,4 +1,4 @@
-"""The chosen network: drawn as a sandwich, and its line back to the founders."""
+"""The chosen network: its layers drawn, and its line back to the founders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_menndl.genome.describe import describe_training
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.slabs import sandwich
 from napari_menndl.search.lineage import lineage
-from napari_menndl.widgets.search.jobs import Job
+from napari_menndl.widgets.background import Job
 from napari_menndl.widgets.search.sandwich_view import SandwichView
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ class NetworkView(QTabWidget):
         scroll.setWidget(page)
         self.line = QTextBrowser()
         self.line.setHtml(_PLEASE)
-        self.addTab(scroll, "Sandwich")
-        self.addTab(self.line, "Lineage")
-        self.setTabToolTip(0, "The network's layers as a stack of slabs")
-        self.setTabToolTip(1, "Its line back to the founders: what each mutation changed, and the fitness gained")
+        self.addTab(scroll, "Layers")
+        self.addTab(self.line, "Ancestors")
+        self.setTabToolTip(0, "The network's layers, from the frame on top to the classes")
+        self.setTabToolTip(1, "Its line back to the founders: what each change was, and the score gained")
         self.setMinimumHeight(230)
         self._job = Job(self)
         self._job.done.connect(self._show)
@@ -71,8 +71,8 @@ class NetworkView(QTabWidget):
         self.sandwich.show_network(slabs, arcs)
         self.training.setText(f"Trained with {training}")
         self.line.setHtml(_table(self.steps))
-        self.setTabText(0, f"Sandwich of {self.network}")
-        self.setTabText(1, f"Lineage ({len(self.steps)})")
+        self.setTabText(0, f"Layers of network {self.network}")
+        self.setTabText(1, f"Ancestors ({len(self.steps)})")
 
     def _fail(self, error: Exception) -> None:
         self.clear()
@@ -95,7 +95,7 @@ def _table(steps: list[Step]) -> str:
     return f'<table cellpadding="3" width="100%"><tr>{titles}</tr>{rows}</table>'
 
 
-_TITLES = (("network", "right"), ("fitness", "right"), ("gained", "right"), ("what changed", "left"))
+_TITLES = (("network", "right"), ("score", "right"), ("gained", "right"), ("what changed", "left"))
 
 
 def _origin(step: Step) -> str:

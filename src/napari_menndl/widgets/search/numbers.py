@@ -14,30 +14,50 @@ if TYPE_CHECKING:
     from napari_menndl.search.outlook import Sight
 
 _BUSY = "Share of slot time spent on evaluations, over the last minutes"
-#: Name, title, tooltip; in rows of four.
+#: Name, title, tooltip: what is always in sight, and what is folded under "Details".
 FIGURES = (
-    ("best", "best fitness", "Out of fold, of the answer: the networks that are best together"),
-    ("networks", "networks", "Born so far; evaluations at all rungs"),
-    ("left", "time left", "Until the budget is used up, as far as can be told; a fitness comes when it comes"),
-    ("elapsed", "searched", "Time searched, over all resumes"),
-    ("rate", "networks/h", "Networks evaluated per hour, over the last minutes"),
+    ("best", "best score", "Of the networks that are best together, on what they were not trained on; 1 is perfect"),
+    ("networks", "networks tried", "Networks that were trained and judged, however far"),
+    ("left", "time left", "Until the budget is used up, as far as can be told; a score comes when it comes"),
+    ("elapsed", "searched for", "Time searched, over all resumes"),
+)
+DETAILS = (
+    ("rate", "networks/h", "Networks judged per hour, over the last minutes"),
     ("busy", "slots busy", _BUSY),
     ("flops", "FLOP/s", "Training arithmetic sustained over the last minutes"),
     ("failures", "failures", "By kind: what counts against a network, and what was lost and tried again"),
 )
-_COLUMNS = 4
+_COLUMNS = 2
 
 
 class Numbers(QWidget):
-    """Eight figures; below them failures, workers set aside, whether more time pays. Details of the pool: a tooltip."""
+    """Four figures; below them failures, workers set aside, whether more time pays. Details of the pool: a tooltip.
+
+    Attributes
+    ----------
+    details : QWidget
+        Four more, to be placed elsewhere.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.figures: dict[str, QLabel] = {}
+        self.details = QWidget()
+        self.kinds = QLabel()
+        self.kinds.setWordWrap(True)
+        self.kinds.setStyleSheet("font-size: 11px;")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._rows(FIGURES))
+        layout.addWidget(self.kinds)
+        self.details.setLayout(self._rows(DETAILS))
+        self.clear()
+
+    def _rows(self, figures: tuple[tuple[str, str, str], ...]) -> QGridLayout:
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(4)
-        self.figures: dict[str, QLabel] = {}
-        for place, (name, title, note) in enumerate(FIGURES):
+        for place, (name, title, note) in enumerate(figures):
             figure = QLabel()
             figure.setTextFormat(Qt.TextFormat.RichText)
             figure.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -46,14 +66,7 @@ class Numbers(QWidget):
             self.figures[name] = figure
             grid.addWidget(figure, place // _COLUMNS, place % _COLUMNS)
             grid.setColumnStretch(place % _COLUMNS, 1)
-        self.kinds = QLabel()
-        self.kinds.setWordWrap(True)
-        self.kinds.setStyleSheet("font-size: 11px;")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(grid)
-        layout.addWidget(self.kinds)
-        self.clear()
+        return grid
 
     def clear(self) -> None:
         for figure in self.figures.values():
@@ -65,7 +78,7 @@ class Numbers(QWidget):
         failed = sum(sight.failures.values()) + sum(sight.lost.values())
         texts = {
             "best": _fitness(sight),
-            "networks": f"{sight.births:,}",
+            "networks": f"{sight.networks:,}",
             "left": _left(sight),
             "elapsed": duration(sight.elapsed),
             "rate": _rate(sight.rate.networks_per_hour),

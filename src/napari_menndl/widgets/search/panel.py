@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_menndl.widgets.docking import NARROW
 from napari_menndl.widgets.search.curves_view import CurvesView
 from napari_menndl.widgets.search.leaderboard import Leaderboard
 from napari_menndl.widgets.search.network_view import NetworkView
@@ -55,11 +56,21 @@ class Panel(QWidget):
         self._last_line: tuple[float, str] | None = None
         self.setup_section = section("Set up", self.setup, opened=True)
         self.log_section = section("Log", self.log)
+        self.details_section = section(
+            "Details", self._details(), tip="How fast the search is, how busy its slots are, and its log"
+        )
         self.runs_section = section("Runs", self.runs)
         self.progress = QWidget()
         self._lay_out()
         self.progress.hide()
-        self.setMinimumWidth(390)
+        #: By the names that hints have for them.
+        self.buttons: dict[str, QWidget] = {
+            "start": self.start_button,
+            "resume": self.resume_button,
+            "best": self.best_box,
+            "budget": self.setup.budget,
+        }
+        self.setMinimumWidth(NARROW)
 
     def _make_controls(self) -> None:
         self.status = QLabel()
@@ -85,22 +96,28 @@ class Panel(QWidget):
         self.best_note.setWordWrap(True)
         self.best_note.setStyleSheet("font-size: 11px;")
 
+    def _details(self) -> QWidget:
+        details = QWidget()
+        layout = QVBoxLayout(details)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.numbers.details)
+        layout.addWidget(self.log_section)
+        return details
+
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
         for button in (self.start_button, self.stop_button, self.resume_button):
             buttons.addWidget(button)
-        best = QHBoxLayout()
-        best.addWidget(self.best_box)
-        best.addWidget(self.best_note, 1)
         within = QVBoxLayout(self.progress)
         within.setContentsMargins(0, 0, 0, 0)
         within.addWidget(self.headline)
         within.addWidget(self.numbers)
         within.addWidget(self.curves)
-        within.addLayout(best)
+        within.addWidget(self.best_box)
+        within.addWidget(self.best_note)
         within.addWidget(self.leaderboard)
         within.addWidget(self.network)
-        within.addWidget(self.log_section)
+        within.addWidget(self.details_section)
         body = QWidget()
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 4, 0)

@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QHBoxLayout, QLa
 from napari_menndl.errors import InputError
 from napari_menndl.pool.check import check_connection
 from napari_menndl.pool.kinds import PoolKind, pool_kinds
+from napari_menndl.widgets.background import Job
 from napari_menndl.widgets.preferences import with_certificates
-from napari_menndl.widgets.search.jobs import Job
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent
@@ -37,9 +37,6 @@ class PoolRow(QWidget):
         self.kinds = pool_kinds()
         self._given: dict[str, str] = {}
         self.kind = QComboBox()
-        # As wide as its place, not as its longest title: the dock is narrow.
-        self.kind.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.kind.setMinimumContentsLength(9)
         for place, kind in enumerate(self.kinds):
             self.kind.addItem(kind.title)
             self.kind.setItemData(place, kind.note, Qt.ItemDataRole.ToolTipRole)
@@ -59,13 +56,13 @@ class PoolRow(QWidget):
         self.answer.hide()
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.kind, 0, 0)
-        layout.addWidget(self.button, 0, 1)
+        layout.addWidget(self.kind, 0, 0, 1, 2)
         given = QHBoxLayout()
         given.addWidget(self.address)
         given.addWidget(self.choose)
         layout.addLayout(given, 1, 0, 1, 2)
-        layout.addWidget(self.answer, 2, 0, 1, 2)
+        layout.addWidget(self.button, 2, 0, 1, 2)
+        layout.addWidget(self.answer, 3, 0, 1, 2)
         layout.setColumnStretch(0, 1)
         self._job = Job(self)
         self._job.done.connect(self._on_answer)

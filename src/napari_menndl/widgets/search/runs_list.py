@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_menndl.search.known_runs import Glance, KnownRun, KnownRuns, glance
-from napari_menndl.widgets.search.jobs import Job
+from napari_menndl.widgets.background import Job
 
 COLOURS = {"running": "#2bd4d9", "finished": "#2ea043", "interrupted": "#e5534b", "missing": "#e5534b"}
 _PATH = Qt.ItemDataRole.UserRole

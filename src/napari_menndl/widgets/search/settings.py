@@ -19,7 +19,9 @@ class LearnSettings:
     movie: Image | None = setting(None, "Movie", note="The movie to learn from")
     annotation: Labels | None = setting(None, "Annotation", note="What an expert says of some of its frames")
     frames: str = setting(
-        "", "Frames", note='Annotated frames to learn from, as in "0, 5-8"; those that are complete are offered'
+        "",
+        "Frames",
+        note='Annotated frames to learn from, as in "0, 5-8"; the one in view is offered',
     )
 
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_menndl.errors import InputError
-from napari_menndl.search.frame_numbers import finished_frames, frames_text, parse_frames
+from napari_menndl.search.frame_numbers import finished_frames, frames_text, nearest_frames, parse_frames
 from napari_menndl.search.known_runs import suggest_folder
 from napari_menndl.search.settings import SearchSettings
-from napari_menndl.widgets.form import lay_out, make_form, read_form
-from napari_menndl.widgets.layers import annotations_for, movie_of
+from napari_menndl.widgets.background import Job
+from napari_menndl.widgets.form import changes, fill_form, lay_out, make_form, read_form, remember_form
+from napari_menndl.widgets.layers import annotations_for, frame_in_view, movie_of
 from napari_menndl.widgets.movie_line import MovieLine
 from napari_menndl.widgets.preferences import default_budget, default_pool, recall, remember
 from napari_menndl.widgets.search.best_layer import NAME as BEST
 from napari_menndl.widgets.search.budget_row import BudgetRow
-from napari_menndl.widgets.search.jobs import Job
 from napari_menndl.widgets.search.order import Order
 from napari_menndl.widgets.search.pool_row import PoolRow
 from napari_menndl.widgets.search.settings import AdvancedSettings, LearnSettings, PlaceSettings
@@ -57,6 +57,8 @@ class Setup(QWidget):
         super().__init__(parent)
         self.viewer = viewer
         self._offered = ""
+        self._finished: tuple[int, ...] = ()
+        self._all = False
         self._suggested = ""
         self._opened: tuple[Any, Movie] | None = None
         self._status: tuple[Any, ...] | None = None
@@ -80,6 +82,12 @@ class Setup(QWidget):
         self.learn["movie"].changed.connect(self._on_movie)
         self.learn["annotation"].changed.connect(self._on_annotation)
         self.learn["frames"].changed.connect(self._on_frames)
+        self.one_frame.clicked.connect(self.offer_in_view)
+        self.every_frame.clicked.connect(self._offer_all)
+        self._defaults = remember_form(self.advanced, "search/advanced", [row.name for row in self.advanced])
+        self.advanced.changed.connect(self._say_advanced)
+        self.defaults.clicked.connect(self._forget_advanced)
+        self._say_advanced()
         self.restore()
         self.reset_choices()
 
@@ -96,15 +104,35 @@ class Setup(QWidget):
         rows = body.layout()
         assert isinstance(rows, QFormLayout)
         rows.insertRow(1, self.about)
+        self.one_frame, self.every_frame = QPushButton("In view"), QPushButton("All")
+        self.one_frame.setToolTip("Learn from the frame in view, or the annotated one nearest to it")
+        self.every_frame.setToolTip("Learn from all frames that are complete, or annotated in regions")
+        self.frame_choice = QWidget()
+        choice = QHBoxLayout(self.frame_choice)
+        choice.setContentsMargins(0, 0, 0, 0)
+        choice.addWidget(self.one_frame)
+        choice.addWidget(self.every_frame)
+        self.frame_choice.hide()
+        rows.addRow("", self.frame_choice)
         rows.addRow("Budget", self.budget)
-        rows.addRow("Pool", self.pool)
+        rows.addRow("Train on", self.pool)
         run = self.place["run"]
         rows.addRow(run.label, run.native)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(body)
-        self.advanced_section = section("Advanced", lay_out(self.advanced))
+        self.defaults = QPushButton("Back to the defaults")
+        advanced = QWidget()
+        within = QVBoxLayout(advanced)
+        within.setContentsMargins(0, 0, 0, 0)
+        within.addWidget(lay_out(self.advanced))
+        within.addWidget(self.defaults)
+        self.advanced_section = section("Advanced", advanced)
+        self.changed_note = QLabel()
+        self.changed_note.setWordWrap(True)
+        self.changed_note.setStyleSheet("font-size: 11px;")
         layout.addWidget(self.advanced_section)
+        layout.addWidget(self.changed_note)
 
     # Layers -----------------------------------------------------------------------------------------------------------
 
@@ -169,6 +197,7 @@ class Setup(QWidget):
 
     def _on_annotation(self, _: Labels | None) -> None:
         self.learn["frames"].value = self._offered = ""
+        self._finished, self._all = (), False
         self._look_for_frames(changed=True)
         self.changed.emit()
 
@@ -176,15 +205,15 @@ class Setup(QWidget):
         self.changed.emit()
 
     def _look_for_frames(self, *, changed: bool = False) -> None:
-        """Offer the frames that are annotated by now, unless a person has written others."""
+        """Offer a frame that is annotated by now, or all of them, unless a person has written others."""
         self._look_at_status()
-        layer, text = self.annotation, self.learn["frames"].value
-        if layer is None or self._offer_job.busy or text.strip() not in ("", self._offered):
+        layer = self.annotation
+        if layer is None or self._offer_job.busy:
             return
         annotation = layer.metadata.get("annotation")
         if annotation is not None:
             self._on_offer(finished_frames(annotation))
-        elif changed or not text:
+        elif changed or not self.learn["frames"].value:
             self._offer_job.begin(_labelled_frames, layer.data)
 
     def _look_at_status(self) -> None:
@@ -195,9 +224,34 @@ class Setup(QWidget):
         if None not in (before, self._status) and before != self._status:
             self.changed.emit()
 
-    def _on_offer(self, frames: Iterable[int]) -> None:
+    def _on_offer(self, frames: tuple[int, ...]) -> None:
+        self._finished = frames
+        self.frame_choice.setVisible(len(frames) > 1)
+        self.every_frame.setText(f"All {len(frames)}")
+        if self.learn["frames"].value.strip() not in ("", self._offered):
+            return
+        kept = self.frames[:1] if not self._all else ()
+        self._offer(frames if self._all else kept if set(kept) & set(frames) else self._nearest())
+
+    def offer_in_view(self) -> None:
+        """Offer the frame in view, or the annotated one nearest to it, unless a person has written others."""
+        asked = self.sender() is self.one_frame
+        if asked or (not self._all and self.learn["frames"].value.strip() in ("", self._offered)):
+            self._all = False
+            self._offer(self._nearest())
+
+    def _offer_all(self) -> None:
+        self._all = True
+        self._offer(self._finished)
+
+    def _nearest(self) -> tuple[int, ...]:
+        """Of the annotated frames the one in view, or nearest to it; none where there are none."""
+        here = 0 if self.movie is None else frame_in_view(self.movie, self.viewer.dims.point)
+        return nearest_frames(self._finished, here)
+
+    def _offer(self, frames: Iterable[int]) -> None:
         text = frames_text(frames)
-        if self.learn["frames"].value.strip() in ("", self._offered) and text != self.learn["frames"].value:
+        if text != self.learn["frames"].value:
             self._offered = text
             self.learn["frames"].value = text
 
@@ -233,6 +287,9 @@ class Setup(QWidget):
         if advanced["networks_per_gpu"] == 1:
             del advanced["networks_per_gpu"]  # what a pool file says is not to be overruled unasked
         SearchSettings.from_json({**advanced, "budget": self.budget.text, "pool": self.pool.spec})
+        if not self.learn["frames"].value.strip():
+            remedy = "Mark the defects of a frame in the dock Annotate defects, then set it to Complete."
+            raise InputError("an annotated frame to learn from", "none", remedy)
         frames = parse_frames(self.learn["frames"].value, _frame_count(movie))
         run = self.place["run"].value.expanduser()
         return Order(movie, annotation, frames, self.budget.text, self.pool.spec, run, space, advanced)
@@ -245,15 +302,32 @@ class Setup(QWidget):
             return () if movie is None else tuple(parse_frames(self.learn["frames"].value, _frame_count(movie)))
         return ()
 
-    def propose(self, movie: Image | None, annotation: Labels | None, frames: Iterable[int]) -> None:
-        """Fill in what to learn from, as another dock knows it."""
+    def propose(self, movie: Image | None, annotation: Labels | None, frames: Iterable[int] | None = None) -> None:
+        """Fill in what to learn from, as another dock knows it; without frames, the annotated one in view."""
         self.learn.reset_choices()
         if movie is not None:
             self.learn["movie"].value = movie
         if annotation is not None:
             self.learn["annotation"].value = annotation
-        self.learn["frames"].value = frames_text(frames)
+        if frames is not None:
+            self.learn["frames"].value = frames_text(frames)
+        else:
+            self.learn["frames"].value = ""
+            self._look_for_frames(changed=True)
         self.suggest_place()
+
+    # Advanced settings ------------------------------------------------------------------------------------------------
+
+    def _say_advanced(self) -> None:
+        """Say what is set otherwise than by default: it stays so from one start to the next, folded away."""
+        changed = changes(self.advanced, self._defaults)
+        self.changed_note.setText(f"Not as by default: {', '.join(changed)}")
+        self.changed_note.setVisible(bool(changed))
+        self.defaults.setEnabled(bool(changed))
+
+    def _forget_advanced(self) -> None:
+        fill_form(self.advanced, self._defaults)
+        self._say_advanced()
 
     # From one start to the next ---------------------------------------------------------------------------------------
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_menndl.search.outlook import Outlook, Sight
+from napari_menndl.widgets.background import begin, in_window
 
 if TYPE_CHECKING:
     from napari_menndl.run import Run
@@ -44,10 +44,11 @@ class Watch(QObject):
         self._closed = threading.Event()
         self._shown = threading.Event()
         self._hurry = threading.Event()
+        self._see, self._fail = in_window(self._on_seen), in_window(self._on_failure)
 
     def start(self) -> None:
         """Begin, once whoever shows what is seen is connected."""
-        threading.Thread(target=self._look, daemon=True).start()
+        begin(self._look)
 
     def shown(self) -> None:
         """Say that the last sight was taken in."""
@@ -65,21 +66,30 @@ class Watch(QObject):
 
     def _look(self) -> None:
         pause = _PAUSE
-        # The object may be gone from Qt's side at any time: its window was closed.
-        with suppress(RuntimeError):
-            while not self._closed.is_set():
-                try:
-                    sight = self.outlook.look()
-                except Exception as error:
-                    pause = _LONG_PAUSE
-                    self.failed.emit(error)
-                else:
-                    pause = _pause_after(sight)
-                    self._shown.clear()
-                    self.seen.emit(sight)
-                    self._shown.wait()
-                self._hurry.wait(pause)
-                self._hurry.clear()
+        while not self._closed.is_set():
+            try:
+                sight = self.outlook.look()
+            except Exception as error:
+                pause = _LONG_PAUSE
+                self._fail(error)
+            else:
+                pause = _pause_after(sight)
+                self._shown.clear()
+                self._see(sight)
+                self._wait(self._shown)
+            self._hurry.wait(pause)
+            self._hurry.clear()
+
+    def _wait(self, event: threading.Event) -> None:
+        # In steps: a process that ends can end a thread only between them.
+        while not event.wait(1.0) and not self._closed.is_set():
+            pass
+
+    def _on_seen(self, sight: Sight) -> None:
+        self.seen.emit(sight)
+
+    def _on_failure(self, error: Exception) -> None:
+        self.failed.emit(error)
 
 
 def _pause_after(sight: Sight) -> float:

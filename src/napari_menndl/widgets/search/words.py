@@ -29,6 +29,8 @@ def headline(sight: Sight | None, *, starting: bool, stopping: bool) -> str:
         return _coloured(f"reading the journal … {sight.births:,} networks", "new")
     if sight.state != "running":
         why = f" ({sight.reason})" if sight.reason and sight.state in ("stopped", "finished") else ""
+        if sight.best is None and sight.state == "finished":
+            return _coloured(f"ended without a network{why}", "interrupted")
         return _coloured(f"{sight.state}{why}", sight.state)
     if stopping:
         return _coloured("stopping …", "stopped")
@@ -41,22 +43,25 @@ def _coloured(text: str, state: str) -> str:
     return f'<span style="color:{COLOURS[state]}">●</span> {text}'
 
 
-def hint_for(problem: InputError | None, sight: Sight | None, *, starting: bool, stopping: bool) -> str:
-    """What to do next, in one sentence."""
+def hint_for(problem: InputError | None, sight: Sight | None, *, starting: bool, stopping: bool) -> tuple[str, str]:
+    """What to do next, in one sentence, and which button of the dock it names; empty for none."""
     if starting:
-        return "The search process is starting; that takes some seconds."
+        return "The search process is starting; that takes some seconds.", ""
     if stopping:
-        return "The search is ending cleanly; it can be resumed."
+        return "The search is ending cleanly; it can be resumed.", ""
     if sight is not None and sight.state == "running":
         if sight.best is None:
-            return "The first networks are being trained."
-        return "Show the best on the frame in view, or close napari: the search goes on."
-    if sight is not None and sight.state == "finished" and sight.best is not None:
-        return "Review the frames with what was found, or start another search."
+            return "The first networks are being trained.", ""
+        return "Show the best on the frame in view, or close napari: the search goes on.", "best"
     if sight is not None and (nothing := came_to_nothing(vars(sight))):
-        return nothing
-    if sight is not None and sight.state in ("stopped", "interrupted"):
-        return "Resume it, up to the budget in Set up; or review the frames with the best so far."
+        return nothing, "budget"
+    ended = sight is not None and sight.state in ("finished", "stopped", "interrupted")
+    if ended and sight is not None and sight.best is None:
+        return "No network was tried to its end: give the search a larger budget in Set up, and resume it.", "budget"
+    if ended and sight is not None and sight.state == "finished":
+        return "Review the frames with what was found, or start another search.", "start"
+    if ended:
+        return "Resume it, up to the budget in Set up; or review the frames with the best so far.", "resume"
     if problem is not None:
-        return problem.remedy
-    return "Start the search: it runs on its own, whether napari is open or not."
+        return problem.remedy, ""
+    return "Start the search: it runs on its own, whether napari is open or not.", "start"

@@ -1,0 +1,174 @@
+"""What every dock does to the window that it comes into: the frame stays whole, the wheel scrolls, buttons are seen."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtWidgets import (
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDockWidget,
+    QGraphicsView,
+    QScrollArea,
+    QScrollBar,
+    QTabBar,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_menndl.annotation.classes import FrameStatus
+from napari_menndl.search.frame_numbers import finished_frames, nearest_frames
+from napari_menndl.widgets.layers import frame_in_view, pixel_size_of
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+#: What the wheel would change, or keep for itself, where a person scrolls a dock.
+FIELDS = (QAbstractSpinBox, QComboBox, QAbstractSlider, QTabBar, QGraphicsView)
+#: A dock may be made so narrow, and begins so wide [px]: a screen of 1280 x 800 has napari's own docks beside it.
+NARROW, WIDE = 320, 360
+#: A field of numbers may be made so narrow; room around what is brought into sight [px].
+_FIELD, _MARGIN = 96, 12
+
+
+class Docking(QObject):
+    """A dock's manners; made at the end of its ``__init__``.
+
+    Where the frame was whole before the dock took its place, it is fitted to what is left of the canvas. A calibrated
+    movie gets a scale bar, and an annotation that comes is shown at a frame that it speaks of. Over a field the wheel
+    scrolls the dock.
+
+    Parameters
+    ----------
+    dock : QWidget
+    viewer : napari.Viewer
+    """
+
+    def __init__(self, dock: QWidget, viewer: Viewer) -> None:
+        super().__init__(dock)
+        self._dock, self._viewer = dock, viewer
+        self._whole = is_whole(viewer)
+        self._met: set[int] = set()
+        self._named: QWidget | None = None
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._arrange)
+        self._watch(dock)
+        inserted, take_up = viewer.layers.events.inserted, self._take_up
+        inserted.connect(take_up)
+
+        def leave() -> None:
+            with suppress(AttributeError, ValueError):  # the viewer itself is half gone when its window closes
+                inserted.disconnect(take_up)
+
+        dock.destroyed.connect(leave)
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 (Qt's name)
+        kind = event.type()
+        if kind == QEvent.Type.Wheel and _is_field(watched):
+            return _scroll_around(watched, event)
+        if kind == QEvent.Type.ChildPolished and isinstance(child := event.child(), QWidget):
+            self._watch(child)
+        elif kind == QEvent.Type.Show and watched is self._dock:
+            self._take_up()
+        return False
+
+    def _watch(self, widget: QWidget) -> None:
+        for one in (widget, *widget.findChildren(QWidget)):
+            one.installEventFilter(self)
+            if isinstance(one, QComboBox):  # as wide as the dock, not as its longest choice
+                one.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+                one.setMinimumContentsLength(4)
+            elif isinstance(one, QAbstractSpinBox):
+                one.setMinimumWidth(_FIELD)
+
+    def point_to(self, widget: QWidget | None) -> None:
+        """Bring a widget into sight, now and whenever the dock is shown: what to do next needs it."""
+        self._named = widget
+        self._take_up()
+
+    def _take_up(self, event: Any = None) -> None:
+        self._soon.start(0)  # when all that is to be laid out has its place
+
+    def _arrange(self) -> None:
+        dock = self._dock
+        if not dock.isVisible():
+            return
+        if self._named is not None:
+            bring_into_sight(self._named)
+        frame = dock.parent()
+        if not isinstance(frame, QDockWidget):
+            return  # a part of another dock, which does the rest
+        if self._whole and not is_whole(self._viewer):
+            self._viewer.fit_to_view()
+        self._whole = False
+        for layer in self._viewer.layers:
+            if id(layer) not in self._met:
+                self._met.add(id(layer))
+                self._meet(layer)
+
+    def _meet(self, layer: Any) -> None:
+        if isinstance(layer, Image) and pixel_size_of(layer) is not None:
+            self._viewer.canvas.overlays.scale_bar.visible = True
+        elif isinstance(layer, Labels):
+            show_annotated(self._viewer, layer)
+
+
+def bring_into_sight(widget: QWidget) -> None:
+    """Unfold and scroll whatever a widget lies in, so that it is seen."""
+    around = widget.parentWidget()
+    while around is not None:
+        if isinstance(around, QCollapsible) and not around.isExpanded():
+            around.expand(animate=False)
+        around = around.parentWidget()
+    around = widget.parentWidget()
+    while around is not None:
+        if isinstance(around, QScrollArea):
+            if (body := around.widget()) is not None and (layout := body.layout()) is not None:
+                layout.activate()
+            around.ensureWidgetVisible(widget, 0, _MARGIN)
+        around = around.parentWidget()
+
+
+def is_whole(viewer: Viewer) -> bool:
+    """Whether the canvas shows the layers from edge to edge."""
+    if not len(viewer.layers) or viewer.dims.ndisplay != 2:
+        return False
+    canvas, camera = np.array(viewer.canvas.size, float), viewer.scene.camera
+    edges = (np.asarray(viewer.layers.extent.world)[:, -2:] - np.array(camera.center)[-2:]) * camera.zoom
+    return bool((np.abs(edges) <= canvas / 2 + 1).all())
+
+
+def show_annotated(viewer: Viewer, layer: Labels) -> None:
+    """Bring a frame into view of which an annotation says something, unless one is."""
+    annotation = layer.metadata.get("annotation")
+    if annotation is None or layer.ndim != 3:
+        return
+    begun = [t for t, status in enumerate(annotation.status) if status is not FrameStatus.UNTOUCHED]
+    here = frame_in_view(layer, viewer.dims.point)
+    if begun and here not in begun:
+        (frame,) = nearest_frames(finished_frames(annotation) or begun, here)
+        viewer.dims.set_point(viewer.dims.ndim - 3, layer.data_to_world((frame, 0, 0))[0])
+
+
+def _scroll_around(widget: QWidget, event: Any) -> bool:
+    """Give a turn of the wheel to the innermost part around a field that can scroll; True: it is dealt with."""
+    around = widget.parentWidget()
+    while around is not None:
+        bar = around.verticalScrollBar() if isinstance(around, QScrollArea) else None
+        if bar is not None and bar.minimum() < bar.maximum():
+            QApplication.sendEvent(bar, event)
+            break
+        around = around.parentWidget()
+    return True
+
+
+def _is_field(widget: Any) -> bool:
+    viewport = isinstance(widget, QWidget) and isinstance(widget.parent(), QGraphicsView)
+    return viewport or (isinstance(widget, FIELDS) and not isinstance(widget, QScrollBar))
