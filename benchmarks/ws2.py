@@ -8,7 +8,8 @@ area, seed, budget) is written to ``benchmarks/results/ws2/`` and skipped when i
 cells. F1 is that of defects at the method's own thresholds, counts pooled over frames, averaged over the classes that
 occur. A network predicts nothing of a class whose finds on the labelled frame are surely too often false
 (`ClassScore.cutoff`); of the rivals only the Fourier method has that rule. The dilated FCN, designed by hand, is
-trained by the same trainer for as long as the search takes.
+trained by the same trainer for as long as the search takes, AtomAI's U-Net, where it is installed (`atomai_unet.py`),
+by its own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from atomai_unet import fit_atomai
+from atomai_unet import is_there as atomai_is_there
 from cells import read_cell, write_cell
 from judging import LATER, bootstrap_interval, judge, mean_score, simulated_problem
 from napari_menndl import run_search
@@ -39,8 +42,10 @@ from napari_menndl.search.goals import parse_budget
 from napari_menndl.training.evaluate import evaluate
 from rivals import CLASS_RIVALS, INPUTS, ClassPredictor
 
-SEARCH, BY_HAND = "search", "dilated FCN, same time"
-METHODS = (SEARCH, BY_HAND, *CLASS_RIVALS)
+SEARCH, BY_HAND, ATOMAI = "search", "dilated FCN, same time", "AtomAI U-Net, same time"
+METHODS = (SEARCH, BY_HAND, ATOMAI, *CLASS_RIVALS)
+#: Trained for as long as the search takes.
+TIMED = (SEARCH, BY_HAND, ATOMAI)
 #: None of these areas is one that anything was chosen on.
 AREAS, SNRS = (101, 102, 103), (5.0, 3.0)
 SCOPES = {"later": "later frames", "born": "born later", "fresh": "fresh area"}
@@ -110,6 +115,8 @@ def run_cell(method, problem, seed, budget):
         predictor, fast = fit_search(problem, seed, budget)
     elif method == BY_HAND:
         predictor = fit_by_hand(problem, seed, parse_budget(budget).seconds)
+    elif method == ATOMAI:
+        predictor = fit_atomai(task, parse_budget(budget).seconds, seed)
     else:
         predictor = CLASS_RIVALS[method](task.frames[0], task.labels[0], task.known[0], task.detectors, seed)
     fitted = time.perf_counter() - began
@@ -144,7 +151,7 @@ def measure(predictor, problem):
 def cell_name(method, snr, area, seed, budget):
     """Where a cell is kept; the budget is part of what takes its time from it."""
     name = f"ws2/{method.replace(',', '').replace(' ', '-')}-snr{snr:g}-a{area}-s{seed}"
-    return f"{name}-{budget.replace(' ', '')}" if method in (SEARCH, BY_HAND) else name
+    return f"{name}-{budget.replace(' ', '')}" if method in TIMED else name
 
 
 def table(cells, snr, areas, seed):
@@ -218,7 +225,7 @@ def main():
             for method in METHODS:
                 name = cell_name(method, snr, area, given.seed, budget)
                 result = None if given.quick else read_cell(name)
-                if result is None and method in (given.only or METHODS):
+                if result is None and method in (given.only or METHODS) and (method != ATOMAI or atomai_is_there()):
                     problem = problem or simulated_problem(snr, area, LATER)
                     result = run_cell(method, problem, given.seed, budget)
                     if not given.quick:

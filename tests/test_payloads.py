@@ -305,7 +305,7 @@ def lines(journal, change):
 
 
 JOURNALS = {
-    "keys that climb": lambda fact: fact.update(json.loads(re.sub(r'"\d+/\d+"', '"../../x/0"', json.dumps(fact)))),
+    "keys that climb": lambda fact: fact.update(json.loads(re.sub(r'"\d+/\d+\+?"', '"../../x/0"', json.dumps(fact)))),
     "numbers of another type": lambda fact: fact.update(id="0") if "id" in fact else None,
     "numbers without end": lambda fact: fact.update(id=10**15) if "id" in fact else None,
     "rungs without end": lambda fact: fact.update(key="0/999999999") if "key" in fact else None,
