@@ -115,4 +115,4 @@ class Learned:
             if not known.all():
                 regions[t] = regions_of(known)
         digests = dict(zip(self.origin.frames, self.origin.digests, strict=True))
-        return Annotation(labels, self.class_names, status, regions, movie.pixel_size, digests)
+        return Annotation(labels, self.class_names, status, regions, movie.pixel_size, movie.steps, digests)
