@@ -192,6 +192,23 @@ def test_labels_of_recorded_frames_are_moved_and_cut_as_the_frames_are():
     assert carried.regions[2] == ((8, 9, 28, 37),)  # the other one lies outside
 
 
+def test_labels_of_recorded_frames_know_their_recording_through_its_preparation():
+    movie, labels = prepared()
+    annotation = Annotation(labels, ("dot",), ["complete"] * 4, steps=())
+    annotation.note(movie.raw)
+    with pytest.warns(UserWarning, match="moved and cut as they are"):
+        TrainingTask.from_movie(movie, annotation, 1)
+    other = open_movie(drifting(seed=1)[0]).prepared(STEPS)
+    assert annotation.is_of(movie) is True
+    assert annotation.is_of(other) is False
+    with pytest.warns(UserWarning, match="moved"), pytest.raises(InputError, match="another frame 1"):
+        TrainingTask.from_movie(other, annotation, 1)
+    # The status set over the prepared movie notes the recorded frame, which is what was annotated.
+    annotation.movie = movie
+    annotation.set_status(2, "in progress")
+    assert annotation.is_of(movie.raw) is True
+
+
 def test_an_annotation_says_on_disk_what_it_was_drawn_on(tmp_path):
     movie, _ = prepared()
     made = Annotation.create(tmp_path / "a.zarr", movie.shape, steps=movie.steps)

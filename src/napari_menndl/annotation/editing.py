@@ -86,9 +86,10 @@ class EditedStatement(Statement):
 
     def _noted(self, frames: Iterable[int]) -> dict[int, str]:
         """The digests with those of some frames, as far as they can be read, as the movie has them now."""
-        found, movie = dict(self._digests), self.movie
-        if movie is None:
+        found = dict(self._digests)
+        if self.movie is None:
             return found
+        movie = self.drawn_on(self.movie)
         for t in frames:
             with suppress(InputError):
                 found[t] = frame_digest(movie, t)

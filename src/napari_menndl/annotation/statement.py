@@ -117,13 +117,17 @@ class Statement:
         """Of the movie's frames that were annotated, as far as they were noted; a copy."""
         return dict(self._digests)
 
+    def drawn_on(self, movie: Movie) -> Movie:
+        """The movie that was annotated: this one, or it as it was recorded, where it was prepared otherwise since."""
+        prepared_alike = not movie.steps or same_frames(self.steps or (), movie.steps)
+        return movie if prepared_alike else movie.raw
+
     def is_same_frame(self, t: int, movie: Movie) -> bool | None:
         """Whether a movie's frame is the one that was annotated; None where that cannot be told.
 
-        It is read when this is first asked: of a prepared movie as it was recorded, unless just that was annotated.
+        It is read when this is first asked, from what was annotated (`drawn_on`).
         """
-        if movie.steps and not same_frames(self.steps or (), movie.steps):
-            movie = movie.raw
+        movie = self.drawn_on(movie)
         if (noted := self._digests.get(t)) is None:
             return None
         known = self._compared.setdefault(movie, {})
