@@ -40,6 +40,7 @@ _REFIT = 0.5
 #: A refit may take so much longer than its share of the evaluation did.
 _REFIT_MARGIN = 1.25
 _PAUSED, WAITING = "paused: disk full", "waiting for workers; the budget does not run meanwhile"
+REFITTING = "training the chosen networks on all labels"
 
 
 class SearchRunner:
@@ -61,7 +62,7 @@ class SearchRunner:
     ----------
     events : SearchEvents
     state : str
-        ``"new"``, ``"searching"``, `WAITING`, ``"paused: disk full"``, ``"stopped"``, ``"finished"``.
+        ``"new"``, ``"searching"``, `WAITING`, `REFITTING`, ``"paused: disk full"``, ``"stopped"``, ``"finished"``.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class SearchRunner:
         """Evolve until the goal is reached; returns why it ended, or nothing where it was asked to stop."""
         reason = ""
         while not self._stopping():
-            if self.state != (state := WAITING if self._jobs.waits else "searching"):
+            if self.state != (state := self._doing):
                 self._change_state(state)
             if not reason and (reason := self._goal_reached()):
                 self._jobs.cancel()
@@ -161,6 +162,14 @@ class SearchRunner:
                 return reason or self._nothing_left(seconds)
             self._collect()
         return ""
+
+    @property
+    def _doing(self) -> str:
+        """What views are told while the search runs."""
+        if self._jobs.waits:
+            return WAITING
+        at_work = self._jobs.in_flight.values()
+        return REFITTING if at_work and all(one.rung.all_labels for one in at_work) else "searching"
 
     def _candidates(self, free: int, seconds: float) -> list[Candidate]:
         """What comes from other islands and from evolution, as far as it leaves time for the refits."""
@@ -346,7 +355,7 @@ class SearchRunner:
 
     def _change_state(self, state: str) -> None:
         self.state = state
-        self.folder.note(state if state in (_PAUSED, WAITING) else "running")
+        self.folder.note(state if state in (_PAUSED, WAITING, REFITTING) else "running")
         self.events.state_changed.emit(state)
 
 
