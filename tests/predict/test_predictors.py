@@ -138,10 +138,23 @@ def test_out_of_range_is_said(size: float, warned: bool, frame: np.ndarray) -> N
     assert any("outside its range" in str(w.message) for w in caught) == warned
 
 
-@pytest.mark.parametrize("size", [1000.0, 1e-6])
-def test_an_absurd_ratio_of_pixel_sizes_is_refused_before_anything_is_allocated(size: float, frame: np.ndarray) -> None:
+#: What becomes of 0.02 nm where a file's unit is not what it was read as, in (y, x).
+MISREAD = {
+    "nm read as µm": (20.0, 20.0),
+    "m read as nm": (2e-11, 2e-11),
+    "Å read as m, in nm": (2e8, 2e8),
+    "a field of view of 20 nm for a pixel": (20.0, 20.0),
+    "one axis without its prefix": (0.02, 20.0),
+    "pixels counted over 1 nm": (50.0, 50.0),
+}
+
+
+@pytest.mark.parametrize("size", MISREAD.values(), ids=MISREAD)
+def test_an_absurd_ratio_of_pixel_sizes_is_refused_before_anything_is_allocated(
+    size: tuple[float, float], frame: np.ndarray
+) -> None:
     with pytest.raises(InputError, match="no real calibration"):
-        make_network().predict_frame(frame, (size, size))
+        make_network().predict_frame(frame, size)
 
 
 def test_a_frame_without_contrast_holds_nothing() -> None:
