@@ -197,7 +197,11 @@ def test_a_finished_run_is_shown_whole(qtbot, make_dock, finished):
     dock = make_dock()
     shows(qtbot, dock, finished)
     assert "finished" in dock.headline.text()
-    assert dock.leaderboard.rows.rowCount() == len(dock.sight.leaders) > 10
+    rows = dock.leaderboard.rows
+    answer = dock.sight.answer
+    assert rows.rowCount() == len(dock.sight.leaders) + 1 > 10
+    assert [rows.index(0, c).data() for c in (1, 2)] == ["mean", f"{answer['fitness']:.3f} ± {answer['error']:.3f}"]
+    assert rows.index(1, 1).data() == str(dock.sight.leaders[0].id)
     assert len(dock.network.steps) >= 1
     assert dock.network.steps[0].id == dock.sight.leaders[0].id
     assert "Finished" in dock.log.toPlainText()
@@ -211,14 +215,14 @@ def test_a_chosen_network_stays_chosen_and_shows_its_lineage(qtbot, make_dock, f
     dock = make_dock()
     shows(qtbot, dock, finished)
     table = dock.leaderboard
-    row = table.visualRect(table.rows.index(2, 1)).center()
+    row = table.visualRect(table.rows.index(3, 1)).center()  # below the mean
     qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=row)
     chosen = dock.sight.leaders[2].id
     qtbot.waitUntil(lambda: dock.network.network == chosen, timeout=5000)
     table.rows.leaders = ()  # as when others have moved up
     table.show_sight(dock.sight)
     assert table.network == chosen
-    assert [one.row() for one in table.selectionModel().selectedRows()] == [2]
+    assert [one.row() for one in table.selectionModel().selectedRows()] == [3]
 
 
 def test_known_runs_are_listed_with_their_states_opened_and_forgotten(qtbot, make_dock, known, finished, tmp_path):

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_menndl.search.journal import Fact
     from napari_menndl.search.outlook import Sight
     from napari_menndl.search.standings import Leader
 
@@ -26,15 +27,25 @@ COLUMNS = (
 
 
 class LeaderModel(QAbstractTableModel):
-    """Rows of `Leader`."""
+    """Rows of `Leader`; above them the mean of several, where that is the answer."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self.leaders: tuple[Leader, ...] = ()
+        self.mean: Fact | None = None
         self.megapixels = 1.0
 
+    @property
+    def first(self) -> int:
+        """The row of the best network."""
+        return int(self.mean is not None)
+
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802 (Qt's name)
-        return 0 if parent is not None and parent.isValid() else len(self.leaders)
+        return 0 if parent is not None and parent.isValid() else self.first + len(self.leaders)
+
+    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
+        """The mean has no layers to be shown, and cannot be chosen."""
+        return super().flags(index) if index.row() >= self.first else Qt.ItemFlag.ItemIsEnabled
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802 (Qt's name)
         return 0 if parent is not None and parent.isValid() else len(COLUMNS)
@@ -54,13 +65,19 @@ class LeaderModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return self._cell(index.row(), index.column())
         if role == Qt.ItemDataRole.ToolTipRole:
-            one = self.leaders[index.row()]
+            if index.row() < self.first:
+                return f"Mean of networks {self._members()}: what predicts"
+            one = self.leaders[index.row() - self.first]
             return f"Network {one.id}, trained at level {one.rung}: {one.parameters:,} trained numbers, {one.device}"
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _side(index.column())
         return None
 
     def _cell(self, row: int, column: int) -> str:
+        if row < self.first and self.mean is not None:
+            told = f"{self.mean['fitness']:.3f} ± {self.mean['error']:.3f}"
+            return ("", "mean", told, "", "", f"of {self._members()}")[column]
+        row -= self.first
         one = self.leaders[row]
         cells: tuple[Callable[[], str], ...] = (
             lambda: str(row + 1),
@@ -72,12 +89,16 @@ class LeaderModel(QAbstractTableModel):
         )
         return cells[column]()
 
-    def show(self, leaders: tuple[Leader, ...]) -> bool:
+    def _members(self) -> str:
+        return ", ".join(str(one["id"]) for one in self.mean["members"]) if self.mean else ""
+
+    def show(self, leaders: tuple[Leader, ...], answer: Fact | None = None) -> bool:
         """Take newer rows; returns whether they were reset, so that a selection is to be made anew."""
-        if leaders == self.leaders:
+        mean = answer if answer is not None and len(answer["members"]) > 1 and leaders else None
+        if (leaders, mean) == (self.leaders, self.mean):
             return False
         self.beginResetModel()
-        self.leaders = leaders
+        self.leaders, self.mean = leaders, mean
         self.endResetModel()
         return True
 
@@ -119,7 +140,7 @@ class Leaderboard(QTableView):
 
     def show_sight(self, sight: Sight) -> None:
         """Show the leaders of a sight."""
-        if self.rows.show(sight.leaders):
+        if self.rows.show(sight.leaders, sight.answer):
             self._select()
 
     def clear(self) -> None:
@@ -134,15 +155,16 @@ class Leaderboard(QTableView):
         row = ids.index(self.network) if self._own_choice and self.network in ids else 0
         self._own_choice &= self.network in ids
         self._filling = True
-        self.selectRow(row)
+        self.selectRow(self.rows.first + row)
         self._filling = False
         self._choose(ids[row])
 
     def _on_selection(self, selected: QItemSelection, _: QItemSelection) -> None:
         rows = [index.row() for index in selected.indexes()]
         if rows and not self._filling:
-            self._own_choice = rows[0] != 0
-            self._choose(self.rows.leaders[rows[0]].id)
+            row = rows[0] - self.rows.first
+            self._own_choice = row != 0
+            self._choose(self.rows.leaders[row].id)
 
     def _choose(self, network: int) -> None:
         if network != self.network:
