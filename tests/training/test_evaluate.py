@@ -90,17 +90,30 @@ def test_a_promoted_network_goes_on_where_it_was(task: TrainingTask, make_genome
 
 def test_networks_go_on_with_all_labels(task: TrainingTask, make_genome: MakeGenome) -> None:
     genome = make_genome()
-    _, weights = evaluate(genome, task, SHORT, 1)
+    low, weights = evaluate(genome, task, SHORT, 1)
     everything = Rung("0+", SHORT.pixels, (0,), all_labels=True)
     refit, more = evaluate(genome, task, everything, 1, weights)
-    fresh, _ = evaluate(genome, task, everything, 1)
     assert (refit.fitness, refit.failure) == (None, None)
-    assert refit.loss[0] < fresh.loss[0]
+    assert refit.loss[0] < low.loss[0]
     assert {name.partition("/")[0] for name in from_bytes(more)[0]} == {"0"}
     # What the fold left out is learned from.
     split = task.split(0, 0)
     less = dataclasses.replace(task, labels=np.where(split.validate, 0, task.labels).astype(np.uint8))
     assert not same_weights(evaluate(genome, less, everything, 1, weights)[1], more)
+
+
+def test_without_networks_of_its_folds_nothing_goes_on_with_all_labels(
+    task: TrainingTask, make_genome: MakeGenome
+) -> None:
+    """They would be trained for too short a time."""
+    genome = make_genome()
+    _, weights = evaluate(genome, task, SHORT, 1)
+    both = Rung("0+", SHORT.pixels, (0, 1), all_labels=True)
+    for given in (b"", weights):
+        evaluation, none = evaluate(genome, task, both, 1, given)
+        assert evaluation.failure is not None
+        assert evaluation.failure.kind == "unbuildable"
+        assert none == b""
 
 
 def test_weights_of_another_split_are_not_used(task: TrainingTask, make_genome: MakeGenome) -> None:

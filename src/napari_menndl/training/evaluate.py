@@ -116,11 +116,14 @@ def _evaluate(
     earlier = carried_on(weights, about, plan)
     inherited = inherit(weights, rung.split, genome, plan, seed) if weights and not earlier else {}
     about["described"] = json.dumps(genome.to_json())
+    folds = tuple(range(task.folds)) if rung.folds is None else rung.folds
+    if rung.all_labels and not earlier.keys() >= set(folds):
+        raise TrainingStopped("unbuildable", "There are no networks of its folds to be trained on.")
     tensors: dict[str, Tensor] = {}
     curves, shown, seconds, looked = [], 0, 0.0, 0
     pooled = np.zeros((len(task.frames), plan.classes, *task.frames.shape[1:]), np.float32)
     validated = np.zeros(task.frames.shape, bool)
-    for fold in range(task.folds) if rung.folds is None else rung.folds:
+    for fold in folds:
         split = task.everything() if rung.all_labels else task.split(rung.split, fold)
         before, start = earlier.get(fold, (0, inherited.get(fold)))
         trained = trainer.train(str(fold), split, rung.pixels - (0 if rung.all_labels else before), start)
