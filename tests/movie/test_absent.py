@@ -198,3 +198,34 @@ def test_no_file_stays_open_after_reading(tmp_path):
 )
 def test_numbers_of_frames_are_said_in_spans(numbers, said):
     assert spans(numbers) == said
+
+
+def series(folder, frames, damaged, each=1):
+    """A folder of TIFFs of `each` frames, some of them no TIFF any more."""
+    folder.mkdir()
+    for n, part in enumerate(frames.reshape(-1, each, *frames.shape[1:])):
+        tifffile.imwrite(folder / f"{n}.tif", part[0] if each == 1 else part, photometric="minisblack")
+    for n in damaged:
+        (folder / f"{n}.tif").write_bytes(b"not a TIFF at all")
+    return folder
+
+
+@pytest.mark.parametrize("damaged", [(0,), (2,), (5,), (1, 4)])
+def test_a_damaged_file_of_a_series_is_a_missing_frame(tmp_path, damaged):
+    frames = np.arange(6 * 12 * 10, dtype=np.uint16).reshape(6, 12, 10)
+    with pytest.warns(AbsentWarning, match=f"lacks {len(damaged)} of its 6 frames"):
+        movie = open_movie(series(tmp_path / "s", frames, damaged))
+    assert set(movie.absent) == set(damaged)
+    for t in range(6):
+        if t in damaged:
+            with pytest.raises(InputError, match=f"frame {t} "):
+                movie.frame(t)
+        else:
+            assert np.array_equal(movie.frame(t), frames[t])
+
+
+@pytest.mark.parametrize(("damaged", "each"), [((0, 1, 2), 1), (range(6), 1), ((1,), 2)])
+def test_a_series_is_refused_where_most_is_damaged_or_nobody_knows_how_much(tmp_path, damaged, each):
+    frames = np.arange(6 * 12 * 10, dtype=np.uint16).reshape(6, 12, 10)
+    with pytest.raises(InputError, match=r"\d\.tif"):
+        open_movie(series(tmp_path / "s", frames, damaged, each))

@@ -1,10 +1,12 @@
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import zarr
 
 from napari_menndl.errors import InputError
@@ -265,6 +267,64 @@ def test_a_frame_that_cannot_be_read_any_more_keeps_its_prediction_and_that_is_s
     with pytest.warns(UserWarning, match="Frame 3 of 'growing' cannot be read now"):
         Prediction(network, as_movie(frames)).write(path)
     assert network.asked == []
+
+
+def cut_short(folder: Path, frames: np.ndarray) -> Path:
+    """A folder of single frames, the copying of one of which broke off."""
+    (folder / "frames").mkdir()
+    for t, frame in enumerate(frames):
+        tifffile.imwrite(folder / "frames" / f"{t}.tif", frame, photometric="minisblack")
+    file = folder / "frames" / "3.tif"
+    file.write_bytes(file.read_bytes()[: -frames[0].nbytes // 2])
+    return folder / "frames"
+
+
+def no_picture(folder: Path, frames: np.ndarray) -> Path:
+    """A folder of single frames, the first of which is empty."""
+    (folder / "npy").mkdir()
+    for t, frame in enumerate(frames):
+        np.save(folder / "npy" / f"{t}.npy", frame)
+    (folder / "npy" / "0.npy").write_bytes(b"")
+    return folder / "npy"
+
+
+def chunk_gone(folder: Path, frames: np.ndarray) -> Path:
+    """A zarr of which one frame was not copied."""
+    zarr.create_array(folder / "gone.zarr", data=frames, chunks=(1, *frames.shape[1:]))
+    (folder / "gone.zarr" / "c" / "2" / "0" / "0").unlink()
+    return folder / "gone.zarr"
+
+
+def chunk_damaged(folder: Path, frames: np.ndarray) -> Path:
+    """A zarr in which one frame's bytes are others."""
+    zarr.create_array(folder / "bad.zarr", data=frames, chunks=(1, *frames.shape[1:]))
+    (folder / "bad.zarr" / "c" / "1" / "0" / "0").write_bytes(b"no compressed numbers")
+    return folder / "bad.zarr"
+
+
+def blank(folder: Path, frames: np.ndarray) -> Path:
+    """A frame that was exported without any value, as where a script divided by 0."""
+    frames = frames.copy()
+    frames[4] = np.nan
+    np.save(folder / "blank.npy", frames)
+    return folder / "blank.npy"
+
+
+BAD_FRAMES = {cut_short: 3, no_picture: 0, chunk_gone: 2, chunk_damaged: 1, blank: 4}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("write_bad", "bad"), BAD_FRAMES.items(), ids=[one.__name__ for one in BAD_FRAMES])
+def test_one_bad_frame_costs_the_others_nothing(
+    write_bad: Callable[[Path, np.ndarray], Path], bad: int, movie: Movie, tmp_path: Path
+) -> None:
+    source = write_bad(tmp_path, movie.frames.compute())
+    prediction = Prediction(Brightness(), open_movie(source, pixel_size=0.1))
+    with pytest.raises(InputError, match=rf"\b{bad}\b"):
+        prediction.write(tmp_path / "p.zarr")
+    others = [t for t in range(SHAPE[0]) if t != bad]
+    assert [t for t in range(SHAPE[0]) if prediction.is_written(t)] == others
+    assert sorted(set(prediction.find_defects(others)["frame"])) == others
 
 
 def test_what_is_looked_at_is_predicted_from_the_movie_it_is_looked_at_in(movie: Movie, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import zarr
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.absent import AbsentWarning, unmasked
+from napari_menndl.movie.absent import AbsentWarning, unmasked, warn_of_absent
 from napari_menndl.movie.axes import check_dtype, frame_axes
 from napari_menndl.movie.calibration import CalibrationWarning, given_frame_time, given_pixel_size
 from napari_menndl.movie.formats import FORMATS, READABLE, by_content, by_suffix
@@ -193,8 +193,12 @@ def _open_folder(path: Path, signal: Wanted) -> Movie:
 
 
 def _open_series(paths: Sequence[Path], source: str, signal: Wanted) -> Movie:
-    """Files one after another as one movie; files that name one another are opened once."""
+    """Files one after another as one movie; files that name one another are opened once.
+
+    Of files of one frame each some may be damaged: their frames are missing.
+    """
     movies: list[Movie] = []
+    unread: dict[int, InputError] = {}
     said: dict[tuple[type[Warning], str], list[str]] = {}
     known: set[str] = set()
     for path in paths:
@@ -202,7 +206,14 @@ def _open_series(paths: Sequence[Path], source: str, signal: Wanted) -> Movie:
             continue
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            movie = _open_path(path, signal)
+            try:
+                movie = _open_path(path, signal)
+            except InputError as error:
+                # Nobody is asked about a second file where the question about the first had no answer.
+                if len(paths) == 1 or (callable(signal) and not movies):
+                    raise
+                unread[len(movies) + len(unread)] = error
+                continue
         for one in caught:
             text = str(one.message)
             said.setdefault((one.category, text.replace(path.name, "…")), []).append(text)
@@ -221,6 +232,8 @@ def _open_series(paths: Sequence[Path], source: str, signal: Wanted) -> Movie:
             )
         movies.append(movie)
         known |= named
+    if unread:
+        movies = _with_missing(movies, unread, source)
     for (category, _), texts in said.items():
         more = f" The same of {len(texts) - 1} more files." if len(texts) > 1 else ""
         warnings.warn(texts[0] + more, category, stacklevel=5)
@@ -239,6 +252,31 @@ def _open_series(paths: Sequence[Path], source: str, signal: Wanted) -> Movie:
         )
     name = (paths[0].parent.name if len(paths) > 1 else movies[0].name) or movies[0].name
     return one_after_another(movies, name, source)
+
+
+def _with_missing(movies: list[Movie], unread: dict[int, InputError], source: str) -> list[Movie]:
+    """Files of one frame each, with a missing frame for each that cannot be read.
+
+    Parameters
+    ----------
+    movies : list of Movie
+        Of those that can.
+    unread : dict of int to InputError
+        By their places among all.
+    source : str
+
+    Raises
+    ------
+    InputError
+        What is wrong with the first of them, where most are, or where nobody knows how many frames it held.
+    """
+    if len(unread) >= len(movies) or any(len(movie) != 1 for movie in movies):
+        raise next(iter(unread.values()))
+    blank = replace(movies[0], frames=da.zeros_like(movies[0].frames), files=frozenset())
+    for place, error in unread.items():  # in their order
+        movies.insert(place, replace(blank, absent={0: error.found}))
+    warn_of_absent(unread.keys(), len(movies), source, next(iter(unread.values())).found)
+    return movies
 
 
 def _gap_in_numbers(names: Sequence[str]) -> str:
