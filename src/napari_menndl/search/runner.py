@@ -33,10 +33,10 @@ log = logging.getLogger(__name__)
 _TELEMETRY, _REQUESTS = 5.0, 0.2
 #: The answer is renewed so seldom that it takes no more than this share of the time.
 _RENEWAL = 0.05
-#: So many networks at least predict together, where they have seen all labels: less noise than in four, and their
-#: thresholds, each chosen on single networks of each member, hold better than for more (docs/benchmarks.md).
+#: So many networks at least predict together, where they have seen all labels: fewer are noisier, and thresholds, which
+#: are chosen on single networks of each member, hold less for the mean of more (docs/benchmarks.md).
 _LEAST_NETWORKS = 8
-#: Pixels of a refit, in those of the first rung: with 2 to 8 Mpx they came out alike (docs/benchmarks.md).
+#: Pixels of a refit, in those of the first rung: the networks know most already.
 _REFIT = 0.5
 #: A refit may take so much longer than its share of the evaluation did.
 _REFIT_MARGIN = 1.25
