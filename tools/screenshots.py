@@ -20,7 +20,7 @@ import numpy as np
 import tifffile
 from qtpy.QtWidgets import QApplication
 
-from napari_menndl import Annotation, simulate_movie
+from napari_menndl import Annotation, open_movie, simulate_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.widgets.workflow import ANNOTATE, REVIEW, SEARCH
 
@@ -73,7 +73,9 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="menndl-movie-"))
     simulated = simulate_movie(12, (256, 256))
     write_movie(simulated.movie, folder / "ws2.tif")
-    Annotation.from_simulation(simulated, frames=[0, 6]).save(folder / "ws2.annotation.zarr")
+    truth = Annotation.from_simulation(simulated, frames=[0, 6])
+    truth.note(open_movie(folder / "ws2.tif"))
+    truth.save(folder / "ws2.annotation.zarr")
 
     viewer = napari.Viewer(title="napari-menndl")
     camera = Photographer(viewer, asked.out)
