@@ -220,7 +220,7 @@ def open_a_network(path):
 
 
 def kinds(searched):
-    """How each kind is written into a folder, and how a person opens it; `searched` is a run folder."""
+    """Writers of each kind into a folder, and how a person opens it; `searched` is a run folder."""
     network = open_run(searched).best
     return {
         **{name: (write, open_a_movie) for name, write in MOVIES.items()},

@@ -107,7 +107,7 @@ class AnnotationIndex:
             ) from error
 
     def _keys_of(self, movie: Movie) -> tuple[str, ...]:
-        """What it is known by: its frames, and its place."""
+        """Keys of a movie in the index: its frames, and its place."""
         if movie not in self._keys:
             keys = (movie_digest(movie), key_of(movie))  # reads a frame; asked for whenever a layer comes or goes
             self._keys[movie] = tuple(key for key in keys if key)
@@ -133,12 +133,12 @@ def _drawn_on(annotation: Path, movie: Movie) -> bool:
 
 
 def stem_for(name: str) -> str:
-    """What the annotation of a movie that is no file is called, by the movie's name."""
+    """Name for the annotation of a movie that is no file, by the movie's name."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "movie"
 
 
 def key_of(movie: Movie) -> str:
-    """What a movie was known by in older versions: its file, or its shape and first frame where it is none."""
+    """Key of a movie in older versions: its file, or its shape and first frame where it is none."""
     if source := _file_of(movie):
         return str(source)
     first = movie.frames[0].compute(scheduler="synchronous")

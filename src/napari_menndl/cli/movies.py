@@ -180,7 +180,7 @@ def _predict_one(
 
 
 def places_for(movies: "Sequence[Path]", to: Path) -> list[Path]:
-    """Where the prediction of each movie goes: of several, a folder's zarr named after it, as far as names tell.
+    """Places for the predictions of movies: of several, a folder's zarr named after each, as far as names tell.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a network takes for granted of a frame, in a few numbers: the sign of its contrast, its noise, its lattice."""
+"""Character of a frame, which a network takes for granted: the sign of its contrast, its noise, its lattice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a sample drifts through a movie, measured frame by frame."""
+"""Drift of a sample through a movie, measured frame by frame."""
 
 from __future__ import annotations
 

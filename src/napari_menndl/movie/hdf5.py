@@ -278,7 +278,7 @@ def _hdf5_facts(file: Any, array: Any) -> Facts:
 
 
 def _group_facts(metadata: Any) -> Facts:
-    """What HyperSpy's groups say of a recording."""
+    """Metadata of a recording from HyperSpy's groups."""
     if metadata is None:
         return {}
     general = metadata.get("General")

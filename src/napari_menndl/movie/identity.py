@@ -1,4 +1,4 @@
-"""Which frame is which: known by its grey values, not by the name, place or format of the file it lies in."""
+"""Identity of frames: by their grey values, not by the name, place or format of the file they lie in."""
 
 from __future__ import annotations
 

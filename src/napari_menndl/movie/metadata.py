@@ -1,4 +1,4 @@
-"""What a file says of how a movie was recorded: instrument, detector, beam, times."""
+"""Metadata of a recording, as far as its file says: instrument, detector, beam, times."""
 
 from __future__ import annotations
 
