@@ -27,7 +27,6 @@ from napari_menndl.genome.space import SearchSpace
 from napari_menndl.metrics.detection import Detector
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.outlook import Outlook
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask
@@ -105,7 +104,7 @@ def measure(
         reading = {}
         for name, read in {
             "status": lambda: RunFolder.open(folder.path).status(),
-            "outlook": lambda: Outlook(RunFolder.open(folder.path)).look(seconds=float("inf")),
+            "outlook": lambda: RunFolder.open(folder.path).monitor().look(seconds=float("inf")),
             "history": lambda: RunFolder.open(folder.path).history(),
         }.items():
             began = time.perf_counter()

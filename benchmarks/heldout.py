@@ -64,7 +64,7 @@ def fit_search(image, seed, budget):
         run = run_search(open_image(image), annotate(image), budget=budget, seed=seed, run=Path(place) / "run.menndl")
         status = run.status()
         chosen = {name: status[name] for name in ("births", "evaluations", "failures", "slots_busy", "best_fitness")}
-        born = {fact["id"]: fact["origin"] for fact in run.folder.facts() if fact["kind"] == "born"}
+        born = {fact.id: fact.origin for fact in run.folder.facts(genomes=False) if fact.kind == "born"}
         chosen |= {"members": [f"{one['key']} {born[one['id']]}" for one in status["answer"]["members"]]}
         chosen |= {"fitness": status["answer"]["fitness"]}
         return as_predictor(SEARCH, run.best, chosen)

@@ -38,6 +38,7 @@ from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.pool.protocol import Outcome
 from napari_menndl.pool.telemetry import PoolTelemetry
+from napari_menndl.search.facts import Arrived, Evaluated, Started, Telemetry
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.merge import merge_folders
 from napari_menndl.search.runner import SearchRunner
@@ -214,16 +215,16 @@ def _account(folders: list[RunFolder], slots: int, length: float, skip: float) -
         usage.append([])
         for fact in folder.facts(genomes=False):
             lines += 1
-            match fact["kind"]:
-                case "started":
-                    began.append(fact["time"])
-                case "evaluated" if fact["key"].rpartition("/")[2].isdigit():
-                    made[name, fact["key"]] = fact["time"]
-                    ended.append(fact["time"])
-                case "telemetry":
-                    usage[-1].append((fact["time"], fact["pool"]["busy_seconds"], fact["slot_seconds"]))
-                case "arrived":
-                    arrivals.append((fact["island"], f"{fact['theirs']}/{fact['rung']}", fact["time"]))
+            match fact:
+                case Started():
+                    began.append(fact.time)
+                case Evaluated() if fact.evaluation.fitness is not None:
+                    made[name, fact.key] = fact.time
+                    ended.append(fact.time)
+                case Telemetry():
+                    usage[-1].append((fact.time, fact.pool["busy_seconds"], fact.slot_seconds))
+                case Arrived():
+                    arrivals.append((fact.island, f"{fact.theirs}/{fact.rung}", fact.time))
         status = folder.status()
         births.append(status["births"])
         size += folder.journal_path.stat().st_size

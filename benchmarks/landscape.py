@@ -99,15 +99,18 @@ def problem_of(name, folder):
     return simulated_problem(*SIMULATED[name]) if name in SIMULATED else real_problem(folder, REAL[name])
 
 
-def measure_one(name, number, origin, genome_json, rungs, seed, folder):
+def measure_one(name, number, origin, digest, genome_json, rungs, seed, folder):
     """One line of the table: a genome on a task."""
     from napari_menndl.genome.evaluation import Rung
     from napari_menndl.genome.genome import Genome
+    from napari_menndl.genome.space import SearchSpace
     from napari_menndl.predict.ensemble import Ensemble
     from napari_menndl.training.evaluate import evaluate
 
     problem, genome = problem_of(name, folder), Genome.from_json(genome_json)
-    line = {"genome": genome.digest, "number": number, "origin": origin, "seed": seed, "json": genome_json, "rungs": []}
+    if problem.task.neighbours is None:  # as in a search: on single images there is nothing to average
+        genome = SearchSpace().for_single_frames().inputs.narrowed(genome)
+    line = {"genome": digest, "number": number, "origin": origin, "seed": seed, "json": genome_json, "rungs": []}
     weights = b""
     for level, pixels in enumerate(rungs):
         evaluation, weights = evaluate(genome, problem.task, Rung(str(level), pixels), seed, weights)
@@ -219,7 +222,7 @@ def measure(tasks, number, seed, jobs, hours, folder, rungs):
     genomes = make_genomes(number, seed)
     there = {(name, line["genome"]) for name in tasks for line in read_table(name, seed)}
     todo = [
-        (name, n, origin, genome.to_json(), tuple(rungs), seed, folder)
+        (name, n, origin, genome.digest, genome.to_json(), tuple(rungs), seed, folder)
         for n, (genome, origin) in enumerate(genomes)
         for name in tasks
         if (name, genome.digest) not in there

@@ -27,8 +27,8 @@ sys.path.insert(0, str(HERE))
 
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.metrics.detection import Detector
+from napari_menndl.search.facts import Born, Evaluated, Failed, Lost, iterate_facts
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.journal import iterate_journal
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask
 from standin import fate
@@ -217,13 +217,13 @@ class Site:
 
     def account(self) -> dict[str, Any]:
         """Count what the journal says, against each genome's fate and the starts that the stand-in has noted."""
-        facts = [fact for fact, _ in iterate_journal(self.run.journal_path)]
-        genomes = {fact["id"]: fact["genome"] for fact in facts if fact["kind"] == "born"}
-        ends = [fact for fact in facts if fact["kind"] in ("evaluated", "failed")]
-        fates = {fact["key"]: fate(genomes[int(fact["key"].partition("/")[0])], self.fates) for fact in ends}
-        failed = {f["key"]: f["evaluation"]["failure"]["kind"] for f in ends if f["kind"] == "failed"}
-        keys = Counter(fact["key"] for fact in ends)
-        births = Counter(fact["id"] for fact in facts if fact["kind"] == "born")
+        facts = [fact for fact, _ in iterate_facts(self.run.journal_path)]
+        genomes = {fact.id: fact.genome for fact in facts if isinstance(fact, Born)}
+        ends = [fact for fact in facts if isinstance(fact, Evaluated)]
+        fates = {fact.key: fate(genomes[fact.key.network], self.fates) for fact in ends}
+        failed = {fact.key: fact.failure.kind for fact in ends if isinstance(fact, Failed)}
+        keys = Counter(fact.key for fact in ends)
+        births = Counter(fact.id for fact in facts if isinstance(fact, Born))
         starts = len((self.folder / "starts").read_text().splitlines())
         return {
             "births": len(births),
@@ -233,7 +233,7 @@ class Site:
             "guilty": dict(Counter(fates[key] for key in fates if fates[key])),
             "guilty not failed": sum(bool(fates[key]) and key not in failed for key in keys),
             "failures": dict(Counter(failed.values())),
-            "lost and tried again": sum(fact["kind"] == "lost" for fact in facts),
+            "lost and tried again": sum(isinstance(fact, Lost) for fact in facts),
             "wasted starts": starts - len(ends),
         }
 

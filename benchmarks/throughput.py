@@ -26,6 +26,7 @@ from napari_menndl.pool import ledger
 from napari_menndl.pool.dask import DaskPool
 from napari_menndl.pool.open import cluster_of
 from napari_menndl.pool.spec import read_pool
+from napari_menndl.search.facts import Evaluated, Failed
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.settings import SearchSettings
@@ -141,8 +142,8 @@ def _figures(told: list[tuple[float, float, bool]], spent: dict[str, float], fol
     inside = times > begin
     span, networks = times[-1] - begin, int(fresh[inside].sum())
     parts = np.histogram(times[inside & fresh], np.linspace(begin, times[-1], 11))[0] / (span / 10)
-    facts = [fact for fact in folder.facts(genomes=False) if fact["kind"] in ("evaluated", "failed")]
-    keys = [fact["key"] for fact in facts]
+    facts = [fact for fact in folder.facts(genomes=False) if isinstance(fact, Evaluated)]
+    keys = [fact.key for fact in facts]
     middle, high = np.quantile(latencies[inside], [0.5, 0.99])
     return {
         "seconds": round(float(span), 1),
@@ -154,7 +155,7 @@ def _figures(told: list[tuple[float, float, bool]], spent: dict[str, float], fol
         "processor ms per network": {name: round(1e3 * one / int(fresh.sum()), 2) for name, one in spent.items()},
         "recorded": len(keys),
         "doubled": len(keys) - len(set(keys)),
-        "failed": sum(fact["kind"] == "failed" for fact in facts),
+        "failed": sum(isinstance(fact, Failed) for fact in facts),
     }
 
 

@@ -17,7 +17,6 @@ from distributed import Client
 from napari_menndl import Annotation, InputError, compare, open_movie, open_run, run_search
 from napari_menndl.api import resume_search, train_alike
 from napari_menndl.genome.evaluation import Rung
-from napari_menndl.genome.genome import Genome
 from napari_menndl.movie.metadata import Metadata
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.predict.ensemble import Ensemble
@@ -152,9 +151,7 @@ def test_a_seed_gives_the_same_search_in_whatever_process(run, tmp_path):
 
 
 def test_other_genomes_are_trained_as_the_answer_was(run):
-    genomes = {
-        str(fact["id"]): Genome.from_json(fact["genome"]) for fact in run.folder.facts() if fact["kind"] == "born"
-    }
+    genomes = {str(fact.id): fact.candidate.genome for fact in run.folder.facts() if fact.kind == "born"}
     chosen = str(run.status()["finished"]["members"][0]["id"])
     trained = train_alike(run, {chosen: genomes[chosen]})[chosen]
     assert trained.class_names == run.task.class_names

@@ -57,7 +57,7 @@ def wait_until(true, seconds=60.0):
 
 
 def kinds(run):
-    return [fact["kind"] for fact in run.folder.facts()]
+    return [fact.kind for fact in run.folder.facts()]
 
 
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(tmp_path):
@@ -71,7 +71,7 @@ def test_kill_9_at_random_moments_loses_and_doubles_nothing(tmp_path):
     assert [kill.orphans for kill in kills] == [0] * 3
     assert losses(run, kills) == (0, 0)
     assert all(complete_lines(run).startswith(kill.recorded) for kill in kills)
-    assert [fact["id"] for fact in run.folder.facts() if fact["kind"] == "born"] == list(range(16))
+    assert [fact.id for fact in run.folder.facts() if fact.kind == "born"] == list(range(16))
     assert run.state == "finished"
     movie = tiny_movie().movie
     labels = run.predict(movie).labels[1].compute()

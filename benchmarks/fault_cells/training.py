@@ -24,8 +24,8 @@ from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.run import Run
+from napari_menndl.search.facts import Born, Evaluated
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.journal import read_journal
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.task.task import TrainingTask
 
@@ -182,9 +182,9 @@ def losses(run: Run, kills: list[Kill]) -> tuple[int, int]:
     for kill in kills:
         before = kill.recorded.splitlines()
         lost += sum(a != b for a, b in zip(before, whole, strict=False)) + max(0, len(before) - len(whole))
-    facts, _ = read_journal(run.folder.journal_path)
-    evaluated = Counter(fact["key"] for fact in facts if fact["kind"] in ("evaluated", "failed"))
-    born = Counter(fact["id"] for fact in facts if fact["kind"] == "born")
+    facts = list(run.folder.facts(genomes=False))
+    evaluated = Counter(fact.key for fact in facts if isinstance(fact, Evaluated))
+    born = Counter(fact.id for fact in facts if isinstance(fact, Born))
     doubled = sum(number - 1 for counter in (evaluated, born) for number in counter.values())
     return lost, doubled
 

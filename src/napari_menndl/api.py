@@ -16,6 +16,7 @@ from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.process import TRAIN
 from napari_menndl.run import Run
+from napari_menndl.search.candidate import EvaluationKey
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.islands import SharedFolder
 from napari_menndl.search.merge import merge_folders
@@ -238,7 +239,7 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
     answer = run.status()["answer"]
     if not answer:
         raise InputError("a search with an answer", f"{run!r}", "Resume it, with a longer budget.")
-    reached = answer["members"][0]["key"].partition("/")[2]
+    reached = EvaluationKey(answer["members"][0]["key"]).rung
     rung = next(one for one in run.settings.ladder if one.name == reached)
     job = {"seed": run.settings.seed, "task": str(run.folder.task_path), "digest": run.folder.task_digest}
     trained: dict[str, tuple[Evaluation, bytes]] = {}

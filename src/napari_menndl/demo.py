@@ -20,7 +20,6 @@ from napari_menndl.annotation.fourier_tuning import tune_fourier_method
 from napari_menndl.api import compare, run_search, train_alike
 from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
-from napari_menndl.genome.genome import Genome
 from napari_menndl.interpreter import python_command, python_environment
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.movie.reading import open_movie
@@ -29,6 +28,7 @@ from napari_menndl.movie.writing import write_movie
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.progress import SearchProgress, number, rates
 from napari_menndl.review.picture import PictureRow, four_panel
+from napari_menndl.search.facts import Born
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from napari_menndl.annotation.fourier import FourierMethod
+    from napari_menndl.genome.genome import Genome
     from napari_menndl.review.review import Review
     from napari_menndl.run import Run
 
@@ -154,11 +155,11 @@ def first_population_best(run: Run) -> Genome:
     InputError
         If none of them has a fitness.
     """
-    born = {f["id"]: f for f in run.folder.facts() if f["kind"] == "born" and not f["parents"]}
-    last = {n: e.fitness for n, e in run.evaluations() if n in born and e.rung.isdigit() and e.fitness is not None}
+    born = {fact.id: fact for fact in run.folder.facts() if isinstance(fact, Born) and not fact.parents}
+    last = {n: one.fitness for n, one in run.evaluations() if n in born and one.fitness is not None}
     if not last:
         raise InputError("a network of the first population with a fitness", "none", "Search longer.")
-    return Genome.from_json(born[max(last, key=lambda n: (last[n], -n))]["genome"])
+    return born[max(last, key=lambda n: (last[n], -n))].candidate.genome
 
 
 def _score_network(name: str, network: Any, movie: SimulatedMovie, fresh: SimulatedMovie) -> Scored:

@@ -11,11 +11,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from napari_menndl.search.candidate import EvaluationKey
 from napari_menndl.search.telling import came_to_nothing, learning, never_predicted_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
     from rich.console import Console
 
@@ -103,7 +102,7 @@ def rates(status: dict[str, Any]) -> Text:
     )
 
 
-def diminishing(elapsed: float, gain: float | None, answer: Mapping[str, Any] | None) -> str:
+def diminishing(elapsed: float, gain: float | None, error: float | None) -> str:
     """Say that more time hardly pays, where the answer gained far less than its uncertainty; else nothing.
 
     Parameters
@@ -112,14 +111,14 @@ def diminishing(elapsed: float, gain: float | None, answer: Mapping[str, Any] | 
         Time searched [s].
     gain : float or None
         What the answer's fitness gained in the latter half of it (`Status.gain`).
-    answer : mapping or None
-        With its ``error``.
+    error : float or None
+        Standard error of the answer's fitness.
     """
-    if gain is None or not answer or gain >= HARDLY * answer["error"]:
+    if gain is None or error is None or gain >= HARDLY * error:
         return ""
     return (
         f"More time hardly pays: the last {duration(elapsed / 2)} raised the best score by {gain:.3f}; it is known to "
-        f"± {answer['error']:.3f}."
+        f"± {error:.3f}."
     )
 
 
@@ -166,7 +165,7 @@ def leaderboard(status: dict[str, Any]) -> Table:
         table.add_row(
             str(rank),
             str(one["id"]),
-            one["key"].partition("/")[2],
+            EvaluationKey(one["key"]).rung,
             f"{one['fitness']:.3f}",
             f"{one['error']:.3f}",
             f"{one['parameters']:,}",
@@ -195,7 +194,7 @@ def status_view(status: dict[str, Any]) -> Group:
         lines.append(Text(f"Answer: {kind} {members}; out-of-fold fitness {told}, optimistic: it was chosen by it"))
         if silent := never_predicted_by(answer):
             lines.append(Text(silent, style="yellow"))
-        if hint := diminishing(status["elapsed"], status["gain"], answer):
+        if hint := diminishing(status["elapsed"], status["gain"], answer["error"]):
             lines.append(Text(hint, style="dim"))
     if nothing := came_to_nothing(status):
         lines.append(Text(nothing, style="red"))

@@ -80,7 +80,7 @@ def diary(run):
 def finished(run, diary):
     genome = FOUNDERS["dilated_fcn"]().to_json()
     diary.evaluated(9015.0, "0/final0", 0.55)
-    member = {"id": 0, "key": "0/whole", "genome": genome, "thresholds": {}}
+    member = {"id": 0, "key": "0/whole", "networks": [], "genome": genome, "thresholds": {}}
     diary.write(
         "finished", 9020.0, reason="done", members=[member], thresholds={}, fitness=0.55, error=0.05, elapsed=60.0
     )

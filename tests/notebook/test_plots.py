@@ -81,14 +81,14 @@ def test_the_history_ends_at_the_best_and_at_the_choice(finished):
     over_births, over_time = plot_history(finished).axes
     best = next(line for line in over_time.lines if line.get_label() == "best so far")
     assert best.get_xydata()[-1] == pytest.approx((60.0, 0.6))
-    assert any("chosen" in words for words in over_births.get_legend_handles_labels()[1])
+    assert any("answer" in words for words in over_births.get_legend_handles_labels()[1])
 
 
 def test_a_search_without_a_result_has_an_empty_history(run):
     assert len(plot_history(run).axes) == 2
 
 
-def test_a_network_is_one_dot_at_its_highest_rung(run, diary):
+def test_an_evaluation_is_a_dot_in_the_colour_of_its_rung(run, diary):
     over_births, _ = plot_history(run).axes
     dots = {d.get_label(): d.get_offsets().tolist() for d in over_births.collections}
-    assert dots == {"network trained on 6 Mpx": [[2.0, 0.2]], "network trained on 12 Mpx": [[1.0, 0.6]]}
+    assert dots == {"network trained on 6 Mpx": [[1.0, 0.3], [2.0, 0.2]], "network trained on 12 Mpx": [[1.0, 0.6]]}

@@ -11,6 +11,7 @@ from napari_menndl.metrics.detection import Detector, fitness, score_class
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.answer import Answer, AnswerKeeper, Entry, Judge, choose, read_oof, thresholds_of
 from napari_menndl.search.candidate import Candidate
+from napari_menndl.search.facts import AnswerChosen
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.job import run as train
@@ -114,11 +115,12 @@ def test_a_candidate_evaluated_again_counts_as_it_is_now():
 
 def test_an_answer_survives_its_fact():
     answer = chosen_from(seen(0, 1, 2, 3, 4), seen(4, 5, 6, 7, 8))
-    fact = json.loads(json.dumps(answer.conclusion(TASK.class_names, TASK.folds, {})))
-    again = Answer.from_conclusion(fact, SETTINGS.ladder)
+    fact = answer.fact(TASK.class_names, TASK.folds, {})
+    written = AnswerChosen.from_json(json.loads(json.dumps(fact.to_json())))
+    again = Answer.from_fact(written, SETTINGS.ladder)
+    assert written == fact
     assert again.keys == answer.keys
     assert again.fitness == answer.fitness
-    assert again.conclusion(TASK.class_names, TASK.folds, {}) == answer.conclusion(TASK.class_names, TASK.folds, {})
 
 
 def test_without_its_probabilities_a_candidate_takes_no_part():
@@ -136,7 +138,7 @@ def searched(tmp_path_factory):
     """A search of real trainings, and the answers that it had."""
     run = prepare(tmp_path_factory.mktemp("answer") / "run", budget="4networks", population=4)
     assert SearchRunner(run.folder, SerialPool(train)).run() == "finished"
-    return run, [fact for fact in run.folder.facts() if fact["kind"] in ("answer", "finished")]
+    return run, [fact for fact in run.folder.facts() if isinstance(fact, AnswerChosen)]
 
 
 def test_real_trainings_answer_at_any_moment_and_are_judged_as_they_are_kept(searched):
@@ -161,10 +163,10 @@ def test_the_answer_predicts_with_networks_that_have_seen_all_labels(searched):
     for one in answer["members"]:
         assert {key for key, _ in one["networks"]} == {one["key"] + "+"}
         assert run.folder.read_weights(one["key"])  # a search that is resumed judges and breeds with these
-    same = [one for one in answers if [m["key"] for m in one["members"]] == [m["key"] for m in answer["members"]]]
+    same = [one for one in answers if [m.key for m in one.members] == [m["key"] for m in answer["members"]]]
     assert sum(len(one["networks"]) for one in answer["members"]) >= 4  # of few members more networks each
-    assert same[0]["members"][0]["networks"] == [[answer["members"][0]["key"], fold] for fold in range(task.folds)]
-    assert (same[0]["thresholds"], same[0]["fitness"]) == (answer["thresholds"], answer["fitness"])
+    assert same[0].members[0].networks == tuple((answer["members"][0]["key"], fold) for fold in range(task.folds))
+    assert (same[0].thresholds, same[0].fitness) == (answer["thresholds"], answer["fitness"])
     probabilities = run.best.predict_frame(task.frames[0], pixel_size=task.pixel_size)
     found = score_class("", [(probabilities[0], task.labels[0] == 1, task.known[0])], task.detectors[0])
     assert found.f1 > 0.9

@@ -48,7 +48,7 @@ def shared(folder, kind=SharedFolder):
 
 
 def facts(folder, *kinds):
-    return [fact for fact in folder.facts() if fact["kind"] in kinds]
+    return [fact for fact in folder.facts() if fact.kind in kinds]
 
 
 def elite(seed=0, **changes):
@@ -69,7 +69,7 @@ def start(folder):
 
 def all_met(folders):
     """Whether elites of every island have come to every other."""
-    met = [{fact["island"] for fact in facts(one, "arrived")} for one in folders]
+    met = [{fact.island for fact in facts(one, "arrived")} for one in folders]
     return all(len(one) == len(folders) - 1 for one in met)
 
 
@@ -103,30 +103,30 @@ def test_the_others_go_on_when_an_island_is_killed(islands):
 
 
 def test_elites_cross_and_are_evaluated_where_they_arrive(islands):
-    by_name = {one.settings.island: {fact["id"]: fact for fact in facts(one, "born")} for one in islands}
+    by_name = {one.settings.island: {fact.id: fact for fact in facts(one, "born")} for one in islands}
     for island in (islands[0], islands[2]):
         name, born = island.settings.island, by_name[island.settings.island]
         arrived = facts(island, "arrived")
-        evaluated = {fact["key"] for fact in facts(island, "evaluated", "failed")}
-        assert {fact["island"] for fact in arrived} == set(ISLANDS) - {name}
-        assert {fact["id"] for fact in arrived} == {n for n, one in born.items() if one["origin"] == IMMIGRANT}
+        evaluated = {fact.key for fact in facts(island, "evaluated", "failed")}
+        assert {fact.island for fact in arrived} == set(ISLANDS) - {name}
+        assert {fact.id for fact in arrived} == {n for n, one in born.items() if one.origin == IMMIGRANT}
         for fact in arrived:
-            assert by_name[fact["island"]][fact["theirs"]]["genome"] == born[fact["id"]]["genome"]
-            assert f"{fact['id']}/0" in evaluated
+            assert by_name[fact.island][fact.theirs].genome == born[fact.id].genome
+            assert f"{fact.id}/0" in evaluated
 
 
 def test_few_births_are_given_to_elites_and_to_each_once(islands):
     for island in islands:
         arrived = facts(island, "arrived")
         assert len(arrived) * BIRTHS_PER_IMMIGRANT <= island.status()["births"]
-        genomes = [json.dumps(fact["genome"]) for fact in facts(island, "born")]
+        genomes = [json.dumps(fact.genome) for fact in facts(island, "born")]
         assert len(set(genomes)) == len(genomes)
 
 
 def test_islands_draw_different_networks_from_one_seed(islands):
     assert len({one.settings.seed for one in islands}) == 1
     founders = len(SETTINGS.founders)
-    first = [json.dumps(facts(one, "born")[founders]["genome"]) for one in islands]
+    first = [json.dumps(facts(one, "born")[founders].genome) for one in islands]
     assert len(set(first)) == len(islands)
     assert SETTINGS.root == SETTINGS.seed  # a search that is no island draws what it always drew
 

@@ -55,7 +55,7 @@ def seen(tmp_path_factory):
 def undisturbed(tmp_path_factory):
     folder = make_folder(tmp_path_factory.mktemp("search") / "run")
     SearchRunner(folder, SerialPool(evaluate)).run()
-    return list(folder.facts())
+    return [fact.to_json() for fact in folder.facts()]
 
 
 def results(facts):

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from made_up import SETTINGS, evaluate, make_folder
@@ -13,10 +14,10 @@ from napari_menndl.cli import app
 from napari_menndl.errors import InputError
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.evolution import IMMIGRANT
+from napari_menndl.search.facts import Arrived, Born, Evaluated
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.known_runs import glance
 from napari_menndl.search.lineage import lineage
-from napari_menndl.search.outlook import Outlook
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.standings import Standings
 
@@ -47,17 +48,16 @@ def merged(islands, tmp_path_factory):
 
 
 def births(folder):
-    return {fact["id"]: fact for fact in folder.facts() if fact["kind"] == "born"}
+    return {fact.id: fact for fact in folder.facts() if isinstance(fact, Born)}
 
 
 def evaluations(folder):
     """What was evaluated, by genome: numbers do not matter."""
     born = births(folder)
     return Counter(
-        (json.dumps(born[int(number)]["genome"]), rung, json.dumps(fact["evaluation"]), fact["started"])
+        (json.dumps(born[fact.key.network].genome), fact.key.rung, fact.evaluation, fact.started)
         for fact in folder.facts()
-        if fact["kind"] in ("evaluated", "failed")
-        for number, _, rung in (fact["key"].partition("/"),)
+        if isinstance(fact, Evaluated)
     )
 
 
@@ -72,7 +72,7 @@ def test_merged_run_has_everything_once(islands, merged):
 
 
 def test_lines_stand_by_time(merged):
-    times = [fact["time"] for fact in merged.facts()]
+    times = [fact.time for fact in merged.facts()]
     assert times == sorted(times)
 
 
@@ -81,18 +81,18 @@ def test_parents_are_who_they_were(islands, merged):
     born, expected = births(merged), []
     for one in islands:
         own = births(one)
-        natives = [fact for fact in own.values() if fact["origin"] != IMMIGRANT]
-        expected += [[fact["genome"], [own[p]["genome"] for p in fact["parents"]]] for fact in natives]
-    natives = [fact for fact in born.values() if fact["origin"] != IMMIGRANT]
-    found = [[fact["genome"], [born[p]["genome"] for p in fact["parents"]]] for fact in natives]
+        natives = [fact for fact in own.values() if fact.origin != IMMIGRANT]
+        expected += [[fact.genome, [own[p].genome for p in fact.parents]] for fact in natives]
+    natives = [fact for fact in born.values() if fact.origin != IMMIGRANT]
+    found = [[fact.genome, [born[p].genome for p in fact.parents]] for fact in natives]
     assert sorted(map(json.dumps, found)) == sorted(map(json.dumps, expected))
-    immigrants = [fact for fact in born.values() if fact["origin"] == IMMIGRANT]
-    assert len(immigrants) == sum(fact["kind"] == "arrived" for one in islands for fact in one.facts()) > 3
+    immigrants = [fact for fact in born.values() if fact.origin == IMMIGRANT]
+    assert len(immigrants) == sum(isinstance(fact, Arrived) for one in islands for fact in one.facts()) > 3
     for fact in immigrants:
-        (parent,) = fact["parents"]
-        assert parent < fact["id"]
-        assert born[parent]["genome"] == fact["genome"]
-        assert born[parent]["origin"] != IMMIGRANT
+        (parent,) = fact.parents
+        assert parent < fact.id
+        assert born[parent].genome == fact.genome
+        assert born[parent].origin != IMMIGRANT
 
 
 def test_best_conclusion_is_that_of_the_merged_run(islands, merged):
@@ -109,7 +109,7 @@ def test_best_conclusion_is_that_of_the_merged_run(islands, merged):
 
 
 def test_views_read_a_merged_run(islands, merged):
-    standings = Standings(merged)
+    standings = Standings(merged.journal_path)
     standings.read()
     leader = standings.leaders()[0]
     assert leader.fitness == merged.status()["best"]["fitness"]
@@ -118,7 +118,7 @@ def test_views_read_a_merged_run(islands, merged):
     history = merged.history()
     assert len(history) == sum(len(one.history()) for one in islands)
     assert {slot.partition(":")[0] for slot in history["slot"]} == set(NAMES)
-    sight = Outlook(merged).look(10.0)
+    sight = merged.monitor().look(10.0)
     assert (sight.state, sight.births) == ("finished", 146)
     assert sum("Merged" in words for _, words in sight.log) == 3
     assert glance(merged.path).state == "finished"
@@ -147,12 +147,12 @@ def test_a_native_is_born_before_its_immigrants_whatever_the_clocks_say(islands,
     (late / "journal.jsonl").unlink()
     with Journal(late / "journal.jsonl") as journal:
         for fact in islands[0].facts():
-            journal.record(**{**fact, "time": fact["time"] + 30})
+            journal.record(**replace(fact, time=fact.time + 30).to_json())
         journal.commit()
     merged = merge_runs([late, islands[1].path], tmp_path / "merged").folder
-    from_a = [fact["id"] for fact in merged.facts() if fact["kind"] == "arrived" and fact["island"] == "a"]
+    from_a = [fact.id for fact in merged.facts() if isinstance(fact, Arrived) and fact.island == "a"]
     assert from_a
-    assert all(births(merged)[one]["parents"] for one in from_a)
+    assert all(births(merged)[one].parents for one in from_a)
 
 
 # ------------------------------------------------------------------ what is lost

@@ -20,19 +20,19 @@ from napari_menndl.pool.slot import Slot
 from napari_menndl.search.answer import CANDIDATES
 from napari_menndl.search.curves import FITNESS
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.journal import Journal, read_journal
+from napari_menndl.search.journal import Journal
 from napari_menndl.search.known_runs import glance
-from napari_menndl.search.outlook import Outlook
 from napari_menndl.search.runner import WAITING, SearchRunner
 from napari_menndl.search.telling import came_to_nothing
 
 
 def told(folder, *kinds):
     """What the journal says in the end, without times."""
+    left_out = ("time", "started", "finished", "elapsed", "slot_seconds", "slots")
     return [
-        {k: v for k, v in fact.items() if k not in ("time", "started", "finished", "elapsed", "slot_seconds", "slots")}
+        {k: v for k, v in fact.to_json().items() if k not in left_out}
         for fact in folder.facts()
-        if fact["kind"] in (kinds or ("born", "promoted", "evaluated", "failed", "retired", "best"))
+        if fact.kind in (kinds or ("born", "promoted", "evaluated", "failed", "retired", "best"))
     ]
 
 
@@ -279,8 +279,9 @@ def test_journals_without_the_pools_account_open_as_before(tmp_path, uninterrupt
     folder = make_folder(tmp_path / "run")
     with Journal(folder.journal_path) as journal:
         for fact in uninterrupted.facts():
-            kind = fact["kind"]
-            old = {name: one for name, one in fact.items() if name not in ("kind", "time", "pool", "gpu_seconds")}
+            kind = fact.kind
+            left_out = ("kind", "time", "pool", "gpu_seconds")
+            old = {name: one for name, one in fact.to_json().items() if name not in left_out}
             for identity in old.pop("ids", []):
                 journal.record("retired", id=identity)
             if kind != "retired":
@@ -398,7 +399,7 @@ def test_a_search_of_failures_alone_came_to_nothing_and_says_why(tmp_path, budge
     folder = make_folder(tmp_path / "run", budget=budget)
     SearchRunner(folder, SerialPool(fail)).run()
     assert "none of 4 networks could be trained (4 took longer than allowed)" in came_to_nothing(folder.status())
-    sight = Outlook(folder).look(60)
+    sight = folder.monitor().look(60)
     assert came_to_nothing(vars(sight)) == came_to_nothing(folder.status())
 
 
@@ -406,8 +407,8 @@ def test_one_fitness_is_shown_everywhere(uninterrupted):
     fitness = uninterrupted.status()["answer"]["fitness"]
     assert uninterrupted.status()["best_fitness"] == fitness
     assert glance(uninterrupted.path).fitness == fitness
-    sight = Outlook(uninterrupted).look(60)
-    assert sight.curves["best"][-1, FITNESS] == sight.answer["fitness"] == fitness
+    sight = uninterrupted.monitor().look(60)
+    assert sight.curves["best"][-1, FITNESS] == sight.answer.fitness == fitness
     assert came_to_nothing(uninterrupted.status()) == ""
 
 
@@ -502,8 +503,7 @@ def test_listeners_hear_what_was_recorded(tmp_path):
     heard, bests = [], []
 
     def on_evaluation(key, evaluation):
-        facts, _ = read_journal(folder.journal_path)
-        heard.append(key in {fact.get("key") for fact in facts})
+        heard.append(key in {fact["key"] for fact in told(folder, "evaluated", "failed")})
 
     runner.events.evaluation_finished.connect(on_evaluation)
     runner.events.best_improved.connect(lambda best: bests.append(best.fitness))

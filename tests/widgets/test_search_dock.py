@@ -200,7 +200,7 @@ def test_a_finished_run_is_shown_whole(qtbot, make_dock, finished):
     rows = dock.leaderboard.rows
     answer = dock.sight.answer
     assert rows.rowCount() == len(dock.sight.leaders) + 1 > 10
-    assert [rows.index(0, c).data() for c in (1, 2)] == ["mean", f"{answer['fitness']:.3f} ± {answer['error']:.3f}"]
+    assert [rows.index(0, c).data() for c in (1, 2)] == ["mean", f"{answer.fitness:.3f} ± {answer.error:.3f}"]
     assert rows.index(1, 1).data() == str(dock.sight.leaders[0].id)
     assert len(dock.network.steps) >= 1
     assert dock.network.steps[0].id == dock.sight.leaders[0].id

@@ -6,11 +6,12 @@ from html import escape
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
+from napari_menndl.genome.describe import describe
 from napari_menndl.progress import headline, pool_details, rates, set_aside
 from napari_menndl.search.telling import came_to_nothing, learning, never_predicted_by
 
 if TYPE_CHECKING:
-    from napari_menndl.notebook.course import Course
+    from napari_menndl.search.standings import Standings
 
 _LEADERS = 5
 #: Letters of a network's layers that are shown; all of them come up under the mouse.
@@ -18,15 +19,15 @@ _LETTERS = 110
 _COLUMNS = ("rank", "network", "fitness", "parameters", "ms/Mpx", "layers")
 
 
-def board(status: dict[str, Any], course: Course) -> str:
+def board(status: dict[str, Any], standings: Standings) -> str:
     """Return a search's headline, rates and leaderboard.
 
     Parameters
     ----------
     status : dict
         `Run.status`.
-    course : Course
-        That has read as much of the journal, or more.
+    standings : Standings
+        Having read as much of the journal, or more.
     """
     details = escape(" · ".join(pool_details(status["pool"])))
     lines = [
@@ -40,7 +41,7 @@ def board(status: dict[str, Any], course: Course) -> str:
     lines += [f"<b>{escape(words)}</b>" for words in (status["note"], came_to_nothing(status)) if words]
     if silent := never_predicted_by(status["answer"]):
         lines.append(escape(silent))
-    rows = [_row(rank, one, course) for rank, one in enumerate(status["leaders"][:_LEADERS], start=1)]
+    rows = [_row(rank, one, standings) for rank, one in enumerate(status["leaders"][:_LEADERS], start=1)]
     if (answer := status["answer"]) and len(answer["members"]) > 1:
         told = f"{answer['fitness']:.3f} ± {answer['error']:.3f}"
         rows.insert(0, f"<tr><td></td><td>mean</td><td><b>{told}</b></td><td></td><td></td><td></td></tr>")
@@ -48,7 +49,7 @@ def board(status: dict[str, Any], course: Course) -> str:
     return "<br>".join(lines) + table
 
 
-def _row(rank: int, one: dict[str, Any], course: Course) -> str:
+def _row(rank: int, one: dict[str, Any], standings: Standings) -> str:
     cells = (
         str(rank),
         f"#{one['id']}",
@@ -56,7 +57,7 @@ def _row(rank: int, one: dict[str, Any], course: Course) -> str:
         f"{one['parameters']:,}",
         f"{one['latency']:.0f}",
     )
-    layers = course.layers(one["id"])
+    layers = " → ".join(describe(standings.birth(one["id"]).candidate.genome)[:-1])
     start = shorten(layers, _LETTERS, placeholder=" …")
     layers = f'<td style="text-align:left" title="{escape(layers)}"><small>{escape(start)}</small></td>'
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}{layers}</tr>"

@@ -1,15 +1,16 @@
-"""The course of a search and a reviewed frame, as figures that a notebook shows by themselves."""
+"""The history of a search and a reviewed frame, as figures that a notebook shows by themselves."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.ticker import MaxNLocator
 
 from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.movie.reading import open_movie
-from napari_menndl.notebook.course import Choice, Course
 from napari_menndl.review.panels import (
     OUTCOME_KEY,
     Key,
@@ -21,16 +22,20 @@ from napari_menndl.review.panels import (
     reviewed_panel,
 )
 from napari_menndl.review.review import Review
+from napari_menndl.search.curves import BIRTHS, ELAPSED, FITNESS, RUNG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.predict.prediction import Prediction
     from napari_menndl.run import Run
+    from napari_menndl.search.facts import AnswerChosen
+    from napari_menndl.search.outlook import Sight
 
 _BEST, _MEDIAN, _STAR, _FAILED, _INK = "#0b6e4f", "#7a7a7a", "#e0a100", "#c0392b", "#222222"
 #: Networks by rung: the more pixels they were trained on, the darker; the last one serves all rungs above.
@@ -52,38 +57,36 @@ def plot_history(run: Run) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A dot per network, at the fitness of its longest training; the best so far; the median of the population; and,
-        once the search has finished, what was chosen, with its standard error.
+        A dot per evaluation; the best so far; the median of the population; the answer, with its standard error.
     """
-    course = Course(run.folder)
-    course.read()
-    return draw_course(course, [rung.pixels for rung in run.settings.ladder])
+    return draw_history(run.folder.monitor().look(math.inf), [rung.pixels for rung in run.settings.ladder])
 
 
-def draw_course(course: Course, pixels: Sequence[int]) -> Picture:
-    """Draw the course of a search; `pixels` are those of each rung."""
+def draw_history(sight: Sight, pixels: Sequence[int]) -> Picture:
+    """Draw how a search has gone so far; `pixels` are those of each rung."""
     figure = Picture(figsize=(_WIDE, _HIGH), dpi=_RESOLUTION, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    over_births, over_time = figure.subplots(1, 2, sharey=True)
-    scale, unit = next((size, name) for least, size, name in _UNITS if course.elapsed >= least)
-    _networks(over_births, over_time, course, pixels, scale)
-    for curve, colour, words in (
-        (course.median, _MEDIAN, "median of the population"),
-        (course.best, _BEST, "best so far"),
+    scale, unit = next((size, name) for least, size, name in _UNITS if sight.elapsed >= least)
+    for axis, column, scaled, end in zip(
+        figure.subplots(1, 2, sharey=True), (BIRTHS, ELAPSED), (1.0, scale), (sight.births, sight.elapsed), strict=True
     ):
-        fitness = [p.fitness for p in curve]
-        _steps(over_births, [p.births for p in curve], fitness, course.births, colour, words)
-        _steps(over_time, [p.elapsed / scale for p in curve], fitness, course.elapsed / scale, colour, words)
-    if course.choice:
-        _star(over_births, course.births, course.choice)
-        _star(over_time, course.choice.elapsed / scale, course.choice)
-    _frame(over_births, course.births)
-    _frame(over_time, course.elapsed / scale)
+        _networks(axis, sight, pixels, column, scaled)
+        for name, colour, words in (("median", _MEDIAN, "median of the population"), ("best", _BEST, "best so far")):
+            curve = sight.curves[name]
+            _steps(axis, curve[:, column] / scaled, curve[:, FITNESS], end / scaled, colour, words)
+        if sight.answer and sight.answer.members:
+            _star(axis, sight.curves["answers"][-1, column] / scaled, sight.answer)
+        axis.set_xlim(0, max(end / scaled, 1e-9) * 1.04)
+        axis.set_ylim(-0.07, 1.0)
+        axis.grid(axis="y", color="#e6e6e6")
+        axis.set_axisbelow(True)
+        axis.spines[["top", "right"]].set_visible(False)
+    over_births, over_time = figure.axes
     over_births.set_xlabel("networks born")
     over_time.set_xlabel(f"time searched [{unit}]")
     over_births.set_ylabel("fitness\n0: finds nothing · 1: as the expert")
     over_births.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.suptitle(_summary(course), fontsize=13, color=_INK, x=0.01, ha="left")
+    figure.suptitle(_summary(sight), fontsize=13, color=_INK, x=0.01, ha="left")
     handles, labels = over_births.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=10)
     return figure
@@ -129,35 +132,31 @@ def plot_frame(
     return draw_panels([panels], key=key, pixel_size=movie.pixel_size)
 
 
-def _networks(over_births: Axes, over_time: Axes, course: Course, pixels: Sequence[int], scale: float) -> None:
-    """Every network once, at its highest rung; failed ones below the others."""
-    last = {one.id: one for one in course.judged}
-    groups = [(f"network trained on {shown / 1e6:g} Mpx", rung) for rung, shown in enumerate(pixels)]
-    for words, rung in [*groups, ("failed network", None)]:
-        those = [one for one in last.values() if rung == (None if one.fitness is None else one.rung)]
-        if not those:
-            continue
-        failed = rung is None
-        colour = _FAILED if rung is None else _RUNGS[min(rung, len(_RUNGS) - 1)]
-        fitness = [_BELOW if one.fitness is None else one.fitness for one in those]
-        for axis, x in (
-            (over_births, [one.id + 1 for one in those]),
-            (over_time, [one.elapsed / scale for one in those]),
-        ):
-            axis.scatter(x, fitness, s=26, marker="x" if failed else "o", color=colour, zorder=3, label=words)
+def _networks(axis: Axes, sight: Sight, pixels: Sequence[int], column: int, scale: float) -> None:
+    """A dot for each evaluation, in the colour of its rung; failed ones below the others."""
+    evaluations = sight.curves["evaluations"]
+    for rung, shown in enumerate(pixels):
+        those = evaluations[evaluations[:, RUNG] == rung]
+        if len(those):
+            words, colour = f"network trained on {shown / 1e6:g} Mpx", _RUNGS[min(rung, len(_RUNGS) - 1)]
+            axis.scatter(those[:, column] / scale, those[:, FITNESS], s=26, color=colour, zorder=3, label=words)
+    if len(failures := sight.curves["failures"]):
+        x = failures[:, column] / scale
+        below = np.full(len(x), _BELOW)
+        axis.scatter(x, below, s=26, marker="x", color=_FAILED, zorder=3, label="failed network")
 
 
-def _steps(axis: Axes, x: list[float], y: list[float], end: float, colour: str, words: str) -> None:
-    if x:
+def _steps(axis: Axes, x: NDArray[np.float64], y: NDArray[np.float64], end: float, colour: str, words: str) -> None:
+    if len(x):
         width = 2.2 if colour == _BEST else 1.6
         axis.step([*x, max(end, x[-1])], [*y, y[-1]], where="post", color=colour, linewidth=width, label=words)
 
 
-def _star(axis: Axes, x: float, choice: Choice) -> None:
+def _star(axis: Axes, x: float, answer: AnswerChosen) -> None:
     axis.errorbar(
         [x],
-        [choice.fitness],
-        [choice.error],
+        [answer.fitness or 0.0],
+        [answer.error or 0.0],
         fmt="*",
         markersize=15,
         color=_STAR,
@@ -165,21 +164,13 @@ def _star(axis: Axes, x: float, choice: Choice) -> None:
         ecolor=_INK,
         capsize=3,
         zorder=5,
-        label="chosen; judged anew on other parts of the frame",
+        label="answer, out of fold, with its standard error",
     )
 
 
-def _frame(axis: Axes, end: float) -> None:
-    axis.set_xlim(0, max(end, 1e-9) * 1.04)
-    axis.set_ylim(-0.07, 1.0)
-    axis.grid(axis="y", color="#e6e6e6")
-    axis.set_axisbelow(True)
-    axis.spines[["top", "right"]].set_visible(False)
-
-
-def _summary(course: Course) -> str:
-    if course.choice:
-        chosen = " + ".join(f"#{n}" for n in course.choice.members)
-        kind = "network" if len(course.choice.members) == 1 else "ensemble"
-        return f"Chosen: {kind} {chosen}, fitness {course.choice.fitness:.2f} ± {course.choice.error:.2f}"
-    return f"Best so far: {course.best[-1].fitness:.2f}" if course.best else "No network judged yet"
+def _summary(sight: Sight) -> str:
+    if (answer := sight.answer) and answer.members:
+        chosen = " + ".join(f"#{one.id}" for one in answer.members)
+        kind = "network" if len(answer.members) == 1 else "mean of networks"
+        return f"Answer: {kind} {chosen}, fitness {answer.fitness:.2f} ± {answer.error:.2f}"
+    return f"Best so far: {sight.best_fitness:.2f}" if sight.best_fitness is not None else "No network judged yet"

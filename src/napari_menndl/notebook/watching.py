@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from napari_menndl.notebook.board import board
-from napari_menndl.notebook.course import Course
-from napari_menndl.notebook.plots import draw_course
+from napari_menndl.notebook.plots import draw_history
 from napari_menndl.progress import SearchProgress
 
 if TYPE_CHECKING:
@@ -60,15 +60,15 @@ class _Page:
         from IPython.display import HTML, DisplayHandle
 
         self._html = HTML
-        self._course = Course(run.folder)
+        self._monitor = run.folder.monitor()
         self._pixels = [rung.pixels for rung in run.settings.ladder]
         self._table, self._figure = DisplayHandle(), DisplayHandle()
         self._drawn_at = 0.0
-        self._stale = False
+        self._drawn: object = None
 
     def __enter__(self) -> _Page:
         self._table.display(self._html(""))
-        self._figure.display(draw_course(self._course, self._pixels))
+        self._figure.display(draw_history(self._monitor.look(math.inf), self._pixels))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,8 +76,9 @@ class _Page:
 
     def update(self, status: dict[str, Any]) -> None:
         """Show a newer status."""
-        self._stale |= self._course.read()
-        self._table.update(self._html(board(status, self._course)))
-        if self._stale and (status["state"] != "running" or time.monotonic() - self._drawn_at > _REDRAWN):
-            self._figure.update(draw_course(self._course, self._pixels))
-            self._stale, self._drawn_at = False, time.monotonic()
+        sight = self._monitor.look(math.inf)
+        self._table.update(self._html(board(status, self._monitor.standings)))
+        shown = sight.evaluations, sight.best_fitness, sight.version
+        if shown != self._drawn and (status["state"] != "running" or time.monotonic() - self._drawn_at > _REDRAWN):
+            self._figure.update(draw_history(sight, self._pixels))
+            self._drawn, self._drawn_at = shown, time.monotonic()

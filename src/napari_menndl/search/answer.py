@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from copy import copy
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,17 @@ from safetensors.numpy import load
 from napari_menndl.genome.genome import Genome
 from napari_menndl.metrics.codes import decode
 from napari_menndl.metrics.detection import Fitness, fitness, mean_over_classes
-from napari_menndl.metrics.scores import ClassScore
 from napari_menndl.network.checksum import is_intact
 from napari_menndl.search.candidate import Candidate
+from napari_menndl.search.facts import AnswerChosen, AnswerMember
 from napari_menndl.search.results import NEVER, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from napari_menndl.genome.evaluation import Rung
+    from napari_menndl.metrics.scores import ClassScore
+    from napari_menndl.search.candidate import EvaluationKey
     from napari_menndl.task.task import TrainingTask
 
 Probabilities = NDArray[np.float32]
@@ -52,16 +54,16 @@ class Entry:
     candidate : Candidate
         At the rung of the evaluation.
     fitness : float
-    thresholds : dict of str to float
+    thresholds : mapping of str to float
         By class, for its own mean of folds.
     """
 
     candidate: Candidate
     fitness: float
-    thresholds: dict[str, float]
+    thresholds: Mapping[str, float | None]
 
     @property
-    def key(self) -> str:
+    def key(self) -> EvaluationKey:
         return self.candidate.key
 
     @property
@@ -128,7 +130,7 @@ class Answer:
     def value(self) -> float:
         return -math.inf if self.fitness.value is None else self.fitness.value
 
-    def conclusion(self, class_names: Sequence[str], folds: int, refits: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    def fact(self, class_names: Sequence[str], folds: int, refits: Mapping[str, Sequence[int]]) -> AnswerChosen:
         """Return what the journal keeps: members with their networks and thresholds, thresholds of the mean, scores.
 
         Parameters
@@ -139,41 +141,40 @@ class Answer:
             The folds whose networks were trained on with all labels, by the key of that training. They predict in place
             of those that have seen a part of the labels each; thresholds and scores stay those judged out of fold.
         """
-        return {
-            "members": [
-                {
-                    "id": one.candidate.id,
-                    "key": one.key,
-                    "networks": [(one.candidate.refit_key, fold) for fold in refits.get(one.candidate.refit_key, ())]
-                    or [(one.key, fold) for fold in range(folds)],
-                    "genome": one.candidate.genome.to_json(),
-                    "classes": [name for name in class_names if name in votes],
-                    "fitness": one.fitness,
-                    "thresholds": one.thresholds,
-                }
-                for one, votes in zip(self.members, self.votes, strict=True)
-            ],
-            "thresholds": thresholds_of(self.fitness.scores, class_names),
-            "fitness": self.fitness.value,
-            "error": self.fitness.error,
-            "scores": [asdict(score) for score in self.fitness.scores],
-        }
+        members = tuple(
+            AnswerMember(
+                one.candidate.id,
+                one.key,
+                tuple((one.key.refit, fold) for fold in refits.get(one.key.refit, ()))
+                or tuple((one.key, fold) for fold in range(folds)),
+                one.candidate.genome.to_json(),
+                one.fitness,
+                dict(one.thresholds),
+                tuple(name for name in class_names if name in votes),
+            )
+            for one, votes in zip(self.members, self.votes, strict=True)
+        )
+        thresholds = thresholds_of(self.fitness.scores, class_names)
+        return AnswerChosen(
+            members=members,
+            thresholds=dict(thresholds),
+            fitness=self.fitness.value,
+            error=self.fitness.error,
+            scores=self.fitness.scores,
+        )
 
     @classmethod
-    def from_conclusion(cls, fact: Mapping[str, Any], ladder: Sequence[Rung]) -> Answer:
-        """Undo `conclusion`."""
+    def from_fact(cls, fact: AnswerChosen, ladder: Sequence[Rung]) -> Answer | None:
+        """Undo `fact`; None where an earlier version chose without classes: the answer is then chosen anew."""
         rungs = {rung.name: rung for rung in ladder}
-        members = tuple(
-            Entry(
-                Candidate(one["id"], Genome.from_json(one["genome"]), rungs[one["key"].partition("/")[2]]),
-                one["fitness"],
-                one["thresholds"],
-            )
-            for one in fact["members"]
-        )
-        scores = tuple(ClassScore(**score) for score in fact["scores"])
-        votes = tuple(frozenset(one["classes"]) for one in fact["members"])
-        return cls(members, votes, Fitness(fact["fitness"], fact["error"], scores, ()))
+        members, votes = [], []
+        for one in fact.members:
+            if one.classes is None:
+                return None
+            candidate = Candidate(one.id, Genome.from_json(one.genome), rungs[one.key.rung])
+            members.append(Entry(candidate, one.fitness, one.thresholds))
+            votes.append(frozenset(one.classes))
+        return cls(tuple(members), tuple(votes), Fitness(fact.fitness, fact.error, fact.scores, ()))
 
 
 class AnswerKeeper:
@@ -222,7 +223,7 @@ class AnswerKeeper:
     def wanted_weights(self) -> set[str]:
         """Keys of the evaluations whose networks are in the answer, or may come into it, and of their refits."""
         members = self.answer.members if self.answer else ()
-        return {one.key for one in (*self._entries, *members)} | {one.candidate.refit_key for one in members}
+        return {one.key for one in (*self._entries, *members)} | {one.key.refit for one in members}
 
     def renew(self) -> bool:
         """Choose anew where something has changed; a worse answer only where a member was evaluated again.

@@ -1,17 +1,59 @@
-"""A candidate and what it is asked to do; a candidate with the fitness it got."""
+"""A candidate with what it is asked to do, the key of that evaluation, and a candidate with the fitness it got."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_menndl.genome.evaluation import Rung
-from napari_menndl.genome.genome import Genome
+
+if TYPE_CHECKING:
+    from napari_menndl.genome.genome import Genome
 
 #: Follows the name of the rung that a candidate was evaluated at, where its networks are trained on all labels.
-REFIT = "+"
+_REFIT = "+"
+
+
+class EvaluationKey(str):
+    """The name of an evaluation in pool, journal and run folder: network and rung, ``"17/2"``.
+
+    Where a network was trained on with all labels after that evaluation, the key of this ends with a plus: ``"17/2+"``.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, network: int, rung: str | int) -> EvaluationKey:
+        """Return the key of a network's evaluation at a rung."""
+        return cls(f"{network}/{rung}")
+
+    @property
+    def network(self) -> int:
+        """The candidate's id.
+
+        Raises
+        ------
+        ValueError
+            For a text that is no key.
+        """
+        return int(self.partition("/")[0])
+
+    @property
+    def rung(self) -> str:
+        """Name of the rung."""
+        return self.partition("/")[2]
+
+    @property
+    def level(self) -> int | None:
+        """The rung's number, counted from 0; None for what is not judged: a training with all labels."""
+        return int(self.rung) if self.rung.isdigit() else None
+
+    @property
+    def refit(self) -> EvaluationKey:
+        """Of the training with all labels that follows this evaluation."""
+        return EvaluationKey(self + _REFIT)
 
 
 @dataclass(frozen=True)
@@ -29,10 +71,10 @@ class Candidate:
         Ids; none for founders and random ones.
     origin : str
         ``"founder unet"``, ``"random"``, ``"crossover"``, ``"mutation: layer 3: filters 16 → 24"``.
-    weights_of : str or None
-        Key of its own evaluation at the rung below, which it goes on from.
-    inherits : str or None
-        Of an offspring: key of the parent's evaluation whose layers it begins with.
+    weights_of : EvaluationKey or None
+        Its own evaluation at the rung below, which it goes on from.
+    inherits : EvaluationKey or None
+        Of an offspring: the parent's evaluation whose layers it begins with.
     """
 
     id: int
@@ -40,18 +82,18 @@ class Candidate:
     rung: Rung
     parents: tuple[int, ...] = ()
     origin: str = "random"
-    weights_of: str | None = None
-    inherits: str | None = None
+    weights_of: EvaluationKey | None = None
+    inherits: EvaluationKey | None = None
 
     @property
-    def starts_from(self) -> str | None:
+    def starts_from(self) -> EvaluationKey | None:
         """Key of the evaluation whose weights it is given; None: it starts from nothing."""
         return self.weights_of or self.inherits
 
     @property
-    def key(self) -> str:
-        """Names this evaluation in pool, journal and folder."""
-        return f"{self.id}/{self.rung.name}"
+    def key(self) -> EvaluationKey:
+        """Names this evaluation."""
+        return EvaluationKey.of(self.id, self.rung.name)
 
     def refit(self, pixels: int, networks: int) -> Candidate:
         """The training of this candidate's networks on all labels.
@@ -63,41 +105,12 @@ class Candidate:
         networks : int
             Those of the first so many folds.
         """
-        rung = Rung(self.refit_key.partition("/")[2], pixels, tuple(range(networks)), self.rung.split, all_labels=True)
+        rung = Rung(self.key.refit.rung, pixels, tuple(range(networks)), self.rung.split, all_labels=True)
         return replace(self, rung=rung, weights_of=self.key, inherits=None)
-
-    @property
-    def refit_key(self) -> str:
-        """Names the training of its networks on all labels."""
-        return self.key + REFIT
 
     def seed(self, search: int) -> int:
         """Seed of its training, from the search's seed; the same at every rung."""
         return int(np.random.SeedSequence([search, self.id]).generate_state(1)[0])
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what the journal keeps; the genome last, so that a reader who needs none can leave it unread."""
-        return {
-            "id": self.id,
-            "rung": self.rung.to_json(),
-            "parents": list(self.parents),
-            "origin": self.origin,
-            "weights_of": self.weights_of,
-            "inherits": self.inherits,
-            "genome": self.genome.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Candidate:
-        return cls(
-            int(data["id"]),
-            Genome.from_json(data["genome"]),
-            Rung.from_json(data["rung"]),
-            tuple(data["parents"]),
-            data["origin"],
-            data["weights_of"],
-            data.get("inherits"),
-        )
 
 
 @dataclass(frozen=True)
@@ -122,5 +135,5 @@ class Scored:
         return self.candidate.id
 
     @property
-    def key(self) -> str:
+    def key(self) -> EvaluationKey:
         return self.candidate.key

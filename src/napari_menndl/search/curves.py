@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from napari_menndl.search.facts import AnswerChosen, Best, Born, Evaluated, Finished, Started, Stopped, Telemetry
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_menndl.search.journal import Fact
+    from napari_menndl.search.facts import Fact
+
+
+class HasFitness(Protocol):
+    """What `best_of` compares."""
+
+    @property
+    def fitness(self) -> float | None: ...
+
 
 #: Columns of a curve.
-BIRTHS, ELAPSED, FITNESS = 0, 1, 2
+BIRTHS, ELAPSED, FITNESS, RUNG = 0, 1, 2, 3
+#: The curves of a search, by name.
+CURVES = ("best", "median", "evaluations", "failures", "answers")
 
 
 class Curve:
@@ -31,20 +42,20 @@ class Curve:
         self._most = most
         self._every = 1
         self._seen = 0
-        self._points: list[tuple[float, float, float]] = []
+        self._points: list[tuple[float, float, float, float]] = []
 
-    def add(self, births: float, elapsed: float, fitness: float) -> None:
+    def add(self, births: float, elapsed: float, fitness: float, rung: float = math.nan) -> None:
         """Append a point."""
         if self._seen % self._every == 0:
-            self._points.append((births, elapsed, fitness))
+            self._points.append((births, elapsed, fitness, rung))
             if len(self._points) > self._most:
                 del self._points[1::2]
                 self._every *= 2
         self._seen += 1
 
     def array(self) -> NDArray[np.float64]:
-        """Return the points, (n, 3) float64: births, time searched [s], fitness."""
-        return np.array(self._points, np.float64).reshape(-1, 3)
+        """Return the points, (n, 4) float64: births, time searched [s], fitness, rung (NaN where there is none)."""
+        return np.array(self._points, np.float64).reshape(-1, 4)
 
 
 @dataclass
@@ -57,8 +68,10 @@ class Curves:
         `best_of` what there was by then, where it changed.
     median : Curve
         Of the population.
-    evaluations : Curve
-        Every evaluation of the evolution that has a fitness.
+    evaluations, failures : Curve
+        Every evaluation that has a fitness, at its network's birth; every failure (its fitness is NaN).
+    answers : Curve
+        The answers chosen.
     births : int
     elapsed : float [s]
         Time searched up to the last fact; pauses between resumes do not count.
@@ -67,50 +80,55 @@ class Curves:
     best: Curve = field(default_factory=Curve)
     median: Curve = field(default_factory=Curve)
     evaluations: Curve = field(default_factory=Curve)
+    failures: Curve = field(default_factory=Curve)
+    answers: Curve = field(default_factory=Curve)
     births: int = 0
     elapsed: float = 0.0
-    _best: Fact | None = None
-    _answer: Fact | None = None
+    _network: Best | None = None
+    _answer: AnswerChosen | None = None
+    _now: float | None = None
     _anchor: tuple[float, float] = (0.0, 0.0)
 
     def take(self, fact: Fact) -> None:
         """Add one fact of the journal."""
-        kind = fact["kind"]
-        if kind in ("started", "resumed"):
-            self._anchor = fact["time"], self.elapsed
-        elif "elapsed" in fact:
-            self._anchor = fact["time"], fact["elapsed"]
+        match fact:
+            case Started():
+                self._anchor = fact.time, self.elapsed
+            case Telemetry() | Finished() | Stopped() if fact.elapsed is not None:
+                self._anchor = fact.time, fact.elapsed
         since, elapsed = self._anchor
-        self.elapsed = elapsed + max(0.0, fact["time"] - since)
-        if kind == "born":
-            self.births += 1
-        elif kind in ("best", "answer", "finished"):
-            self._take_best(kind, fact)
-        elif kind == "telemetry" and fact["median"] is not None:
-            self.median.add(self.births, self.elapsed, fact["median"])
-        elif kind == "evaluated" and fact["key"].rpartition("/")[2].isdigit():
-            fitness = fact["evaluation"]["fitness"]
-            if fitness is not None:
-                self.evaluations.add(self.births, self.elapsed, fitness)
+        self.elapsed = elapsed + max(0.0, fact.time - since)
+        match fact:
+            case Born():
+                self.births += 1
+            case Best():
+                self._network = fact
+                self._rise()
+            case AnswerChosen() if fact.members:
+                self._answer = fact
+                self.answers.add(self.births, self.elapsed, math.nan if fact.fitness is None else fact.fitness)
+                self._rise()
+            case Telemetry() if fact.median is not None:
+                self.median.add(self.births, self.elapsed, fact.median)
+            case Evaluated() if fact.key.level is not None:
+                fitness = fact.evaluation.fitness
+                curve = self.failures if fitness is None else self.evaluations
+                curve.add(fact.key.network + 1, self.elapsed, math.nan if fitness is None else fitness, fact.key.level)
 
-    def _take_best(self, kind: str, fact: Fact) -> None:
-        before = best_of(self._best, self._answer)
-        if kind == "best":
-            self._best = fact
-        elif fact["fitness"] is not None:
-            self._answer = fact
-        now = best_of(self._best, self._answer)
-        if now is not None and now != before:
+    def _rise(self) -> None:
+        now = best_of(self._network, self._answer)
+        if now is not None and now != self._now:
+            self._now = now
             self.best.add(self.births, self.elapsed, now)
 
 
-def best_of(best: Mapping[str, Any] | None, answer: Mapping[str, Any] | None) -> float | None:
+def best_of(network: HasFitness | None, answer: HasFitness | None) -> float | None:
     """The one fitness of a search, in table, curve, figures and on the command line: the highest out of fold.
 
     Parameters
     ----------
-    best, answer : mapping or None
-        Of the best network, and of the answer, whose mean is as good or better; each with its ``fitness``.
+    network, answer : with a ``fitness``, or None
+        The best network, and the answer, whose mean is as good or better.
     """
-    known = [one["fitness"] for one in (best, answer) if one is not None and one["fitness"] is not None]
+    known = [one.fitness for one in (network, answer) if one is not None and one.fitness is not None]
     return max(known, default=None)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_menndl.genome.evaluation import Evaluation
     from napari_menndl.genome.genome import Genome
     from napari_menndl.genome.space import SearchSpace
+    from napari_menndl.search.candidate import EvaluationKey
     from napari_menndl.search.settings import SearchSettings
 
 #: Draws for one birth before the space is taken to be exhausted.
@@ -195,7 +196,7 @@ class Evolution:
                 return Candidate(self.births, genome, self.rungs[0], parents, origin, inherits=self._source(parents))
         return None
 
-    def _source(self, parents: tuple[int, ...]) -> str | None:
+    def _source(self, parents: tuple[int, ...]) -> EvaluationKey | None:
         """Key of the evaluation that an offspring of these inherits from: its first parent's latest."""
         if not (parents and self.settings.inherit):
             return None

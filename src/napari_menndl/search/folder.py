@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -13,11 +14,13 @@ from napari_menndl.errors import InputError
 from napari_menndl.files import check_links, write_whole
 from napari_menndl.movie.metadata import UNKNOWN
 from napari_menndl.search import results
+from napari_menndl.search.candidate import EvaluationKey
 from napari_menndl.search.disk import Pause, wait_for_room
-from napari_menndl.search.journal import Fact, iterate_journal, understood
+from napari_menndl.search.facts import iterate_facts
+from napari_menndl.search.journal import understood
 from napari_menndl.search.lock import WriterLock, unwritable
+from napari_menndl.search.outlook import Outlook
 from napari_menndl.search.record import NAME, SearchRecord
-from napari_menndl.search.standings import Standings
 from napari_menndl.task.task import TrainingTask
 
 if TYPE_CHECKING:
@@ -30,7 +33,9 @@ if TYPE_CHECKING:
     from napari_menndl.genome.evaluation import Evaluation
     from napari_menndl.genome.space import SearchSpace
     from napari_menndl.movie.metadata import Metadata
+    from napari_menndl.search.facts import Fact
     from napari_menndl.search.settings import SearchSettings
+    from napari_menndl.search.standings import Standings
 
 
 class RunFolder:
@@ -39,15 +44,13 @@ class RunFolder:
     Attributes
     ----------
     path : Path
-    standings : Standings
-        As far as `status` has read the journal; for one thread.
     """
 
     def __init__(self, path: Path, record: SearchRecord) -> None:
         self.path = path
         self._record = record
         self._lock = WriterLock(path)
-        self.standings = Standings(self)
+        self._monitor = self._open_monitor(self._lock)
 
     @classmethod
     def create(
@@ -218,9 +221,11 @@ class RunFolder:
         """Keep the weights of an evaluation no longer."""
         self.weights_path(key).unlink(missing_ok=True)
 
-    def kept_weights(self) -> set[str]:
+    def kept_weights(self) -> set[EvaluationKey]:
         """Keys of all evaluations whose weights are kept."""
-        return {path.stem.replace("-", "/") for path in (self.path / "networks").glob("[0-9]*.safetensors")}
+        return {
+            EvaluationKey(path.stem.replace("-", "/")) for path in (self.path / "networks").glob("[0-9]*.safetensors")
+        }
 
     # ------------------------------------------------------------------ requests
 
@@ -245,31 +250,28 @@ class RunFolder:
     def facts(self, *, genomes: bool = True) -> Iterator[Fact]:
         """Every fact of the journal, in order; the births' genomes, which are most of it, can be left out."""
         if self.journal_path.exists():
-            for fact, _ in iterate_journal(self.journal_path, genomes=genomes):
+            for fact, _ in iterate_facts(self.journal_path, genomes=genomes):
                 yield fact
+
+    def monitor(self) -> Outlook:
+        """Return a reader of the search's state for a view that has a thread of its own."""
+        return self._open_monitor(WriterLock(self.path))
+
+    def _open_monitor(self, lock: WriterLock) -> Outlook:
+        return Outlook(self.path, self.journal_path, lock, lambda: self.settings.budget)
+
+    @property
+    def standings(self) -> Standings:
+        """As far as `status` has read the journal; for one thread."""
+        return self._monitor.standings
 
     def status(self) -> dict[str, Any]:
         """State, counts, rates and best of the search; only what is new in the journal is read.
 
         ``state`` is ``"running"``, ``"stopped"``, ``"finished"``, ``"interrupted"`` or ``"new"``; ``note`` says what
-        the running search is waiting for, if it is; the rest is `Standings.summary`.
+        the running search is waiting for, if it is; the rest is `Sight.summary`.
         """
-        # Asked first: a search that ends in between is then still "running", not "interrupted".
-        running, holder = self._lock.is_held, self._lock.holder()
-        self.standings.read()
-        phase = self.standings.status.phase
-        state = phase if phase in ("stopped", "finished") else "interrupted"
-        if not self.standings.last:
-            state = "new"
-        note = str(holder.get("state", "")) if running else ""
-        return {
-            "state": "running" if running else state,
-            "note": "" if note == "running" else note,
-            "path": str(self.path),
-            "budget": self.settings.budget,
-            "holder": {name: holder.get(name) for name in ("pid", "host")} if running else None,
-            **self.standings.summary(),
-        }
+        return {"path": str(self.path), **self._monitor.look(math.inf, fresh=True).summary()}
 
     def evaluations(self) -> list[tuple[int, Evaluation]]:
         """Every recorded evaluation with its candidate's id, in the order of the journal."""

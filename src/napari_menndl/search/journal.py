@@ -103,32 +103,6 @@ class Journal:
         self.close()
 
 
-def read_journal(path: Path, offset: int = 0) -> tuple[list[Fact], int]:
-    """Read what was added since the last time; works while the search writes.
-
-    Parameters
-    ----------
-    path : Path
-        May be absent still.
-    offset : int [byte]
-        What the last call returned.
-
-    Returns
-    -------
-    facts : list of dict
-    offset : int [byte]
-        For the next call. A line that is not complete yet is left for then; a damaged one is skipped with a warning.
-    """
-    facts = []
-    try:
-        for fact, end in iterate_journal(path, offset):
-            facts.append(fact)
-            offset = end
-    except FileNotFoundError:
-        pass
-    return facts, offset
-
-
 def iterate_journal(
     path: Path, offset: int = 0, *, strict: bool = False, genomes: bool = True
 ) -> Iterator[tuple[Fact, int]]:

@@ -7,14 +7,14 @@ import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from napari_menndl.files import write_whole
 from napari_menndl.search.curves import best_of
-from napari_menndl.search.journal import iterate_journal
+from napari_menndl.search.facts import AnswerChosen, Best, Born, Finished, Started, Stopped, iterate_facts
 from napari_menndl.search.lock import WriterLock
+from napari_menndl.search.outlook import state_of
 from napari_menndl.search.record import NAME
 from napari_menndl.user_data import user_data
 
@@ -22,7 +22,6 @@ from napari_menndl.user_data import user_data
 _MOST = 100
 #: Of a journal's end, enough to see how its search stands [byte].
 _TAIL = 2**18
-_PHASES = {"started": "interrupted", "resumed": "interrupted", "stopped": "stopped", "finished": "finished"}
 
 
 @dataclass(frozen=True)
@@ -123,17 +122,20 @@ def glance(path: str | os.PathLike[str]) -> Glance:
     if not journal.exists():
         return Glance("running" if running else "new")
     # Telemetry fills the end of a search that was long at it: whatever else, it had begun.
-    found: dict[str, Any] = {"state": "interrupted", "networks": 0, "fitness": None}
-    best: dict[str, Any] = {}
-    for fact, _ in iterate_journal(journal, _start_of_line(journal, journal.stat().st_size - _TAIL)):
-        kind = fact["kind"]
-        found["state"] = _PHASES.get(kind, found["state"])
-        if kind == "born":
-            found["networks"] = fact["id"] + 1
-        elif kind in ("best", "answer", "finished"):
-            best["best" if kind == "best" else "answer"] = fact
-    found["fitness"] = best_of(best.get("best"), best.get("answer"))
-    return Glance(**{**found, "state": "running"} if running else found)
+    phase, networks = "", 0
+    best: Best | None = None
+    answer: AnswerChosen | None = None
+    for fact, _ in iterate_facts(journal, _start_of_line(journal, journal.stat().st_size - _TAIL)):
+        match fact:
+            case Born():
+                networks = fact.id + 1
+            case Best():
+                best = fact
+            case AnswerChosen():
+                answer = fact
+        if isinstance(fact, (Started, Stopped, Finished)):
+            phase = fact.kind
+    return Glance(state_of(running, phase, begun=True), networks, best_of(best, answer))
 
 
 def _start_of_line(path: Path, offset: int) -> int:

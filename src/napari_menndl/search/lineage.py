@@ -55,14 +55,14 @@ def lineage(standings: Standings, network: int) -> list[Step]:
     steps: list[Step] = []
     while True:
         born = standings.birth(network)
-        parents = tuple(int(one) for one in born["parents"])
+        parents = born.parents
         own = standings.fitness(network)
         theirs = standings.fitness(parents[0]) if parents else []
         pairs = [(a, b) for a, b in zip(own, theirs, strict=False) if a is not None and b is not None]
         steps.append(
             Step(
                 network,
-                str(born["origin"]).removeprefix("mutation: "),
+                born.origin.removeprefix("mutation: "),
                 parents,
                 next((one for one in reversed(own) if one is not None), None),
                 pairs[-1][0] - pairs[-1][1] if pairs else None,

@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any
 from napari_menndl.errors import InputError
 from napari_menndl.movie.metadata import common
 from napari_menndl.network.checksum import is_intact
+from napari_menndl.search.facts import Best, Born, Finished, Started, Stopped, Telemetry
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.islands import describe
-from napari_menndl.search.journal import Fact, Journal
+from napari_menndl.search.journal import Journal
 from napari_menndl.search.lock import WriterLock
 from napari_menndl.search.merge_source import Source, in_order, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_menndl.search.facts import Fact
     from napari_menndl.search.islands import Island
     from napari_menndl.task.task import TrainingTask
 
@@ -124,68 +126,64 @@ def _task(folders: list[RunFolder], note: Callable[[str], Any]) -> TrainingTask:
 
 
 def _merge(merged: RunFolder, sources: list[Source], note: Callable[[str], Any]) -> None:
-    births, last, best = 0, 0.0, None
+    births, last = 0, 0.0
+    best: Best | None = None
     with Journal(merged.journal_path) as journal:
 
         def write(fact: Fact) -> None:
-            journal.record(**fact)
+            journal.record(**fact.to_json())
 
-        slots = sum(one.head.get("slots", 0) for one in sources if one.head)
+        slots = sum(one.head.slots for one in sources if isinstance(one.head, Started))
         for number, (source, fact) in enumerate(in_order(sources)):
-            last = max(last, fact["time"])
-            match fact["kind"]:
-                case "started":
+            last = max(last, fact.time)
+            match fact:
+                case Started():
                     if number == 0:
-                        write({**fact, "slots": slots})
-                case "born":
-                    for one in source.bear(fact, births, sources):
+                        write(replace(fact, slots=slots))
+                case Born():
+                    for one in source.renumber_birth(fact, births, sources):
                         write(one)
                     births += 1
-                case "telemetry":
-                    write({**total([one.telemetry for one in sources]), "kind": "telemetry", "time": fact["time"]})
-                case "best":
+                case Telemetry():
+                    write(total([one.telemetry for one in sources if one.telemetry], fact.time))
+                case Best():
                     ahead = _ahead(sources)
                     if ahead is not None and ahead != best:
                         best = ahead
-                        write({**best, "time": fact["time"]})
-                case _ if (mapped := source.mapped(fact)) is not None:
-                    write(mapped)
+                        write(replace(best, time=fact.time))
+                case _ if (renumbered := source.renumbered(fact)) is not None:
+                    write(renumbered)
             if number % _BATCH == 0:
                 journal.commit()
         for source in sources:
-            write({"kind": "merged", "time": last, "run": str(source.folder.path), **source.account()})
+            write(source.account(last))
             if source.unknown:
                 note(f"{source.folder.path}: {source.unknown} facts tell of networks whose birth is lost.")
-        for fact in _end(sources):
-            write({**fact, "time": last})
+        for end in _end(sources):
+            write(replace(end, time=last))
         _copy_weights(merged, sources, note)
         journal.commit()
 
 
-def _ahead(sources: list[Source]) -> Fact | None:
+def _ahead(sources: list[Source]) -> Best | None:
     """The best of the islands' best, with merged numbers."""
     known = [one.best for one in sources if one.best]
-    return max(known, key=lambda fact: (fact["fitness"], -fact["id"]), default=None)
-
-
-def _concluded(sources: list[Source]) -> Source | None:
-    """The island whose answer has the highest out-of-fold fitness."""
-    done = [one for one in sources if one.conclusion]
-    return max(done, key=lambda one: one.conclusion["fitness"] if one.conclusion else 0.0, default=None)
+    return max(known, key=lambda fact: (fact.fitness, -fact.id), default=None)
 
 
 def _end(sources: list[Source]) -> list[Fact]:
     """The end of the merged run: the answer of its best island, and whether any island had finished."""
-    elapsed = max(one.telemetry.get("elapsed", 0.0) for one in sources)
-    winner = _concluded(sources)
-    ended = {"elapsed": elapsed, "reason": f"merged from {len(sources)} runs, none of them finished"}
-    if winner is None:
-        return [{"kind": "stopped", **ended}]
-    answer = winner.conclude()
+    elapsed = max(one.elapsed for one in sources)
+    stopped = Stopped(elapsed=elapsed, reason=f"merged from {len(sources)} runs, none of them finished")
+    done = [one for one in sources if one.answer]
+    if not done:
+        return [stopped]
+    winner = max(done, key=lambda one: (one.answer and one.answer.fitness) or 0.0)
+    answer = winner.renumbered_answer()
     if not any(one.finished for one in sources):
-        return [{**answer, "kind": "answer"}, {"kind": "stopped", **ended}]
+        return [answer, stopped]
     reason = f"merged from {len(sources)} runs; {winner.name} came out best"
-    return [{**answer, "kind": "finished", "elapsed": elapsed, "reason": reason}]
+    return [Finished(reason=reason, elapsed=elapsed, **answer.values())]
 
 
 def _copy_weights(merged: RunFolder, sources: list[Source], note: Callable[[str], Any]) -> None:

@@ -1,22 +1,28 @@
-"""A look at a search from outside, as often as a view likes: one frozen record of how it stands."""
+"""Monitoring of a search through its run folder: an immutable snapshot as often as a view likes."""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_menndl.search.lock import WriterLock
+from napari_menndl.search.curves import CURVES
 from napari_menndl.search.rates import Rate, seconds_left
 from napari_menndl.search.standings import Leader, Standings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_menndl.search.folder import RunFolder
-    from napari_menndl.search.journal import Fact
+    from napari_menndl.search.facts import AnswerChosen, Finished
+    from napari_menndl.search.lock import WriterLock
 
+#: Networks that the summary lists as the best, and what it says of each.
+_LEADERS, _PLAIN = 10, ("id", "key", "fitness", "error", "parameters", "latency")
 #: Whether the search is alive is asked so often; it takes a tenth of a second [s].
 _LIVENESS = 1.0
 #: A clock that stands still for longer than from one telemetry to the next is not guessed at [s].
@@ -41,7 +47,13 @@ class Sight:
         Whether the journal was read to its end; at first a long one takes several looks.
     stopping : bool
         Whether it was asked to stop and has not ended yet.
-    births, networks, evaluations, slots, in_flight : int
+    budget : str
+    holder : dict or None
+        ``pid`` and ``host`` of the search process, while it runs.
+    learns : dict
+        `Status.learns`.
+    births, networks, evaluations, promotions, slots, in_flight : int
+        Candidates born; those evaluated at least once; evaluations that ended; promotions.
     elapsed : float [s]
         Time searched.
     left : float or None [s]
@@ -52,17 +64,19 @@ class Sight:
         Of the whole search.
     failures, lost : dict of str to int
         By kind: what counts against networks; what was tried again.
-    best : dict or None
-        ``id``, ``key`` and ``fitness`` of the best network.
+    best : Leader or None
+        The best network.
     best_fitness : float or None
         `Standings.best_fitness`.
     median : float or None
     leaders : tuple of Leader
-    curves : dict of str to (n, 3) float64
-        ``best``, ``median``, ``evaluations``: births, time [s], fitness.
+    curves : dict of str to (n, 4) float64
+        `Curves` by name: births, time [s], fitness, rung.
     log : tuple of (time [unix s], str)
-    answer : dict or None
-        The journal's latest fact about which networks predict best together: ``members``, ``fitness``, ``error``.
+    answer : AnswerChosen or None
+        The networks that predict best together.
+    finished : Finished or None
+        The end of the search, where it reached its goal.
     gain : float or None
         `Status.gain`.
     pool : dict
@@ -75,9 +89,13 @@ class Sight:
     reason: str
     whole: bool
     stopping: bool
+    budget: str
+    holder: dict[str, Any] | None
+    learns: dict[str, Any]
     births: int
     networks: int
     evaluations: int
+    promotions: int
     slots: int
     in_flight: int
     elapsed: float
@@ -86,13 +104,14 @@ class Sight:
     mean: Rate
     failures: dict[str, int]
     lost: dict[str, int]
-    best: dict[str, Any] | None
+    best: Leader | None
     best_fitness: float | None
     median: float | None
     leaders: tuple[Leader, ...]
     curves: dict[str, NDArray[np.float64]]
     log: tuple[tuple[float, str], ...]
-    answer: Fact | None
+    answer: AnswerChosen | None
+    finished: Finished | None
     gain: float | None
     pool: dict[str, Any]
 
@@ -100,74 +119,134 @@ class Sight:
     def version(self) -> str:
         """Changes whenever `Run.best` is another network."""
         if self.answer:
-            members = (f"{one['key']} {'+'.join(one.get('classes', ()))}" for one in self.answer["members"])
+            members = (f"{one.key} {'+'.join(one.classes or ())}" for one in self.answer.members)
             return f"answer {' '.join(members)}"
-        return str(self.best["key"]) if self.best else ""
+        return self.best.key if self.best else ""
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain numbers, JSON-able: what `Run.status` gives.
+
+        Those of the attributes by their names, without curves and log; ``median_fitness``, and of the whole search
+        ``networks_per_hour``, ``slots_busy`` and ``flops_per_second``; each network's own fitness stands in
+        ``leaders``.
+        """
+        plain = (
+            *("state", "note", "budget", "holder", "phase", "reason", "learns", "births", "networks", "evaluations"),
+            *("promotions", "in_flight", "failures", "lost", "elapsed", "slots", "gain", "pool", "best_fitness"),
+        )
+        best = self.best
+        return {
+            **{name: getattr(self, name) for name in plain},
+            "median_fitness": self.median,
+            "networks_per_hour": self.mean.networks_per_hour,
+            "slots_busy": self.mean.slots_busy,
+            "flops_per_second": self.mean.flops_per_second,
+            "answer": self.answer.to_json() if self.answer else None,
+            "finished": self.finished.to_json() if self.finished else None,
+            "best": {"id": best.id, "key": best.key, "fitness": best.fitness} if best else None,
+            "leaders": [{name: getattr(one, name) for name in _PLAIN} for one in self.leaders[:_LEADERS]],
+        }
 
 
 class Outlook:
-    """Looks at a run folder again and again; for one thread at a time.
+    """Reads a run folder again and again; for one thread at a time.
 
     Parameters
     ----------
-    folder : RunFolder
+    folder, journal : Path
+    lock : WriterLock
+        Of the folder.
+    budget : callable
+        What the search's is now.
 
     Attributes
     ----------
     standings : Standings
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.standings = Standings(folder)
-        self._folder = folder
-        self._lock = WriterLock(folder.path)
-        self._asked_at = -_LIVENESS
+    def __init__(self, folder: Path, journal: Path, lock: WriterLock, budget: Callable[[], str]) -> None:
+        self.standings = Standings(journal)
+        self._stop = folder / "requests" / "stop"
+        self._lock = lock
+        self._budget = budget
+        self._asked_at = -math.inf
         self._running = False
 
-    def look(self, seconds: float = 0.1) -> Sight:
-        """Read what is new, for so long at most [s], and say how the search stands."""
-        if time.monotonic() - self._asked_at >= _LIVENESS:
+    def look(self, seconds: float = 0.1, *, fresh: bool = False) -> Sight:
+        """Read what is new, for so long at most [s], and say how the search stands.
+
+        Parameters
+        ----------
+        seconds : float [s]
+        fresh : bool
+            Whether to ask now if the search is alive; otherwise once a second.
+        """
+        if fresh or time.monotonic() - self._asked_at >= _LIVENESS:
             # Before the journal: a search that ends in between is then still "running", not "interrupted".
             self._running, self._asked_at = self._lock.is_held, time.monotonic()
         running, standings = self._running, self.standings
         whole = standings.read(seconds)
         status, curves = standings.status, standings.curves
-        rate, mean = standings.rates.now(), self._mean()
+        rate, budget = standings.rates.now(), self._budget()
+        holder = self._lock.holder() if running else {}
         elapsed = curves.elapsed
-        note = str(self._lock.holder().get("state", "")) if running else ""
+        note = str(holder.get("state", ""))
         if note == "running" and whole and standings.last:  # it waits for nothing
             elapsed += min(_SILENCE, max(0.0, time.time() - standings.last))
-        ended = status.phase if status.phase in ("stopped", "finished") else "interrupted"
+        state = state_of(running, status.phase, begun=standings.last > 0)
         return Sight(
-            state="running" if running else ended if standings.last else "new",
+            state=state,
             phase=status.phase,
             note="" if note == "running" else note,
             reason=status.reason,
             whole=whole,
-            stopping=running and (ended == "stopped" or self._folder.requested("stop")),
+            stopping=running and (status.phase == "stopped" or self._stop.exists()),
+            budget=budget,
+            holder={name: holder.get(name) for name in ("pid", "host")} if running else None,
+            learns=status.learns,
             births=status.births,
             networks=status.networks,
             evaluations=status.evaluations,
+            promotions=status.promotions,
             slots=status.slots,
             in_flight=status.in_flight,
             elapsed=elapsed,
-            left=seconds_left(self._folder.settings.budget, elapsed, status.births, rate) if running else None,
-            rate=rate if running else mean,
-            mean=mean,
+            left=seconds_left(budget, elapsed, status.births, rate) if running else None,
+            rate=rate if running else status.mean,
+            mean=status.mean,
             failures=dict(status.failures),
             lost=dict(status.lost),
             best=standings.best,
             best_fitness=standings.best_fitness,
             median=status.median,
             leaders=tuple(standings.leaders()),
-            curves={name: getattr(curves, name).array() for name in ("best", "median", "evaluations")},
+            curves={name: getattr(curves, name).array() for name in CURVES},
             log=tuple(standings.log),
             answer=status.answer,
+            finished=status.finished,
             gain=status.gain,
             pool=status.pool_summary(),
         )
 
-    def _mean(self) -> Rate:
-        summary = self.standings.status.summary()
-        births = summary["births"] / summary["elapsed"] if summary["elapsed"] else 0.0
-        return Rate(summary["networks_per_hour"], births, summary["slots_busy"], summary["flops_per_second"])
+
+def state_of(running: bool, phase: str, *, begun: bool) -> str:
+    """Return the state of a search, of whether its process is alive and how its journal ends.
+
+    Parameters
+    ----------
+    running : bool
+    phase : str
+        `Status.phase`.
+    begun : bool
+        Whether the journal says anything.
+
+    Returns
+    -------
+    str
+        ``"running"``, ``"stopped"``, ``"finished"``, ``"interrupted"`` or ``"new"``.
+    """
+    if running:
+        return "running"
+    if not begun:
+        return "new"
+    return phase if phase in ("stopped", "finished") else "interrupted"

@@ -1,13 +1,14 @@
-"""The search's pen: facts into the journal, weights into the folder, sums and rates beside them."""
+"""What a search writes into its run folder: journal, weights and running totals."""
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_menndl.network.checksum import is_intact
-from napari_menndl.search.journal import Fact, Journal
+from napari_menndl.search.facts import Born, Evaluated, Failed, Lost, Promoted, Refit, Telemetry, WeightsMissing
+from napari_menndl.search.journal import Journal
 from napari_menndl.search.status import Status
 
 if TYPE_CHECKING:
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from napari_menndl.pool.telemetry import PoolTelemetry
-    from napari_menndl.search.candidate import Candidate
+    from napari_menndl.search.candidate import Candidate, EvaluationKey
     from napari_menndl.search.disk import Pause
     from napari_menndl.search.dispatch import Result
+    from napari_menndl.search.facts import Fact
     from napari_menndl.search.folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,6 @@ _SUMS = (
     "sent_bytes",
     "received_bytes",
 )
-_SHOWN = ("networks", "evaluations", "networks_per_hour", "slots_busy", "flops_per_second", "failures", "lost")
 
 
 class Recorder:
@@ -90,9 +91,10 @@ class Recorder:
         self._seen_at, self._waited = now, self._waits()
         return self._elapsed
 
-    def fact(self, kind: str, **facts: Any) -> None:
+    def note(self, fact: Fact) -> None:
         """Note a fact; it is on the disk after the next `commit`."""
-        self.status.take(self._journal.record(kind, **facts))
+        self._journal.record(**fact.to_json())
+        self.status.take(fact)
 
     def commit(self) -> None:
         """Bring everything noted to the disk."""
@@ -104,28 +106,25 @@ class Recorder:
         Should they be lost before, nothing that counted on them was recorded either.
         """
         for one in candidates:
-            if one.weights_of is None:
-                self.fact("born", **one.to_json())
-            else:
-                self.fact("promoted", id=one.id, rung=one.rung.name, weights_of=one.weights_of)
+            above = one.weights_of
+            self.note(Promoted(id=one.id, rung=one.rung.name, weights_of=above) if above else Born.of(one))
         self._journal.show()
 
     def result(self, result: Result) -> None:
         """Keep the weights, then note the evaluation that counts on them."""
         where = {name: getattr(result.outcome, name) for name in ("slot", "started", "finished")}
+        key, evaluation, rung = result.candidate.key, result.evaluation, result.candidate.rung
         if result.lost is not None:
-            self.fact("lost", key=result.key, failure=vars(result.lost), **where)
+            self.note(Lost(key=key, failure=result.lost, **where))
             log.warning("%s was lost (%s: %s) and is tried again", result.key, result.lost.kind, result.lost.message)
             return
-        failed = result.evaluation.failure is not None
-        kind = "failed" if failed else "evaluated"
-        more = {}
-        if result.candidate.rung.all_labels:
-            kind, more = "refit", {"folds": result.candidate.rung.folds}
-        if result.attachment and not failed:
-            self._folder.write_weights(result.key, result.attachment, self._pause)
-            self._kept.add(result.key)
-        self.fact(kind, key=result.key, **more, evaluation=result.evaluation.to_json(), **where)
+        if result.attachment and evaluation.failure is None:
+            self._folder.write_weights(key, result.attachment, self._pause)
+            self._kept.add(key)
+        if rung.all_labels:
+            self.note(Refit(key=key, folds=rung.folds or (), evaluation=evaluation, **where))
+        else:
+            self.note((Failed if evaluation.failure else Evaluated)(key=key, evaluation=evaluation, **where))
 
     def weights_for(self, candidate: Candidate) -> bytes:
         """Return the weights a candidate starts from; empty, and noted, where they are gone or damaged."""
@@ -135,11 +134,11 @@ class Recorder:
         weights = self._folder.read_weights(source)
         if is_intact(weights):
             return weights
-        self.fact("weights_missing", key=candidate.key, weights_of=source, damaged=bool(weights))
+        self.note(WeightsMissing(key=candidate.key, weights_of=source, damaged=bool(weights)))
         return b""
 
     @property
-    def kept(self) -> set[str]:
+    def kept(self) -> set[EvaluationKey]:
         """Keys of the evaluations whose weights are in the folder."""
         return self._kept
 
@@ -166,17 +165,25 @@ class Recorder:
         self._telemetry_at += seconds
         self._gpu_seconds += seconds * pool.gpus
         sums = {name: round(self._before[name] + getattr(pool, name), 3) for name in _SUMS}
-        self.fact(
-            "telemetry",
-            elapsed=self.elapsed,
-            slots=pool.slots,
-            slot_seconds=sums.pop("available_seconds"),
-            gpu_seconds=self._gpu_seconds,
-            median=median,
-            pool={"workers": pool.workers, "gpus": pool.gpus, "quarantined": pool.quarantined, **sums},
+        self.note(
+            Telemetry(
+                elapsed=self.elapsed,
+                slots=pool.slots,
+                slot_seconds=sums.pop("available_seconds"),
+                gpu_seconds=self._gpu_seconds,
+                median=median,
+                pool={"workers": pool.workers, "gpus": pool.gpus, "quarantined": pool.quarantined, **sums},
+            )
         )
-        rates = self.status.summary()
-        log.info("%s", {name: rates[name] for name in _SHOWN})
+        status = self.status
+        log.info(
+            "%d networks, %d evaluations; %s; failures %s, lost %s",
+            status.networks,
+            status.evaluations,
+            status.mean,
+            dict(status.failures),
+            dict(status.lost),
+        )
         self._folder.note()
 
     def __enter__(self) -> Recorder:

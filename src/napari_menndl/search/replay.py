@@ -1,18 +1,19 @@
-"""Living a journal again: how a search takes up where it ended."""
+"""Replay of a journal, from which a search resumes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
-from napari_menndl.genome.evaluation import Evaluation
-from napari_menndl.search.candidate import Candidate
+from napari_menndl.search.facts import Born, Evaluated, Promoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from napari_menndl.genome.evaluation import Evaluation
+    from napari_menndl.search.candidate import Candidate
     from napari_menndl.search.evolution import Evolution
-    from napari_menndl.search.journal import Fact
+    from napari_menndl.search.facts import Fact
 
 
 def replay(facts: Iterable[Fact], evolution: Evolution) -> Iterator[tuple[Candidate, Evaluation]]:
@@ -29,21 +30,20 @@ def replay(facts: Iterable[Fact], evolution: Evolution) -> Iterator[tuple[Candid
         Each evaluation that the evolution waited for, once it was told.
     """
     for fact in facts:
-        match fact["kind"]:
-            case "born" | "promoted":
-                born = fact["kind"] == "born"
+        match fact:
+            case Born():
+                evolution.adopt(fact.candidate)
+            case Promoted():
                 try:
-                    again = Candidate.from_json(fact) if born else evolution.promoted(fact["id"], fact["rung"])
-                    evolution.adopt(again)
+                    evolution.adopt(evolution.promoted(fact.id, fact.rung))
                 except KeyError as error:
                     raise InputError(
                         "a journal whose promotions this version would have made",
-                        f"network {fact['id']} promoted to rung {fact.get('rung')}",
+                        f"network {fact.id} promoted to rung {fact.rung}",
                         "An earlier version wrote it: what it found can still be used; start a new search to go on.",
                     ) from error
-            case "evaluated" | "failed":
-                evaluation = Evaluation.from_json(fact["evaluation"])
-                candidate = evolution.in_flight.get(fact["key"])
-                evolution.tell(fact["key"], evaluation)
+            case Evaluated():
+                candidate = evolution.in_flight.get(fact.key)
+                evolution.tell(fact.key, fact.evaluation)
                 if candidate is not None:
-                    yield candidate, evaluation
+                    yield candidate, fact.evaluation

@@ -12,23 +12,24 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.genome import Genome
 from napari_menndl.network.checksum import is_intact
+from napari_menndl.search.facts import Born, Evaluated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
+    from napari_menndl.search.candidate import EvaluationKey
+    from napari_menndl.search.facts import AnswerChosen, AnswerMember, Fact
     from napari_menndl.search.folder import RunFolder
-    from napari_menndl.search.journal import Fact
     from napari_menndl.search.standings import Leader
 
 #: Threshold of a class that was never judged; one above any probability, for a class that is never to be predicted.
 UNKNOWN, NEVER = 0.5, 2.0
-_EVALUATED = ("evaluated", "failed")
 
 
 @dataclass(frozen=True)
-class Member:
+class ChosenNetwork:
     """A network as the search left it.
 
     Attributes
@@ -56,25 +57,21 @@ class Chosen:
 
     Attributes
     ----------
-    members : tuple of Member
+    members : tuple of ChosenNetwork
     thresholds : C float
         For their mean.
     weights : tuple of C float
         One row per member: its weight in the mean of each class; none: all the same.
     """
 
-    members: tuple[Member, ...]
+    members: tuple[ChosenNetwork, ...]
     thresholds: tuple[float, ...]
     weights: tuple[tuple[float, ...], ...] = ()
 
 
 def evaluations(facts: Iterable[Fact]) -> list[tuple[int, Evaluation]]:
     """Every evaluation with its candidate's id."""
-    return [
-        (int(fact["key"].partition("/")[0]), Evaluation.from_json(fact["evaluation"]))
-        for fact in facts
-        if fact["kind"] in _EVALUATED
-    ]
+    return [(fact.key.network, fact.evaluation) for fact in facts if isinstance(fact, Evaluated)]
 
 
 #: What the history tells of an evaluation, besides fields that begin like this.
@@ -95,84 +92,74 @@ def history(facts: Iterable[Fact]) -> pd.DataFrame:
     add = {name: column.append for name, column in columns.items()}
     known: dict[str, str] = {}
     for fact in facts:
-        if fact["kind"] == "born":
-            born[fact["id"]] = fact["origin"], tuple(fact["parents"])
-        elif fact["kind"] in _EVALUATED:
-            identity, _, rung = fact["key"].partition("/")
-            origin, parents = born.get(int(identity), (None, None))
-            evaluation = fact["evaluation"]
-            add["id"](int(identity))
+        if isinstance(fact, Born):
+            born[fact.id] = fact.origin, fact.parents
+        elif isinstance(fact, Evaluated):
+            identity, rung = fact.key.network, fact.key.rung
+            origin, parents = born.get(identity, (None, None))
+            add["id"](identity)
             add["rung"](known.setdefault(rung, rung))
             add["origin"](origin)
             add["parents"](parents)
-            for name in _MEASURED:
-                value = evaluation[name]
-                # One and the same device, slot or rung need not be kept a million times.
-                add[name](known.setdefault(value, value) if type(value) is str else value)
-            add["failure"]((evaluation["failure"] or {}).get("kind"))
-            for name in _PLACE:
-                value = fact[name]
-                add[name](known.setdefault(value, value) if type(value) is str else value)
+            add["failure"](fact.evaluation.failure and fact.evaluation.failure.kind)
+            for source, names in ((fact.evaluation, _MEASURED), (fact, _PLACE)):
+                for name in names:
+                    value = getattr(source, name)
+                    # One and the same device, slot or rung need not be kept a million times.
+                    add[name](known.setdefault(value, value) if type(value) is str else value)
     return pd.DataFrame(columns) if columns["id"] else pd.DataFrame()
 
 
 def chosen(folder: RunFolder) -> Chosen:
     """Return the answer so far, or the best network where none was chosen yet; see `RunFolder.chosen`."""
     answer, whole = _answer(folder)
-    left = [one for one in answer.get("members", ()) if all(key in whole for key, _ in one["networks"])]
-    if lost := ", ".join(str(one["id"]) for one in answer.get("members", ()) if one not in left):
+    members = answer.members if answer else ()
+    left = [one for one in members if all(key in whole for key, _ in one.networks)]
+    if lost := ", ".join(str(one.id) for one in members if one not in left):
         instead = "the answer is what the others predict" if left else "the best of the other networks is taken instead"
         warnings.warn(f"The weights of network {lost} are gone or damaged; {instead}.", stacklevel=2)
-    if left:
-        members = tuple(
-            Member(
-                one["id"],
-                Genome.from_json(one["genome"]),
-                whole[key],
-                fold,
-                _in_order(folder, one["thresholds"]),
-            )
+    if answer and left:
+        networks = tuple(
+            ChosenNetwork(one.id, Genome.from_json(one.genome), whole[key], fold, _in_order(folder, one.thresholds))
             for one in left
-            for key, fold in one["networks"]
+            for key, fold in one.networks
         )
         # The mean's thresholds are near those of the most of its members, but not of one alone.
-        ordered = left[0]["thresholds"] if len(left) == 1 else answer["thresholds"]
-        return Chosen(members, _in_order(folder, ordered), _shares(left, folder.task.class_names))
+        ordered = left[0].thresholds if len(left) == 1 else answer.thresholds
+        return Chosen(networks, _in_order(folder, ordered), _shares(left, folder.task.class_names))
     standings = folder.standings
     leaders = standings.leaders()
     if not leaders:
         raise InputError("a search with a result", f"no network evaluated in {folder.path}", "Let it run longer.")
     best, weights = _first_with_weights(folder, leaders)
-    genome = Genome.from_json(standings.birth(best.id)["genome"])
-    scores = Evaluation.from_json(standings.evaluation(best.id)["evaluation"]).scores
-    thresholds: dict[str, float | None] = {one.name: one.cutoff for one in scores}
-    ordered = _in_order(folder, thresholds)
+    genome = Genome.from_json(standings.birth(best.id).genome or {})
+    thresholds = {one.name: one.cutoff for one in standings.evaluation(best.id).scores}
+    in_order = _in_order(folder, thresholds)
     folds = sorted({name.partition("/")[0] for name in load(weights) if "/" in name})
-    return Chosen(tuple(Member(best.id, genome, weights, int(fold), ordered) for fold in folds), ordered)
+    return Chosen(tuple(ChosenNetwork(best.id, genome, weights, int(fold), in_order) for fold in folds), in_order)
 
 
-def _shares(members: Sequence[Fact], class_names: Sequence[str]) -> tuple[tuple[float, ...], ...]:
+def _shares(members: Sequence[AnswerMember], class_names: Sequence[str]) -> tuple[tuple[float, ...], ...]:
     """The weight of each network of each member in the mean of each class; the same where a class has no member."""
-    votes = [[name in one.get("classes", class_names) for name in class_names] for one in members]
-    rows = [row for one, row in zip(members, votes, strict=True) for _ in one["networks"]]
+    votes = [[one.classes is None or name in one.classes for name in class_names] for one in members]
+    rows = [row for one, row in zip(members, votes, strict=True) for _ in one.networks]
     counts = [sum(column) for column in zip(*rows, strict=True)]
     return tuple(
         tuple(vote / count if count else 1 / len(rows) for vote, count in zip(row, counts, strict=True)) for row in rows
     )
 
 
-def _answer(folder: RunFolder) -> tuple[Fact, dict[str, bytes]]:
-    """The latest answer, and the weights of its members, by key, as far as they are whole; none without an answer."""
-    answer = folder.status()["answer"]
-    while answer:
-        keys = {key for one in answer["members"] for key, _ in one["networks"]}
+def _answer(folder: RunFolder) -> tuple[AnswerChosen | None, dict[EvaluationKey, bytes]]:
+    """The latest answer, and the weights of its members as far as they are whole."""
+    folder.standings.read()
+    while answer := folder.standings.status.answer:
+        keys = {key for one in answer.members for key, _ in one.networks}
         weights = {key: data for key in keys if is_intact(data := folder.read_weights(key))}
+        folder.standings.read()
         # A search at work may have found another answer, and have dropped what this one was made of.
-        now = folder.status()["answer"]
-        if len(weights) == len(keys) or now == answer:
+        if len(weights) == len(keys) or folder.standings.status.answer is answer:
             return answer, weights
-        answer = now
-    return {}, {}
+    return None, {}
 
 
 def _first_with_weights(folder: RunFolder, leaders: Sequence[Leader]) -> tuple[Leader, bytes]:
@@ -190,7 +177,7 @@ def _first_with_weights(folder: RunFolder, leaders: Sequence[Leader]) -> tuple[L
     return leaders[0], _weights(folder, leaders[0].key)
 
 
-def _in_order(folder: RunFolder, thresholds: dict[str, float | None]) -> tuple[float, ...]:
+def _in_order(folder: RunFolder, thresholds: Mapping[str, float | None]) -> tuple[float, ...]:
     """In the order of the task's classes: absent ones at a half; those that no threshold served (None) never found."""
     found = (thresholds.get(name, UNKNOWN) for name in folder.task.class_names)
     return tuple(NEVER if one is None else one for one in found)

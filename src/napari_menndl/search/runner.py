@@ -16,6 +16,7 @@ from napari_menndl.search.dispatch import Dispatch
 from napari_menndl.search.events import SearchEvents
 from napari_menndl.search.evolution import Evolution
 from napari_menndl.search.exchange import Exchange, open_exchange
+from napari_menndl.search.facts import AnswerChosen, Arrived, Best, Finished, Resumed, Retired, Started, Stopped
 from napari_menndl.search.goals import parse_budget
 from napari_menndl.search.recorder import Recorder
 from napari_menndl.search.replay import replay
@@ -117,9 +118,8 @@ class SearchRunner:
         with self.folder.lock(), recorder as self._record, exchange as self._exchange:
             for candidate, evaluation in replay(self._record.replay(), self.evolution):
                 self._consider(candidate, evaluation)
-            fact = self._record.status.answer
-            if fact and all("classes" in one for one in fact["members"]):  # those of earlier versions are chosen anew
-                self._keeper.restore(Answer.from_conclusion(fact, self.settings.ladder))
+            if (fact := self._record.status.answer) and (answer := Answer.from_fact(fact, self.settings.ladder)):
+                self._keeper.restore(answer)
             if self._record.status.finished and (self._goal_reached() or not self._births_left()):
                 self._change_state("finished")
                 return self.state
@@ -188,7 +188,7 @@ class SearchRunner:
         return [
             one.candidate.refit(pixels, min(networks, self.folder.task.folds))
             for one in members
-            if one.candidate.refit_key not in done
+            if one.key.refit not in done
         ]
 
     def _refits(self, free: int, seconds: float) -> list[Candidate]:
@@ -205,8 +205,8 @@ class SearchRunner:
         """What comes from other islands; the births themselves are announced with all others."""
         arrived = self._exchange.arrivals(min(most, self._births_left())) if self._exchange else []
         for candidate, island, elite in arrived:
-            there = {"island": island, "theirs": elite.id, "rung": elite.rung, "fitness": elite.fitness}
-            self._record.fact("arrived", id=candidate.id, **there)
+            fact = Arrived(id=candidate.id, island=island, theirs=elite.id, rung=elite.rung, fitness=elite.fitness)
+            self._record.note(fact)
         return [candidate for candidate, _, _ in arrived]
 
     def _nothing_left(self, seconds: float) -> str:
@@ -219,15 +219,13 @@ class SearchRunner:
         self._jobs.cancel()
         self._renew_answer()
         self._send_telemetry()
-        self._record.fact("finished", reason=reason, elapsed=self._record.elapsed, **self._conclusion())
+        self._record.note(Finished(reason=reason, elapsed=self._record.elapsed, **self._answer_fact().values()))
         self._commit()
         self._change_state("finished")
 
-    def _conclusion(self) -> dict[str, Any]:
+    def _answer_fact(self) -> AnswerChosen:
         answer, task = self._keeper.answer, self.folder.task
-        if answer is None:
-            return {"members": [], "thresholds": {}, "fitness": None, "error": None, "scores": []}
-        return answer.conclusion(task.class_names, task.folds, self._usable_refits())
+        return answer.fact(task.class_names, task.folds, self._usable_refits()) if answer else AnswerChosen()
 
     def _usable_refits(self) -> dict[str, Sequence[int]]:
         return {key: folds for key, folds in self._record.status.refits.items() if key in self._record.kept}
@@ -242,7 +240,7 @@ class SearchRunner:
         """Choose the answer anew, and record it where it is another one, or predicts with other networks."""
         began = time.monotonic()
         if self._keeper.renew() or refit:
-            self._record.fact("answer", **self._conclusion())
+            self._record.note(self._answer_fact())
             self._commit()  # before the weights that the last answer counted on may go
         self._renewed_at = time.monotonic()
         self._renewal_took = self._renewed_at - began
@@ -264,7 +262,7 @@ class SearchRunner:
                 retired += self._tell(result.key, result.evaluation)
                 self._consider(result.candidate, result.evaluation)
         if retired:
-            self._record.fact("retired", ids=retired)
+            self._record.note(Retired(ids=tuple(retired)))
         if refit or time.monotonic() - self._renewed_at > self._renewal_took / _RENEWAL:
             self._renew_answer(refit)
         if results and self._record.kept:  # not before all are told: until then nobody wants their weights
@@ -276,7 +274,7 @@ class SearchRunner:
         retired = self.evolution.tell(key, evaluation)
         best = self.evolution.best
         if best is not None and best is not before:
-            self._record.fact("best", id=best.id, key=best.key, fitness=best.fitness)
+            self._record.note(Best(id=best.id, key=best.key, fitness=best.fitness))
             self.events.best_improved.emit(best)
         self.events.evaluation_finished.emit(key, evaluation)
         return retired
@@ -295,10 +293,10 @@ class SearchRunner:
     # ------------------------------------------------------------------ beginning and end
 
     def _begin(self) -> None:
-        kind = "resumed" if self._record.status.phase else "started"
+        kind = Resumed if self._record.status.phase else Started
         task = self.folder.task
         learns = {"frames": len(task.frames), "defects": task.counts}
-        self._record.fact(kind, slots=self._pool.slots, budget=self.settings.budget, learns=learns)
+        self._record.note(kind(slots=self._pool.slots, budget=self.settings.budget, learns=learns))
         self._commit()
         if not self._goal_reached():
             self._jobs.submit(list(self.evolution.in_flight.values()))
@@ -312,7 +310,7 @@ class SearchRunner:
         self._jobs.cancel()
         self._renew_answer()
         self._send_telemetry()
-        self._record.fact("stopped", reason=reason, elapsed=self._record.elapsed)
+        self._record.note(Stopped(reason=reason, elapsed=self._record.elapsed))
         self._commit()
         self.folder.clear_requests()
         self._change_state("stopped")

@@ -5,10 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from napari_menndl.search.facts import (
+    AnswerChosen,
+    Born,
+    Evaluated,
+    Failed,
+    Finished,
+    Lost,
+    Promoted,
+    Refit,
+    Started,
+    Stopped,
+    Telemetry,
+)
+from napari_menndl.search.rates import Rate
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_menndl.search.journal import Fact
+    from napari_menndl.search.candidate import EvaluationKey
+    from napari_menndl.search.facts import Fact
 
 
 class Status:
@@ -35,11 +51,11 @@ class Status:
         empty in journals of versions that kept none.
     median : float or None
         Fitness of the population.
-    answer : dict or None
-        The latest fact that says which networks predict best together.
-    refits : dict of str to sequence of int
+    answer : AnswerChosen or None
+        The networks that predict best together.
+    refits : dict of EvaluationKey to sequence of int
         The folds whose networks were trained on with all labels, by key; none where that failed.
-    finished : dict or None
+    finished : Finished or None
         The fact that ends the search; what the latest answer says, it says, too.
     """
 
@@ -48,13 +64,13 @@ class Status:
         self.slots = self.births = self.networks = self.evaluations = self.promotions = 0
         self.failures: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
-        self.refits: dict[str, Sequence[int]] = {}
+        self.refits: dict[EvaluationKey, Sequence[int]] = {}
         self.elapsed = self.slot_seconds = self.busy_seconds = self.gpu_seconds = self.train_flops = 0.0
         self.learns: dict[str, Any] = {}
         self.pool: dict[str, Any] = {}
         self.median: float | None = None
-        self.answer: Fact | None = None
-        self.finished: Fact | None = None
+        self.answer: AnswerChosen | None = None
+        self.finished: Finished | None = None
         self._settled = 0
         self._answers: list[tuple[float, float]] = []
 
@@ -71,85 +87,68 @@ class Status:
 
     def take(self, fact: Fact) -> None:
         """Add one fact; kinds that say nothing about the status are passed over."""
-        match fact["kind"]:
-            case "born":
+        match fact:
+            case Born():
                 self.births += 1
-            case "promoted":
+            case Promoted():
                 self.promotions += 1
-            case "evaluated":
+            case Evaluated():
                 self._settle(fact)
-            case "failed":
-                self._settle(fact)
-                self.failures[fact["evaluation"]["failure"]["kind"]] += 1
-            case "refit":
+            case Refit():
                 self._add_effort(fact)
-                self.refits[fact["key"]] = [] if fact["evaluation"]["failure"] else fact["folds"]
-            case "lost":
-                self.lost[fact["failure"]["kind"]] += 1
-            case "telemetry":
+                self.refits[fact.key] = () if fact.evaluation.failure else fact.folds
+            case Lost():
+                self.lost[fact.failure.kind] += 1
+            case Telemetry():
                 self._take_telemetry(fact)
-            case "started" | "resumed":
-                self.phase, self.reason, self.finished, self.slots = "searching", "", None, fact["slots"]
-                self.learns = fact.get("learns", self.learns)
-            case "answer":
+            case Started():
+                self.phase, self.reason, self.finished, self.slots = "searching", "", None, fact.slots
+                self.learns = fact.learns or self.learns
+            case Finished():
+                self.phase, self.reason, self.elapsed = fact.kind, fact.reason, fact.elapsed
+                self.finished = fact
+                self.answer = fact if fact.members else self.answer
+            case AnswerChosen():
                 self.answer = fact
-                self._answers.append((self.elapsed, fact["fitness"]))
-            case "stopped" | "finished" as phase:
-                self.phase, self.reason, self.elapsed = phase, fact["reason"], fact.get("elapsed", self.elapsed)
-                if phase == "finished":
-                    self.finished = fact
-                    self.answer = fact if fact["members"] else self.answer
+                if fact.fitness is not None:
+                    self._answers.append((self.elapsed, fact.fitness))
+            case Stopped():
+                self.phase, self.reason = fact.kind, fact.reason
+                self.elapsed = self.elapsed if fact.elapsed is None else fact.elapsed
 
-    def _settle(self, fact: Fact) -> None:
-        rung = fact["key"].rpartition("/")[2]
+    def _settle(self, fact: Evaluated) -> None:
+        level = fact.key.level
         self.evaluations += 1
-        self.networks += rung == "0"
-        self._settled += rung.isdigit()
+        self.networks += level == 0
+        self._settled += level is not None
         self._add_effort(fact)
+        if isinstance(fact, Failed):
+            self.failures[fact.failure.kind] += 1
 
-    def _add_effort(self, fact: Fact) -> None:
-        self.train_flops += fact["evaluation"]["train_flops"]
+    def _add_effort(self, fact: Evaluated | Refit) -> None:
+        self.train_flops += fact.evaluation.train_flops
         if not self.pool:
-            self.busy_seconds += fact["finished"] - fact["started"]
+            self.busy_seconds += fact.finished - fact.started
 
-    def _take_telemetry(self, fact: Fact) -> None:
-        self.elapsed, self.slots, self.median = fact["elapsed"], fact["slots"], fact["median"]
-        self.slot_seconds = fact["slot_seconds"]
-        self.pool = fact.get("pool", self.pool)
+    def _take_telemetry(self, fact: Telemetry) -> None:
+        self.elapsed, self.slots, self.median = fact.elapsed, fact.slots, fact.median
+        self.slot_seconds = fact.slot_seconds
+        self.pool = fact.pool or self.pool
         if self.pool:
             # By the clock of the slots, that knows of what is running, not only of what has ended.
-            self.busy_seconds, self.gpu_seconds = self.pool["busy_seconds"], fact["gpu_seconds"]
+            self.busy_seconds, self.gpu_seconds = self.pool["busy_seconds"], fact.gpu_seconds
 
-    def summary(self) -> dict[str, Any]:
-        """Return plain numbers for views: JSON-able.
-
-        ``networks`` counts candidates evaluated at least once; ``slots_busy`` is the share of slot time spent on
-        evaluations; ``flops_per_second`` is training arithmetic sustained over the elapsed time [FLOP/s]; ``pool``
-        is what `pool_summary` says.
-        """
-        hours = self.elapsed / 3600
-        return {
-            "phase": self.phase,
-            "reason": self.reason,
-            "learns": self.learns,
-            "births": self.births,
-            "networks": self.networks,
-            "evaluations": self.evaluations,
-            "promotions": self.promotions,
-            "in_flight": self.in_flight,
-            "failures": dict(self.failures),
-            "lost": dict(self.lost),
-            "median_fitness": self.median,
-            "elapsed": self.elapsed,
-            "networks_per_hour": self.networks / hours if hours else 0.0,
-            "slots": self.slots,
-            "slots_busy": min(1.0, self.busy_seconds / self.slot_seconds) if self.slot_seconds else 0.0,
-            "flops_per_second": self.train_flops / self.elapsed if self.elapsed else 0.0,
-            "answer": self.answer,
-            "gain": self.gain,
-            "finished": self.finished,
-            "pool": self.pool_summary(),
-        }
+    @property
+    def mean(self) -> Rate:
+        """Over the whole search."""
+        if not self.elapsed:
+            return Rate()
+        return Rate(
+            3600 * self.networks / self.elapsed,
+            self.births / self.elapsed,
+            min(1.0, self.busy_seconds / self.slot_seconds) if self.slot_seconds else 0.0,
+            self.train_flops / self.elapsed,
+        )
 
     def pool_summary(self) -> dict[str, Any]:
         """Return what the pool did over the whole search; empty where the journal does not say.

@@ -1,15 +1,29 @@
-"""What happened in a search, in words: the readable log."""
+"""Log messages and other sentences about a search."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.metrics.scores import ClassScore, never_predicted
+from napari_menndl.search.facts import (
+    AnswerChosen,
+    Arrived,
+    Best,
+    Failed,
+    Finished,
+    Lost,
+    Merged,
+    Promoted,
+    Refit,
+    Started,
+    Stopped,
+    WeightsMissing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_menndl.search.journal import Fact
+    from napari_menndl.search.facts import Fact
 
 _FAILURES = {
     "unbuildable": "cannot be built",
@@ -21,41 +35,40 @@ _FAILURES = {
 }
 
 
-def tell(fact: Fact) -> str | None:
-    """Say a fact of the journal in one line; None for what a person need not read one by one."""
-    match fact["kind"]:
-        case "started" | "resumed" as kind:
-            learns = f"; {learning(fact['learns'])}" if fact.get("learns") else ""
-            return f"Search {kind}: {fact['slots']} slots, budget {fact['budget']}{learns}"
-        case "best":
-            return f"New best: network {fact['id']}, fitness {fact['fitness']:.3f}"
-        case "promoted":
-            return f"Network {fact['id']} promoted to rung {fact['rung']}"
-        case "failed":
-            failure = fact["evaluation"]["failure"]
-            words = _FAILURES.get(failure["kind"], failure["kind"].replace("_", " "))
-            return f"{_network(fact)} {words}: {_first_line(failure['message'])}"
-        case "refit" if fact["evaluation"]["failure"] is None:
-            return f"{_network(fact)} trained on all labels"
-        case "lost":
-            failure = fact["failure"]
-            kind = failure["kind"].replace("_", " ")
-            return f"{_network(fact)} is tried again after {kind}: {_first_line(failure['message'])}"
-        case "arrived":
-            return f"Network {fact['id']} comes from island {fact['island']}, fitness there {fact['fitness']:.3f}"
-        case "merged":
-            return f"Merged: {fact['run']}, {fact['networks']} networks"
-        case "weights_missing":
-            how = "damaged" if fact.get("damaged") else "gone"
-            return f"{_network(fact)} begins from nothing: the weights of {fact['weights_of']} are {how}"
-        case "answer":
-            return f"Answer: {_members(fact)}, out of fold {fact['fitness']:.3f} ± {fact['error']:.3f}"
-        case "stopped":
-            return f"Stopped: {fact['reason']}"
-        case "finished" if fact["members"]:
-            return f"Finished ({fact['reason']}): {_members(fact)}, fitness {fact['fitness']:.3f} ± {fact['error']:.3f}"
-        case "finished":
-            return f"Finished ({fact['reason']}): no network could be chosen"
+def describe_fact(fact: Fact) -> str | None:
+    """Format a fact of the journal as one line; None if it is too minor to show."""
+    match fact:
+        case Started():
+            learns = f"; {learning(fact.learns)}" if fact.learns else ""
+            return f"Search {fact.kind}: {fact.slots} slots, budget {fact.budget}{learns}"
+        case Best():
+            return f"New best: network {fact.id}, fitness {fact.fitness:.3f}"
+        case Promoted():
+            return f"Network {fact.id} promoted to rung {fact.rung}"
+        case Failed():
+            kind = fact.failure.kind
+            words = _FAILURES.get(kind, kind.replace("_", " "))
+            return f"Network {fact.key.network} {words}: {_first_line(fact.failure.message)}"
+        case Refit() if fact.evaluation.failure is None:
+            return f"Network {fact.key.network} trained on all labels"
+        case Lost():
+            kind = fact.failure.kind.replace("_", " ")
+            return f"Network {fact.key.network} is tried again after {kind}: {_first_line(fact.failure.message)}"
+        case Arrived():
+            return f"Network {fact.id} comes from island {fact.island}, fitness there {fact.fitness:.3f}"
+        case Merged():
+            return f"Merged: {fact.run}, {fact.networks} networks"
+        case WeightsMissing():
+            how = "damaged" if fact.damaged else "gone"
+            return f"Network {fact.key.network} begins from nothing: the weights of {fact.weights_of} are {how}"
+        case Finished() if not fact.members:
+            return f"Finished ({fact.reason}): no network could be chosen"
+        case Finished():
+            return f"Finished ({fact.reason}): {_members(fact)}, fitness {fact.fitness:.3f} ± {fact.error:.3f}"
+        case AnswerChosen():
+            return f"Answer: {_members(fact)}, out of fold {fact.fitness:.3f} ± {fact.error:.3f}"
+        case Stopped():
+            return f"Stopped: {fact.reason}"
         case _:
             return None
 
@@ -100,13 +113,9 @@ def _by_kind(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {_FAILURES.get(kind, kind.replace('_', ' '))}" for kind, count in sorted(counts.items()))
 
 
-def _members(fact: Fact) -> str:
-    numbers = [str(one["id"]) for one in fact["members"]]
+def _members(answer: AnswerChosen) -> str:
+    numbers = [str(one.id) for one in answer.members]
     return f"network {numbers[0]}" if len(numbers) == 1 else f"mean of networks {', '.join(numbers)}"
-
-
-def _network(fact: Fact) -> str:
-    return f"Network {fact['key'].partition('/')[0]}"
 
 
 def _first_line(text: str) -> str:

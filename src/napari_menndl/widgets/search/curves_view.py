@@ -69,10 +69,10 @@ class CurvesView(QWidget):
             return  # drawing takes longer than all else that a look brings
         self._drawn = drawn
         scale = 1 / self._unit()[1] if column == ELAPSED else 1.0
-        curves = sight.curves if sight else {name: np.zeros((0, 3)) for name in ("best", "median", "evaluations")}
+        curves = sight.curves if sight else {name: np.zeros((0, 4)) for name in ("best", "median", "evaluations")}
         best = curves["best"]
         if sight and len(best):
-            now = (sight.births, sight.elapsed, best[-1, FITNESS])
+            now = (sight.births, sight.elapsed, *best[-1, FITNESS:])
             best = np.vstack([best, now])
         for item, points in ((self.best, best), (self.median, curves["median"]), (self.every, curves["evaluations"])):
             item.setData(*_xy(points, column, scale))

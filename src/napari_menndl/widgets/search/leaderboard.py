@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_menndl.search.journal import Fact
+    from napari_menndl.search.facts import AnswerChosen
     from napari_menndl.search.outlook import Sight
     from napari_menndl.search.standings import Leader
 
@@ -32,7 +32,7 @@ class LeaderModel(QAbstractTableModel):
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self.leaders: tuple[Leader, ...] = ()
-        self.mean: Fact | None = None
+        self.mean: AnswerChosen | None = None
         self.megapixels = 1.0
 
     @property
@@ -75,7 +75,7 @@ class LeaderModel(QAbstractTableModel):
 
     def _cell(self, row: int, column: int) -> str:
         if row < self.first and self.mean is not None:
-            told = f"{self.mean['fitness']:.3f} ± {self.mean['error']:.3f}"
+            told = f"{self.mean.fitness:.3f} ± {self.mean.error:.3f}"
             return ("", "mean", told, "", "", f"of {self._members()}")[column]
         row -= self.first
         one = self.leaders[row]
@@ -90,11 +90,11 @@ class LeaderModel(QAbstractTableModel):
         return cells[column]()
 
     def _members(self) -> str:
-        return ", ".join(str(one["id"]) for one in self.mean["members"]) if self.mean else ""
+        return ", ".join(str(one.id) for one in self.mean.members) if self.mean else ""
 
-    def show(self, leaders: tuple[Leader, ...], answer: Fact | None = None) -> bool:
+    def show(self, leaders: tuple[Leader, ...], answer: AnswerChosen | None = None) -> bool:
         """Take newer rows; returns whether they were reset, so that a selection is to be made anew."""
-        mean = answer if answer is not None and len(answer["members"]) > 1 and leaders else None
+        mean = answer if answer is not None and len(answer.members) > 1 and leaders else None
         if (leaders, mean) == (self.leaders, self.mean):
             return False
         self.beginResetModel()

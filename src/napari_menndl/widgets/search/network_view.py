@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QLabel, QScrollArea, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
 
 from napari_menndl.genome.describe import describe_training
-from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.slabs import sandwich
 from napari_menndl.search.lineage import lineage
 from napari_menndl.widgets.background import Job
@@ -80,7 +79,7 @@ class NetworkView(QTabWidget):
 
 
 def _read(standings: Standings, network: int, classes: int) -> tuple[int, list[Slab], list[Arc], str, list[Step]]:
-    genome = Genome.from_json(standings.birth(network)["genome"])
+    genome = standings.birth(network).candidate.genome
     slabs, arcs = sandwich(genome, classes)
     return network, slabs, arcs, describe_training(genome.training), lineage(standings, network)
 

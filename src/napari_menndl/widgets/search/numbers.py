@@ -89,7 +89,7 @@ class Numbers(QWidget):
         for name, text in texts.items():
             self._write(self.figures[name], text)
         self.figures["busy"].setToolTip("\n".join([_BUSY, *pool_details(sight.pool)]))
-        hint = diminishing(sight.elapsed, sight.gain, sight.answer)
+        hint = diminishing(sight.elapsed, sight.gain, sight.answer.error if sight.answer else None)
         kinds = "\n".join(filter(None, [failures_text(sight), set_aside(sight.pool), hint]))
         self.kinds.setText(kinds)
         self.kinds.setVisible(bool(kinds))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_menndl.search.outlook import Outlook, Sight
 from napari_menndl.widgets.background import begin, in_window
 
 if TYPE_CHECKING:
     from napari_menndl.run import Run
+    from napari_menndl.search.outlook import Sight
 
 #: Between two looks while the search runs, and when it does not [s].
 _PAUSE, _LONG_PAUSE = 0.15, 1.0
@@ -40,7 +40,7 @@ class Watch(QObject):
     def __init__(self, run: Run, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.run = run
-        self.outlook = Outlook(run.folder)
+        self.outlook = run.folder.monitor()
         self._closed = threading.Event()
         self._shown = threading.Event()
         self._hurry = threading.Event()
