@@ -32,7 +32,7 @@ from distributed import Client
 
 import births
 from cells import Numbers, read_cell, write_cell
-from napari_menndl.pool.certificates import make_certificates
+from napari_menndl.pool.clusters.certificates import make_certificates
 from throughput import search
 
 if TYPE_CHECKING:

@@ -29,10 +29,10 @@ from cells import Numbers, let_trainers_import_benchmarks, read_cell, write_cell
 from napari_menndl import Annotation, run_search
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
-from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.network.weights import from_bytes
-from napari_menndl.pool.gpus import visible_gpus
 from napari_menndl.pool.open import open_pool
+from napari_menndl.pool.process.gpus import visible_gpus
+from napari_menndl.simulation.simulate import simulate_movie
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.evaluate import evaluate
 

@@ -172,7 +172,7 @@ def measure(frames: int, edge: int, seconds: float, seed: int) -> dict[str, obje
             found["dock [s]"][name] = round(time.perf_counter() - began, 3)
         search, review = docks["Search networks"], docks["Review frames"]
         search.open_run(run.path)
-        wait_for(lambda: search.sight is not None and search.sight.best is not None, 300)
+        wait_for(lambda: search.snapshot is not None and search.snapshot.best is not None, 300)
         phases["watching the search"] = phase(pulse, seconds)
         saved = run.best.save(folder / "best.safetensors")
         layer.mode = "pan_zoom"

@@ -11,10 +11,10 @@ import numpy as np
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.space import SearchSpace
-from napari_menndl.search import exchange
 from napari_menndl.search.evolution import Evolution
-from napari_menndl.search.exchange import Exchange
-from napari_menndl.search.islands import SharedFolder
+from napari_menndl.search.islands import exchange
+from napari_menndl.search.islands.exchange import Exchange
+from napari_menndl.search.islands.shared_folder import SharedFolder
 from napari_menndl.search.settings import SearchSettings
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ from napari_menndl.pool.protocol import Outcome
 from napari_menndl.pool.telemetry import PoolTelemetry
 from napari_menndl.search.facts import Arrived, Evaluated, Started, Telemetry
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.merge import merge_folders
+from napari_menndl.search.islands.merge import merge_folders
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.settings import SearchSettings
 

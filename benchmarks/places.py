@@ -162,7 +162,7 @@ class Site:
         return found
 
     def trainers(self) -> list[psutil.Process]:
-        return self.processes("napari_menndl.pool.child")
+        return self.processes("napari_menndl.pool.process.child")
 
     def worker_processes(self) -> list[psutil.Process]:
         """The workers themselves, each the child of a nanny."""

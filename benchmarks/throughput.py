@@ -22,8 +22,8 @@ import births
 from cells import let_trainers_import_benchmarks
 from evaluator import ENTRY
 from napari_menndl.genome.space import SearchSpace
-from napari_menndl.pool import ledger
-from napari_menndl.pool.dask import DaskPool
+from napari_menndl.pool.dask import job_queue
+from napari_menndl.pool.dask.pool import DaskPool
 from napari_menndl.pool.open import cluster_of
 from napari_menndl.pool.spec import read_pool
 from napari_menndl.search.facts import Evaluated, Failed
@@ -81,8 +81,8 @@ def search(
     kill_every : float [s]
         So often a worker is killed; 0: never.
     """
-    most = ledger._BATCH_JOBS
-    ledger._BATCH_JOBS = together or most
+    most = job_queue._BATCH_JOBS
+    job_queue._BATCH_JOBS = together or most
     kills: list[int] = []
     try:
         with tempfile.TemporaryDirectory() as place:
@@ -126,7 +126,7 @@ def search(
                 **({"kills": len(kills)} if kill_every else {}),
             }
     finally:
-        ledger._BATCH_JOBS = most
+        job_queue._BATCH_JOBS = most
 
 
 def _share(first: PoolTelemetry, last: PoolTelemetry, name: str) -> float:

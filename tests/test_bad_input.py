@@ -24,11 +24,11 @@ from napari_menndl import Annotation, DefectClass, InputError, SearchSpace, comp
 from napari_menndl.annotation.classes import FrameStatus
 from napari_menndl.api import open_prediction_or_annotation, resume_search, train_alike
 from napari_menndl.cli import app
-from napari_menndl.movie.acquisition import Acquisition
-from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.pool.open import open_pool
 from napari_menndl.search.folder import RunFolder
+from napari_menndl.simulation.acquisition import Acquisition
+from napari_menndl.simulation.simulate import simulate_movie
 from tiny import PIXEL_SIZE, SETTINGS, SPACE, dots, finish, prepare
 
 FRAMES, LABELS = dots()

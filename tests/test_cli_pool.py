@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from napari_menndl.cli import app
-from napari_menndl.pool.certificates import client_security
+from napari_menndl.pool.clusters.certificates import client_security
 
 
 def run(*words, code=0):

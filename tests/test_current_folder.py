@@ -89,10 +89,10 @@ def test_a_pool_of_a_notebook_imports_nothing_from_the_folder_of_the_notebook(fo
     # The interpreter of a notebook finds modules in the current folder; what it has imported by then is its own.
     script = (
         "import sys; sys.path.remove('')\n"
-        "from napari_menndl.pool.check import check_connection\n"
+        "from napari_menndl.pool.check import probe_pool\n"
         "import distributed, tornado, cryptography, asyncio, multiprocessing.popen_spawn_posix\n"
         "sys.path.insert(0, '')\n"
-        "print(check_connection('local').workers, sys.path[0] == '')"
+        "print(probe_pool('local').workers, sys.path[0] == '')"
     )
     monkeypatch.setenv("PYTHONPATH", str(SOURCE))
     done = start(folder, sys.executable, "-c", script)

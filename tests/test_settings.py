@@ -10,10 +10,10 @@ from napari_menndl.annotation.fourier import FourierSettings
 from napari_menndl.errors import InputError
 from napari_menndl.genome.genes import Conv, GenomeError, TrainingGenes
 from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
-from napari_menndl.movie.acquisition import Acquisition
-from napari_menndl.movie.sample import Sample
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.settings import check, departures, documented, setting, unit_of
+from napari_menndl.simulation.acquisition import Acquisition
+from napari_menndl.simulation.sample import Sample
 
 FAMILIES = [Sample, Acquisition, FourierSettings, Conv, TrainingGenes, LayerSpace, TrainingSpace, Limits]
 

@@ -94,11 +94,11 @@ def workers_with(disk: Path, *, far: bool) -> Iterator[str]:
 
 
 def task_pool(address: str, task: str) -> Any:
-    from napari_menndl.pool.clusters.existing import Existing
-    from napari_menndl.pool.dask import DaskPool
-    from napari_menndl.pool.staging import Carried
+    from napari_menndl.pool.clusters.external import ExternalScheduler
+    from napari_menndl.pool.dask.pool import DaskPool
+    from napari_menndl.pool.worker.staging import SharedInput
 
-    return DaskPool("standin:check_task", Existing(address), timeout=60, carried=Carried("task", task))
+    return DaskPool("standin:check_task", ExternalScheduler(address), timeout=60, carried=SharedInput("task", task))
 
 
 def all_of(pool: Any, number: int) -> list[Any]:
@@ -185,10 +185,10 @@ def damaged_task(number: int, seed: int) -> dict[str, Any]:
 
 
 def mended_by_next_worker(address: str, copy: Path, source: Path) -> None:
-    from napari_menndl.pool.shelf import Shelf
-    from napari_menndl.pool.staging import Cargo, Carried
+    from napari_menndl.pool.worker.node_cache import NodeCache
+    from napari_menndl.pool.worker.staging import SharedInput, StagedInput
 
-    Shelf(copy.parent.parent).find(Cargo.of(Carried("task", source)))
+    NodeCache(copy.parent.parent).find(StagedInput.of(SharedInput("task", source)))
 
 
 def damaged_weights(number: int, seed: int) -> dict[str, Any]:

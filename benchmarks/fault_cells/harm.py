@@ -35,7 +35,7 @@ def poison(fates: dict[str, float], births: float, timeout: float = 30.0) -> Cal
 def memory(number: int, seed: int) -> dict[str, Any]:
     """Jobs that take more memory than a slot has, among as many that do not."""
     from napari_menndl.pool.clusters.local import Local
-    from napari_menndl.pool.dask import DaskPool
+    from napari_menndl.pool.dask.pool import DaskPool
 
     environment = {"PYTHONPATH": str(HERE)}
     pool = DaskPool("standin:hold", Local(2), timeout=60, env=environment, memory=300 * 2**20)

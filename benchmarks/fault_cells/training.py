@@ -22,15 +22,15 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.api import open_run, resume_search
 from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.space import SearchSpace
-from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.run import Run
 from napari_menndl.search.facts import Born, Evaluated
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.settings import SearchSettings
+from napari_menndl.simulation.simulate import simulate_movie
 from napari_menndl.task.task import TrainingTask
 
 if TYPE_CHECKING:
-    from napari_menndl.movie.simulation import SimulatedMovie
+    from napari_menndl.simulation.simulate import SimulatedMovie
 
 #: Networks so small that an evaluation takes a fraction of a second.
 TINY = SearchSpace(

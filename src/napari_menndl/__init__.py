@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
     from napari_menndl.movie.preparation import Average, Bin, Crop, Drift
     from napari_menndl.movie.reading import open_movie
-    from napari_menndl.movie.simulation import simulate_movie
     from napari_menndl.opening import open_network
     from napari_menndl.run import Run
+    from napari_menndl.simulation.simulate import simulate_movie
 
 # torch's threads spin while they wait for each other. Where a search uses the same cores that makes a prediction or a
 # training many times slower; it is read when torch is loaded, here and in every process started from here.
@@ -55,7 +55,7 @@ _WHERE = {
     "open_run": "api",
     "resume_search": "api",
     "run_search": "api",
-    "simulate_movie": "movie.simulation",
+    "simulate_movie": "simulation.simulate",
 }
 
 __all__ = [

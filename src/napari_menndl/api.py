@@ -18,10 +18,10 @@ from napari_menndl.process import TRAIN
 from napari_menndl.run import Run
 from napari_menndl.search.candidate import EvaluationKey
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.islands import SharedFolder
-from napari_menndl.search.merge import merge_folders
+from napari_menndl.search.islands.merge import merge_folders
+from napari_menndl.search.islands.shared_folder import SharedFolder
 from napari_menndl.search.settings import SearchSettings
-from napari_menndl.search.telling import came_to_nothing
+from napari_menndl.search.views.messages import came_to_nothing
 from napari_menndl.task.task import TrainingTask
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
         If the search has no answer yet, or a genome's training failed.
     """
     from napari_menndl.pool.open import open_pool
-    from napari_menndl.pool.staging import Carried
+    from napari_menndl.pool.worker.staging import SharedInput
     from napari_menndl.predict.ensemble import Ensemble
 
     answer = run.status()["answer"]
@@ -249,7 +249,7 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
         TRAIN,
         slots=run.settings.slots,
         timeout=run.settings.timeout,
-        carried=Carried("task", run.folder.task_path),
+        carried=SharedInput("task", run.folder.task_path),
         networks_per_gpu=run.settings.networks_per_gpu,
     )
     try:

@@ -23,12 +23,12 @@ from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.interpreter import python_command, python_environment
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.movie.reading import open_movie
-from napari_menndl.movie.simulation import SimulatedMovie, simulate_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.progress import SearchProgress, number, rates
 from napari_menndl.review.picture import PictureRow, four_panel
 from napari_menndl.search.facts import Born
+from napari_menndl.simulation.simulate import SimulatedMovie, simulate_movie
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from napari_menndl.movie.formats import by_content, by_suffix
 from napari_menndl.movie.ome_zarr import is_zarr
 from napari_menndl.run import Run
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.record import NAME
+from napari_menndl.search.run_config import NAME
 
 if TYPE_CHECKING:
     import os

@@ -23,7 +23,7 @@ TRAIN = "napari_menndl.training.job:run"
 def search_process(path: str | os.PathLike[str]) -> None:
     """Run one search to its end: what the search process does."""
     from napari_menndl.pool.open import open_pool
-    from napari_menndl.pool.staging import Carried
+    from napari_menndl.pool.worker.staging import SharedInput
     from napari_menndl.search.runner import SearchRunner
 
     folder = RunFolder.open(path)
@@ -38,7 +38,7 @@ def search_process(path: str | os.PathLike[str]) -> None:
             TRAIN,
             slots=settings.slots,
             timeout=settings.timeout,
-            carried=Carried("task", folder.task_path),
+            carried=SharedInput("task", folder.task_path),
             networks_per_gpu=settings.networks_per_gpu,
         )
         try:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from napari_menndl.search.candidate import EvaluationKey
-from napari_menndl.search.telling import came_to_nothing, learning, never_predicted_by
+from napari_menndl.search.views.messages import came_to_nothing, learning, never_predicted_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,7 @@ def diminishing(elapsed: float, gain: float | None, error: float | None) -> str:
     elapsed : float
         Time searched [s].
     gain : float or None
-        What the answer's fitness gained in the latter half of it (`Status.gain`).
+        What the answer's fitness gained in the latter half of it (`Totals.gain`).
     error : float or None
         Standard error of the answer's fitness.
     """
@@ -128,7 +128,7 @@ def pool_details(pool: dict[str, Any]) -> list[str]:
     Parameters
     ----------
     pool : dict
-        `Status.pool_summary`.
+        `Totals.pool_summary`.
     """
     if not pool:
         return []

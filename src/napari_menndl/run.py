@@ -11,6 +11,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.interpreter import python_command, python_environment
 from napari_menndl.movie.preparation import prepared_alike
 from napari_menndl.movie.reading import open_movie
+from napari_menndl.search import results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +154,7 @@ class Run:
     @property
     def history(self) -> pd.DataFrame:
         """The journal as a table, one row per evaluation."""
-        return self.folder.history()
+        return results.history(self.folder)
 
     @property
     def best(self) -> TrainedNetwork | Ensemble:
@@ -167,7 +168,7 @@ class Run:
         from napari_menndl.predict.ensemble import Ensemble
         from napari_menndl.predict.trained import TrainedNetwork
 
-        chosen = self.folder.chosen()
+        chosen = results.chosen(self.folder)
         members = tuple(
             TrainedNetwork.from_evaluation(one.genome, self.task, one.weights, one.thresholds, one.fold)
             for one in chosen.members
@@ -176,7 +177,7 @@ class Run:
 
     def evaluations(self) -> list[tuple[int, Evaluation]]:
         """Every recorded evaluation with its candidate's id, in the order of the journal."""
-        return self.folder.evaluations()
+        return results.evaluations(self.folder)
 
     def predict(
         self,

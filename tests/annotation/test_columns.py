@@ -8,7 +8,7 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.columns import ColumnSettings, FrameColumns, find_columns, tune_columns
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.detection import score_class
-from napari_menndl.movie.simulation import simulate_movie
+from napari_menndl.simulation.simulate import simulate_movie
 
 SQUARE = ((14, 2), (-2, 14)), ((0, 0, 1.0), (0.5, 0.5, 0.5))
 #: A cell and its columns: place in it, height.

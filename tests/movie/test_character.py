@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 
 from napari_menndl.movie.character import Character
-from napari_menndl.movie.difficulty import acquisition_for_snr
-from napari_menndl.movie.simulation import simulate_movie
+from napari_menndl.simulation.simulate import simulate_movie
+from napari_menndl.simulation.snr import acquisition_for_snr
 
 
 def frame(t=0, snr=5.0, area_seed=0):

@@ -16,8 +16,8 @@ from napari_menndl.movie.calibration import CalibrationWarning
 from napari_menndl.movie.metadata import Metadata, read_metadata
 from napari_menndl.movie.movie import one_after_another
 from napari_menndl.movie.reading import open_movie
-from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.movie.writing import write_movie
+from napari_menndl.simulation.simulate import simulate_movie
 
 FRAMES = np.random.default_rng(0).integers(1, 4000, (3, 24, 32)).astype(np.uint16)
 

@@ -8,12 +8,12 @@ import tifffile
 import zarr
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.acquisition import Acquisition
 from napari_menndl.movie.normalisation import normalise
 from napari_menndl.movie.reading import open_movie
-from napari_menndl.movie.sample import Sample
-from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.movie.writing import write_movie
+from napari_menndl.simulation.acquisition import Acquisition
+from napari_menndl.simulation.sample import Sample
+from napari_menndl.simulation.simulate import simulate_movie
 
 FRAMES = np.arange(3 * 8 * 9, dtype=np.float32).reshape(3, 8, 9)
 

@@ -4,11 +4,11 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_menndl.movie.acquisition import Acquisition
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.neighbours import OFFSETS, average, find_shift, read_frame, with_neighbours
 from napari_menndl.movie.reading import open_movie
-from napari_menndl.movie.simulation import simulate_movie
+from napari_menndl.simulation.acquisition import Acquisition
+from napari_menndl.simulation.simulate import simulate_movie
 
 
 def scene(shifts, noise=1.0, size=128):

@@ -10,7 +10,6 @@ import pytest
 from scipy import ndimage
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.acquisition import Acquisition
 from napari_menndl.movie.drift import measure_drift
 from napari_menndl.movie.movie import Movie, lazy_frames
 from napari_menndl.movie.preparation import (
@@ -25,8 +24,9 @@ from napari_menndl.movie.preparation import (
     steps_from_json,
 )
 from napari_menndl.movie.reading import open_movie
-from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.movie.tracing import trace
+from napari_menndl.simulation.acquisition import Acquisition
+from napari_menndl.simulation.simulate import simulate_movie
 
 SHIFTS = ((0.0, 0.0), (1.4, -2.0), (3.0, -3.6), (-2.2, 5.0))
 

@@ -6,11 +6,11 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.space import SearchSpace
-from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.run import Run
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.journal import Journal
 from napari_menndl.search.settings import SearchSettings
+from napari_menndl.simulation.simulate import simulate_movie
 from napari_menndl.task.task import TrainingTask
 
 

@@ -1,7 +1,7 @@
 import math
 
 from napari_menndl.notebook.board import board
-from napari_menndl.search.curves import ELAPSED, FITNESS, RUNG
+from napari_menndl.search.views.curves import ELAPSED, FITNESS, RUNG
 
 
 def look(run):
@@ -20,14 +20,14 @@ def test_a_pause_between_stopping_and_resuming_does_not_count(run, diary):
 
 
 def test_the_answer_is_no_evaluation(finished):
-    sight = look(finished)
-    assert [one.id for one in sight.answer.members] == [0]
-    assert sight.curves["answers"][:, [ELAPSED, FITNESS]].tolist() == [[60, 0.55]]
-    assert len(sight.curves["evaluations"]) == 3
+    snapshot = look(finished)
+    assert [one.id for one in snapshot.answer.members] == [0]
+    assert snapshot.curves["answers"][:, [ELAPSED, FITNESS]].tolist() == [[60, 0.55]]
+    assert len(snapshot.curves["evaluations"]) == 3
 
 
 def test_the_leaderboard_names_the_best_first_with_their_layers(run, diary):
-    html = board(run.status(), run.folder.standings)
+    html = board(run.status(), run.folder.reader)
     assert html.index("#0") < html.index("#1")
     assert "0.600 ± 0.020" in html
     assert "upsample" in html

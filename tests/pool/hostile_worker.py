@@ -4,8 +4,8 @@ import itertools
 import json
 import struct
 
-from napari_menndl.pool import worker
-from napari_menndl.pool.messages import pack, unpack
+from napari_menndl.pool.process.messages import pack, unpack
+from napari_menndl.pool.worker import tasks
 
 
 def _answers(key):
@@ -33,4 +33,4 @@ def nonsense(settings, jobs):
 
 
 def dask_setup(worker_):
-    worker.run_jobs = nonsense
+    tasks.run_jobs = nonsense

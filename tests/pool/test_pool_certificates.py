@@ -16,9 +16,9 @@ from stand_ins import ENTRY, ENV
 from waiting import one
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool.certificates import ROLES, certificates_folder, make_certificates, write_certificates
-from napari_menndl.pool.check import check_connection
-from napari_menndl.pool.clusters.existing import Existing, check_address
+from napari_menndl.pool.check import probe_pool
+from napari_menndl.pool.clusters.certificates import ROLES, certificates_folder, make_certificates, write_certificates
+from napari_menndl.pool.clusters.external import ExternalScheduler, check_address
 from napari_menndl.pool.open import check_pool, open_pool
 from napari_menndl.pool.spec import read_pool
 
@@ -91,7 +91,7 @@ def test_making_them_again_replaces_them(tmp_path):
 
 
 def test_whoever_has_our_certificates_is_let_in(folder, address):
-    found = check_connection(f"{address}?certificates={folder / 'ours'}")
+    found = probe_pool(f"{address}?certificates={folder / 'ours'}")
     assert (found.workers, found.slots, found.matches) == (1, 3, True)
     assert found.bytes_per_second > 0
 
@@ -101,11 +101,11 @@ def test_the_folder_of_the_user_is_used_unless_another_is_named(folder, address,
     (folder / "data").mkdir()
     certificates_folder().symlink_to(folder / "ours")
     check_pool(address)
-    assert check_connection(address).slots == 3
+    assert probe_pool(address).slots == 3
 
 
 async def connected(spec):
-    async with Existing(read_pool(spec)).connect():
+    async with ExternalScheduler(read_pool(spec)).connect():
         pass
 
 
@@ -126,7 +126,7 @@ def test_whoever_has_not_is_refused_and_told_what_to_do(folder, address, spec, s
 
 def test_a_scheduler_refuses_a_client_whose_certificate_is_expired(folder, address, monkeypatch):
     """Though the client does not notice: its clock may be wrong."""
-    monkeypatch.setattr("napari_menndl.pool.certificates.check_valid", lambda *_: None)
+    monkeypatch.setattr("napari_menndl.pool.clusters.certificates.check_valid", lambda *_: None)
     with pytest.raises(InputError, match="handshake that failed"):
         asyncio.run(connected(f"{address}?certificates={folder / 'expired'}"))
 

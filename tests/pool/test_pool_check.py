@@ -9,25 +9,25 @@ from distributed import LocalCluster, Nanny, Scheduler
 from distributed.core import Status
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool import worker
-from napari_menndl.pool.check import check_connection
+from napari_menndl.pool.check import probe_pool
 from napari_menndl.pool.clusters import client
+from napari_menndl.pool.worker import tasks
 
 HERE = {"processes": False, "protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": None}
 
 
 def test_this_computer_has_slots_and_our_versions():
-    connection = check_connection("local")
+    connection = probe_pool("local")
     assert connection.slots >= 1
     assert connection.matches
     assert {"napari-menndl", "dask", "torch"} <= connection.here.keys()
     assert connection.machines[0].memory > 2**30
-    assert check_connection("serial").slots == 1
+    assert probe_pool("serial").slots == 1
 
 
 def test_a_real_scheduler_says_workers_slots_versions_and_how_fast():
     with LocalCluster(n_workers=2, threads_per_worker=3, **HERE) as dask:
-        connection = check_connection(dask.scheduler_address)
+        connection = probe_pool(dask.scheduler_address)
     assert (connection.workers, connection.slots) == (2, 6)
     assert connection.matches
     assert 0 < connection.seconds < 5
@@ -38,13 +38,13 @@ def test_a_scheduler_without_workers_is_told_how_to_get_some():
         LocalCluster(n_workers=0, **HERE) as dask,
         pytest.raises(InputError, match="dask worker tcp://127"),
     ):
-        check_connection(dask.scheduler_address)
+        probe_pool(dask.scheduler_address)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "tcp://192.0.2.1:8786", "tcp://127.0.0.1:9"])
 def test_what_cannot_be_reached_is_refused_with_a_remedy(address):
     with pytest.raises(InputError):
-        check_connection(address)
+        probe_pool(address)
 
 
 def test_whoever_accepts_and_never_answers_is_given_up(monkeypatch):
@@ -52,13 +52,13 @@ def test_whoever_accepts_and_never_answers_is_given_up(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         started = time.monotonic()
         with pytest.raises(InputError, match="none that answers"):
-            check_connection(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+            probe_pool(f"tcp://127.0.0.1:{server.getsockname()[1]}")
         assert time.monotonic() - started < 6
 
 
 def test_a_worker_of_another_version_that_comes_later_is_told_of_and_sent_away(monkeypatch, caplog):
     monkeypatch.setattr(client, "_LOOK", 0.1)
-    monkeypatch.setattr(worker, "PACKAGES", (*worker.PACKAGES, "pytest"))  # which workers of before do not name
+    monkeypatch.setattr(tasks, "PACKAGES", (*tasks.PACKAGES, "pytest"))  # which workers of before do not name
     here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
 
     async def run():

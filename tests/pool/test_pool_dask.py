@@ -15,10 +15,10 @@ from stand_ins import ENTRY, ENV
 from waiting import collect, gone, one, pid_in, wait_until
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool import worker
-from napari_menndl.pool.clusters.existing import Existing
+from napari_menndl.pool.clusters.external import ExternalScheduler
 from napari_menndl.pool.clusters.local import Local
-from napari_menndl.pool.dask import DaskPool
+from napari_menndl.pool.dask.pool import DaskPool
+from napari_menndl.pool.worker import tasks
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def cluster(tmp_path_factory):
 
 def test_slots_follow_the_workers_of_a_running_scheduler(cluster, tmp_path):
     address, _ = cluster
-    pool = DaskPool(ENTRY, Existing(address), env=ENV)
+    pool = DaskPool(ENTRY, ExternalScheduler(address), env=ENV)
     assert wait_until(lambda: pool.slots == 2)
     second = start_worker(address, tmp_path)
     assert wait_until(lambda: pool.slots == 4)
@@ -158,7 +158,7 @@ def test_slots_follow_the_workers_of_a_running_scheduler(cluster, tmp_path):
 
 def test_a_worker_told_to_go_ends_what_it_runs(cluster, tmp_path):
     address, _ = cluster
-    pool = DaskPool(ENTRY, Existing(address), env=ENV)
+    pool = DaskPool(ENTRY, ExternalScheduler(address), env=ENV)
     leaving = start_worker(address, tmp_path / "worker")
     assert wait_until(lambda: pool.slots == 4)
     runs = tmp_path / "runs"
@@ -177,7 +177,7 @@ def test_a_worker_told_to_go_ends_what_it_runs(cluster, tmp_path):
 
 def test_closing_leaves_no_trainer_on_workers_that_go_on(cluster, tmp_path):
     address, one_worker = cluster
-    pool = DaskPool(ENTRY, Existing(address), env=ENV)
+    pool = DaskPool(ENTRY, ExternalScheduler(address), env=ENV)
     idle = one(pool, {"do": "echo"}).payload["pid"]
     pool.submit("running", sleeper(tmp_path / "pid"))
     running = pid_in(tmp_path / "pid")
@@ -196,16 +196,16 @@ def test_workers_that_go_on_stop_the_jobs_of_an_owner_that_was_killed(cluster, t
 
 def test_workers_of_another_version_are_refused(cluster, monkeypatch):
     address, _ = cluster
-    monkeypatch.setattr(worker, "PACKAGES", (*worker.PACKAGES, "pytest"))
+    monkeypatch.setattr(tasks, "PACKAGES", (*tasks.PACKAGES, "pytest"))
     with pytest.raises(InputError, match=r"workers with pytest .* Install the same versions"):
-        DaskPool(ENTRY, Existing(address), env=ENV)
+        DaskPool(ENTRY, ExternalScheduler(address), env=ENV)
 
 
 def test_a_job_survives_its_scheduler(tmp_path):
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     processes = [start_scheduler(port), start_worker(address, tmp_path)]
-    pool = DaskPool(ENTRY, Existing(address), env=ENV)
+    pool = DaskPool(ENTRY, ExternalScheduler(address), env=ENV)
     pool.submit("job", sleeper(tmp_path / "pid"))
     trainer = pid_in(tmp_path / "pid")
     processes[0].kill()

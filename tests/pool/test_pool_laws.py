@@ -7,9 +7,9 @@ from stand_ins import ENTRY, ENV
 from waiting import collect, one
 
 from napari_menndl.pool.clusters.local import Local
-from napari_menndl.pool.dask import DaskPool
+from napari_menndl.pool.dask.pool import DaskPool
+from napari_menndl.pool.process.slot import Slot
 from napari_menndl.pool.serial import SerialPool
-from napari_menndl.pool.slot import Slot
 
 TIME_LIMIT = 0.8
 

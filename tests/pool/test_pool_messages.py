@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_menndl.errors import Failure
-from napari_menndl.pool import messages
-from napari_menndl.pool.messages import outcome_from_message, outcome_to_message, pack, read_message, unpack
+from napari_menndl.pool.process import messages
+from napari_menndl.pool.process.messages import outcome_from_message, outcome_to_message, pack, read_message, unpack
 from napari_menndl.pool.protocol import Outcome
 
 headers = st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=5), max_size=3)

@@ -12,8 +12,8 @@ import pytest
 from stand_ins import ENTRY, ENV
 from waiting import gone, pid_in, wait_until
 
+from napari_menndl.pool.process.slot import Slot
 from napari_menndl.pool.serial import SerialPool
-from napari_menndl.pool.slot import Slot
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_time_in_which_everything_was_stopped_is_nobodys_time():
     """As when a laptop sleeps: half of a job is done when all processes stop, longer than its limit."""
     script = (
         "import sys\n"
-        "from napari_menndl.pool.slot import Slot\n"
+        "from napari_menndl.pool.process.slot import Slot\n"
         f"slot = Slot({ENTRY!r}, env={ENV!r})\n"
         "print(slot.run('job', {'do': 'echo'}).payload['pid'], flush=True)\n"
         "print(slot.run('job', {'do': 'sleep', 'seconds': 1.0}, timeout=2.0).failure, flush=True)\n"
@@ -166,7 +166,7 @@ def test_what_a_trainer_started_dies_with_it(slot, tmp_path):
 def test_a_trainer_and_what_it_started_die_with_its_owner(tmp_path):
     file = tmp_path / "pid"
     script = (
-        "from napari_menndl.pool.slot import Slot\n"
+        "from napari_menndl.pool.process.slot import Slot\n"
         f"Slot({ENTRY!r}, env={ENV!r}).run('job', {{'do': 'spawn_and_hang', 'file': {str(file)!r}}})\n"
     )
     owner = subprocess.Popen([sys.executable, "-c", script])

@@ -15,9 +15,9 @@ from waiting import collect, gone, pid_in, wait_until
 
 from napari_menndl.cli import app
 from napari_menndl.errors import InputError
-from napari_menndl.pool.certificates import make_certificates
+from napari_menndl.pool.clusters.certificates import make_certificates
 from napari_menndl.pool.open import check_pool, open_pool
-from napari_menndl.pool.worker import versions
+from napari_menndl.pool.worker.tasks import versions
 
 REMOTE = "napari_menndl.pool.clusters.remote_worker"
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool import staging
-from napari_menndl.pool.shelf import NotStagedError, Shelf
-from napari_menndl.pool.staging import (
-    Cargo,
-    Carried,
+from napari_menndl.pool.worker import staging
+from napari_menndl.pool.worker.node_cache import NodeCache, NotStagedError
+from napari_menndl.pool.worker.staging import (
+    SharedInput,
+    StagedInput,
     digest_of,
     files_of,
     pieces_of,
@@ -36,17 +36,17 @@ def source(tmp_path):
 
 @pytest.fixture
 def cargo(source):
-    return Cargo.of(Carried("task", source))
+    return StagedInput.of(SharedInput("task", source))
 
 
 @pytest.fixture
 def shelf(tmp_path):
-    return Shelf(tmp_path / "scratch" / "napari-menndl")
+    return NodeCache(tmp_path / "scratch" / "napari-menndl")
 
 
 def far(cargo):
     """The same as seen from a machine that cannot read the source."""
-    return Cargo(cargo.name, "/nowhere/" + cargo.base, cargo.digest)
+    return StagedInput(cargo.name, "/nowhere/" + cargo.base, cargo.digest)
 
 
 def bring(shelf, cargo, source):
@@ -80,7 +80,7 @@ def test_what_cannot_be_read_there_is_asked_for_and_then_found(shelf, cargo, sou
 def test_a_lone_file_is_carried_alike_and_in_pieces(shelf, source, monkeypatch):
     monkeypatch.setattr(staging, "PIECE", 1000)
     file = source / "deep" / "file"
-    cargo = Cargo.of(Carried("network", file))
+    cargo = StagedInput.of(SharedInput("network", file))
     assert len(list(pieces_of(file))) == 6
     bring(shelf, cargo, file)
     assert shelf.find(far(cargo)).read_bytes() == file.read_bytes()
@@ -88,7 +88,7 @@ def test_a_lone_file_is_carried_alike_and_in_pieces(shelf, source, monkeypatch):
 
 def test_nothing_to_carry_is_said_at_once(tmp_path):
     with pytest.raises(InputError, match="nothing there"):
-        Cargo.of(Carried("task", tmp_path / "none"))
+        StagedInput.of(SharedInput("task", tmp_path / "none"))
 
 
 def flip(file, rng):
@@ -109,10 +109,10 @@ def remove(file, rng):
 @pytest.mark.parametrize("seed", range(5))
 def test_damage_is_noticed_by_the_next_process_and_mended(shelf, cargo, source, damage, seed):
     damage(shelf.find(cargo) / "deep" / "file", np.random.default_rng([seed, 0]))
-    assert not Shelf(shelf.folder).intact(cargo)
+    assert not NodeCache(shelf.folder).intact(cargo)
     with pytest.raises(NotStagedError):
-        Shelf(shelf.folder).find(far(cargo))
-    assert contents(Shelf(shelf.folder).find(cargo)) == contents(source)
+        NodeCache(shelf.folder).find(far(cargo))
+    assert contents(NodeCache(shelf.folder).find(cargo)) == contents(source)
 
 
 @settings(max_examples=25, deadline=None)
@@ -149,7 +149,7 @@ def test_what_was_not_announced_is_not_taken_into_use(shelf, cargo, source, extr
 
 def test_many_at_once_make_one_copy(shelf, cargo, source):
     found = []
-    threads = [threading.Thread(target=lambda: found.append(Shelf(shelf.folder).find(cargo))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(NodeCache(shelf.folder).find(cargo))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -162,10 +162,11 @@ def test_many_at_once_make_one_copy(shelf, cargo, source):
 
 def test_a_process_killed_while_it_stages_holds_up_nobody(shelf, cargo, source):
     script = (
-        "import time\nfrom pathlib import Path\nfrom napari_menndl.pool import shelf, staging\n"
+        "import time\nfrom pathlib import Path\nfrom napari_menndl.pool.worker import node_cache, staging\n"
         "def slowly(folder, piece):\n print('writing', flush=True)\n time.sleep(60)\n"
-        "shelf.write_piece = slowly\n"
-        f"shelf.Shelf(Path({str(shelf.folder)!r})).find(staging.Cargo.of(staging.Carried('task', {str(source)!r})))\n"
+        "node_cache.write_piece = slowly\n"
+        f"cache = node_cache.NodeCache(Path({str(shelf.folder)!r}))\n"
+        f"cache.find(staging.StagedInput.of(staging.SharedInput('task', {str(source)!r})))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "writing\n"

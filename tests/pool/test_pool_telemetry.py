@@ -7,10 +7,10 @@ from stand_ins import ENTRY, ENV
 from waiting import one
 
 from napari_menndl.errors import Failure
-from napari_menndl.pool.memory import machine_memory, memory_per_slot
-from napari_menndl.pool.roster import Roster
+from napari_menndl.pool.dask.worker_registry import WorkerRegistry
+from napari_menndl.pool.process.memory import machine_memory, memory_per_slot
+from napari_menndl.pool.process.slot import Slot
 from napari_menndl.pool.serial import SerialPool
-from napari_menndl.pool.slot import Slot
 from napari_menndl.pool.telemetry import SlotClock
 
 
@@ -64,7 +64,7 @@ FAILURE = Failure("crashed", "twice")
 
 
 def roster(*names, clock=None):
-    roster = Roster(clock or Time())
+    roster = WorkerRegistry(clock or Time())
     roster.see(dict.fromkeys(names, 2))
     return roster
 

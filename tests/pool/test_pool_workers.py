@@ -11,9 +11,9 @@ from processes import end, free_port, start_scheduler, start_worker
 from stand_ins import ENTRY, ENV
 from waiting import collect, one, pid_in, wait_until
 
-from napari_menndl.pool.clusters.existing import Existing
-from napari_menndl.pool.dask import DaskPool
-from napari_menndl.pool.staging import Carried
+from napari_menndl.pool.clusters.external import ExternalScheduler
+from napari_menndl.pool.dask.pool import DaskPool
+from napari_menndl.pool.worker.staging import SharedInput
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +33,11 @@ def address(tmp_path_factory):
 def carried(tmp_path):
     (tmp_path / "task" / "deep").mkdir(parents=True)
     (tmp_path / "task" / "deep" / "file").write_bytes(b"frames" * 1000)
-    return Carried("carried", tmp_path / "task")
+    return SharedInput("carried", tmp_path / "task")
 
 
 def opened(address, **options):
-    pool = DaskPool(ENTRY, Existing(address), env=options.pop("env", ENV), timeout=20, **options)
+    pool = DaskPool(ENTRY, ExternalScheduler(address), env=options.pop("env", ENV), timeout=20, **options)
     assert wait_until(lambda: pool.slots == 2, 30)
     return pool
 
@@ -63,7 +63,7 @@ def test_where_it_cannot_be_read_it_is_sent_once_and_no_job_is_blamed(address, c
     (carried.path / "deep" / "file").write_bytes(b"labels" * 1000)
     monkeypatch.chdir(carried.path.parent)
     # For the workers this leads to a folder of theirs, where there is nothing.
-    pool = opened(address, carried=Carried("carried", "/proc/self/cwd/task"), env=HEALTHY)
+    pool = opened(address, carried=SharedInput("carried", "/proc/self/cwd/task"), env=HEALTHY)
     for n in range(12):
         pool.submit(str(n), {"do": "read"})
     outcomes = collect(pool, 12).values()
@@ -162,7 +162,7 @@ def test_nonsense_from_a_worker_is_a_failure_of_each_job_and_of_none_once_there_
     port = free_port()
     address, preload = f"tcp://127.0.0.1:{port}", Path(__file__).with_name("hostile_worker.py")
     processes = [start_worker(address, tmp_path / "hostile", threads=1, preload=preload), start_scheduler(port)]
-    pool = DaskPool(ENTRY, Existing(address), env=ENV)
+    pool = DaskPool(ENTRY, ExternalScheduler(address), env=ENV)
     assert wait_until(lambda: pool.slots == 1)
     for n in range(20):
         pool.submit(str(n), {"do": "echo"})

@@ -12,7 +12,7 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.api import compare
 from napari_menndl.cli import app
 from napari_menndl.errors import InputError
-from napari_menndl.movie.simulation import simulate_movie
+from napari_menndl.simulation.simulate import simulate_movie
 
 TOTAL = 8
 

@@ -8,8 +8,8 @@ import pytest
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.classes import DefectClass
 from napari_menndl.errors import InputError
-from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.review.review import Review
+from napari_menndl.simulation.simulate import simulate_movie
 
 CLASSES = (DefectClass("vacancy", tolerance=0.2), DefectClass("hole", extended=True))
 PIXEL_SIZE = (0.1, 0.1)

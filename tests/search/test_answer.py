@@ -9,6 +9,7 @@ from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.metrics.codes import decode, encode
 from napari_menndl.metrics.detection import Detector, fitness, score_class
 from napari_menndl.pool.serial import SerialPool
+from napari_menndl.search import results
 from napari_menndl.search.answer import Answer, AnswerKeeper, Entry, Judge, choose, read_oof, thresholds_of
 from napari_menndl.search.candidate import Candidate
 from napari_menndl.search.facts import AnswerChosen
@@ -146,7 +147,7 @@ def test_real_trainings_answer_at_any_moment_and_are_judged_as_they_are_kept(sea
     folder = searched[0].folder
     task, answer = folder.task, folder.status()["answer"]
     inside = np.logical_or.reduce([task.split(0, fold).validate for fold in range(task.folds)])
-    for network, evaluation in folder.evaluations():
+    for network, evaluation in results.evaluations(folder):
         if evaluation.fitness is not None:
             codes = read_oof(folder.read_weights(f"{network}/0"))
             found = fitness(
@@ -205,7 +206,7 @@ def test_a_search_that_is_stopped_after_its_first_network_has_an_answer(tmp_path
     runner.events.best_improved.connect(lambda best: runner.stop())
     assert runner.run() == "stopped"
     assert folder.status()["answer"]["members"]
-    assert folder.chosen().members
+    assert results.chosen(folder).members
 
 
 def test_whoever_is_clearly_worse_at_a_class_has_no_say_in_it():

@@ -8,7 +8,7 @@ from made_up import SETTINGS, landscape
 from napari_menndl.errors import Failure, InputError
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.space import SearchSpace
-from napari_menndl.search.asha import Contest
+from napari_menndl.search.asha import Bracket
 from napari_menndl.search.candidate import Candidate, Scored
 from napari_menndl.search.evolution import Evolution
 
@@ -133,7 +133,7 @@ def test_promoted_are_in_the_best_third_of_their_rung(evolution):
 
 
 def test_best_is_promoted_first(evolution):
-    contest = Contest(eta=3, window=100)
+    contest = Bracket(eta=3, window=100)
     genome = evolution.ask(1)[0].genome
     for identity, fitness in enumerate([0.1, 0.9, 0.5, 0.9, 0.2, 0.3]):
         contest.add(Scored(Candidate(identity, genome, SETTINGS.ladder[0]), fitness))

@@ -16,11 +16,11 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.pool.serial import SerialPool
-from napari_menndl.search import exchange
 from napari_menndl.search.evolution import IMMIGRANT, Evolution
-from napari_menndl.search.exchange import BIRTHS_PER_IMMIGRANT, OFFERED, Exchange
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.islands import Elite, SharedFolder
+from napari_menndl.search.islands import exchange
+from napari_menndl.search.islands.exchange import BIRTHS_PER_IMMIGRANT, OFFERED, Exchange
+from napari_menndl.search.islands.shared_folder import Elite, SharedFolder
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.task.task import TrainingTask
 
@@ -30,7 +30,7 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 from made_up import evaluate
 from napari_menndl.pool.serial import SerialPool
-from napari_menndl.search import exchange
+from napari_menndl.search.islands import exchange
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.runner import SearchRunner
 exchange.PERIOD = 0.1

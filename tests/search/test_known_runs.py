@@ -8,8 +8,8 @@ from made_up import UnreliablePool, make_folder
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.errors import InputError
 from napari_menndl.search.frame_numbers import finished_frames, frames_text, parse_frames
-from napari_menndl.search.known_runs import Glance, KnownRuns, glance, suggest_folder
 from napari_menndl.search.runner import SearchRunner
+from napari_menndl.search.views.known_runs import KnownRuns, Peek, peek, suggest_folder
 
 
 @pytest.fixture
@@ -48,18 +48,18 @@ def test_list_stands_where_the_environment_says(monkeypatch, tmp_path):
 
 
 def test_glance_tells_each_state(tmp_path):
-    assert glance(tmp_path / "nowhere") == Glance("missing")
+    assert peek(tmp_path / "nowhere") == Peek("missing")
     folder = make_folder(tmp_path / "run")
-    assert glance(folder.path) == Glance("new")
+    assert peek(folder.path) == Peek("new")
     SearchRunner(folder, UnreliablePool()).run()
-    seen = glance(folder.path)
+    seen = peek(folder.path)
     assert (seen.state, seen.networks) == ("finished", 30)
     assert seen.fitness == folder.status()["finished"]["fitness"]
     with folder.lock():
-        assert glance(folder.path).state == "running"
+        assert peek(folder.path).state == "running"
     lines = folder.journal_path.read_bytes().splitlines(keepends=True)
     folder.journal_path.write_bytes(b"".join(lines[: len(lines) // 2]))
-    assert glance(folder.path).state == "interrupted"
+    assert peek(folder.path).state == "interrupted"
 
 
 def test_suggested_folder_is_new_and_beside_the_movie(tmp_path, monkeypatch):

@@ -13,13 +13,14 @@ from napari_menndl.api import merge_runs, open_run, resume_search
 from napari_menndl.cli import app
 from napari_menndl.errors import InputError
 from napari_menndl.pool.serial import SerialPool
+from napari_menndl.search import results
 from napari_menndl.search.evolution import IMMIGRANT
 from napari_menndl.search.facts import Arrived, Born, Evaluated
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.known_runs import glance
-from napari_menndl.search.lineage import lineage
 from napari_menndl.search.runner import SearchRunner
-from napari_menndl.search.standings import Standings
+from napari_menndl.search.views.known_runs import peek
+from napari_menndl.search.views.lineage import lineage
+from napari_menndl.search.views.reader import RunReader
 
 NAMES = ("a", "b", "c")
 
@@ -101,7 +102,7 @@ def test_best_conclusion_is_that_of_the_merged_run(islands, merged):
     assert ours["state"] == "finished"
     assert ours["finished"]["fitness"] == theirs["finished"]["fitness"]
     assert ours["best_fitness"] == max(one.status()["best_fitness"] for one in islands)
-    found, expected = merged.chosen(), best.chosen()
+    found, expected = results.chosen(merged), results.chosen(best)
     assert found.members
     assert found.thresholds == expected.thresholds
     for a, b in zip(found.members, expected.members, strict=True):
@@ -109,19 +110,19 @@ def test_best_conclusion_is_that_of_the_merged_run(islands, merged):
 
 
 def test_views_read_a_merged_run(islands, merged):
-    standings = Standings(merged.journal_path)
-    standings.read()
-    leader = standings.leaders()[0]
+    reader = RunReader(merged.journal_path)
+    reader.read()
+    leader = reader.leaders()[0]
     assert leader.fitness == merged.status()["best"]["fitness"]
-    line = lineage(standings, leader.id)
+    line = lineage(reader, leader.id)
     assert line[-1].origin.startswith(("founder", "random"))
-    history = merged.history()
-    assert len(history) == sum(len(one.history()) for one in islands)
+    history = results.history(merged)
+    assert len(history) == sum(len(results.history(one)) for one in islands)
     assert {slot.partition(":")[0] for slot in history["slot"]} == set(NAMES)
-    sight = merged.monitor().look(10.0)
-    assert (sight.state, sight.births) == ("finished", 146)
-    assert sum("Merged" in words for _, words in sight.log) == 3
-    assert glance(merged.path).state == "finished"
+    snapshot = merged.monitor().look(10.0)
+    assert (snapshot.state, snapshot.births) == ("finished", 146)
+    assert sum("Merged" in words for _, words in snapshot.log) == 3
+    assert peek(merged.path).state == "finished"
 
 
 def test_kept_weights_are_copied(islands, merged):
@@ -171,7 +172,7 @@ def test_a_torn_journal_is_merged_as_far_as_it_goes(islands, copies, tmp_path):
     assert 0 < torn["births"] < 42
     assert merged.status()["births"] == 62 + torn["births"] + 42
     assert merged.status()["state"] == "finished"
-    assert merged.chosen().members
+    assert results.chosen(merged).members
 
 
 def test_a_damaged_line_costs_what_it_said(copies, tmp_path):
@@ -185,7 +186,7 @@ def test_a_damaged_line_costs_what_it_said(copies, tmp_path):
         merged = merge_runs(copies, tmp_path / "merged", note=notes.append).folder
     assert any("whose birth is lost" in words for words in notes)
     assert merged.status()["births"] == 145
-    assert len(merged.history()) == merged.status()["evaluations"]
+    assert len(results.history(merged)) == merged.status()["evaluations"]
 
 
 def test_a_lost_folder_costs_its_share(copies, tmp_path):
@@ -216,17 +217,18 @@ def test_without_a_conclusion_the_best_so_far_is_what_there_is(tmp_path):
     best = max(folders, key=lambda one: one.status()["answer"]["fitness"])
     merged = merge_runs([one.path for one in folders], tmp_path / "merged", note=ignore).folder
     assert merged.status()["state"] == "stopped"
-    assert [one.genome for one in merged.chosen().members] == [one.genome for one in best.chosen().members]
+    ours, theirs = (results.chosen(one).members for one in (merged, best))
+    assert [one.genome for one in ours] == [one.genome for one in theirs]
 
     for member in merged.status()["answer"]["members"]:
         path = merged.weights_path(member["key"])
         path.write_bytes(path.read_bytes()[:-1])
         with pytest.warns(UserWarning, match="gone or damaged"):
-            assert member["id"] not in {one.id for one in merged.chosen().members}
+            assert member["id"] not in {one.id for one in results.chosen(merged).members}
     for path in (merged.path / "networks").iterdir():
         path.unlink()
     with pytest.raises(InputError, match="the weights of network"):
-        merged.chosen()
+        results.chosen(merged)
 
 
 def test_a_run_at_work_is_taken_as_it_stands(islands, tmp_path):

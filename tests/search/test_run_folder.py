@@ -12,8 +12,8 @@ from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.metadata import Metadata
 from napari_menndl.run import Run
 from napari_menndl.search.folder import RunFolder
+from napari_menndl.search.islands.merge import merge_folders
 from napari_menndl.search.journal import Journal
-from napari_menndl.search.merge import merge_folders
 
 
 def test_folder_opens_as_it_was_created(tmp_path):

@@ -15,15 +15,16 @@ from made_up import Crash, UnreliablePool, evaluate, make_folder
 from napari_menndl.errors import Failure, InputError
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.genome import Genome
+from napari_menndl.pool.process.slot import Slot
 from napari_menndl.pool.serial import SerialPool
-from napari_menndl.pool.slot import Slot
+from napari_menndl.search import results
 from napari_menndl.search.answer import CANDIDATES
-from napari_menndl.search.curves import FITNESS
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.journal import Journal
-from napari_menndl.search.known_runs import glance
 from napari_menndl.search.runner import WAITING, SearchRunner
-from napari_menndl.search.telling import came_to_nothing
+from napari_menndl.search.views.curves import FITNESS
+from napari_menndl.search.views.known_runs import peek
+from napari_menndl.search.views.messages import came_to_nothing
 
 
 def told(folder, *kinds):
@@ -316,7 +317,7 @@ def test_failures_of_genomes_are_counted_by_kind(tmp_path):
     SearchRunner(folder, UnreliablePool(spoil=timeout.get)).run()
     failures = folder.status()["failures"]
     assert (failures["timeout"], failures["out_of_memory"]) == (1, 1)
-    history = folder.history().set_index(["id", "rung"])
+    history = results.history(folder).set_index(["id", "rung"])
     assert history.loc[(3, "0"), "failure"] == "timeout"
 
 
@@ -399,16 +400,16 @@ def test_a_search_of_failures_alone_came_to_nothing_and_says_why(tmp_path, budge
     folder = make_folder(tmp_path / "run", budget=budget)
     SearchRunner(folder, SerialPool(fail)).run()
     assert "none of 4 networks could be trained (4 took longer than allowed)" in came_to_nothing(folder.status())
-    sight = folder.monitor().look(60)
-    assert came_to_nothing(vars(sight)) == came_to_nothing(folder.status())
+    snapshot = folder.monitor().look(60)
+    assert came_to_nothing(vars(snapshot)) == came_to_nothing(folder.status())
 
 
 def test_one_fitness_is_shown_everywhere(uninterrupted):
     fitness = uninterrupted.status()["answer"]["fitness"]
     assert uninterrupted.status()["best_fitness"] == fitness
-    assert glance(uninterrupted.path).fitness == fitness
-    sight = uninterrupted.monitor().look(60)
-    assert sight.curves["best"][-1, FITNESS] == sight.answer.fitness == fitness
+    assert peek(uninterrupted.path).fitness == fitness
+    snapshot = uninterrupted.monitor().look(60)
+    assert snapshot.curves["best"][-1, FITNESS] == snapshot.answer.fitness == fitness
     assert came_to_nothing(uninterrupted.status()) == ""
 
 
@@ -526,13 +527,13 @@ def test_time_budget_ends_the_search_with_an_answer(tmp_path):
 
 
 def test_same_journal_gives_history_and_evaluations(uninterrupted):
-    history = uninterrupted.history()
-    assert len(history) == len(uninterrupted.evaluations()) == uninterrupted.status()["evaluations"]
+    history = results.history(uninterrupted)
+    assert len(history) == len(results.evaluations(uninterrupted)) == uninterrupted.status()["evaluations"]
     assert {"id", "rung", "origin", "parents", "fitness", "seconds", "failure"} <= set(history)
 
 
 def test_what_was_chosen_can_be_read(uninterrupted):
-    chosen = uninterrupted.chosen()
+    chosen = results.chosen(uninterrupted)
     for one in (chosen, *chosen.members):
         (threshold,) = one.thresholds  # there is one class
         assert 0 < threshold <= 1
@@ -543,10 +544,10 @@ def test_what_was_chosen_can_be_read(uninterrupted):
 def test_best_so_far_can_be_read_before_the_end(tmp_path):
     folder = make_folder(tmp_path / "run")
     with pytest.raises(InputError, match="no network evaluated"):
-        folder.chosen()
+        results.chosen(folder)
     runner = SearchRunner(folder, SerialPool(evaluate))
     runner.events.best_improved.connect(lambda best: runner.stop())
     runner.run()
-    chosen = folder.chosen()
+    chosen = results.chosen(folder)
     assert chosen.members[0].genome.digest.encode() in chosen.members[0].weights
     assert len(chosen.members) >= 4

@@ -8,26 +8,25 @@ from made_up import UnreliablePool, make_folder
 
 from napari_menndl.errors import InputError
 from napari_menndl.progress import diminishing
-from napari_menndl.search.curves import BIRTHS, CURVES, ELAPSED, FITNESS, Curve
 from napari_menndl.search.facts import AnswerChosen, Born, Telemetry
-from napari_menndl.search.lineage import lineage
-from napari_menndl.search.rates import Rate, seconds_left
 from napari_menndl.search.runner import SearchRunner
-from napari_menndl.search.standings import Standings
-from napari_menndl.search.status import Status
+from napari_menndl.search.views.curves import BIRTHS, CURVES, ELAPSED, FITNESS, Curve
+from napari_menndl.search.views.lineage import lineage
+from napari_menndl.search.views.reader import RunReader
+from napari_menndl.search.views.totals import Rate, Totals, seconds_left
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = make_folder(tmp_path_factory.mktemp("standings") / "run", budget="120networks")
+    folder = make_folder(tmp_path_factory.mktemp("reader") / "run", budget="120networks")
     SearchRunner(folder, UnreliablePool(slots=3)).run()
     return folder
 
 
 def read(folder, **options):
-    standings = Standings(folder.journal_path, **options)
-    assert standings.read()
-    return standings
+    reader = RunReader(folder.journal_path, **options)
+    assert reader.read()
+    return reader
 
 
 def test_leaderboard_is_that_of_the_status(folder):
@@ -44,37 +43,37 @@ def test_a_short_leaderboard_is_the_top_of_a_long_one(folder):
 def test_reading_in_slices_as_the_journal_grows_equals_reading_it_whole(folder, tmp_path):
     whole = read(folder)
     growing = make_folder(tmp_path / "growing")
-    standings, data = Standings(growing.journal_path), folder.journal_path.read_bytes()
-    assert standings.read()  # there is no journal yet
+    reader, data = RunReader(growing.journal_path), folder.journal_path.read_bytes()
+    assert reader.read()  # there is no journal yet
     for end in [*range(0, len(data), len(data) // 7), len(data)]:
         growing.journal_path.write_bytes(data[:end])
-        while not standings.read(seconds=0):
+        while not reader.read(seconds=0):
             pass
-    assert standings.leaders() == whole.leaders()
-    assert vars(standings.status) == vars(whole.status)
-    assert list(standings.log) == list(whole.log)
+    assert reader.leaders() == whole.leaders()
+    assert vars(reader.status) == vars(whole.status)
+    assert list(reader.log) == list(whole.log)
     for name in CURVES:
-        np.testing.assert_array_equal(getattr(standings.curves, name).array(), getattr(whole.curves, name).array())
+        np.testing.assert_array_equal(getattr(reader.curves, name).array(), getattr(whole.curves, name).array())
 
 
 def test_births_are_found_by_their_place_in_the_journal(folder):
-    standings = read(folder)
+    reader = read(folder)
     born = {fact.id: fact for fact in folder.facts() if isinstance(fact, Born)}
     assert len(born) == 120
-    assert all(standings.birth(network) == fact for network, fact in born.items())
+    assert all(reader.birth(network) == fact for network, fact in born.items())
     with pytest.raises(InputError, match="network 120"):
-        standings.birth(120)
+        reader.birth(120)
 
 
 def test_evaluations_of_the_best_are_found_by_their_place_in_the_journal(folder):
-    standings = read(folder)
+    reader = read(folder)
     told = {fact.key: fact.evaluation for fact in folder.facts() if fact.kind == "evaluated"}
-    assert standings.leaders()
-    for one in standings.leaders():
-        assert standings.evaluation(one.id) == told[one.key]
-    assert standings.best == standings.leaders()[0]
+    assert reader.leaders()
+    for one in reader.leaders():
+        assert reader.evaluation(one.id) == told[one.key]
+    assert reader.best == reader.leaders()[0]
     with pytest.raises(InputError, match="network 120"):
-        standings.evaluation(120)
+        reader.evaluation(120)
 
 
 def test_best_curve_ends_at_the_best_and_time_never_goes_back(folder):
@@ -97,8 +96,8 @@ def test_a_curve_of_very_many_points_stays_small_and_spans_them_all():
 
 
 def test_lineage_leads_from_parent_to_parent_back_to_one_without(folder):
-    standings = read(folder)
-    longest = max((lineage(standings, one.id) for one in standings.leaders()), key=len)
+    reader = read(folder)
+    longest = max((lineage(reader, one.id) for one in reader.leaders()), key=len)
     assert len(longest) > 2
     assert [step.id for step in longest[1:]] == [step.parents[0] for step in longest[:-1]]
     assert longest[-1].parents == ()
@@ -108,13 +107,13 @@ def test_lineage_leads_from_parent_to_parent_back_to_one_without(folder):
 
 
 def test_what_a_step_gained_is_the_difference_at_the_highest_common_rung(folder):
-    standings = read(folder)
+    reader = read(folder)
     fitness = {}
     for fact in folder.facts():
         if fact.kind == "evaluated":
             fitness[fact.key.network, fact.key.level] = fact.evaluation.fitness
     for network in range(120):
-        step = lineage(standings, network)[0]
+        step = lineage(reader, network)[0]
         common = [r for r in range(3) if step.parents and {(network, r), (step.parents[0], r)} <= fitness.keys()]
         expected = fitness[network, common[-1]] - fitness[step.parents[0], common[-1]] if common else None
         assert step.gained == expected
@@ -129,21 +128,21 @@ def test_log_tells_of_start_best_failures_and_end(folder):
 
 
 def test_outlook_sees_a_finished_search_and_whether_one_runs(folder):
-    outlook = folder.monitor()
-    sight = outlook.look(seconds=60)
-    assert (sight.state, sight.births, sight.left) == ("finished", 120, None)
-    assert sight.version.startswith("answer")
-    assert outlook.standings.birth(sight.leaders[0].id).candidate.genome.layers
+    monitor = folder.monitor()
+    snapshot = monitor.look(seconds=60)
+    assert (snapshot.state, snapshot.births, snapshot.left) == ("finished", 120, None)
+    assert snapshot.version.startswith("answer")
+    assert monitor.reader.birth(snapshot.leaders[0].id).candidate.genome.layers
     with folder.lock():
         assert folder.monitor().look(seconds=60).state == "running"
 
 
 def test_outlook_reads_a_long_journal_in_several_looks(folder):
-    outlook, looks = folder.monitor(), 1
-    while not outlook.look(seconds=0).whole:
+    monitor, looks = folder.monitor(), 1
+    while not monitor.look(seconds=0).whole:
         looks += 1
     assert looks > 100
-    assert outlook.look().births == 120
+    assert monitor.look().births == 120
 
 
 @pytest.mark.parametrize(
@@ -157,21 +156,21 @@ def test_time_left_is_that_of_the_first_limit(budget, expected):
 def test_a_hundred_thousand_births_are_followed_without_rereading(folder, tmp_path):
     growing = make_folder(tmp_path / "long")
     births = [line for line in folder.journal_path.read_bytes().splitlines(keepends=True) if b'"kind":"born"' in line]
-    standings = Standings(growing.journal_path)
+    reader = RunReader(growing.journal_path)
     with growing.journal_path.open("ab") as journal:
         journal.write(births[0] * 20_000)
         journal.flush()
-        standings.read()
+        reader.read()
         journal.write(births[1])
         journal.flush()
         started = time.perf_counter()
-        standings.read()
+        reader.read()
     assert time.perf_counter() - started < 0.05
-    assert standings.status.births == 20_001
+    assert reader.status.births == 20_001
 
 
 def test_a_search_says_when_more_time_hardly_pays():
-    status = Status()
+    status = Totals()
     said = []
     for minute, fitness in enumerate([0.6, 0.8, 0.81, 0.811, 0.811, 0.811], start=1):
         status.take(Telemetry(elapsed=60.0 * minute, slots=2))

@@ -14,7 +14,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.neighbours import with_neighbours
 from napari_menndl.movie.reading import open_movie
-from napari_menndl.movie.simulation import simulate_movie
+from napari_menndl.simulation.simulate import simulate_movie
 from napari_menndl.task.task import TrainingTask
 
 SEEDS = st.integers(0, 10_000)

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 from scipy import ndimage
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.movie.writing import write_movie
+from napari_menndl.simulation.simulate import simulate_movie
 from napari_menndl.widgets.annotate.dock import AnnotateDefects
 
 pytestmark = pytest.mark.gui

@@ -5,9 +5,9 @@ from magicgui.widgets import ComboBox, FloatSpinBox, Select
 
 from napari_menndl.annotation.fourier import FourierSettings
 from napari_menndl.genome.ranges import Limits
-from napari_menndl.movie.acquisition import Acquisition
-from napari_menndl.movie.sample import Sample
 from napari_menndl.search.settings import SearchSettings
+from napari_menndl.simulation.acquisition import Acquisition
+from napari_menndl.simulation.sample import Sample
 from napari_menndl.widgets.form import lay_out, make_form, read_form
 
 pytestmark = pytest.mark.gui

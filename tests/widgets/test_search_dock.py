@@ -14,9 +14,9 @@ sys.path.append(str(Path(__file__).parents[1] / "search"))
 from made_up import UnreliablePool, make_folder
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.search.known_runs import KnownRuns
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.settings import SearchSettings
+from napari_menndl.search.views.known_runs import KnownRuns
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
 pytestmark = pytest.mark.gui
@@ -60,7 +60,7 @@ def errors():
 
 def shows(qtbot, dock, path):
     dock.open_run(path)
-    qtbot.waitUntil(lambda: dock.sight is not None and dock.sight.whole, timeout=10_000)
+    qtbot.waitUntil(lambda: dock.snapshot is not None and dock.snapshot.whole, timeout=10_000)
     qtbot.waitUntil(lambda: dock.network.network is not None, timeout=10_000)
 
 
@@ -198,17 +198,17 @@ def test_a_finished_run_is_shown_whole(qtbot, make_dock, finished):
     shows(qtbot, dock, finished)
     assert "finished" in dock.headline.text()
     rows = dock.leaderboard.rows
-    answer = dock.sight.answer
-    assert rows.rowCount() == len(dock.sight.leaders) + 1 > 10
+    answer = dock.snapshot.answer
+    assert rows.rowCount() == len(dock.snapshot.leaders) + 1 > 10
     assert [rows.index(0, c).data() for c in (1, 2)] == ["mean", f"{answer.fitness:.3f} ± {answer.error:.3f}"]
-    assert rows.index(1, 1).data() == str(dock.sight.leaders[0].id)
+    assert rows.index(1, 1).data() == str(dock.snapshot.leaders[0].id)
     assert len(dock.network.steps) >= 1
-    assert dock.network.steps[0].id == dock.sight.leaders[0].id
+    assert dock.network.steps[0].id == dock.snapshot.leaders[0].id
     assert "Finished" in dock.log.toPlainText()
     assert "constant" in dock.numbers.kinds.text()
     assert len(dock.curves.best.getData()[0]) > 1
     dock.curves.axis.setCurrentIndex(1)
-    assert dock.curves.best.getData()[0][-1] == pytest.approx(dock.sight.elapsed)
+    assert dock.curves.best.getData()[0][-1] == pytest.approx(dock.snapshot.elapsed)
 
 
 def test_a_chosen_network_stays_chosen_and_shows_its_lineage(qtbot, make_dock, finished):
@@ -217,10 +217,10 @@ def test_a_chosen_network_stays_chosen_and_shows_its_lineage(qtbot, make_dock, f
     table = dock.leaderboard
     row = table.visualRect(table.rows.index(3, 1)).center()  # below the mean
     qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=row)
-    chosen = dock.sight.leaders[2].id
+    chosen = dock.snapshot.leaders[2].id
     qtbot.waitUntil(lambda: dock.network.network == chosen, timeout=5000)
     table.rows.leaders = ()  # as when others have moved up
-    table.show_sight(dock.sight)
+    table.show_snapshot(dock.snapshot)
     assert table.network == chosen
     assert [one.row() for one in table.selectionModel().selectedRows()] == [3]
 
@@ -298,7 +298,7 @@ def test_two_windows_watch_one_run(qtbot, make_dock, make_napari_viewer, finishe
     second = make_napari_viewer(show=True).window.add_plugin_dock_widget("napari-menndl", "Search networks")[1]
     for dock in (first, second):
         shows(qtbot, dock, finished)
-    assert first.sight.leaders == second.sight.leaders
+    assert first.snapshot.leaders == second.snapshot.leaders
 
 
 def test_propose_fills_in_what_to_learn_from(make_dock, layers):

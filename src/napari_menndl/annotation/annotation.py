@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_menndl.movie.preparation import Step
-    from napari_menndl.movie.simulation import SimulatedMovie
+    from napari_menndl.simulation.simulate import SimulatedMovie
 
 #: For point defects of simulated WS2 [nm]: below half the projected W-S distance of 0.184 nm.
 SIMULATED_TOLERANCE = 0.09

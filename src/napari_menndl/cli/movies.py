@@ -22,9 +22,9 @@ from napari_menndl.cli.arguments import (
 from napari_menndl.cli.terminal import err, measuring_drift, out, say, told
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.scores import never_predicted
-from napari_menndl.movie.acquisition import Acquisition
-from napari_menndl.movie.sample import Sample
 from napari_menndl.options import settings_options
+from napari_menndl.simulation.acquisition import Acquisition
+from napari_menndl.simulation.sample import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,8 +66,8 @@ def simulate(
     """Simulate a STEM movie of Mo-doped WS2 with defects that grow, and its true annotation."""
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.movie.reading import open_movie
-    from napari_menndl.movie.simulation import simulate_movie
     from napari_menndl.movie.writing import write_movie
+    from napari_menndl.simulation.simulate import simulate_movie
 
     with told():
         simulated = simulate_movie(

@@ -16,7 +16,7 @@ from napari_menndl.cli.arguments import AsJson
 from napari_menndl.cli.terminal import out, say, told
 
 if TYPE_CHECKING:
-    from napari_menndl.pool.connection import Connection
+    from napari_menndl.pool.report import PoolReport
 
 #: So many machines are shown one by one.
 _SHOWN = 20
@@ -41,10 +41,10 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Say what a pool has to offer: workers, slots, GPUs, memory, versions against ours, and how fast it answers."""
-    from napari_menndl.pool.check import check_connection
+    from napari_menndl.pool.check import probe_pool
 
     with told():
-        found = check_connection(spec, patience)
+        found = probe_pool(spec, patience)
         if as_json:
             print(json.dumps(found.to_json()))
         else:
@@ -59,7 +59,7 @@ def certificates(
     days: Annotated[float, typer.Option(help="How long they are good for.", min=0.01, max=3650)] = 30,
 ) -> None:
     """Make an authority and certificates for a scheduler, its workers and their clients; earlier ones are replaced."""
-    from napari_menndl.pool.certificates import certificates_folder, write_certificates
+    from napari_menndl.pool.clusters.certificates import certificates_folder, write_certificates
 
     with told():
         place = certificates_folder(str(folder) if folder else "")
@@ -84,7 +84,7 @@ def script(profile: Annotated[Path, typer.Argument(help="SLURM profile (YAML).")
         say(cluster_of(read_pool(f"slurm:{profile}")).job_script())  # type: ignore[attr-defined]
 
 
-def connection_view(found: "Connection") -> Group:
+def connection_view(found: "PoolReport") -> Group:
     """What a pool answered: its machines and their sums, versions, speed, what to mind."""
     machines = Table(box=box.SIMPLE, pad_edge=False)
     for name in ("machine", "slots", "GPUs", "memory"):

@@ -26,7 +26,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import describe, looks
 from napari_menndl.options import settings_options
 from napari_menndl.search.settings import SearchSettings
-from napari_menndl.search.telling import came_to_nothing
+from napari_menndl.search.views.messages import came_to_nothing
 
 if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_menndl.genome.describe import describe
 from napari_menndl.progress import headline, pool_details, rates, set_aside
-from napari_menndl.search.telling import came_to_nothing, learning, never_predicted_by
+from napari_menndl.search.views.messages import came_to_nothing, learning, never_predicted_by
 
 if TYPE_CHECKING:
-    from napari_menndl.search.standings import Standings
+    from napari_menndl.search.views.reader import RunReader
 
 _LEADERS = 5
 #: Letters of a network's layers that are shown; all of them come up under the mouse.
@@ -19,14 +19,14 @@ _LETTERS = 110
 _COLUMNS = ("rank", "network", "fitness", "parameters", "ms/Mpx", "layers")
 
 
-def board(status: dict[str, Any], standings: Standings) -> str:
+def board(status: dict[str, Any], reader: RunReader) -> str:
     """Return a search's headline, rates and leaderboard.
 
     Parameters
     ----------
     status : dict
         `Run.status`.
-    standings : Standings
+    reader : RunReader
         Having read as much of the journal, or more.
     """
     details = escape(" · ".join(pool_details(status["pool"])))
@@ -41,7 +41,7 @@ def board(status: dict[str, Any], standings: Standings) -> str:
     lines += [f"<b>{escape(words)}</b>" for words in (status["note"], came_to_nothing(status)) if words]
     if silent := never_predicted_by(status["answer"]):
         lines.append(escape(silent))
-    rows = [_row(rank, one, standings) for rank, one in enumerate(status["leaders"][:_LEADERS], start=1)]
+    rows = [_row(rank, one, reader) for rank, one in enumerate(status["leaders"][:_LEADERS], start=1)]
     if (answer := status["answer"]) and len(answer["members"]) > 1:
         told = f"{answer['fitness']:.3f} ± {answer['error']:.3f}"
         rows.insert(0, f"<tr><td></td><td>mean</td><td><b>{told}</b></td><td></td><td></td><td></td></tr>")
@@ -49,7 +49,7 @@ def board(status: dict[str, Any], standings: Standings) -> str:
     return "<br>".join(lines) + table
 
 
-def _row(rank: int, one: dict[str, Any], standings: Standings) -> str:
+def _row(rank: int, one: dict[str, Any], reader: RunReader) -> str:
     cells = (
         str(rank),
         f"#{one['id']}",
@@ -57,7 +57,7 @@ def _row(rank: int, one: dict[str, Any], standings: Standings) -> str:
         f"{one['parameters']:,}",
         f"{one['latency']:.0f}",
     )
-    layers = " → ".join(describe(standings.birth(one["id"]).candidate.genome)[:-1])
+    layers = " → ".join(describe(reader.birth(one["id"]).candidate.genome)[:-1])
     start = shorten(layers, _LETTERS, placeholder=" …")
     layers = f'<td style="text-align:left" title="{escape(layers)}"><small>{escape(start)}</small></td>'
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}{layers}</tr>"

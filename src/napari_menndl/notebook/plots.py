@@ -22,7 +22,7 @@ from napari_menndl.review.panels import (
     reviewed_panel,
 )
 from napari_menndl.review.review import Review
-from napari_menndl.search.curves import BIRTHS, ELAPSED, FITNESS, RUNG
+from napari_menndl.search.views.curves import BIRTHS, ELAPSED, FITNESS, RUNG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari_menndl.predict.prediction import Prediction
     from napari_menndl.run import Run
     from napari_menndl.search.facts import AnswerChosen
-    from napari_menndl.search.outlook import Sight
+    from napari_menndl.search.views.monitor import RunSnapshot
 
 _BEST, _MEDIAN, _STAR, _FAILED, _INK = "#0b6e4f", "#7a7a7a", "#e0a100", "#c0392b", "#222222"
 #: Networks by rung: the more pixels they were trained on, the darker; the last one serves all rungs above.
@@ -62,31 +62,32 @@ def plot_history(run: Run) -> Figure:
     return draw_history(run.folder.monitor().look(math.inf), [rung.pixels for rung in run.settings.ladder])
 
 
-def draw_history(sight: Sight, pixels: Sequence[int]) -> Picture:
+def draw_history(snapshot: RunSnapshot, pixels: Sequence[int]) -> Picture:
     """Draw how a search has gone so far; `pixels` are those of each rung."""
     figure = Picture(figsize=(_WIDE, _HIGH), dpi=_RESOLUTION, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    scale, unit = next((size, name) for least, size, name in _UNITS if sight.elapsed >= least)
-    for axis, column, scaled, end in zip(
-        figure.subplots(1, 2, sharey=True), (BIRTHS, ELAPSED), (1.0, scale), (sight.births, sight.elapsed), strict=True
+    scale, unit = next((size, name) for least, size, name in _UNITS if snapshot.elapsed >= least)
+    over_births, over_time = figure.subplots(1, 2, sharey=True)
+    for axis, column, scaled, end in (
+        (over_births, BIRTHS, 1.0, snapshot.births),
+        (over_time, ELAPSED, scale, snapshot.elapsed),
     ):
-        _networks(axis, sight, pixels, column, scaled)
+        _networks(axis, snapshot, pixels, column, scaled)
         for name, colour, words in (("median", _MEDIAN, "median of the population"), ("best", _BEST, "best so far")):
-            curve = sight.curves[name]
+            curve = snapshot.curves[name]
             _steps(axis, curve[:, column] / scaled, curve[:, FITNESS], end / scaled, colour, words)
-        if sight.answer and sight.answer.members:
-            _star(axis, sight.curves["answers"][-1, column] / scaled, sight.answer)
+        if snapshot.answer and snapshot.answer.members:
+            _star(axis, snapshot.curves["answers"][-1, column] / scaled, snapshot.answer)
         axis.set_xlim(0, max(end / scaled, 1e-9) * 1.04)
         axis.set_ylim(-0.07, 1.0)
         axis.grid(axis="y", color="#e6e6e6")
         axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)
-    over_births, over_time = figure.axes
     over_births.set_xlabel("networks born")
     over_time.set_xlabel(f"time searched [{unit}]")
     over_births.set_ylabel("fitness\n0: finds nothing · 1: as the expert")
     over_births.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.suptitle(_summary(sight), fontsize=13, color=_INK, x=0.01, ha="left")
+    figure.suptitle(_summary(snapshot), fontsize=13, color=_INK, x=0.01, ha="left")
     handles, labels = over_births.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=10)
     return figure
@@ -132,15 +133,15 @@ def plot_frame(
     return draw_panels([panels], key=key, pixel_size=movie.pixel_size)
 
 
-def _networks(axis: Axes, sight: Sight, pixels: Sequence[int], column: int, scale: float) -> None:
+def _networks(axis: Axes, snapshot: RunSnapshot, pixels: Sequence[int], column: int, scale: float) -> None:
     """A dot for each evaluation, in the colour of its rung; failed ones below the others."""
-    evaluations = sight.curves["evaluations"]
+    evaluations = snapshot.curves["evaluations"]
     for rung, shown in enumerate(pixels):
         those = evaluations[evaluations[:, RUNG] == rung]
         if len(those):
             words, colour = f"network trained on {shown / 1e6:g} Mpx", _RUNGS[min(rung, len(_RUNGS) - 1)]
             axis.scatter(those[:, column] / scale, those[:, FITNESS], s=26, color=colour, zorder=3, label=words)
-    if len(failures := sight.curves["failures"]):
+    if len(failures := snapshot.curves["failures"]):
         x = failures[:, column] / scale
         below = np.full(len(x), _BELOW)
         axis.scatter(x, below, s=26, marker="x", color=_FAILED, zorder=3, label="failed network")
@@ -168,9 +169,9 @@ def _star(axis: Axes, x: float, answer: AnswerChosen) -> None:
     )
 
 
-def _summary(sight: Sight) -> str:
-    if (answer := sight.answer) and answer.members:
+def _summary(snapshot: RunSnapshot) -> str:
+    if (answer := snapshot.answer) and answer.members:
         chosen = " + ".join(f"#{one.id}" for one in answer.members)
         kind = "network" if len(answer.members) == 1 else "mean of networks"
         return f"Answer: {kind} {chosen}, fitness {answer.fitness:.2f} ± {answer.error:.2f}"
-    return f"Best so far: {sight.best_fitness:.2f}" if sight.best_fitness is not None else "No network judged yet"
+    return f"Best so far: {snapshot.best_fitness:.2f}" if snapshot.best_fitness is not None else "No network judged yet"

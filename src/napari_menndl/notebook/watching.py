@@ -76,9 +76,9 @@ class _Page:
 
     def update(self, status: dict[str, Any]) -> None:
         """Show a newer status."""
-        sight = self._monitor.look(math.inf)
-        self._table.update(self._html(board(status, self._monitor.standings)))
-        shown = sight.evaluations, sight.best_fitness, sight.version
+        snapshot = self._monitor.look(math.inf)
+        self._table.update(self._html(board(status, self._monitor.reader)))
+        shown = snapshot.evaluations, snapshot.best_fitness, snapshot.version
         if shown != self._drawn and (status["state"] != "running" or time.monotonic() - self._drawn_at > _REDRAWN):
-            self._figure.update(draw_history(sight, self._pixels))
+            self._figure.update(draw_history(snapshot, self._pixels))
             self._drawn, self._drawn_at = shown, time.monotonic()

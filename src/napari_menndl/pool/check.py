@@ -14,13 +14,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool.connection import Connection, Machine
-from napari_menndl.pool.gpus import visible_gpus
-from napari_menndl.pool.memory import machine_memory
 from napari_menndl.pool.open import cluster_of
+from napari_menndl.pool.process.gpus import visible_gpus
+from napari_menndl.pool.process.memory import machine_memory
+from napari_menndl.pool.report import Machine, PoolReport
 from napari_menndl.pool.settings import LocalSettings, PoolSettings, SerialSettings, SlurmSettings, SshSettings
 from napari_menndl.pool.spec import read_pool
-from napari_menndl.pool.worker import versions
+from napari_menndl.pool.worker.tasks import versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ _PROBE = 4 * 2**20
 _ROUNDS = 5
 
 
-def check_connection(spec: str, patience: float | None = None) -> Connection:
+def probe_pool(spec: str, patience: float | None = None) -> PoolReport:
     """Try a pool: for ssh and SLURM workers are started, of SLURM one job; nothing of it stays.
 
     Parameters
@@ -65,21 +65,21 @@ def check_connection(spec: str, patience: float | None = None) -> Connection:
     return replace(found, notes=(*notes, *found.notes))
 
 
-def check_this_computer(settings: PoolSettings | None = None) -> Connection:
+def check_this_computer(settings: PoolSettings | None = None) -> PoolReport:
     """Say what this machine has to offer; nothing is started."""
     settings = settings or LocalSettings()
     here, gpus = versions(), len(visible_gpus())
     sharing = 1 if settings.networks_per_gpu is None else settings.networks_per_gpu
     slots = 1 if isinstance(settings, SerialSettings) else settings.slots or gpus * sharing or os.cpu_count() or 1
     machine = Machine(platform.node() or "this computer", slots, gpus, machine_memory())
-    return Connection(0.0, "this computer", (machine,), here, here)
+    return PoolReport(0.0, "this computer", (machine,), here, here)
 
 
-def _in_a_thread(settings: PoolSettings, spec: str, patience: float) -> Connection:
+def _in_a_thread(settings: PoolSettings, spec: str, patience: float) -> PoolReport:
     """Ask in a thread of its own: what a client leaves behind when its scheduler is silent must not hold up us."""
     cluster = cluster_of(settings)
     cluster.check()
-    answers: queue.SimpleQueue[Connection | Exception] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[PoolReport | Exception] = queue.SimpleQueue()
 
     async def ask() -> None:
         try:
@@ -104,7 +104,7 @@ def _in_a_thread(settings: PoolSettings, spec: str, patience: float) -> Connecti
     return answer
 
 
-async def _ask(client: Client, cluster: Any, settings: PoolSettings, spec: str, patience: float) -> Connection:
+async def _ask(client: Client, cluster: Any, settings: PoolSettings, spec: str, patience: float) -> PoolReport:
     started = isinstance(settings, SshSettings | SlurmSettings)
     if not await _workers(client, patience if started else 0):
         if started:
@@ -129,7 +129,7 @@ async def _ask(client: Client, cluster: Any, settings: PoolSettings, spec: str, 
         for one in sorted(answers.values(), key=lambda one: str(one["host"]))
     )
     there = answers[worker]["versions"]
-    return Connection(sorted(took)[_ROUNDS // 2], spec, machines, versions(), there, speed)
+    return PoolReport(sorted(took)[_ROUNDS // 2], spec, machines, versions(), there, speed)
 
 
 async def _workers(client: Client, patience: float, expected: Callable[[], int] = lambda: 1) -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool.gpus import visible_gpus
+from napari_menndl.pool.process.gpus import visible_gpus
 from napari_menndl.pool.settings import (
     LocalSettings,
     PoolSettings,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.pool.clusters.cluster import Cluster
     from napari_menndl.pool.protocol import Pool
-    from napari_menndl.pool.staging import Carried
+    from napari_menndl.pool.worker.staging import SharedInput
 
 
 def check_pool(spec: str) -> str:
@@ -48,7 +48,7 @@ def open_pool(
     slots: int | None = None,
     timeout: float | None = 3600.0,
     *,
-    carried: Carried | None = None,
+    carried: SharedInput | None = None,
     threads: int | None = None,
     networks_per_gpu: int | None = None,
     env: Mapping[str, str] | None = None,
@@ -67,7 +67,7 @@ def open_pool(
         For ``"local"``, how many; for other clusters, the most that are used. By default what the spec says.
     timeout : float, optional
         Of each job [s].
-    carried : Carried, optional
+    carried : SharedInput, optional
         What every job needs; where workers may be far, each machine gets a copy, once.
     threads : int, optional
         Per trainer; by default the machine's cores shared among its slots.
@@ -91,16 +91,16 @@ def open_pool(
         networks_per_gpu = 1 if settings.networks_per_gpu is None else settings.networks_per_gpu
     settings = replace(settings, slots=slots, networks_per_gpu=networks_per_gpu)
     if isinstance(settings, SerialSettings):
-        from napari_menndl.pool.memory import memory_per_slot
+        from napari_menndl.pool.process.memory import memory_per_slot
+        from napari_menndl.pool.process.slot import Slot
         from napari_menndl.pool.serial import SerialPool
-        from napari_menndl.pool.slot import Slot
 
         gpus = visible_gpus()
         device = {"CUDA_VISIBLE_DEVICES": gpus[0] if networks_per_gpu else ""} if gpus else {}
         cores = threads or os.cpu_count() or 1
         slot = Slot(entry, threads=cores, memory=memory_per_slot(1), env={**dict(env or {}), **device})
         return SerialPool(slot, timeout, min(1, len(gpus)) if networks_per_gpu else 0)
-    from napari_menndl.pool.dask import DaskPool
+    from napari_menndl.pool.dask.pool import DaskPool
 
     return DaskPool(
         entry,
@@ -138,7 +138,7 @@ def cluster_of(settings: PoolSettings, local_directory: str | Path | None = None
 
         return Slurm(settings)
     if isinstance(settings, SchedulerSettings | SchedulerFileSettings):
-        from napari_menndl.pool.clusters.existing import Existing
+        from napari_menndl.pool.clusters.external import ExternalScheduler
 
-        return Existing(settings)
+        return ExternalScheduler(settings)
     raise InputError("a pool on Dask", settings.kind, 'Use "local".')

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 from napari_menndl.errors import Failure
-from napari_menndl.pool.entry import call_entry
-from napari_menndl.pool.messages import LIMIT
+from napari_menndl.pool.process.entry import call_entry
+from napari_menndl.pool.process.messages import LIMIT
+from napari_menndl.pool.process.slot import Slot
 from napari_menndl.pool.protocol import Entry, Outcome
-from napari_menndl.pool.slot import Slot
 from napari_menndl.pool.telemetry import PoolTelemetry, SlotClock
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from napari_menndl.errors import InputError
 from napari_menndl.movie.identity import digest_of
 from napari_menndl.movie.neighbours import OFFSETS, read_frame
-from napari_menndl.pool.messages import LIMIT
+from napari_menndl.pool.process.messages import LIMIT
 from napari_menndl.predict.job import ENTRY, frame_message
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def on_pool(network: Predictor, pool: str | Pool) -> Iterator[RemotePredictor]:
             yield RemotePredictor(pool, path, network.digest, len(network.class_names), network.reach)
             return
         from napari_menndl.pool.open import open_pool
-        from napari_menndl.pool.staging import Carried
+        from napari_menndl.pool.worker.staging import SharedInput
 
-        opened = open_pool(pool, ENTRY, carried=Carried("network", path))
+        opened = open_pool(pool, ENTRY, carried=SharedInput("network", path))
         try:
             yield RemotePredictor(opened, path, network.digest, len(network.class_names), network.reach)
         finally:

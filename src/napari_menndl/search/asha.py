@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_menndl.search.candidate import Scored
 
 
-class Contest:
+class Bracket:
     """The evaluations of one rung.
 
     The published algorithm ranks against all evaluations ever made, which suits candidates drawn at random. Those of an

@@ -19,7 +19,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.variation import crossover, mutate
-from napari_menndl.search.asha import Contest
+from napari_menndl.search.asha import Bracket
 from napari_menndl.search.candidate import Candidate, Scored
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Evolution:
         self._digests: set[int] = set()
         self._levels = {rung.name: level for level, rung in enumerate(self.rungs)}
         window = _MEMORY * settings.population
-        self._contests = [Contest(settings.eta, window) for _ in self.rungs[:-1]]
+        self._contests = [Bracket(settings.eta, window) for _ in self.rungs[:-1]]
         self._newborn_seconds: deque[float] = deque(maxlen=_RECENT)
         founders = [(name, space.inputs.narrowed(FOUNDERS[name]())) for name in settings.founders]
         # Methods without layers are judged in any space of networks: the answer is never worse than they are.

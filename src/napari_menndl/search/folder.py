@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 from napari_menndl.errors import InputError
 from napari_menndl.files import check_links, write_whole
 from napari_menndl.movie.metadata import UNKNOWN
-from napari_menndl.search import results
 from napari_menndl.search.candidate import EvaluationKey
 from napari_menndl.search.disk import Pause, wait_for_room
 from napari_menndl.search.facts import iterate_facts
-from napari_menndl.search.journal import understood
 from napari_menndl.search.lock import WriterLock, unwritable
-from napari_menndl.search.outlook import Outlook
-from napari_menndl.search.record import NAME, SearchRecord
+from napari_menndl.search.run_config import NAME, RunConfig
+from napari_menndl.search.views.monitor import RunMonitor
 from napari_menndl.task.task import TrainingTask
 
 if TYPE_CHECKING:
@@ -28,14 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    import pandas as pd
-
-    from napari_menndl.genome.evaluation import Evaluation
     from napari_menndl.genome.space import SearchSpace
     from napari_menndl.movie.metadata import Metadata
     from napari_menndl.search.facts import Fact
     from napari_menndl.search.settings import SearchSettings
-    from napari_menndl.search.standings import Standings
+    from napari_menndl.search.views.reader import RunReader
 
 
 class RunFolder:
@@ -46,7 +41,7 @@ class RunFolder:
     path : Path
     """
 
-    def __init__(self, path: Path, record: SearchRecord) -> None:
+    def __init__(self, path: Path, record: RunConfig) -> None:
         self.path = path
         self._record = record
         self._lock = WriterLock(path)
@@ -81,7 +76,7 @@ class RunFolder:
             for part in ("networks", "requests"):
                 (folder / part).mkdir(parents=True, exist_ok=True)
             task.save(folder / "task.zarr")
-            record = SearchRecord(settings, space, task.digest, tuple(merged), metadata=metadata)
+            record = RunConfig(settings, space, task.digest, tuple(merged), metadata=metadata)
             # Last, because it is what makes a folder a run folder.
             record.write(folder)
         except (OSError, InputError) as error:
@@ -105,7 +100,7 @@ class RunFolder:
             When it is no run folder, is damaged, a newer version wrote it, or a link in it leads out of it.
         """
         folder = Path(path).absolute()
-        record = SearchRecord.read(folder)
+        record = RunConfig.read(folder)
         check_links(folder)
         return cls(folder, record)
 
@@ -253,43 +248,22 @@ class RunFolder:
             for fact, _ in iterate_facts(self.journal_path, genomes=genomes):
                 yield fact
 
-    def monitor(self) -> Outlook:
+    def monitor(self) -> RunMonitor:
         """Return a reader of the search's state for a view that has a thread of its own."""
         return self._open_monitor(WriterLock(self.path))
 
-    def _open_monitor(self, lock: WriterLock) -> Outlook:
-        return Outlook(self.path, self.journal_path, lock, lambda: self.settings.budget)
+    def _open_monitor(self, lock: WriterLock) -> RunMonitor:
+        return RunMonitor(self.path, self.journal_path, lock, lambda: self.settings.budget)
 
     @property
-    def standings(self) -> Standings:
+    def reader(self) -> RunReader:
         """As far as `status` has read the journal; for one thread."""
-        return self._monitor.standings
+        return self._monitor.reader
 
     def status(self) -> dict[str, Any]:
         """State, counts, rates and best of the search; only what is new in the journal is read.
 
         ``state`` is ``"running"``, ``"stopped"``, ``"finished"``, ``"interrupted"`` or ``"new"``; ``note`` says what
-        the running search is waiting for, if it is; the rest is `Sight.summary`.
+        the running search is waiting for, if it is; the rest is `RunSnapshot.summary`.
         """
         return {"path": str(self.path), **self._monitor.look(math.inf, fresh=True).summary()}
-
-    def evaluations(self) -> list[tuple[int, Evaluation]]:
-        """Every recorded evaluation with its candidate's id, in the order of the journal."""
-        with understood(self.journal_path):
-            return results.evaluations(self.facts(genomes=False))
-
-    def history(self) -> pd.DataFrame:
-        """One row per evaluation, in the order of the journal."""
-        with understood(self.journal_path):
-            return results.history(self.facts(genomes=False))
-
-    def chosen(self) -> results.Chosen:
-        """Return the answer so far, or the best network where there is none.
-
-        Raises
-        ------
-        InputError
-            When no network has a fitness yet, or its weights are gone.
-        """
-        with understood(self.journal_path):
-            return results.chosen(self)

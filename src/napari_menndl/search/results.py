@@ -13,6 +13,7 @@ from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.genome import Genome
 from napari_menndl.network.checksum import is_intact
 from napari_menndl.search.facts import Born, Evaluated
+from napari_menndl.search.journal import understood
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from napari_menndl.search.candidate import EvaluationKey
     from napari_menndl.search.facts import AnswerChosen, AnswerMember, Fact
     from napari_menndl.search.folder import RunFolder
-    from napari_menndl.search.standings import Leader
+    from napari_menndl.search.views.reader import Leader
 
 #: Threshold of a class that was never judged; one above any probability, for a class that is never to be predicted.
 UNKNOWN, NEVER = 0.5, 2.0
@@ -69,9 +70,11 @@ class Chosen:
     weights: tuple[tuple[float, ...], ...] = ()
 
 
-def evaluations(facts: Iterable[Fact]) -> list[tuple[int, Evaluation]]:
-    """Every evaluation with its candidate's id."""
-    return [(fact.key.network, fact.evaluation) for fact in facts if isinstance(fact, Evaluated)]
+def evaluations(folder: RunFolder) -> list[tuple[int, Evaluation]]:
+    """Every recorded evaluation with its candidate's id, in the order of the journal."""
+    with understood(folder.journal_path):
+        facts = folder.facts(genomes=False)
+        return [(fact.key.network, fact.evaluation) for fact in facts if isinstance(fact, Evaluated)]
 
 
 #: What the history tells of an evaluation, besides fields that begin like this.
@@ -80,8 +83,13 @@ _MEASURED = [one.name for one in fields(Evaluation) if one.name not in _LEFT_OUT
 _PLACE = ("slot", "started", "finished")
 
 
-def history(facts: Iterable[Fact]) -> pd.DataFrame:
+def history(folder: RunFolder) -> pd.DataFrame:
     """One row per evaluation: candidate, rung, origin, parents, scores, costs, slot and times [unix s]."""
+    with understood(folder.journal_path):
+        return _table(folder.facts(genomes=False))
+
+
+def _table(facts: Iterable[Fact]) -> pd.DataFrame:
     import pandas as pd
 
     born: dict[int, tuple[str, tuple[int, ...]]] = {}
@@ -111,13 +119,24 @@ def history(facts: Iterable[Fact]) -> pd.DataFrame:
 
 
 def chosen(folder: RunFolder) -> Chosen:
-    """Return the answer so far, or the best network where none was chosen yet; see `RunFolder.chosen`."""
+    """Return the answer so far, or the best network where there is none.
+
+    Raises
+    ------
+    InputError
+        When no network has a fitness yet, or its weights are gone.
+    """
+    with understood(folder.journal_path):
+        return _chosen(folder)
+
+
+def _chosen(folder: RunFolder) -> Chosen:
     answer, whole = _answer(folder)
     members = answer.members if answer else ()
     left = [one for one in members if all(key in whole for key, _ in one.networks)]
     if lost := ", ".join(str(one.id) for one in members if one not in left):
         instead = "the answer is what the others predict" if left else "the best of the other networks is taken instead"
-        warnings.warn(f"The weights of network {lost} are gone or damaged; {instead}.", stacklevel=2)
+        warnings.warn(f"The weights of network {lost} are gone or damaged; {instead}.", stacklevel=3)
     if answer and left:
         networks = tuple(
             ChosenNetwork(one.id, Genome.from_json(one.genome), whole[key], fold, _in_order(folder, one.thresholds))
@@ -127,13 +146,13 @@ def chosen(folder: RunFolder) -> Chosen:
         # The mean's thresholds are near those of the most of its members, but not of one alone.
         ordered = left[0].thresholds if len(left) == 1 else answer.thresholds
         return Chosen(networks, _in_order(folder, ordered), _shares(left, folder.task.class_names))
-    standings = folder.standings
-    leaders = standings.leaders()
+    reader = folder.reader
+    leaders = reader.leaders()
     if not leaders:
         raise InputError("a search with a result", f"no network evaluated in {folder.path}", "Let it run longer.")
     best, weights = _first_with_weights(folder, leaders)
-    genome = Genome.from_json(standings.birth(best.id).genome or {})
-    thresholds = {one.name: one.cutoff for one in standings.evaluation(best.id).scores}
+    genome = Genome.from_json(reader.birth(best.id).genome or {})
+    thresholds = {one.name: one.cutoff for one in reader.evaluation(best.id).scores}
     in_order = _in_order(folder, thresholds)
     folds = sorted({name.partition("/")[0] for name in load(weights) if "/" in name})
     return Chosen(tuple(ChosenNetwork(best.id, genome, weights, int(fold), in_order) for fold in folds), in_order)
@@ -151,13 +170,13 @@ def _shares(members: Sequence[AnswerMember], class_names: Sequence[str]) -> tupl
 
 def _answer(folder: RunFolder) -> tuple[AnswerChosen | None, dict[EvaluationKey, bytes]]:
     """The latest answer, and the weights of its members as far as they are whole."""
-    folder.standings.read()
-    while answer := folder.standings.status.answer:
+    folder.reader.read()
+    while answer := folder.reader.status.answer:
         keys = {key for one in answer.members for key, _ in one.networks}
         weights = {key: data for key in keys if is_intact(data := folder.read_weights(key))}
-        folder.standings.read()
+        folder.reader.read()
         # A search at work may have found another answer, and have dropped what this one was made of.
-        if len(weights) == len(keys) or folder.standings.status.answer is answer:
+        if len(weights) == len(keys) or folder.reader.status.answer is answer:
             return answer, weights
     return None, {}
 
@@ -171,7 +190,7 @@ def _first_with_weights(folder: RunFolder, leaders: Sequence[Leader]) -> tuple[L
                 warnings.warn(
                     f"The weights of network {leaders[0].id} (fitness {leaders[0].fitness:.3f}) are gone or damaged; "
                     f"network {one.id} ({one.fitness:.3f}) is taken instead.",
-                    stacklevel=3,
+                    stacklevel=4,
                 )
             return one, weights
     return leaders[0], _weights(folder, leaders[0].key)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
 from napari_menndl.search.answer import Answer, AnswerKeeper, Entry, Judge, read_oof, thresholds_of
-from napari_menndl.search.dispatch import Dispatch
+from napari_menndl.search.evaluation_queue import EvaluationQueue
 from napari_menndl.search.events import SearchEvents
 from napari_menndl.search.evolution import Evolution
-from napari_menndl.search.exchange import Exchange, open_exchange
 from napari_menndl.search.facts import AnswerChosen, Arrived, Best, Finished, Resumed, Retired, Started, Stopped
 from napari_menndl.search.goals import parse_budget
-from napari_menndl.search.recorder import Recorder
+from napari_menndl.search.islands.exchange import Exchange, open_exchange
 from napari_menndl.search.replay import replay
+from napari_menndl.search.run_writer import RunWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,7 @@ class SearchRunner:
         self.events = SearchEvents()
         self.state = "new"
         self._pool = pool
-        self._jobs = Dispatch(pool, self._job)
+        self._jobs = EvaluationQueue(pool, self._job)
         self._grace = grace
         self._stop = stop or threading.Event()
         self._looked_at = 0.0
@@ -114,7 +114,7 @@ class SearchRunner:
             When another process searches in the folder, the journal is damaged, or the pool trains nothing.
         """
         exchange = open_exchange(self.folder, self.evolution)
-        recorder = Recorder(self.folder, self._pool.telemetry, self._pause, lambda: self._jobs.waits)
+        recorder = RunWriter(self.folder, self._pool.telemetry, self._pause, lambda: self._jobs.waits)
         with self.folder.lock(), recorder as self._record, exchange as self._exchange:
             for candidate, evaluation in replay(self._record.replay(), self.evolution):
                 self._consider(candidate, evaluation)

@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QApplication, QProgressDialog
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.errors import InputError
-from napari_menndl.movie.simulation import simulate_movie
 from napari_menndl.samples import PLATINUM
+from napari_menndl.simulation.simulate import simulate_movie
 from napari_menndl.widgets.background import begin, in_window
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 

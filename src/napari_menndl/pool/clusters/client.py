@@ -11,7 +11,7 @@ import dask
 from distributed import Client
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool.worker import versions
+from napari_menndl.pool.worker.tasks import versions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

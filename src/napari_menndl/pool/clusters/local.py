@@ -13,7 +13,7 @@ from distributed.core import Status
 
 from napari_menndl.errors import InputError
 from napari_menndl.interpreter import safe_to_start_from
-from napari_menndl.pool.certificates import RUN, make_certificates
+from napari_menndl.pool.clusters.certificates import RUN, make_certificates
 from napari_menndl.pool.clusters.client import client_of, configured
 from napari_menndl.pool.clusters.cluster import Cluster
 

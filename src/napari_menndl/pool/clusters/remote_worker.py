@@ -62,7 +62,7 @@ def _tidy() -> None:
 
 def _check(message: dict[str, Any]) -> str:
     """Return in which way this machine is not fit for the pool."""
-    from napari_menndl.pool.worker import versions
+    from napari_menndl.pool.worker.tasks import versions
 
     ours, theirs = versions(), message["versions"]
     wrong = [name for name in theirs if ours.get(name) != theirs[name]]
@@ -78,7 +78,7 @@ async def _work(message: dict[str, Any], folder: str) -> None:
     from distributed import Worker
     from distributed.security import Security
 
-    from napari_menndl.pool.gpus import visible_gpus
+    from napari_menndl.pool.process.gpus import visible_gpus
 
     dask.config.set(message["config"])
     slots = message["slots"] or len(visible_gpus()) * message["networks_per_gpu"] or CPU_COUNT

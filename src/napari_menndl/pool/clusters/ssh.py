@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from distributed import Scheduler
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool.certificates import RUN, Certificates, make_certificates
+from napari_menndl.pool.clusters.certificates import RUN, Certificates, make_certificates
 from napari_menndl.pool.clusters.client import CONFIG, client_of, configured
 from napari_menndl.pool.clusters.cluster import Cluster
 from napari_menndl.pool.clusters.hosts import Host, read_hosts
-from napari_menndl.pool.worker import versions
+from napari_menndl.pool.worker.tasks import versions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -34,7 +34,7 @@ class Wish:
     run : str
         Path of the run folder.
     version : str
-        `Sight.version`: with another one, the run's best is another network.
+        `RunSnapshot.version`: with another one, the run's best is another network.
     movie : Movie
     frame : int
     """

@@ -10,12 +10,12 @@ from qtpy.QtCore import QEvent
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_menndl.search.curves import BIRTHS, ELAPSED, FITNESS
+from napari_menndl.search.views.curves import BIRTHS, ELAPSED, FITNESS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_menndl.search.outlook import Sight
+    from napari_menndl.search.views.monitor import RunSnapshot
 
 BEST, MEDIAN, EVERY = "#2bd4d9", "#f2a93b", "#8a8f99"
 #: Title, column of a curve, axis title.
@@ -23,11 +23,11 @@ _AXES = (("networks", BIRTHS, "networks tried"), ("time", ELAPSED, "time searche
 
 
 class CurvesView(QWidget):
-    """Curves of a `Sight`."""
+    """Curves of a `RunSnapshot`."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._sight: Sight | None = None
+        self._snapshot: RunSnapshot | None = None
         self._drawn: object = ()
         self.axis = QComboBox()
         for title, *_ in _AXES:
@@ -60,26 +60,26 @@ class CurvesView(QWidget):
         self._on_axis(0)
         self._adopt_theme()
 
-    def show_sight(self, sight: Sight | None) -> None:
-        """Draw the curves of a sight; None: nothing."""
-        self._sight = sight
+    def show_snapshot(self, snapshot: RunSnapshot | None) -> None:
+        """Draw the curves of a snapshot; None: nothing."""
+        self._snapshot = snapshot
         _, column, _ = _AXES[self.axis.currentIndex()]
-        drawn = (column, sight and (sight.births, sight.evaluations, sight.median, round(sight.elapsed)))
+        drawn = (column, snapshot and (snapshot.births, snapshot.evaluations, snapshot.median, round(snapshot.elapsed)))
         if drawn == self._drawn:
             return  # drawing takes longer than all else that a look brings
         self._drawn = drawn
         scale = 1 / self._unit()[1] if column == ELAPSED else 1.0
-        curves = sight.curves if sight else {name: np.zeros((0, 4)) for name in ("best", "median", "evaluations")}
+        curves = snapshot.curves if snapshot else {name: np.zeros((0, 4)) for name in ("best", "median", "evaluations")}
         best = curves["best"]
-        if sight and len(best):
-            now = (sight.births, sight.elapsed, *best[-1, FITNESS:])
+        if snapshot and len(best):
+            now = (snapshot.births, snapshot.elapsed, *best[-1, FITNESS:])
             best = np.vstack([best, now])
         for item, points in ((self.best, best), (self.median, curves["median"]), (self.every, curves["evaluations"])):
             item.setData(*_xy(points, column, scale))
         self.plot.setLabel("bottom", self._title())
 
     def _unit(self) -> tuple[str, float]:
-        seconds = self._sight.elapsed if self._sight else 0.0
+        seconds = self._snapshot.elapsed if self._snapshot else 0.0
         return ("h", 3600.0) if seconds > 2 * 3600 else ("min", 60.0) if seconds > 120 else ("s", 1.0)
 
     def _title(self) -> str:
@@ -87,7 +87,7 @@ class CurvesView(QWidget):
         return f"{title} [{self._unit()[0]}]" if column == ELAPSED else title
 
     def _on_axis(self, _: int) -> None:
-        self.show_sight(self._sight)
+        self.show_snapshot(self._snapshot)
 
     def changeEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
         super().changeEvent(event)

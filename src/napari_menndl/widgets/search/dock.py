@@ -12,7 +12,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog, QMainWindow, QWidget
 
 from napari_menndl.errors import InputError
-from napari_menndl.search.known_runs import Glance, KnownRun, KnownRuns
+from napari_menndl.search.views.known_runs import KnownRun, KnownRuns, Peek
 from napari_menndl.widgets.background import Job
 from napari_menndl.widgets.docking import Docking
 from napari_menndl.widgets.search.best_view import BestView
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from napari_menndl.run import Run
-    from napari_menndl.search.outlook import Sight
+    from napari_menndl.search.views.monitor import RunSnapshot
 
 
 class SearchNetworks(Panel):
@@ -44,7 +44,7 @@ class SearchNetworks(Panel):
     ----------
     run : Run or None
         The one that is watched.
-    sight : Sight or None
+    snapshot : RunSnapshot or None
         Its latest look.
     hint : str
         What to do next.
@@ -62,7 +62,7 @@ class SearchNetworks(Panel):
         super().__init__(viewer, self.known)
         self.viewer = viewer
         self.run: Run | None = None
-        self.sight: Sight | None = None
+        self.snapshot: RunSnapshot | None = None
         self.hint = ""
         self._watch: Watch | None = None
         self._starting = self._stopping = False
@@ -173,14 +173,14 @@ class SearchNetworks(Panel):
             self._watch.close()
             self._watches.remove(self._watch)
             self._watch.deleteLater()
-        self.run, self.sight = opened.run, None
+        self.run, self.snapshot = opened.run, None
         self._classes, self._megapixels = opened.classes, opened.megapixels
         self.clear()
         self.leaderboard.rows.megapixels = opened.megapixels
         self.setup.budget.text = opened.run.settings.budget
         self._watch = Watch(opened.run, self)
         self._watches.append(self._watch)
-        self._watch.seen.connect(self._on_sight)
+        self._watch.seen.connect(self._on_snapshot)
         self._watch.failed.connect(self._on_lost)
         self._watch.start()
         self.progress.show()
@@ -197,18 +197,18 @@ class SearchNetworks(Panel):
         self.run_opened.emit(opened.run)
         self._update()
 
-    def _on_sight(self, sight: Sight) -> None:
-        before, self.sight = self.sight, sight
+    def _on_snapshot(self, snapshot: RunSnapshot) -> None:
+        before, self.snapshot = self.snapshot, snapshot
         if self._said == self._lost:
             self._said = self._lost = ""  # it is seen again
-        if sight.state == "running":
+        if snapshot.state == "running":
             self._starting = False
         elif not self._starting:
             self._stopping = False
-        if sight.whole:
-            self.show_sight(sight)
+        if snapshot.whole:
+            self.show_snapshot(snapshot)
             self._follow_best()
-        if before is None or (before.state, before.phase) != (sight.state, sight.phase):
+        if before is None or (before.state, before.phase) != (snapshot.state, snapshot.phase):
             self.runs.refresh()
         self._update()
         if self._watch is not None:
@@ -221,7 +221,7 @@ class SearchNetworks(Panel):
             self._watch.hurry()
         self._update()
 
-    def _on_listed(self, looked: list[tuple[KnownRun, Glance]]) -> None:
+    def _on_listed(self, looked: list[tuple[KnownRun, Peek]]) -> None:
         running = [run.path for run, seen in looked if seen.state == "running"]
         if running and self.run is None and not self._opening.busy:
             self.open_run(running[0])
@@ -256,7 +256,7 @@ class SearchNetworks(Panel):
 
     @property
     def _version(self) -> str:
-        return self.sight.version if self.sight is not None else ""
+        return self.snapshot.version if self.snapshot is not None else ""
 
     def _follow_best(self) -> None:
         path = str(self.run.path) if self.run is not None else ""
@@ -264,30 +264,30 @@ class SearchNetworks(Panel):
 
     def _on_network(self, network: int) -> None:
         if self._watch is not None:
-            self.network.show_network(self._watch.outlook.standings, network, self._classes)
+            self.network.show_network(self._watch.monitor.reader, network, self._classes)
 
     # What is shown ----------------------------------------------------------------------------------------------------
 
     @property
     def searching(self) -> bool:
         """Whether the watched search runs, or is being started."""
-        return self._starting or (self.sight is not None and self.sight.state == "running")
+        return self._starting or (self.snapshot is not None and self.snapshot.state == "running")
 
     def _update(self) -> None:
-        sight, running = self.sight, self.searching
-        stopping = running and (self._stopping or (sight is not None and sight.stopping))
+        snapshot, running = self.snapshot, self.searching
+        stopping = running and (self._stopping or (snapshot is not None and snapshot.stopping))
         self.start_button.setEnabled(not running)
-        self.stop_button.setEnabled(running and not stopping and sight is not None)
+        self.stop_button.setEnabled(running and not stopping and snapshot is not None)
         self.stop_button.setText("Stopping…" if stopping else "Stop")
-        ended = sight is not None and not running and sight.state != "new"
+        ended = snapshot is not None and not running and snapshot.state != "new"
         self.resume_button.setVisible(ended)
         problem = None if running else self.setup.problem()
-        hint, button = hint_for(problem, sight, starting=self._starting, stopping=stopping)
+        hint, button = hint_for(problem, snapshot, starting=self._starting, stopping=stopping)
         told = "" if self.hint_above else escape(hint)
         self.status.setText(f'<span style="color:#e5534b">{escape(self._said)}</span>' if self._said else told)
         self.status.setVisible(bool(self._said or told))
         name = f"<b>{escape(self.run.path.name)}</b>&nbsp; " if self.run is not None else ""
-        self.headline.setText(name + headline(sight, starting=self._starting, stopping=stopping))
+        self.headline.setText(name + headline(snapshot, starting=self._starting, stopping=stopping))
         if hint != self.hint:
             self.hint = hint
             self.docking.point_to(self.buttons.get(button))

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_menndl.search.facts import AnswerChosen
-    from napari_menndl.search.outlook import Sight
-    from napari_menndl.search.standings import Leader
+    from napari_menndl.search.views.monitor import RunSnapshot
+    from napari_menndl.search.views.reader import Leader
 
 #: Title, tooltip.
 COLUMNS = (
@@ -138,9 +138,9 @@ class Leaderboard(QTableView):
         selection: Any = self.selectionModel()
         selection.selectionChanged.connect(self._on_selection)
 
-    def show_sight(self, sight: Sight) -> None:
-        """Show the leaders of a sight."""
-        if self.rows.show(sight.leaders, sight.answer):
+    def show_snapshot(self, snapshot: RunSnapshot) -> None:
+        """Show the leaders of a snapshot."""
+        if self.rows.show(snapshot.leaders, snapshot.answer):
             self._select()
 
     def clear(self) -> None:

@@ -9,14 +9,14 @@ from qtpy.QtWidgets import QLabel, QScrollArea, QTabWidget, QTextBrowser, QVBoxL
 
 from napari_menndl.genome.describe import describe_training
 from napari_menndl.genome.slabs import sandwich
-from napari_menndl.search.lineage import lineage
+from napari_menndl.search.views.lineage import lineage
 from napari_menndl.widgets.background import Job
 from napari_menndl.widgets.search.sandwich_view import SandwichView
 
 if TYPE_CHECKING:
     from napari_menndl.genome.slabs import Arc, Slab
-    from napari_menndl.search.lineage import Step
-    from napari_menndl.search.standings import Standings
+    from napari_menndl.search.views.lineage import Step
+    from napari_menndl.search.views.reader import RunReader
 
 GAIN, LOSS = "#2ea043", "#e5534b"
 _PLEASE = "Choose a network in the table."
@@ -53,9 +53,9 @@ class NetworkView(QTabWidget):
         self._job.done.connect(self._show)
         self._job.failed.connect(self._fail)
 
-    def show_network(self, standings: Standings, network: int, classes: int) -> None:
+    def show_network(self, reader: RunReader, network: int, classes: int) -> None:
         """Read a network's birth and line from the journal, away from this thread, and show them."""
-        self._job.begin(_read, standings, network, classes)
+        self._job.begin(_read, reader, network, classes)
 
     def clear(self) -> None:
         """Show no network."""
@@ -78,10 +78,10 @@ class NetworkView(QTabWidget):
         self.training.setText(escape(str(error)))
 
 
-def _read(standings: Standings, network: int, classes: int) -> tuple[int, list[Slab], list[Arc], str, list[Step]]:
-    genome = standings.birth(network).candidate.genome
+def _read(reader: RunReader, network: int, classes: int) -> tuple[int, list[Slab], list[Arc], str, list[Step]]:
+    genome = reader.birth(network).candidate.genome
     slabs, arcs = sandwich(genome, classes)
-    return network, slabs, arcs, describe_training(genome.training), lineage(standings, network)
+    return network, slabs, arcs, describe_training(genome.training), lineage(reader, network)
 
 
 def _table(steps: list[Step]) -> str:

@@ -11,7 +11,7 @@ from napari_menndl.progress import diminishing, duration, pool_details, set_asid
 from napari_menndl.widgets.search.leaderboard import short
 
 if TYPE_CHECKING:
-    from napari_menndl.search.outlook import Sight
+    from napari_menndl.search.views.monitor import RunSnapshot
 
 _BUSY = "Share of slot time spent on evaluations, over the last minutes"
 #: Name, title, tooltip: what is always in sight, and what is folded under "Details".
@@ -73,24 +73,24 @@ class Numbers(QWidget):
             self._write(figure, "–")
         self.kinds.hide()
 
-    def show_sight(self, sight: Sight) -> None:
-        """Show the figures of a sight."""
-        failed = sum(sight.failures.values()) + sum(sight.lost.values())
+    def show_snapshot(self, snapshot: RunSnapshot) -> None:
+        """Show the figures of a snapshot."""
+        failed = sum(snapshot.failures.values()) + sum(snapshot.lost.values())
         texts = {
-            "best": _fitness(sight),
-            "networks": f"{sight.networks:,}",
-            "left": _left(sight),
-            "elapsed": duration(sight.elapsed),
-            "rate": _rate(sight.rate.networks_per_hour),
-            "busy": f"{sight.rate.slots_busy:.0%} of {sight.slots}",
-            "flops": _rate(sight.rate.flops_per_second),
+            "best": _fitness(snapshot),
+            "networks": f"{snapshot.networks:,}",
+            "left": _left(snapshot),
+            "elapsed": duration(snapshot.elapsed),
+            "rate": _rate(snapshot.rate.networks_per_hour),
+            "busy": f"{snapshot.rate.slots_busy:.0%} of {snapshot.slots}",
+            "flops": _rate(snapshot.rate.flops_per_second),
             "failures": f"{failed:,}",
         }
         for name, text in texts.items():
             self._write(self.figures[name], text)
-        self.figures["busy"].setToolTip("\n".join([_BUSY, *pool_details(sight.pool)]))
-        hint = diminishing(sight.elapsed, sight.gain, sight.answer.error if sight.answer else None)
-        kinds = "\n".join(filter(None, [failures_text(sight), set_aside(sight.pool), hint]))
+        self.figures["busy"].setToolTip("\n".join([_BUSY, *pool_details(snapshot.pool)]))
+        hint = diminishing(snapshot.elapsed, snapshot.gain, snapshot.answer.error if snapshot.answer else None)
+        kinds = "\n".join(filter(None, [failures_text(snapshot), set_aside(snapshot.pool), hint]))
         self.kinds.setText(kinds)
         self.kinds.setVisible(bool(kinds))
 
@@ -101,22 +101,22 @@ class Numbers(QWidget):
             figure.setText(text)
 
 
-def failures_text(sight: Sight) -> str:
+def failures_text(snapshot: RunSnapshot) -> str:
     """Failures by kind, the most frequent first; empty without any."""
-    named = [(count, f"{count} {kind.replace('_', ' ')}") for kind, count in sight.failures.items()]
-    named += [(count, f"{count} {kind.replace('_', ' ')} (tried again)") for kind, count in sight.lost.items()]
+    named = [(count, f"{count} {kind.replace('_', ' ')}") for kind, count in snapshot.failures.items()]
+    named += [(count, f"{count} {kind.replace('_', ' ')} (tried again)") for kind, count in snapshot.lost.items()]
     return "Failures: " + ", ".join(text for _, text in sorted(named, reverse=True)) if named else ""
 
 
-def _fitness(sight: Sight) -> str:
-    return "–" if sight.best_fitness is None else f"{sight.best_fitness:.3f}"
+def _fitness(snapshot: RunSnapshot) -> str:
+    return "–" if snapshot.best_fitness is None else f"{snapshot.best_fitness:.3f}"
 
 
 def _rate(value: float) -> str:
     return short(value) if value else "–"  # nothing is known before the first telemetry
 
 
-def _left(sight: Sight) -> str:
-    if sight.state != "running":
+def _left(snapshot: RunSnapshot) -> str:
+    if snapshot.state != "running":
         return "–"
-    return "open" if sight.left is None else duration(sight.left)
+    return "open" if snapshot.left is None else duration(snapshot.left)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.movie.movie import Movie
     from napari_menndl.run import Run
-    from napari_menndl.search.known_runs import KnownRuns
+    from napari_menndl.search.views.known_runs import KnownRuns
 
 
 @dataclass(frozen=True)

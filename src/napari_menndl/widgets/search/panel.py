@@ -31,8 +31,8 @@ from napari_menndl.widgets.shortcuts import explained
 if TYPE_CHECKING:
     import napari.viewer
 
-    from napari_menndl.search.known_runs import KnownRuns
-    from napari_menndl.search.outlook import Sight
+    from napari_menndl.search.views.known_runs import KnownRuns
+    from napari_menndl.search.views.monitor import RunSnapshot
 
 
 class Panel(QWidget):
@@ -138,18 +138,18 @@ class Panel(QWidget):
     def clear(self) -> None:
         """Show nothing of the run before."""
         self.numbers.clear()
-        self.curves.show_sight(None)
+        self.curves.show_snapshot(None)
         self.leaderboard.clear()
         self.network.clear()
         self.log.clear()
         self._last_line = None
 
-    def show_sight(self, sight: Sight) -> None:
+    def show_snapshot(self, snapshot: RunSnapshot) -> None:
         """Show how the watched search stands."""
-        self.numbers.show_sight(sight)
-        self.curves.show_sight(sight)
-        self.leaderboard.show_sight(sight)
-        self._show_log(sight.log)
+        self.numbers.show_snapshot(snapshot)
+        self.curves.show_snapshot(snapshot)
+        self.leaderboard.show_snapshot(snapshot)
+        self._show_log(snapshot.log)
 
     def _show_log(self, lines: tuple[tuple[float, str], ...]) -> None:
         if not lines or lines[-1] == self._last_line:

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool.check import check_connection
+from napari_menndl.pool.check import probe_pool
 from napari_menndl.pool.kinds import PoolKind, pool_kinds
 from napari_menndl.widgets.background import Job
 from napari_menndl.widgets.preferences import with_certificates
@@ -17,7 +17,7 @@ from napari_menndl.widgets.preferences import with_certificates
 if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent
 
-    from napari_menndl.pool.connection import Connection
+    from napari_menndl.pool.report import PoolReport
 
 GOOD, BAD = "#2ea043", "#e5534b"
 
@@ -27,7 +27,7 @@ class PoolRow(QWidget):
 
     Attributes
     ----------
-    tested : Signal(Connection or exception)
+    tested : Signal(PoolReport or exception)
     """
 
     tested = Signal(object)
@@ -101,7 +101,7 @@ class PoolRow(QWidget):
             return
         self.button.setEnabled(False)
         self._say("asking …")
-        self._job.begin(check_connection, spec)
+        self._job.begin(probe_pool, spec)
 
     def _on_kind(self, _: int) -> None:
         self.address.setVisible(bool(self.chosen.example))
@@ -129,7 +129,7 @@ class PoolRow(QWidget):
         self.button.setEnabled(True)
         self.answer.hide()
 
-    def _on_answer(self, connection: Connection) -> None:
+    def _on_answer(self, connection: PoolReport) -> None:
         self.button.setEnabled(True)
         self._say(describe(connection))
         self.tested.emit(connection)
@@ -154,7 +154,7 @@ class PoolRow(QWidget):
         self.answer.setMinimumHeight(max(0, self.answer.heightForWidth(self.answer.width())))
 
 
-def describe(connection: Connection) -> str:
+def describe(connection: PoolReport) -> str:
     """A pool's answer as rich text."""
     counts = [_count(connection.workers, "worker"), _count(connection.slots, "slot")]
     counts += [_count(connection.gpus, "GPU")] if connection.gpus else []

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_menndl.search.known_runs import Glance, KnownRun, KnownRuns, glance
+from napari_menndl.search.views.known_runs import KnownRun, KnownRuns, Peek, peek
 from napari_menndl.widgets.background import Job
 
 COLOURS = {"running": "#2bd4d9", "finished": "#2ea043", "interrupted": "#e5534b", "missing": "#e5534b"}
@@ -34,7 +34,7 @@ class RunsList(QWidget):
         Path of the run to open.
     browse : Signal()
         A run that is not in the list is to be opened.
-    listed : Signal(list of (KnownRun, Glance))
+    listed : Signal(list of (KnownRun, Peek))
     """
 
     asked = Signal(str)
@@ -80,7 +80,7 @@ class RunsList(QWidget):
         """Look at all runs anew, away from this thread."""
         self._job.begin(_look_at_all, self.known)
 
-    def _show(self, looked: list[tuple[KnownRun, Glance]]) -> None:
+    def _show(self, looked: list[tuple[KnownRun, Peek]]) -> None:
         chosen = self._chosen()
         self.tree.clear()
         for run, seen in looked:
@@ -120,8 +120,8 @@ class RunsList(QWidget):
         self.refresh()
 
 
-def _look_at_all(known: KnownRuns) -> list[tuple[KnownRun, Glance]]:
-    return [(run, glance(run.path)) for run in known.list()]
+def _look_at_all(known: KnownRuns) -> list[tuple[KnownRun, Peek]]:
+    return [(run, peek(run.path)) for run in known.list()]
 
 
 def ago(then: float) -> str:

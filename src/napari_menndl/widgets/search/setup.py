@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxL
 
 from napari_menndl.errors import InputError
 from napari_menndl.search.frame_numbers import finished_frames, frames_text, nearest_frames, parse_frames
-from napari_menndl.search.known_runs import suggest_folder
 from napari_menndl.search.settings import SearchSettings
+from napari_menndl.search.views.known_runs import suggest_folder
 from napari_menndl.widgets.background import Job
 from napari_menndl.widgets.form import changes, fill_form, lay_out, make_form, read_form, remember_form
 from napari_menndl.widgets.layers import annotations_for, frame_in_view, movie_of

@@ -11,7 +11,7 @@ from napari_menndl.widgets.background import begin, in_window
 
 if TYPE_CHECKING:
     from napari_menndl.run import Run
-    from napari_menndl.search.outlook import Sight
+    from napari_menndl.search.views.monitor import RunSnapshot
 
 #: Between two looks while the search runs, and when it does not [s].
 _PAUSE, _LONG_PAUSE = 0.15, 1.0
@@ -28,7 +28,7 @@ class Watch(QObject):
 
     Attributes
     ----------
-    seen : Signal(Sight)
+    seen : Signal(RunSnapshot)
         The next one comes after `shown` was called: a busy window is not flooded.
     failed : Signal(exception)
         The run folder cannot be read; the watching goes on.
@@ -40,7 +40,7 @@ class Watch(QObject):
     def __init__(self, run: Run, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.run = run
-        self.outlook = run.folder.monitor()
+        self.monitor = run.folder.monitor()
         self._closed = threading.Event()
         self._shown = threading.Event()
         self._hurry = threading.Event()
@@ -51,7 +51,7 @@ class Watch(QObject):
         begin(self._look)
 
     def shown(self) -> None:
-        """Say that the last sight was taken in."""
+        """Say that the last snapshot was taken in."""
         self._shown.set()
 
     def hurry(self) -> None:
@@ -68,14 +68,14 @@ class Watch(QObject):
         pause = _PAUSE
         while not self._closed.is_set():
             try:
-                sight = self.outlook.look()
+                snapshot = self.monitor.look()
             except Exception as error:
                 pause = _LONG_PAUSE
                 self._fail(error)
             else:
-                pause = _pause_after(sight)
+                pause = _pause_after(snapshot)
                 self._shown.clear()
-                self._see(sight)
+                self._see(snapshot)
                 self._wait(self._shown)
             self._hurry.wait(pause)
             self._hurry.clear()
@@ -85,14 +85,14 @@ class Watch(QObject):
         while not event.wait(1.0) and not self._closed.is_set():
             pass
 
-    def _on_seen(self, sight: Sight) -> None:
-        self.seen.emit(sight)
+    def _on_seen(self, snapshot: RunSnapshot) -> None:
+        self.seen.emit(snapshot)
 
     def _on_failure(self, error: Exception) -> None:
         self.failed.emit(error)
 
 
-def _pause_after(sight: Sight) -> float:
-    if not sight.whole:
+def _pause_after(snapshot: RunSnapshot) -> float:
+    if not snapshot.whole:
         return _BREATH
-    return _PAUSE if sight.state in ("running", "new") else _LONG_PAUSE
+    return _PAUSE if snapshot.state in ("running", "new") else _LONG_PAUSE

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_menndl.search.telling import came_to_nothing
+from napari_menndl.search.views.messages import came_to_nothing
 
 if TYPE_CHECKING:
     from napari_menndl.errors import InputError
-    from napari_menndl.search.outlook import Sight
+    from napari_menndl.search.views.monitor import RunSnapshot
 
 COLOURS = {
     "running": "#2bd4d9",
@@ -19,46 +19,48 @@ COLOURS = {
 }
 
 
-def headline(sight: Sight | None, *, starting: bool, stopping: bool) -> str:
+def headline(snapshot: RunSnapshot | None, *, starting: bool, stopping: bool) -> str:
     """The state of a search as rich text."""
-    if starting and (sight is None or sight.state != "running"):
+    if starting and (snapshot is None or snapshot.state != "running"):
         return _coloured("starting …", "running")
-    if sight is None:
+    if snapshot is None:
         return ""
-    if not sight.whole:
-        return _coloured(f"reading the journal … {sight.births:,} networks", "new")
-    if sight.state != "running":
-        why = f" ({sight.reason})" if sight.reason and sight.state in ("stopped", "finished") else ""
-        if sight.best is None and sight.state == "finished":
+    if not snapshot.whole:
+        return _coloured(f"reading the journal … {snapshot.births:,} networks", "new")
+    if snapshot.state != "running":
+        why = f" ({snapshot.reason})" if snapshot.reason and snapshot.state in ("stopped", "finished") else ""
+        if snapshot.best is None and snapshot.state == "finished":
             return _coloured(f"ended without a network{why}", "interrupted")
-        return _coloured(f"{sight.state}{why}", sight.state)
+        return _coloured(f"{snapshot.state}{why}", snapshot.state)
     if stopping:
         return _coloured("stopping …", "stopped")
-    if sight.note:
-        return _coloured(sight.note, "stopped")
-    return _coloured("finished, closing" if sight.phase == "finished" else "searching", "running")
+    if snapshot.note:
+        return _coloured(snapshot.note, "stopped")
+    return _coloured("finished, closing" if snapshot.phase == "finished" else "searching", "running")
 
 
 def _coloured(text: str, state: str) -> str:
     return f'<span style="color:{COLOURS[state]}">●</span> {text}'
 
 
-def hint_for(problem: InputError | None, sight: Sight | None, *, starting: bool, stopping: bool) -> tuple[str, str]:
+def hint_for(
+    problem: InputError | None, snapshot: RunSnapshot | None, *, starting: bool, stopping: bool
+) -> tuple[str, str]:
     """What to do next, in one sentence, and which button of the dock it names; empty for none."""
     if starting:
         return "The search process is starting; that takes some seconds.", ""
     if stopping:
         return "The search is ending cleanly; it can be resumed.", ""
-    if sight is not None and sight.state == "running":
-        if sight.best is None:
+    if snapshot is not None and snapshot.state == "running":
+        if snapshot.best is None:
             return "The first networks are being trained.", ""
         return "Show the best on the frame in view, or close napari: the search goes on.", "best"
-    if sight is not None and (nothing := came_to_nothing(vars(sight))):
+    if snapshot is not None and (nothing := came_to_nothing(vars(snapshot))):
         return nothing, "budget"
-    ended = sight is not None and sight.state in ("finished", "stopped", "interrupted")
-    if ended and sight is not None and sight.best is None:
+    ended = snapshot is not None and snapshot.state in ("finished", "stopped", "interrupted")
+    if ended and snapshot is not None and snapshot.best is None:
         return "No network was tried to its end: give the search a larger budget in Set up, and resume it.", "budget"
-    if ended and sight is not None and sight.state == "finished":
+    if ended and snapshot is not None and snapshot.state == "finished":
         return "Review the frames with what was found, or start another search.", "start"
     if ended:
         return "Resume it, up to the budget in Set up; or review the frames with the best so far.", "resume"

@@ -1,0 +1,216 @@
+"""Rolling dispatch: jobs go to a Dask cluster as it takes them, and every one is seen to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import itertools
+import time
+from typing import TYPE_CHECKING, Any
+
+from distributed import Client, Future, KilledWorker
+from distributed.core import Status
+
+from napari_menndl.errors import Failure
+from napari_menndl.pool.dask.uploader import Carrier
+from napari_menndl.pool.dask.worker_registry import WorkerRegistry
+from napari_menndl.pool.process.messages import outcome_from_message, pack, unpack
+from napari_menndl.pool.protocol import Outcome
+from napari_menndl.pool.telemetry import PoolTelemetry, SlotClock
+from napari_menndl.pool.worker.tasks import run_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_menndl.pool.dask.job_queue import Job, JobQueue
+    from napari_menndl.pool.worker.slots import SlotSettings
+
+#: What a sick machine does to jobs, too: another machine has the second say.
+_DOUBTFUL = frozenset({"crashed", "error", "disk_full"})
+
+
+class Dispatcher:
+    """Sends what waits in a ledger through one client after another; everything happens on the clients' event loop.
+
+    Parameters
+    ----------
+    ledger : JobQueue
+    settings : SlotSettings
+        Of the slots on every machine.
+    """
+
+    def __init__(self, ledger: JobQueue, settings: SlotSettings) -> None:
+        self.roster = WorkerRegistry()
+        self._ledger = ledger
+        self._settings = settings
+        self._carrier = None if settings.cargo is None else Carrier(settings.cargo)
+        self._numbers = itertools.count()
+        self._client: Client | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._restricted: dict[Future[Any], frozenset[str]] = {}
+        self._clock = SlotClock()
+        self._sent = self._received = 0
+
+    def use(self, client: Client | None) -> None:
+        """Send through this client from now on; None: through none."""
+        self._client = client
+
+    def see(self, threads: Mapping[str, int]) -> None:
+        """Say which workers there are now."""
+        self.roster.see(threads)
+        for future, allowed in list(self._restricted.items()):
+            if not allowed & self.roster.present:
+                # It would wait for them for ever.
+                future.release()
+                self._restricted.pop(future)
+
+    def send(self) -> None:
+        """Send whatever waits, where there is a client."""
+        client = self._client
+        while client is not None and self._ledger.waiting and self.roster.fit:
+            jobs = self._ledger.next_batch()
+            if jobs:
+                task = asyncio.get_running_loop().create_task(self._follow(client, jobs))
+                for job in jobs:
+                    job.task = task
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def cancel(self, key: str) -> None:
+        """Fail a job, and stop the trainer that works at it."""
+        task = self._ledger.cancel(key)
+        if task is not None:
+            # Releasing the task makes its worker stop the trainer.
+            task.cancel()
+
+    async def stop(self) -> None:
+        """Follow no job any further."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def count(self, slots: int) -> None:
+        """Say how many slots are used from now on."""
+        self._clock.see(slots, len(self._ledger))
+
+    def telemetry(self, slots: int) -> PoolTelemetry:
+        busy, available, waited = self._clock.read()
+        return PoolTelemetry(
+            len(self.roster.present),
+            slots,
+            self.roster.gpus,
+            busy,
+            available,
+            waited,
+            self._carrier.sent if self._carrier else 0,
+            self._carrier.seconds if self._carrier else 0.0,
+            self._sent,
+            self._received,
+            self.roster.quarantined,
+        )
+
+    async def _follow(self, client: Client, jobs: list[Job]) -> None:
+        """Send jobs as one task and see them to their end."""
+        try:
+            packed = pack([({"key": job.key, "payload": job.payload}, job.attachment) for job in jobs])
+        except (TypeError, ValueError) as error:
+            self._ledger.fail(jobs, Failure("error", f"The job cannot be sent: {error}"))
+            return
+        number, asked = next(self._numbers), time.monotonic()
+        future: Future[Any] | None = None
+        outcomes: list[Outcome] = []
+        try:
+            future = self._submit(client, packed, number, jobs)
+            answer = await future
+            self._received += len(answer)
+            (report, _), *messages = unpack(answer)
+            worker = self.roster.hear(report)
+            outcomes = [outcome_from_message(message) for message in messages]
+        except KilledWorker as error:
+            going = getattr(error.last_worker, "status", None) in (Status.closing, Status.closing_gracefully)
+            self._again(jobs, str(error), count=not going)
+        except (concurrent.futures.CancelledError, OSError) as error:
+            # The scheduler is gone, or has forgotten the task: no job's doing. An error of the task itself is counted.
+            self._again(jobs, str(error), count=future is not None and future.status == "error")
+        except Exception as error:
+            if client.status != "running":
+                self._again(jobs, str(error), count=False)
+            elif len(jobs) > 1:
+                self._again(jobs, str(error), count=True)
+            else:
+                now = time.time()
+                failure = Failure("error", f"The worker's answer cannot be used: {type(error).__name__}: {error}")
+                outcome = Outcome(jobs[0].key, None, b"", failure, "", now, now)
+                self._receive(jobs[0], outcome, await self._whereabouts(client, future))
+        else:
+            unheard = {job.key: job for job in jobs}
+            for outcome in outcomes:
+                stopped = outcome.failure is not None and outcome.failure.kind == "cancelled"
+                if not stopped and (job := unheard.pop(outcome.key, None)) is not None:
+                    self._receive(job, outcome, worker)
+            if "unfit" in report:
+                self.roster.quarantine(worker, f"it has {report['unfit']}. Install the same versions there as here")
+                self._again(list(unheard.values()), "the worker has other versions", count=False)
+            elif "shelf" in report:
+                await self._carry(client, list(unheard.values()), worker, report, asked)
+            else:
+                # A worker on its way out stops its trainers and answers without them, one that is held up by a job
+                # gives back those that came with it.
+                self._again(list(unheard.values()), "the worker gave it back", count=True)
+        finally:
+            self._clock.ended(number, outcomes)
+            if future is not None:
+                self._restricted.pop(future, None)
+                future.release()
+
+    def _submit(self, client: Client, packed: bytes, number: int, jobs: list[Job]) -> Future[Any]:
+        first = jobs[0].first
+        allowed = (self.roster.others(first[0]) if first else None) or self.roster.fit
+        options: dict[str, Any] = {} if allowed == self.roster.present else {"workers": sorted(allowed)}
+        key = f"evaluate-{self._settings.pool}-{number}"
+        future = client.submit(run_jobs, self._settings, packed, key=key, pure=False, **options)
+        if options:
+            self._restricted[future] = allowed
+        self._clock.sent(number)
+        self._sent += len(packed)
+        return future
+
+    def _receive(self, job: Job, outcome: Outcome, worker: str) -> None:
+        """Hand an outcome back, unless another worker is to be heard first."""
+        if outcome.failure is None:
+            self.roster.succeeded(worker)
+            if job.first is not None and job.first[0] != worker:
+                self.roster.contradicted(*job.first)
+        elif outcome.failure.kind in _DOUBTFUL and job.first is None and self.roster.others(worker):
+            job.first = worker, outcome.failure
+            job.alone = True
+            self._again([job], f"{outcome.failure.kind} on {worker}", count=False)
+            return
+        self._ledger.deliver(outcome, job)
+
+    async def _whereabouts(self, client: Client, future: Future[Any] | None) -> str:
+        """Return the worker that a result lies on, "" if there is none."""
+        with contextlib.suppress(Exception):
+            holders = (await client.who_has([future]))[future.key] if future is not None else ()
+            return next((one for one in holders if one in self.roster.present), "")
+        return ""
+
+    async def _carry(self, client: Client, jobs: list[Job], worker: str, report: dict[str, Any], asked: float) -> None:
+        """Bring what these jobs need to the worker's machine; then they wait to be sent again."""
+        assert self._carrier is not None
+        trouble = str(report["trouble"])
+        try:
+            if worker and not trouble:
+                place = str(report["host"]), str(report["shelf"])
+                trouble = await self._carrier.bring(client, worker, place, asked)
+        except Exception as error:
+            trouble = f"{type(error).__name__}: {error}"
+        if worker and trouble:
+            self.roster.pause(worker, trouble)
+        self._again(jobs, trouble or "it is staged now", count=False)
+
+    def _again(self, jobs: list[Job], why: str, *, count: bool) -> None:
+        if self._ledger.again(jobs, why, count=count):
+            asyncio.get_running_loop().call_later(0.05, self.send)

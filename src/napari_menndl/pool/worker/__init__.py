@@ -1,0 +1,1 @@
+"""What runs in a Dask worker, and in no other process."""

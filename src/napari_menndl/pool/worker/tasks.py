@@ -1,0 +1,165 @@
+"""What runs on a Dask worker: jobs go to the machine's slots, of which every worker thread uses one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+import sys
+import threading
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distributed import get_worker
+from distributed.core import Status
+
+from napari_menndl.pool.process.messages import Message, outcome_to_message, pack, unpack
+from napari_menndl.pool.worker.node_cache import NodeCache, NotStagedError
+from napari_menndl.pool.worker.slots import SlotSettings, WorkerSlots
+from napari_menndl.pool.worker.staging import StagedInput, write_piece
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_menndl.pool.protocol import Outcome
+
+#: Of jobs that travel together each is given so long; one that takes longer is sent again alone [s].
+TOGETHER = 5.0
+#: After so many crashes in one task the machine may be sick: the rest goes back.
+CRASHES = 2
+#: Whose versions must be the same everywhere.
+PACKAGES = ("napari-menndl", "distributed", "dask", "torch")
+
+
+_GOING = frozenset({Status.closing, Status.closed, Status.failed})
+_machines: dict[str, WorkerSlots] = {}
+_machines_lock = threading.Lock()
+
+
+def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
+    """Run packed jobs (`key`, `payload`; attachment) one after another in one slot; return their packed outcomes.
+
+    A report comes first: ``"worker"``, ``"host"``, ``"gpus"``, and ``"shelf"`` (where a copy of the cargo belongs)
+    with ``"trouble"`` (why it cannot be made, or "") if it is not staged here, or ``"unfit"`` if this worker has other
+    versions than the pool; then nothing was run.
+
+    Stops early, killing the trainer, when the task is released: cancelled, or its client or this worker is going away.
+    """
+    worker = get_worker()
+    task = worker.get_current_task()
+
+    def wanted() -> bool:
+        state = worker.state.tasks.get(task)
+        return worker.status not in _GOING and state is not None and state.state in {"executing", "long-running"}
+
+    with _machines_lock:
+        if settings.pool not in _machines:
+            _machines[settings.pool] = WorkerSlots(settings, worker.state.nthreads, worker.address)
+        machine = _machines[settings.pool]
+    report = {"worker": worker.address, "host": platform.node(), "gpus": len(machine.gpus)}
+    shelf = _shelf(worker.local_directory)
+    if wrong := version_mismatch(settings.versions):
+        return pack([(report | {"unfit": wrong}, b"")])
+    messages = unpack(jobs)
+    limit = settings.timeout
+    if len(messages) > 1:
+        limit = TOGETHER if limit is None else min(limit, TOGETHER)
+    outcomes: list[Message] = []
+    crashes = 0
+    with machine.slot() as slot:
+        for header, attachment in messages:
+
+            def run(path: str, header: Any = header, attachment: bytes = attachment) -> Outcome:
+                payload = header["payload"] | ({settings.cargo.name: path} if settings.cargo else {})
+                return slot.run(header["key"], payload, attachment, limit, wanted)
+
+            try:
+                outcome = _with_cargo(run, settings.cargo, shelf)
+            except NotStagedError:
+                report |= {"shelf": str(shelf.folder), "trouble": ""}
+                break
+            except OSError as error:
+                report |= {"shelf": str(shelf.folder), "trouble": str(error)}
+                break
+            kind = "" if outcome.failure is None else outcome.failure.kind
+            slow = len(messages) > 1 and kind == "timeout"
+            if not slow:
+                outcomes.append(outcome_to_message(outcome))
+            crashes += kind == "crashed"
+            if slow or crashes == CRASHES or not wanted():
+                break
+    return pack([(report, b""), *outcomes])
+
+
+def _with_cargo(run: Callable[[str], Outcome], cargo: StagedInput | None, shelf: NodeCache) -> Outcome:
+    """Run a job with the path of its cargo's copy; once more with a new one, should damage to it be why it failed."""
+    if cargo is None:
+        return run("")
+    outcome = run(str(shelf.find(cargo)))
+    suspicious = outcome.failure is not None and outcome.failure.kind in {"error", "crashed"}
+    return run(str(shelf.find(cargo))) if suspicious and not shelf.intact(cargo) else outcome
+
+
+@cache
+def _shelf(local_directory: str) -> NodeCache:
+    """Beside the worker's own folder, which goes with it: workers that share a disk share it."""
+    return NodeCache(Path(local_directory).parent / "napari-menndl")
+
+
+async def receive_pieces(cargo: StagedInput, part: str, pieces: bytes, dask_worker: Any) -> tuple[str, str]:
+    """Write pieces of the cargo into a part folder, made where `part` is ""; return it, and what went wrong."""
+    shelf = _shelf(dask_worker.local_directory)
+
+    def write() -> str:
+        folder = Path(part) if part else shelf.part(cargo)
+        for piece in unpack(pieces):
+            write_piece(folder, piece)
+        return str(folder)
+
+    try:
+        return await asyncio.to_thread(write), ""
+    except OSError as error:
+        if part:
+            await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
+        return part, str(error)
+
+
+async def take_pieces(cargo: StagedInput, part: str, dask_worker: Any) -> str:
+    """Take what was written into use; return what went wrong."""
+    try:
+        await asyncio.to_thread(_shelf(dask_worker.local_directory).put, cargo, Path(part))
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def forget_pool(pool: str) -> None:
+    """Kill the trainers of a pool that is closing."""
+    with _machines_lock:
+        machine = _machines.pop(pool, None)
+    if machine is not None:
+        machine.close()
+
+
+@cache
+def version_mismatch(theirs: tuple[tuple[str, str], ...]) -> str:
+    """Say in which versions this machine differs from another; "" where it does not."""
+    ours = versions()
+    wrong = [(name, there) for name, there in theirs if ours.get(name) != there]
+    return ", ".join(f"{name} {ours.get(name)} instead of {there}" for name, there in wrong)
+
+
+def versions() -> dict[str, str]:
+    """Return what must be the same here and on every worker; "absent" where a package is not installed."""
+    found: dict[str, Any] = {"python": ".".join(map(str, sys.version_info[:2]))}
+    for package in PACKAGES:
+        try:
+            # Without "+cu128" and the like: builds of one version work together.
+            found[package] = (
+                metadata.version(package).partition("+")[0] if package == "torch" else metadata.version(package)
+            )
+        except metadata.PackageNotFoundError:
+            found[package] = "absent"
+    return found

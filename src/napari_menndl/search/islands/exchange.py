@@ -1,0 +1,156 @@
+"""An island's exchange with the others, beside the search: it offers its best, and takes in some of theirs.
+
+All to all: an elite reaches every island in one step, and an island that dies is missed by nobody; since there is one
+small file per island, that costs a listing and a few reads per period. What a ring would give, time for islands to
+become different, comes from taking in few: one birth in twenty, from the islands in turn, each genome once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from contextlib import nullcontext
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
+
+from napari_menndl.errors import InputError
+from napari_menndl.search.evolution import IMMIGRANT
+from napari_menndl.search.islands.shared_folder import Elite, SharedFolder
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from napari_menndl.search.candidate import Candidate
+    from napari_menndl.search.evolution import Evolution
+    from napari_menndl.search.folder import RunFolder
+
+log = logging.getLogger(__name__)
+#: Between two looks at the shared folder; the longest wait for it at the beginning and at the end [s].
+PERIOD, PATIENCE = 10.0, 5.0
+#: Elites that an island offers; births for each that it takes in.
+OFFERED, BIRTHS_PER_IMMIGRANT = 4, 20
+
+
+class Exchange:
+    """Runs while it is entered; a file system that hangs holds its thread and nothing else.
+
+    Parameters
+    ----------
+    shared : SharedFolder
+    evolution : Evolution
+        Touched by the thread that calls the methods alone.
+    """
+
+    def __init__(self, shared: SharedFolder, evolution: Evolution) -> None:
+        self._shared = shared
+        self._evolution = evolution
+        self._offered: tuple[Elite, ...] = ()
+        self._arrived: deque[tuple[str, Elite]] = deque()
+        self._last = shared.own.name
+        self._refused: InputError | None = None
+        self._offered_at = -PERIOD
+        self._wake, self._tried, self._ending = threading.Event(), threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="exchange", daemon=True)
+
+    # ------------------------------------------------------------------ on the search's thread
+
+    def arrivals(self, most: float) -> list[tuple[Candidate, str, Elite]]:
+        """Give births to networks of other islands; now and then offer this one's. Returns at once.
+
+        Parameters
+        ----------
+        most : float
+            At most so many.
+
+        Returns
+        -------
+        list of (Candidate, str, Elite)
+            The newborn, asked for already; the island it comes from; what it is there.
+
+        Raises
+        ------
+        InputError
+            When the shared folder turned out to be that of another search.
+        """
+        if self._refused is not None:
+            raise self._refused
+        if time.monotonic() - self._offered_at >= PERIOD:
+            self._offer()
+        evolution, born = self._evolution, list[tuple["Candidate", str, Elite]]()
+        while len(born) < most and (evolution.immigrants + 1) * BIRTHS_PER_IMMIGRANT <= evolution.births + 1:
+            try:
+                island, elite = self._arrived.popleft()
+            except IndexError:
+                break
+            if (candidate := evolution.welcome(elite.genome)) is not None:
+                born.append((candidate, island, elite))
+                self._last = island
+        return born
+
+    def _offer(self) -> None:
+        natives = [one for one in self._evolution.leaders(10 * OFFERED) if one.candidate.origin != IMMIGRANT]
+        self._offered = tuple(
+            Elite(one.id, one.candidate.rung.name, one.fitness, one.candidate.genome) for one in natives[:OFFERED]
+        )
+        self._offered_at = time.monotonic()
+        self._wake.set()
+
+    def __enter__(self) -> Exchange:
+        self._thread.start()
+        self._tried.wait(PATIENCE)
+        if self._refused is not None:
+            raise self._refused
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._offer()
+        self._ending.set()
+        self._wake.set()
+        self._thread.join(PATIENCE)
+
+    # ------------------------------------------------------------------ on its own thread
+
+    def _work(self) -> None:
+        joined, trouble = False, ""
+        while not self._ending.is_set() or self._wake.is_set():
+            self._wake.clear()
+            try:
+                if not joined:
+                    self._shared.join()
+                    joined = True
+                self._round()
+                trouble = ""
+            except InputError as refused:
+                self._refused = refused
+                return
+            except OSError as error:
+                # Said once; tried again at the next offer.
+                if str(error) != trouble:
+                    log.warning("nothing is exchanged with other islands for now: %s", error)
+                trouble = str(error)
+            finally:
+                self._tried.set()
+            if not self._ending.is_set():
+                self._wake.wait()
+
+    def _round(self) -> None:
+        if self._offered:
+            self._shared.publish(self._offered)
+        others = self._shared.others()
+        # Begin after the island whose turn it was last, or after this one: not all islands take in the same first.
+        names = sorted(others, key=lambda name: (name <= self._last, name))
+        columns = zip_longest(*([(name, one) for one in others[name]] for name in names))
+        # Those not taken yet stand again in the list, unless their island has better ones by now.
+        self._arrived = deque(one for one in chain.from_iterable(columns) if one is not None)
+
+
+def open_exchange(folder: RunFolder, evolution: Evolution) -> AbstractContextManager[Exchange | None]:
+    """Return the exchange that the folder's settings ask for; None when it is entered, where they ask for none."""
+    if not folder.settings.exchange:
+        return nullcontext()
+    return Exchange(SharedFolder(folder.settings, folder.space, folder.task_digest, folder.path), evolution)

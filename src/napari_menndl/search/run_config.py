@@ -1,0 +1,111 @@
+"""``search.json``: what a search was started with; it is what makes a folder a run folder."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from napari_menndl.errors import InputError
+from napari_menndl.files import write_whole
+from napari_menndl.genome.space import SearchSpace
+from napari_menndl.movie.metadata import UNKNOWN, Metadata
+from napari_menndl.search.settings import SearchSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "search.json"
+FORMAT = "napari-menndl search"
+SCHEMA = 1
+_PACKAGES = ("napari-menndl", "numpy", "scipy", "torch", "dask", "distributed", "zarr", "safetensors")
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of what a search's numbers depend on; "unknown" where a package is not installed as one."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a search was started with.
+
+    Attributes
+    ----------
+    settings : SearchSettings
+    space : SearchSpace
+    task : str
+        Digest of the training task.
+    merged : tuple of str
+        The run folders that it was merged from; none for a search.
+    versions : dict of str to str
+        Of the packages it was started with.
+    metadata : Metadata
+        How the movie was recorded.
+    """
+
+    settings: SearchSettings
+    space: SearchSpace
+    task: str
+    merged: tuple[str, ...] = ()
+    versions: dict[str, str] = field(default_factory=installed_versions)
+    metadata: Metadata = UNKNOWN
+
+    def write(self, folder: Path) -> None:
+        """Put it into a folder; whole or not at all."""
+        record = {
+            "format": FORMAT,
+            "schema": SCHEMA,
+            "versions": self.versions,
+            "task": self.task,
+            "settings": self.settings.to_json(),
+            "space": self.space.to_json(),
+            **({"merged": list(self.merged)} if self.merged else {}),
+            **({"metadata": known} if (known := self.metadata.to_json()) else {}),
+        }
+        write_whole(folder / NAME, json.dumps(record, indent=1).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> RunConfig:
+        """Read that of a folder.
+
+        Raises
+        ------
+        InputError
+            When there is none, it is damaged, or a newer version wrote it.
+        """
+        try:
+            record = json.loads((folder / NAME).read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            raise InputError("a run folder", f"no {NAME} in {folder}", "Check the path.") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"a readable {NAME}", f"{error} in {folder}", "Restore it from a copy.") from error
+        if not isinstance(record, dict) or record.get("format") != FORMAT:
+            raise InputError("a run folder", f"a {NAME} of something else in {folder}", "Check the path.")
+        versions = record.get("versions")
+        versions = versions if isinstance(versions, dict) else {}
+        if not isinstance(record.get("schema"), int) or record["schema"] > SCHEMA:
+            raise InputError(
+                f"a run folder of schema {SCHEMA} or older",
+                f"schema {record.get('schema')}, written by version {versions.get(_PACKAGES[0])}",
+                "Update napari-menndl.",
+            )
+        if missing := sorted({"settings", "space", "task"} - record.keys()):
+            raise InputError(
+                f"a complete {NAME}", f"one without {', '.join(missing)} in {folder}", "Restore it from a copy."
+            )
+        return cls(
+            SearchSettings.from_json(record["settings"]),
+            SearchSpace.from_json(record["space"]),
+            str(record["task"]),
+            tuple(record.get("merged", ())),
+            versions,
+            Metadata.from_json(metadata if isinstance(metadata := record.get("metadata"), dict) else {}),
+        )

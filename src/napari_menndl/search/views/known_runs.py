@@ -1,0 +1,166 @@
+"""The runs that a person has started or opened on this machine, remembered from one start to the next."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from napari_menndl.files import write_whole
+from napari_menndl.search.facts import AnswerChosen, Best, Born, Finished, Started, Stopped, iterate_facts
+from napari_menndl.search.lock import WriterLock
+from napari_menndl.search.run_config import NAME
+from napari_menndl.search.views.curves import best_of
+from napari_menndl.search.views.monitor import state_of
+from napari_menndl.user_data import user_data
+
+#: So many are remembered, the latest.
+_MOST = 100
+#: Of a journal's end, enough to see how its search stands [byte].
+_TAIL = 2**18
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """One remembered run.
+
+    Attributes
+    ----------
+    path : str
+        Of the run folder.
+    movie : str
+        Name of the movie it was started for; empty where unknown.
+    opened : float [unix s]
+        When it was last started or opened.
+    """
+
+    path: str
+    movie: str = ""
+    opened: float = 0.0
+
+
+class KnownRuns:
+    """The remembered runs, in a small JSON file that several processes may use.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The file; by default ``runs.json`` in `user_data`.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or user_data() / "runs.json"
+
+    def list(self) -> list[KnownRun]:
+        """Return the remembered runs, latest first; none where the file is absent or damaged."""
+        try:
+            entries = json.loads(self.path.read_text(encoding="utf-8"))["runs"]
+            runs = [KnownRun(str(one["path"]), str(one["movie"]), float(one["opened"])) for one in entries]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+        return sorted(runs, key=lambda one: -one.opened)
+
+    def remember(self, path: str | os.PathLike[str], movie: str = "") -> None:
+        """Put a run on top of the list.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        where = str(Path(path).absolute())
+        before = next((one.movie for one in self.list() if one.path == where), "")
+        self._change(where, KnownRun(where, movie or before, time.time()))
+
+    def forget(self, path: str | os.PathLike[str]) -> None:
+        """Take a run off the list; its folder stays."""
+        self._change(str(Path(path).absolute()), None)
+
+    def _change(self, path: str, run: KnownRun | None) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(f"{self.path}.lock", timeout=2.0):
+                self._write(path, run)
+        except Timeout:
+            self._write(path, run)  # a lost entry is worth less than a window that waits
+
+    def _write(self, path: str, run: KnownRun | None) -> None:
+        runs = [*([run] if run else []), *(one for one in self.list() if one.path != path)][:_MOST]
+        write_whole(self.path, json.dumps({"runs": [asdict(one) for one in runs]}, indent=1).encode())
+
+
+@dataclass(frozen=True)
+class Peek:
+    """How a run stands, told from the end of its journal.
+
+    Attributes
+    ----------
+    state : str
+        ``"running"``, ``"stopped"``, ``"finished"``, ``"interrupted"``, ``"new"``, or ``"missing"`` without a folder.
+    networks : int
+        Born so far, as far as the journal's end tells; 0 where it does not.
+    fitness : float or None
+        `RunReader.best_fitness`, likewise.
+    """
+
+    state: str
+    networks: int = 0
+    fitness: float | None = None
+
+
+def peek(path: str | os.PathLike[str]) -> Peek:
+    """Look at the end of a run's journal; it takes about a tenth of a second, however long the search was."""
+    folder = Path(path)
+    journal = folder / "journal.jsonl"
+    if not (folder / NAME).exists():
+        return Peek("missing")
+    running = WriterLock(folder).is_held
+    if not journal.exists():
+        return Peek("running" if running else "new")
+    # Telemetry fills the end of a search that was long at it: whatever else, it had begun.
+    phase, networks = "", 0
+    best: Best | None = None
+    answer: AnswerChosen | None = None
+    for fact, _ in iterate_facts(journal, _start_of_line(journal, journal.stat().st_size - _TAIL)):
+        match fact:
+            case Born():
+                networks = fact.id + 1
+            case Best():
+                best = fact
+            case AnswerChosen():
+                answer = fact
+        if isinstance(fact, (Started, Stopped, Finished)):
+            phase = fact.kind
+    return Peek(state_of(running, phase, begun=True), networks, best_of(best, answer))
+
+
+def _start_of_line(path: Path, offset: int) -> int:
+    """Where the first line after an offset begins [byte]."""
+    if offset <= 0:
+        return 0
+    with path.open("rb") as file:
+        file.seek(offset)
+        file.readline()
+        return file.tell()
+
+
+def suggest_folder(movie: str, source: str | os.PathLike[str] | None = None) -> Path:
+    """Suggest a run folder that is not there yet: beside the movie's file, or in the user's home.
+
+    Parameters
+    ----------
+    movie : str
+        Name of the movie.
+    source : path, optional
+        Its file or folder.
+    """
+    name = "".join(c if c.isalnum() or c in "-_ ." else "-" for c in Path(movie).stem).strip(" .") or "search"
+    parent = Path.home() / "menndl-searches"
+    if source and Path(source).exists() and os.access(beside := Path(source).absolute().parent, os.W_OK):
+        parent = beside
+    numbers = (f"-{number}" if number > 1 else "" for number in range(1, 10**6))
+    return next(path for end in numbers if not (path := parent / f"{name}{end}.menndl").exists())

@@ -1,0 +1,257 @@
+"""Totals of a search, summed up from the facts of its journal, and its rates."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from napari_menndl.search.facts import (
+    AnswerChosen,
+    Born,
+    Evaluated,
+    Failed,
+    Finished,
+    Lost,
+    Promoted,
+    Refit,
+    Started,
+    Stopped,
+    Telemetry,
+)
+from napari_menndl.search.goals import parse_budget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_menndl.search.candidate import EvaluationKey
+    from napari_menndl.search.facts import Fact
+
+
+class Rate(NamedTuple):
+    """How fast a search is going.
+
+    Attributes
+    ----------
+    networks_per_hour, births_per_second : float
+    slots_busy : float
+        Share of slot time spent on evaluations, 0 to 1.
+    flops_per_second : float [FLOP/s]
+        Training arithmetic that is sustained.
+    """
+
+    networks_per_hour: float = 0.0
+    births_per_second: float = 0.0
+    slots_busy: float = 0.0
+    flops_per_second: float = 0.0
+
+
+class Totals:
+    """Running sums over a journal's facts; the search and its views add them up the same way.
+
+    Attributes
+    ----------
+    phase, reason : str
+        ``""`` before the start, ``"searching"``, ``"stopped"``, ``"finished"``; why it ended.
+    learns : dict
+        ``"frames"``, how many are learned from, and ``"defects"``, how many are labelled of each class; empty in
+        journals of versions that did not say.
+    slots, births, evaluations, promotions : int
+    networks : int
+        Candidates evaluated at least once.
+    failures, lost : Counter of str
+        By kind: what counts against networks; what was tried again.
+    elapsed : float [s]
+        Time the search has run, over all resumes.
+    slot_seconds, busy_seconds, gpu_seconds : float [s]
+        Slot time there was over that time; that went into evaluations; GPU time there was.
+    pool : dict
+        The pool's own account at the latest telemetry, its sums over all resumes (`pool.telemetry.PoolTelemetry`);
+        empty in journals of versions that kept none.
+    median : float or None
+        Fitness of the population.
+    answer : AnswerChosen or None
+        The networks that predict best together.
+    refits : dict of EvaluationKey to sequence of int
+        The folds whose networks were trained on with all labels, by key; none where that failed.
+    finished : Finished or None
+        The fact that ends the search; what the latest answer says, it says, too.
+    """
+
+    def __init__(self) -> None:
+        self.phase = self.reason = ""
+        self.slots = self.births = self.networks = self.evaluations = self.promotions = 0
+        self.failures: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+        self.refits: dict[EvaluationKey, Sequence[int]] = {}
+        self.elapsed = self.slot_seconds = self.busy_seconds = self.gpu_seconds = self.train_flops = 0.0
+        self.learns: dict[str, Any] = {}
+        self.pool: dict[str, Any] = {}
+        self.median: float | None = None
+        self.answer: AnswerChosen | None = None
+        self.finished: Finished | None = None
+        self._settled = 0
+        self._answers: list[tuple[float, float]] = []
+
+    @property
+    def in_flight(self) -> int:
+        """Evaluations of the evolution that were asked for and have not ended."""
+        return max(0, self.births + self.promotions - self._settled)
+
+    @property
+    def gain(self) -> float | None:
+        """Gain of the answer's fitness in the latter half of the time searched; None if there was none by then."""
+        before = [fitness for elapsed, fitness in self._answers if elapsed <= self.elapsed / 2]
+        return self._answers[-1][1] - before[-1] if before else None
+
+    def take(self, fact: Fact) -> None:
+        """Add one fact; kinds that say nothing about the status are passed over."""
+        match fact:
+            case Born():
+                self.births += 1
+            case Promoted():
+                self.promotions += 1
+            case Evaluated():
+                self._settle(fact)
+            case Refit():
+                self._add_effort(fact)
+                self.refits[fact.key] = () if fact.evaluation.failure else fact.folds
+            case Lost():
+                self.lost[fact.failure.kind] += 1
+            case Telemetry():
+                self._take_telemetry(fact)
+            case Started():
+                self.phase, self.reason, self.finished, self.slots = "searching", "", None, fact.slots
+                self.learns = fact.learns or self.learns
+            case Finished():
+                self.phase, self.reason, self.elapsed = fact.kind, fact.reason, fact.elapsed
+                self.finished = fact
+                self.answer = fact if fact.members else self.answer
+            case AnswerChosen():
+                self.answer = fact
+                if fact.fitness is not None:
+                    self._answers.append((self.elapsed, fact.fitness))
+            case Stopped():
+                self.phase, self.reason = fact.kind, fact.reason
+                self.elapsed = self.elapsed if fact.elapsed is None else fact.elapsed
+
+    def _settle(self, fact: Evaluated) -> None:
+        level = fact.key.level
+        self.evaluations += 1
+        self.networks += level == 0
+        self._settled += level is not None
+        self._add_effort(fact)
+        if isinstance(fact, Failed):
+            self.failures[fact.failure.kind] += 1
+
+    def _add_effort(self, fact: Evaluated | Refit) -> None:
+        self.train_flops += fact.evaluation.train_flops
+        if not self.pool:
+            self.busy_seconds += fact.finished - fact.started
+
+    def _take_telemetry(self, fact: Telemetry) -> None:
+        self.elapsed, self.slots, self.median = fact.elapsed, fact.slots, fact.median
+        self.slot_seconds = fact.slot_seconds
+        self.pool = fact.pool or self.pool
+        if self.pool:
+            # By the clock of the slots, that knows of what is running, not only of what has ended.
+            self.busy_seconds, self.gpu_seconds = self.pool["busy_seconds"], fact.gpu_seconds
+
+    @property
+    def mean(self) -> Rate:
+        """Over the whole search."""
+        if not self.elapsed:
+            return Rate()
+        return Rate(
+            3600 * self.networks / self.elapsed,
+            self.births / self.elapsed,
+            min(1.0, self.busy_seconds / self.slot_seconds) if self.slot_seconds else 0.0,
+            self.train_flops / self.elapsed,
+        )
+
+    def pool_summary(self) -> dict[str, Any]:
+        """Return what the pool did over the whole search; empty where the journal does not say.
+
+        ``waited`` is the share of slot time in which a job was there and did not run yet; ``networks_per_gpu_hour`` is
+        None without GPUs; ``bytes_per_network`` went to the slots and back for each, without what was staged.
+        """
+        if not self.pool:
+            return {}
+        moved = self.pool["sent_bytes"] + self.pool["received_bytes"]
+        return {
+            "workers": self.pool["workers"],
+            "gpus": self.pool["gpus"],
+            "quarantined": list(self.pool["quarantined"]),
+            "waited": min(1.0, self.pool["waited_seconds"] / self.slot_seconds) if self.slot_seconds else 0.0,
+            "networks_per_gpu_hour": 3600 * self.networks / self.gpu_seconds if self.gpu_seconds else None,
+            "bytes_per_network": moved / self.networks if self.networks else 0.0,
+            "staged_bytes": self.pool["staged_bytes"],
+            "staged_seconds": self.pool["staged_seconds"],
+        }
+
+
+class _Reading(NamedTuple):
+    elapsed: float
+    networks: int
+    births: int
+    flops: float
+    busy: float
+    slot_seconds: float
+
+
+class Rates:
+    """Rates over the latest stretch of a search, from the sums at each telemetry.
+
+    Parameters
+    ----------
+    window : float [s]
+        How much of the search's time is looked back on; more where evaluations are rarer.
+    """
+
+    def __init__(self, window: float = 120.0) -> None:
+        self._window = window
+        self._readings: deque[_Reading] = deque([_Reading(0.0, 0, 0, 0.0, 0.0, 0.0)])
+
+    def take(self, totals: Totals) -> None:
+        """Note the sums as they are after a telemetry fact."""
+        now = _Reading(
+            totals.elapsed,
+            totals.networks,
+            totals.births,
+            totals.train_flops,
+            totals.busy_seconds,
+            totals.slot_seconds,
+        )
+        self._readings.append(now)
+        # An evaluation counts when it ends: a stretch in which few end would swing from nothing to too much.
+        while (
+            len(self._readings) > 2
+            and now.elapsed - self._readings[1].elapsed >= self._window
+            and now.networks - self._readings[1].networks >= 20
+        ):
+            self._readings.popleft()
+
+    def now(self) -> Rate:
+        """Return the rates between the first and the last reading that count."""
+        first, last = self._readings[0], self._readings[-1]
+        seconds, slots = last.elapsed - first.elapsed, last.slot_seconds - first.slot_seconds
+        if seconds <= 0:
+            return Rate()
+        return Rate(
+            3600 * (last.networks - first.networks) / seconds,
+            (last.births - first.births) / seconds,
+            min(1.0, (last.busy - first.busy) / slots) if slots > 0 else 0.0,
+            (last.flops - first.flops) / seconds,
+        )
+
+
+def seconds_left(budget: str, elapsed: float, births: int, rate: Rate) -> float | None:
+    """Estimate when a budget will be used up, by its time or its number of networks [s].
+
+    None where that cannot be told: a fitness or a plateau comes when it comes.
+    """
+    goal = parse_budget(budget)
+    left = goal.seconds - elapsed
+    if rate.births_per_second > 0:
+        left = min(left, goal.births_left(births) / rate.births_per_second)
+    return max(0.0, left) if math.isfinite(left) else None
