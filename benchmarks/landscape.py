@@ -1,6 +1,7 @@
 """The instrument by which designs of the search are compared: many genomes trained on every rung, and the truth.
 
     python benchmarks/landscape.py measure [--tasks ws5,ws3,pt2,pt6] [--genomes 40] [--pt FOLDER] [--hours H] [--jobs 2]
+    python benchmarks/landscape.py search [--tasks …] [--budget 5min] [--pt FOLDER]
     python benchmarks/landscape.py analyse [--tasks …] [--truth f1|best_f1|average_precision] [--works 0.5]
 
 ``measure`` trains the same genomes on two simulated movies of different difficulty and on two real images. Each goes
@@ -8,6 +9,9 @@ through the rungs, all folds on each, going on from the rung below. What a searc
 of its fold networks does on frames that the search never sees (`judging.py`), is one line of
 ``benchmarks/results/landscape/<task>.jsonl``; lines that are there are skipped. Stopped by SIGINT, SIGTERM or after
 ``--hours``, it loses what is in training.
+
+``search`` has a real search of each task, and adds the networks whose weights it kept, each as it was when the search
+ended, to ``benchmarks/results/landscape/search-<task>.jsonl``: what the fitness of a search is worth where it is used.
 
 ``analyse`` says how well each fitness ranks the genomes as the truth does, and replays searches over the table under
 each fitness. Designs are to be chosen on the simulated tasks; the real ones tell whether the choice holds.
@@ -22,6 +26,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -114,9 +119,7 @@ def measure_one(name, number, origin, digest, genome_json, rungs, seed, folder):
     weights = b""
     for level, pixels in enumerate(rungs):
         evaluation, weights = evaluate(genome, problem.task, Rung(str(level), pixels), seed, weights)
-        found = evaluation.to_json()
-        kept = ("fitness", "error", "scores", "seconds", "latency", "loss", "failure", "train_flops")
-        rung = {"pixels": pixels, **{key: found[key] for key in kept}}
+        rung = told_of(evaluation, pixels)
         line |= {"flops": evaluation.flops, "parameters": evaluation.parameters, "device": evaluation.device}
         line["rungs"].append(rung)
         if evaluation.failure:
@@ -156,6 +159,41 @@ def fold_scores(task, weights, seed):
         scores = {s.name: [s.f1, s.average_precision, s.tp + s.fn] for s in one.scores}
         found.append({"fitness": one.value, "scores": scores})
     return found
+
+
+def search(tasks, budget, seed, folder):
+    """Fill a table with the networks of a real search, trained as far as it trained them."""
+    from napari_menndl import run_search
+    from napari_menndl.predict.ensemble import Ensemble
+    from napari_menndl.search.facts import Born, Evaluated
+
+    for name in tasks:
+        problem = problem_of(name, folder)
+        with tempfile.TemporaryDirectory() as place:
+            run = run_search(
+                problem.movie, problem.annotation, budget=budget, seed=seed, run=Path(place) / "run.menndl"
+            )
+            born = {fact.id: fact for fact in run.folder.facts() if isinstance(fact, Born)}
+            ended = {fact.key: fact.evaluation for fact in run.folder.facts() if isinstance(fact, Evaluated)}
+            pixels = {rung.name: rung.pixels for rung in run.settings.ladder}
+            table_path(f"search-{name}").unlink(missing_ok=True)
+            for key in sorted(run.folder.kept_weights() & ended.keys()):
+                birth, evaluation = born[key.network], ended[key]
+                weights = run.folder.read_weights(key)
+                network = Ensemble.from_evaluation(birth.candidate.genome, problem.task, evaluation, weights)
+                rung = told_of(evaluation, pixels[key.rung])
+                rung |= {"folds": fold_scores(problem.task, weights, seed), "truth": truth_of(network, problem)}
+                line = {"genome": birth.candidate.genome.digest, "number": key.network, "origin": birth.origin}
+                append_line(f"search-{name}", rounded(line | {"seed": seed, "rungs": [rung]}))
+                print(name, key, birth.origin, evaluation.fitness, flush=True)
+        write_cell(f"landscape/search-{name}", seed, {"task": SIMULATED.get(name, REAL.get(name)), "budget": budget})
+
+
+def told_of(evaluation, pixels):
+    """What the search knows of an evaluation, as far as the table keeps it."""
+    found = evaluation.to_json()
+    kept = ("fitness", "error", "scores", "seconds", "latency", "loss", "failure", "train_flops")
+    return {"pixels": pixels, **{key: found[key] for key in kept}}
 
 
 def rounded(value):
@@ -275,31 +313,38 @@ def measure(tasks, number, seed, jobs, hours, folder, rungs):
 
 def main():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("what", choices=("measure", "analyse"))
+    ask.add_argument("what", choices=("measure", "search", "analyse"))
     ask.add_argument("--tasks", default=",".join(TASKS), help="some of " + ", ".join(TASKS))
     ask.add_argument("--seed", type=int, default=0)
     ask.add_argument("--genomes", type=int, default=40, help="measure: how many, on each task")
     ask.add_argument("--jobs", type=int, default=2, help="measure: processes, each of one thread")
     ask.add_argument("--hours", type=float, default=math.inf, help="measure: stop after so long")
-    ask.add_argument("--pt", type=Path, default=PT, help="measure: folder pt_on_nc")
+    ask.add_argument("--budget", default="5min", help="search: of each")
+    ask.add_argument("--pt", type=Path, default=PT, help="measure, search: folder pt_on_nc")
     ask.add_argument("--rungs", default=",".join(map(str, RUNGS)), help="measure: pixels shown at the end of each")
     ask.add_argument("--truth", choices=TRUTHS, default="f1", help="analyse: at own thresholds, at the best, or AP")
     ask.add_argument("--works", type=float, default=0.5, help="analyse: fitness from which a genome works")
     ask.add_argument("--seeds", type=int, default=100, help="analyse: replays")
-    ask.add_argument("--budget", default="0.05,0.1,0.2", help="analyse: of a replay, shares of what the table took")
+    ask.add_argument("--shares", default="0.05,0.1,0.2", help="analyse: budgets of replays, shares of the table's time")
     given = ask.parse_args()
     tasks = given.tasks.split(",")
     if unknown := sorted(set(tasks) - set(TASKS)):
         ask.error(f"unknown tasks: {', '.join(unknown)}")
-    if given.what == "measure":
-        if set(tasks) & set(REAL) and not given.pt.exists():
-            ask.error(f"no images at {given.pt}; give --pt, or leave out {', '.join(REAL)}")
+    if given.what != "analyse" and set(tasks) & set(REAL) and not given.pt.exists():
+        ask.error(f"no images at {given.pt}; give --pt, or leave out {', '.join(REAL)}")
+    if given.what == "search":
+        search(tasks, given.budget, given.seed, given.pt)
+    elif given.what == "measure":
         rungs = [int(pixels) for pixels in given.rungs.split(",")]
         measure(tasks, given.genomes, given.seed, given.jobs, given.hours, given.pt, rungs)
     else:
         tables = {name: read_table(name, given.seed) for name in tasks}
-        groups = {"simulated": [t for t in tasks if t in SIMULATED], "real": [t for t in tasks if t in REAL]}
-        budgets = [float(share) for share in given.budget.split(",")]
+        tables |= {f"search-{name}": read_table(f"search-{name}", given.seed) for name in tasks}
+        groups = {
+            "simulated": [t for t in tables if t.removeprefix("search-") in SIMULATED],
+            "real": [t for t in tables if t.removeprefix("search-") in REAL],
+        }
+        budgets = [float(share) for share in given.shares.split(",")]
         print_analysis(tables, groups, given.truth, given.works, given.seeds, budgets)
 
 

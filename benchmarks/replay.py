@@ -32,8 +32,18 @@ def _one_fold(rung, fold):
     return rung["folds"][fold]["fitness"] or 0.0
 
 
-#: Fitnesses by what they are; those of single folds cost a fold's share of the time.
+def _as_searched(rung):
+    return rung["fitness"]
+
+
+def _lower_bound(rung):
+    return rung["fitness"] - (rung["error"] or 0.0)
+
+
+#: Fitnesses by what they are; those of single folds cost a fold's share of the time. The first is that of a search.
 ALL_FOLDS = {
+    "classes by n (a search's)": _as_searched,
+    "less its standard error": _lower_bound,
     "mean (F1 + AP) / 2": _pooled,
     "AP": _precision,
     "F1": _defect_f1,
@@ -53,11 +63,14 @@ def values_of(table, fitness, fold=0):
 
 
 def truths_of(table, key):
-    """(genomes, rungs) float: mean over scopes of the mean over classes."""
+    """(genomes, rungs) float: mean over scopes of the mean over classes.
+
+    Defects born later are a part of the later frames' already, and so few that a mean over them is mostly noise.
+    """
 
     def mean(rung):
-        scopes = [[one[key] for one in classes.values()] for classes in rung["truth"].values() if classes]
-        return np.mean([np.mean(scope) for scope in scopes])
+        scopes = [classes for scope, classes in rung["truth"].items() if classes and scope != "born"]
+        return np.mean([np.mean([one[key] for one in classes.values()]) for classes in scopes])
 
     return _matrix(table, max(len(line["rungs"]) for line in table), mean)
 
@@ -102,6 +115,7 @@ def correlation(table, fitness, key, works, level):
     That of a single fold is the mean over folds.
     """
     truth = truths_of(table, key)[:, -1]
+    level = min(level, values_of(table, "mean (F1 + AP) / 2").shape[1] - 1)
     working = values_of(table, "mean (F1 + AP) / 2")[:, level] > works
     folds = range(_folds(table)) if fitness == ONE_FOLD else (0,)
     found = [values_of(table, fitness, fold)[:, level] for fold in folds]
@@ -218,7 +232,7 @@ def print_analysis(tables, groups, key, works, seeds, budgets):
         print(f"{name}: {len(table)} genomes, {failed} failed, {hours:.1f} core hours; truth ({key}): {top}")
     groups = {group: [n for n in names if n in tables] for group, names in groups.items()}
     groups = {group: names for group, names in groups.items() if names}
-    depth = min(max(len(line["rungs"]) for line in table) for table in tables.values())
+    depth = max(max(len(line["rungs"]) for line in table) for table in tables.values())
     print(f"\nSpearman's correlation with the truth: all genomes / those of a fitness above {works:g} (number)\n")
     _header("rung", "fitness", *tables, *groups)
     for level in range(depth):
@@ -228,8 +242,11 @@ def print_analysis(tables, groups, key, works, seeds, budgets):
             means = [[_mean([found[name][k] for name in names]) for k in (0, 1)] for names in groups.values()]
             _line(str(level), fitness, *fields, *(f"{every:.2f} / {some:.2f}" for every, some in means))
     print(f"\nReplayed searches, {seeds} seeds: truth of the chosen one ± its standard error; mean rank of it\n")
+    tables = {name: table for name, table in tables.items() if not name.startswith("search-")}
+    groups = {group: [n for n in names if n in tables] for group, names in groups.items()}
+    groups = {group: names for group, names in groups.items() if names}
     _header("budget", "fitness", *tables, *groups)
-    for share in budgets:
+    for share in budgets if tables else ():
         for fitness in FITNESSES:
             found = {name: replays(table, fitness, key, seeds, share) for name, table in tables.items()}
             fields = []
