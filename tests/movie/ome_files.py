@@ -24,9 +24,9 @@ def write_pages(path, frames, description=None):
     return path
 
 
-def write_set(folder, frames, each, without=()):
+def write_set(folder, frames, each, without=(), named="part{}.ome.tif"):
     """Files of `each` frames that name one another; those of the numbers `without` are not there."""
-    name, uuid = "part{}.ome.tif".format, "urn:uuid:{}0000000-1111-1111-1111-111111111111".format
+    name, uuid = named.format, "urn:uuid:{}0000000-1111-1111-1111-111111111111".format
     data = "".join(
         f'<TiffData FirstT="{t}" FirstC="0" FirstZ="0" IFD="{t % each}" PlaneCount="1">'
         f'<UUID FileName="{name(t // each)}">{uuid(t // each)}</UUID></TiffData>'
@@ -35,7 +35,7 @@ def write_set(folder, frames, each, without=()):
     for part in range(len(frames) // each):
         if part not in without:
             text = description(frames, data=data, uuid=f'UUID="{uuid(part)}"')
-            write_pages(folder / name(part), frames[part * each : (part + 1) * each], text)
+            write_pages(folder / f"part{part}.ome.tif", frames[part * each : (part + 1) * each], text)
     return folder
 
 

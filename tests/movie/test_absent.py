@@ -12,6 +12,7 @@ import tifffile
 import zarr
 from ome_files import write_part_without_description, write_set
 
+from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import AbsentWarning, spans
 from napari_menndl.movie.reading import open_movie
@@ -67,6 +68,23 @@ def test_a_part_that_another_file_describes_is_opened_with_it(tmp_path):
     part = write_part_without_description(tmp_path / "part1.ome.tif", FRAMES[3:], "part0.ome.tif")
     for source in (part, tmp_path):
         assert same(open_movie(source), FRAMES)
+
+
+@pytest.mark.parametrize(
+    "named", ["../part{}.ome.tif", "{folder}/part{{}}.ome.tif", r"C:\data\part{}.ome.tif", "a/../../p{}"]
+)
+def test_parts_outside_the_folder_of_a_set_are_not_opened(tmp_path, named):
+    """Neither by the file that describes them nor as labels; a part that points to a description there, neither."""
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    named = named.replace("{folder}", str(tmp_path)).replace("{{}}", "{}")
+    write_set(tmp_path, FRAMES, 3)
+    write_set(inner, FRAMES, 3, without=[1], named=named)
+    write_part_without_description(inner / "points.ome.tif", FRAMES[3:], named.format(0))
+    for open_it in (open_movie, Annotation.open):
+        for file in ("part0.ome.tif", "points.ome.tif"):
+            with pytest.raises(InputError, match="one that names"):
+                open_it(inner / file)
 
 
 def test_files_of_a_set_that_were_not_asked_for_are_said(tmp_path):

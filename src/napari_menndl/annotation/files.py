@@ -24,6 +24,7 @@ from napari_menndl.movie.calibration import CalibrationWarning
 from napari_menndl.movie.formats import TIFF
 from napari_menndl.movie.ome_zarr import check_array, is_zarr
 from napari_menndl.movie.reading import open_movie
+from napari_menndl.movie.tiff_header import header_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -242,6 +243,7 @@ def _with_own_axes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
 def _read_planes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
     """A TIFF file's first series with its axes; None where they are those of frames."""
     with tifffile.TiffFile(path) as tiff:
+        header_of(tiff).check_files(str(path))
         series = tiff.series[0]
         long = [letter for letter, n in zip(series.axes, series.shape, strict=True) if n > 1]
         if len(series.shape) <= 3 and not any(letter in PLANE_AXES for letter in long):

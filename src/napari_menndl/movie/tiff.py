@@ -69,6 +69,7 @@ class TiffPages:
         )
         with complaints() as self.complaints, tifffile.TiffFile(path, **flags) as tiff:
             self.header = header_of(tiff) if tiff.pages else Header()
+            self.header.check_files(str(path))
             self.pages = len(tiff.pages)
             self.series = list(tiff.series) if tiff.pages else []
             self.byteorder = tiff.byteorder
@@ -219,6 +220,8 @@ def _believable(path: Path) -> tuple[TiffPages, bool, Header]:
     pages, why = None, ""
     try:
         pages = tiff_pages(path)
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:  # from what the header says
         problem = error
         why = f"cannot be read ({problem})"

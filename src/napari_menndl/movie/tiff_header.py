@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import CalibrationWarning, believed, has_unit, read_frame_time, read_pixel_size
 from napari_menndl.movie.metadata import RECORDING, Metadata, read_metadata, written_metadata
 from napari_menndl.movie.tiff_makers import RESOLUTION_UNITS, Maker, length_of, ome_description, ome_facts, private_tags
@@ -56,6 +57,39 @@ class Header:
         """Names of the files of an OME set that are not there."""
         names = dict.fromkeys(re.findall(r'\bFileName="([^"]+)"', self.ome or ""))
         return [name for name in names if not (folder / name).is_file()]
+
+    def check_files(self, source: str) -> None:
+        """Make sure that files of an OME set lie beside the one that names them, or below.
+
+        Raises
+        ------
+        InputError
+            For a name that leads out of the folder, which a file of others has no business to open.
+        """
+        for name in self._files_named():
+            # On a system whose folders are parted by backslashes as well.
+            first, *others = name.replace("\\", "/").split("/")
+            if ".." in (first, *others) or not first or re.fullmatch("[A-Za-z]:.*", first):
+                raise InputError(
+                    f"an OME-TIFF file whose parts lie in its own folder, {source}",
+                    f"one that names {name!r}",
+                    "Copy the parts beside it and have it name them so, or save the frames as one file.",
+                )
+
+    def _files_named(self) -> list[str]:
+        """The files that are to be opened with this one, as OME's XML names them."""
+        try:
+            root = ElementTree.fromstring(self.ome or "<none/>")
+        except ElementTree.ParseError:
+            return []
+        own, named = root.get("UUID"), []
+        for element in root.iter():
+            kind = element.tag.rpartition("}")[2]
+            if kind == "UUID" and element.text != own:
+                named.append(element.get("FileName", "part"))
+            elif kind == "BinaryOnly":
+                named.append(element.get("MetadataFile", "part"))
+        return named
 
     @property
     def main_file(self) -> str | None:
