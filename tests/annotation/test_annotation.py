@@ -1,5 +1,6 @@
 """What an annotation says, where it knows something, and that nothing of it is lost on the way to disk."""
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -84,6 +85,47 @@ def test_the_labels_are_stored_frame_by_frame(tmp_path):
     Annotation.from_labels(np.zeros((3, 8, 6))).save(tmp_path / "a.zarr")
     stored = zarr.open_group(tmp_path / "a.zarr", mode="r")["labels"]
     assert (stored.chunks, stored.dtype) == ((1, 8, 6), np.uint8)
+
+
+def files_of_labels(annotation):
+    return {int(p.parts[-3]): p for p in (annotation / "labels" / "c").rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_labels_that_are_lost_are_no_frame_without_defects(tmp_path, marked):
+    labels = np.zeros((4, 8, 6), np.uint8)
+    labels[1, 2:4, 2:4] = marked
+    Annotation(labels, ("a",), ["untouched", "complete", "complete", "untouched"]).save(tmp_path / "a.zarr")
+    files_of_labels(tmp_path / "a.zarr")[1].unlink()
+    with pytest.warns(UserWarning, match="labels of frame 1 in a.zarr are lost"):
+        found = Annotation.open(tmp_path / "a.zarr")
+    assert not found.known(1).any()
+    assert found.known(2).all()
+
+
+def test_every_annotated_frame_has_its_file_however_it_came_to_be_annotated(tmp_path):
+    made = Annotation.create(tmp_path / "a.zarr", (6, 8, 6), ("a", "b"))
+    made.set_status(1, "complete")
+    made.paint(2, np.ones((8, 6), np.uint8))
+    made.undo()
+    made.set_regions(3, [(0, 0, 4, 4)])
+    assert set(files_of_labels(made.path)) == {1, 2, 3}
+    made.paint(4, np.full((8, 6), 2, np.uint8))
+    made.remove_class("b")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Annotation.open(made.path).status == made.status
+
+
+def test_an_annotation_of_before_needs_no_file_for_a_frame_without_defects(tmp_path):
+    Annotation(np.zeros((3, 8, 6), np.uint8), ("a",), ["complete"] * 3).save(tmp_path / "a.zarr")
+    group = zarr.open_group(tmp_path / "a.zarr", mode="r+")
+    del group.attrs["whole"]
+    for file in files_of_labels(tmp_path / "a.zarr").values():
+        file.unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Annotation.open(tmp_path / "a.zarr").known(1).all()
 
 
 # What is known

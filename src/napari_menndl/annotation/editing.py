@@ -297,8 +297,12 @@ class EditedStatement(Statement):
             setattr(self, f"_{name}", value)
         if self._group is None:
             return
+        was = before.get("status", self._status)
+        began = [t for t, status in enumerate(self._status) if status is not was[t] is FrameStatus.UNTOUCHED]
         try:
             with _writing():
+                for t in began if isinstance(self.labels, FrameCache) else ():
+                    self.labels.keep(t)
                 self._group.attrs.update(self._attributes())
                 fsync_soon(Path(self._group.store.root) / "zarr.json")
         except InputError:

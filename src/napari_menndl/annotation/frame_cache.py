@@ -93,6 +93,14 @@ class FrameCache:
                 self._frames[t] = self._version(t), frame
                 fsync_soon(self.file(t))
 
+    def keep(self, t: int) -> None:
+        """Have a file for a frame on which nothing may be marked: one that is looked at is no frame that is lost."""
+        with self._lock:
+            if not self.file(t).exists():
+                self._frame(t)
+                self._changed.add(t)
+                self.flush()
+
     # One frame --------------------------------------------------------------------------------------------------------
 
     def _single(self, key: Any) -> tuple[int | None, Any]:
@@ -126,7 +134,7 @@ class FrameCache:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def file(self, t: int) -> Path:
-        """Where a frame lies; there is none where nothing is marked."""
+        """Where a frame lies; there may be none where nothing is marked."""
         return self._folder / self.stored.metadata.encode_chunk_key((t, 0, 0))
 
 

@@ -1,12 +1,15 @@
 """Our own format of an annotation: one zarr group with the labels and, as attributes, all that is not an image.
 
 The attribute ``array`` names the array of the labels, ``labels`` where there is none: labels that are renumbered are
-written beside the old ones, and then this name is changed.
+written beside the old ones, and then this name is changed. The attribute ``whole`` says that each annotated frame has
+its file of labels, be it empty, so that one that was lost is no frame without a defect; older annotations have none of
+empty frames.
 """
 
 from __future__ import annotations
 
 import uuid
+import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +19,8 @@ import zarr
 from napari_menndl.annotation.classes import DefectClass, FrameStatus, Region
 from napari_menndl.annotation.files import open_own_group, own_array, written_whole
 from napari_menndl.errors import InputError
+from napari_menndl.movie.absent import AbsentWarning, spans
+from napari_menndl.movie.ome_zarr import unwritten
 from napari_menndl.movie.preparation import steps_from_json
 
 if TYPE_CHECKING:
@@ -53,6 +58,19 @@ def to_attributes(
     }
 
 
+def _empty_chunks_too() -> Any:
+    """Arrays that are made or opened meanwhile write chunks without any label as well, as long as they are used."""
+    return zarr.config.set({"array.write_empty_chunks": True})
+
+
+def _fill(array: Any, labels: Any, status: Sequence[FrameStatus | str], numbers: npt.NDArray[np.uint8]) -> None:
+    """Write labels by their new numbers, of frames that are marked or annotated."""
+    for t, said in enumerate(status):
+        frame = np.asarray(labels[t])
+        if frame.any() or said != FrameStatus.UNTOUCHED:
+            array[t] = numbers[frame]
+
+
 def store(path: Path, labels: Any, attributes: Mapping[str, Any]) -> None:
     """Write a whole annotation, frame by frame, in place of one of ours.
 
@@ -65,12 +83,11 @@ def store(path: Path, labels: Any, attributes: Mapping[str, Any]) -> None:
         open_own_group(path, FORM, SCHEMA)
     with written_whole(path) as folder:
         group = zarr.open_group(folder, mode="w")
-        stored = group.create_array("labels", shape=labels.shape, chunks=(1, *labels.shape[1:]), dtype="uint8")
-        for t in range(labels.shape[0]):
-            if (frame := np.asarray(labels[t])).any():
-                stored[t] = frame
+        with _empty_chunks_too():
+            stored = group.create_array("labels", shape=labels.shape, chunks=(1, *labels.shape[1:]), dtype="uint8")
+        _fill(stored, labels, attributes["status"], np.arange(256, dtype=np.uint8))
         group.create_group(HISTORY)
-        group.attrs.update(attributes)
+        group.attrs.update({**attributes, "whole": True})
 
 
 def renumber(group: Any, labels: Any, numbers: npt.NDArray[np.uint8], attributes: Mapping[str, Any]) -> Any:
@@ -93,10 +110,9 @@ def renumber(group: Any, labels: Any, numbers: npt.NDArray[np.uint8], attributes
     """
     old = labels.basename
     new = f"labels-{uuid.uuid4().hex[:8]}"
-    renumbered = group.create_array(new, shape=labels.shape, chunks=labels.chunks, dtype="uint8")
-    for t in range(labels.shape[0]):
-        if (frame := np.asarray(labels[t])).any():
-            renumbered[t] = numbers[frame]
+    with _empty_chunks_too():
+        renumbered = group.create_array(new, shape=labels.shape, chunks=labels.chunks, dtype="uint8")
+    _fill(renumbered, labels, attributes["status"], numbers)
     group.attrs.update({**attributes, "array": new})
     del group[old]
     return renumbered
@@ -117,10 +133,16 @@ def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[st
     ------
     InputError
         No annotation of ours, from a newer version, or damaged.
+
+    Warns
+    -----
+    AbsentWarning
+        Of annotated frames whose labels are lost: they count as untouched.
     """
     group = open_own_group(path, FORM, SCHEMA, mode)
     data = dict(group.attrs)
-    labels = own_array(group, str(data.get("array", "labels")), "u", 3)
+    with _empty_chunks_too():
+        labels = own_array(group, str(data.get("array", "labels")), "u", 3)
     try:
         attributes = {
             "classes": [DefectClass(**c) for c in data["classes"]],
@@ -136,4 +158,22 @@ def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[st
             f"{path}: {type(error).__name__}: {error}",
             "Take a fresh copy; this one is damaged.",
         ) from error
+    if data.get("whole") is True:
+        attributes["status"] = _without_lost(path, labels, attributes["status"])
     return group, labels, attributes
+
+
+def _without_lost(path: Path, labels: Any, status: list[str]) -> list[str]:
+    """The statuses of frames, untouched where the file of their labels is lost."""
+    annotated = {t for t, said in enumerate(status) if said != FrameStatus.UNTOUCHED}
+    if lost := annotated & set(unwritten(labels, 0)):
+        one = len(lost) == 1
+        warnings.warn(
+            f"The labels of frame{'' if one else 's'} {spans(lost)} in {path.name} are lost: "
+            f"{'its file is' if one else 'their files are'} not there any more. The frame{'' if one else 's'} "
+            f"count{'s' if one else ''} as not annotated. Restore the folder from a copy, or annotate "
+            f"{'it' if one else 'them'} anew.",
+            AbsentWarning,
+            stacklevel=4,
+        )
+    return [FrameStatus.UNTOUCHED if t in lost else said for t, said in enumerate(status)]
