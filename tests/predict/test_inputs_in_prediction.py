@@ -1,9 +1,12 @@
 """Networks that see filters of the frame predict as others do: without seams, and the same after they were saved."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from napari_menndl.errors import InputError
 from napari_menndl.genome.genes import (
     Blob,
     Conv,
@@ -20,6 +23,7 @@ from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import Detector
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.neighbours import with_neighbours
+from napari_menndl.movie.preparation import Average, Bin, Step
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.network.module import Network
 from napari_menndl.pool.serial import SerialPool
@@ -138,3 +142,9 @@ def test_a_live_frame_is_averaged_with_those_before(movie: Movie) -> None:
     assert np.array_equal(found.labels, Prediction(network, seen).frame_labels(2))
     with pytest.warns(UserWarning, match="more noise"):  # frames in between were missed
         live.predict(5, movie.frame(5))
+
+
+@pytest.mark.parametrize("step", [Average(4), Bin(2)])
+def test_a_network_of_averages_does_not_predict_live_frames(step: Step) -> None:
+    with pytest.raises(InputError, match=f"live frames are predicted one by one; found one that was trained on {step}"):
+        LivePredictor(lambda: replace(make((FrameInput(),), LAYERS), steps=(step,)))

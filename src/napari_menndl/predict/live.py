@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.neighbours import REACH, read_frame
+from napari_menndl.movie.preparation import describe, looks
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.predict.labelling import label_pixels
@@ -68,6 +70,11 @@ class LivePredictor:
     share : float
         Of the time that all networks of an ensemble take: after the first frame, it is reduced to as many
         (`Ensemble.reduced`).
+
+    Raises
+    ------
+    InputError
+        For a network that was trained on averaged or binned frames.
     """
 
     def __init__(
@@ -78,7 +85,7 @@ class LivePredictor:
     ) -> None:
         self._open, self._changed, self._share = open_network, changed, share
         self._mark = changed()
-        self.network: Predictor = open_network()
+        self.network: Predictor = _of_single_frames(open_network())
         self._all, self._whole = _members(self.network), True
         self._range = RangeCheck(self.network)
         # The frames just before, by number: of what comes after, a live movie knows nothing.
@@ -132,7 +139,7 @@ class LivePredictor:
         mark = self._changed()
         if mark != self._mark:
             self._mark = mark
-            self._take(self._open())
+            self._take(_of_single_frames(self._open()))
         self._looked = time.monotonic()
 
     def _take(self, network: Predictor) -> None:
@@ -141,3 +148,14 @@ class LivePredictor:
 
 def _members(network: Predictor) -> int:
     return len(network.members) if isinstance(network, Ensemble) else 1
+
+
+def _of_single_frames(network: Predictor) -> Predictor:
+    """The network, if it was trained on frames like those that arrive; InputError if on averages or binned ones."""
+    if steps := looks(getattr(network, "steps", ())):
+        raise InputError(
+            "a network of frames as they are recorded, since live frames are predicted one by one",
+            f"one that was trained on {describe(steps)}",
+            "Search on the recorded frames, or predict the movie when it is complete.",
+        )
+    return network
