@@ -97,6 +97,7 @@ def test_defects_are_written_in_the_frame_s_own_system_and_in_the_sample_s(folde
     assert (last["frame_file"] == 3).all()
     np.testing.assert_allclose(last["y_file"], last["y"] + crop.top - drift.moves[3][0])
     np.testing.assert_allclose(last["x_sample"], last["x_file"] + drift.shifts[3][1])
+    assert last["y_sample_nm"].isna().all()  # nobody said how large a pixel is
 
 
 def test_borders_that_drift_leaves_are_not_predicted_and_said_once(folder, tmp_path):
@@ -155,7 +156,7 @@ def test_a_network_of_averages_refuses_single_frames_and_one_of_single_frames_wa
         (["--crop", "0,0,100,100"], "rectangle within"),
         (["--crop", "common"], "drift correction before"),
         (["--average", "1"], "between 2 and 10000"),
-        (["--average", "2"], "one of 4 frames"),
+        (["--average", "2"], "frames 0 and 1, both in average 0, with different labels"),
         (["--bin", "2"], "labels of their own"),
         (["--resume", "--drift"], "resumed"),
     ],
@@ -226,9 +227,8 @@ def test_an_annotation_says_on_disk_what_it_was_drawn_on(tmp_path):
     [
         (STEPS[:1], (4, 72, 72), (), "drift corrected"),
         ((Average(2),), (2, 72, 72), STEPS[:1], "averages of 2 frames"),
-        ((), (4, 72, 72), (Average(2),), "as it was recorded"),
         ((), (4, 72, 72), (Bin(2),), "as it was recorded"),
-        (None, (4, 72, 72), (Average(2),), "labels of their own"),
+        (None, (5, 72, 72), (Average(2),), "belongs to this movie"),
         (None, (4, 36, 72), (Bin(2),), "labels of their own"),
         (None, (4, 60, 60), (Crop(0, 0, 50, 50),), "belongs to this movie"),
         (None, (5, 72, 72), STEPS[:1], "belongs to this movie"),
@@ -241,6 +241,49 @@ def test_an_annotation_of_other_frames_is_refused_by_their_steps(drawn_on, shape
         TrainingTask.from_movie(movie, annotation)
 
 
+def test_an_average_takes_the_labels_of_the_one_of_its_frames_that_is_annotated():
+    frames, labels = drifting()
+    movie = open_movie(frames).prepared((Drift(STEPS[0].shifts), Average(2), Crop(5, 0, 67, 68)))
+    status = ["untouched", "complete", "in progress", "untouched"]
+    annotation = Annotation(labels, ("dot",), status, {2: [(10, 12, 30, 40)]}, steps=())
+    with pytest.warns(UserWarning, match="average 0 those of frame 1, 1 those of frame 2"):
+        carried = fitted(annotation, movie.steps, movie.shape, movie.raw.shape)
+    assert carried.shape == movie.shape
+    assert carried.status == ("complete", "in progress")
+    assert carried.regions == {1: ((8, 9, 28, 37),)}
+    for t in (0, 1):
+        assert np.array_equal(carried.frame(t), labels[0][5:, :68])
+
+
+def test_frames_of_one_average_that_are_annotated_alike_are_one_annotation():
+    movie = open_movie(drifting()[0]).prepared([Average(2)])
+    labels = np.repeat(drifting()[1][:2], 2, axis=0)
+    with pytest.warns(UserWarning, match="average 0 those of frame 0, 1 those of frame 2"):
+        carried = fitted(Annotation.from_labels(labels), movie.steps, movie.shape, movie.raw.shape)
+    assert np.array_equal(np.asarray(carried.labels), labels[::2])
+    labels[3, 40, 40] ^= 1
+    with pytest.raises(InputError, match="frames 2 and 3, both in average 1, with different labels"):
+        fitted(Annotation.from_labels(labels), movie.steps, movie.shape, movie.raw.shape)
+
+
+@pytest.mark.filterwarnings("ignore:The last 1 of 4 frames", "ignore:The annotation is taken")
+def test_an_annotated_frame_that_makes_no_whole_average_is_named():
+    movie = open_movie(drifting()[0]).prepared([Average(3)])
+    annotation = Annotation(drifting()[1], ("dot",), ["complete", *["untouched"] * 2, "complete"], steps=())
+    with pytest.warns(UserWarning, match="Frame 3 of the annotation, at the end .* no whole average"):
+        assert len(fitted(annotation, movie.steps, movie.shape, movie.raw.shape)) == 1
+
+
+@pytest.mark.filterwarnings("ignore:The annotation is taken")
+def test_an_average_of_other_frames_than_were_annotated_is_refused():
+    frames, labels = drifting()
+    annotation = Annotation(labels, ("dot",), ["untouched", "complete", "untouched", "untouched"], steps=())
+    annotation.note(open_movie(frames))
+    TrainingTask.from_movie(open_movie(frames).prepared([Average(2)]), annotation, 0)
+    with pytest.raises(InputError, match="another frame 1"):
+        TrainingTask.from_movie(open_movie(drifting(seed=1)[0]).prepared([Average(2)]), annotation, 0)
+
+
 def test_labels_that_fit_the_prepared_frames_alone_are_theirs():
     movie = open_movie(drifting()[0]).prepared([Crop(2, 2, 60, 60)])
     annotation = Annotation.from_labels(drifting()[1][:, 2:62, 2:62])
@@ -248,10 +291,28 @@ def test_labels_that_fit_the_prepared_frames_alone_are_theirs():
         assert fitted(annotation, movie.steps, movie.shape, movie.raw.shape) is annotation
 
 
+def test_every_place_has_its_partner_in_nm_also_in_a_review_and_in_pixels_of_the_file():
+    frames, labels = drifting()
+    movie = open_movie(frames, pixel_size=(0.015, 0.01)).prepared([*STEPS, Bin(2)])
+    binned = np.stack([labels[0][5:, :68][1::2, 1::2]] * 4)
+    one, other = (Annotation(binned, ("dot",), ["complete"] * 4, steps=movie.steps) for _ in range(2))
+    other.pixel_size = movie.pixel_size
+    table = compare(other, one).defects  # one of the two knows it
+    assert len(table) > 10
+    for place, binning in (("", 2), ("_file", 1), ("_sample", 1)):
+        np.testing.assert_allclose(table[f"y{place}_nm"], table[f"y{place}"] * 0.015 * binning)
+        np.testing.assert_allclose(table[f"x{place}_nm"], table[f"x{place}"] * 0.01 * binning)
+    one.pixel_size = (0.04, 0.02)
+    with pytest.raises(InputError, match="pixel size"):
+        compare(other, one)
+
+
 def test_a_prediction_of_a_prepared_movie_is_compared_with_labels_of_recorded_frames(folder):
     movie, labels = prepared()
     prediction = Prediction(open_run(folder / "a.menndl").best, movie)
     annotation = Annotation.from_labels(labels, open_run(folder / "a.menndl").task.class_names)
+    annotation.note(movie.raw)  # of frames that differ from those that were predicted
+    prediction.frame_probabilities(0)
     with pytest.warns(UserWarning, match="moved and cut"):
         review = compare(prediction, annotation, labelled=0)
     own = Annotation.from_labels(np.stack([labels[0][5:, :68]] * 4), annotation.classes)

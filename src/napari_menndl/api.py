@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.annotation.carrying import fitted
+from napari_menndl.annotation.carrying import drawn_on, fitted
 from napari_menndl.annotation.files import is_label_image
 from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Evaluation
@@ -280,7 +280,9 @@ def compare(prediction: Any, annotation: Annotation, **options: Any) -> Review:
 
     review = Review.of(prediction, annotation, **options)
     theirs = getattr(prediction, "frame_digest", None) or getattr(prediction, "digests", {}).get
-    for t in review.frames:
+    steps = getattr(getattr(prediction, "outline", prediction), "steps", None) or ()
+    # An annotation that was carried over notes the recorded frames, the prediction the prepared ones.
+    for t in review.frames if drawn_on(annotation, steps) else ():
         mine, other = annotation.digests.get(t), theirs(t)
         if mine and other and mine != other:
             raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,7 +30,7 @@ _LARGEST = 1e6  # [px]
 AS_RECORDED = "the movie as it was recorded"
 
 
-class Step:
+class Step(ABC):
     """One step of a preparation, a frozen dataclass that JSON can hold.
 
     Attributes
@@ -43,8 +44,8 @@ class Step:
     kind: ClassVar[str]
 
     @property
-    def label(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def label(self) -> str: ...
 
     def settled(
         self,
@@ -59,9 +60,9 @@ class Step:
         """The step to be repeated on another movie: without what was found out about this one."""
         return self
 
+    @abstractmethod
     def apply(self, movie: Movie) -> Movie:
         """The movie after this step, when it is settled."""
-        raise NotImplementedError
 
     def carried(self, plane: NDArray[Any], t: int) -> NDArray[Any] | None:
         """What is drawn on frame `t` before the step, (Y, X), as it lies after it; None where that is not defined."""
@@ -70,6 +71,10 @@ class Step:
     def frames_before(self, t: int) -> range:
         """Which frames before the step make frame `t` after it."""
         return range(t, t + 1)
+
+    def frame_after(self, t: int) -> int:
+        """Which frame after the step frame `t` before it is part of; there is none where it is left out."""
+        return t
 
     def points_before(self, points: Points, frame: int) -> Points:
         """Where points (n, 2) (y, x) [px] after the step lie in a frame before it."""
@@ -221,8 +226,14 @@ class Average(Step):
             absent={t: movie.absent[gone[0]] for t, gone in part.items() if len(gone) == self.frames},
         )
 
+    def carried(self, plane: NDArray[Any], t: int) -> NDArray[Any]:
+        return plane
+
     def frames_before(self, t: int) -> range:
         return range(t * self.frames, (t + 1) * self.frames)
+
+    def frame_after(self, t: int) -> int:
+        return t // self.frames
 
 
 def _mean(movie: Movie, average: Average, dtype: np.dtype[Any], t: int) -> NDArray[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from napari_menndl.movie.preparation import Drift
 
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.movie.preparation import Step
+
+#: Columns of a table of defects where the movie was prepared, all in frames and pixels of the file: the frame (the
+#: first of those that were averaged), the centre in it, and the centre in the sample, drift undone to fractions of a
+#: pixel; both [px] and, where the pixel size is known, [nm].
+ORIGIN_COLUMNS = (
+    "frame_file",
+    *("y_file", "x_file", "y_file_nm", "x_file_nm"),
+    *("y_sample", "x_sample", "y_sample_nm", "x_sample_nm"),
+)
 
 
 class Origin(NamedTuple):
@@ -32,6 +42,14 @@ class Origin(NamedTuple):
     frame: int
     in_file: NDArray[np.float64]
     in_sample: NDArray[np.float64]
+
+
+def recorded_frames(steps: Sequence[Step], t: int) -> list[int]:
+    """The frames of the file that a prepared frame is made of."""
+    frames = [int(t)]
+    for step in reversed(steps):
+        frames = [k for after in frames for k in step.frames_before(after)]
+    return frames
 
 
 def trace(steps: Sequence[Step], t: int, points: NDArray[np.float64]) -> Origin:
@@ -59,3 +77,35 @@ def trace(steps: Sequence[Step], t: int, points: NDArray[np.float64]) -> Origin:
             in_sample + step.rest(frames) if isinstance(step, Drift) else step.points_before(in_sample, frames[0])
         )
     return Origin(frames[0], in_file, in_sample)
+
+
+def with_origin(
+    table: pd.DataFrame, steps: Sequence[Step], pixel_size: tuple[float, float] | None = None
+) -> pd.DataFrame:
+    """A table of defects with `ORIGIN_COLUMNS`, where anything was done to the movie; otherwise as it is.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of one frame, whose number is in the column ``frame``; centres in ``y`` and ``x`` [px].
+    steps : sequence of Step
+    pixel_size : (y, x) float [nm], optional
+        Of the prepared movie.
+    """
+    if not steps:
+        return table
+    if not len(table):
+        kinds = ["int64", *["float64"] * (len(ORIGIN_COLUMNS) - 1)]
+        return table.assign(**{n: pd.Series(dtype=kind) for n, kind in zip(ORIGIN_COLUMNS, kinds, strict=True)})
+    t = int(table["frame"].iloc[0])
+    origin = trace(steps, t, table[["y", "x"]].to_numpy())
+    corner, opposite = trace(steps, t, np.array([[0.0, 0.0], [1.0, 1.0]])).in_file
+    scale = np.array(pixel_size or (np.nan, np.nan)) / (opposite - corner)  # of a pixel of the file, however binned
+    values = (
+        np.full(len(table), origin.frame),
+        *origin.in_file.T,
+        *(origin.in_file * scale).T,
+        *origin.in_sample.T,
+        *(origin.in_sample * scale).T,
+    )
+    return table.assign(**dict(zip(ORIGIN_COLUMNS, values, strict=True)))

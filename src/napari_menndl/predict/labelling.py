@@ -9,21 +9,15 @@ import pandas as pd
 from scipy import ndimage
 
 from napari_menndl.metrics.components import label_components
-from napari_menndl.movie.tracing import trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_menndl.movie.preparation import Step
-
 #: Columns of a table of defects: frame and number of the defect in it; class; centre [px] and [nm]; area [px] and
 #: [nm²]; mean probability over its pixels. What is in nm is missing (NaN) where the pixel size is unknown.
 DEFECT_COLUMNS = ("frame", "defect", "class", "y", "x", "y_nm", "x_nm", "area_px", "area_nm2", "confidence")
-#: More columns where the movie was prepared, all in frames and pixels of the file: the frame (the first of those that
-#: were averaged), the centre in it, and the centre in the sample, drift undone to fractions of a pixel.
-ORIGIN_COLUMNS = ("frame_file", "y_file", "x_file", "y_sample", "x_sample")
 
 
 def label_pixels(
@@ -105,22 +99,3 @@ def no_defects() -> pd.DataFrame:
     whole = ("frame", "defect", "area_px")
     kinds = {name: "int64" if name in whole else "str" if name == "class" else "float64" for name in DEFECT_COLUMNS}
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
-
-
-def with_origin(table: pd.DataFrame, steps: Sequence[Step]) -> pd.DataFrame:
-    """A table of defects with `ORIGIN_COLUMNS`, where anything was done to the movie; otherwise as it is.
-
-    Parameters
-    ----------
-    table : DataFrame
-        With `DEFECT_COLUMNS`, of one frame.
-    steps : sequence of Step
-    """
-    if not steps:
-        return table
-    if not len(table):
-        kinds = ["int64", *["float64"] * 4]
-        return table.assign(**{n: pd.Series(dtype=kind) for n, kind in zip(ORIGIN_COLUMNS, kinds, strict=True)})
-    origin = trace(steps, int(table["frame"].iloc[0]), table[["y", "x"]].to_numpy())
-    values = (np.full(len(table), origin.frame), *origin.in_file.T, *origin.in_sample.T)
-    return table.assign(**dict(zip(ORIGIN_COLUMNS, values, strict=True)))

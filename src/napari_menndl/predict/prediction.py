@@ -22,7 +22,8 @@ from napari_menndl.movie.absent import spans
 from napari_menndl.movie.identity import digest_of, few, frame_digest
 from napari_menndl.movie.neighbours import REACH, read_frame
 from napari_menndl.movie.preparation import leave_borders
-from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects, with_origin
+from napari_menndl.movie.tracing import with_origin
+from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects
 from napari_menndl.predict.outline import Outline
 from napari_menndl.predict.range import RangeCheck
 from napari_menndl.predict.remote import LOOK, on_pool, take_next, told_together
@@ -261,12 +262,12 @@ class Prediction:
         return label_pixels(self.frame_probabilities(t), self.outline.thresholds, self.outline.min_areas)
 
     def frame_defects(self, t: int) -> pd.DataFrame:
-        """Table of the defects of a frame; see `find_defects`, and `with_origin` for those of a prepared movie."""
+        """Table of the defects of a frame; see `find_defects`, `tracing.with_origin` for a prepared movie's."""
         outline = self.outline
         table = find_defects(
             self.frame_labels(t), self.frame_probabilities(t), outline.class_names, outline.pixel_size, frame=t
         )
-        return with_origin(table, outline.steps)
+        return with_origin(table, outline.steps, outline.pixel_size)
 
     @cached_property
     def probabilities(self) -> da.Array:

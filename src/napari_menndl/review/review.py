@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from napari_menndl.metrics.components import label_components
+from napari_menndl.movie.tracing import with_origin
 from napari_menndl.review.born import Births, BirthsFromEvents
 from napari_menndl.review.frame import COLOURS, OUTCOMES, ReviewedFrame, review_labels
 from napari_menndl.review.sides import Sides
@@ -42,7 +43,7 @@ class Review:
     labelled : tuple of int
         Frames that were learned from.
     defects : DataFrame
-        One row per defect; see `tables.defect_table`.
+        One row per defect; see `tables.defect_table`, and `tracing.with_origin` for a prepared movie's.
     scores : DataFrame
         By scope (``"all"``; ``"later"``: without the labelled frames; ``"born"``: defects born after them, for which
         every false positive of a frame counts, since none can be told to be old), frame and class, with totals;
@@ -127,7 +128,8 @@ class Review:
                 chance = None if chances is None else chances[c]
                 tallies.add(t, c, match, known, chance, scopes)
                 new = None if born is None else born[c]
-                tables.append(defect_table(t, name, match, chance, new, annotation.pixel_size))
+                table = defect_table(t, name, match, chance, new, both.pixel_size)
+                tables.append(with_origin(table, both.steps, both.pixel_size))
             if progress:
                 progress(done, len(reviewed))
         defects = pd.concat([t for t in tables if len(t)] or tables, ignore_index=True)

@@ -13,6 +13,7 @@ from napari_menndl.annotation.carrying import fitted
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import spans
 from napari_menndl.review.frame import ReviewedFrame, review_labels
+from napari_menndl.task.checks import check_pixel_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.metrics.detection import Detector
+    from napari_menndl.movie.preparation import Step
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,18 @@ class Sides:
         Classes of one side alone.
     detectors : C Detector
     annotation : Annotation
+    steps : tuple of Step
+        What was done to the movie.
+    pixel_size : (y, x) float [nm] or None
+        As far as one of the two knows it.
     """
 
     names: tuple[str, ...]
     not_compared: tuple[str, ...]
     detectors: tuple[Detector, ...]
     annotation: Annotation
+    steps: tuple[Step, ...]
+    pixel_size: tuple[float, float] | None
     _labels: Any
     _probabilities: Any
     _second: Any
@@ -55,7 +63,7 @@ class Sides:
         Raises
         ------
         InputError
-            No class in common, or frames of different shapes.
+            No class in common, frames of different shapes or pixel sizes.
         """
         named = getattr(predicted, "outline", predicted)  # of a Prediction
         steps = getattr(named, "steps", None)
@@ -87,6 +95,8 @@ class Sides:
             tuple(n for n in (*true_names, *names) if n not in common),
             tuple(annotation.detector(n) for n in common),
             annotation,
+            tuple(steps or ()),
+            check_pixel_sizes(getattr(named, "pixel_size", None), annotation.pixel_size),
             labels,
             getattr(predicted, "probabilities", None) if probabilities is None else probabilities,
             predicted if hasattr(predicted, "known") else None,

@@ -24,6 +24,7 @@ from napari_menndl.movie.identity import digest_of
 from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
 from napari_menndl.movie.preparation import Step, steps_from_json
+from napari_menndl.movie.tracing import recorded_frames
 from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
 from napari_menndl.task.folds import cut_folds
 from napari_menndl.task.split import Split
@@ -174,10 +175,11 @@ class TrainingTask:
                     "none",
                     "Annotate it and mark it complete, or draw a region.",
                 )
-            if given.is_same_frame(t, movie) is False:
+            drawn_on = [t] if given is annotation else recorded_frames(movie.steps, t)
+            for k in (k for k in drawn_on if given.is_same_frame(k, movie) is False):
                 raise InputError(
-                    f"frame {t} as it was annotated",
-                    f"another frame {t} in {movie.name!r}",
+                    f"frame {k} as it was annotated",
+                    f"another frame {k} in {movie.name!r}",
                     "Choose the movie that was annotated. If this is it, changed since, look at the annotation over it "
                     "in napari, and set the frame to Complete anew.",
                 )
