@@ -79,6 +79,19 @@ def test_jeol(tmp_path):
     assert open_movie(jeol(tmp_path / "scanned.tif", FRAMES, mode="modeASID")).pixel_size is None
 
 
+@pytest.mark.parametrize(("unit", "seconds"), [("s", 0.5), ("ms", 5e-4), ("nm", None), ("", None)])
+def test_digital_micrograph_s_export_has_its_own_calibration(tmp_path, unit, seconds, recwarn):
+    tags = [(65003, "s", 0, b"\xb5m"), (65004, "s", 0, "nm"), (65005, "s", 0, unit)]
+    tags += [(code, "d", 1, scale) for code, scale in ((65009, 2.5e-5), (65010, 0.03), (65011, 0.5))]
+    with tifffile.TiffWriter(tmp_path / "m.tif") as tiff:
+        for frame in FRAMES:
+            tiff.write(frame, metadata=None, contiguous=False, extratags=[(*tag, True) for tag in tags])
+    movie = open_movie(tmp_path / "m.tif")
+    assert movie.pixel_size == pytest.approx((0.03, 0.025))
+    assert movie.frame_time == seconds
+    assert not recwarn.list
+
+
 ABSURD = {
     "FEI, a metre": lambda path: fei(path, FRAMES, PixelWidth=1.0, PixelHeight=1.0),
     "FEI, negative": lambda path: fei(path, FRAMES, PixelWidth=-1e-9),

@@ -17,6 +17,7 @@ from napari_menndl.movie.formats import TIFF, suffixes
 from napari_menndl.movie.metadata import Metadata
 from napari_menndl.movie.ome_zarr import array_of, is_zarr, multiscales, read_zarr
 from napari_menndl.movie.reading import natural_order, open_movie
+from napari_menndl.movie.sidecar import with_sidecar
 from napari_menndl.movie.tiff import complaints
 from napari_menndl.movie.tiff_header import header_of, metadata_of, scale_of
 
@@ -191,8 +192,9 @@ class GrowingTiff:
                         with warnings.catch_warnings():
                             warnings.simplefilter("ignore")
                             header = header_of(tiff)
-                            self.pixel_size, self.frame_time = scale_of(header, self.path.name)
-                            self.metadata = metadata_of(header, self.path.name)
+                            size, self.frame_time = scale_of(header, self.path.name)
+                            said = metadata_of(header, self.path.name)
+                            self.pixel_size, self.metadata = with_sidecar(self.path, header.width, size, said)
             except OSError:
                 raise
             except Exception:  # a page that is being written ends in many kinds of error, in struct's for one

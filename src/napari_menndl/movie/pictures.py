@@ -10,7 +10,9 @@ import numpy as np
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.axes import check_dtype
+from napari_menndl.movie.metadata import UNKNOWN
 from napari_menndl.movie.movie import Movie, lazy_frames
+from napari_menndl.movie.sidecar import with_sidecar
 from napari_menndl.movie.signals import Wanted, only_one
 
 if TYPE_CHECKING:
@@ -66,7 +68,8 @@ def read_picture(path: Path, signal: Wanted = None) -> Movie:
             stacklevel=3,
         )
     frames = lazy_frames(PictureFrames(path), (1, int(shape[0]), int(shape[1])), dtype)
-    return Movie(frames, name=path.stem, source=str(path))
+    pixel_size, metadata = with_sidecar(path, int(shape[1]), None, UNKNOWN)
+    return Movie(frames, pixel_size, name=path.stem, source=str(path), metadata=metadata)
 
 
 def grey(picture: NDArray[Any], path: Path) -> NDArray[Any]:

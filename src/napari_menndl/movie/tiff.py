@@ -22,6 +22,7 @@ from napari_menndl.movie.absent import absent_frame, type_with_nan, warn_of_abse
 from napari_menndl.movie.axes import FrameAxes, check_dtype, frame_axes
 from napari_menndl.movie.formats import TIFF, by_suffix
 from napari_menndl.movie.movie import Movie, lazy_frames
+from napari_menndl.movie.sidecar import with_sidecar
 from napari_menndl.movie.signals import Signal, Wanted, choose
 from napari_menndl.movie.tiff_header import Header, header_of, metadata_of, scale_of
 
@@ -209,7 +210,8 @@ def _read(path: Path, signal: Wanted) -> Movie:
         (count, *axes.shape[1:]),
         dtype if header.fill is None else type_with_nan(dtype),
     )
-    files, metadata = frozenset(pages.files()), metadata_of(header, path.name, first)
+    files = frozenset(pages.files())
+    pixel_size, metadata = with_sidecar(path, axes.shape[2], pixel_size, metadata_of(header, path.name, first))
     named = len(signals) > len(chosen) == 1 and pages.series[first].kind == "ome" and chosen[0].name
     name = f"{path.stem} {chosen[0].name}" if named else path.stem
     return Movie(frames, pixel_size, frame_time, name, str(path), files, lacking, metadata)

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.calibration import CalibrationWarning, believed, has_unit, read_frame_time, read_pixel_size
+from napari_menndl.movie.calibration import (
+    CalibrationWarning,
+    believed,
+    has_unit,
+    read_frame_time,
+    read_pixel_size,
+    seconds_in,
+)
 from napari_menndl.movie.metadata import RECORDING, Metadata, read_metadata, written_metadata
 from napari_menndl.movie.tiff_makers import RESOLUTION_UNITS, Maker, length_of, ome_description, ome_facts, private_tags
 
@@ -169,6 +176,8 @@ def _scale(header: Header, source: str, image: int) -> tuple[tuple[float, float]
     frame_time = None
     if "finterval" in imagej:
         frame_time = read_frame_time(imagej["finterval"], imagej.get("tunit", "s"), source)
+    if 65011 in tags and seconds_in(str(tags.get(65005))) is not None:  # DigitalMicrograph's third axis, often depth
+        frame_time = read_frame_time(tags[65011], str(tags[65005]), source)
     if 65009 in tags and has_unit(str(tags.get(65003))):  # DigitalMicrograph's tags: x, then y
         values = tags.get(65010, math.nan), tags[65009]
         return read_pixel_size(values, (str(tags.get(65004)), str(tags[65003])), source), frame_time
