@@ -172,6 +172,29 @@ def test_axes_without_names_are_a_guess_that_is_said(tmp_path):
         assert open_movie(tmp_path / "plain.h5").shape == FRAMES.shape
 
 
+@pytest.mark.parametrize("labels", [("y", "x", "time"), ("Row", "Column", "frame"), ("", "", "t")])
+def test_axes_that_hdf5_labels_are_in_the_order_of_their_labels(tmp_path, labels, recwarn):
+    with h5py.File(tmp_path / "m.h5", "w") as h5:
+        array = h5.create_dataset("stack", data=np.moveaxis(FRAMES, 0, -1))
+        for dimension, label in zip(array.dims, labels, strict=True):
+            dimension.label = label
+    movie = open_movie(tmp_path / "m.h5")
+    assert all(np.array_equal(movie.frame(t), FRAMES[t]) for t in range(4))
+    said = [str(one.message) for one in recwarn if one.category is UserWarning]
+    assert said == [] if labels[0] else "is taken as height, width, frames" in said[0]
+
+
+@pytest.mark.parametrize("label", ["energy", "wavelength [nm]", "channel", "detector"])
+def test_what_lies_along_an_axis_that_is_not_time_is_no_movie_unless_insisted_on(tmp_path, label):
+    with h5py.File(tmp_path / "m.h5", "w") as h5:
+        array = h5.create_dataset("stack", data=FRAMES)
+        for dimension, name in zip(array.dims, (label, "y", "x"), strict=True):
+            dimension.label = name
+    with pytest.raises(InputError, match=f"along '{label[:6]}.*, not time.*insist: signal=0"):
+        open_movie(tmp_path / "m.h5")
+    assert open_movie(tmp_path / "m.h5", signal=0).shape == FRAMES.shape
+
+
 # Several signals
 
 

@@ -1,5 +1,6 @@
 """What open_movie reads: shapes, values, pixel size, frame time; lazily, and back again."""
 
+import os
 import pickle
 import tracemalloc
 import warnings
@@ -406,3 +407,59 @@ def test_files_are_in_the_order_of_their_numbers(numbers):
 
     paths = [Path(f"run1/frame{n}.tif") for n in numbers]
     assert sorted(paths, key=natural_order) == [Path(f"run1/frame{n}.tif") for n in sorted(numbers)]
+
+
+# What is said of files that are not as they seem ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"photometric": "miniswhite"}, "0 is white"),
+        (
+            {"photometric": "palette", "colormap": np.arange(768, dtype=np.uint16).reshape(3, 256)},
+            "taken as grey values",
+        ),
+        ({"photometric": "palette", "colormap": np.tile(np.arange(256, dtype=np.uint16) * 257, (3, 1))}, ""),
+        ({"photometric": "minisblack"}, ""),
+    ],
+)
+def test_numbers_that_are_shown_otherwise_than_grey_are_said(tmp_path, frames, options, said, recwarn):
+    tifffile.imwrite(tmp_path / "m.tif", (frames[0] // 4).astype(np.uint8), **options)
+    assert np.array_equal(open_movie(tmp_path / "m.tif").frame(0), frames[0] // 4)
+    assert [said in str(one.message) for one in recwarn if one.category is UserWarning] == [True] * bool(said)
+
+
+def test_a_link_that_leads_nowhere_is_a_missing_frame_of_a_series(tmp_path, frames):
+    for t, frame in enumerate(frames):
+        tifffile.imwrite(tmp_path / f"f{t}.tif", frame, photometric="minisblack")
+    (tmp_path / "f1.tif").unlink()
+    (tmp_path / "f1.tif").symlink_to("elsewhere.tif")
+    with pytest.warns(UserWarning, match=r"lacks 1 of its 4 frames \(1\): a link that leads nowhere"):
+        movie = open_movie(tmp_path)
+    assert list(movie.absent) == [1]
+    with pytest.raises(InputError, match="link that leads nowhere"):
+        open_movie(tmp_path / "f1.tif")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes among files here")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "m.tif")
+    with pytest.raises(InputError, match="a pipe"):
+        open_movie(tmp_path / "m.tif")
+
+
+def test_frames_that_lie_there_twice_are_said(tmp_path, frames):
+    for t, frame in enumerate(frames):
+        for suffix in (".tif", ".tiff"):
+            tifffile.imwrite(tmp_path / f"f{t}{suffix}", frame, photometric="minisblack")
+    with pytest.warns(UserWarning, match="4 names come twice, with the endings .tif and .tiff"):
+        assert len(open_movie(tmp_path)) == 8
+
+
+def test_smaller_copies_that_hang_on_the_frames_are_no_pages(tmp_path, frames, recwarn):
+    with tifffile.TiffWriter(tmp_path / "m.tif") as tiff:
+        tiff.write(np.tile(frames, (1, 4, 4)), subifds=1, photometric="minisblack")
+        tiff.write(np.tile(frames, (1, 2, 2)), subfiletype=1, photometric="minisblack")
+    assert open_movie(tmp_path / "m.tif").shape == (4, 48, 68)
+    assert not recwarn.list

@@ -81,16 +81,15 @@ def axis_letters(names: Sequence[str | None], shape: Sequence[int]) -> str:
     guessed = guess_axes(shape)
     if len(names) != len(shape) or len(guessed) != len(shape):
         return ""
-    words = [_word(name) for name in names]
-    return "".join(
-        guess if not word else _LETTERS.get(word, word.upper() if len(word) == 1 else "Q")
-        for word, guess in zip(words, guessed, strict=True)
-    )
+    return "".join(letter_of(name) or guess for name, guess in zip(names, guessed, strict=True))
 
 
-def _word(name: str | None) -> str:
+def letter_of(name: str | None) -> str:
+    """The letter of one axis by its name, Q for a name that says nothing here; empty where it has none."""
     words = re.findall(r"[^\W\d_]+", (name or "").casefold())
-    return "" if not words or words[0] in ("dim", "axis", "phony") else str(words[0])
+    if not words or words[0] in ("dim", "axis", "phony"):
+        return ""
+    return _LETTERS.get(words[0], words[0].upper() if len(words[0]) == 1 else "Q")
 
 
 def frame_axes(shape: Sequence[int], axes: Sequence[str | None] | None, source: str, stacks: str = "T") -> FrameAxes:

@@ -204,7 +204,7 @@ def _axes(array: Any) -> tuple[Axis, ...]:
         names = [text_of(axis) for axis in np.ravel(group.attrs.get("axes", []))]
         names = [*names, *["."] * len(shape)][: len(shape)]
         return tuple(_vector_axis(group.get(axis), size, axis) for axis, size in zip(names, shape, strict=True))
-    if any(len(dimension) for dimension in array.dims) and not array.is_scale:  # NSID and netCDF
+    if any(len(one) or one.label for one in array.dims) and not array.is_scale:  # NSID, netCDF, labels alone
         return tuple(
             _vector_axis(dimension[0] if len(dimension) else None, size, text_of(dimension.label))
             for dimension, size in zip(array.dims, shape, strict=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import warn_of_absent
+from napari_menndl.movie.axes import letter_of
 from napari_menndl.movie.calibration import has_unit, read_frame_time, read_pixel_size
 from napari_menndl.movie.formats import MICROSCOPE
 from napari_menndl.movie.hdf5 import hdf5_arrays, zspy_arrays
@@ -102,8 +103,11 @@ def read_microscope(path: Path, signal: Wanted = None) -> Movie:
     for note in chosen.notes:
         warnings.warn(f"{path.name}: {note}", stacklevel=2)
     if layout.guessed:
-        order = "frames, height, width" if layout.t is not None else "height, width"
-        warnings.warn(f"{path.name} does not name its axes: {chosen.shape} is taken as {order}.", stacklevel=2)
+        places = {layout.y: "height", layout.x: "width", layout.t: "frames"}
+        order = ", ".join(places[i] for i in range(len(chosen.axes)) if i in places)
+        warnings.warn(
+            f"{path.name} does not name its axes of height and width: {chosen.shape} is taken as {order}.", stacklevel=2
+        )
     y, x = chosen.axes[layout.y], chosen.axes[layout.x]
     t = None if layout.t is None else chosen.axes[layout.t]
     shape = 1 if t is None else t.size, y.size, x.size
@@ -185,11 +189,15 @@ def lay_out(signal: StoredArray) -> Layout:
         return Layout(doubt="a spectrum or a line", readable=False)
     y, x, guessed = _height_width(axes, long)
     rest = [i for i in long if i not in (y, x)]
-    if guessed and len(long) > 2 and axes[long[-1]].size in (3, 4) and min(axes[y].size, axes[long[0]].size) > 4:
+    last = axes[long[-1]]
+    narrow = last.size in (3, 4) and min(axes[y].size, axes[long[0]].size) > 4
+    if guessed and len(long) > 2 and narrow and not letter_of(last.name):
         return Layout(doubt="colour, it seems", readable=False)
     if len(rest) > 1:
         return Layout(doubt=f"{len(long)}-dimensional, as 4D-STEM and maps of spectra are", readable=False)
     doubt = signal.kind
+    if rest and letter_of(axes[rest[0]].name) in ("C", "S"):
+        doubt = doubt or f"along {axes[rest[0]].name!r}, not time"
     roles = [i for i in long if axes[i].image]
     if any(_SPECTRAL.fullmatch(axis.units) for axis in axes) or (len(roles) == 1 and roles[0] not in (y, x)):
         doubt = doubt or "spectra"
@@ -199,7 +207,10 @@ def lay_out(signal: StoredArray) -> Layout:
 
 
 def _height_width(axes: tuple[Axis, ...], long: list[int]) -> tuple[int, int, bool]:
-    """The axes of height and width: those of an image by role, else by name, else the last two, which is a guess."""
+    """The axes of height and width: those of an image by role, else by name, else a guess, the last two.
+
+    Those that are named as something else, as time for one, are none of them.
+    """
     roles = [i for i in range(len(axes)) if axes[i].image]
     for group in ([roles] if len(roles) == 2 else []) + [list(range(len(axes)))]:
         heights = [i for i in group if _Y.fullmatch(axes[i].name)]
@@ -208,7 +219,9 @@ def _height_width(axes: tuple[Axis, ...], long: list[int]) -> tuple[int, int, bo
             return heights[0], widths[0], False
         if group is roles:
             return roles[0], roles[1], False
-    return long[-2], long[-1], True
+    unnamed = [i for i in long if letter_of(axes[i].name) not in ("T", "C", "S", "Z")]
+    y, x = unnamed[-2:] if len(unnamed) > 1 else long[-2:]
+    return y, x, True
 
 
 def _choose(path: Path, signals: list[StoredArray], layouts: list[Layout], wanted: Wanted) -> int:

@@ -129,6 +129,8 @@ def _open_path(path: Path, signal: Wanted) -> Movie:
         return read_zarr(path, signal) if is_zarr(path) else _open_folder(path, signal)
     if path.exists():
         return _open_file(path, signal)
+    if path.is_symlink():
+        raise InputError(f"a file or folder at {path}", "a link that leads nowhere", "Copy the file itself.")
     folder = path
     while not folder.exists():
         folder = folder.parent
@@ -145,6 +147,8 @@ def _open_path(path: Path, signal: Wanted) -> Movie:
 
 def _open_file(path: Path, signal: Wanted) -> Movie:
     suffix = path.suffix.lower()
+    if not path.is_file():  # reading from a pipe waits for ever
+        raise InputError(f"a file or folder at {path}", "a pipe or a device", "Save it as a file first.")
     try:
         with path.open("rb") as file:
             beginning = file.read(8)
@@ -180,7 +184,9 @@ def _remedy(suffix: str) -> str:
 
 
 def _open_folder(path: Path, signal: Wanted) -> Movie:
-    files = sorted((p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")), key=natural_order)
+    there = (p for p in path.iterdir() if not p.name.startswith("."))
+    # A link that leads nowhere is a frame that is missing.
+    files = sorted((p for p in there if p.is_file() or (p.is_symlink() and not p.exists())), key=natural_order)
     kinds = [one for one in FORMATS if one.files and any(by_suffix(file) is one for file in files)]
     if not kinds:
         what = ", ".join(p.name for p in files[:3]) or "nothing"
@@ -189,7 +195,15 @@ def _open_folder(path: Path, signal: Wanted) -> Movie:
     if len(kinds) > 1:
         others = " and ".join(str(one) for one in kinds[1:])
         warnings.warn(f"In {path} the {kinds[0]} files are the movie; those of {others} are left out.", stacklevel=5)
-    return _open_series([file for file in files if by_suffix(file) is kinds[0]], str(path), signal)
+    chosen = [file for file in files if by_suffix(file) is kinds[0]]
+    if twins := len(chosen) - len({file.stem for file in chosen}):
+        endings = " and ".join(sorted({file.suffix for file in chosen}))
+        warnings.warn(
+            f"In {path} {twins} names come twice, with the endings {endings}: each file counts as a frame of its own. "
+            'Choose the one kind with a pattern, such as "folder/*.tif".',
+            stacklevel=5,
+        )
+    return _open_series(chosen, str(path), signal)
 
 
 def _open_series(paths: Sequence[Path], source: str, signal: Wanted) -> Movie:

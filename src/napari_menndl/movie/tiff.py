@@ -94,8 +94,9 @@ class TiffPages:
         return self._arrays[number]
 
     def promised(self) -> int:
-        """Images that the series consist of, by what the header says."""
-        return sum(level.size // max(level.keyframe.size, 1) for series in self.series for level in series.levels)
+        """Images that the series consist of, by what the header says; those that hang on others are no pages."""
+        levels = (level for series in self.series for level in series.levels if not level.keyframe.is_subifd)
+        return sum(level.size // max(level.keyframe.size, 1) for level in levels)
 
     def files(self) -> set[Path]:
         """The files that hold the pages."""
@@ -198,6 +199,7 @@ def _read(path: Path, signal: Wanted) -> Movie:
     _check_codec(pages.series[first].keyframe, path)
     for complaint in filter(_LACKS_FILES.search, pages.complaints):
         warnings.warn(f"Files of the recording that {path.name} belongs to are missing: {complaint}", stacklevel=4)
+    _say_colours(pages.series[first].keyframe, path)
     absent, why = _absent(pages, series, header, path)
     warn_of_absent(absent, count, path.name, why)
     if header.fill is not None:
@@ -313,6 +315,23 @@ def _check_codec(page: Any, path: Path) -> None:
             tifffile.TIFF.UNPREDICTORS[page.predictor]
     except (KeyError, ImportError):
         raise codec_error(f"compression {page.compression!r} in {path}") from None
+
+
+def _say_colours(page: Any, path: Path) -> None:
+    """Say where the numbers of an image are shown as something else than rising grey."""
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and page.bitspersample > 1:
+        warnings.warn(
+            f"{path.name} says that 0 is white: its numbers are taken as they are, so that bright is dark where a "
+            "program for pictures shows it.",
+            stacklevel=5,
+        )
+    colours = page.colormap if page.photometric == tifffile.PHOTOMETRIC.PALETTE else None
+    if colours is not None and not ((colours == colours[0]).all() and (np.diff(colours[0].astype(int)) >= 0).all()):
+        warnings.warn(
+            f"{path.name} is shown in colours of a palette: the numbers in it are taken as grey values, as in an image "
+            "that ImageJ saved with a lookup table. They are none if the image was reduced to so many colours.",
+            stacklevel=5,
+        )
 
 
 def _try(decode: Callable[[bytes], Any]) -> None:
