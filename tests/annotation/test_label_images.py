@@ -160,6 +160,21 @@ def test_other_channels_are_refused_by_what_they_are(kind, tmp_path):
         opened(array.astype(dtype), tmp_path, tiff(imagej=True, metadata={"axes": "CYX"}), "l.tif")
 
 
+def test_masks_without_named_axes_are_frames_that_may_be_classes(tmp_path):
+    masks = np.stack([CLASSES == 1, CLASSES == 2]).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "l.tif", masks, photometric="minisblack")
+    np.save(tmp_path / "l.npy", masks)
+    for name in ("l.tif", "l.npy"):
+        with pytest.warns(UserWarning, match="each is the mask of a class, name the axes"):
+            assert len(Annotation.open(tmp_path / name)) == 2
+    assert Annotation.from_labels(masks, axes="CYX").class_names == ("class 1", "class 2")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        Annotation.from_labels(masks, axes="TYX")
+        Annotation.from_labels(np.stack([CLASSES > 0, CLASSES == 1]))  # two frames that share a defect
+    assert not any("mask of a class" in str(one.message) for one in said)
+
+
 def test_frames_stay_frames(tmp_path):
     stack = np.stack([CLASSES, CLASSES[::-1], CLASSES[:, ::-1]])
     for name, write in {

@@ -17,7 +17,7 @@ import tifffile
 import zarr
 from PIL import Image
 
-from napari_menndl.annotation.planes import PLANE_AXES
+from napari_menndl.annotation.planes import MOST_MASKS, PLANE_AXES
 from napari_menndl.errors import InputError
 from napari_menndl.files import check_links
 from napari_menndl.movie.calibration import CalibrationWarning
@@ -246,10 +246,11 @@ def _read_planes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
         header_of(tiff).check_files(str(path))
         series = tiff.series[0]
         long = [letter for letter, n in zip(series.axes, series.shape, strict=True) if n > 1]
-        if len(series.shape) <= 3 and not any(letter in PLANE_AXES for letter in long):
+        masks = len(tiff.series) == 1 and series.axes == "QYX" and 1 < len(series) <= MOST_MASKS  # tifffile's no name
+        if len(series.shape) <= 3 and not masks and not any(letter in PLANE_AXES for letter in long):
             return None
         try:
-            return series.asarray(), series.axes
+            return series.asarray(), "" if masks else series.axes
         except Exception as error:  # of a codec that is not there, or of a damaged file: of many kinds
             raise InputError(
                 f"a readable label image (labels as {', '.join(IMAGES)})",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PLANE_AXES = "CS"
 #: A last axis that is no longer than this may hold one-hot planes: (Y, X, C).
 _MOST_LAST = 64
+#: More planes without a name are frames.
+MOST_MASKS = 8
 
 
 def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[int, str]]:
@@ -43,8 +45,13 @@ def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[i
     ------
     InputError
         Channels that are neither one-hot nor masks apart from each other, too many colours, too many axes.
+
+    Warns
+    -----
+    UserWarning
+        Of planes without a name that are taken as frames and may be masks of classes.
     """
-    shape = array.shape
+    shape, unnamed = array.shape, not axes
     array, axes = _without_ones(array, axes)
     if array.ndim < 2 or array.size == 0 or "Y" not in axes or "X" not in axes:
         raise _no_frames(shape)
@@ -58,7 +65,15 @@ def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[i
             rest = rest if "Y" in rest and "X" in rest else ("TYX" if len(rest) == 3 else "YX")
             return _stacked(_classes_of_one_hot(np.moveaxis(array, axis, 0)), rest, shape), {}
     if not named:
-        return _stacked(array, axes, shape), {}
+        values = _stacked(array, axes, shape)
+        if unnamed and 2 <= len(values) <= MOST_MASKS and _are_apart(values):
+            warnings.warn(
+                f"The {len(values)} planes of these labels are taken as frames, though no pixel is marked in two of "
+                "them, as defects that stay would be. If each is the mask of a class, name the axes, axes='CYX', or "
+                "save them as channels.",
+                stacklevel=4,
+            )
+        return values, {}
     if len(named) > 1:
         raise _no_frames(shape)
     axis = named[0]
@@ -71,6 +86,14 @@ def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[i
             values, colours = _numbered_colours(colour)
             return _stacked(values, rest, shape), colours
     return _stacked(_classes_of_masks(planes, shape), rest, shape), {}
+
+
+def _are_apart(planes: NDArray[Any]) -> bool:
+    """Whether planes (N, Y, X) hold one value beside 0 each, and several pixels, none of them in two planes."""
+    marked = planes != 0
+    each = marked.sum(axis=(1, 2))
+    one_value = all(np.ptp(plane[where]) == 0 for plane, where in zip(planes, marked, strict=True) if where.any())
+    return bool(each.all() and one_value and (marked.sum(axis=0) <= 1).all())
 
 
 def _without_ones(array: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
