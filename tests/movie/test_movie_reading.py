@@ -463,3 +463,18 @@ def test_smaller_copies_that_hang_on_the_frames_are_no_pages(tmp_path, frames, r
         tiff.write(np.tile(frames, (1, 2, 2)), subfiletype=1, photometric="minisblack")
     assert open_movie(tmp_path / "m.tif").shape == (4, 48, 68)
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("save", [save_npy, save_imagej])
+def test_a_file_that_is_changed_after_it_was_opened_is_not_read_as_if_it_was_not(tmp_path, frames, save):
+    movie = open_movie(save(tmp_path, frames))
+    movie.frame(0)
+    save(tmp_path, np.vstack([frames + 1, frames]))
+    with pytest.warns(UserWarning, match="changed since it was opened"):
+        movie.frame(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        movie.frame(2)  # it was said
+    save(tmp_path, frames[:, :10, :11])
+    with pytest.raises(InputError, match="12 × 17 px; found 10 × 11 px: the file was changed"):
+        movie.frame(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 import warnings
 from bisect import bisect_right
@@ -112,6 +113,8 @@ class Movie:
         What was done to the recorded frames, in order; see `prepared`.
     origin : Movie or None
         The movie as it was recorded, where something was done to it; `raw` is that, or else this movie.
+    stamp : (int, int) or None
+        Time of change [ns] and size [bytes] of the one file that it was opened from (`stamp_of`).
     """
 
     frames: da.Array
@@ -124,6 +127,7 @@ class Movie:
     metadata: Metadata = UNKNOWN
     steps: tuple[Step, ...] = ()
     origin: Movie | None = field(default=None, repr=False)
+    stamp: tuple[int, int] | None = field(default=None, repr=False)
 
     @property
     def raw(self) -> Movie:
@@ -231,7 +235,12 @@ class Movie:
         Raises
         ------
         InputError
-            If there is no such frame, or if it cannot be read.
+            If there is no such frame, if it cannot be read, or if it has another size now.
+
+        Warns
+        -----
+        UserWarning
+            Once, if the file was changed since it was opened.
         """
         count = len(self)
         if not -count <= t < count:
@@ -243,7 +252,7 @@ class Movie:
             raise absent_frame(t, self.source, self.absent[t])
         try:
             # In this thread: a Dask client that happens to be open must not be sent the file.
-            return np.asarray(self.frames[t].compute(scheduler="synchronous"))
+            frame = np.asarray(self.frames[t].compute(scheduler="synchronous"))
         except InputError:
             raise
         except Exception as error:  # each file library has its own kinds of error for a damaged or vanished file
@@ -252,6 +261,33 @@ class Movie:
                 f"{type(error).__name__}: {error}",
                 "Copy the file anew from where it was recorded, or check that it is still there.",
             ) from error
+        if frame.shape != self.shape[1:]:
+            raise InputError(
+                f"frame {t} of {self.source} as large as when it was opened, {' × '.join(map(str, self.shape[1:]))} px",
+                f"{' × '.join(map(str, frame.shape))} px: the file was changed since",
+                "Open it anew.",
+            )
+        self._say_changed()
+        return frame
+
+    def _say_changed(self) -> None:
+        if self.stamp is None or self._told:
+            return
+        try:
+            changed = stamp_of(self.source) != self.stamp
+        except OSError:  # whoever reads from it is told
+            return
+        if changed:
+            self._told.append(True)
+            warnings.warn(
+                f"{self.source} was changed since it was opened: its frames may be others now. Open it anew.",
+                stacklevel=4,
+            )
+
+    @cached_property
+    def _told(self) -> list[bool]:
+        """Not empty after it was said that the file was changed."""
+        return []
 
     def frame(self, t: int, gaps: bool = False) -> NDArray[np.float32]:
         """One frame, read now; less `offset`, the same for all frames.
@@ -300,6 +336,12 @@ class Movie:
                 "Subtract the offset of every frame before opening the movie.",
             )
         return frame if gaps else fill_gaps(frame)
+
+
+def stamp_of(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """What differs after a file was changed: the time of that [ns], and its size [bytes]."""
+    about = os.stat(path)
+    return about.st_mtime_ns, about.st_size
 
 
 def side_of_pixel(pixel_size: tuple[float, float], per: str = "") -> str:

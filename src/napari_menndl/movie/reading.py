@@ -22,7 +22,7 @@ from napari_menndl.movie.absent import AbsentWarning, unmasked, warn_of_absent
 from napari_menndl.movie.axes import check_dtype, frame_axes
 from napari_menndl.movie.calibration import CalibrationWarning, given_frame_time, given_pixel_size
 from napari_menndl.movie.formats import FORMATS, READABLE, by_content, by_suffix
-from napari_menndl.movie.movie import Movie, lazy_frames, one_after_another
+from napari_menndl.movie.movie import Movie, lazy_frames, one_after_another, stamp_of
 from napari_menndl.movie.ome_zarr import is_zarr, movie_of, read_zarr
 from napari_menndl.movie.signals import Wanted, ask_once, only_one
 
@@ -150,6 +150,7 @@ def _open_file(path: Path, signal: Wanted) -> Movie:
     if not path.is_file():  # reading from a pipe waits for ever
         raise InputError(f"a file or folder at {path}", "a pipe or a device", "Save it as a file first.")
     try:
+        stamp = stamp_of(path)
         with path.open("rb") as file:
             beginning = file.read(8)
     except OSError as error:
@@ -160,7 +161,7 @@ def _open_file(path: Path, signal: Wanted) -> Movie:
     other = next((name for mark, name in _OTHERS.items() if beginning.startswith(mark)), None)
     if named is None and content is not None:
         warnings.warn(f"{path.name} is opened as {content.name}, which is what it contains.", stacklevel=5)
-        return content.read(path, signal)
+        return _stamped(content.read(path, signal), path, stamp)
     if named is not None and content not in (None, named):
         usual = content.suffixes[0]
         remedy = f"Rename it to end in {usual}."
@@ -169,7 +170,12 @@ def _open_file(path: Path, signal: Wanted) -> Movie:
         raise InputError(READABLE, f"{path.name}, whose content is {content.name}", remedy)
     if named is None or not named.files or (other is not None and named.beginnings):
         raise InputError(READABLE, f"{path.name}{f', whose content is {other}' if other else ''}", _remedy(suffix))
-    return named.read(path, signal)
+    return _stamped(named.read(path, signal), path, stamp)
+
+
+def _stamped(movie: Movie, path: Path, stamp: tuple[int, int]) -> Movie:
+    # One part of a recording may be opened as the whole of it.
+    return replace(movie, stamp=stamp) if movie.source == str(path) else movie
 
 
 _PICTURES = (".gif", ".png", ".jpg", ".jpeg")
