@@ -159,6 +159,8 @@ def test_a_network_of_averages_refuses_single_frames_and_one_of_single_frames_wa
         (["--average", "2"], "frames 0 and 1, both in average 0, with different labels"),
         (["--bin", "2"], "labels of their own"),
         (["--resume", "--drift"], "resumed"),
+        (["--pixel-size", "1,5"], "Write a decimal point"),
+        (["--pixel-size", "0.02,-0.02"], "nearly square"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_the_search(folder, tmp_path, words, said):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.calibration import PLAUSIBLE_ANISOTROPY
 from napari_menndl.movie.formats import FORMATS
 from napari_menndl.movie.preparation import Average, Bin, Crop, Drift, Step
 
@@ -91,6 +92,12 @@ def open_as_asked(path: Path, pixel_size: str | None, signal: str | None) -> Mov
         sides = [float(side) for side in pixel_size.split(",")]
     except ValueError:
         raise InputError("a pixel size [nm] such as 0.02, or Y,X, or none", repr(pixel_size), "Correct it.") from None
+    if len(sides) == 2 and not max(sides) <= PLAUSIBLE_ANISOTROPY * min(sides):  # "1,5" may be meant as one number
+        raise InputError(
+            "a pixel size [nm] such as 1.5, or Y,X of a pixel that is nearly square",
+            repr(pixel_size),
+            "Write a decimal point, not a comma. If pixels are so far from square, give pixel_size=(y, x) in Python.",
+        )
     return open_movie(path, pixel_size=sides[0] if len(sides) == 1 else sides, signal=signal)
 
 
