@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import tracemalloc
 import warnings
 
@@ -478,3 +479,33 @@ def test_a_file_that_is_changed_after_it_was_opened_is_not_read_as_if_it_was_not
     save(tmp_path, frames[:, :10, :11])
     with pytest.raises(InputError, match="12 × 17 px; found 10 × 11 px: the file was changed"):
         movie.frame(1)
+
+
+@pytest.mark.parametrize("odd", ["average.tif", "frame_2 (1).tif", "frame_2 copy.tif"])
+def test_a_file_that_is_named_unlike_the_frames_is_said(tmp_path, frames, odd):
+    for name, frame in zip([f"frame_{t}.tif" for t in range(1, 4)] + [odd], frames, strict=True):
+        tifffile.imwrite(tmp_path / name, frame, photometric="minisblack")
+    with pytest.warns(UserWarning, match=rf"{re.escape(odd)} is named unlike the other 3 files"):
+        assert len(open_movie(tmp_path)) == 4
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(open_movie(str(tmp_path / "frame_?.tif"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("", "a path on this machine"),
+        ("https://example.org/movie.tif", "a path on this machine"),
+        ("x" * 300 + ".tif", "a file or folder"),
+    ],
+)
+def test_what_is_no_path_is_refused(source, said):
+    with pytest.raises(InputError, match=said):
+        open_movie(source)
+
+
+def test_a_folder_of_folders_says_so(tmp_path):
+    (tmp_path / "run1").mkdir()
+    with pytest.raises(InputError, match="only folders: run1"):
+        open_movie(tmp_path)

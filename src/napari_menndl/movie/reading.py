@@ -94,6 +94,8 @@ def open_movie(
 
 def _open(source: Source, signal: Wanted) -> Movie:
     if isinstance(source, str | os.PathLike):
+        if (found := os.fspath(source)) == "" or re.match(r"[A-Za-z][\w+.-]+://", str(found)):
+            raise InputError("a path on this machine", repr(found), "Copy the recording here, and give its path.")
         return _open_path(Path(source).expanduser(), signal)
     if isinstance(source, Sequence) and source and all(isinstance(path, str | os.PathLike) for path in source):
         return _open_series([Path(path).expanduser() for path in source], f"{len(source)} files", signal)
@@ -122,6 +124,10 @@ def _open_array(source: Any) -> Movie:
 
 
 def _open_path(path: Path, signal: Wanted) -> Movie:
+    try:
+        path.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise InputError(f"a file or folder at {path}", str(error), "Check its name and its permissions.") from error
     if path.is_dir():
         named = by_suffix(path)
         if named is not None and named.folders:
@@ -190,12 +196,16 @@ def _remedy(suffix: str) -> str:
 
 
 def _open_folder(path: Path, signal: Wanted) -> Movie:
-    there = (p for p in path.iterdir() if not p.name.startswith("."))
+    try:
+        there = [p for p in path.iterdir() if not p.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"a readable folder at {path}", str(error), "Check its permissions and the disk.") from error
     # A link that leads nowhere is a frame that is missing.
     files = sorted((p for p in there if p.is_file() or (p.is_symlink() and not p.exists())), key=natural_order)
     kinds = [one for one in FORMATS if one.files and any(by_suffix(file) is one for file in files)]
     if not kinds:
-        what = ", ".join(p.name for p in files[:3]) or "nothing"
+        names = files or [p for p in there if p.is_dir()]
+        what = ("" if files else "only folders: ") + ", ".join(p.name for p in names[:3]) if names else "nothing"
         known = " or ".join(one.suffixes[0] for one in FORMATS if one.files)
         raise InputError(f"a series of {known} files in {path}", what, "Choose the folder of the frames.")
     if len(kinds) > 1:
@@ -263,6 +273,13 @@ def _open_series(paths: Sequence[Path], source: str, signal: Wanted) -> Movie:
             f"{source}: the files are parts of a recording with {others} files more, which are opened as well.",
             stacklevel=5,
         )
+    if odd := _named_otherwise([path.name for path in paths]):
+        names = f"{', '.join(odd[:3])}{' …' if len(odd) > 3 else ''} {'is' if len(odd) == 1 else 'are'}"
+        warnings.warn(
+            f"{source}: {names} named unlike the other {len(paths) - len(odd)} files, and taken for frames. "
+            'Name the frames with a pattern, such as "folder/frame_*.tif", if that is wrong.',
+            stacklevel=5,
+        )
     if gap := _gap_in_numbers([path.name for path in paths]):
         warnings.warn(
             f"{source}: {gap}, in a series that is numbered one by one otherwise. Frames are numbered as if none were "
@@ -297,6 +314,14 @@ def _with_missing(movies: list[Movie], unread: dict[int, InputError], source: st
         movies.insert(place, replace(blank, absent={0: error.found}))
     warn_of_absent(unread.keys(), len(movies), source, next(iter(unread.values())).found)
     return movies
+
+
+def _named_otherwise(names: Sequence[str]) -> list[str]:
+    """Names that differ by more than numbers from those of most files: an average beside the frames, a copy."""
+    patterns = [re.sub(r"\d+", "0", name).casefold() for name in names]
+    usual = max(patterns, key=patterns.count, default="")
+    odd = [name for name, pattern in zip(names, patterns, strict=True) if pattern != usual]
+    return odd if len(odd) * 3 <= len(names) else []
 
 
 def _gap_in_numbers(names: Sequence[str]) -> str:
