@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from napari_menndl.network.merged import MergedNetwork
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -188,8 +190,12 @@ def _predict_window(network: nn.Module, frame: np.ndarray, window: Window) -> np
     device = next(network.parameters()).device
     channels = frame if frame.ndim == 3 else frame[None]
     part = torch.from_numpy(np.ascontiguousarray(channels[:, *window.read], np.float32))[None].to(device)
-    logits = network(part.contiguous(memory_format=torch.channels_last))[0]
-    kept: np.ndarray = logits[:, *window.inner].float().contiguous().sigmoid().cpu().numpy()
+    part = part.contiguous(memory_format=torch.channels_last)
+    if isinstance(network, MergedNetwork):
+        logits = network(part, window.inner)[0]
+    else:
+        logits = network(part)[0, :, *window.inner]
+    kept: np.ndarray = logits.float().contiguous().sigmoid().cpu().numpy()
     return kept
 
 
