@@ -265,14 +265,15 @@ class Truth:
         self._inside = np.asarray(inside, dtype=bool)
         self._everywhere = bool(self._inside.all())
         # One plane for each class of each frame, frame by frame.
-        self._planes_inside = np.repeat(self._inside, masks.shape[1], axis=0)
+        one = self._inside[0]
+        self._planes_inside = one if self._everywhere else np.repeat(self._inside, masks.shape[1], axis=0)
         self._mask = masks.reshape(-1, *masks.shape[2:])
         self._true = components_of(self._mask)
         self._chosen = self._true.lie_inside(self._planes_inside)
         classes = np.arange(len(self._mask)) % len(names)
         self._present = np.bincount(classes[self._true.level[self._chosen]], minlength=len(names))
         self._pixels = int(np.count_nonzero(self._inside))
-        self._positive = (masks & self._inside[:, None]).sum(axis=(0, 2, 3))
+        self._positive = [int(np.count_nonzero(masks[:, c] & self._inside)) for c in range(len(names))]
 
     @classmethod
     def of(
@@ -348,7 +349,7 @@ class Truth:
         """Count pixels instead of defects, of one class (N, Y, X) bool."""
         found = found if self._everywhere else found & self._inside
         tp = int(np.count_nonzero(found & self._mask[c :: len(self.names)]))
-        return Counts(tp, int(np.count_nonzero(found)) - tp, int(self._positive[c]) - tp)
+        return Counts(tp, int(np.count_nonzero(found)) - tp, self._positive[c] - tp)
 
 
 @dataclass(frozen=True)

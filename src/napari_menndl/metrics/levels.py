@@ -263,8 +263,11 @@ def find_components(reached: ReachedPixels) -> LevelComponents:
     begin, end = np.searchsorted(last, first + width - 1), np.searchsorted(first, last + width + 1, side="right")
     number = np.maximum(end - begin, 0)
     _, lower = expand(begin, end)
-    pointers = np.concatenate([[0], np.cumsum(number)])
-    links = csr_array((np.ones(len(lower), dtype=np.int8), lower, pointers), shape=(len(first), len(first)))
+    # In int32 scipy takes them as they are.
+    pointers = np.concatenate([[0], np.cumsum(number)]).astype(np.int32)
+    links = csr_array(
+        (np.ones(len(lower), dtype=np.int8), lower.astype(np.int32), pointers), shape=(len(first), len(first))
+    )
     n, owner = connected_components(links, directed=False) if len(first) else (0, np.empty(0, np.intp))
     row, x = _divided(first, width)
     mask, y = _divided(row, height)

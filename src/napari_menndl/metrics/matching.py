@@ -134,7 +134,8 @@ def assign(i: NDArray[np.integer], j: NDArray[np.integer], cost: NDArray[np.floa
         return np.empty((0, 2), dtype=np.intp)
     # Assigned within each connected group of candidates: the groups are small, the whole need not be.
     n, m = int(i.max()) + 1, int(j.max()) + 1
-    graph = coo_array((np.ones(len(i), np.int8), (i, j + n)), shape=(n + m, n + m))
+    ends = i.astype(np.int32), (j + n).astype(np.int32)
+    graph = coo_array((np.ones(len(i), np.int8), ends), shape=(n + m, n + m))
     group = connected_components(graph, directed=False)[1][i]
     # In most of them all candidates meet in one place, and the cheapest is taken.
     order = np.lexsort((j, i, cost, group))
