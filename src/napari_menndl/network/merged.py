@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: A rectangle along y and x [px].
 Part = tuple[slice, slice]
+#: Top, bottom, left and right of a rectangle [px].
+Place = tuple[int, int, int, int]
 #: A value is cut down where at least so much of it is no longer needed: cutting copies it.
 _WORTHWHILE = 1 / 16
 
@@ -77,7 +79,7 @@ class MergedNetwork(nn.Module):
                 if i:
                     needed = self._needed[number] + self._calls[number].reach
                     self._needed[i - 1] = max(self._needed[i - 1], needed)
-        self.modules_called = nn.ModuleList(call.module for call in self._calls if call.module is not None)
+        self.modules_in_order = nn.ModuleList(call.module for call in self._calls if call.module is not None)
         self._last = {number: i for i, call in enumerate(self._calls) for number in call.inputs}
         self.requires_grad_(False).eval()
 
@@ -191,10 +193,6 @@ class MergedNetwork(nn.Module):
         if bias is not None:
             conv.bias.data = bias.detach().clone()
         return self._call("conv", conv, self._value(index))
-
-
-#: Top, bottom, left and right of a rectangle of the frame [px].
-Place = tuple[int, int, int, int]
 
 
 def _area(place: Place) -> int:
