@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
 from napari_menndl.metrics.components import label_components
-from napari_menndl.metrics.detection import Detector, count_defects
+from napari_menndl.metrics.detection import Detector, Truth, count_defects, score_class
 from napari_menndl.metrics.levels import components_at
 from napari_menndl.metrics.ranking import choose_thresholds
 from napari_menndl.metrics.scores import Counts
@@ -69,3 +69,24 @@ def test_counts_of_a_frame_are_those_of_each_threshold(smoothness, extended):
     counted = count_defects(response, components, inside, detector, thresholds)
     assert counted == one_by_one(response, components, inside, detector, thresholds, among)
     assert any(c.tp for c in counted)
+
+
+def test_classes_and_frames_together_are_each_by_itself():
+    rng = np.random.default_rng(1)
+    noise, true = (gaussian_filter(rng.normal(size=(2, 3, 48, 60)), (0, 0, s, s)) for s in (1.0, 2.5))
+    masks = true > np.quantile(true, 0.95)
+    masks[:, 1] &= np.arange(60) > 60  # a class that occurs nowhere
+    responses = (noise / noise.std() + 2 * masks).astype(np.float32)
+    inside = np.add.outer(np.arange(48), np.arange(60)) < np.array([70, 90])[:, None, None]
+    detectors = (Detector(4.0), Detector(2.0), Detector(4.0, extended=True, min_area=2))
+    levels = LEVELS * 2
+    first, absent, last = Truth(masks, inside, ("a", "b", "c"), detectors).score(responses, levels)
+    assert absent is None
+    for c, score in ((0, first), (2, last)):
+        counts = Counts()
+        for response, mask, area in zip(responses[:, c], masks[:, c], inside, strict=True):
+            counts += detectors[c].count(response >= score.threshold, mask, area)
+        assert (score.tp, score.fp, score.fn) == (counts.tp, counts.fp, counts.fn)
+        frames = list(zip(responses[:, c], masks[:, c], inside, strict=True))
+        assert score == score_class(score.name, frames, detectors[c], levels)
+        assert score.tp > 0

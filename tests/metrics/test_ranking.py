@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from napari_menndl.metrics.detection import Detector, score_class
-from napari_menndl.metrics.ranking import believed_threshold, steady_threshold
+from napari_menndl.metrics.ranking import (
+    PROBABILITY_THRESHOLDS,
+    believed_threshold,
+    choose_thresholds,
+    steady_threshold,
+)
 from napari_menndl.metrics.scores import ClassScore, Counts
 
 LOGITS = np.linspace(-6, 6, 25)
@@ -94,3 +99,13 @@ def test_a_response_that_is_no_probability_is_read_off_where_it_is_best():
     found = score_class("a", [(response, true, np.ones_like(true))], Detector(2.0))
     assert found is not None
     assert found.f1 == 1.0
+
+
+@pytest.mark.parametrize("positive", [0.0, 0.002, 0.05, 0.4])
+@pytest.mark.parametrize("kinds", [3, 40, 10_000])
+def test_thresholds_are_quantiles_around_the_true_share(kinds, positive):
+    values = np.rint(np.random.default_rng(kinds).normal(size=9_000) * kinds).astype(np.float32)
+    found = choose_thresholds([values[:100], values[100:]], positive)
+    shares = 1 - np.clip(np.geomspace(0.03, 6.0, 14) * positive, 0, 1)
+    wanted = np.unique([*np.quantile(values, shares, method="nearest"), *PROBABILITY_THRESHOLDS])
+    np.testing.assert_array_equal(found, wanted[(wanted > values.min()) & (wanted <= values.max())])

@@ -11,6 +11,7 @@ from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.ranges import LayerSpace, Limits
 from napari_menndl.genome.space import SearchSpace
+from napari_menndl.network.merged import MergedNetwork
 from napari_menndl.network.module import PRIOR, Conv, Network
 
 #: Narrow networks, but every stride, window and factor; wider than any default in what can go wrong.
@@ -82,6 +83,23 @@ def test_tile_equals_the_untiled_frame_inside_its_margin(seed):
     whole_tile = whole[..., top:bottom, left:right]
     spread = max(float(whole.std()), 1e-6)
     torch.testing.assert_close(tile[inside], whole_tile[inside], rtol=0, atol=1e-9 * spread)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=SEEDS, height=st.integers(1, 90), width=st.integers(1, 90))
+def test_fewer_operations_say_the_same(seed, height, width):
+    plan, network, rng, stream = random_network(seed)
+    frames = torch.randn(2, channels_of(plan), height, width, dtype=torch.float64, generator=stream)
+    top, left = rng.integers(0, (height, width))
+    part = slice(int(top), int(rng.integers(top, height)) + 1), slice(int(left), int(rng.integers(left, width)) + 1)
+    shown, weights = frames.clone(), {name: values.clone() for name, values in network.state_dict().items()}
+    with torch.no_grad():
+        said = network(frames)
+        merged = MergedNetwork(network)
+        torch.testing.assert_close(merged(frames), said, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(merged(frames, part), said[..., *part], rtol=1e-9, atol=1e-9)
+        assert torch.equal(frames, shown)
+        assert all(torch.equal(values, weights[name]) for name, values in network.state_dict().items())
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,13 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_menndl.metrics.components import Components, label_components
-from napari_menndl.metrics.levels import LevelComponents, components_at
+from napari_menndl.metrics.levels import (
+    LevelComponents,
+    ReachedPixels,
+    as_levels,
+    components_of,
+    find_components,
+    rank_pixels,
+)
 from napari_menndl.metrics.matching import LEAST_OVERLAP, assign, match_overlap, match_points, near_points
 from napari_menndl.metrics.ranking import (
     average_precision,
-    believed_threshold,
     best_threshold,
     choose_thresholds,
+    highest_expected,
     steady_threshold,
 )
 from napari_menndl.metrics.scores import ClassScore, Counts
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Mask = NDArray[np.bool_]
+Integers = NDArray[np.int64]
 #: Probability (Y, X) float, true mask (Y, X) bool, the area that counts (Y, X) bool.
 ScoredFrame = tuple[NDArray[np.floating], Mask, Mask]
 _BOOTSTRAPS = 400
@@ -155,35 +163,57 @@ def count_defects(
     -------
     list of k Counts
     """
+    levels, back = np.unique(np.asarray(thresholds, dtype=np.float64), return_inverse=True)
+    truth = as_levels(true)
     chosen = true.lie_inside(inside)
     if among is not None:
         chosen &= among
-    levels, back = np.unique(np.asarray(thresholds, dtype=np.float64), return_inverse=True)
-    found = components_at(probability, levels, detector.min_area)
-    number = np.bincount(found.level, minlength=len(levels))
-    shower = number > 20 * len(true) + 50
-    found = found.keep(~shower[found.level])
-    i, j, cost = _candidates(found, true, detector)
+    counts = _count(rank_pixels(np.asarray(probability)[None], [levels]), truth, chosen, inside, [detector])
+    return [Counts(*row) for row in counts[back].tolist()]
+
+
+def _count(
+    reached: ReachedPixels, true: LevelComponents, chosen: Mask, inside: Mask, detectors: Sequence[Detector]
+) -> Integers:
+    """Counts (k, 3) of the chosen ones (m,) of the true defects at the k thresholds of P responses.
+
+    `true` is of one mask for each response, `inside` (Y, X) or (P, Y, X); one detector for each response.
+    """
+    plane_of = reached.plane_of
+    masks, planes = len(plane_of), len(detectors)
+    found = find_components(reached)
+    large = found.areas >= np.array([one.min_area for one in detectors])[found.plane]
+    number = np.bincount(found.level[large], minlength=masks)
+    shower = number > 20 * np.bincount(true.level, minlength=planes)[plane_of] + 50
+    found = found.keep(large & ~shower[found.level])
+    i, j, cost = _candidates(found, true, detectors)
     # A true defect is another one at each threshold.
     pairs = assign(i, j + len(true) * found.level[i], cost)
     unpaired = found.lie_inside(inside)
     unpaired[pairs[:, 0]] = False
-    level, defect = np.divmod(pairs[:, 1], max(len(true), 1))
-    present = int(np.count_nonzero(chosen))
-    tp = np.bincount(level[chosen[defect]], minlength=len(levels))
-    fp = np.where(shower, number, np.bincount(found.level[unpaired], minlength=len(levels)))
-    return [Counts(int(tp[k]), int(fp[k]), present - int(tp[k])) for k in back]
+    mask, defect = np.divmod(pairs[:, 1], max(len(true), 1))
+    tp = np.bincount(mask[chosen[defect]], minlength=masks)
+    fp = np.where(shower, number, np.bincount(found.level[unpaired], minlength=masks))
+    fn = np.bincount(true.level[chosen], minlength=planes)[plane_of] - tp
+    return np.stack([tp, fp, fn], axis=1)
 
 
 def _candidates(
-    found: LevelComponents, true: Components, detector: Detector
+    found: LevelComponents, true: LevelComponents, detectors: Sequence[Detector]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Which found component may be which true defect, (e,) intp each, and what the pair costs, (e,) float64."""
-    if not detector.extended:
-        return near_points(found.centres, true.centres, detector.tolerance)
-    i, j, overlap = found.overlaps(true)
+    extended = np.array([one.extended for one in detectors])
+    tolerance = np.array([-1.0 if one.extended else one.tolerance for one in detectors])
+    i, j, cost = near_points(found.centres, true.centres, tolerance[found.plane], found.plane, true.level)
+    if not extended.any():
+        return i, j, cost
+    a, b, overlap = found.overlaps(true, extended)
     enough = overlap >= LEAST_OVERLAP
-    return i[enough], j[enough], 1.0 - overlap[enough]
+    return (
+        np.concatenate([i, a[enough]]),
+        np.concatenate([j, b[enough]]),
+        np.concatenate([cost, 1.0 - overlap[enough]]),
+    )
 
 
 def score_class(
@@ -198,6 +228,7 @@ def score_class(
     ----------
     name : str
     frames : sequence of (probability (Y, X) float, true (Y, X) bool, inside (Y, X) bool)
+        All of one shape.
     detector : Detector
     thresholds : (k,) float, optional
         Of these the best is chosen. Left out: those of `ranking.choose_thresholds`, which suit any monotonous response;
@@ -209,33 +240,116 @@ def score_class(
     ClassScore or None
         None where no frame has a true defect inside. A constant response scores 0 at an infinite threshold.
     """
-    truths = [label_components(true, 1) for _, true, _ in frames]
-    present = sum(int(t.lie_inside(inside).sum()) for t, (_, _, inside) in zip(truths, frames, strict=True))
-    if not present:
-        return None
-    calibrated = thresholds is None and all(p.min() >= 0.0 and p.max() <= 1.0 for p, _, _ in frames)
-    if thresholds is None:
-        positive = sum(np.count_nonzero(true & inside) for _, true, inside in frames)
-        total = sum(np.count_nonzero(inside) for _, _, inside in frames)
-        levels = choose_thresholds((p[inside] for p, _, inside in frames), positive / total)
-    else:
-        levels = np.unique(np.asarray(thresholds, dtype=np.float64))
-    if not len(levels):
-        return ClassScore(name, 0.0, 0.0, 0.0, float("inf"), 0, 0, present)
-    per_frame = [
-        count_defects(np.asarray(p, dtype=np.float32), true, inside, detector, levels)
-        for (p, _, inside), true in zip(frames, truths, strict=True)
-    ]
-    counts = [sum(at_level, Counts()) for at_level in zip(*per_frame, strict=True)]
-    if calibrated:
-        believed = believed_threshold((p[inside] for p, _, inside in frames), levels)
-        chosen = steady_threshold(levels, counts, believed)
-    else:
-        chosen = best_threshold(counts)
-    threshold = float(levels[chosen])
-    pixels = sum((pixel_counts(p >= threshold, true, inside) for p, true, inside in frames), Counts())
-    at = counts[chosen]
-    return ClassScore(name, at.f1, average_precision(counts), pixels.f1, threshold, at.tp, at.fp, at.fn)
+    responses, true, inside = (np.stack(planes) for planes in zip(*frames, strict=True))
+    truth = Truth(true[:, None], inside, (name,), (detector,))
+    return truth.score(responses[:, None], thresholds)[0]
+
+
+class Truth:
+    """What is to be found in some frames, looked up once for all who are judged by it.
+
+    Parameters
+    ----------
+    masks : (N, C, Y, X) bool
+        The defects of each class.
+    inside : (N, Y, X) bool
+        The pixels that count.
+    names : C str
+    detectors : C Detector
+    """
+
+    def __init__(self, masks: Mask, inside: Mask, names: Sequence[str], detectors: Sequence[Detector]) -> None:
+        self.names = tuple(names)
+        self._shape = masks.shape
+        self._detectors = [*detectors] * len(masks)
+        self._inside = np.asarray(inside, dtype=bool)
+        self._everywhere = bool(self._inside.all())
+        # One plane for each class of each frame, frame by frame.
+        one = self._inside[0]
+        self._planes_inside = one if self._everywhere else np.repeat(self._inside, masks.shape[1], axis=0)
+        self._mask = masks.reshape(-1, *masks.shape[2:])
+        self._true = components_of(self._mask)
+        self._chosen = self._true.lie_inside(self._planes_inside)
+        classes = np.arange(len(self._mask)) % len(names)
+        self._present = np.bincount(classes[self._true.level[self._chosen]], minlength=len(names))
+        self._pixels = int(np.count_nonzero(self._inside))
+        self._positive = [int(np.count_nonzero(masks[:, c] & self._inside)) for c in range(len(names))]
+
+    @classmethod
+    def of(
+        cls, labels: NDArray[np.integer], inside: Mask, names: Sequence[str], detectors: Sequence[Detector]
+    ) -> Truth:
+        """The defects of label images (N, Y, X): 0 none, c + 1 class c."""
+        return cls(labels[:, None] == np.arange(1, len(names) + 1)[:, None, None], inside, names, detectors)
+
+    def score(
+        self, responses: NDArray[np.floating], thresholds: Sequence[float] | None = None
+    ) -> list[ClassScore | None]:
+        """Score responses (N, C, Y, X) float, class by class; see `score_class`."""
+        planes = np.asarray(responses, dtype=np.float32).reshape(self._mask.shape)
+        classes = len(self.names)
+        given = None if thresholds is None else np.unique(np.asarray(thresholds, dtype=np.float64))
+        levels = [
+            np.empty(0)
+            if not present
+            else given
+            if given is not None
+            else choose_thresholds(self._values(planes[c::classes]), self._positive[c] / self._pixels)
+            for c, present in enumerate(self._present)
+        ]
+        reached = rank_pixels(planes, levels * self._shape[0])
+        counts = _count(reached, self._true, self._chosen, self._planes_inside, self._detectors)
+        # Every frame has the same thresholds.
+        frames = self._shape[0]
+        counts = counts.reshape(frames, -1, 3).sum(axis=0)
+        numbers, sums = reached.sums(None if self._everywhere else self._planes_inside)
+        numbers, sums = numbers.reshape(frames, -1).sum(axis=0), sums.reshape(frames, -1).sum(axis=0)
+        scores: list[ClassScore | None] = []
+        first = 0
+        for c, name in enumerate(self.names):
+            part = slice(first, first + len(levels[c]))
+            own = [Counts(*row) for row in counts[part].tolist()]
+            first = part.stop
+            if not self._present[c]:
+                scores.append(None)
+            elif not own:
+                scores.append(ClassScore(name, 0.0, 0.0, 0.0, float("inf"), 0, 0, int(self._present[c])))
+            else:
+                one = planes[c::classes]
+                calibrated = given is None and one.min() >= 0.0 and one.max() <= 1.0
+                if calibrated:
+                    total = sum(float(values.sum(dtype=np.float64)) for values in self._values(one))
+                    chosen = steady_threshold(levels[c], own, highest_expected(numbers[part], sums[part], total) / 2)
+                else:
+                    chosen = best_threshold(own)
+                threshold, at = float(levels[c][chosen]), own[chosen]
+                pixels = self._pixel_counts(one >= threshold, c)
+                scores.append(
+                    ClassScore(name, at.f1, average_precision(own), pixels.f1, threshold, at.tp, at.fp, at.fn)
+                )
+        return scores
+
+    def judge(self, probabilities: NDArray[np.floating], rng: np.random.Generator) -> Fitness:
+        """Judge the probabilities of a network (N, C, Y, X) float; see `fitness`."""
+        scored = self.score(probabilities)
+        scores = [score for score in scored if score is not None]
+        absent = tuple(name for name, score in zip(self.names, scored, strict=True) if score is None)
+        if not scores:
+            return Fitness(None, None, (), absent)
+        error = float(np.linalg.norm(class_shares(scores) * [_f1_error(score, rng) for score in scores]))
+        return Fitness(mean_over_classes(scores), error, tuple(scores), absent)
+
+    def _values(self, planes: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """The responses (N, Y, X) at the pixels that count, frame by frame."""
+        if self._everywhere:
+            return [planes.ravel()]
+        return [plane[inside] for plane, inside in zip(planes, self._inside, strict=True)]
+
+    def _pixel_counts(self, found: Mask, c: int) -> Counts:
+        """Count pixels instead of defects, of one class (N, Y, X) bool."""
+        found = found if self._everywhere else found & self._inside
+        tp = int(np.count_nonzero(found & self._mask[c :: len(self.names)]))
+        return Counts(tp, int(np.count_nonzero(found)) - tp, self._positive[c] - tp)
 
 
 @dataclass(frozen=True)
@@ -284,19 +398,7 @@ def fitness(
     rng : numpy.random.Generator
         For the standard error.
     """
-    scores, errors, absent = [], [], []
-    for c, (name, detector) in enumerate(zip(names, detectors, strict=True)):
-        frames = [(p[c], label == c + 1, area) for p, label, area in zip(probabilities, labels, inside, strict=True)]
-        score = score_class(name, frames, detector)
-        if score is None:
-            absent.append(name)
-        else:
-            scores.append(score)
-            errors.append(_f1_error(score, rng))
-    if not scores:
-        return Fitness(None, None, (), tuple(absent))
-    error = float(np.linalg.norm(class_shares(scores) * errors))
-    return Fitness(mean_over_classes(scores), error, tuple(scores), tuple(absent))
+    return Truth.of(labels, inside, names, detectors).judge(probabilities, rng)
 
 
 def class_shares(scores: Sequence[ClassScore]) -> NDArray[np.float64]:

@@ -1,9 +1,10 @@
-"""The components of a response at many thresholds at once, without drawing any of them.
+"""The components of responses at many thresholds at once, without drawing any of them.
 
 A mask is kept as its runs: the unbroken pieces of its rows (He, Chao & Suzuki 2008, 10.1109/TIP.2008.919369). A run
 begins at just those thresholds that a pixel reaches and its left neighbour does not, so that one pass over the
 pixels above the lowest threshold finds the runs of all masks, and their number, not that of the pixels, is what the
-rest costs.
+rest costs. The responses of several classes and frames go through together: what an array operation costs besides is
+paid once for all of them.
 """
 
 from __future__ import annotations
@@ -13,27 +14,102 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from napari_menndl.metrics.matching import expand
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_menndl.metrics.components import Components
 
 Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class LevelComponents:
-    """Components at k thresholds, numbered 0 to n - 1 over all of them.
+class ReachedPixels:
+    """The pixels of P responses that reach the lowest of their thresholds.
 
-    Runs lie on a tape: the masks one after the other, row by row, each row ended by an empty pixel and each mask by an
-    empty row. The pixel (y, x) of the mask of threshold l is ``(l (Y + 1) + y) (X + 1) + x``.
+    Masks are numbered over all responses, those of the first one first.
 
     Attributes
     ----------
     shape : (Y, X) int [px]
+    plane : (n,) intp
+        The response of each pixel; ascending.
+    pixel : (n,) intp
+        ``y * X + x``; ascending in each response.
+    rank : (n,) intp
+        How many of its thresholds it reaches.
+    value : (n,) float64
+        The response.
+    masks : (P + 1,) intp
+        Number of the first mask of each response, and of all.
+    """
+
+    shape: tuple[int, int]
+    plane: Indices
+    pixel: Indices
+    rank: Indices
+    value: NDArray[np.float64]
+    masks: Indices
+
+    @property
+    def plane_of(self) -> Indices:
+        """(k,) intp: the response of each mask."""
+        return np.repeat(np.arange(len(self.masks) - 1), np.diff(self.masks))
+
+    def sums(self, inside: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """For each mask (k,) how many pixels reach its threshold but not the next one, and the sum of their values.
+
+        Only those `inside`, (P, Y, X) bool, unless it is left out.
+        """
+        mask, value = self.masks[self.plane] + self.rank - 1, self.value
+        if inside is not None:
+            chosen = inside.reshape(len(inside), -1)[self.plane, self.pixel]
+            mask, value = mask[chosen], value[chosen]
+        masks = int(self.masks[-1])
+        number, total = np.bincount(mask, minlength=masks), np.bincount(mask, weights=value, minlength=masks)
+        return number.astype(np.float64), total.astype(np.float64)
+
+
+def rank_pixels(responses: NDArray[np.floating], thresholds: Sequence[NDArray[np.float64]]) -> ReachedPixels:
+    """Find out which pixels of responses (P, Y, X) float reach which of P times (k,) float64 ascending thresholds."""
+    planes, _, width = responses.shape
+    flat = responses.reshape(planes, -1)
+    lowest = np.array([levels[0] if len(levels) else np.inf for levels in thresholds])
+    # The smallest float32 that is no smaller: compared in float64 every pixel would be copied.
+    least = lowest.astype(flat.dtype)
+    least = np.where(least < lowest, np.nextafter(least, np.inf, dtype=flat.dtype), least)
+    reached = np.flatnonzero(flat >= least[:, None])
+    plane, pixel = _divided(reached, flat.shape[1])
+    values = flat.ravel()[reached].astype(np.float64)
+    ends = np.searchsorted(plane, np.arange(planes + 1))
+    rank = np.empty(len(reached), np.intp)
+    for levels, first, last in zip(thresholds, ends[:-1], ends[1:], strict=True):
+        rank[first:last] = np.searchsorted(levels, values[first:last], side="right")
+    known = rank > 0  # but for an infinite response without thresholds
+    if not known.all():
+        plane, pixel, rank, values = plane[known], pixel[known], rank[known], values[known]
+    masks = np.concatenate([[0], np.cumsum([len(levels) for levels in thresholds])]).astype(np.intp)
+    return ReachedPixels((responses.shape[1], width), plane, pixel, rank, values, masks)
+
+
+@dataclass(frozen=True)
+class LevelComponents:
+    """Components of k masks, numbered 0 to n - 1 over all of them.
+
+    Runs lie on a tape: the masks one after the other, row by row, each row ended by an empty pixel and each mask by an
+    empty row. The pixel (y, x) of mask l is ``(l (Y + 1) + y) (X + 1) + x``.
+
+    Attributes
+    ----------
+    shape : (Y, X) int [px]
+    plane_of : (k,) intp
+        The response of each mask.
     level : (n,) intp
-        Index of the threshold.
+        The mask of each component.
     centres : (n, 2) float64 [px]
         Centroids (y, x).
     areas : (n,) int64 [px]
@@ -44,6 +120,7 @@ class LevelComponents:
     """
 
     shape: tuple[int, int]
+    plane_of: Indices
     level: Indices
     centres: NDArray[np.float64]
     areas: NDArray[np.int64]
@@ -53,6 +130,11 @@ class LevelComponents:
 
     def __len__(self) -> int:
         return len(self.areas)
+
+    @property
+    def plane(self) -> Indices:
+        """(n,) intp: the response of each component."""
+        return self.plane_of[self.level]
 
     def keep(self, chosen: NDArray[np.bool_]) -> LevelComponents:
         """Only some of the components (n,) bool, the others renumbered."""
@@ -70,7 +152,7 @@ class LevelComponents:
         )
 
     def lie_inside(self, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """As `Components.lie_inside`: whose anchor lies in an area (Y, X) bool.
+        """As `Components.lie_inside`: whose anchor lies in an area, (Y, X) bool, or (P, Y, X) of each response.
 
         Returns
         -------
@@ -79,7 +161,7 @@ class LevelComponents:
         if inside.all() or not len(self):
             return np.ones(len(self), dtype=bool)
         y, x = self.anchors().T
-        return np.asarray(inside[y, x], dtype=bool)
+        return np.asarray(inside[y, x] if inside.ndim == 2 else inside[self.plane, y, x], dtype=bool)
 
     def anchors(self) -> Indices:
         """As `Components.anchors`: one pixel (y, x) of each component, at its centroid or next to it; (n, 2) intp."""
@@ -99,8 +181,17 @@ class LevelComponents:
             anchors[component] = np.stack([y, x], axis=1)[nearest[one]]
         return anchors
 
-    def overlaps(self, true: Components) -> tuple[Indices, Indices, NDArray[np.float64]]:
-        """Which component shares pixels with which true one.
+    def overlaps(
+        self, true: LevelComponents, planes: NDArray[np.bool_]
+    ) -> tuple[Indices, Indices, NDArray[np.float64]]:
+        """Which component shares pixels with which true one of its response.
+
+        Parameters
+        ----------
+        true : LevelComponents
+            Of one mask for each response.
+        planes : (P,) bool
+            The responses to look at.
 
         Returns
         -------
@@ -109,14 +200,15 @@ class LevelComponents:
         overlap : (e,) float64
             Intersection over union.
         """
-        height, width = self.shape[0] + 1, self.shape[1] + 1
-        first, last = self.first % (height * width), self.last % (height * width)
-        true_first, true_last = _find_runs(true.labels, np.arange(1, 2))
-        begin, end = np.searchsorted(true_last, first), np.searchsorted(true_first, last, side="right")
-        run, other = _expand(begin, end)
-        shared = np.minimum(last[run], true_last[other]) - np.maximum(first[run], true_first[other]) + 1.0
-        label = true.labels[true_first[other] // width, true_first[other] % width] - 1
-        pairs, which = np.unique(self.owner[run] * len(true) + label, return_inverse=True)
+        size = (self.shape[0] + 1) * (self.shape[1] + 1)
+        runs = np.flatnonzero(planes[self.plane][self.owner])
+        owner = self.owner[runs]
+        moved = (self.plane - self.level)[owner] * size
+        first, last = self.first[runs] + moved, self.last[runs] + moved
+        begin, end = np.searchsorted(true.last, first), np.searchsorted(true.first, last, side="right")
+        run, other = expand(begin, end)
+        shared = np.minimum(last[run], true.last[other]) - np.maximum(first[run], true.first[other]) + 1.0
+        pairs, which = np.unique(owner[run] * len(true) + true.owner[other], return_inverse=True)
         pixels = np.bincount(which, weights=shared, minlength=len(pairs))
         i, j = np.divmod(pairs, max(len(true), 1))
         return i, j, pixels / (self.areas[i] + true.areas[j] - pixels)
@@ -140,46 +232,75 @@ def components_at(
     LevelComponents
         At each threshold those of `label_components`, in the same order.
     """
-    height, width = response.shape[0] + 1, response.shape[1] + 1
-    first, last = _find_runs(response, thresholds)
-    # A run touches those of the next row that end no earlier than the pixel before its first and begin no later than
-    # the pixel after its last. What ends rows and masks keeps them apart.
-    begin, end = np.searchsorted(last, first + width - 1), np.searchsorted(first, last + width + 1, side="right")
-    upper, lower = _expand(begin, end)
-    links = coo_array((np.ones(len(upper), dtype=np.int8), (upper, lower)), shape=(len(first), len(first)))
-    n, owner = connected_components(links, directed=False) if len(first) else (0, np.empty(0, np.intp))
-    length, y, x = last - first + 1, first // width % height, (first % width) + (last - first) / 2
-    areas = np.bincount(owner, weights=length, minlength=n)
-    centres = np.stack([np.bincount(owner, weights=length * axis, minlength=n) / areas for axis in (y, x)], axis=1)
-    level = np.zeros(n, dtype=np.intp)
-    level[owner] = first // (height * width)
-    shape = (response.shape[0], response.shape[1])
-    found = LevelComponents(shape, level, centres, areas.astype(np.int64), first, last, owner.astype(np.intp))
+    found = find_components(rank_pixels(response[None], [thresholds]))
     return found.keep(found.areas >= min_area)
 
 
-def _find_runs(response: NDArray[np.number], thresholds: NDArray[np.number]) -> tuple[Indices, Indices]:
-    """First and last pixel on the tape of every run at ascending thresholds."""
-    if not len(thresholds):
-        return np.empty(0, np.intp), np.empty(0, np.intp)
-    height, width = response.shape[0] + 1, response.shape[1] + 1
-    reached = response.ravel() >= thresholds[0]
-    pixels = np.flatnonzero(reached)
-    place = pixels + pixels // (width - 1)
-    rank = np.searchsorted(thresholds, response.ravel()[pixels].astype(thresholds.dtype), side="right")
-    joined = np.diff(place) == 1
+def components_of(masks: NDArray[np.bool_]) -> LevelComponents:
+    """All components of P masks (P, Y, X) bool, whatever their size."""
+    planes, height, width = masks.shape
+    plane, pixel = _divided(np.flatnonzero(masks), height * width)
+    once, value = np.ones(len(pixel), np.intp), np.ones(len(pixel))
+    return find_components(ReachedPixels((height, width), plane, pixel, once, value, np.arange(planes + 1)))
+
+
+def as_levels(components: Components) -> LevelComponents:
+    """Components that were drawn, as those of one mask."""
+    labels = components.labels
+    reached = components_of(labels[None] > 0)
+    width = labels.shape[1] + 1
+    owner = labels[reached.first // width, reached.first % width].astype(np.intp) - 1
+    level = np.zeros(len(components), np.intp)
+    return replace(reached, level=level, centres=components.centres, areas=components.areas, owner=owner)
+
+
+def find_components(reached: ReachedPixels) -> LevelComponents:
+    """Find the components of all masks, of each those of `label_components`, in the same order."""
+    height, width = reached.shape[0] + 1, reached.shape[1] + 1
+    first, last = _find_runs(reached)
+    # A run touches those of the next row that end no earlier than the pixel before its first and begin no later than
+    # the pixel after its last. What ends rows and masks keeps them apart.
+    begin, end = np.searchsorted(last, first + width - 1), np.searchsorted(first, last + width + 1, side="right")
+    number = np.maximum(end - begin, 0)
+    _, lower = expand(begin, end)
+    # In int32 scipy takes them as they are.
+    pointers = np.concatenate([[0], np.cumsum(number)]).astype(np.int32)
+    links = csr_array(
+        (np.ones(len(lower), dtype=np.int8), lower.astype(np.int32), pointers), shape=(len(first), len(first))
+    )
+    n, owner = connected_components(links, directed=False) if len(first) else (0, np.empty(0, np.intp))
+    row, x = _divided(first, width)
+    mask, y = _divided(row, height)
+    length = last - first + 1
+    areas = np.bincount(owner, weights=length, minlength=n)
+    centre = x + (last - first) / 2
+    centres = np.stack([np.bincount(owner, weights=length * axis, minlength=n) / areas for axis in (y, centre)], axis=1)
+    level = np.zeros(n, dtype=np.intp)
+    level[owner] = mask
+    return LevelComponents(
+        reached.shape, reached.plane_of, level, centres, areas.astype(np.int64), first, last, owner.astype(np.intp)
+    )
+
+
+def _divided(number: Indices, divisor: int) -> tuple[Indices, Indices]:
+    """Quotient and rest, sooner than by np.divmod."""
+    quotient = number // divisor
+    return quotient, number - quotient * divisor
+
+
+def _find_runs(reached: ReachedPixels) -> tuple[Indices, Indices]:
+    """First and last pixel on the tape of every run of all masks."""
+    size = (reached.shape[0] + 1) * (reached.shape[1] + 1)
+    rank, place = reached.rank, reached.pixel + reached.pixel // reached.shape[1]
+    # From where a pixel lies in its own response to where it lies in the first mask of it.
+    start = reached.masks[reached.plane] * size + place
+    joined = (np.diff(place) == 1) & (np.diff(reached.plane) == 0)
     left, right = np.zeros_like(rank), np.zeros_like(rank)
     left[1:], right[:-1] = rank[:-1] * joined, rank[1:] * joined
+    dtype = np.min_scalar_type(int(reached.masks[-1]))
     ends = []
     for beside in (left, right):
-        pixel, level = _expand(beside, rank)
-        order = np.argsort(level.astype(np.uint16), kind="stable")
-        ends.append((level * (height * width) + place[pixel])[order])
+        pixel, level = expand(beside, rank)
+        order = np.argsort((reached.masks[reached.plane[pixel]] + level).astype(dtype), kind="stable")
+        ends.append((start[pixel] + level * size)[order])
     return ends[0], ends[1]
-
-
-def _expand(begin: Indices, end: Indices) -> tuple[Indices, Indices]:
-    """All pairs (i, j) with ``begin[i] <= j < end[i]``, in order of i, then j."""
-    number = np.maximum(end - begin, 0)
-    i = np.repeat(np.arange(len(number)), number)
-    return i, np.arange(len(i)) + (begin - np.cumsum(number) + number)[i]

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -40,13 +39,51 @@ def match_points(found: ArrayLike, true: ArrayLike, tolerance: float) -> NDArray
 
 
 def near_points(
-    found: NDArray[np.float64], true: NDArray[np.float64], tolerance: float
+    found: NDArray[np.float64],
+    true: NDArray[np.float64],
+    tolerance: ArrayLike,
+    group: ArrayLike = 0,
+    true_group: ArrayLike = 0,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Pairs of points (n, 2), (m, 2) float [px] that are no farther apart: i, j (e,) intp, distance (e,) float64."""
+    """Pairs of points that are no farther apart than a tolerance.
+
+    Parameters
+    ----------
+    found, true : (n, 2), (m, 2) float64 [px]
+    tolerance : float or (n,) float [px]
+    group, true_group : int or (n,), (m,) int
+        Only points of one group are paired.
+
+    Returns
+    -------
+    i, j : (e,) intp
+        Index into `found`, index into `true`.
+    distance : (e,) float64 [px]
+    """
     if not len(found) or not len(true):
         return np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0)
-    near = KDTree(found).sparse_distance_matrix(KDTree(true), tolerance, output_type="ndarray")
-    return near["i"], near["j"], near["v"]
+    low = min(found[:, 0].min(), true[:, 0].min())
+    extent = float(max(found[:, 0].max(), true[:, 0].max()) - low) + 1.0
+    # Groups one below the other, farther apart than any two points of one; what is near along y is looked at.
+    largest = np.broadcast_to(np.asarray(tolerance, np.float64), len(found))
+    y = found[:, 0] - low + np.asarray(group) * 3 * extent
+    true_y = true[:, 0] - low + np.asarray(true_group) * 3 * extent
+    order = np.argsort(true_y, kind="stable")
+    reach = np.minimum(largest, extent) * (1 + 1e-9) + 1e-6
+    begin = np.searchsorted(true_y[order], y - reach)
+    end = np.searchsorted(true_y[order], y + reach, side="right")
+    i, place = expand(begin, end)
+    j = order[place]
+    squared = ((found[i] - true[j]) ** 2).sum(axis=1)
+    near = squared <= largest[i] ** 2
+    return i[near], j[near], np.sqrt(squared[near])
+
+
+def expand(begin: NDArray[np.intp], end: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """All pairs (i, j) with ``begin[i] <= j < end[i]``, in order of i, then j."""
+    number = np.maximum(end - begin, 0)
+    i = np.repeat(np.arange(len(number)), number)
+    return i, np.arange(len(i)) + (begin - np.cumsum(number) + number)[i]
 
 
 def match_overlap(
@@ -97,13 +134,22 @@ def assign(i: NDArray[np.integer], j: NDArray[np.integer], cost: NDArray[np.floa
         return np.empty((0, 2), dtype=np.intp)
     # Assigned within each connected group of candidates: the groups are small, the whole need not be.
     n, m = int(i.max()) + 1, int(j.max()) + 1
-    graph = coo_array((np.ones(len(i)), (i, j + n)), shape=(n + m, n + m))
+    ends = i.astype(np.int32), (j + n).astype(np.int32)
+    graph = coo_array((np.ones(len(i), np.int8), ends), shape=(n + m, n + m))
     group = connected_components(graph, directed=False)[1][i]
-    alone = np.bincount(group)[group] == 1
-    pairs = [np.stack([i[alone], j[alone]], axis=1)]
-    rest = np.flatnonzero(~alone)
-    order = rest[np.argsort(group[rest], kind="stable")]
-    for edges in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(order) else ():
+    # In most of them all candidates meet in one place, and the cheapest is taken.
+    order = np.lexsort((j, i, cost, group))
+    group = group[order]
+    begins = np.flatnonzero(np.diff(group, prepend=-1))
+    sizes = np.diff(begins, append=len(group))
+    found, true = i[order], j[order]
+    star = np.zeros(len(begins), bool)
+    for one in (found, true):
+        star |= np.minimum.reduceat(one, begins) == np.maximum.reduceat(one, begins)
+    best = begins[star]
+    pairs = [np.stack([found[best], true[best]], axis=1)]
+    for begin, size in zip(begins[~star], sizes[~star], strict=True):
+        edges = order[begin : begin + size]
         rows, row = np.unique(i[edges], return_inverse=True)
         columns, column = np.unique(j[edges], return_inverse=True)
         # Dearer than all real pairs of the group together, so that one more pair always pays.

@@ -30,6 +30,8 @@ _FARTHEST = 3.0
 _LARGEST_LOGIT = 16.0
 #: Pixels to let through, as multiples of the pixels that truly are defects.
 _SHARES = np.geomspace(0.03, 6.0, 14)
+#: Values that are sorted to find out about where the highest begin.
+_SAMPLE = 2048
 
 
 def choose_thresholds(values: Iterable[NDArray[np.floating]], positive: float) -> NDArray[np.float64]:
@@ -52,7 +54,15 @@ def choose_thresholds(values: Iterable[NDArray[np.floating]], positive: float) -
     if not len(pooled):
         return np.empty(0)
     low, high = float(pooled.min()), float(pooled.max())
-    quantiles = np.quantile(pooled, 1.0 - np.clip(_SHARES * positive, 0.0, 1.0), method="nearest")
+    # np.quantile's method "nearest". All of these lie among the highest few, and a sample tells about where they begin.
+    place = np.rint((len(pooled) - 1) * (1.0 - np.clip(_SHARES * positive, 0.0, 1.0))).astype(np.intp) - len(pooled)
+    sample = np.sort(pooled[:: max(1, len(pooled) // _SAMPLE) | 1])
+    begin = sample[int(max(0.0, 1.0 + 1.5 * place.min() / len(pooled)) * (len(sample) - 1))]
+    highest = pooled[pooled > begin]
+    if len(highest) < -place.min() and begin > low:
+        highest = pooled[pooled > low]
+    # What is not among them is the lowest value, which lets every pixel through.
+    quantiles = np.sort(highest)[place[-place <= len(highest)]]
     levels = np.unique(np.concatenate([quantiles.astype(np.float64), PROBABILITY_THRESHOLDS]))
     return levels[(levels > low) & (levels <= high)]
 
@@ -132,8 +142,21 @@ def believed_threshold(values: Iterable[NDArray[np.floating]], levels: NDArray[n
         highest = np.searchsorted(levels, above, side="right") - 1
         number += np.bincount(highest, minlength=len(levels))
         positive += np.bincount(highest, weights=above, minlength=len(levels))
+    return highest_expected(number, positive, total) / 2
+
+
+def highest_expected(number: NDArray[np.floating], positive: NDArray[np.floating], total: float) -> float:
+    """Highest F1 that calibrated probabilities expect of their pixels.
+
+    Parameters
+    ----------
+    number, positive : (k,) float
+        Pixels, and the sum of their probabilities, between each threshold and the next.
+    total : float
+        The sum of all probabilities.
+    """
     number, positive = (np.cumsum(at[::-1])[::-1] for at in (number, positive))
-    return float(np.max(2 * positive / (number + total))) / 2
+    return float(np.max(2 * positive / (number + total)))
 
 
 def steady_threshold(

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy import fft
 
 from napari_menndl.errors import InputError
 
@@ -64,9 +64,26 @@ def normalise(frame: ArrayLike, kind: Normalisation | str, radius: float) -> NDA
             raise InputError("a positive radius in px", repr(radius), "Give for example radius=20.")
         sigma = min(float(radius), float(max(values.shape)))  # wider than the frame is the frame's mean already
         values = _without_outliers(values)
-        flat = values - gaussian_filter(values, sigma)
+        flat = values - _blurred(values, sigma)
         unit = _robust(flat) if kind == "flattened" else _local(flat, sigma)
     return cast("NDArray[np.float32]", np.clip(unit, -LIMIT, LIMIT).astype(np.float32))
+
+
+def _blurred(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """What `scipy.ndimage.gaussian_filter` makes of a frame, in a time that does not grow with `sigma`.
+
+    It mirrors the frame at its borders and cuts the Gaussian off at four standard deviations. Mirroring is the symmetry
+    of the discrete cosine transform, in which the kernel, being symmetric, is a factor (Martucci 1994,
+    10.1109/78.295213).
+    """
+    coefficients = fft.dctn(values)
+    offsets = np.arange(1, int(4.0 * sigma + 0.5) + 1)
+    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
+    for axis, length in enumerate(values.shape):
+        angles = np.pi / length * np.arange(length)
+        factor = (1 + 2 * weights @ np.cos(np.outer(offsets, angles))) / (1 + 2 * weights.sum())
+        coefficients *= factor[:, None] if axis == 0 else factor
+    return np.asarray(fft.idctn(coefficients, overwrite_x=True))
 
 
 def _without_outliers(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -100,6 +117,6 @@ def _constant() -> InputError:
 
 
 def _local(flat: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    spread = np.sqrt(np.maximum(gaussian_filter(flat**2, sigma), 0))
+    spread = np.sqrt(np.maximum(_blurred(flat**2, sigma), 0))
     floor = FLOOR * (float(np.median(spread)) or float(flat.std()))
     return flat / np.maximum(spread, floor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from napari_menndl.movie.normalisation import LIMIT, normalise
 from napari_menndl.network.filters import MirroredSpectrum, blob_response, filter_bank
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -68,7 +68,7 @@ def channels(frame: Frame, genome: Genome, classes: int) -> NDArray[np.float32]:
         The channels of the first input, then those of the second, and so on: the normalised frame
         (`movie.normalise`), a bank of filters of it (`filters.filter_bank`), a blob detector's response
         (`filters.blob_response`), a Fourier filter's (`annotation.fourier.fourier_response`, within ±
-        `normalisation.LIMIT`). Shared with later calls for the same frame: not to be written into.
+        `normalisation.LIMIT`).
 
     Raises
     ------
@@ -77,10 +77,20 @@ def channels(frame: Frame, genome: Genome, classes: int) -> NDArray[np.float32]:
     InputError
         On a frame that cannot be normalised.
     """
+    return _checked(_channels, np.asarray(frame), genome, classes)
+
+
+def shared_channels(frame: Frame, genome: Genome, classes: int) -> NDArray[np.float32]:
+    """As `channels`, and shared with later calls for the same frame: not to be written into."""
+    return _checked(_remembered, _Content(np.asarray(frame)), genome, classes)
+
+
+def _checked(
+    make: Callable[[Any, tuple[Input, ...], str, float], NDArray[np.float32]], frame: Any, genome: Genome, classes: int
+) -> NDArray[np.float32]:
     if any(is_fitted_later(one) for one in genome.inputs):
         raise GenomeError("an input that has not been fitted")
-    training = genome.training
-    found = _channels(_Content(np.asarray(frame)), genome.inputs, training.normalisation, training.radius)
+    found = make(frame, genome.inputs, genome.training.normalisation, genome.training.radius)
     if len(found) != genome.channels(classes):
         raise GenomeError(f"{len(found)} input channels, not {genome.channels(classes)}")
     return found
@@ -106,9 +116,12 @@ class _Content:
         return hash(self.digest)
 
 
-@lru_cache(maxsize=2)  # the members of an ensemble mostly see the same of a frame
-def _channels(content: _Content, inputs: tuple[Input, ...], normalisation: str, radius: float) -> NDArray[np.float32]:
-    planes = content.frame
+@lru_cache(maxsize=2)  # the networks that a trainer is given one after the other mostly see the same of a frame
+def _remembered(content: _Content, inputs: tuple[Input, ...], normalisation: str, radius: float) -> NDArray[np.float32]:
+    return _channels(content.frame, inputs, normalisation, radius)
+
+
+def _channels(planes: Frame, inputs: tuple[Input, ...], normalisation: str, radius: float) -> NDArray[np.float32]:
     frame = planes if planes.ndim == 2 else planes[0]
     averages: dict[int, NDArray[np.float32]] = {}
     spectrum: MirroredSpectrum | None = None

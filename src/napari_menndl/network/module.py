@@ -48,18 +48,15 @@ class Network(nn.Module):
         super().__init__()
         self.plan = plan
         self.steps = nn.ModuleDict({node.name: step for node in plan.nodes if (step := _step(node)) is not None})
-        # How often each node's output is read: it is let go after the last time.
-        self._readers = [sum(node.inputs.count(i) for node in plan.nodes) for i in range(len(plan.nodes))]
+        #: How often each node's output is read: it is let go after the last time.
+        self.readers = [sum(node.inputs.count(i) for node in plan.nodes) for i in range(len(plan.nodes))]
         self._draw(seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Turn frames (B, K, Y, X) float, K channels, into logits (B, C, Y, X) of the same type."""
         height, width = frames.shape[-2:]
-        padded_height, padded_width = self.plan.padded(height, width)
-        if (padded_height, padded_width) != (height, width):
-            frames = functional.pad(frames, (0, padded_width - width, 0, padded_height - height), mode="replicate")
-        values: dict[int, Tensor] = {0: frames}
-        waiting = list(self._readers)
+        values: dict[int, Tensor] = {0: fit_to_stride(frames, self.plan)}
+        waiting = list(self.readers)
         for index, node in enumerate(self.plan.nodes[1:], start=1):
             inputs = [values[i] for i in node.inputs]
             if node.kind == "add":
@@ -72,10 +69,7 @@ class Network(nn.Module):
                 waiting[i] -= 1
                 if not waiting[i]:
                     values.pop(i, None)
-        logits = values[len(self.plan.nodes) - 1]
-        if (stride := self.plan.nodes[-1].stride) > 1:
-            logits = functional.interpolate(logits, scale_factor=stride, mode="bilinear", align_corners=False)
-        return logits[..., :height, :width]
+        return to_full_resolution(values[len(self.plan.nodes) - 1], self.plan, height, width)
 
     @torch.no_grad()
     def rescale(self, scale: Tensor, shift: Tensor) -> None:
@@ -96,6 +90,22 @@ class Network(nn.Module):
                     step.bias.fill_(math.log(PRIOR / (1 - PRIOR)) if step is head else 0)
             elif isinstance(step, (nn.BatchNorm2d, ChannelNorm)):
                 step.reset_parameters()
+
+
+def fit_to_stride(frames: Tensor, plan: Plan) -> Tensor:
+    """Pad frames (B, K, Y, X), below and on the right, to a multiple of a network's total stride."""
+    height, width = frames.shape[-2:]
+    padded_height, padded_width = plan.padded(height, width)
+    if (padded_height, padded_width) == (height, width):
+        return frames
+    return functional.pad(frames, (0, padded_width - width, 0, padded_height - height), mode="replicate")
+
+
+def to_full_resolution(logits: Tensor, plan: Plan, height: int, width: int) -> Tensor:
+    """What the head says (B, C, y, x), at every pixel of the frames (B, C, Y, X) that were fitted to the stride."""
+    if (stride := plan.nodes[-1].stride) > 1:
+        logits = functional.interpolate(logits, scale_factor=stride, mode="bilinear", align_corners=False)
+    return logits[..., :height, :width]
 
 
 class Conv(nn.Conv2d):
@@ -125,11 +135,21 @@ class Pool(nn.Module):
         self.largest = node.mode == "max"
 
     def forward(self, values: Tensor) -> Tensor:
-        if any(self.margins):
-            values = functional.pad(values, self.margins, value=-math.inf if self.largest else 0.0)
+        left, right, above, below = self.margins
+        # What no window reaches need not be padded: an even number of pixels in twos.
+        right = self._reached(values.shape[-1], left, right, 1)
+        below = self._reached(values.shape[-2], above, below, 0)
+        margins = (left, right, above, below)
+        if any(margins):
+            values = functional.pad(values, margins, value=-math.inf if self.largest else 0.0)
         pool = functional.max_pool2d if self.largest else functional.avg_pool2d
         pooled: Tensor = pool(values, self.size, self.stride)
         return pooled
+
+    def _reached(self, length: int, before: int, after: int, axis: int) -> int:
+        """How much of the padding behind an axis of a length windows look at."""
+        rest = (before + length + after - self.size[axis]) % self.stride
+        return max(0, after - rest)
 
 
 class ChannelNorm(nn.LayerNorm):

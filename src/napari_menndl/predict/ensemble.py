@@ -15,7 +15,6 @@ from napari_menndl.network.weights import of_fold
 from napari_menndl.predict import storage
 from napari_menndl.predict.trained import KIND as NETWORK
 from napari_menndl.predict.trained import TrainedNetwork
-from napari_menndl.training.inference import WINDOW
 
 if TYPE_CHECKING:
     import os
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from napari_menndl.metrics.detection import Detector
     from napari_menndl.movie.preparation import Step
     from napari_menndl.predict.scale import PixelSize
+    from napari_menndl.predict.trained import Shown
     from napari_menndl.task.task import TrainingTask
     from napari_menndl.training.inference import Part
 
@@ -132,13 +132,22 @@ class Ensemble:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def predict_frame(
-        self, frame: ArrayLike, pixel_size: PixelSize | None = None, window: int = WINDOW
+        self, frame: ArrayLike, pixel_size: PixelSize | None = None, window: int | None = None
     ) -> NDArray[np.float32]:
         """Mean probabilities of a frame; see `TrainedNetwork.predict_frame`."""
-        return sum(
-            weight * member.predict_frame(frame, pixel_size, window)
-            for weight, member in zip(self._shares, self.members, strict=True)
-        )
+        mean = np.zeros((len(self.class_names), *np.shape(frame)[-2:]), np.float32)
+        for number, shown in self._shown(frame, pixel_size):
+            for part, said in self.members[number].say(shown, window):
+                mean[:, *part] += self._shares[number] * said
+        return mean
+
+    def _shown(self, frame: ArrayLike, pixel_size: PixelSize | None) -> Iterator[tuple[int, Shown]]:
+        """Each member's number and what it is shown, those together that are shown the same."""
+        views = [member.view for member in self.members]
+        for view in dict.fromkeys(views):
+            alike = [number for number, its in enumerate(views) if its == view]
+            shown = self.members[alike[0]].show(frame, pixel_size)
+            yield from ((number, shown) for number in alike)
 
     @cached_property
     def _shares(self) -> NDArray[np.float32]:
@@ -151,7 +160,9 @@ class Ensemble:
         self, frame: ArrayLike, parts: Sequence[Part], pixel_size: PixelSize | None = None
     ) -> Iterator[NDArray[np.float32]]:
         """As `predict_frame`, part by part; see `TrainedNetwork.predict_parts`."""
-        for said in zip(*(member.predict_parts(frame, parts, pixel_size) for member in self.members), strict=True):
+        shown = dict(self._shown(frame, pixel_size))
+        each = (member.say_parts(shown[number], parts) for number, member in enumerate(self.members))
+        for said in zip(*each, strict=True):
             yield sum(weight * one for weight, one in zip(self._shares, said, strict=True))
 
     def agreement(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
@@ -162,11 +173,12 @@ class Ensemble:
         (C, Y, X) float32
             1: all of them find the class in this pixel, each at its own threshold, or none does; 0: half of them do.
         """
-        votes = [
-            member.predict_frame(frame, pixel_size) >= np.asarray(member.thresholds, np.float32)[:, None, None]
-            for member in self.members
-        ]
-        return np.abs(2 * np.sum(self._shares * votes, axis=0, dtype=np.float32) - 1)
+        for_it = np.zeros((len(self.class_names), *np.shape(frame)[-2:]), np.float32)
+        for number, shown in self._shown(frame, pixel_size):
+            member = self.members[number]
+            thresholds = np.asarray(member.thresholds, np.float32)[:, None, None]
+            for_it += self._shares[number] * (member.say_whole(shown) >= thresholds)
+        return np.abs(2 * for_it - 1)
 
     def reduced(self, frame: ArrayLike, share: float, pixel_size: PixelSize | None = None) -> Ensemble:
         """The few members whose mean is nearest to that of all on a frame, found by forward selection.
@@ -185,11 +197,13 @@ class Ensemble:
         Ensemble
             With the same thresholds.
         """
-        said, seconds = [], []
-        for member in self.members:
+        each, seconds = {}, {}
+        begin = time.perf_counter()
+        for number, shown in self._shown(frame, pixel_size):
+            each[number] = self.members[number].say_whole(shown)
+            seconds[number] = time.perf_counter() - begin
             begin = time.perf_counter()
-            said.append(member.predict_frame(frame, pixel_size))
-            seconds.append(time.perf_counter() - begin)
+        said = [each[number] for number in range(len(each))]
         shares = self._shares
         mean = np.sum(shares * said, axis=0)
         # Defects are few: elsewhere all say the same, and would drown what they say of these.
@@ -203,7 +217,7 @@ class Ensemble:
             each = [float(d[m].mean()) if m.any() else 0.0 for d, m in zip(off, matters, strict=True)]
             return sum(1.0 if np.isnan(one) else one for one in each)  # a class that none predicts so far
 
-        limit = share * sum(seconds)
+        limit = share * sum(seconds.values())
         while left := [i for i in range(len(said)) if i not in chosen]:
             affordable = [i for i in left if sum(seconds[j] for j in [*chosen, i]) <= limit]
             if not affordable:

@@ -22,12 +22,13 @@ from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS
 from napari_menndl.movie.preparation import Step, anew, steps_from_json
 from napari_menndl.network.inputs import channels
+from napari_menndl.network.merged import MergedNetwork
 from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes, of_fold
 from napari_menndl.predict import storage
 from napari_menndl.predict.scale import PixelSize, resample, resampled_shape, scale_between
 from napari_menndl.training.device import choose_device
-from napari_menndl.training.inference import WINDOW, predict_parts, predict_tiled
+from napari_menndl.training.inference import cut_windows, fitting_window, predict_parts, predict_windows, round_up
 
 if TYPE_CHECKING:
     import os
@@ -42,6 +43,25 @@ if TYPE_CHECKING:
     from napari_menndl.training.inference import Part
 
 KIND = "network"
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What networks are shown of a frame, once for all that are shown the same.
+
+    Attributes
+    ----------
+    channels : (K, y, x) float32 or None
+        At the resolution that they were trained at; None for a frame without any contrast.
+    gaps : (Y, X) bool
+        Where the frame has no value.
+    factors : (y, x) float or None
+        How it was resampled.
+    """
+
+    channels: NDArray[np.float32] | None
+    gaps: NDArray[np.bool_]
+    factors: PixelSize | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,14 +174,14 @@ class TrainedNetwork:
         return sha.hexdigest()[:16]
 
     @cached_property
-    def _network(self) -> Network:
+    def _network(self) -> MergedNetwork:
         network = Network(self.plan)
         network.load_state_dict(dict(self.weights))
-        network.to(choose_device(self.device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return network.eval()
+        merged = MergedNetwork(network.eval()).to(choose_device(self.device))
+        return merged.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def predict_frame(
-        self, frame: ArrayLike, pixel_size: PixelSize | None = None, window: int = WINDOW
+        self, frame: ArrayLike, pixel_size: PixelSize | None = None, window: int | None = None
     ) -> NDArray[np.float32]:
         """Probabilities of a frame, at its own resolution.
 
@@ -172,8 +192,9 @@ class TrainedNetwork:
             not 0.
         pixel_size : (y, x) float [nm], optional
             Where it differs from that of the training, the frame is resampled and the probabilities brought back.
-        window : int
+        window : int, optional
             Edge of the overlapping windows a large frame goes through the network in [px]; does not change the result.
+            Left out: that with which it is soonest done.
 
         Returns
         -------
@@ -190,15 +211,7 @@ class TrainedNetwork:
         UserWarning
             Where neighbours are looked at and there are none: the frame stands in for them.
         """
-        shown, gaps, factors = self._prepare(frame, pixel_size)
-        if shown is None:
-            return np.zeros((len(self.class_names), *gaps.shape), np.float32)
-        probabilities = predict_tiled(
-            self._network, shown, stride=self.plan.stride, radius=self.plan.receptive_radius, size=window
-        )
-        if factors:
-            probabilities = resample(probabilities, gaps.shape)
-        return np.where(gaps, np.float32(0), probabilities) if gaps.any() else probabilities
+        return self.say_whole(self.show(frame, pixel_size), window)
 
     def predict_parts(
         self, frame: ArrayLike, parts: Sequence[Part], pixel_size: PixelSize | None = None
@@ -207,17 +220,16 @@ class TrainedNetwork:
 
         Where the frame has to be resampled, or has gaps, the whole of it is predicted for the first.
         """
-        shown, gaps, factors = self._prepare(frame, pixel_size)
-        if shown is None or factors or gaps.any():
-            whole = self.predict_frame(frame, pixel_size)
-            return iter([whole[:, *part] for part in parts])
-        plan = self.plan
-        return predict_parts(self._network, shown, parts, stride=plan.stride, radius=plan.receptive_radius)
+        return self.say_parts(self.show(frame, pixel_size), parts)
 
-    def _prepare(
-        self, frame: ArrayLike, pixel_size: PixelSize | None
-    ) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_], PixelSize | None]:
-        """The channels (K, Y, X) of a frame, or None without any contrast; its gaps (Y, X); how it was resampled."""
+    @property
+    def view(self) -> tuple[object, ...]:
+        """What tells how frames are shown to a network: those of the same view are shown the same."""
+        genes = self.genome.training
+        return self.genome.inputs, genes.normalisation, genes.radius, self.pixel_size
+
+    def show(self, frame: ArrayLike, pixel_size: PixelSize | None) -> Shown:
+        """Turn a frame into what networks of the same view are shown of it; see `predict_frame`."""
         values = np.asarray(frame, np.float32)
         planes = values[None] if values.ndim == 2 else values
         if planes.ndim != 3 or len(planes) not in (1, 1 + len(OFFSETS)) or not planes.size:
@@ -226,7 +238,7 @@ class TrainedNetwork:
         gaps = np.isnan(planes[0])
         if gaps.all() or np.nanmin(planes[0]) == np.nanmax(planes[0]):
             warnings.warn("A frame without any contrast: nothing is predicted in it.", stacklevel=3)
-            return None, gaps, factors
+            return Shown(None, gaps, factors)
         if gaps.any():
             warnings.warn(f"Of a frame, {gaps_said(gaps)}; nothing is predicted in them.", stacklevel=3)
         planes = np.stack([fill_gaps(one) for one in planes])
@@ -240,7 +252,45 @@ class TrainedNetwork:
         if factors:
             height, width = gaps.shape
             values = resample(values, resampled_shape((height, width), factors))
-        return channels(values, self.genome, len(self.class_names)), gaps, factors
+        return Shown(channels(values, self.genome, len(self.class_names)), gaps, factors)
+
+    def say(self, shown: Shown, window: int | None = None) -> Iterator[tuple[Part, NDArray[np.float32]]]:
+        """Predict a frame that was shown, part by part: where each lies, and its probabilities (C, y, x).
+
+        All parts together are the frame; nothing comes of one without any contrast.
+        """
+        if shown.channels is None:
+            return
+        _, height, width = shown.channels.shape
+        stride, radius = self.plan.stride, self.plan.receptive_radius
+        network = self._network
+        size = window or fitting_window(network.widest, round_up(radius, stride), choose_device(self.device))
+        windows = cut_windows((height, width), stride, radius, size)
+        parts = predict_windows(network, shown.channels, windows)
+        if shown.factors:
+            whole = np.empty((len(self.class_names), height, width), np.float32)
+            for part, said in parts:
+                whole[:, *part] = said
+            y, x = (slice(0, length) for length in shown.gaps.shape)
+            parts = iter([((y, x), resample(whole, shown.gaps.shape))])
+        gappy = bool(shown.gaps.any())
+        for part, said in parts:
+            yield part, np.where(shown.gaps[part], np.float32(0), said) if gappy else said
+
+    def say_parts(self, shown: Shown, parts: Sequence[Part]) -> Iterator[NDArray[np.float32]]:
+        """As `say`, in parts of someone else's choice."""
+        if shown.channels is None or shown.factors or shown.gaps.any():
+            whole = self.say_whole(shown)
+            return iter([whole[:, *part] for part in parts])
+        stride, radius = self.plan.stride, self.plan.receptive_radius
+        return predict_parts(self._network, shown.channels, parts, stride=stride, radius=radius)
+
+    def say_whole(self, shown: Shown, window: int | None = None) -> NDArray[np.float32]:
+        """As `say`, of the whole frame: (C, Y, X) float32."""
+        whole = np.zeros((len(self.class_names), *shown.gaps.shape), np.float32)
+        for part, said in self.say(shown, window):
+            whole[:, *part] = said
+        return whole
 
     def with_thresholds(self, thresholds: Sequence[float]) -> TrainedNetwork:
         """The same network, read off at other thresholds."""

@@ -19,7 +19,7 @@ from safetensors.numpy import load
 
 from napari_menndl.genome.genome import Genome
 from napari_menndl.metrics.codes import decode
-from napari_menndl.metrics.detection import Fitness, fitness, mean_over_classes
+from napari_menndl.metrics.detection import Fitness, Truth, mean_over_classes
 from napari_menndl.network.checksum import is_intact
 from napari_menndl.search.candidate import Candidate
 from napari_menndl.search.facts import AnswerChosen, AnswerMember
@@ -85,7 +85,9 @@ class Judge:
     def __init__(self, task: TrainingTask, seed: int) -> None:
         self._task = task
         self._seed = seed
-        self._inside = np.logical_or.reduce([task.split(0, fold).validate for fold in range(task.folds)])
+        inside = np.logical_or.reduce([task.split(0, fold).validate for fold in range(task.folds)])
+        self._alone: dict[str, tuple[Codes, Fitness]] = {}
+        self._truth = Truth.of(task.labels, inside, task.class_names, task.detectors)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -100,8 +102,15 @@ class Judge:
 
     def __call__(self, probabilities: Probabilities) -> Fitness:
         """Return the fitness of probabilities (N, C, Y, X) float32."""
-        task, rng = self._task, np.random.default_rng(self._seed)
-        return fitness(probabilities, task.labels, self._inside, task.class_names, task.detectors, rng)
+        return self._truth.judge(probabilities, np.random.default_rng(self._seed))
+
+    def alone(self, codes: Mapping[str, Codes]) -> dict[str, Fitness]:
+        """Return the fitness of candidates by themselves, by key; those of the last call are known still."""
+        known, self._alone = self._alone, {}
+        for key, one in codes.items():
+            judged = known.get(key)
+            self._alone[key] = judged if judged and judged[0] is one else (one, self(decode(one)))
+        return {key: found for key, (_, found) in self._alone.items()}
 
 
 @dataclass(frozen=True)
@@ -267,7 +276,7 @@ def choose(entries: Sequence[Entry], codes: Mapping[str, Codes], judge: Judge, m
         Members at most.
     """
     ranked = sorted(entries, key=lambda one: one.rank)
-    alone = {one.key: judge(decode(codes[one.key])) for one in ranked}
+    alone = judge.alone({one.key: codes[one.key] for one in ranked})
     mean = _Mean(judge.names, ranked[0], decode(codes[ranked[0].key]), alone[ranked[0].key])
     others = ranked[1:]
     while others and len(mean.members) < most:

@@ -13,7 +13,7 @@ import torch
 from scipy import ndimage
 from scipy.special import logit
 
-from napari_menndl.network.inputs import channels, fit_inputs
+from napari_menndl.network.inputs import fit_inputs, shared_channels
 from napari_menndl.network.module import Network
 from napari_menndl.training.calibration import fit_scale
 from napari_menndl.training.data import TileSource
@@ -100,7 +100,7 @@ class FoldTrainer:
         return self._frames_for(self.genome)
 
     def _frames_for(self, genome: Genome) -> np.ndarray:
-        return np.stack([channels(planes, genome, self.plan.classes) for planes in self.task.planes])
+        return np.stack([shared_channels(planes, genome, self.plan.classes) for planes in self.task.planes])
 
     def _shown(self, name: str, split: Split) -> tuple[Genome, np.ndarray]:
         """The genome, its inputs fitted to the trained pixels of a fold, and the frames as it is shown them."""

@@ -7,11 +7,14 @@ least the receptive radius, so that no kept pixel feels the window's edge; at th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+
+from napari_menndl.network.merged import MergedNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +25,11 @@ if TYPE_CHECKING:
 Part = tuple[slice, slice]
 #: Edge of a window [px]: a frame of a usual camera goes through at once, a larger one does not exhaust the memory.
 WINDOW = 1024
+#: Tensors up to this size [byte] are made in memory that the process has already: glibc gives larger ones back at once,
+#: and to have their pages anew takes as long as to compute them.
+_KEPT = 2**25
+#: A window is at least so many times as wide as its overlap, so that not too much of the work is thrown away.
+_OVERLAPS = 10
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,22 @@ class Window:
         return (self.read[0].stop - self.read[0].start) * (self.read[1].stop - self.read[1].start)
 
 
+def fitting_window(widest: float, overlap: int, device: torch.device) -> int:
+    """Edge of the windows [px] in which a network gets through a large frame soonest.
+
+    Parameters
+    ----------
+    widest : float
+        Most numbers that it makes at a time for each pixel.
+    overlap : int
+        Its receptive radius, rounded up to its total stride [px].
+    device : torch.device
+    """
+    if device.type != "cpu":
+        return WINDOW
+    return min(WINDOW, max(math.isqrt(int(_KEPT / (4 * widest))), _OVERLAPS * overlap))
+
+
 def cut_windows(
     shape: tuple[int, int], stride: int, radius: int, size: int = WINDOW, where: np.ndarray | None = None
 ) -> Iterator[Window]:
@@ -70,9 +94,11 @@ def cut_windows(
     core = max(round_up(size - 2 * overlap, stride), round_up(size // 4, stride), stride)
     if max(shape) <= size:
         core = round_up(max(shape), stride)
-    for top in range(0, shape[0], core):
-        for left in range(0, shape[1], core):
-            keep = (slice(top, min(top + core, shape[0])), slice(left, min(left + core, shape[1])))
+    # As many as are needed, and all as large as each other.
+    down, across = (round_up(-(-length // -(-length // core)), stride) for length in shape)
+    for top in range(0, shape[0], down):
+        for left in range(0, shape[1], across):
+            keep = (slice(top, min(top + down, shape[0])), slice(left, min(left + across, shape[1])))
             if where is not None:
                 needed = np.argwhere(where[keep])
                 if not len(needed):
@@ -132,15 +158,22 @@ def predict_tiled(
         0 outside `where`'s windows.
     """
     result: np.ndarray | None = None
-    shape = (frame.shape[-2], frame.shape[-1])
-    for window in cut_windows(shape, stride, radius, size, where):
-        kept = _predict_window(network, frame, window)
+    windows = cut_windows((frame.shape[-2], frame.shape[-1]), stride, radius, size, where)
+    for part, said in predict_windows(network, frame, windows):
         if result is None:
-            result = np.zeros((len(kept), *shape), np.float32)
-        result[:, *window.keep] = kept
+            result = np.zeros((len(said), *frame.shape[-2:]), np.float32)
+        result[:, *part] = said
     if result is None:
         raise ValueError("No pixel to predict.")
     return result
+
+
+def predict_windows(
+    network: nn.Module, frame: np.ndarray, windows: Iterable[Window]
+) -> Iterator[tuple[Part, np.ndarray]]:
+    """As `predict_tiled`, window by window: what is kept of each, and its probabilities (C, y, x) float32."""
+    for window in windows:
+        yield window.keep, _predict_window(network, frame, window)
 
 
 def predict_parts(
@@ -148,8 +181,8 @@ def predict_parts(
 ) -> Iterator[np.ndarray]:
     """As `predict_tiled`, part by part of a frame: probabilities (C, y, x) float32 of each, when it is asked for."""
     shape = (frame.shape[-2], frame.shape[-1])
-    for part in parts:
-        yield _predict_window(network, frame, window_around(part, shape, stride, radius))
+    for _, said in predict_windows(network, frame, (window_around(part, shape, stride, radius) for part in parts)):
+        yield said
 
 
 @torch.inference_mode()
@@ -157,8 +190,12 @@ def _predict_window(network: nn.Module, frame: np.ndarray, window: Window) -> np
     device = next(network.parameters()).device
     channels = frame if frame.ndim == 3 else frame[None]
     part = torch.from_numpy(np.ascontiguousarray(channels[:, *window.read], np.float32))[None].to(device)
-    logits = network(part.contiguous(memory_format=torch.channels_last))[0]
-    kept: np.ndarray = logits[:, *window.inner].float().contiguous().sigmoid().cpu().numpy()
+    part = part.contiguous(memory_format=torch.channels_last)
+    if isinstance(network, MergedNetwork):
+        logits = network(part, window.inner)[0]
+    else:
+        logits = network(part)[0, :, *window.inner]
+    kept: np.ndarray = logits.float().contiguous().sigmoid().cpu().numpy()
     return kept
 
 

@@ -1,0 +1,129 @@
+"""How soon a large frame is predicted on the processor by the answer of a search, beside an older commit.
+
+    python benchmarks/prediction.py RUN [--size 2048] [--repeats 3] [--threads 2] [--before SRC] [--keep]
+
+RUN is the folder of a search (`open_run`). The frame is one of simulated WS2, with its neighbours. With ``--before``,
+the ``src`` folder of another commit (``git worktree add``), both predict it by turns, each in a process of its own, so
+that whatever else the machine does befalls both; reported are the medians of wall time and of processor time, and in
+how many pixels their labels differ. ``--keep`` writes ``benchmarks/results/prediction.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+
+#: Of the frame in the middle of a movie, so that there are neighbours.
+FRAME = 2
+
+
+def serve(run: str, frame: str, threads: int) -> None:
+    """Predict the frame whenever a line comes, and answer with the seconds it took; the labels lie beside it."""
+    import torch
+
+    from napari_menndl import open_run
+    from napari_menndl.predict.labelling import label_pixels
+
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(threads)
+    network, planes = open_run(run).best, np.load(frame)
+    planes = planes if network.reach else planes[0]
+    network.predict_frame(planes[..., :256, :256], network.pixel_size)
+    for line in sys.stdin:
+        begin, cpu = time.perf_counter(), time.process_time()
+        probabilities = network.predict_frame(planes, network.pixel_size)
+        labels = label_pixels(probabilities, network.thresholds, [one.min_area for one in network.detectors])
+        took = time.perf_counter() - begin, time.process_time() - cpu
+        np.savez(line.strip(), labels=labels, probabilities=probabilities)
+        print(json.dumps(took), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run")
+    parser.add_argument("--size", type=int, default=2048)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--before", help="src of the commit to compare with")
+    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.run, options.serve, options.threads)
+        return
+    from cells import write_cell
+    from napari_menndl import simulate_movie
+    from napari_menndl.movie.neighbours import read_frame
+
+    sources = {"now": str(Path(__file__).parents[1] / "src")} | ({"before": options.before} if options.before else {})
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        movie = simulate_movie(2 * FRAME + 1, (options.size, options.size), area_seed=options.seed).movie
+        np.save(place / "frame.npy", read_frame(movie, FRAME, 2))
+        command = [sys.executable, __file__, options.run, "--threads", str(options.threads), "--serve"]
+        servers = {
+            name: subprocess.Popen(
+                [*command, str(place / "frame.npy")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"PYTHONPATH": source, "OMP_NUM_THREADS": str(options.threads)},
+            )
+            for name, source in sources.items()
+        }
+        took: dict[str, list[list[float]]] = {name: [] for name in servers}
+        try:
+            for _ in range(options.repeats):
+                for name, server in servers.items():
+                    assert server.stdin is not None
+                    assert server.stdout is not None
+                    server.stdin.write(f"{place / name}.npz\n")
+                    server.stdin.flush()
+                    took[name].append(json.loads(server.stdout.readline()))
+                    print(name, *(f"{one:.2f} s" for one in took[name][-1]), flush=True)
+        finally:
+            for server in servers.values():
+                server.terminate()
+                server.wait()
+        medians = {name: np.median(each, axis=0) for name, each in took.items()}
+        found = {
+            "frame [px]": [options.size, options.size],
+            "threads": options.threads,
+            "repeats": options.repeats,
+            **{
+                name: {"wall [s]": round(wall, 2), "processor [s]": round(cpu, 2)}
+                for name, (wall, cpu) in medians.items()
+            },
+        }
+        if options.before:
+            ratio = medians["before"] / medians["now"]
+            now, before = np.load(place / "now.npz"), np.load(place / "before.npz")
+            found |= {
+                "times faster": {"wall": round(float(ratio[0]), 2), "processor": round(float(ratio[1]), 2)},
+                "pixels labelled": int(np.count_nonzero(before["labels"])),
+                "pixels labelled otherwise": int(np.count_nonzero(now["labels"] != before["labels"])),
+                "largest difference of a probability": float(
+                    np.abs(now["probabilities"] - before["probabilities"]).max()
+                ),
+            }
+    print(json.dumps(found, indent=1))
+    if options.keep:
+        # Where things lie on this machine is nobody's business.
+        sys.argv[1:] = [Path(one).name or one for one in sys.argv[1:]]
+        write_cell("prediction", options.seed, found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""A trained network in fewer operations: the same logits for less time and memory."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval, skip_init
+
+from napari_menndl.genome.nodes import made_finer
+from napari_menndl.network.module import fit_to_stride, to_full_resolution
+
+if TYPE_CHECKING:
+    from napari_menndl.genome.nodes import Node
+    from napari_menndl.network.module import Conv, Network
+
+
+#: A rectangle along y and x [px].
+Part = tuple[slice, slice]
+#: Top, bottom, left and right of a rectangle [px].
+Place = tuple[int, int, int, int]
+#: A value is cut down where at least so much of it is no longer needed: cutting copies it.
+_WORTHWHILE = 1 / 16
+
+
+class _Call(NamedTuple):
+    """One operation on values that are known by their numbers; without a module they are joined or added up.
+
+    `reach` is how far from a pixel it looks [px of the frame].
+    """
+
+    kind: str
+    module: nn.Module | None
+    inputs: tuple[int, ...]
+    reach: int
+
+
+class MergedNetwork(nn.Module):
+    """What a network says in evaluation mode, to the rounding of float32.
+
+    A batch normalisation is a scale and a shift, which the convolution before takes into its weights (Jacob et al.
+    2018, arXiv:1712.05877, section 3.2). The head is a weighted sum of channels: it is applied to each of the parts
+    that would be joined for it, and before what is only enlarged for it, so that neither is made. What nobody else
+    reads is activated and added to in place. Where only a part of the frame is asked for, every operation works on as
+    much around it as those after it look at.
+
+    Parameters
+    ----------
+    network : Network
+        Not changed, nor followed when it is.
+
+    Attributes
+    ----------
+    plan : Plan
+    widest : float
+        Most numbers that one of its operations makes for each pixel of a frame.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.plan = network.plan
+        self._steps = network.steps
+        self._readers = network.readers
+        self.widest = float(self.plan.nodes[0].channels)
+        self._calls: list[_Call] = []
+        self._made: dict[int, int] = {0: 0}
+        head = self.plan.nodes[-1]
+        conv = cast("Conv", self._steps[head.name])
+        self._say(head.inputs[0], conv.weight, conv.bias)
+        del self._steps, self._readers, self._made
+        # How far from a pixel of the logits each operation's result matters.
+        self._needed = [0] * len(self._calls)
+        finer = made_finer(head, head.stride, "bilinear")
+        self._needed[-1] = _reach(head._replace(before=finer["before"], after=finer["after"]), head)
+        for number in reversed(range(len(self._calls))):
+            for i in self._calls[number].inputs:
+                if i:
+                    needed = self._needed[number] + self._calls[number].reach
+                    self._needed[i - 1] = max(self._needed[i - 1], needed)
+        self.modules_in_order = nn.ModuleList(call.module for call in self._calls if call.module is not None)
+        self._last = {number: i for i, call in enumerate(self._calls) for number in call.inputs}
+        self.requires_grad_(False).eval()
+
+    def forward(self, frames: Tensor, part: Part | None = None) -> Tensor:
+        """As `Network.forward`; of a part of the frames only where one is given."""
+        height, width = frames.shape[-2:]
+        y, x = part or (slice(0, height), slice(0, width))
+        values: dict[int, Tensor] = {0: fit_to_stride(frames, self.plan)}
+        whole = (0, values[0].shape[-2], 0, values[0].shape[-1])
+        places = {0: whole}
+        for number, call in enumerate(self._calls):
+            inputs, place = [values[i] for i in call.inputs], places[call.inputs[0]]
+            if part:
+                wanted = self._around((y.start, y.stop, x.start, x.stop), self._needed[number] + call.reach, whole)
+                if len(inputs) > 1 or _area(wanted) < (1 - _WORTHWHILE) * _area(place):
+                    inputs = [_cut(one, places[i], wanted) for one, i in zip(inputs, call.inputs, strict=True)]
+                    place = wanted
+            for i in call.inputs:
+                if self._last[i] == number:
+                    values.pop(i, None)
+            places[number + 1] = place
+            if call.module is not None:
+                values[number + 1] = call.module(inputs[0])
+            elif call.kind == "concat":
+                values[number + 1] = torch.cat(inputs, dim=1)
+            else:
+                values[number + 1] = inputs[0].add_(inputs[1]) if call.kind == "add to" else inputs[0] + inputs[1]
+            del inputs
+        top, bottom, left, right = places[len(self._calls)]
+        logits = to_full_resolution(values[len(self._calls)], self.plan, bottom - top, right - left)
+        return logits[..., y.start - top : y.stop - top, x.start - left : x.stop - left]
+
+    def _around(self, part: Place, reach: int, whole: Place) -> Place:
+        """A part and what lies so far around it, on the grid of the total stride."""
+        stride = self.plan.stride
+        top, bottom, left, right = part
+        return (
+            max(whole[0], (top - reach) // stride * stride),
+            min(whole[1], -(-(bottom + reach) // stride) * stride),
+            max(whole[2], (left - reach) // stride * stride),
+            min(whole[3], -(-(right + reach) // stride) * stride),
+        )
+
+    def _call(self, kind: str, module: nn.Module | None, *inputs: int, reach: int = 0) -> int:
+        """Note one operation; returns the number of its result."""
+        self._calls.append(_Call(kind, module, inputs, reach))
+        return len(self._calls)
+
+    def _value(self, index: int) -> int:
+        """The number of a node's output, all that leads to it noted."""
+        if index not in self._made:
+            self._made[index] = self._note(index)
+        return self._made[index]
+
+    def _note(self, index: int) -> int:
+        node = self.plan.nodes[index]
+        source = node.inputs[0]
+        self.widest = max(self.widest, node.channels / node.stride**2)
+        if node.kind == "dropout":
+            return self._value(source)
+        if node.kind == "add":
+            first, second = map(self._value, node.inputs)
+            return self._call("add to" if self._is_alone(source) and first != second else "add", None, first, second)
+        if node.kind == "concat":
+            return self._call("concat", None, *map(self._value, node.inputs))
+        if node.kind == "norm" and self._is_merged(index):
+            before = self.plan.nodes[source]
+            conv, norm = cast("Conv", self._steps[before.name]), cast("nn.BatchNorm2d", self._steps[node.name])
+            merged, reach = fuse_conv_bn_eval(conv, norm), _reach(before, self.plan.nodes[before.inputs[0]])
+            return self._call("conv", merged, self._value(before.inputs[0]), reach=reach)
+        module = deepcopy(self._steps[node.name])
+        if node.kind == "activation" and hasattr(module, "inplace"):
+            module.inplace = self._is_alone(source)  # type: ignore[assignment]
+        return self._call(node.kind, module, self._value(source), reach=_reach(node, self.plan.nodes[source]))
+
+    def _is_merged(self, index: int) -> bool:
+        """Whether a normalisation goes into the convolution before it."""
+        node = self.plan.nodes[index]
+        source = node.inputs[0]
+        return node.mode == "batch" and self.plan.nodes[source].kind == "conv" and self._readers[source] == 1
+
+    def _is_alone(self, index: int) -> bool:
+        """Whether a node's output is read once, and is no other value under another name."""
+        node = self.plan.nodes[index]
+        if node.kind == "input" or self._readers[index] != 1:
+            return False
+        return self._is_alone(node.inputs[0]) if node.kind == "dropout" else True
+
+    def _say(self, index: int, weight: Tensor, bias: Tensor | None) -> int:
+        """The number of a weighted sum (C, K, 1, 1) of a node's channels."""
+        node = self.plan.nodes[index]
+        if node.kind == "concat":
+            parts: list[int] = []
+            first = 0
+            for source in node.inputs:
+                last = first + self.plan.nodes[source].channels
+                parts.append(self._say(source, weight[:, first:last], None if parts else bias))
+                first = last
+            total = parts[0]
+            for part in parts[1:]:
+                total = self._call("add to", None, total, part)
+            return total
+        if node.kind == "upsample" and len(weight) <= node.channels:
+            small = self._say(node.inputs[0], weight, bias)
+            reach = _reach(node, self.plan.nodes[node.inputs[0]])
+            return self._call("upsample", deepcopy(self._steps[node.name]), small, reach=reach)
+        if node.kind == "dropout":
+            return self._say(node.inputs[0], weight, bias)
+        conv = skip_init(nn.Conv2d, weight.shape[1], len(weight), 1, bias=bias is not None)
+        conv.weight.data = weight.detach().clone()
+        if bias is not None:
+            conv.bias.data = bias.detach().clone()
+        return self._call("conv", conv, self._value(index))
+
+
+def _area(place: Place) -> int:
+    top, bottom, left, right = place
+    return (bottom - top) * (right - left)
+
+
+def _cut(values: Tensor, place: Place, wanted: Place) -> Tensor:
+    """Of what lies at a place that which lies at another one, within it."""
+    stride = (place[1] - place[0]) // values.shape[-2]
+    top, bottom, left, right = (
+        (there - here) // stride for there, here in zip(wanted, (place[0],) * 2 + (place[2],) * 2, strict=True)
+    )
+    return values[..., top:bottom, left:right]
+
+
+def _reach(node: Node, source: Node) -> int:
+    """How far beyond a node's pixel its own operation looks, along y or x [px of the frame]."""
+    sides = zip((*node.before, *node.after), (*source.before, *source.after), strict=True)
+    return max(0, *(own - before for own, before in sides))
