@@ -54,7 +54,8 @@ class SearchProgress:
             return
         if status["note"] != self._noted:
             self._noted = status["note"]
-            self._console.print(Text(self._noted or "searching"), soft_wrap=True)
+            if self._noted or status["state"] == "running":
+                self._console.print(Text(self._noted or status["phase"]), soft_wrap=True)
         if status["evaluations"] // 10 > self._printed:
             self._printed = status["evaluations"] // 10
             self._console.print(headline(status))
