@@ -4,8 +4,9 @@
 
 A real napari (where there is no screen: ``tools/with-screen python benchmarks/viewer_closes.py``) opens a movie of
 2048² frames with a small trained network and begins to work: it reviews frames, proposes and tunes with a helper,
-searches and shows the best, follows a movie live, also one that grows and is followed no more, closes its docks. Its
-window is closed at a random moment. Counted are processes that end otherwise than with 0, that have not ended after a minute, and what they leave running.
+searches and shows the best, follows a movie live, stops following one that grows, closes its docks. Its window is
+closed at a random moment. Counted are processes that end otherwise than with 0, that have not ended after a minute,
+and what they leave running.
 """
 
 from __future__ import annotations

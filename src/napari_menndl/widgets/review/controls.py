@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_menndl.widgets.form import lay_out, make_form
+from napari_menndl.widgets.pixel_size import PixelSizeRow
 from napari_menndl.widgets.review.error_bar import ErrorBar
 from napari_menndl.widgets.review.scores_view import ScoresView
 from napari_menndl.widgets.review.settings import ReviewSettings, ThresholdSettings, ViewSettings
@@ -67,6 +68,7 @@ class Controls(QScrollArea):
         self.pool = PoolRow()
         self.pool.kind.setItemData(0, "In the process of this window", Qt.ItemDataRole.ToolTipRole)
         self._source_menu()
+        self.pixel_size = PixelSizeRow()
         self.button = QPushButton(GO)
         self.button.setToolTip("Predict the frame in view first, then the other frames; the overlay follows the view")
         self.progress = QProgressBar()
@@ -94,6 +96,7 @@ class Controls(QScrollArea):
         self.buttons = {
             "source": self.what["source"].native,
             "go": self.button,
+            "pixel size": self.pixel_size,
             "next": self.errors.next,
             "again": self.again,
         }
@@ -136,7 +139,7 @@ class Controls(QScrollArea):
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(5)
         parts = (self.button, self.progress, self.left, self.status, self.scores.legend, lay_out(self.level))
-        for widget in (lay_out(self.what), *parts, self.errors, self.scores, self.again, self.more):
+        for widget in (lay_out(self.what), self.pixel_size, *parts, self.errors, self.scores, self.again, self.more):
             layout.addWidget(widget)
         layout.addStretch()
         self.setWidget(body)

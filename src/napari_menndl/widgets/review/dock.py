@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import napari.viewer
 
+    from napari_menndl.widgets.pixel_size import Answer
     from napari_menndl.widgets.review.frame_review import FrameReview
 
 
@@ -88,6 +89,7 @@ class ReviewFrames(QWidget):
         controls.again.clicked.connect(self._search_again)
         controls.complete.clicked.connect(self._complete)
         controls.scores.plot.frame_chosen.connect(self.go_to)
+        controls.pixel_size.answered.connect(self._pixel_size_said)
         errors = controls.errors
         errors.next.clicked.connect(self.next_error)
         errors.previous.clicked.connect(self.previous_error)
@@ -149,6 +151,7 @@ class ReviewFrames(QWidget):
             movie=inputs.image is not None,
             named=inputs.named,
             following=self.following.on,
+            asked=self.following.waits,
             failed=self.following.failed,
             reviews=self.movie.reviews.values(),
             corrected=bool(self.corrected),
@@ -177,6 +180,11 @@ class ReviewFrames(QWidget):
     def _replaced(self) -> None:
         self.corrected = set()
         self._rest()
+
+    def _pixel_size_said(self, answer: Answer) -> None:
+        self.inputs.take_answer(answer)
+        self.following.show_answer()
+        self._say_hint()
 
     def _painted(self, frame: int) -> None:
         self.inputs.note()
