@@ -34,4 +34,4 @@ def test_docks_say_how_the_chosen_movie_was_recorded(viewer, tmp_path):
     viewer.layers.clear()
     assert [line.text() for line in lines] == ["", ""]
     viewer.add_image(np.zeros((3, 32, 32)))
-    assert all(line.text() == "pixel\u00a0size\u00a0unknown" for line in lines)
+    assert all(line.text() == "uncalibrated:\u00a0sizes\u00a0in\u00a0px" for line in lines)

@@ -25,6 +25,7 @@ from napari_menndl.widgets.pixel_size import answer_for, remember_answer
 from napari_menndl.widgets.review.frame_review import Setting
 from napari_menndl.widgets.review.learned import Learned
 from napari_menndl.widgets.review.settings import EVERY_CLASS, ReviewSettings, ThresholdSettings, ViewSettings
+from napari_menndl.widgets.review.several import Movies, Order
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -203,6 +204,27 @@ class Inputs(QObject):
             pool=self.pool,
             of_classes=tuple(sorted(self._of_classes.items())),
             answer=self.answer,
+        )
+
+    def order(self, folder: Path, movies: Movies) -> Order:
+        """What predicts several movies.
+
+        Raises
+        ------
+        InputError
+            If nothing is chosen that predicts, or it is incomplete.
+        """
+        source = self._what["source"].line_edit.value
+        if not source:
+            raise InputError("a run or a saved network", "an empty field", "Choose one under 'Prediction', above.")
+        level: ThresholdSettings = read_form(self._level, ThresholdSettings)
+        return Order(
+            Path(source).expanduser(),
+            movies,
+            folder,
+            self.pool,
+            None if level.own_threshold else level.threshold,
+            tuple(self._of_classes.items()),
         )
 
     def reset_choices(self) -> None:
