@@ -28,7 +28,7 @@ def test_docks_say_how_the_chosen_movie_was_recorded(viewer, tmp_path):
     about = {"high tension": 200e3, "dwell time": 2e-6, "name": "<b>Titan"}
     viewer.open(recorded(tmp_path / "m.emd", **about), plugin="napari-menndl")
     for line in lines:
-        assert line.text().replace("\u00a0", " ") == "200 kV, 2 µs per pixel, 0.0106 nm/px"
+        assert line.text().replace("\u00a0", " ").replace("\u2060", "") == "200 kV, 2 µs per pixel, 0.0106 nm/px"
         assert "Frame time: 500 ms" in line.toolTip()
         assert "Instrument: &lt;b&gt;Titan" in line.toolTip()  # the words of a file are no mark-up
     viewer.layers.clear()

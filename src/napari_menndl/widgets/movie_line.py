@@ -31,8 +31,8 @@ class MovieLine(QLabel):
             movie = None if layer is None else movie_of(layer)
         except InputError:  # which the hint of the dock says
             movie = None
-        # A line ends between two facts, not between a number and its unit.
+        # A line ends between two facts, not between a number and its unit, nor within that.
         facts = [] if movie is None else movie.line.split(", ")
-        self.setText(", ".join(fact.replace(" ", "\u00a0") for fact in facts))
+        self.setText(", ".join(fact.replace(" ", "\u00a0").replace("/", "\u2060/\u2060") for fact in facts))
         self.setToolTip("" if movie is None else f"<qt>{'<br>'.join(map(escape, movie.lines))}</qt>")
         self.setVisible(movie is not None)
