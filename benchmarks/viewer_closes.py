@@ -4,9 +4,9 @@
 
 A real napari (where there is no screen: ``tools/with-screen python benchmarks/viewer_closes.py``) opens a movie of
 2048² frames with a small trained network and begins to work: it reviews frames, proposes and tunes with a helper,
-searches and shows the best, follows a movie live, stops following one that grows, closes its docks. Its window is
-closed at a random moment. Counted are processes that end otherwise than with 0, that have not ended after a minute,
-and what they leave running.
+searches and shows the best, follows a movie live, stops following one that grows, predicts several movies, closes its
+docks. Its window is closed at a random moment. Counted are processes that end otherwise than with 0, that have not
+ended after a minute, and what they leave running.
 """
 
 from __future__ import annotations
@@ -174,6 +174,13 @@ def stopped(viewer, folder: Path) -> None:
     STOPPED.append(dock.stop)
 
 
+def several(viewer, folder: Path) -> None:
+    """Movies are predicted in turn, from a list."""
+    dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Review frames")[1]
+    dock.controls.what["source"].value = folder / "network.safetensors"
+    dock.controls.movies.predict(Path(tempfile.mkdtemp(dir=folder)))
+
+
 def closed(viewer, folder: Path) -> None:
     """Every dock is opened and closed again."""
     dock = viewer.window.add_plugin_dock_widget("napari-menndl", "MENNDL workflow")[1]
@@ -190,6 +197,7 @@ WORK = {
     "search": search,
     "live": live,
     "stopped": stopped,
+    "several": several,
     "closed": closed,
 }
 

@@ -89,10 +89,10 @@ def test_layers_that_come_and_go_keep_what_is_ticked(viewer, several, movie):
     def listed():
         return [(item.text(), item.checkState() == Qt.CheckState.Checked) for item in several._items]
 
-    assert listed() == [("movie", True), ("unticked", False), ("movie.tif", True)]
+    assert listed() == [("movie", True), ("unticked", False), ("day2/movie.tif", True)]
     data, about, _ = movie_layer(replace(movie, name="third"))
     layer = viewer.add_image(data, **about)
-    assert listed() == [("movie", True), ("unticked", False), ("third", True), ("movie.tif", True)]
+    assert listed() == [("movie", True), ("unticked", False), ("third", True), ("day2/movie.tif", True)]
     viewer.layers.remove(layer)
     several.list.setCurrentRow(2)
     several.remove.click()

@@ -99,6 +99,7 @@ class ReviewFrames(QWidget):
         errors.accept.clicked.connect(walk.accept)
         errors.reject.clicked.connect(walk.reject)
         errors.repaint_button.clicked.connect(walk.repaint)
+        controls.what["annotation"].changed.connect(self._compared_anew)
         inputs.changed.connect(self.following.renew)
         inputs.replaced.connect(self._replaced)
         inputs.painted.connect(self._painted)
@@ -187,6 +188,9 @@ class ReviewFrames(QWidget):
     def _replaced(self) -> None:
         self.corrected = set()
         self._rest()
+
+    def _compared_anew(self, _: object) -> None:
+        self.walk.let_go()  # an error of another annotation
 
     def _pixel_size_said(self, answer: Answer) -> None:
         self.inputs.take_answer(answer)

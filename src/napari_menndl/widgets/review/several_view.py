@@ -115,14 +115,14 @@ class MovieList(QWidget):
             self._put(layer, layer.name, state)
         for one, state in before:
             if isinstance(one, Path):
-                self._put(one, one.name, state)
+                self._put(one, _short(one), state)
 
     def add_files(self, files: Sequence[Path]) -> None:
         """Put files or folders into the list."""
         there = [one.data(_WHAT) for one in self._items]
         for file in files:
             if file not in there:
-                self._put(file, file.name, Qt.CheckState.Checked)
+                self._put(file, _short(file), Qt.CheckState.Checked)
 
     @property
     def _items(self) -> list[QListWidgetItem]:
@@ -204,7 +204,7 @@ class MovieList(QWidget):
         if self._asked:
             first = self._asked[0][2]  # others are asked about afterwards
             self._asked = [one for one in self._asked if one[2].trained == first.trained]
-            self.pixel_size.ask(", ".join(Path(name).name for name, _, _ in self._asked), first)
+            self.pixel_size.ask(", ".join(_short(Path(name)) for name, _, _ in self._asked), first)
 
     def _failed(self, error: Exception) -> None:
         self._rest("")
@@ -222,3 +222,8 @@ class MovieList(QWidget):
             remember_answer(movie, answer)
         if self._last is not None:
             self._begin(self._last)
+
+
+def _short(file: Path) -> str:
+    """A file with its folder: many are called ``movie.tif``."""
+    return str(Path(file.parent.name, file.name))
