@@ -141,13 +141,20 @@ def places_in(movies: Sequence[Path], to: Path) -> list[Path]:
             f"Give a folder without .zarr, such as {to.with_suffix('')}: each movie has its own zarr in it.",
         )
     # As many folders of the path as it takes: day1/movie.tif and day2/movie.tif are two movies.
-    depth = 1
-    while depth < max(len(one.parts) for one in whole):
-        names = ["-".join([*one.parts[-depth:-1], one.stem]) for one in whole]
-        if len(set(names)) == len(names):
+    depths = [1] * len(whole)
+    while True:
+        names = [_name(one, depth) for one, depth in zip(whole, depths, strict=True)]
+        alike = [i for i, one in enumerate(whole) if names.count(names[i]) > 1 and depths[i] < len(one.parts)]
+        if not alike:
             break
-        depth += 1
-    else:
-        names = ["-".join([*one.parts[1:-1], one.name]) for one in whole]  # movie.tif beside movie.zarr
+        for i in alike:
+            depths[i] += 1
     to.mkdir(parents=True, exist_ok=True)
     return [to / f"{name}.zarr" for name in names]
+
+
+def _name(movie: Path, depth: int) -> str:
+    """A movie's name after so many parts of its path; after all of them with its suffix: movie.tif, movie.zarr."""
+    if depth < len(movie.parts):
+        return "-".join([*movie.parts[-depth:-1], movie.stem])
+    return "-".join([*movie.parts[1:-1], movie.name])

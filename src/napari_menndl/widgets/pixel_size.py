@@ -94,7 +94,6 @@ class PixelSizeRow(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         for part in (self.field, self.use, self.as_it_is, self.change):
             row.addWidget(part, 1 if part is self.field else 0)
-        row.addStretch()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.text)

@@ -93,7 +93,11 @@ def movies_of(layers: Sequence[Image], files: Sequence[Path]) -> Movies:
 
     shown = [(layer.name, movie_of(layer)) for layer in layers]
     sources = Counter(movie.source for _, movie in shown)
-    known = {movie.source for _, movie in shown if not movie.steps and sources[movie.source] == 1} - {"memory"}
+    known = {
+        movie.source
+        for _, movie in shown
+        if not movie.steps and sources[movie.source] == 1 and Path(movie.source).exists()
+    }
     found: list[tuple[str, Callable[[], Movie]]] = [
         (movie.source if movie.source in known else name, partial(_same, movie)) for name, movie in shown
     ]
