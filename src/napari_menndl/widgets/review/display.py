@@ -93,6 +93,7 @@ class Display(QObject):
             f"Predicting frame {frame}: {part.done} of {part.parts} parts{soon}; not judged yet"
         )
         self._controls.scores.show_key((colour, name) for name, colour in self.classes.items())
+        self._controls.scores.legend.show()
 
     def show(self, review: FrameReview) -> None:
         """Show the review of the frame in view."""
