@@ -230,6 +230,12 @@ def test_frames_wait_until_someone_says_how_large_a_pixel_is(qtbot, dock, series
     assert not dock.pixel_size.isVisible()
 
 
+def test_the_pixel_size_is_taken_to_a_ten_thousandth(dock):
+    for size in (0.0106, 0.025, 0.03125):
+        dock.form["pixel_size"].value = size
+        assert dock.settings.pixel_size == size
+
+
 def test_frames_are_taken_as_they_are_where_someone_says_so(qtbot, dock, series, movie):
     dock.form["pixel_size"].value = 0
     start(qtbot, dock, series)
