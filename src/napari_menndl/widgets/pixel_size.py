@@ -7,12 +7,13 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_menndl.movie.identity import movie_digest
 from napari_menndl.movie.movie import side_of_pixel
 from napari_menndl.predict.scale import PixelSize, PixelSizeError, scale_between
 from napari_menndl.widgets.preferences import recall, remember
+from napari_menndl.widgets.section import WrappedLabel
 
 if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
@@ -76,8 +77,7 @@ class PixelSizeRow(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.text = QLabel()
-        self.text.setWordWrap(True)
+        self.text = WrappedLabel()
         self.field = QDoubleSpinBox()
         self.field.setDecimals(5)
         self.field.setRange(0.0, 1000.0)

@@ -10,7 +10,6 @@ from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QMenu,
@@ -25,6 +24,7 @@ from napari_menndl.movie.formats import FORMATS
 from napari_menndl.predict.scale import PixelSizeError
 from napari_menndl.widgets.pixel_size import PixelSizeRow, remember_answer
 from napari_menndl.widgets.review.several import Movies, Order, Outcome, SeveralMovies, movies_of
+from napari_menndl.widgets.section import WrappedLabel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,8 +81,7 @@ class MovieList(QWidget):
         self.progress.setFixedHeight(6)
         self.progress.setRange(0, 1000)
         self.progress.hide()
-        self.status = QLabel()
-        self.status.setWordWrap(True)
+        self.status = WrappedLabel()
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
