@@ -4,8 +4,9 @@
 
 A real napari (where there is no screen: ``tools/with-screen python benchmarks/viewer_closes.py``) opens a movie of
 2048² frames with a small trained network and begins to work: it reviews frames, proposes and tunes with a helper,
-searches and shows the best, follows a movie live. Its window is closed at a random moment. Counted are processes that
-end otherwise than with 0, that have not ended after a minute, and what they leave running.
+searches and shows the best, follows a movie live, stops following one that grows, predicts several movies, closes its
+docks. Its window is closed at a random moment. Counted are processes that end otherwise than with 0, that have not
+ended after a minute, and what they leave running.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from itertools import cycle, islice
+from itertools import count, cycle, islice
 from pathlib import Path
 
 import numpy as np
 import psutil
+import tifffile
 
 from cells import Numbers, read_cell, write_cell
 from napari_menndl import Annotation, open_movie, open_run, run_search, simulate_movie
@@ -109,6 +111,10 @@ def measure(number: int, seed: int) -> Numbers:
 # In the process that is closed ----------------------------------------------------------------------------------------
 
 
+#: What is called at once before the window closes.
+STOPPED = []
+
+
 def review(viewer, folder: Path) -> None:
     dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Review frames")[1]
     dock.open_run(folder / "network.safetensors")
@@ -146,7 +152,54 @@ def live(viewer, folder: Path) -> None:
     dock.follow()
 
 
-WORK = {"review": review, "helper": helper, "best": best, "search": search, "live": live}
+def stopped(viewer, folder: Path) -> None:
+    """Frames arrive one by one; following is stopped as the window closes."""
+    from qtpy.QtCore import QTimer
+
+    dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Live review")[1]
+    series = Path(tempfile.mkdtemp(dir=folder))
+    dock.form["network"].value = folder / "network.safetensors"
+    dock.form["source"].value = series
+    movie = open_movie(folder / "movie.tif")
+    dock.form["pixel_size"].value = movie.pixel_size[0]
+    dock.follow()
+    number, clock = count(), QTimer(dock)
+
+    def arrive() -> None:
+        t = next(number)
+        tifffile.imwrite(series / f"{t:03}.tif", np.roll(movie.frame(0)[:512, :512], t, axis=1))
+
+    clock.timeout.connect(arrive)
+    clock.start(200)
+    STOPPED.append(dock.stop)
+
+
+def several(viewer, folder: Path) -> None:
+    """Movies are predicted in turn, from a list."""
+    dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Review frames")[1]
+    dock.controls.what["source"].value = folder / "network.safetensors"
+    dock.controls.movies.predict(Path(tempfile.mkdtemp(dir=folder)))
+
+
+def closed(viewer, folder: Path) -> None:
+    """Every dock is opened and closed again."""
+    dock = viewer.window.add_plugin_dock_widget("napari-menndl", "MENNDL workflow")[1]
+    for step in range(3):
+        dock.go_to(step)
+    live(viewer, folder)
+    viewer.window.remove_dock_widget("all")
+
+
+WORK = {
+    "review": review,
+    "helper": helper,
+    "best": best,
+    "search": search,
+    "live": live,
+    "stopped": stopped,
+    "several": several,
+    "closed": closed,
+}
 
 
 def work_and_close(work: str, after: float, folder: Path) -> None:
@@ -172,6 +225,8 @@ def work_and_close(work: str, after: float, folder: Path) -> None:
         print("closing", flush=True)
         faulthandler.dump_traceback_later(PATIENCE - 10)
         QTimer.singleShot(500, answer)
+        for stop in STOPPED:
+            stop()
         window.close()
 
     QTimer.singleShot(int(1000 * after), close)

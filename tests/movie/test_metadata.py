@@ -255,7 +255,7 @@ def test_one_line_and_the_full_list(tmp_path):
     assert "Dwell time: 2 µs" in movie.lines
     assert "Beam current: 50 pA" in movie.lines
     assert open_movie(FRAMES, pixel_size=(0.03, 0.025)).line == "0.03 × 0.025 nm/px (y × x)"
-    assert open_movie(FRAMES).line == "pixel size unknown"
+    assert open_movie(FRAMES).line == "uncalibrated: sizes in px"
 
 
 def test_it_is_kept_through_json_pickle_and_a_change_of_the_movie(tmp_path):

@@ -5,6 +5,7 @@ import time
 from itertools import count
 
 import pytest
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject
 
 from napari_menndl.widgets import background
@@ -68,3 +69,12 @@ def test_window_may_be_closed_while_a_frame_is_predicted(qtbot, make_napari_view
     qtbot.wait(50)
     end_all()
     assert not [one for one in background._threads if one.is_alive()]
+
+
+def test_a_dock_that_was_closed_does_not_outlive_the_windows(qtbot, viewer):
+    dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Search networks")[1]
+    kept = viewer.window.add_plugin_dock_widget("napari-menndl", "Live review")[1]
+    viewer.window.remove_dock_widget(dock)
+    end_all()  # PyQt would delete it later, and crash
+    assert not isalive(dock)
+    assert isalive(kept)

@@ -67,6 +67,21 @@ def fields(dock):
                 yield one, held
 
 
+def test_docks_of_ours_lie_over_one_another_the_newest_in_front(qtbot, viewer, movie):
+    add(viewer, movie)
+    viewer.window.resize(1280, 800)
+    docks = [open_dock(viewer, name) for name in (DOCKS[0], DOCKS[1], DOCKS[3])]
+    qtbot.waitUntil(lambda: [one.visibleRegion().isEmpty() for one in docks] == [True, True, False], timeout=5000)
+    qtbot.waitUntil(lambda: is_whole(viewer), timeout=5000)
+    assert min(viewer.canvas.size) >= 550
+    frames = [one.parent() for one in docks]
+    frames[0].raise_()
+    qtbot.waitUntil(lambda: not docks[0].visibleRegion().isEmpty(), timeout=5000)
+    frames[2].setFloating(True)  # who takes one out is left alone
+    qtbot.wait(50)
+    assert frames[2].isFloating()
+
+
 def test_the_wheel_scrolls_and_changes_no_field(qtbot, viewer, movie, annotation):
     add(viewer, movie, annotation)
     docks = [open_dock(viewer), open_dock(viewer, "Live review")]
@@ -86,6 +101,7 @@ def test_the_wheel_scrolls_and_changes_no_field(qtbot, viewer, movie, annotation
         turn_wheel(one)
         assert held(one) == before, one
     viewer.window.resize(1280, 500)
+    docks[0].parent().raise_()
     docks[0].go_to(SEARCH)
     qtbot.wait(50)
     bars = [area.verticalScrollBar() for area in docks[0].findChildren(QScrollArea) if area.isVisible()]

@@ -215,18 +215,39 @@ def test_source_that_vanishes_and_images_of_another_size_are_said(qtbot, dock, s
     predicted(qtbot, dock, 2)
 
 
-def test_unknown_pixel_size_is_said_once_and_can_be_given(qtbot, dock, series, movie):
+def test_frames_wait_until_someone_says_how_large_a_pixel_is(qtbot, dock, series, movie):
     dock.form["pixel_size"].value = 0
     start(qtbot, dock, series)
     for t in range(2):
         write(series, movie, t)
-    qtbot.waitUntil(lambda: "pixel size" in dock.status.text(), timeout=20_000)
-    qtbot.waitUntil(lambda: not dock.frames.waiting and not dock.predicting.busy, timeout=20_000)
-    assert len(errors()) == 1
-    assert "the field 'Pixel size'" in errors()[0]
-    dock.form["pixel_size"].value = 0.05
-    write(series, movie, 2)
-    predicted(qtbot, dock, 2)
+    qtbot.waitUntil(lambda: dock.pixel_size.isVisible(), timeout=20_000)
+    assert "0.05" in dock.pixel_size.text.text()
+    assert "say how large a pixel is" in dock.status.text()
+    dock.pixel_size.field.setValue(0.05)
+    dock.pixel_size.use.click()
+    predicted(qtbot, dock, 0, 1)
+    assert dock.form["pixel_size"].value == 0.05
+    assert not dock.pixel_size.isVisible()
+
+
+def test_the_pixel_size_is_taken_to_a_ten_thousandth(dock):
+    for size in (0.0106, 0.025, 0.03125):
+        dock.form["pixel_size"].value = size
+        assert dock.settings.pixel_size == size
+
+
+def test_frames_are_taken_as_they_are_where_someone_says_so(qtbot, dock, series, movie):
+    dock.form["pixel_size"].value = 0
+    start(qtbot, dock, series)
+    write(series, movie, 0)
+    qtbot.waitUntil(lambda: dock.pixel_size.isVisible(), timeout=20_000)
+    dock.pixel_size.as_it_is.click()
+    predicted(qtbot, dock, 0)
+    assert "as it is" in dock.pixel_size.text.text()
+    dock.stop()
+    start(qtbot, dock, series)  # and is not asked again
+    write(series, movie, 1)
+    predicted(qtbot, dock, 1)
 
 
 @pytest.mark.parametrize("missing", ["network", "source", "folder", "kind"])

@@ -21,17 +21,22 @@ def recorded(path, **about):
     return path
 
 
-def test_docks_say_how_the_chosen_movie_was_recorded(viewer, tmp_path):
+def test_docks_say_how_the_chosen_movie_was_recorded(qtbot, viewer, tmp_path):
     _, workflow = viewer.window.add_plugin_dock_widget("napari-menndl", "MENNDL workflow")
     lines = [workflow.dock(0).choice.about, workflow.dock(1).setup.about]
     assert [line.text() for line in lines] == ["", ""]
     about = {"high tension": 200e3, "dwell time": 2e-6, "name": "<b>Titan"}
     viewer.open(recorded(tmp_path / "m.emd", **about), plugin="napari-menndl")
     for line in lines:
-        assert line.text().replace("\u00a0", " ") == "200 kV, 2 µs per pixel, 0.0106 nm/px"
+        assert line.text().replace("\u00a0", " ").replace("\u2060", "") == "200 kV, 2 µs per pixel, 0.0106 nm/px"
         assert "Frame time: 500 ms" in line.toolTip()
         assert "Instrument: &lt;b&gt;Titan" in line.toolTip()  # the words of a file are no mark-up
+    viewer.window.resize(1280, 800)
+    workflow.go_to(1)
+    pool = workflow.dock(1).setup.pool
+    qtbot.waitUntil(lambda: lines[1].height() == lines[1].heightForWidth(lines[1].width()), timeout=5000)
+    qtbot.waitUntil(lambda: pool.height() >= pool.minimumSizeHint().height(), timeout=5000)  # nothing is cut for it
     viewer.layers.clear()
     assert [line.text() for line in lines] == ["", ""]
     viewer.add_image(np.zeros((3, 32, 32)))
-    assert all(line.text() == "pixel\u00a0size\u00a0unknown" for line in lines)
+    assert all(line.text() == "uncalibrated:\u00a0sizes\u00a0in\u00a0px" for line in lines)

@@ -27,8 +27,6 @@ from napari_menndl.simulation.acquisition import Acquisition
 from napari_menndl.simulation.sample import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
     from napari_menndl.movie.movie import Movie
@@ -111,31 +109,27 @@ def predict(
     ] = False,
 ) -> None:
     """Apply a search's best network, or a saved one, to whole movies; begun again, it goes on where it stopped."""
-    import pandas as pd
-
     from napari_menndl.opening import at_thresholds, open_network
+    from napari_menndl.predict.several import TABLE, DefectTable, places_for
 
     with told():
         opened = at_thresholds(open_network(network), read_thresholds(threshold))
         if words := never_predicted(opened.class_names, opened.thresholds):
             say(words)
         several = len(movies) > 1
-        table = to / "defects.csv" if several else to.with_name(to.stem + ".defects.csv")
-        found: list[pd.DataFrame] = []
+        table = DefectTable(to / TABLE if several else to.with_name(to.stem + ".defects.csv"), several)
         wrong: list[tuple[Path, Exception]] = []
         for movie, place in zip(movies, places_for(movies, to), strict=True):
             try:
-                defects, problem = _predict_one(opened, open_as_asked(movie, pixel_size, signal), place, pool, anew)
+                shown = open_as_asked(movie, pixel_size, signal)
+                defects, lacking, problem = _predict_one(opened, shown, place, pool, anew)
             except (InputError, OSError) as error:
                 wrong.append((movie, error))
                 continue
-            if several:
-                defects.insert(0, "movie", str(movie))
-            found.append(defects)
-            pd.concat(found, ignore_index=True).to_csv(table, index=False)
-            say(f"Wrote {place} and {table.name}{problem[0] if problem else ''}")
+            table.add(str(movie), defects)
+            say(f"Wrote {place} and {table.path.name}{lacking}")
             if problem:
-                wrong.append((movie, problem[1]))
+                wrong.append((movie, problem))
         if wrong and not several:
             raise wrong[0][1]
         if wrong:
@@ -151,65 +145,20 @@ def predict(
 
 def _predict_one(
     network: "TrainedNetwork | Ensemble", movie: "Movie", place: Path, pool: str | None, anew: bool
-) -> tuple["pd.DataFrame", tuple[str, InputError] | None]:
-    """Predict a movie into a place: its defects, and what kept some frames from it, in words and as an error."""
+) -> tuple["pd.DataFrame", str, InputError | None]:
+    """Predict a movie into a place: its defects, in words what is missing, and the error that kept it from it."""
     from rich.progress import Progress
 
-    from napari_menndl.movie.preparation import prepared_alike
-    from napari_menndl.predict.prediction import Prediction
+    from napari_menndl.predict.several import predict_movie, prediction_of
 
     with measuring_drift() as progress:
-        prediction = Prediction(network, prepared_alike(movie, network.steps, progress))
-    problem = None
+        prediction = prediction_of(network, movie, progress)
     with Progress(console=out) as bar:
         task = bar.add_task(f"Predicting {movie.name}", total=len(prediction))
-        try:
-            prediction.write(
-                place, lambda done, total: bar.update(task, completed=done, total=total), pool=pool, anew=anew
-            )
-        except InputError as error:
-            # Frames that cannot be predicted do not cost the others their table.
-            if not prediction.written:
-                raise
-            problem = error
-    frames = [t for t in range(len(prediction)) if prediction.is_written(t)]
-    defects = prediction.find_defects(frames)
-    if problem is None:
-        return defects, None
-    return defects, (f", with {len(frames)} of {len(prediction)} frames", problem)
-
-
-def places_for(movies: "Sequence[Path]", to: Path) -> list[Path]:
-    """Places for the predictions of movies: of several, a folder's zarr named after each, as far as names tell.
-
-    Raises
-    ------
-    InputError
-        For one movie twice, and for several where one zarr is named.
-    """
-    if len(movies) == 1:
-        return [to]
-    whole = [movie.absolute() for movie in movies]
-    if len(set(whole)) < len(whole):
-        twice = next(str(movie) for movie in movies if whole.count(movie.absolute()) > 1)
-        raise InputError("each movie once", f"{twice} twice", "Leave one of them out.")
-    if to.suffix.lower() == ".zarr":
-        raise InputError(
-            "a folder for the predictions of several movies",
-            str(to),
-            f"Give a folder without .zarr, such as {to.with_suffix('')}: each movie has its own zarr in it.",
+        defects, frames, problem = predict_movie(
+            prediction, place, lambda done, total: bar.update(task, completed=done, total=total), pool=pool, anew=anew
         )
-    # As many folders of the path as it takes: day1/movie.tif and day2/movie.tif are two movies.
-    depth = 1
-    while depth < max(len(one.parts) for one in whole):
-        names = ["-".join([*one.parts[-depth:-1], one.stem]) for one in whole]
-        if len(set(names)) == len(names):
-            break
-        depth += 1
-    else:
-        names = ["-".join([*one.parts[1:-1], one.name]) for one in whole]  # movie.tif beside movie.zarr
-    to.mkdir(parents=True, exist_ok=True)
-    return [to / f"{name}.zarr" for name in names]
+    return defects, f", with {frames} of {len(prediction)} frames" if problem else "", problem
 
 
 def export(

@@ -185,7 +185,7 @@ class Movie:
     @property
     def line(self) -> str:
         """The most telling of it in one line: ``"HAADF, 200 kV, 2 µs per pixel, 0.0106 nm/px"``."""
-        size = "pixel size unknown" if self.pixel_size is None else side_of_pixel(self.pixel_size, "/px")
+        size = "uncalibrated: sizes in px" if self.pixel_size is None else side_of_pixel(self.pixel_size, "/px")
         return ", ".join(filter(None, [self.metadata.line, size]))
 
     @property

@@ -262,6 +262,13 @@ class Ensemble:
         return predictor
 
 
+def without_pixel_size(network: TrainedNetwork | Ensemble) -> TrainedNetwork | Ensemble:
+    """Return a network that takes pixels for pixels, whatever they show of a sample."""
+    if isinstance(network, Ensemble):
+        return replace(network, members=tuple(replace(member, pixel_size=None) for member in network.members))
+    return replace(network, pixel_size=None)
+
+
 def open_predictor(path: str | os.PathLike[str]) -> TrainedNetwork | Ensemble:
     """Open a saved network or ensemble, whichever it is.
 

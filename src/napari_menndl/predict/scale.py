@@ -24,6 +24,18 @@ LARGEST = 2**28
 PixelSize = tuple[float, float]
 
 
+class PixelSizeError(InputError):
+    """Only one of movie and network knows its pixel size: a person can say whether they fit.
+
+    Attributes
+    ----------
+    trained : (y, x) float [nm] or None
+        Of the frames trained on, where the network is the one that knows.
+    """
+
+    trained: PixelSize | None = None
+
+
 def scale_between(found: PixelSize | None, trained: PixelSize | None) -> tuple[float, float] | None:
     """Factors (y, x) by which a frame's number of pixels must change; None where it fits as it is.
 
@@ -46,13 +58,15 @@ def scale_between(found: PixelSize | None, trained: PixelSize | None) -> tuple[f
     if found is None and trained is None:
         return None
     if found is None:
-        raise InputError(
+        error = PixelSizeError(
             f"the frame's pixel size, since the network knows its own, {_nm(trained)}",
             "none",
             "Give pixel_size=(y, x) in nm, to this call or when opening the movie.",
         )
+        error.trained = trained
+        raise error
     if trained is None:
-        raise InputError(
+        raise PixelSizeError(
             "a frame of unknown pixel size, as those the network was trained on",
             f"one of {_nm(found)}",
             "If they look alike, pixel for pixel, take the pixel size as unknown: --pixel-size none, or "

@@ -2,8 +2,8 @@
 
 Work is done in threads of its own. What a thread has to say reaches the window through one object that outlives every
 dock (`in_window`): it is said in the window's thread, or not at all where whoever was to hear it has gone. A process
-that ends has its threads stop first (`end_all`): a thread that still computes while Python takes itself apart brings
-the process down.
+that ends has its threads stop first, and its closed docks go (`end_all`): a thread that still computes while Python
+takes itself apart brings the process down, and so does PyQt, which takes apart last what nobody owns.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
 from qtpy.compat import isalive
-from qtpy.QtCore import QCoreApplication, QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QApplication
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,7 @@ def begin(
 
 @atexit.register
 def end_all() -> None:
-    """Wait for what is to be finished, and end all other threads; called where the process ends."""
+    """Wait for what is to be finished, end all other threads, delete closed docks; called where the process ends."""
     for thread in [one for one, to_finish in _threads.copy().items() if to_finish]:
         thread.join(_FINISH)
     end = time.monotonic() + _STEP
@@ -77,6 +78,22 @@ def end_all() -> None:
         for thread in left:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Left))
         left[0].join(5.0)  # what it leaves behind is put in order undisturbed
+    _delete_closed_docks()
+
+
+def _delete_closed_docks() -> None:
+    """Delete docks that were taken out of their window, which napari leaves to whoever opened them.
+
+    PyQt (6.11) deletes at exit, while it goes through a table of all objects, those that have no parent: one with so
+    many parts as a dock changes the table under it, and the process ends with a segmentation fault.
+    """
+    app = QCoreApplication.instance()
+    if not isinstance(app, QApplication):
+        return
+    for widget in app.topLevelWidgets():
+        if type(widget).__module__.startswith(f"{__package__}."):
+            widget.deleteLater()
+    QCoreApplication.sendPostedEvents(None, int(QEvent.Type.DeferredDelete.value))
 
 
 class _Post(QObject):

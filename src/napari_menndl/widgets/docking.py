@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDockWidget,
     QGraphicsView,
+    QMainWindow,
     QScrollArea,
     QScrollBar,
     QTabBar,
@@ -40,20 +41,27 @@ _FIELD, _MARGIN = 96, 12
 class Docking(QObject):
     """A dock's manners; made at the end of its ``__init__``.
 
-    Where the frame was whole before the dock took its place, it is fitted to what is left of the canvas. A calibrated
-    movie gets a scale bar, and an annotation that comes is shown at a frame that it speaks of. Over a field the wheel
-    scrolls the dock.
+    A dock that comes where another of ours lies becomes a tab over it: side by side they would leave no room for the
+    frame. Where the frame was whole before the dock took its place, it is fitted to what is left of the canvas. A
+    calibrated movie gets a scale bar, and an annotation that comes is shown at a frame that it speaks of. Over a field
+    the wheel scrolls the dock.
 
     Parameters
     ----------
     dock : QWidget
     viewer : napari.Viewer
+
+    Attributes
+    ----------
+    placed : bool
+        Whether the dock has its place in the window.
     """
 
     def __init__(self, dock: QWidget, viewer: Viewer) -> None:
         super().__init__(dock)
         self._dock, self._viewer = dock, viewer
         self._whole = is_whole(viewer)
+        self.placed = False
         self._met: set[int] = set()
         self._named: QWidget | None = None
         self._soon = QTimer(self)
@@ -105,6 +113,11 @@ class Docking(QObject):
         frame = dock.parent()
         if not isinstance(frame, QDockWidget):
             return  # a part of another dock, which does the rest
+        if not self.placed:  # once: a person may lay it elsewhere
+            self.placed = True
+            if _lay_over_others(frame):
+                self._take_up()  # when the canvas has its new size
+                return
         if self._whole and not is_whole(self._viewer):
             self._viewer.fit_to_view()
         self._whole = False
@@ -118,6 +131,24 @@ class Docking(QObject):
             self._viewer.canvas.overlays.scale_bar.visible = True
         elif isinstance(layer, Labels):
             show_annotated(self._viewer, layer)
+
+
+def _lay_over_others(frame: QDockWidget) -> bool:
+    """Make a dock a tab, in front, where docks of ours lie on the same side of the window; whether there were any."""
+    window = frame.parent()
+    if not isinstance(window, QMainWindow) or frame.isFloating():
+        return False
+    side, together = window.dockWidgetArea(frame), window.tabifiedDockWidgets(frame)
+    others = [
+        one
+        for one in window.findChildren(QDockWidget)
+        if one is not frame and one not in together and not (one.isHidden() or one.isFloating())
+        if window.dockWidgetArea(one) == side and any(ours.placed for ours in one.findChildren(Docking))
+    ]
+    if others:
+        window.tabifyDockWidget(others[-1], frame)
+        frame.raise_()
+    return bool(others)
 
 
 def bring_into_sight(widget: QWidget) -> None:

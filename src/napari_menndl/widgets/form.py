@@ -66,7 +66,8 @@ def _make_row(field: Field[Any], hint: Any, options: dict[str, Any]) -> Widget:
     )
     if type(row) is FloatSpinBox and isinstance(default, float):
         # Two decimals, as it begins with, would round what is given: a step in between makes it hold more.
-        row.step = min(0.01, 10.0 ** cast("int", Decimal(repr(default)).as_tuple().exponent))
+        finest = min(0.01, 10.0 ** cast("int", Decimal(repr(default)).as_tuple().exponent))
+        row.step = about.get("form", {}).get("step", finest)
         row.step = None
         row.value = default
     return row

@@ -6,22 +6,22 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.layers import movie_of
+from napari_menndl.widgets.section import WrappedLabel
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
 
-class MovieLine(QLabel):
+class MovieLine(WrappedLabel):
     """Detector, beam energy, dwell time and pixel size of a movie; all that its file says as tooltip."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent=parent)
         self.setTextFormat(Qt.TextFormat.PlainText)  # the words are those of a file
-        self.setWordWrap(True)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.tell(None)
 
@@ -31,8 +31,8 @@ class MovieLine(QLabel):
             movie = None if layer is None else movie_of(layer)
         except InputError:  # which the hint of the dock says
             movie = None
-        # A line ends between two facts, not between a number and its unit.
+        # A line ends between two facts, not between a number and its unit, nor within that.
         facts = [] if movie is None else movie.line.split(", ")
-        self.setText(", ".join(fact.replace(" ", "\u00a0") for fact in facts))
+        self.setText(", ".join(fact.replace(" ", "\u00a0").replace("/", "\u2060/\u2060") for fact in facts))
         self.setToolTip("" if movie is None else f"<qt>{'<br>'.join(map(escape, movie.lines))}</qt>")
         self.setVisible(movie is not None)

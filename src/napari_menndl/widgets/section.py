@@ -1,11 +1,12 @@
-"""Parts of a dock that fold away."""
+"""Parts of a dock that fold away, and text in them that takes several lines."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize
 from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QLabel
 from superqt import QCollapsible
 
 if TYPE_CHECKING:
@@ -13,6 +14,30 @@ if TYPE_CHECKING:
 
 #: Qt's QWIDGETSIZE_MAX, which its bindings leave out.
 _UNLIMITED = 2**24 - 1
+
+
+class WrappedLabel(QLabel):
+    """Text that takes as many lines as it needs.
+
+    What folds away asks its parts how high they have to be, not how high at their width: those beside a text of more
+    lines would be cut.
+    """
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setWordWrap(True)
+
+    def setText(self, text: str | None) -> None:  # noqa: N802 (Qt's name)
+        super().setText(text)
+        self._fit()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        self.setMinimumHeight(0)  # which it would be at least
+        self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
 
 def section(title: str, body: QWidget, opened: bool = False, tip: str = "") -> QCollapsible:

@@ -120,9 +120,12 @@ class Workflow(QWidget):
         self._lay_down_or_take_up(step)
         if step == SEARCH:
             self._propose(dock)
-        elif step == REVIEW and self._run is not None:
-            run, self._run = self._run, None
-            dock.open_run(run.path)
+        elif step == REVIEW:
+            if SEARCH in self._docks:  # the review shows it in colours of its own
+                self._docks[SEARCH].best_box.setChecked(False)
+            if self._run is not None:
+                run, self._run = self._run, None
+                dock.open_run(run.path)
         self._show_hint()
 
     def reset_choices(self, event: Any = None) -> None:

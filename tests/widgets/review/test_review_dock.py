@@ -112,6 +112,24 @@ def test_annotation_makes_room_for_its_review_until_someone_selects_it(
     assert layer.visible
 
 
+def test_no_annotation_lies_among_the_colours_of_a_review(
+    qtbot, viewer, open_dock, movie, annotation, run_folder, click, shows
+):
+    dock = open_dock(movie, annotation, run_folder)
+    data, about, _ = annotation_layer(annotation, movie.frame_time, name="another expert")
+    viewer.add_labels(data, **about)
+    both = [viewer.layers["annotation"], viewer.layers["another expert"]]
+    click(dock.controls.button)
+    shows(dock, 0)
+    assert not any(layer.visible for layer in both)
+    viewer.layers.selection.active = viewer.layers[0]
+    qtbot.wait(20)
+    viewer.layers.selection.active = both[1]
+    qtbot.waitUntil(lambda: [layer.visible for layer in both] == [False, True], timeout=2000)
+    dock.controls.what["source"].value = "elsewhere"
+    assert all(layer.visible for layer in both)
+
+
 def test_threshold_acts_on_what_is_predicted_already(qtbot, viewer, dock, click, shows):
     viewer.dims.set_current_step(0, 3)
     click(dock.controls.button)

@@ -9,6 +9,9 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_menndl.api import open_run
 from napari_menndl.opening import open_network
+from napari_menndl.predict.ensemble import without_pixel_size
+from napari_menndl.predict.scale import PixelSizeError
+from napari_menndl.widgets.pixel_size import AS_IT_IS, answer_for, with_answer
 
 pytestmark = pytest.mark.gui
 
@@ -39,18 +42,56 @@ def test_a_class_that_is_never_predicted_is_told_over_the_table(
     qtbot.waitUntil(lambda: not dock.controls.scores.silent.isVisibleTo(dock), timeout=20_000)
 
 
-def test_a_network_of_unknown_pixel_size_predicts_pixel_for_pixel_and_says_so(
-    open_dock, movie, annotation, run_folder, tmp_path, click, shows
+def test_a_network_of_unknown_pixel_size_predicts_pixel_for_pixel_where_someone_says_so(
+    qtbot, open_dock, movie, annotation, run_folder, tmp_path, click, shows
 ):
     best = open_run(run_folder).best
-    members = tuple(replace(one, pixel_size=None) for one in getattr(best, "members", (best,)))
-    blind = replace(best, members=members) if hasattr(best, "members") else members[0]
-    blind.save(tmp_path / "blind.safetensors")
+    without_pixel_size(best).save(tmp_path / "blind.safetensors")
     assert movie.pixel_size is not None
     dock = open_dock(movie, annotation, tmp_path / "blind.safetensors")
+    row = dock.controls.pixel_size
     click(dock.controls.button)
+    qtbot.waitUntil(row.isVisible, timeout=20_000)
+    assert dock.shown is None
+    assert "pixel for pixel" in row.text.text()
+    assert not row.field.isVisible()
+    click(row.as_it_is)
     shows(dock, 0)
-    assert "pixel for pixel" in messages()
+    assert "as it is" in row.text.text()
+    click(row.change)
+    qtbot.waitUntil(row.as_it_is.isVisible, timeout=20_000)
+
+
+def test_the_pixel_size_of_a_movie_is_asked_for_and_remembered(
+    qtbot, open_dock, movie, annotation, run_folder, click, shows
+):
+    dock = open_dock(replace(movie, pixel_size=None), annotation, run_folder)
+    row = dock.controls.pixel_size
+    click(dock.controls.button)
+    qtbot.waitUntil(row.isVisible, timeout=20_000)
+    assert "how large a pixel" in dock.hint
+    assert not messages()  # a question is no error
+    assert not row.use.isEnabled()
+    row.field.setValue(movie.pixel_size[0])
+    click(row.use)
+    shows(dock, 0)
+    assert dock.shown.defects["y_nm"].notna().all()
+    dock.open_run(run_folder)
+    assert answer_for(dock.inputs.movie) == movie.pixel_size
+    shows(dock, 0)
+    assert "as you said" in row.text.text()
+
+
+@pytest.mark.parametrize("knows", ["movie", "network"])
+def test_as_it_is_predicts_what_a_network_without_pixel_size_does(movie, run_folder, knows):
+    network = open_run(run_folder).best
+    blind, bare = without_pixel_size(network), replace(movie, pixel_size=None)
+    given = (network, bare) if knows == "network" else (blind, movie)
+    with pytest.raises(PixelSizeError):
+        with_answer(*given, None)
+    used, shown = with_answer(*given, AS_IT_IS)
+    assert (used.pixel_size, shown.pixel_size) == (None, None)
+    assert used.digest == blind.digest
 
 
 def test_the_threshold_of_one_class_leaves_the_others_as_they_are(qtbot, viewer, dock, click, shows):

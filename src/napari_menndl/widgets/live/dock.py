@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from itertools import cycle
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
@@ -15,6 +16,7 @@ from superqt.utils import QSignalThrottler
 
 from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.errors import InputError
+from napari_menndl.predict.scale import PixelSizeError
 from napari_menndl.widgets.background import Latest
 from napari_menndl.widgets.docking import Docking
 from napari_menndl.widgets.live.feed import Feed, LayerFeed, NewFrame, PathFeed
@@ -22,6 +24,7 @@ from napari_menndl.widgets.live.frames import LiveFrames
 from napari_menndl.widgets.live.panel import FOLLOW, STOP, LivePanel
 from napari_menndl.widgets.live.predicting import by_how_many, duration, open_live, predict
 from napari_menndl.widgets.live.view import LiveView
+from napari_menndl.widgets.pixel_size import answer_for, remember_answer
 from napari_menndl.widgets.shortcuts import bind
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from napari_menndl.movie.following import Notice
     from napari_menndl.predict.live import LiveFrame, LivePredictor
     from napari_menndl.widgets.live.frames import PackedLabels
+    from napari_menndl.widgets.pixel_size import Answer
 
 HINT = "Choose a network and what to follow, then press Follow."
 
@@ -61,6 +65,8 @@ class LiveReview(LivePanel):
         self._at_work: NewFrame | None = None
         self._newest = -1
         self._said = ""
+        self._answer: Answer = None
+        self._asking = False
         self.opening = Latest(open_live, self)
         self.predicting = Latest(predict, self)
         self.docking = Docking(self, viewer)
@@ -80,6 +86,8 @@ class LiveReview(LivePanel):
         self.predicting.failed.connect(self._failed)
         self.predicting.warned.connect(self._warn)
         self.plot.frame_chosen.connect(self.view.go_to)
+        self.pixel_size.answered.connect(self._pixel_size_said)
+        self.form["pixel_size"].changed.connect(self._pixel_size_given)
         connected = (
             (self.viewer.events.theme, self._recolour),
             (self.viewer.dims.events.current_step, self._show_place),
@@ -148,6 +156,8 @@ class LiveReview(LivePanel):
         self.opening.forget()
         self.predicting.forget()
         self.frames.waiting.clear()
+        self._asking = False
+        self.pixel_size.hide()
         self.button.setText(FOLLOW)
         self.say_behind("")
         self._say(HINT)
@@ -166,6 +176,8 @@ class LiveReview(LivePanel):
             return
         self._begin(settings.layer)
         self.feed.news.connect(self._hear)
+        self._answer = answer_for(self._followed)
+        self.pixel_size.tell(self._answer)
         self._say("Waiting for the first new frame …")
         self.feed.start()
 
@@ -198,11 +210,34 @@ class LiveReview(LivePanel):
 
     def _next(self) -> None:
         """Predict the newest frame that waits."""
-        if self._at_work is None and self.feed is not None and self._predictor is not None and self.frames.waiting:
+        if self._at_work is not None or self._asking or self._predictor is None:
+            return
+        if self.feed is not None and self.frames.waiting:
             self._at_work = self.frames.waiting.pop()
             given = self.form["pixel_size"].value
-            pixel_size = self.feed.pixel_size or ((given, given) if given else None)
-            self.predicting.ask((self._predictor, self.feed, self._at_work, pixel_size))
+            answer = (given, given) if given and self._answer is None else self._answer
+            self.predicting.ask((self._predictor, self.feed, self._at_work, answer))
+
+    def _pixel_size_said(self, answer: Answer) -> None:
+        """Predict the frames that wait, or ask again."""
+        if isinstance(answer, tuple):
+            self._answer = None
+            self.form["pixel_size"].value = answer[0]
+        else:
+            self._answer = answer
+            self._pixel_size_given()
+        remember_answer(self._followed, self._answer)
+
+    def _pixel_size_given(self, _: object = None) -> None:
+        self._asking = False
+        self.pixel_size.tell(self._answer)
+        self._next()
+
+    @property
+    def _followed(self) -> str:
+        """The place that is followed, for what is said of its pixel size."""
+        layer = self.settings.layer
+        return str(self.settings.source) if layer is None else str(layer.metadata.get("source") or layer.name)
 
     # Showing ----------------------------------------------------------------------------------------------------------
 
@@ -256,7 +291,13 @@ class LiveReview(LivePanel):
 
     def _failed(self, question: Any, error: Exception) -> None:
         self._at_work = None
-        if question[1] is self.feed and self.feed is not None:
+        if question[1] is self.feed and self.feed is not None and isinstance(error, PixelSizeError):
+            self._asking = True
+            self.frames.waiting.insert(0, question[2])
+            self.pixel_size.ask(Path(self._followed).name, error)
+            self.docking.point_to(self.pixel_size)
+            self._say("The frames wait: say how large a pixel is, or that they are to be taken as they are.")
+        elif question[1] is self.feed and self.feed is not None:
             self._fail(error, f"Frame {question[2].number}: ")
         self._next()
 

@@ -15,6 +15,7 @@ from napari_menndl.widgets.form import fill_form, lay_out, make_form, read_form,
 from napari_menndl.widgets.live.paths import choose_by_menu
 from napari_menndl.widgets.live.plot import CountPlot
 from napari_menndl.widgets.live.settings import LiveSettings
+from napari_menndl.widgets.pixel_size import PixelSizeRow
 from napari_menndl.widgets.shortcuts import explained
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class LivePanel(QScrollArea):
         self.status, self.behind, self.notice, self.legend = QLabel(), QLabel(), QLabel(), QLabel()
         self.status.setAccessibleName("What the live review is doing")
         self.plot = CountPlot()
+        self.pixel_size = PixelSizeRow()
         self._lay_out()
         fill_form(self.form, {name: Path() for name in PATHS})
         remember_form(self.form, "live", KEPT)
@@ -50,7 +52,8 @@ class LivePanel(QScrollArea):
     def _lay_out(self) -> None:
         body = QWidget()
         layout = QVBoxLayout(body)
-        for widget in (lay_out(self.form), self.button, self.status, self.behind, self.notice, self.plot, self.legend):
+        said = (self.status, self.behind, self.notice, self.plot, self.legend)
+        for widget in (lay_out(self.form), self.pixel_size, self.button, *said):
             layout.addWidget(widget)
         for label in (self.status, self.behind, self.notice, self.legend):
             label.setWordWrap(True)

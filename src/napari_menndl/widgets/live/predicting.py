@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_menndl.errors import InputError
+from napari_menndl.predict.scale import scale_between
+from napari_menndl.widgets.pixel_size import AS_IT_IS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_menndl.predict.live import LiveFrame, LivePredictor
     from napari_menndl.widgets.live.feed import Feed, NewFrame
+    from napari_menndl.widgets.pixel_size import Answer
 
 #: Share of an answer's time that its fast variant takes.
 FAST = 0.25
@@ -38,28 +39,23 @@ def open_live(question: tuple[Path, bool]) -> LivePredictor:
     return LivePredictor(lambda: run.best, lambda: run.folder.journal_path.stat().st_size, share)
 
 
-def predict(question: tuple[LivePredictor, Feed, NewFrame, Any]) -> LiveFrame:
-    """Predict a frame that has arrived; the question names predictor, feed, frame and pixel size (y, x) [nm].
+def predict(question: tuple[LivePredictor, Feed, NewFrame, Answer]) -> LiveFrame:
+    """Predict a frame that has arrived; the question names predictor, feed, frame, and what is said of its pixel size.
 
     Raises
     ------
+    PixelSizeError
+        Where only the network or the frame knows its pixel size.
     InputError
-        Where the pixel size is missing, or the frame cannot be read or predicted.
+        Where the frame cannot be read or predicted.
     """
-    predictor, feed, new, pixel_size = question
-    if predictor.network.pixel_size is not None and pixel_size is None:
-        raise InputError(
-            "the pixel size of the frames, since the network knows its own",
-            "none",
-            "Give it in the field 'Pixel size'.",
-        )
-    if predictor.network.pixel_size is None and pixel_size is not None:
-        warnings.warn(
-            "The network does not know the pixel size of the frames it was trained on: these are predicted pixel for "
-            "pixel. That is right only at the same magnification.",
-            stacklevel=2,
-        )
-        pixel_size = None
+    predictor, feed, new, answer = question
+    trained, known = predictor.network.pixel_size, feed.pixel_size
+    pixel_size = answer if known is None and isinstance(answer, tuple) else known
+    if (trained is None) != (pixel_size is None):
+        if answer != AS_IT_IS:
+            scale_between(pixel_size, trained)  # asks
+        pixel_size = trained
     return predictor.predict(new.number, feed.read(new.number), pixel_size)
 
 

@@ -28,7 +28,13 @@ class LiveSettings:
     )
     layer: Image | None = setting(None, "… or layer", note="Follow the frames that are added to this layer instead")
     pixel_size: float = setting(
-        0.0, "Pixel size", "nm", "Where the frames do not say it themselves; 0: unknown", min=0.0, max=1000.0
+        0.0,
+        "Pixel size",
+        "nm",
+        "Where the frames do not say it themselves; 0: unknown",
+        min=0.0,
+        max=1000.0,
+        form={"step": 1e-5},
     )
     fast: bool = setting(
         False,

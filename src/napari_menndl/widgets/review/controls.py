@@ -18,14 +18,19 @@ from qtpy.QtWidgets import (
 )
 
 from napari_menndl.widgets.form import lay_out, make_form
+from napari_menndl.widgets.pixel_size import PixelSizeRow
 from napari_menndl.widgets.review.error_bar import ErrorBar
 from napari_menndl.widgets.review.scores_view import ScoresView
 from napari_menndl.widgets.review.settings import ReviewSettings, ThresholdSettings, ViewSettings
+from napari_menndl.widgets.review.several_view import MovieList
 from napari_menndl.widgets.search.pool_row import PoolRow
 from napari_menndl.widgets.section import section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_menndl.widgets.review.several import Movies, Order
 
 GO, STOP = "Review movie", "Stop"
 
@@ -41,6 +46,8 @@ class Controls(QScrollArea):
         What can glow.
     classes : callable
         What the threshold can be for.
+    order : callable
+        What several movies are predicted with.
     """
 
     def __init__(
@@ -48,6 +55,7 @@ class Controls(QScrollArea):
         layers: Callable[[type], list[Any]],
         shadings: Callable[[], list[str]],
         classes: Callable[[], list[str]],
+        order: Callable[[Path, Movies], Order],
     ) -> None:
         super().__init__()
         self.setWidgetResizable(True)
@@ -67,6 +75,7 @@ class Controls(QScrollArea):
         self.pool = PoolRow()
         self.pool.kind.setItemData(0, "In the process of this window", Qt.ItemDataRole.ToolTipRole)
         self._source_menu()
+        self.pixel_size = PixelSizeRow()
         self.button = QPushButton(GO)
         self.button.setToolTip("Predict the frame in view first, then the other frames; the overlay follows the view")
         self.progress = QProgressBar()
@@ -88,12 +97,14 @@ class Controls(QScrollArea):
         self.csv, self.png = QPushButton("Defects as CSV …"), QPushButton("Frame as PNG …")
         self.csv.setToolTip("Every defect of the frames reviewed: class, outcome, place, area, confidence")
         self.png.setToolTip("The frame in view, raw and under its review, side by side")
+        self.movies = MovieList(order)
         self.network = QPushButton("Export network …")
         self.network.setToolTip("The network as one file, to predict with here and elsewhere")
         #: By the names that hints have for them.
         self.buttons = {
             "source": self.what["source"].native,
             "go": self.button,
+            "pixel size": self.pixel_size,
             "next": self.errors.next,
             "again": self.again,
         }
@@ -131,12 +142,17 @@ class Controls(QScrollArea):
         self.more = section(
             "More", rest, tip="Colours, outlines, probabilities, a second expert, where to predict, export"
         )
+        self.several = section(
+            "Several movies", self.movies, tip="Predict movies one after the other, with one table of all defects"
+        )
         body = QWidget()
         layout = QVBoxLayout(body)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(5)
         parts = (self.button, self.progress, self.left, self.status, self.scores.legend, lay_out(self.level))
-        for widget in (lay_out(self.what), *parts, self.errors, self.scores, self.again, self.more):
+        for widget in (lay_out(self.what), self.pixel_size, *parts, self.errors, self.scores, self.again):
+            layout.addWidget(widget)
+        for widget in (self.several, self.more):
             layout.addWidget(widget)
         layout.addStretch()
         self.setWidget(body)

@@ -1,20 +1,23 @@
-"""The annotation makes room for its review, and comes back when that is over."""
+"""Annotations make room for a review, and come back when that is over."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer
 
+from napari_menndl.widgets.layers import annotation_of
+
 if TYPE_CHECKING:
-    from napari.layers import Labels
     from napari.viewer import Viewer
 
 
 class Cover(QObject):
-    """Hides the annotation under a review, whose colours one could take its own for.
+    """Hides annotations under a review, whose colours one could take theirs for.
 
-    Whoever selects the annotation, to paint on it, sees it again; so does everyone once the review is over.
+    Whoever selects one of them, to paint on it, sees it again; so does everyone once the review is over.
 
     Parameters
     ----------
@@ -24,44 +27,53 @@ class Cover(QObject):
     def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self._laid = False
         self._covered: Labels | None = None
-        self._hidden = False
+        self._hidden: list[Labels] = []
         self._active: Any = None
         # A layer that is added is selected for a moment, and then again what was selected before.
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.timeout.connect(self._look)
+        selected, act = viewer.layers.selection.events.active, self._selected
+        selected.connect(act)
+
+        def leave() -> None:
+            with suppress(AttributeError, ValueError):  # the viewer itself is half gone when its window closes
+                selected.disconnect(act)
+
+        self.destroyed.connect(leave)
 
     def lay(self, annotation: Labels | None) -> None:
-        """Hide it, once for each review, unless someone has a tool for it in hand."""
-        if annotation is self._covered:
+        """Hide all of them, once for each that is compared, but for those that someone has a tool for in hand."""
+        if self._laid and annotation is self._covered:
             return
         self.lift()
-        self._covered = annotation
-        if annotation is None or not annotation.visible or str(annotation.mode) != "pan_zoom":
-            return
-        known = annotation.metadata.get("annotation")
-        if known is None or known.labels is not annotation.data:
+        self._laid, self._covered = True, annotation
+        if annotation is not None and annotation_of(annotation) is None and _can_hide(annotation):
             annotation.contour = annotation.contour or 1  # hidden, such a layer would not tell of an undo
-        else:
-            self._active = self._viewer.layers.selection.active
-            self._viewer.layers.selection.events.active.connect(self._selected)
-            self._hidden, annotation.visible = True, False
+        labels = [one for one in self._viewer.layers if isinstance(one, Labels)]
+        self._hidden = [one for one in labels if annotation_of(one) is not None and _can_hide(one)]
+        self._active = self._viewer.layers.selection.active
+        for one in self._hidden:
+            one.visible = False
 
     def lift(self) -> None:
-        """Show it again."""
-        self._show()
-        self._covered = None
-
-    def _show(self) -> None:
-        if self._hidden and self._covered is not None:
-            self._viewer.layers.selection.events.active.disconnect(self._selected)
-            self._hidden, self._covered.visible = False, True
+        """Show them again."""
+        self._laid, self._covered = False, None
+        hidden, self._hidden = self._hidden, []
+        for one in hidden:
+            one.visible = True
 
     def _selected(self) -> None:
         self._settled.start(0)
 
     def _look(self) -> None:
         before, self._active = self._active, self._viewer.layers.selection.active
-        if self._active is not None and self._active == self._covered and before != self._active:
-            self._show()
+        if self._active is not None and before != self._active and self._active in self._hidden:
+            self._hidden.remove(self._active)
+            self._active.visible = True
+
+
+def _can_hide(layer: Labels) -> bool:
+    return bool(layer.visible) and str(layer.mode) == "pan_zoom"

@@ -93,6 +93,7 @@ class Display(QObject):
             f"Predicting frame {frame}: {part.done} of {part.parts} parts{soon}; not judged yet"
         )
         self._controls.scores.show_key((colour, name) for name, colour in self.classes.items())
+        self._controls.scores.legend.show()
 
     def show(self, review: FrameReview) -> None:
         """Show the review of the frame in view."""
@@ -108,7 +109,7 @@ class Display(QObject):
         self._told = review
         if review.thresholds is not None:
             self._inputs.show_thresholds(review.class_names, review.thresholds)
-        took = f", predicted in {1000 * review.seconds:.0f} ms" if review.seconds else ""
+        took = f", predicted in {_time(review.seconds)}" if review.seconds else ""
         alone = "" if review.annotated else " It has no annotation: the prediction is shown alone."
         self._controls.status.setText(f"Frame {review.frame}{took}.{alone}")
         self._show_scores()
@@ -204,3 +205,7 @@ class Display(QObject):
     def _shading_failed(self, question: Any, error: Exception) -> None:
         self._view["shading"].value = NOTHING
         self.failed.emit(error)
+
+
+def _time(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QVBoxLayout, QWidget
@@ -28,10 +29,13 @@ from napari_menndl.widgets.review.walk import ErrorWalk
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     import napari.viewer
 
+    from napari_menndl.widgets.pixel_size import Answer
     from napari_menndl.widgets.review.frame_review import FrameReview
+    from napari_menndl.widgets.review.several import Movies, Order
 
 
 class ReviewFrames(QWidget):
@@ -60,7 +64,7 @@ class ReviewFrames(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.viewer = viewer
-        self.controls = Controls(self._layers, self._shadings, self._classes)
+        self.controls = Controls(self._layers, self._shadings, self._classes, self._order)
         self.inputs = Inputs(viewer, self.controls, self)
         self.movie = MovieReview(self)
         self.display = Display(viewer, self.controls, self.inputs, self.movie, self)
@@ -88,12 +92,14 @@ class ReviewFrames(QWidget):
         controls.again.clicked.connect(self._search_again)
         controls.complete.clicked.connect(self._complete)
         controls.scores.plot.frame_chosen.connect(self.go_to)
+        controls.pixel_size.answered.connect(self._pixel_size_said)
         errors = controls.errors
         errors.next.clicked.connect(self.next_error)
         errors.previous.clicked.connect(self.previous_error)
         errors.accept.clicked.connect(walk.accept)
         errors.reject.clicked.connect(walk.reject)
         errors.repaint_button.clicked.connect(walk.repaint)
+        controls.what["annotation"].changed.connect(self._compared_anew)
         inputs.changed.connect(self.following.renew)
         inputs.replaced.connect(self._replaced)
         inputs.painted.connect(self._painted)
@@ -103,7 +109,7 @@ class ReviewFrames(QWidget):
             told.connect(self._say_hint)
         walk.changed.connect(self._chosen)
         walk.decided.connect(self._painted)
-        for part in (walk, self.display, self.files):
+        for part in (walk, self.display, self.files, controls.movies):
             part.failed.connect(self.teller.error)
         self._bind_viewer()
 
@@ -149,6 +155,7 @@ class ReviewFrames(QWidget):
             movie=inputs.image is not None,
             named=inputs.named,
             following=self.following.on,
+            asked=self.following.waits,
             failed=self.following.failed,
             reviews=self.movie.reviews.values(),
             corrected=bool(self.corrected),
@@ -167,9 +174,13 @@ class ReviewFrames(QWidget):
     def _classes(self) -> list[str]:
         return self.inputs.classes if hasattr(self, "inputs") else [EVERY_CLASS]
 
+    def _order(self, folder: Path, movies: Movies) -> Order:
+        return self.inputs.order(folder, movies)
+
     def reset_choices(self, event: Any = None) -> None:
         """Take up that layers came, went or changed their names; napari calls this."""
         self.inputs.reset_choices()
+        self.controls.movies.show_layers([one for one in self._layers(Image) if not one.rgb and one.ndim in (2, 3)])
         if self.display.forget_removed():
             self._rest("The overlay was removed. Review again to show it.")
         self._say_hint()
@@ -177,6 +188,14 @@ class ReviewFrames(QWidget):
     def _replaced(self) -> None:
         self.corrected = set()
         self._rest()
+
+    def _compared_anew(self, _: object) -> None:
+        self.walk.let_go()  # an error of another annotation
+
+    def _pixel_size_said(self, answer: Answer) -> None:
+        self.inputs.take_answer(answer)
+        self.following.show_answer()
+        self._say_hint()
 
     def _painted(self, frame: int) -> None:
         self.inputs.note()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from superqt.utils import QSignalDebouncer, QSignalThrottler
 
 from napari_menndl.errors import InputError
+from napari_menndl.predict.scale import PixelSizeError
 
 if TYPE_CHECKING:
     from napari_menndl.widgets.review.controls import Controls
@@ -29,6 +31,8 @@ class Following(QObject):
         Whether the overlay follows the view.
     failed : bool
         Whether the last thing asked for could not be reviewed.
+    waits : bool
+        Whether a person is asked for the pixel size.
     asked : Signal
         What is shown has been brought up to date.
     """
@@ -47,7 +51,7 @@ class Following(QObject):
         super().__init__(parent)
         self._controls, self._inputs, self._movie, self._display = controls, inputs, movie, display
         self._teller = teller
-        self.on = self._whole = self.failed = False
+        self.on = self._whole = self.failed = self.waits = False
         self._asking, self._drawing, self._placing = (QSignalThrottler(parent=self) for _ in range(3))
         self._resting = QSignalDebouncer(parent=self)
         for throttle, pause, act in (
@@ -67,6 +71,7 @@ class Following(QObject):
         self._inputs.reading += 1
         self.on, self._whole, self.failed = True, True, False
         self._teller.begin()
+        self.show_answer()
         try:
             if said := self._inputs.take_learned():
                 self._teller.warn(said)
@@ -85,7 +90,8 @@ class Following(QObject):
 
     def end(self) -> None:
         """Follow no more, and forget."""
-        self.on = self.failed = False
+        self.on = self.failed = self.waits = False
+        self._controls.pixel_size.hide()
         self._movie.forget()
         self._display.clear()
         self._display.cover.lift()
@@ -96,7 +102,18 @@ class Following(QObject):
         self.failed = True
         self._display.clear()
         self._display.show_movie()
-        self._controls.status.setText(escape(self._teller.error(error)))
+        if isinstance(error, PixelSizeError):
+            self.waits = True
+            self._controls.pixel_size.ask(self._inputs.movie.name, error)
+            self._controls.status.setText("The review waits for the pixel size of the movie.")
+        else:
+            self._controls.status.setText(escape(self._teller.error(error)))
+
+    def show_answer(self) -> None:
+        """Say what was said of the movie's pixel size; whoever takes it back is asked again."""
+        self.waits = False
+        with suppress(InputError):  # no movie: `_ask` says so
+            self._controls.pixel_size.tell(self._inputs.answer)
 
     def move(self) -> None:
         """Another frame is in view."""

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.predict.scale import PixelSize
     from napari_menndl.review.tables import Tally
+    from napari_menndl.widgets.pixel_size import Answer
 
 #: The overlay's value where the first class is predicted and nothing annotated, the next ones follow; 1 to 3 are the
 #: review's.
@@ -51,6 +53,8 @@ class Setting:
         Whether to keep the probabilities on disk, beside the run or network.
     pool : str
         Who predicts, as `open_pool` takes it; empty: this process.
+    answer : (y, x) float [nm], str or None
+        What a person has said of the movie's pixel size, see `pixel_size.answer_for`.
     """
 
     source: str | Labels
@@ -61,6 +65,13 @@ class Setting:
     keep: bool = False
     pool: str = ""
     of_classes: tuple[tuple[str, float], ...] = ()
+    answer: Answer = None
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """Of the movie, (y, x) [nm], as its file or else a person says."""
+        known: PixelSize | None = self.movie.pixel_size
+        return self.answer if known is None and isinstance(self.answer, tuple) else known
 
     @property
     def level(self) -> Level:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MOVIE = "Open a movie, or a sample: File › Open Sample › MENNDL."
 SOURCE = "Choose a run, a saved network or a stored prediction, or drop it here."
 GO = "Press 'Review movie'. The overlay then follows the frame in view."
+ASKED = "Say how large a pixel of the movie is, or that it is to be taken as it is."
 FAILED = "Nothing could be reviewed: put right what the message says, then press 'Review movie' again."
 WAIT = "The first frame is being predicted; you can look at others meanwhile."
 ALONE = "No annotated frame is reviewed: look through the frames, or choose an annotation to compare with."
@@ -21,7 +22,14 @@ AGAIN = "Correct more frames, or search again from those that are corrected."
 
 
 def next_step(
-    *, movie: bool, named: bool, following: bool, failed: bool, reviews: Collection[FrameReview], corrected: bool
+    *,
+    movie: bool,
+    named: bool,
+    following: bool,
+    asked: bool,
+    failed: bool,
+    reviews: Collection[FrameReview],
+    corrected: bool,
 ) -> tuple[str, str]:
     """Choose the hint: a sentence, and which button of the dock it names; empty for none.
 
@@ -31,6 +39,8 @@ def next_step(
         Whether there is a movie, and something that predicts it.
     following : bool
         Whether a review was begun.
+    asked : bool
+        Whether it waits for the pixel size.
     failed : bool
         Whether it ended with an error.
     reviews : collection of FrameReview
@@ -44,6 +54,8 @@ def next_step(
         return SOURCE, "source"
     if not following:
         return GO, "go"
+    if asked:
+        return ASKED, "pixel size"
     if not reviews:
         return (FAILED, "go") if failed else (WAIT, "")
     if corrected:

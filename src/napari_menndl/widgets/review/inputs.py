@@ -21,15 +21,18 @@ from napari_menndl.widgets.layers import (
     layer_over,
     movie_of,
 )
+from napari_menndl.widgets.pixel_size import answer_for, remember_answer
 from napari_menndl.widgets.review.frame_review import Setting
 from napari_menndl.widgets.review.learned import Learned
 from napari_menndl.widgets.review.settings import EVERY_CLASS, ReviewSettings, ThresholdSettings, ViewSettings
+from napari_menndl.widgets.review.several import Movies, Order
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from napari.viewer import Viewer
 
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.widgets.pixel_size import Answer
     from napari_menndl.widgets.review.controls import Controls
 
 
@@ -65,6 +68,7 @@ class Inputs(QObject):
         self._what, self._level, self._view = controls.what, controls.level, controls.view
         self._pool = controls.pool
         self._movie: tuple[Any, Movie] | None = None
+        self._answer: tuple[Movie, Answer] | None = None
         self._watched: Labels | None = None
         self._states: dict[int, int] = {}
         # What was chosen for a person, who may choose otherwise.
@@ -140,6 +144,26 @@ class Inputs(QObject):
         return self._movie[1]
 
     @property
+    def answer(self) -> Answer:
+        """What a person has said of the movie's pixel size.
+
+        Raises
+        ------
+        InputError
+            If there is no movie.
+        """
+        movie = self.movie
+        if self._answer is None or self._answer[0] is not movie:
+            self._answer = movie, answer_for(movie)
+        return self._answer[1]
+
+    def take_answer(self, answer: Answer) -> None:
+        """Remember what a person says of the movie's pixel size."""
+        remember_answer(self.movie, answer)
+        self._answer = self.movie, answer
+        self.changed.emit()
+
+    @property
     def frame(self) -> int:
         """The frame of the movie in view; 0 without a movie."""
         return 0 if self.image is None else frame_in_view(self.image, self._viewer.dims.point)
@@ -179,6 +203,28 @@ class Inputs(QObject):
             keep=view.keep,
             pool=self.pool,
             of_classes=tuple(sorted(self._of_classes.items())),
+            answer=self.answer,
+        )
+
+    def order(self, folder: Path, movies: Movies) -> Order:
+        """What predicts several movies.
+
+        Raises
+        ------
+        InputError
+            If nothing is chosen that predicts, or it is incomplete.
+        """
+        source = self._what["source"].line_edit.value
+        if not source:
+            raise InputError("a run or a saved network", "an empty field", "Choose one under 'Prediction', above.")
+        level: ThresholdSettings = read_form(self._level, ThresholdSettings)
+        return Order(
+            Path(source).expanduser(),
+            movies,
+            folder,
+            self.pool,
+            None if level.own_threshold else level.threshold,
+            tuple(self._of_classes.items()),
         )
 
     def reset_choices(self) -> None:

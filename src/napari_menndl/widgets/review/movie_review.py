@@ -218,4 +218,4 @@ class MovieReview(QObject):
 
 
 def _what(setting: Setting) -> tuple[object, ...]:
-    return setting.source, setting.movie, setting.reading, setting.keep, setting.pool
+    return setting.source, setting.movie, setting.reading, setting.keep, setting.pool, setting.answer

@@ -49,7 +49,7 @@ QUANTITIES: dict[str, Callable[[FrameReview], float]] = {
     "defects found": _found,
     "mean confidence": _confidence,
 }
-HEIGHT = 112
+HEIGHT = 136
 SHARES = ("defect F1", "precision", "recall", "average precision", "mean confidence")
 
 

@@ -65,7 +65,7 @@ class FrameReviewer:
         InputError
             For a run folder, network, movie or layer that cannot be used.
         """
-        wanted = (setting.source, setting.movie, setting.reading, setting.pool)
+        wanted = _opening(setting)
         with self._opening:
             if self._source is None or self._opened != wanted:
                 self.close()
@@ -80,7 +80,7 @@ class FrameReviewer:
 
     def _open(self, setting: Setting) -> Source:
         if isinstance(setting.source, str):
-            return open_source(Path(setting.source), setting.movie, self._capacity, setting.pool)
+            return open_source(Path(setting.source), setting.movie, self._capacity, setting.pool, setting.answer)
         known = setting.annotation.metadata.get("annotation") if setting.annotation is not None else None
         return AnnotatedSource(setting.source, known.class_names if known else ())
 
@@ -102,7 +102,7 @@ class FrameReviewer:
     def remembers(self, question: Question) -> bool:
         """Whether the answer needs no prediction."""
         setting = question.setting
-        same = self._opened == (setting.source, setting.movie, setting.reading, setting.pool)
+        same = self._opened == _opening(setting)
         return same and self._source is not None and self._source.remembers(question.frame)
 
     def answer_at_once(
@@ -162,9 +162,9 @@ class FrameReviewer:
                 sweep = self._sweep(question, name, chance, true == c + 1, inside, detector)
                 pixels = pixel_counts(predicted == c + 1, true == c + 1, inside)
                 tallies[name] = Tally(match.counts, pixels, sweep)
-                tables.append(defect_table(t, name, match, chance, None, setting.movie.pixel_size))
+                tables.append(defect_table(t, name, match, chance, None, setting.pixel_size))
             rest = detector.match(alone & (predicted == c + 1), nothing)
-            table = defect_table(t, name, rest, chance, None, setting.movie.pixel_size)
+            table = defect_table(t, name, rest, chance, None, setting.pixel_size)
             tables.append(table.replace({"outcome": {OUTCOMES[FALSE_POSITIVE]: ALONE}}))
         full = [table for table in tables if len(table)]
         return FrameReview(
@@ -214,7 +214,7 @@ class FrameReviewer:
         """How classes are counted where no network says it; the same for all frames."""
         key = (id(setting.annotation), names)
         if key not in self._detectors:
-            self._detectors[key] = annotated_detectors(names, setting.annotation, t, setting.movie.pixel_size)
+            self._detectors[key] = annotated_detectors(names, setting.annotation, t, setting.pixel_size)
         return self._detectors[key]
 
     def _sweep(
@@ -248,3 +248,8 @@ class FrameReviewer:
         there = [predicted == c for c in range(1, len(source.class_names) + 1)]
         means = [float(a[p].mean()) if p.any() else float("nan") for a, p in zip(agreement, there, strict=True)]
         return dict(zip(source.class_names, means, strict=True))
+
+
+def _opening(setting: Setting) -> tuple[object, ...]:
+    """What an open source is of."""
+    return setting.source, setting.movie, setting.reading, setting.pool, setting.answer

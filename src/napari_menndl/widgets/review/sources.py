@@ -6,7 +6,6 @@ import re
 import shutil
 import tempfile
 import threading
-import warnings
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from napari_menndl.predict.labelling import label_pixels
 from napari_menndl.predict.outline import Outline
 from napari_menndl.predict.scale import scale_between
 from napari_menndl.widgets.layers import annotated_frame
+from napari_menndl.widgets.pixel_size import with_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from napari_menndl.metrics.detection import Detector
     from napari_menndl.movie.movie import Movie
     from napari_menndl.predict.prediction import Prediction, Predictor
-    from napari_menndl.predict.scale import PixelSize
     from napari_menndl.training.inference import Part
+    from napari_menndl.widgets.pixel_size import Answer
 
 #: Where what was predicted goes: into memory alone or, where that is too small, a folder that is removed at the end.
 MEMORY = 512 * 2**20
@@ -243,15 +243,18 @@ class AnnotatedSource:
 Source = PredictedSource | AnnotatedSource
 
 
-def open_source(path: Path, movie: Movie, capacity: int = MEMORY, pool: str = "") -> PredictedSource:
+def open_source(
+    path: Path, movie: Movie, capacity: int = MEMORY, pool: str = "", answer: Answer = None
+) -> PredictedSource:
     """Open whatever predicts: a run folder, a saved network or ensemble, or a stored prediction of this movie.
 
-    Where a pool is named, as `open_pool` takes it, that predicts.
+    Where a pool is named, as `open_pool` takes it, that predicts. The answer is what a person has said of the movie's
+    pixel size.
 
     Raises
     ------
     InputError
-        If it is none of them, or does not fit the movie.
+        If it is none of them, or does not fit the movie; as `PixelSizeError` where a person can say whether it does.
     """
     # Here, in a worker: it takes a moment that a window would notice.
     from napari_menndl.opening import open_network
@@ -272,25 +275,12 @@ def open_source(path: Path, movie: Movie, capacity: int = MEMORY, pool: str = ""
                 "Prepare the movie as it was for the prediction, in the dock 'Annotate defects', and choose its layer.",
             )
         return PredictedSource(stored, None, movie, capacity)
-    network = open_network(path)
-    movie = as_trained(movie, network.pixel_size)
+    network, movie = with_answer(open_network(path), movie, answer)
     if pool:
         from napari_menndl.widgets.review.pooled import PooledSource
 
         return PooledSource(Prediction(network, movie), network, movie, pool)
     return PredictedSource(Prediction(network, movie), network, movie, capacity)
-
-
-def as_trained(movie: Movie, trained: PixelSize | None) -> Movie:
-    """A movie without its pixel size, and a word of it, where the network does not know its own."""
-    if trained is not None or movie.pixel_size is None:
-        return movie
-    warnings.warn(
-        "The network does not know the pixel size of the frames it was trained on: this movie is predicted pixel for "
-        "pixel. That is right only at the same magnification.",
-        stacklevel=2,
-    )
-    return replace(movie, pixel_size=None)
 
 
 def place_beside(path: Path, movie: Movie, digest: str) -> Path:

@@ -1,4 +1,4 @@
-"""The plot: best and median score against networks tried, or time."""
+"""The plot: best and median score against networks begun, or time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from napari_menndl.search.views.monitor import RunSnapshot
 
 BEST, MEDIAN, EVERY = "#2bd4d9", "#f2a93b", "#8a8f99"
+#: Up to so many networks each has its number below.
+FEW = 10
 #: Title, column of a curve, axis title.
-_AXES = (("networks", BIRTHS, "networks tried"), ("time", ELAPSED, "time searched"))
+_AXES = (("networks", BIRTHS, "networks begun"), ("time", ELAPSED, "time searched"))
 
 
 class CurvesView(QWidget):
@@ -40,6 +42,7 @@ class CurvesView(QWidget):
         self.plot.hideButtons()
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.setFixedHeight(170)
+        self.plot.setLimits(yMin=0.0, yMax=1.05)
         self.plot.getAxis("left").enableAutoSIPrefix(False)
         self.plot.getAxis("bottom").enableAutoSIPrefix(False)
         self.plot.setToolTip("Score: (defect F1 + average precision) / 2; the median is that of possible parents")
@@ -77,6 +80,9 @@ class CurvesView(QWidget):
         for item, points in ((self.best, best), (self.median, curves["median"]), (self.every, curves["evaluations"])):
             item.setData(*_xy(points, column, scale))
         self.plot.setLabel("bottom", self._title())
+        births = snapshot.births if snapshot and column == BIRTHS else FEW + 1
+        ticks = [[(n, str(n)) for n in range(births + 1)]] if births <= FEW else None  # there is no network 0.5
+        self.plot.getAxis("bottom").setTicks(ticks)
 
     def _unit(self) -> tuple[str, float]:
         seconds = self._snapshot.elapsed if self._snapshot else 0.0

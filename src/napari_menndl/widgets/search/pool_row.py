@@ -6,13 +6,14 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
 from napari_menndl.errors import InputError
 from napari_menndl.pool.check import probe_pool
 from napari_menndl.pool.kinds import PoolKind, pool_kinds
 from napari_menndl.widgets.background import Job
 from napari_menndl.widgets.preferences import with_certificates
+from napari_menndl.widgets.section import WrappedLabel
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent
@@ -49,8 +50,7 @@ class PoolRow(QWidget):
         self.choose = QPushButton("…")
         self.choose.setMaximumWidth(32)
         self.choose.setToolTip("Choose the file")
-        self.answer = QLabel()
-        self.answer.setWordWrap(True)
+        self.answer = WrappedLabel()
         self.answer.setTextFormat(Qt.TextFormat.RichText)
         self.answer.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.answer.hide()

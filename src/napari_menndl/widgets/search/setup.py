@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_menndl.errors import InputError
 from napari_menndl.search.frame_numbers import finished_frames, frames_text, nearest_frames, parse_frames
@@ -25,7 +25,7 @@ from napari_menndl.widgets.search.budget_row import BudgetRow
 from napari_menndl.widgets.search.order import Order
 from napari_menndl.widgets.search.pool_row import PoolRow
 from napari_menndl.widgets.search.settings import AdvancedSettings, LearnSettings, PlaceSettings
-from napari_menndl.widgets.section import section
+from napari_menndl.widgets.section import WrappedLabel, section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -128,8 +128,7 @@ class Setup(QWidget):
         within.addWidget(lay_out(self.advanced))
         within.addWidget(self.defaults)
         self.advanced_section = section("Advanced", advanced)
-        self.changed_note = QLabel()
-        self.changed_note.setWordWrap(True)
+        self.changed_note = WrappedLabel()
         self.changed_note.setStyleSheet("font-size: 11px;")
         layout.addWidget(self.advanced_section)
         layout.addWidget(self.changed_note)

@@ -1,0 +1,160 @@
+"""Movies predicted one after the other: a stored prediction of each, and one table of the defects of all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from napari_menndl.errors import InputError
+from napari_menndl.files import write_whole
+from napari_menndl.movie.preparation import prepared_alike
+from napari_menndl.predict.prediction import Prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from napari_menndl.movie.movie import Movie
+    from napari_menndl.predict.ensemble import Ensemble
+    from napari_menndl.predict.trained import TrainedNetwork
+
+#: Name of the table of several movies in their folder.
+TABLE = "defects.csv"
+
+
+class DefectTable:
+    """The defects of movies as CSV, written anew with each movie.
+
+    Parameters
+    ----------
+    path : Path
+    several : bool
+        Whether a column says of which movie each defect is.
+    """
+
+    def __init__(self, path: Path, several: bool) -> None:
+        self.path, self._several = path, several
+        self._found: list[pd.DataFrame] = []
+
+    def __len__(self) -> int:
+        return sum(map(len, self._found))
+
+    def add(self, movie: str, defects: pd.DataFrame) -> None:
+        """Add the defects of a movie, named as a person has named it.
+
+        Raises
+        ------
+        OSError
+            Where the table cannot be written.
+        """
+        if self._several:
+            defects = defects.copy()
+            defects.insert(0, "movie", movie)
+        self._found.append(defects)
+        write_whole(self.path, pd.concat(self._found, ignore_index=True).to_csv(index=False).encode())
+
+
+def predict_movie(
+    prediction: Prediction,
+    place: Path,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+    pool: str | None = None,
+    *,
+    anew: bool = False,
+) -> tuple[pd.DataFrame, int, InputError | None]:
+    """Predict a movie into its place; frames that cannot be predicted do not cost the others their table.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    place, progress, cancel, pool, anew
+        As for `Prediction.write`.
+
+    Returns
+    -------
+    defects : DataFrame
+        Of the frames that are predicted.
+    frames : int
+        How many those are.
+    problem : InputError or None
+        What kept the others from it.
+
+    Raises
+    ------
+    InputError
+        Where no frame could be predicted.
+    """
+    problem = None
+    try:
+        prediction.write(place, progress, cancel, pool=pool, anew=anew)
+    except InputError as error:
+        if not prediction.written:
+            raise
+        problem = error
+    frames = [t for t in range(len(prediction)) if prediction.is_written(t)]
+    return prediction.find_defects(frames), len(frames), problem
+
+
+def prediction_of(
+    network: TrainedNetwork | Ensemble,
+    movie: Movie,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Prediction:
+    """The prediction of a movie that is first prepared as those the network was trained on were.
+
+    Parameters
+    ----------
+    network : TrainedNetwork or Ensemble
+    movie : Movie
+    progress, cancel : callable, optional
+        Of the drift that is measured, as for `Movie.prepared`.
+    """
+    return Prediction(network, prepared_alike(movie, network.steps, progress, cancel))
+
+
+def places_for(movies: Sequence[Path], to: Path) -> list[Path]:
+    """Places for the predictions of movies: of several, a folder's zarr named after each, as far as names tell.
+
+    Raises
+    ------
+    InputError
+        For one movie twice, and for several where one zarr is named.
+    """
+    if len(movies) == 1:
+        return [to]
+    return places_in(movies, to)
+
+
+def places_in(movies: Sequence[Path], to: Path) -> list[Path]:
+    """Places in a folder, which is made, as `places_for` names them."""
+    whole = [movie.absolute() for movie in movies]
+    if len(set(whole)) < len(whole):
+        twice = next(str(movie) for movie in movies if whole.count(movie.absolute()) > 1)
+        raise InputError("each movie once", f"{twice} twice", "Leave one of them out.")
+    if to.suffix.lower() == ".zarr":
+        raise InputError(
+            "a folder for the predictions of several movies",
+            str(to),
+            f"Give a folder without .zarr, such as {to.with_suffix('')}: each movie has its own zarr in it.",
+        )
+    # As many folders of the path as it takes: day1/movie.tif and day2/movie.tif are two movies.
+    depths = [1] * len(whole)
+    while True:
+        names = [_name(one, depth) for one, depth in zip(whole, depths, strict=True)]
+        alike = [i for i, one in enumerate(whole) if names.count(names[i]) > 1 and depths[i] < len(one.parts)]
+        if not alike:
+            break
+        for i in alike:
+            depths[i] += 1
+    to.mkdir(parents=True, exist_ok=True)
+    return [to / f"{name}.zarr" for name in names]
+
+
+def _name(movie: Path, depth: int) -> str:
+    """A movie's name after so many parts of its path; after all of them with its suffix: movie.tif, movie.zarr."""
+    if depth < len(movie.parts):
+        return "-".join([*movie.parts[-depth:-1], movie.stem])
+    return "-".join([*movie.parts[1:-1], movie.name])
