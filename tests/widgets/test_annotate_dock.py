@@ -23,7 +23,6 @@ from napari_menndl.movie.writing import write_movie
 from napari_menndl.simulation.simulate import simulate_movie
 from napari_menndl.widgets.annotate.dock import AnnotateDefects
 
-pytestmark = pytest.mark.gui
 LEFT = Qt.MouseButton.LeftButton
 
 

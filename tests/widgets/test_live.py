@@ -21,8 +21,6 @@ from napari_menndl.widgets.live.frames import LiveFrames
 from napari_menndl.widgets.live.panel import FOLLOW, STOP
 from napari_menndl.widgets.live.predicting import open_live
 
-pytestmark = pytest.mark.gui
-
 
 @pytest.fixture
 def dock(viewer, run_folder):

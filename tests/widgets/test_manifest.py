@@ -10,7 +10,6 @@ import pytest
 from napari._app_model import get_app_model
 from qtpy.QtGui import QIcon
 
-pytestmark = pytest.mark.gui
 DOCKS = ["MENNDL workflow", "Annotate defects", "Search networks", "Review frames", "Live review", "Shortcuts"]
 
 

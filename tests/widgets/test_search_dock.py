@@ -19,8 +19,6 @@ from napari_menndl.search.settings import SearchSettings
 from napari_menndl.search.views.known_runs import KnownRuns
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
-pytestmark = pytest.mark.gui
-
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):

@@ -10,8 +10,6 @@ from napari_menndl.widgets.help import ShortcutHelp
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 from napari_menndl.widgets.workflow import ANNOTATE, REVIEW, SEARCH, STEPS
 
-pytestmark = pytest.mark.gui
-
 
 def open_dock(viewer):
     notification_manager.records.clear()

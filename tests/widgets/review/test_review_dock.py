@@ -17,8 +17,6 @@ from napari_menndl.widgets.open import open_review
 from napari_menndl.widgets.review import hints
 from napari_menndl.widgets.review.frame_review import PREDICTED
 
-pytestmark = pytest.mark.gui
-
 
 def colour_at(viewer, y, x):
     """What the canvas shows at a pixel of the frame, (r, g, b) 0 … 255."""

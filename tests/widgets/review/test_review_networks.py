@@ -10,8 +10,6 @@ from qtpy.QtWidgets import QFileDialog
 from napari_menndl.api import open_run
 from napari_menndl.opening import open_network
 
-pytestmark = pytest.mark.gui
-
 
 def messages():
     return " ".join(str(record.message) for record in notification_manager.records)
