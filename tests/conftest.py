@@ -17,7 +17,15 @@ LONG = ("test_story.py", "test_search_story.py", "test_notebooks.py", "test_sear
 #: Folders and files whose tests bear a marker; what the markers mean stands in pyproject.toml.
 MARKED = {
     "gui": ("widgets",),
-    "cluster": ("pool", "notebook", "test_remote.py", "test_cli_pool.py", "test_current_folder.py", *LONG),
+    "cluster": (
+        "pool",
+        "notebook",
+        "test_remote.py",
+        "test_cli_pool.py",
+        "test_current_folder.py",
+        "test_recipes.py",
+        *LONG,
+    ),
     "slow": LONG,
 }
 
