@@ -26,7 +26,7 @@ def test_importing_the_package_loads_nothing_heavy():
         ("search.runner genome.variation genome.plan review.review pool.slot", {"torch"}),
         ("process", {"torch", "pandas", "dask", "distributed"}),
         ("training.job", {"pandas", "dask", "distributed", "matplotlib"}),
-        ("cli", {"torch", "pandas", "dask", "distributed", "scipy", "zarr", "skimage", "matplotlib"}),
+        ("cli", {"torch", "pandas", "dask", "distributed", "zarr", "skimage", "matplotlib"}),
     ],
 )
 def test_what_is_started_often_loads_nothing_it_does_not_need(modules, heavy):
