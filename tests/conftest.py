@@ -18,15 +18,11 @@ LONG = ("test_story.py", "test_search_story.py", "test_notebooks.py", "test_sear
 MARKED = {
     "gui": ("widgets",),
     "cluster": (
-        "pool",
-        "notebook",
-        "test_remote.py",
-        "test_cli_pool.py",
-        "test_current_folder.py",
-        "test_recipes.py",
+        *("pool", "notebook", "test_remote.py", "test_cli_pool.py", "test_current_folder.py", "test_recipes.py"),
+        *("test_api.py", "test_cli.py", "test_prepared_search.py", "test_exchange.py", "test_full_disk.py"),
         *LONG,
     ),
-    "slow": LONG,
+    "slow": ("test_columns.py", "test_damaged_files.py", "test_search_runner.py", *LONG),
 }
 
 
