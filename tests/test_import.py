@@ -23,7 +23,7 @@ def test_importing_the_package_loads_nothing_heavy():
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        ("search.runner genome.variation genome.plan review.review pool.slot", {"torch"}),
+        ("search.runner genome.variation genome.plan review.review pool.process.slot", {"torch"}),
         ("process", {"torch", "pandas", "dask", "distributed"}),
         ("training.job", {"pandas", "dask", "distributed", "matplotlib"}),
         ("cli", {"torch", "pandas", "dask", "distributed", "zarr", "skimage", "matplotlib"}),
