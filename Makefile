@@ -7,12 +7,18 @@ BIN := $(VENV)/bin
 RUN := tools/with-screen
 # Processes that share the tests out, each with a screen of its own; 0: none but the one.
 WORKERS ?= 0
+# Tests start hundreds of processes: none compiles what another one has.
+unexport PYTHONDONTWRITEBYTECODE
+SHARED := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-pyside6 lint bench screenshots clean help
+.PHONY: demo test test-fast test-unit test-pool test-gui test-pyside6 coverage lint bench screenshots clean help
 
 help:
 	@echo "make demo   evolve networks on a simulated movie and show the defects of later frames (about 6 minutes)"
 	@echo "make test   the whole test suite; WORKERS=2 shares it out among two processes"
+	@echo "make test-fast   what needs no window, cluster or patience: under a minute with WORKERS=2"
+	@echo "make test-unit, test-pool, test-gui   the three parts of the suite; together they are the whole"
+	@echo "make coverage    test-unit and test-pool, and which lines of src they reach"
 	@echo "make test-pyside6   the tests of the windows with the other Qt binding"
 	@echo "make lint   ruff, mypy --strict, import-linter"
 	@echo "make bench  every benchmark; cells that are done are skipped"
@@ -39,7 +45,23 @@ demo: $(VENV)/.demo
 	$(BIN)/napari-menndl demo --out demo-output
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(SHARED)
+
+# Tests of windows and of pools are not even imported.
+test-fast: $(VENV)/.dev
+	$(BIN)/python -m pytest $(SHARED) -m "not slow and not cluster" --ignore tests/widgets --ignore tests/pool
+
+test-unit: $(VENV)/.dev
+	$(BIN)/python -m pytest $(SHARED) -m "not cluster" --ignore tests/widgets --ignore tests/pool
+
+test-pool: $(VENV)/.dev
+	$(BIN)/python -m pytest $(SHARED) -m cluster --ignore tests/widgets
+
+test-gui: $(VENV)/.dev
+	$(BIN)/python -m pytest $(SHARED) tests/widgets
+
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest $(SHARED) --ignore tests/widgets --cov --cov-report term
 
 test-pyside6: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[pyside6]'

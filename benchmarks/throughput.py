@@ -24,7 +24,6 @@ from evaluator import ENTRY
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.pool.dask import job_queue
 from napari_menndl.pool.dask.pool import DaskPool
-from napari_menndl.pool.open import cluster_of
 from napari_menndl.pool.spec import read_pool
 from napari_menndl.search.facts import Evaluated, Failed
 from napari_menndl.search.folder import RunFolder
@@ -90,7 +89,7 @@ def search(
             folder = RunFolder.create(Path(place) / "run", settings, SearchSpace(), births.task())
             environment = {"EVALUATOR_SECONDS": str(evaluation), "EVALUATOR_SCATTER": str(scatter)}
             environment["OMP_NUM_THREADS"] = "1"
-            cluster = cluster_of(replace(read_pool(spec), slots=slots), Path(place) / "dask")
+            cluster = replace(read_pool(spec), slots=slots).cluster(Path(place) / "dask")
             pool = Timed(ENTRY, cluster, slots, 60.0, threads=1, networks_per_gpu=0, env=environment)
             runner = SearchRunner(folder, pool, grace=0.0)
             told: list[tuple[float, float, bool]] = []

@@ -34,7 +34,7 @@ NAMES = (
 )
 SOURCE = Path(napari_menndl.__file__).parents[1]
 TRAP = "open(__file__ + '.ran', 'w').close(); raise SystemExit('a trap')\n"
-SEARCH = ["--population", "2", "--pixels", "15000", "--rungs", "1", "--budget", "2networks", "--slots", "1"]
+SEARCH = ["--population", "2", "--pixels", "15000", "--rungs", "1", "--budget", "1networks", "--slots", "1"]
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_search_springs_none(folder):
     asked = [place / "movie.tif", "--annotation", place / "labels.zarr", "--space", place / "space.json"]
     done = start(folder, *program, "search", *asked, "--run", place / "run", *SEARCH)
     assert (done.returncode, traps(folder)) == (0, []), done.stderr
-    assert open_run(place / "run").status()["networks"] == 2
+    assert open_run(place / "run").status()["networks"] == 1
 
 
 def test_a_module_of_ours_takes_the_current_folder_out_before_it_imports_anything(folder):

@@ -20,9 +20,19 @@ def test_importing_the_package_loads_nothing_heavy():
     assert not imported_after("import napari_menndl") & set(HEAVY)
 
 
-@pytest.mark.parametrize("module", ["search.runner", "genome.variation", "genome.plan", "review.review", "pool.slot"])
-def test_torch_free_folders_load_no_torch(module):
-    assert "torch" not in imported_after(f"import napari_menndl.{module}")
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("search.runner genome.variation genome.plan review.review pool.process.slot", {"torch"}),
+        ("process", {"torch", "pandas", "dask", "distributed"}),
+        ("training.job", {"pandas", "dask", "distributed", "matplotlib"}),
+        ("cli", {"torch", "pandas", "dask", "distributed", "zarr", "skimage", "matplotlib"}),
+    ],
+)
+def test_what_is_started_often_loads_nothing_it_does_not_need(modules, heavy):
+    """The search process, each of its trainers, a command."""
+    loaded = imported_after("\n".join(f"import napari_menndl.{module}" for module in modules.split()))
+    assert not loaded & heavy
 
 
 @pytest.mark.parametrize("name", napari_menndl.__all__)

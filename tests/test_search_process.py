@@ -21,7 +21,6 @@ from fault_cells.training import (
     is_alive,
     kill_and_resume,
     losses,
-    prepare_tiny,
     processes_of,
     random_moments,
     search_process,
@@ -34,7 +33,7 @@ from napari_menndl.cli import app
 from napari_menndl.errors import InputError
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
-from tiny import dots
+from tiny import dots, prepare
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="about POSIX signals and sessions")
 
@@ -61,17 +60,17 @@ def kinds(run):
 
 
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(tmp_path):
-    run = start_tiny(tmp_path / "run", "16networks")
+    run = start_tiny(tmp_path / "run", "10networks")
 
-    kills = kill_and_resume(run, random_moments(5, seed=4)[2:])  # the last of them in the last step
+    kills = kill_and_resume(run, random_moments(5, seed=4)[3:])  # the last of them in the last step
 
     run = open_run(run.path)
-    assert len(kills) == 3
+    assert len(kills) == 2
     assert sum(kill.processes for kill in kills) > 0
-    assert [kill.orphans for kill in kills] == [0] * 3
+    assert [kill.orphans for kill in kills] == [0] * 2
     assert losses(run, kills) == (0, 0)
     assert all(complete_lines(run).startswith(kill.recorded) for kill in kills)
-    assert [fact.id for fact in run.folder.facts() if fact.kind == "born"] == list(range(16))
+    assert [fact.id for fact in run.folder.facts() if fact.kind == "born"] == list(range(10))
     assert run.state == "finished"
     movie = tiny_movie().movie
     labels = run.predict(movie).labels[1].compute()
@@ -80,7 +79,7 @@ def test_kill_9_at_random_moments_loses_and_doubles_nothing(tmp_path):
 
 
 def test_a_search_outlives_its_starter_and_refuses_a_second_search_process(tmp_path):
-    run = prepare_tiny(tmp_path / "run", "10min")
+    run = prepare(tmp_path / "run", budget="10min")
     starter = "import sys; from napari_menndl.api import open_run; open_run(sys.argv[1]).start()"
     subprocess.run([sys.executable, "-c", starter, str(run.path)], check=True)
     wait_until(lambda: "started" in kinds(run))
@@ -102,7 +101,8 @@ def test_a_search_outlives_its_starter_and_refuses_a_second_search_process(tmp_p
 
 
 def test_sigterm_ends_a_search_cleanly_and_it_can_be_resumed(tmp_path):
-    run = start_tiny(tmp_path / "run", "10min")
+    run = prepare(tmp_path / "run", budget="10min", pool="local", slots=1)
+    run.start()
     wait_until(lambda: "born" in kinds(run))
     process = search_process(run)
 
@@ -122,7 +122,8 @@ def test_sigterm_ends_a_search_cleanly_and_it_can_be_resumed(tmp_path):
 
 
 def test_a_search_that_breaks_off_is_told_to_whoever_waits(tmp_path):
-    run = start_tiny(tmp_path / "run", "10min")
+    run = prepare(tmp_path / "run", budget="10min")
+    run.start()
     search_process(run).kill()
 
     with pytest.raises(InputError, match=r"broke off.*--resume --run"):

@@ -9,8 +9,8 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 BUDGET = "3networks"
 #: What in a notebook takes minutes, and what takes seconds instead.
 SHORTER = {
-    "simulate_movie(frames=8)": "simulate_movie(frames=8, shape=(208, 208))",
-    "pixels=600_000": "pixels=10_000",
+    "simulate_movie(frames=8)": "simulate_movie(frames=8, shape=(144, 144))",
+    "pixels=600_000": "pixels=10_000, pool='serial', founders=('bank_logistic',)",
 }
 
 

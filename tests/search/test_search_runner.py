@@ -115,7 +115,7 @@ def test_resume_equals_uninterrupted(tmp_path, uninterrupted, seed):
 
 
 def test_killed_search_equals_uninterrupted(tmp_path, uninterrupted):
-    """Five times kill -9, at a moment that nobody chose."""
+    """Three times kill -9, at a moment that nobody chose."""
     folder = make_folder(tmp_path / "run")
     script = """
 import sys, time
@@ -129,7 +129,7 @@ SearchRunner(RunFolder.open(sys.argv[2]), SerialPool(lambda *job: time.sleep(0.0
 """
     command = [sys.executable, "-c", script, os.path.dirname(__file__), os.fspath(folder.path)]
     rng = np.random.default_rng()
-    for _ in range(5):
+    for _ in range(3):
         search = subprocess.Popen(command)
         size = folder.journal_path.stat().st_size if folder.journal_path.exists() else 0
         while search.poll() is None and not (

@@ -31,7 +31,7 @@ SETTINGS = SearchSettings(
     budget="1networks",
     pool="serial",
     population=2,
-    pixels=1_000_000,
+    pixels=500_000,
     rungs=1,
     founders=("dilated_fcn",),
 )

@@ -15,8 +15,6 @@ from napari_menndl.task.task import TrainingTask
 from napari_menndl.widgets.annotate.dock import AnnotateDefects
 from napari_menndl.widgets.layers import movie_layer
 
-pytestmark = pytest.mark.gui
-
 
 @pytest.fixture
 def path(movie, tmp_path, monkeypatch):

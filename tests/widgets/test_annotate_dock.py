@@ -23,7 +23,6 @@ from napari_menndl.movie.writing import write_movie
 from napari_menndl.simulation.simulate import simulate_movie
 from napari_menndl.widgets.annotate.dock import AnnotateDefects
 
-pytestmark = pytest.mark.gui
 LEFT = Qt.MouseButton.LeftButton
 
 
@@ -340,18 +339,18 @@ def test_closed_dock_leaves_nothing_behind_that_answers(qtbot, viewer, begun):
     assert not notification_manager.records
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_nothing_in_the_dock_is_cut(qtbot, viewer, begun, theme):
-    viewer.theme = theme
+def test_nothing_in_the_dock_is_cut(qtbot, viewer, begun):
     for section in begun.panel.sections.values():
         section.expand(animate=False)
-    qtbot.wait(50)
-    assert begun.width() <= 370
-    panel = begun.panel
-    assert panel.widget().minimumSizeHint().width() <= panel.viewport().width()
-    for part in [*begun.findChildren(QPushButton), *begun.findChildren(QLabel)]:
-        if part.isVisible() and not (isinstance(part, QLabel) and part.wordWrap()):
-            assert part.minimumSizeHint().width() <= part.width(), part.text()
+    for theme in ("dark", "light"):
+        viewer.theme = theme
+        qtbot.wait(50)
+        assert begun.width() <= 370
+        panel = begun.panel
+        assert panel.widget().minimumSizeHint().width() <= panel.viewport().width()
+        for part in [*begun.findChildren(QPushButton), *begun.findChildren(QLabel)]:
+            if part.isVisible() and not (isinstance(part, QLabel) and part.wordWrap()):
+                assert part.minimumSizeHint().width() <= part.width(), part.text()
 
 
 def test_every_control_explains_itself(begun):

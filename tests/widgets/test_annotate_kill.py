@@ -1,11 +1,8 @@
 """A napari that is killed while it paints loses no stroke that it reported."""
 
-import pytest
 from painting import kill_painters
 
 from napari_menndl.annotation.history import MOST_STROKES
-
-pytestmark = pytest.mark.gui
 
 
 def test_killed_napari_loses_no_stroke(tmp_path):

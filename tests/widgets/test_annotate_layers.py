@@ -21,8 +21,6 @@ from napari_menndl.widgets.annotate.dock import AnnotateDefects
 from napari_menndl.widgets.annotate.opening import layer_name
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
-pytestmark = pytest.mark.gui
-
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):

@@ -4,14 +4,11 @@ import threading
 import time
 from itertools import count
 
-import pytest
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject
 
 from napari_menndl.widgets import background
 from napari_menndl.widgets.background import Job, begin, end_all, in_window
-
-pytestmark = pytest.mark.gui
 
 
 class Hearer(QObject):

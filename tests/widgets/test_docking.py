@@ -22,7 +22,6 @@ from napari_menndl.widgets.docking import NARROW, Docking, is_whole
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 from napari_menndl.widgets.workflow import ANNOTATE, REVIEW, SEARCH
 
-pytestmark = pytest.mark.gui
 DOCKS = ("Annotate defects", "Search networks", "Review frames", "Live review")
 
 

@@ -10,8 +10,6 @@ from napari_menndl.simulation.acquisition import Acquisition
 from napari_menndl.simulation.sample import Sample
 from napari_menndl.widgets.form import lay_out, make_form, read_form
 
-pytestmark = pytest.mark.gui
-
 
 @pytest.mark.parametrize("settings", [Sample, Acquisition, FourierSettings, Limits], ids=lambda one: one.__name__)
 def test_an_untouched_form_holds_the_defaults(qapp, settings):

@@ -21,8 +21,6 @@ from napari_menndl.widgets.live.frames import LiveFrames
 from napari_menndl.widgets.live.panel import FOLLOW, STOP
 from napari_menndl.widgets.live.predicting import open_live
 
-pytestmark = pytest.mark.gui
-
 
 @pytest.fixture
 def dock(viewer, run_folder):
@@ -342,19 +340,19 @@ def test_what_was_followed_is_there_at_the_next_start(qtbot, viewer, dock, serie
     assert again.settings.pixel_size == 0.05
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_nothing_in_the_dock_is_cut(qtbot, viewer, dock, series, movie, theme, tmp_path):
-    viewer.theme = theme
+def test_nothing_in_the_dock_is_cut(qtbot, viewer, dock, series, movie, tmp_path):
     start(qtbot, dock, series)
     for t in range(4):
         write(series, movie, t)
         predicted(qtbot, dock, t)
         time.sleep(0.05)
-    qtbot.wait(200)
-    for part in [*dock.findChildren(QPushButton), *dock.findChildren(QLabel)]:
-        if part.isVisible() and not (isinstance(part, QLabel) and (part.wordWrap() or not part.text())):
-            assert part.sizeHint().width() <= part.width(), part.text()
-    viewer.window.screenshot(str(tmp_path / f"window-{theme}.png"), flash=False, canvas_only=False)
+    for theme in ("dark", "light"):
+        viewer.theme = theme
+        qtbot.wait(200)
+        for part in [*dock.findChildren(QPushButton), *dock.findChildren(QLabel)]:
+            if part.isVisible() and not (isinstance(part, QLabel) and (part.wordWrap() or not part.text())):
+                assert part.sizeHint().width() <= part.width(), part.text()
+        viewer.window.screenshot(str(tmp_path / f"window-{theme}.png"), flash=False, canvas_only=False)
 
 
 def test_error_names_the_field_in_which_the_pixel_size_is_given(run_folder, movie):

@@ -10,7 +10,6 @@ import pytest
 from napari._app_model import get_app_model
 from qtpy.QtGui import QIcon
 
-pytestmark = pytest.mark.gui
 DOCKS = ["MENNDL workflow", "Annotate defects", "Search networks", "Review frames", "Live review", "Shortcuts"]
 
 
@@ -32,20 +31,13 @@ def test_icon_is_a_picture_in_the_package(manifest, qapp):
     assert not QIcon(str(path)).pixmap(32, 32).isNull()
 
 
-@pytest.mark.parametrize(
-    ("menu", "docks"),
-    [("annotate", ["Annotate defects"]), ("segment", ["MENNDL workflow", *DOCKS[2:5]])],
-)
-def test_docks_stand_in_the_layers_menu(make_napari_viewer, menu, docks):
-    make_napari_viewer()
-    items = get_app_model().menus.get_menu(f"napari/layers/{menu}")
-    ours = [item.command for item in items if hasattr(item, "command") and item.command.id.startswith("napari-menndl")]
-    ordered = sorted(ours, key=lambda command: docks.index(command.title.split(" (")[0]))
-    assert [command.title.split(" (")[0] for command in ordered] == docks
-
-
-def test_every_command_in_the_palette_can_be_called_from_there(make_napari_viewer):
-    make_napari_viewer()
+def test_every_dock_stands_in_the_layers_menu_and_opens_and_every_command_can_be_called(make_napari_viewer):
+    """All in one window, which takes longer to open than all of this."""
+    viewer = make_napari_viewer()
+    for menu, docks in (("annotate", ["Annotate defects"]), ("segment", ["MENNDL workflow", *DOCKS[2:5]])):
+        items = get_app_model().menus.get_menu(f"napari/layers/{menu}")
+        ours = [one.command for one in items if hasattr(one, "command") and one.command.id.startswith("napari-menndl")]
+        assert sorted(command.title.split(" (")[0] for command in ours) == sorted(docks)
     commands = {
         name: action for name, action in get_app_model().registered_actions.items() if name.startswith("napari-menndl.")
     }
@@ -54,14 +46,10 @@ def test_every_command_in_the_palette_can_be_called_from_there(make_napari_viewe
     reader = commands["napari-menndl.read"].enablement
     assert reader is not None
     assert not reader.eval({})
-
-
-@pytest.mark.parametrize("dock", DOCKS)
-def test_every_dock_opens(make_napari_viewer, dock):
-    viewer = make_napari_viewer()
-    _, widget = viewer.window.add_plugin_dock_widget("napari-menndl", dock)
-    assert widget.viewer is not None
-    assert widget.minimumSizeHint().width() <= 520
+    for dock in DOCKS:
+        _, widget = viewer.window.add_plugin_dock_widget("napari-menndl", dock)
+        assert widget.viewer is not None, dock
+        assert widget.minimumSizeHint().width() <= 520, dock
 
 
 def test_two_viewers_have_docks_of_their_own(make_napari_viewer):

@@ -2,9 +2,6 @@
 
 import h5py
 import numpy as np
-import pytest
-
-pytestmark = pytest.mark.gui
 
 
 def recorded(path, **about):

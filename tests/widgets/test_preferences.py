@@ -20,8 +20,6 @@ from napari_menndl.widgets.preferences import (
     with_certificates,
 )
 
-pytestmark = pytest.mark.gui
-
 
 @pytest.fixture(autouse=True)
 def fresh(tmp_path, monkeypatch):

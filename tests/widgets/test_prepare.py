@@ -11,7 +11,6 @@ from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import Average, Bin, Crop, Drift
 from napari_menndl.widgets.annotate.settings import COMMON
 
-pytestmark = pytest.mark.gui
 DRIFT = ((0, 0), (2, -1), (3, -3), (5, -4))
 
 

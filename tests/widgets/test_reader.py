@@ -13,7 +13,6 @@ from napari_menndl.movie.many_axes import find_many_axes
 from napari_menndl.widgets.axes_dialog import AxesDialog
 from napari_menndl.widgets.reader import get_reader, read
 
-pytestmark = pytest.mark.gui
 DATA = np.arange(3 * 5 * 8 * 9, dtype=np.uint16).reshape(3, 5, 8, 9)
 
 

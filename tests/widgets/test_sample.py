@@ -18,7 +18,6 @@ from napari_menndl.errors import InputError
 from napari_menndl.samples import CACHE_VARIABLE, PLATINUM, URL_VARIABLE, ImageSet
 from napari_menndl.widgets.sample import image_set_layers
 
-pytestmark = pytest.mark.gui
 REAL = Path(__file__).parents[3] / "shared" / "data" / "pt_on_nc"
 CLICKS = ((4, 5), (12, 20)), ((10, 10),)
 

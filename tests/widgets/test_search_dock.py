@@ -19,8 +19,6 @@ from napari_menndl.search.settings import SearchSettings
 from napari_menndl.search.views.known_runs import KnownRuns
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 
-pytestmark = pytest.mark.gui
-
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
@@ -335,19 +333,19 @@ def test_closed_dock_stops_watching(qtbot, make_dock, viewer, finished):
     assert not errors()
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_nothing_in_the_dock_is_cut(qtbot, make_dock, viewer, layers, finished, theme, tmp_path):
-    viewer.theme = theme
+def test_nothing_in_the_dock_is_cut(qtbot, make_dock, viewer, layers, finished, tmp_path):
     dock = make_dock()
     shows(qtbot, dock, finished)
     dock.setup_section.expand(animate=False)
-    qtbot.wait(100)
-    assert dock.width() <= 420
-    for part in [*dock.findChildren(QPushButton), *dock.findChildren(QLabel)]:
-        cut = part.sizeHint().width() > part.width() and not (isinstance(part, QLabel) and part.wordWrap())
-        if part.isVisible() and part.text():
-            assert not cut, part.text()
-    dock.grab().save(str(tmp_path / f"{theme}.png"))
+    for theme in ("dark", "light"):
+        viewer.theme = theme
+        qtbot.wait(100)
+        assert dock.width() <= 420
+        for part in [*dock.findChildren(QPushButton), *dock.findChildren(QLabel)]:
+            cut = part.sizeHint().width() > part.width() and not (isinstance(part, QLabel) and part.wordWrap())
+            if part.isVisible() and part.text():
+                assert not cut, part.text()
+        dock.grab().save(str(tmp_path / f"{theme}.png"))
 
 
 def test_advanced_settings_are_there_at_the_next_start_and_said(qtbot, make_dock, viewer, layers):

@@ -17,7 +17,6 @@ from napari_menndl.movie.reading import open_movie
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 from tiny import PIXEL_SIZE, SPACE, dots
 
-pytestmark = pytest.mark.gui
 FRAMES, LABELS = dots()
 
 

@@ -5,7 +5,6 @@ import weakref
 from pathlib import Path
 
 import numpy as np
-import pytest
 from app_model.types import KeyBinding
 from napari._app_model import get_app_model
 from napari.utils.shortcuts import default_shortcuts
@@ -14,8 +13,6 @@ from qtpy.QtWidgets import QLabel
 
 from napari_menndl.widgets.help import ShortcutHelp
 from napari_menndl.widgets.shortcuts import SHORTCUTS, bind, explained, shortcut
-
-pytestmark = pytest.mark.gui
 
 
 class Dock:

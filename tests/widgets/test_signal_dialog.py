@@ -2,7 +2,6 @@
 
 import h5py
 import numpy as np
-import pytest
 import tifffile
 import zarr
 from napari.utils.notifications import notification_manager
@@ -14,7 +13,6 @@ from napari_menndl.widgets.axes_dialog import AxesDialog
 from napari_menndl.widgets.reader import get_reader
 from napari_menndl.widgets.signal_dialog import SignalDialog
 
-pytestmark = pytest.mark.gui
 FRAMES = np.random.default_rng(0).integers(1, 4000, (4, 24, 32)).astype(np.uint16)
 
 

@@ -19,7 +19,6 @@ from napari_menndl.api import open_run
 from napari_menndl.widgets.workflow import ANNOTATE, REVIEW, SEARCH
 from tiny import SPACE
 
-pytestmark = pytest.mark.gui
 LEFT, SHIFT = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier
 
 

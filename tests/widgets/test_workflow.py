@@ -1,5 +1,7 @@
 """The dock "MENNDL workflow" in a real napari window: steps, what is next, and how they hand over."""
 
+from itertools import product
+
 import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
@@ -9,8 +11,6 @@ from napari_menndl.api import open_run
 from napari_menndl.widgets.help import ShortcutHelp
 from napari_menndl.widgets.layers import annotation_layer, movie_layer
 from napari_menndl.widgets.workflow import ANNOTATE, REVIEW, SEARCH, STEPS
-
-pytestmark = pytest.mark.gui
 
 
 def open_dock(viewer):
@@ -135,14 +135,13 @@ def test_layers_reach_every_step(qtbot, viewer, dock, movie):
     assert dock.dock(REVIEW).inputs.image == layer
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("step", range(3))
-def test_every_step_fits_into_the_window(qtbot, viewer, dock, movie, annotation, step, theme, tmp_path):
-    viewer.theme = theme
+def test_every_step_fits_into_the_window(qtbot, viewer, dock, movie, annotation, tmp_path):
     add(viewer, movie, annotation)
-    click_tab(qtbot, dock, step)
-    qtbot.wait(100)
-    assert dock.width() <= 520
-    page = dock.tabs.widget(step)
-    assert page.widget().minimumSizeHint().width() <= page.viewport().width()
-    viewer.window.screenshot(str(tmp_path / f"workflow-{step}-{theme}.png"), flash=False, canvas_only=False)
+    for theme, step in product(("dark", "light"), range(3)):
+        viewer.theme = theme
+        click_tab(qtbot, dock, step)
+        qtbot.wait(100)
+        assert dock.width() <= 520, (theme, step)
+        page = dock.tabs.widget(step)
+        assert page.widget().minimumSizeHint().width() <= page.viewport().width(), (theme, step)
+        viewer.window.screenshot(str(tmp_path / f"workflow-{step}-{theme}.png"), flash=False, canvas_only=False)

@@ -23,7 +23,6 @@ from napari_menndl.files import check_links
 from napari_menndl.movie.calibration import CalibrationWarning
 from napari_menndl.movie.formats import TIFF
 from napari_menndl.movie.ome_zarr import check_array, is_zarr
-from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.tiff_header import header_of
 
 if TYPE_CHECKING:
@@ -193,6 +192,8 @@ def read_label_image(path: Path) -> tuple[npt.NDArray[Any], str]:
     InputError
         Missing, unreadable, or of another kind; arrays of objects are never unpickled.
     """
+    from napari_menndl.movie.reading import open_movie  # not by those who open a task, every trainer for one
+
     if not path.exists() and not any(mark in str(path) for mark in "*?["):
         raise InputError("a label image", f"nothing at {path}", "Check the path.")
     try:

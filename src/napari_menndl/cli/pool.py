@@ -77,11 +77,10 @@ def certificates(
 @pool.command()
 def script(profile: Annotated[Path, typer.Argument(help="SLURM profile (YAML).")]) -> None:
     """Print the job that would be submitted for a SLURM profile; nothing is submitted."""
-    from napari_menndl.pool.open import cluster_of
     from napari_menndl.pool.spec import read_pool
 
     with told():
-        say(cluster_of(read_pool(f"slurm:{profile}")).job_script())  # type: ignore[attr-defined]
+        say(read_pool(f"slurm:{profile}").cluster().job_script())  # type: ignore[attr-defined]
 
 
 def connection_view(found: "PoolReport") -> Group:

@@ -94,8 +94,13 @@ class Evaluation:
     failure: Failure | None = field(default=None)
 
     def to_json(self) -> dict[str, Any]:
-        scores = tuple(dict(vars(score)) for score in self.scores)
-        return {**vars(self), "scores": scores, "failure": dict(vars(self.failure)) if self.failure else None}
+        return {
+            **vars(self),
+            "scores": [dict(vars(score)) for score in self.scores],
+            "absent": list(self.absent),
+            "loss": list(self.loss),
+            "failure": dict(vars(self.failure)) if self.failure else None,
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Evaluation:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
 
 from napari_menndl.errors import InputError
@@ -69,6 +68,8 @@ def warn_of_fill(fill: float, source: str) -> None:
 
 def unmasked(array: Any) -> Any:
     """An array of numpy or dask whose masked pixels are NaN, with a warning; any other array as it is."""
+    import dask.array as da  # not by those who open no movie, every trainer for one
+
     if isinstance(array, da.Array):
         if not isinstance(array._meta, np.ma.MaskedArray):
             return array

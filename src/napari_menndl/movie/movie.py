@@ -11,7 +11,6 @@ from functools import cached_property, partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
 from scipy import ndimage
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    import dask.array as da
     from numpy.typing import DTypeLike, NDArray
 
     from napari_menndl.movie.preparation import Step
@@ -51,6 +51,8 @@ def lazy_frames(read: Callable[[int], NDArray[Any]], shape: tuple[int, int, int]
     -------
     (T, Y, X) dask array
     """
+    import dask.array as da  # not by those who open no movie, every trainer for one
+
     count, height, width = shape
     # By the numbers of its blocks, from no other array: reading one frame then costs the same however many there are.
     return da.map_blocks(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from napari_menndl.movie.preparation import Drift
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from napari_menndl.movie.preparation import Step
@@ -96,7 +96,7 @@ def with_origin(
         return table
     if not len(table):
         kinds = ["int64", *["float64"] * (len(ORIGIN_COLUMNS) - 1)]
-        return table.assign(**{n: pd.Series(dtype=kind) for n, kind in zip(ORIGIN_COLUMNS, kinds, strict=True)})
+        return table.assign(**{n: np.empty(0, kind) for n, kind in zip(ORIGIN_COLUMNS, kinds, strict=True)})
     t = int(table["frame"].iloc[0])
     origin = trace(steps, t, table[["y", "x"]].to_numpy())
     corner, opposite = trace(steps, t, np.array([[0.0, 0.0], [1.0, 1.0]])).in_file

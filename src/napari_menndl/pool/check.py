@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool.open import cluster_of
 from napari_menndl.pool.process.gpus import visible_gpus
 from napari_menndl.pool.process.memory import machine_memory
 from napari_menndl.pool.report import Machine, PoolReport
@@ -77,7 +76,7 @@ def check_this_computer(settings: PoolSettings | None = None) -> PoolReport:
 
 def _in_a_thread(settings: PoolSettings, spec: str, patience: float) -> PoolReport:
     """Ask in a thread of its own: what a client leaves behind when its scheduler is silent must not hold up us."""
-    cluster = cluster_of(settings)
+    cluster = settings.cluster()
     cluster.check()
     answers: queue.SimpleQueue[PoolReport | Exception] = queue.SimpleQueue()
 

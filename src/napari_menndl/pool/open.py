@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
 from napari_menndl.pool.process.gpus import visible_gpus
-from napari_menndl.pool.settings import (
-    LocalSettings,
-    PoolSettings,
-    SchedulerFileSettings,
-    SchedulerSettings,
-    SerialSettings,
-    SlurmSettings,
-    SshSettings,
-)
+from napari_menndl.pool.settings import LocalSettings, SerialSettings
 from napari_menndl.pool.spec import absolute_spec, read_pool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from napari_menndl.pool.clusters.cluster import Cluster
     from napari_menndl.pool.protocol import Pool
     from napari_menndl.pool.worker.staging import SharedInput
 
@@ -38,7 +29,7 @@ def check_pool(spec: str) -> str:
     """
     settings = read_pool(spec)
     if not isinstance(settings, SerialSettings | LocalSettings):
-        cluster_of(settings).check()
+        settings.cluster().check()
     return absolute_spec(spec)
 
 
@@ -87,8 +78,7 @@ def open_pool(
     if slots is not None and slots < 1:
         raise InputError("at least 1 slot", str(slots), "Leave the number of slots out, or give 1 or more.")
     slots = settings.slots if slots is None else slots
-    if networks_per_gpu is None:
-        networks_per_gpu = 1 if settings.networks_per_gpu is None else settings.networks_per_gpu
+    networks_per_gpu = settings.sharing if networks_per_gpu is None else networks_per_gpu
     settings = replace(settings, slots=slots, networks_per_gpu=networks_per_gpu)
     if isinstance(settings, SerialSettings):
         from napari_menndl.pool.process.memory import memory_per_slot
@@ -104,7 +94,7 @@ def open_pool(
 
     return DaskPool(
         entry,
-        cluster_of(settings, local_directory),
+        settings.cluster(local_directory),
         slots,
         timeout,
         carried=carried,
@@ -112,33 +102,3 @@ def open_pool(
         networks_per_gpu=networks_per_gpu,
         env=env,
     )
-
-
-def cluster_of(settings: PoolSettings, local_directory: str | Path | None = None) -> Cluster:
-    """Return where the workers of a pool come from; nothing is started.
-
-    Raises
-    ------
-    InputError
-        Something that the settings name is missing or refused.
-    """
-    sharing = 1 if settings.networks_per_gpu is None else settings.networks_per_gpu
-    # Only what is used is imported: not everybody has every library.
-    if isinstance(settings, LocalSettings):
-        from napari_menndl.pool.clusters.local import Local
-
-        slots = settings.slots or len(visible_gpus()) * sharing or None
-        return Local(slots, local_directory, tls=settings.tls)
-    if isinstance(settings, SshSettings):
-        from napari_menndl.pool.clusters.ssh import Ssh
-
-        return Ssh(settings, sharing)
-    if isinstance(settings, SlurmSettings):
-        from napari_menndl.pool.clusters.slurm import Slurm
-
-        return Slurm(settings)
-    if isinstance(settings, SchedulerSettings | SchedulerFileSettings):
-        from napari_menndl.pool.clusters.external import ExternalScheduler
-
-        return ExternalScheduler(settings)
-    raise InputError("a pool on Dask", settings.kind, 'Use "local".')

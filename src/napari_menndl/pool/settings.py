@@ -1,15 +1,22 @@
-"""What a person can say of a pool: one frozen dataclass per kind, from which pool files and their errors are made."""
+"""What a person can say of a pool: one frozen dataclass per kind, from which pool files and their errors are made.
+
+Each kind also says where its workers come from. Only what is used is imported: not everybody has every library.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from napari_menndl.errors import InputError
+from napari_menndl.pool.process.gpus import visible_gpus
 from napari_menndl.settings import about, documented, setting
 from napari_menndl.typed import hold_to_types
+
+if TYPE_CHECKING:
+    from napari_menndl.pool.clusters.cluster import Cluster
 
 
 @documented
@@ -31,6 +38,26 @@ class PoolSettings:
     def __post_init__(self) -> None:
         hold_to_types(self)
 
+    @property
+    def sharing(self) -> int:
+        """How many networks share a GPU."""
+        return 1 if self.networks_per_gpu is None else self.networks_per_gpu
+
+    def cluster(self, folder: str | Path | None = None) -> Cluster:
+        """Return where the workers come from; nothing is started.
+
+        Parameters
+        ----------
+        folder : path, optional
+            Where a worker of this machine keeps its files.
+
+        Raises
+        ------
+        InputError
+            Something that the settings name is missing or refused.
+        """
+        raise InputError("a pool on Dask", self.kind, 'Use "local".')
+
 
 @documented
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +78,12 @@ class LocalSettings(PoolSettings):
         False, "TLS", note="Certificates even here: for a machine on which others log in, who could run code as you"
     )
 
+    def cluster(self, folder: str | Path | None = None) -> Cluster:
+        from napari_menndl.pool.clusters.local import Local
+
+        slots = self.slots or len(visible_gpus()) * self.sharing or None
+        return Local(slots, folder, tls=self.tls)
+
 
 @dataclass(frozen=True, kw_only=True)
 class _RunningSettings(PoolSettings):
@@ -64,6 +97,11 @@ class _RunningSettings(PoolSettings):
     insecure: bool = setting(
         False, "Insecure", note="Allow tcp:// to another machine: whoever is on the network can then run code there"
     )
+
+    def cluster(self, folder: str | Path | None = None) -> Cluster:
+        from napari_menndl.pool.clusters.external import ExternalScheduler
+
+        return ExternalScheduler(self)  # type: ignore[arg-type]  # one of the two below
 
 
 @documented
@@ -98,6 +136,11 @@ class SshSettings(PoolSettings):
 
     hosts: str = field(metadata=about("Hosts", note="File with one machine per line, as in: name slots=4 python=PATH"))
     config: str = setting("", "Configuration", note="File for `ssh -F`, instead of your own ~/.ssh/config")
+
+    def cluster(self, folder: str | Path | None = None) -> Cluster:
+        from napari_menndl.pool.clusters.ssh import Ssh
+
+        return Ssh(self, self.sharing)
 
 
 @documented
@@ -136,11 +179,15 @@ class SlurmSettings(PoolSettings):
         super().__post_init__()
         parse_walltime(self.walltime)
 
+    def cluster(self, folder: str | Path | None = None) -> Cluster:
+        from napari_menndl.pool.clusters.slurm import Slurm
+
+        return Slurm(self)
+
     @property
     def node_slots(self) -> int:
         """Networks trained at a time on each node."""
-        sharing = 1 if self.networks_per_gpu is None else self.networks_per_gpu
-        return self.gpus * sharing or self.cores
+        return self.gpus * self.sharing or self.cores
 
     @property
     def seconds(self) -> tuple[float, float]:

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from napari_menndl.annotation.carrying import fitted
 from napari_menndl.annotation.files import open_own_group, own_array, written_whole
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
@@ -162,6 +161,8 @@ class TrainingTask:
             Anything that would make training senseless: another shape, a frame that does not exist, is not annotated,
             constant or not finite, no defect, nothing but defects, an unknown class, a frame too small to be split.
         """
+        from napari_menndl.annotation.carrying import fitted  # trainers make no task, and start the sooner
+
         chosen = [frames] if isinstance(frames, int) else [int(t) for t in frames]
         given, annotation = annotation, fitted(annotation, movie.steps, movie.shape, movie.raw.shape)
         if not chosen or len(set(chosen)) < len(chosen):

@@ -8,8 +8,6 @@ from qtpy.QtCore import QPoint, Qt
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.widgets.layers import PLACE
 
-pytestmark = pytest.mark.gui
-
 
 @pytest.fixture
 def press(qtbot, viewer):

@@ -13,8 +13,6 @@ from napari_menndl.predict.ensemble import without_pixel_size
 from napari_menndl.predict.scale import PixelSizeError
 from napari_menndl.widgets.pixel_size import AS_IT_IS, answer_for, with_answer
 
-pytestmark = pytest.mark.gui
-
 
 def messages():
     return " ".join(str(record.message) for record in notification_manager.records)

@@ -4,14 +4,11 @@ from contextlib import suppress
 
 import numpy as np
 import psutil
-import pytest
 
 from napari_menndl.predict.job import ENTRY
 from napari_menndl.widgets.review.frame_review import Question, Setting
 from napari_menndl.widgets.review.pooled import PooledSource
 from napari_menndl.widgets.review.reviewer import FrameReviewer
-
-pytestmark = pytest.mark.gui
 
 
 def trainers():

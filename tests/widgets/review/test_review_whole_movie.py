@@ -3,7 +3,6 @@
 import dask.array as da
 import numpy as np
 import pandas as pd
-import pytest
 from matplotlib.image import imread
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPoint, QPointF, Qt
@@ -15,8 +14,6 @@ from napari_menndl.movie.movie import Movie
 from napari_menndl.widgets.layers import annotation_layer
 from napari_menndl.widgets.palette import PALETTES, pooled
 from napari_menndl.widgets.review.frame_review import ANY, NOTHING
-
-pytestmark = pytest.mark.gui
 
 
 def test_scores_of_the_movie_are_those_of_its_review(dock, reviewed, run_folder, movie, annotation, qtbot):

@@ -28,10 +28,12 @@ _WHERE = 0.5
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+#: That of numpy and scipy is asked for small things alone, a fit of two numbers for one, where its threads wait for
+#: each other: with two of them calibration took fifteen times as long, on a busy machine longer than the training.
+_BLAS = {"OPENBLAS_NUM_THREADS": "1"}
 #: glibc keeps what a training lets go of for the next step. A Dask worker has it given back at once
 #: (MALLOC_TRIM_THRESHOLD_=65536), which its children inherit: two fifths of a training's time went into page faults.
 _MEMORY_VARIABLES = {
@@ -84,7 +86,8 @@ class Trainer:
         idle: float = 120.0,
     ) -> None:
         command = python_command("napari_menndl.pool.process.child", entry, "--idle", str(idle))
-        variables = dict.fromkeys(_THREAD_VARIABLES, str(threads)) | _MEMORY_VARIABLES | {"PYTHONFAULTHANDLER": "1"}
+        variables = dict.fromkeys(_THREAD_VARIABLES, str(threads)) | _BLAS | _MEMORY_VARIABLES
+        variables["PYTHONFAULTHANDLER"] = "1"
         options: dict[str, Any] = {}
         if sys.platform == "win32":
             priority = subprocess.BELOW_NORMAL_PRIORITY_CLASS if nice else 0
