@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cells import read_cell, write_cell
 from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.space import SearchSpace
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.runner import SearchRunner
@@ -47,7 +47,7 @@ def task():
     frames = np.random.default_rng(0).normal(size=(1, 48, 48)).astype(np.float32)
     labels = np.zeros(frames.shape, np.uint8)
     labels[0, 4::8, 4::8] = 1
-    return TrainingTask(frames, labels, np.ones(frames.shape, bool), ("defect",), (Detector(4.0),))
+    return TrainingTask(frames, labels, np.ones(frames.shape, bool), ("defect",), (MatchRule(4.0),))
 
 
 class Several(SerialPool):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
 
     Labels = NDArray[np.uint8]
 
@@ -88,7 +88,7 @@ class ColumnMethod:
 
 
 def fit_columns(
-    frame: NDArray[np.floating], labels: Labels, known: NDArray[np.bool_], detectors: Sequence[Detector]
+    frame: NDArray[np.floating], labels: Labels, known: NDArray[np.bool_], detectors: Sequence[MatchRule]
 ) -> ColumnMethod:
     """Choose for each class on the labelled frame, by (defect F1 + average precision) / 2."""
     sites = find_sites(frame)
@@ -97,7 +97,7 @@ def fit_columns(
     return ColumnMethod([_choose(sites, labels, said, c + 1, known, d) for c, d in enumerate(detectors)])
 
 
-def _choose(sites: Sites, labels: Labels, said: Labels, label: int, known: NDArray[np.bool_], how: Detector) -> Choice:
+def _choose(sites: Sites, labels: Labels, said: Labels, label: int, known: NDArray[np.bool_], how: MatchRule) -> Choice:
     """`said` (n,): the label at each site."""
     truth = labels == label
     of_class = said == label

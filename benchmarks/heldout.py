@@ -25,7 +25,7 @@ from cells import read_cell, write_cell
 from napari_menndl import Annotation, DefectClass, run_search
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.evaluate import evaluate
@@ -95,7 +95,7 @@ def run_cell(method, images, row, seed, budget):
         predictor = fit_by_hand(image, seed)
     else:
         everywhere = np.ones(image.frame.shape, bool)
-        predictor = RIVALS[method](image.frame, image.truth, everywhere, Detector(TOLERANCE), seed)
+        predictor = RIVALS[method](image.frame, image.truth, everywhere, MatchRule(TOLERANCE), seed)
     fitted = time.perf_counter() - began
     held_out = judge(predictor, images, row)
     times = []

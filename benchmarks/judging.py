@@ -18,7 +18,7 @@ from napari_menndl.metrics.detection import count_defects
 from napari_menndl.metrics.ranking import average_precision, choose_thresholds
 from napari_menndl.metrics.scores import Counts
 from napari_menndl.movie.neighbours import with_neighbours
-from napari_menndl.review.born import BirthsFromEvents
+from napari_menndl.review.new_defects import NewDefectsFromEvents
 from napari_menndl.task.task import TrainingTask
 from protocol import RADIUS, TOLERANCE, as_components, load_images
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl import Movie
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
 
 #: Frames of the movie that are tested on, counted from 0, the labelled one; frames of the fresh area, and its seed
 #: beside the movie's.
@@ -83,7 +83,7 @@ def simulated_problem(
     """Simulated WS2, frame 0 labelled."""
     simulated = simulate_movie(max(later) + 1, shape, snr=snr, area_seed=area)
     annotation = Annotation.from_simulation(simulated, frames=[0])
-    births = BirthsFromEvents(simulated.events, simulated.class_names, 0)
+    births = NewDefectsFromEvents(simulated.events, simulated.class_names, 0)
     classes = range(len(simulated.class_names))
     tests = []
     for scope, movie, frames in (
@@ -120,7 +120,7 @@ def judge(
     thresholds: Sequence[float],
     tests: Sequence[TestFrame],
     names: Sequence[str],
-    detectors: Sequence[Detector],
+    detectors: Sequence[MatchRule],
     reach: int = 0,
 ) -> dict[str, Any]:
     """Test a method.
@@ -134,7 +134,7 @@ def judge(
         The method's own.
     tests : sequence of TestFrame
     names : C str
-    detectors : C Detector
+    detectors : C MatchRule
     reach : int
         Neighbours on each side that the method looks at.
 

@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from napari_menndl.genome.space import SearchSpace
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.search.facts import Born, Evaluated, Failed, Lost, iterate_facts
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.settings import SearchSettings
@@ -47,7 +47,7 @@ def small_task() -> TrainingTask:
     frames = np.random.default_rng(0).normal(size=(1, 48, 48)).astype(np.float32)
     labels = np.zeros(frames.shape, np.uint8)
     labels[:, 4::12, 4::12] = labels[:, 5::12, 4::12] = labels[:, 4::12, 5::12] = 1
-    return TrainingTask(frames, labels, np.ones(frames.shape, bool), ("vacancy",), (Detector(4.0),), guard=4)
+    return TrainingTask(frames, labels, np.ones(frames.shape, bool), ("vacancy",), (MatchRule(4.0),), guard=4)
 
 
 @dataclass

@@ -16,7 +16,7 @@ import tifffile
 from scipy.ndimage import distance_transform_edt
 
 from napari_menndl.metrics.components import Components
-from napari_menndl.metrics.detection import Detector, count_defects, pixel_counts
+from napari_menndl.metrics.detection import MatchRule, count_defects, pixel_counts
 from napari_menndl.metrics.ranking import average_precision, choose_thresholds
 from napari_menndl.metrics.scores import Counts
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TRAINING_ROWS = (0, 4, 9)
 #: Radius of a labelled disc, and distance within which a component is a point [px]; smallest component [px].
 RADIUS, TOLERANCE, SMALLEST = 4.0, 6.0, 3
-DETECTOR = Detector(TOLERANCE, min_area=SMALLEST)
+DETECTOR = MatchRule(TOLERANCE, min_area=SMALLEST)
 
 
 class Predictor(Protocol):

@@ -21,7 +21,7 @@ from sklearn.ensemble import RandomForestClassifier
 from columns import fit_columns
 from napari_menndl.annotation.fourier import FourierMethod, FourierSettings, fourier_response
 from napari_menndl.annotation.fourier_tuning import tune_fourier, tune_fourier_method
-from napari_menndl.metrics.detection import Detector, score_class
+from napari_menndl.metrics.detection import MatchRule, score_class
 from napari_menndl.movie.normalisation import normalise
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ClassPredictor:
     reach: int = 0
 
 
-def fit_blobs(frame: Frame, truth: Mask, known: Mask, detector: Detector, seed: int = 0) -> Predictor:
+def fit_blobs(frame: Frame, truth: Mask, known: Mask, detector: MatchRule, seed: int = 0) -> Predictor:
     """Laplacian of Gaussian (Lindeberg 1998, 10.1023/A:1008045108935), bright or dark blobs of one scale."""
     best, score = None, -1.0
     for kind, radius in INPUTS:
@@ -108,7 +108,7 @@ def fit_blobs(frame: Frame, truth: Mask, known: Mask, detector: Detector, seed: 
     return _fitted(best)
 
 
-def fit_forest(frame: Frame, truth: Mask, known: Mask, detector: Detector, seed: int = 0) -> Predictor:
+def fit_forest(frame: Frame, truth: Mask, known: Mask, detector: MatchRule, seed: int = 0) -> Predictor:
     """Random forest on multiscale features of pixels, as in ilastik or Weka segmentation.
 
     Inputs and threshold are chosen on predictions out of fold: stripes of the frame, with a gap that no training pixel
@@ -133,7 +133,7 @@ def fit_forest(frame: Frame, truth: Mask, known: Mask, detector: Detector, seed:
     return _fitted(best)
 
 
-def fit_fourier(frame: Frame, truth: Mask, known: Mask, detector: Detector, seed: int = 0) -> Predictor:
+def fit_fourier(frame: Frame, truth: Mask, known: Mask, detector: MatchRule, seed: int = 0) -> Predictor:
     """Band and Bragg-spot filter and a threshold, tuned by random search."""
     settings = tune_fourier(frame, truth, known, detector, rng=np.random.default_rng(seed))
     respond = partial(_fourier, settings=settings)
@@ -145,7 +145,7 @@ RIVALS = {"blob detector": fit_blobs, "random forest": fit_forest, "Fourier meth
 
 
 def fit_class_blobs(
-    frame: Frame, labels: Labels, known: Mask, detectors: Sequence[Detector], seed: int = 0
+    frame: Frame, labels: Labels, known: Mask, detectors: Sequence[MatchRule], seed: int = 0
 ) -> ClassPredictor:
     """`fit_blobs` for each class by itself."""
     fitted = [
@@ -158,7 +158,7 @@ def fit_class_blobs(
 
 
 def fit_class_forest(
-    frame: Frame, labels: Labels, known: Mask, detectors: Sequence[Detector], seed: int = 0
+    frame: Frame, labels: Labels, known: Mask, detectors: Sequence[MatchRule], seed: int = 0
 ) -> ClassPredictor:
     """One forest of all classes; else as `fit_forest`, with a threshold for each class."""
     folds, number = _stripes(frame.shape), len(detectors)
@@ -186,7 +186,7 @@ def fit_class_forest(
 
 
 def fit_class_fourier(
-    frame: Frame, labels: Labels, known: Mask, detectors: Sequence[Detector], seed: int = 0
+    frame: Frame, labels: Labels, known: Mask, detectors: Sequence[MatchRule], seed: int = 0
 ) -> ClassPredictor:
     """The Fourier method as an annotation is proposed by it: `tune_fourier_method`."""
     method = tune_fourier_method(frame, labels, known, detectors, rng=np.random.default_rng(seed))
@@ -196,7 +196,7 @@ def fit_class_fourier(
 
 
 def fit_class_columns(
-    frame: Frame, labels: Labels, known: Mask, detectors: Sequence[Detector], seed: int = 0
+    frame: Frame, labels: Labels, known: Mask, detectors: Sequence[MatchRule], seed: int = 0
 ) -> ClassPredictor:
     """Intensities of the columns of a honeycomb, see `columns`."""
     method = fit_columns(frame, labels, known, detectors)

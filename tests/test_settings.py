@@ -11,7 +11,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.genes import Conv, GenomeError, TrainingGenes
 from napari_menndl.genome.ranges import LayerSpace, Limits, TrainingSpace
 from napari_menndl.search.settings import SearchSettings
-from napari_menndl.settings import check, departures, documented, setting, unit_of
+from napari_menndl.settings import check, documented, setting, unit_of, violations
 from napari_menndl.simulation.acquisition import Acquisition
 from napari_menndl.simulation.sample import Sample
 
@@ -45,7 +45,7 @@ class Probe:
     ],
 )
 def test_what_is_not_allowed_is_found_value_by_value(given, expected):
-    assert [allowed for _, _, allowed in departures(Probe(**given))] == expected
+    assert [allowed for _, _, allowed in violations(Probe(**given))] == expected
 
 
 def test_the_error_names_setting_range_value_and_default():
@@ -71,7 +71,7 @@ def test_every_setting_is_described_in_the_same_words_and_its_default_allowed(se
         assert one.metadata.keys() >= {"title", "unit", "help"}, one.name
         assert one.metadata["title"]
     values = settings()
-    assert [name for one, *_ in departures(values) if getattr(values, name := one.name) is not None] == []
+    assert [name for one, *_ in violations(values) if getattr(values, name := one.name) is not None] == []
 
 
 def test_a_gene_out_of_bounds_says_which_and_what_is_allowed():

@@ -9,7 +9,7 @@ from pathlib import Path
 from napari_menndl.errors import InputError
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes) -> None:
     """Write a file beside, flush it to the disk, and rename it into place; raises OSError where that fails."""
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:

@@ -45,7 +45,7 @@ def unit_of(metadata: Mapping[str, Any]) -> str:
     return "" if unit == "1" else unit
 
 
-def departures(settings: Any) -> Iterator[tuple[Field[Any], Any, str]]:
+def violations(settings: Any) -> Iterator[tuple[Field[Any], Any, str]]:
     """Yield each field's value that its metadata do not allow, with what they allow; a tuple's values one by one."""
     kind: Any = type(settings)
     for one, options, low, high in _limits(kind):
@@ -76,7 +76,7 @@ def _within(value: Any, low: float, high: float) -> bool:
 
 def check(settings: Any) -> None:
     """InputError for the first value that is not allowed."""
-    for one, value, allowed in departures(settings):
+    for one, value, allowed in violations(settings):
         expected = f"{one.name} ({one.metadata['title'].lower()}) {allowed}"
         raise InputError(expected, repr(value), f"The default is {one.default!r}.")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def hold_to_types(settings: Any) -> None:
+def check_types(settings: Any) -> None:
     """Bring every field of a frozen dataclass to its declared type: for its ``__post_init__``.
 
     Raises

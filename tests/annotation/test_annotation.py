@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.classes import COLOURS, DefectClass, FrameStatus, Region
 from napari_menndl.errors import InputError
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 
 LABELS = hnp.arrays(
     np.uint8, st.tuples(st.integers(1, 3), st.integers(4, 12), st.integers(4, 12)), elements=st.integers(0, 3)
@@ -220,7 +220,7 @@ def test_classes_get_colours_that_differ():
 
 def test_tolerance_is_in_pixels_of_the_movie():
     annotation = Annotation.from_labels(FRAME, [DefectClass("a", tolerance=0.09), "b"], pixel_size=(0.03, 0.03))
-    assert annotation.detector("a") == Detector(pytest.approx(3.0), False, 3)
+    assert annotation.detector("a") == MatchRule(pytest.approx(3.0), False, 3)
 
 
 def test_tolerance_without_a_pixel_size_is_in_pixels():

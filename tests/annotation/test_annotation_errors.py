@@ -11,7 +11,7 @@ from napari_menndl.annotation.classes import DefectClass
 from napari_menndl.annotation.fourier import FourierSettings, fourier_response
 from napari_menndl.annotation.fourier_tuning import tune_fourier
 from napari_menndl.errors import InputError
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 
 ZEROS = np.zeros((16, 16), np.uint8)
 
@@ -92,7 +92,7 @@ def tiff_to_edit(folder):
     Annotation.open(folder / "l.tif", mode="r+")
 
 
-DETECTOR = Detector(3.0)
+DETECTOR = MatchRule(3.0)
 CASES = {
     "missing file": (lambda f: Annotation.open(f / "no.tif"), "nothing at"),
     "truncated TIFF": (file("l.tif", lambda p: p.write_bytes(b"II*\0\x08")), "readable label image"),

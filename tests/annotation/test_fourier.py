@@ -14,9 +14,9 @@ from napari_menndl.annotation.fourier import (
     fourier_response,
 )
 from napari_menndl.annotation.fourier_tuning import tune_fourier, tune_fourier_method
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 
-DETECTOR = Detector(tolerance=4.0)
+DETECTOR = MatchRule(tolerance=4.0)
 
 
 def lattice(seed: int = 0, size: int = 160) -> tuple[np.ndarray, np.ndarray]:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from napari_menndl.errors import InputError
-from napari_menndl.genome.drawing import draw
 from napari_menndl.genome.genes import Blob, Conv, FilterBank, FrameInput, GenomeError, Residual, TrainingGenes
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.ranges import InputSpace, LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.repair import repair
+from napari_menndl.genome.sampling import draw
 from napari_menndl.genome.space import SearchSpace
 
 

@@ -6,14 +6,14 @@ import pytest
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.genes import Branches, Conv, Pool, Residual, Skip, Upsample
 from napari_menndl.genome.genome import Genome
+from napari_menndl.genome.layer_diagram import Arc, layer_diagram
 from napari_menndl.genome.plan import make_plan
-from napari_menndl.genome.slabs import Arc, sandwich
 from napari_menndl.genome.space import SearchSpace
 
 
 def test_slabs_say_kernel_width_and_resolution():
     layers = (Conv(8, kernel=(3, 5), dilation=2), Pool(size=2, stride=2), Conv(16), Upsample(2), Conv(4))
-    slabs, arcs = sandwich(Genome(layers, (Skip(0, 3, "add"),)), classes=3)
+    slabs, arcs = layer_diagram(Genome(layers, (Skip(0, 3, "add"),)), classes=3)
     assert [slab.kind for slab in slabs] == ["input", "conv", "pool", "conv", "upsample", "conv", "head"]
     assert [slab.channels for slab in slabs] == [1, 8, 8, 16, 16, 4, 3]
     assert [slab.stride for slab in slabs] == [1, 1, 2, 2, 1, 1, 1]
@@ -23,7 +23,7 @@ def test_slabs_say_kernel_width_and_resolution():
 
 def test_blocks_are_one_slab_with_all_their_parts():
     layers = (Residual((Conv(8), Conv(8, kernel=(5, 5)))), Branches(((Conv(4),), (Conv(6, kernel=(7, 7)),))))
-    slabs, _ = sandwich(Genome(layers))
+    slabs, _ = layer_diagram(Genome(layers))
     assert [(slab.channels, slab.kernel) for slab in slabs[1:3]] == [(8, (5, 5)), (10, (7, 7))]
     assert slabs[1].parts >= 2
 
@@ -31,7 +31,7 @@ def test_blocks_are_one_slab_with_all_their_parts():
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_of_a_network_is_left_out_of_its_sandwich(seed):
     genome = SearchSpace().sample(np.random.default_rng(seed))
-    plan, (slabs, arcs) = make_plan(genome, 2), sandwich(genome, 2)
+    plan, (slabs, arcs) = make_plan(genome, 2), layer_diagram(genome, 2)
     assert sum(slab.parameters for slab in slabs) == plan.parameters
     assert sum(slab.flops for slab in slabs) == pytest.approx(plan.flops_per_pixel)
     assert len(slabs) == len(genome.layers) + 2
@@ -41,12 +41,12 @@ def test_nothing_of_a_network_is_left_out_of_its_sandwich(seed):
 @pytest.mark.parametrize("name", FOUNDERS)
 def test_founders_are_drawn(name):
     genome = FOUNDERS[name]()
-    assert len(sandwich(genome)[0]) == len(genome.layers) + 2
+    assert len(layer_diagram(genome)[0]) == len(genome.layers) + 2
 
 
 def test_the_first_slab_says_which_input():
-    slabs, _ = sandwich(FOUNDERS["bank_logistic"](), 2)
+    slabs, _ = layer_diagram(FOUNDERS["bank_logistic"](), 2)
     assert slabs[0].words == "filters 1 1.68 2.83 4.76 8 px of the mean of ±2 frames"
     assert [slab.channels for slab in slabs] == [24, 2]
-    assert sandwich(FOUNDERS["blobs"](), 2)[0][0].words == "blobs fitted to each class"
-    assert sandwich(FOUNDERS["unet"]())[0][0].words == "frame"
+    assert layer_diagram(FOUNDERS["blobs"](), 2)[0][0].words == "blobs fitted to each class"
+    assert layer_diagram(FOUNDERS["unet"]())[0][0].words == "frame"

@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_menndl.metrics.detection import Detector, count_defects, fitness, pixel_counts, score_class
+from napari_menndl.metrics.detection import MatchRule, count_defects, fitness, pixel_counts, score_class
 from napari_menndl.metrics.ranking import average_precision, best_threshold
 from napari_menndl.metrics.scores import Counts
 
-ANY_SIZE = [Detector(2.0, min_area=1), Detector(0.0, extended=True, min_area=1)]
+ANY_SIZE = [MatchRule(2.0, min_area=1), MatchRule(0.0, extended=True, min_area=1)]
 masks = arrays(bool, (12, 12), elements=st.booleans(), fill=st.just(False))
 
 
@@ -58,15 +58,15 @@ def test_a_pair_across_the_border_is_a_pair():
     inside = draw("####....", "#")[[0] * 3]
     found = draw("..###...")[[0] * 3]  # centre at x = 3: inside
     true = draw("...###..")[[0] * 3]  # centre at x = 4: outside
-    detector = Detector(1.0)
+    detector = MatchRule(1.0)
     assert detector.count(found, true, inside) == Counts(0, 0, 0)
     assert detector.count(found, true, ~inside) == Counts(1, 0, 0)
 
 
 def test_found_specks_are_noise_but_annotated_ones_are_defects():
     speck = draw("....\n.#..\n....")
-    assert Detector(2.0).count(speck, np.zeros_like(speck)) == Counts(0, 0, 0)
-    assert Detector(2.0).count(np.zeros_like(speck), speck) == Counts(0, 0, 1)
+    assert MatchRule(2.0).count(speck, np.zeros_like(speck)) == Counts(0, 0, 0)
+    assert MatchRule(2.0).count(np.zeros_like(speck), speck) == Counts(0, 0, 1)
 
 
 def test_pixels_are_counted_inside_only():
@@ -79,7 +79,7 @@ def test_pixels_are_counted_inside_only():
 def test_a_perfect_prediction_scores_one(extended):
     true = discs(10)
     everywhere = np.ones_like(true)
-    score = score_class("vacancy", [(true * 0.9 + 0.05, true, everywhere)], Detector(2.0, extended))
+    score = score_class("vacancy", [(true * 0.9 + 0.05, true, everywhere)], MatchRule(2.0, extended))
     assert score is not None
     assert (score.f1, score.average_precision, score.pixel_f1) == (1.0, 1.0, 1.0)
     assert (score.tp, score.fp, score.fn) == (10, 0, 0)
@@ -94,7 +94,7 @@ def test_a_perfect_ranking_scores_one_wherever_its_values_lie(low, high):
     true = discs(10)
     probability = np.random.default_rng(0).uniform(low, (low + high) / 2, true.shape)
     probability[true] = high
-    score = score_class("vacancy", [(probability, true, np.ones_like(true))], Detector(2.0))
+    score = score_class("vacancy", [(probability, true, np.ones_like(true))], MatchRule(2.0))
     assert score is not None
     assert score.average_precision == pytest.approx(1.0)
     assert score.f1 == 1.0
@@ -103,7 +103,7 @@ def test_a_perfect_ranking_scores_one_wherever_its_values_lie(low, high):
 def test_frames_in_another_order_score_the_same():
     rng = np.random.default_rng(1)
     frames = [(rng.random((64, 64)) * 0.6 + 0.4 * discs(6, seed=s), discs(6, seed=s), discs(0) == 0) for s in range(3)]
-    assert score_class("a", frames, Detector(2.0)) == score_class("a", frames[::-1], Detector(2.0))
+    assert score_class("a", frames, MatchRule(2.0)) == score_class("a", frames[::-1], MatchRule(2.0))
 
 
 def test_a_turned_frame_scores_the_same():
@@ -111,21 +111,21 @@ def test_a_turned_frame_scores_the_same():
     true = discs(8)
     probability = rng.random(true.shape) * 0.7 + 0.3 * true
     everywhere = np.ones_like(true)
-    one = score_class("a", [(probability, true, everywhere)], Detector(2.0))
-    other = score_class("a", [(np.rot90(probability), np.rot90(true), everywhere)], Detector(2.0))
+    one = score_class("a", [(probability, true, everywhere)], MatchRule(2.0))
+    other = score_class("a", [(np.rot90(probability), np.rot90(true), everywhere)], MatchRule(2.0))
     assert one == other
 
 
 def test_a_constant_response_scores_nothing():
     true = discs(4)
-    score = score_class("a", [(np.full(true.shape, 0.5), true, np.ones_like(true))], Detector(2.0))
+    score = score_class("a", [(np.full(true.shape, 0.5), true, np.ones_like(true))], MatchRule(2.0))
     assert score is not None
     assert (score.f1, score.tp, score.fn) == (0.0, 0, 4)
 
 
 def test_an_absent_class_has_no_score():
     true = discs(4)
-    assert score_class("a", [(true * 1.0, true, np.zeros_like(true))], Detector(2.0)) is None
+    assert score_class("a", [(true * 1.0, true, np.zeros_like(true))], MatchRule(2.0)) is None
 
 
 def test_a_shower_of_specks_finds_nothing():
@@ -133,7 +133,7 @@ def test_a_shower_of_specks_finds_nothing():
     specks = np.zeros(true.shape)
     specks[::2, ::2] = 1.0
     (counts,) = count_defects(
-        specks, Detector(2.0).match(true, true).true, np.ones_like(true), Detector(2.0, min_area=1), [0.5]
+        specks, MatchRule(2.0).match(true, true).true, np.ones_like(true), MatchRule(2.0, min_area=1), [0.5]
     )
     assert counts == Counts(0, 1024, 2)
 
@@ -159,7 +159,7 @@ def test_fitness_weighs_classes_by_their_number_and_names_the_absent():
         labels,
         np.ones(labels.shape, bool),
         ["found", "missed", "nowhere"],
-        [Detector(2.0)] * 3,
+        [MatchRule(2.0)] * 3,
         np.random.default_rng(0),
     )
     found, missed = (s.tp + s.fn for s in result.scores)
@@ -177,7 +177,7 @@ def test_fitness_of_nothing_is_none():
         np.zeros((1, 8, 8), np.uint8),
         np.ones((1, 8, 8), bool),
         ["a"],
-        [Detector(2.0)],
+        [MatchRule(2.0)],
         np.random.default_rng(0),
     )
     assert (result.value, result.error, result.scores, result.absent) == (None, None, (), ("a",))
@@ -189,7 +189,7 @@ def test_more_defects_make_the_fitness_more_certain():
         found = true & (discs(64) & (np.arange(64) < 40))
         inside = np.ones((1, 64, 64), bool)
         rng = np.random.default_rng(0)
-        value = fitness(found[None, None] * 1.0, true[None] * 1, inside, ["a"], [Detector(2.0)], rng).error
+        value = fitness(found[None, None] * 1.0, true[None] * 1, inside, ["a"], [MatchRule(2.0)], rng).error
         assert value is not None
         return value
 
@@ -202,7 +202,7 @@ def test_a_class_of_one_moves_the_fitness_less_than_a_class_of_many():
     labels = np.where(one, 2, np.where(many, 1, 0)).astype(np.uint8)[None]
 
     def value(found: list[np.ndarray]) -> float:
-        detectors, inside, rng = [Detector(2.0)] * 2, np.ones(labels.shape, bool), np.random.default_rng(0)
+        detectors, inside, rng = [MatchRule(2.0)] * 2, np.ones(labels.shape, bool), np.random.default_rng(0)
         result = fitness(np.stack(found)[None] * 1.0, labels, inside, ["many", "one"], detectors, rng)
         assert result.value is not None
         return result.value

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
 from napari_menndl.metrics.components import label_components
-from napari_menndl.metrics.detection import Detector, Truth, count_defects, score_class
+from napari_menndl.metrics.detection import MatchRule, Truth, count_defects, score_class
 from napari_menndl.metrics.levels import components_at
 from napari_menndl.metrics.ranking import choose_thresholds
 from napari_menndl.metrics.scores import Counts
@@ -49,7 +49,7 @@ def test_counts_are_those_of_each_threshold(extended, response, seed, min_area):
     rng = np.random.default_rng(seed)
     true = label_components(rng.random(response.shape) < 0.2, 1)
     inside, among = rng.random(response.shape) < 0.7, rng.random(len(true)) < 0.7
-    detector, thresholds = Detector(2.0, extended, min_area), rng.permutation(np.append(LEVELS, 0.5))
+    detector, thresholds = MatchRule(2.0, extended, min_area), rng.permutation(np.append(LEVELS, 0.5))
     counted = count_defects(response, true, inside, detector, thresholds, among)
     assert counted == one_by_one(response, true, inside, detector, thresholds, among)
 
@@ -65,7 +65,7 @@ def test_counts_of_a_frame_are_those_of_each_threshold(smoothness, extended):
     inside = np.add.outer(np.arange(96), np.arange(96)) < 120
     thresholds = choose_thresholds([response[inside]], 0.05)
     components, among = label_components(defects, 1), np.ones(label_components(defects, 1).areas.shape, bool)
-    detector = Detector(5.0, extended)
+    detector = MatchRule(5.0, extended)
     counted = count_defects(response, components, inside, detector, thresholds)
     assert counted == one_by_one(response, components, inside, detector, thresholds, among)
     assert any(c.tp for c in counted)
@@ -78,7 +78,7 @@ def test_classes_and_frames_together_are_each_by_itself():
     masks[:, 1] &= np.arange(60) > 60  # a class that occurs nowhere
     responses = (noise / noise.std() + 2 * masks).astype(np.float32)
     inside = np.add.outer(np.arange(48), np.arange(60)) < np.array([70, 90])[:, None, None]
-    detectors = (Detector(4.0), Detector(2.0), Detector(4.0, extended=True, min_area=2))
+    detectors = (MatchRule(4.0), MatchRule(2.0), MatchRule(4.0, extended=True, min_area=2))
     levels = LEVELS * 2
     first, absent, last = Truth(masks, inside, ("a", "b", "c"), detectors).score(responses, levels)
     assert absent is None

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from napari_menndl.metrics.detection import Detector, score_class
+from napari_menndl.metrics.detection import MatchRule, score_class
 from napari_menndl.metrics.ranking import (
     PROBABILITY_THRESHOLDS,
     believed_threshold,
@@ -96,7 +96,7 @@ def test_a_response_that_is_no_probability_is_read_off_where_it_is_best():
     true = np.zeros((64, 64), bool)
     true[8:11, 8:11] = true[40:43, 30:33] = True
     response = rng.uniform(-1, 0, true.shape) + 40.0 * true
-    found = score_class("a", [(response, true, np.ones_like(true))], Detector(2.0))
+    found = score_class("a", [(response, true, np.ones_like(true))], MatchRule(2.0))
     assert found is not None
     assert found.f1 == 1.0
 

@@ -10,7 +10,7 @@ import tifffile
 import zarr
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.following import Arrival, Follower, Notice, follow
+from napari_menndl.movie.following import MovieWatcher, NewFrames, Notice, follow
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
@@ -94,12 +94,12 @@ def notices(follower, polls=3):
 
 
 def numbers(news):
-    return [one.number for one in news if isinstance(one, Arrival)]
+    return [one.number for one in news if isinstance(one, NewFrames)]
 
 
 def test_every_new_frame_arrives_once_and_in_order(source):
     source.write(0)
-    follower = Follower(source.path)
+    follower = MovieWatcher(source.path)
     assert arrivals(follower) == []
     for t in range(1, 6):
         source.write(t)
@@ -112,13 +112,13 @@ def test_every_new_frame_arrives_once_and_in_order(source):
 def test_frames_that_are_there_count_as_new_when_asked(source):
     for t in range(3):
         source.write(t)
-    assert numbers(arrivals(Follower(source.path, existing=True))) == [0, 1, 2]
+    assert numbers(arrivals(MovieWatcher(source.path, existing=True))) == [0, 1, 2]
 
 
 def test_frames_so_far_are_the_movie_that_can_be_opened(source):
     for t in range(4):
         source.write(t)
-    follower = Follower(source.path, existing=True)
+    follower = MovieWatcher(source.path, existing=True)
     arrivals(follower)
     assert np.array_equal(np.asarray(follower.movie().frames), FRAMES[:4])
     if not isinstance(source, PlannedZarr):
@@ -128,7 +128,7 @@ def test_frames_so_far_are_the_movie_that_can_be_opened(source):
 def test_source_that_is_not_there_yet_is_waited_for(source):
     if isinstance(source, Folder):
         source.path.rmdir()
-    follower = Follower(source.path)
+    follower = MovieWatcher(source.path)
     assert [one.text for one in notices(follower)] == [f"{source.path} is not there. Waiting for it."]
     if isinstance(source, Folder):
         source.path.mkdir()
@@ -139,7 +139,7 @@ def test_source_that_is_not_there_yet_is_waited_for(source):
 
 def test_appearance_is_never_before_the_last_look_nor_after_this_one(source):
     source.write(0)
-    follower = Follower(source.path)
+    follower = MovieWatcher(source.path)
     arrivals(follower)
     before = time.time()
     arrivals(follower, polls=1)
@@ -151,7 +151,7 @@ def test_appearance_is_never_before_the_last_look_nor_after_this_one(source):
 @pytest.mark.parametrize("kind", [Folder, NpyFolder])
 def test_half_written_file_holds_back_the_later_ones_until_it_is_complete(tmp_path, kind):
     source = kind(tmp_path)
-    follower = Follower(source.path)
+    follower = MovieWatcher(source.path)
     arrivals(follower)
     source.write(2)
     file = source.path / f"frame_2{source.suffix}"
@@ -170,7 +170,7 @@ def test_page_that_is_cut_short_is_waited_for(tmp_path):
     whole = source.path.read_bytes()
     for end in range(len(whole) - 700, len(whole), 37):
         source.path.write_bytes(whole[:end])
-        follower = Follower(source.path, existing=True)
+        follower = MovieWatcher(source.path, existing=True)
         seen = numbers(arrivals(follower, polls=2))
         assert seen == list(range(len(seen)))
         assert len(seen) < 3
@@ -182,7 +182,7 @@ def test_page_that_is_cut_short_is_waited_for(tmp_path):
 def test_chunk_that_is_missing_is_waited_for(tmp_path):
     source = Zarr(tmp_path)
     source.write(0)
-    follower = Follower(source.path)
+    follower = MovieWatcher(source.path)
     arrivals(follower)
     source.write(1)
     chunk = source.path / "c" / "1" / "0" / "1"
@@ -198,7 +198,7 @@ def test_chunk_that_is_missing_is_waited_for(tmp_path):
 def test_dark_frame_of_which_zarr_writes_nothing_arrives_with_the_next_one(tmp_path):
     source = PlannedZarr(tmp_path)
     source.write(0)
-    follower = Follower(source.path)
+    follower = MovieWatcher(source.path)
     arrivals(follower)
     source.write(2)
     first, second = arrivals(follower)
@@ -208,7 +208,7 @@ def test_dark_frame_of_which_zarr_writes_nothing_arrives_with_the_next_one(tmp_p
 
 def test_file_that_stays_half_written_is_left_out_and_said(tmp_path):
     source = Folder(tmp_path)
-    follower = Follower(source.path, patience=0.05)
+    follower = MovieWatcher(source.path, patience=0.05)
     arrivals(follower)
     source.write(0)
     file = source.path / "frame_0.tif"
@@ -219,12 +219,12 @@ def test_file_that_stays_half_written_is_left_out_and_said(tmp_path):
     news = [one for _ in range(4) for one in follower.poll()]
     (said,) = (one.text for one in news if isinstance(one, Notice))
     assert "frame_0.tif" in said
-    assert [one.name for one in news if isinstance(one, Arrival)] == ["frame_1.tif"]
+    assert [one.name for one in news if isinstance(one, NewFrames)] == ["frame_1.tif"]
 
 
 def test_source_that_vanishes_is_said_once_and_followed_when_it_is_back(source, tmp_path):
     source.write(0)
-    follower = Follower(source.path)
+    follower = MovieWatcher(source.path)
     arrivals(follower)
     aside = tmp_path / "aside"
     source.path.rename(aside)
@@ -241,7 +241,7 @@ def test_source_that_becomes_shorter_or_another_is_said_and_counted_anew(tmp_pat
     source = kind(tmp_path)
     for t in range(4):
         source.write(t)
-    follower = Follower(source.path)
+    follower = MovieWatcher(source.path)
     arrivals(follower)
     for t in range(2):  # a new acquisition under the same name
         if t == 0 and kind is Zarr:
@@ -256,7 +256,7 @@ def test_source_that_becomes_shorter_or_another_is_said_and_counted_anew(tmp_pat
 def test_image_that_is_written_again_and_again_is_a_new_frame_each_time(tmp_path):
     source = Folder(tmp_path)
     source.write(0)
-    follower = Follower(source.path)
+    follower = MovieWatcher(source.path)
     arrivals(follower)
     for t in range(1, 4):
         tifffile.imwrite(source.path / "frame_0.tif", FRAMES[t])
@@ -269,7 +269,7 @@ def test_image_that_is_written_again_and_again_is_a_new_frame_each_time(tmp_path
 def test_frame_of_another_size_is_left_out_and_said(tmp_path):
     source = Folder(tmp_path)
     source.write(0)
-    follower = Follower(source.path, existing=True)
+    follower = MovieWatcher(source.path, existing=True)
     arrivals(follower)
     source.write(1, FRAMES[1][:5])
     assert "5 × 16" in notices(follower)[0].text
@@ -281,7 +281,7 @@ def test_calibration_is_that_of_the_file(tmp_path):
     movie = Movie(open_movie(FRAMES).frames, (0.02, 0.02), 0.5)
     for name in ("movie.zarr", "movie.ome.tif"):
         write_movie(movie, tmp_path / name)
-        follower = Follower(tmp_path / name, existing=True)
+        follower = MovieWatcher(tmp_path / name, existing=True)
         assert len(arrivals(follower)) == 6
         assert follower.pixel_size == pytest.approx((0.02, 0.02))
         assert follower.movie().frame_time == pytest.approx(0.5)
@@ -297,7 +297,7 @@ def test_what_cannot_be_followed_is_refused(tmp_path, name, found):
     if name.endswith("zarr"):
         zarr.create_array(str(path), shape=FRAMES.shape, chunks=(3, 12, 16), dtype="u2")
     with pytest.raises(InputError, match=found):
-        list(Follower(path).poll())
+        list(MovieWatcher(path).poll())
 
 
 def test_writer_and_follower_at_the_same_time_lose_nothing(source):
@@ -313,7 +313,7 @@ def test_writer_and_follower_at_the_same_time_lose_nothing(source):
     following = follow(source.path, existing=True, interval=0.01, stop=lambda: time.monotonic() > deadline)
     writer.start()
     for news in following:
-        assert isinstance(news, Arrival), news.text
+        assert isinstance(news, NewFrames), news.text
         assert np.array_equal(news.frame, FRAMES[news.number])
         seen.append(news.number)
         if len(seen) == 6:

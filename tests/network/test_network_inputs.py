@@ -8,13 +8,13 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import blobs, dilated_fcn, fourier
 from napari_menndl.genome.genes import Blob, Conv, FilterBank, FourierInput, FrameInput, GenomeError, TrainingGenes
 from napari_menndl.genome.genome import Genome
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.movie.normalisation import normalise
 from napari_menndl.network.filters import MirroredSpectrum, blob_response, filter_bank
 from napari_menndl.network.inputs import channels, fit_inputs
 
 GENES = TrainingGenes(normalisation="flattened", radius=9.0)
-DETECTORS = (Detector(3.0), Detector(4.0), Detector(3.0))
+DETECTORS = (MatchRule(3.0), MatchRule(4.0), MatchRule(3.0))
 
 
 def dots(size=96):

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.metrics.components import label_components
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.notebook import plot_frame, plot_history
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.review.frame import ORANGE, PURPLE, WHITE
@@ -18,7 +18,7 @@ class Shifted:
     """Predicts what is true in frame 1, except that one defect is missed and another made up."""
 
     thresholds = (0.5,) * 5
-    detectors = (Detector(3.0),) * 5
+    detectors = (MatchRule(3.0),) * 5
     digest = "shifted"
     reach = 0
 

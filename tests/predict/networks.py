@@ -5,7 +5,7 @@ import torch
 from napari_menndl.genome.genes import Conv, Pool, TrainingGenes, Upsample
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.network.module import Network
 from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.predict.trained import TrainedNetwork
@@ -21,7 +21,7 @@ def make_network(seed: int = 0, pixel_size: tuple[float, float] | None = NM, **g
     network = Network(make_plan(genome, 2), seed)
     with torch.no_grad():
         network.steps["head_conv"].weight.mul_(30)
-    detectors = (Detector(3.0), Detector(5.0, extended=True, min_area=6))
+    detectors = (MatchRule(3.0), MatchRule(5.0, extended=True, min_area=6))
     return TrainedNetwork(
         genome, network.state_dict(), ("vacancy", "hole"), (0.3, 0.5), detectors, pixel_size, (96, 96)
     )
@@ -31,7 +31,7 @@ def make_network_of_many_classes(count: int) -> TrainedNetwork:
     genome = Genome((Conv(filters=2),), (), TrainingGenes())
     weights = Network(make_plan(genome, count)).state_dict()
     names = tuple(f"class {c}" for c in range(count))
-    return TrainedNetwork(genome, weights, names, (0.5,) * count, (Detector(3.0),) * count, NM)
+    return TrainedNetwork(genome, weights, names, (0.5,) * count, (MatchRule(3.0),) * count, NM)
 
 
 def make_ensemble(pixel_size: tuple[float, float] | None = NM) -> Ensemble:

@@ -20,7 +20,7 @@ from napari_menndl.genome.genes import (
 )
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.neighbours import with_neighbours
 from napari_menndl.movie.preparation import Average, Bin, Step
@@ -47,7 +47,7 @@ def make(inputs: tuple[Input, ...], layers: tuple[Conv | Pool | Upsample, ...], 
     network = Network(make_plan(genome, 2), seed)
     with torch.no_grad():
         network.steps["head_conv"].weight.mul_(20)  # type: ignore[operator]
-    return TrainedNetwork(genome, network.state_dict(), ("a", "b"), (0.3, 0.5), (Detector(3.0),) * 2)
+    return TrainedNetwork(genome, network.state_dict(), ("a", "b"), (0.3, 0.5), (MatchRule(3.0),) * 2)
 
 
 @pytest.fixture(scope="module")

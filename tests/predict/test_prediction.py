@@ -10,7 +10,7 @@ import tifffile
 import zarr
 
 from napari_menndl.errors import InputError
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
@@ -26,7 +26,7 @@ class Brightness:
 
     class_names: tuple[str, ...] = ("bright", "dark")
     thresholds: tuple[float, ...] = (0.8, float("inf"))
-    detectors: tuple[Detector, ...] = (Detector(3.0), Detector(3.0))
+    detectors: tuple[MatchRule, ...] = (MatchRule(3.0), MatchRule(3.0))
     pixel_size: tuple[float, float] | None = (0.1, 0.1)
     digest: str = "abc"
     reach: int = 0
@@ -149,7 +149,7 @@ def test_a_frame_that_does_not_exist_is_refused(movie: Movie, t: int) -> None:
 
 def test_smallest_areas_are_meant_in_nm(movie: Movie) -> None:
     # Trained on pixels of a quarter the area: 12 of those are 3 of the movie's.
-    network = Brightness(detectors=(Detector(3.0, min_area=12),) * 2, pixel_size=(0.05, 0.05))
+    network = Brightness(detectors=(MatchRule(3.0, min_area=12),) * 2, pixel_size=(0.05, 0.05))
     assert Prediction(network, movie).outline.min_areas == (3, 3)
 
 

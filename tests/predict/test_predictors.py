@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from napari_menndl.errors import InputError
 from napari_menndl.predict.ensemble import Ensemble, open_predictor
-from napari_menndl.predict.storage import MARK
+from napari_menndl.predict.predictor_file import MARK
 from napari_menndl.predict.trained import TrainedNetwork
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from napari_menndl.review.errors import errors_in, next_error
+from napari_menndl.review.error_list import errors_in, next_error
 
 ROWS = [
     (0, 5.0, 5.0, "true positive"),

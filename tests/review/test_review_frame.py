@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_menndl.errors import InputError
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.review.frame import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE, review_labels
 
 labels = arrays(np.uint8, (10, 10), elements=st.integers(0, 2), fill=st.just(0))
-DETECTORS = [Detector(2.0, min_area=1), Detector(0.0, extended=True, min_area=1)]
+DETECTORS = [MatchRule(2.0, min_area=1), MatchRule(0.0, extended=True, min_area=1)]
 
 
 def draw(picture: str) -> np.ndarray:
@@ -33,7 +33,7 @@ def test_a_defect_has_one_colour_throughout():
         ........
         ......11
         """)
-    seen = review_labels(predicted, true, None, [Detector(1.0)])
+    seen = review_labels(predicted, true, None, [MatchRule(1.0)])
     expected = draw("""
         ww......
         ww..pp..
@@ -46,7 +46,7 @@ def test_a_defect_has_one_colour_throughout():
 
 def test_a_defect_of_the_wrong_class_is_made_up_and_missed():
     predicted, true = draw(".11.\n.11."), draw("..22\n..22")
-    seen = review_labels(predicted, true, None, [Detector(2.0)] * 2)
+    seen = review_labels(predicted, true, None, [MatchRule(2.0)] * 2)
     np.testing.assert_array_equal(seen.colours, draw(".poo\n.poo"))
     assert [(c.tp, c.fp, c.fn) for c in seen.counts] == [(0, 1, 0), (0, 0, 1)]
 
@@ -54,7 +54,7 @@ def test_a_defect_of_the_wrong_class_is_made_up_and_missed():
 def test_where_nothing_is_known_nothing_is_judged():
     predicted, true = draw("111.111."), draw("........")
     known = np.arange(8)[None] < 4
-    np.testing.assert_array_equal(review_labels(predicted, true, known, [Detector(1.0)]).colours, draw("ppp....."))
+    np.testing.assert_array_equal(review_labels(predicted, true, known, [MatchRule(1.0)]).colours, draw("ppp....."))
 
 
 @given(predicted=labels, true=labels)

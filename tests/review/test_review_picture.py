@@ -3,7 +3,7 @@ import pytest
 from matplotlib.image import imread
 
 from napari_menndl.errors import InputError
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.review.frame import review_labels
 from napari_menndl.review.picture import PictureRow, four_panel, overlay_picture
 
@@ -16,7 +16,7 @@ def row():
     true[20:24, 30:34] = true[60:64, 90:94] = 1
     found = np.roll(true, 40, axis=0)
     found[60:64, 90:94] = 1
-    seen = review_labels(found, true, None, [Detector(4.0)])
+    seen = review_labels(found, true, None, [MatchRule(4.0)])
     return PictureRow(lattice, true, seen, seen, "frame 3")
 
 

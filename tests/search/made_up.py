@@ -10,7 +10,7 @@ from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.metrics.codes import encode
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.settings import SearchSettings
@@ -62,7 +62,7 @@ def guesses(digest):
 
 def make_task():
     frames = np.random.default_rng(0).normal(size=(1, 48, 48)).astype(np.float32)
-    return TrainingTask(frames, labels(), np.ones(frames.shape, bool), ("vacancy",), (Detector(4.0),), guard=4)
+    return TrainingTask(frames, labels(), np.ones(frames.shape, bool), ("vacancy",), (MatchRule(4.0),), guard=4)
 
 
 def make_folder(path, **changes):

@@ -7,7 +7,7 @@ from made_up import SETTINGS, UnreliablePool, evaluate, labels, make_folder, mak
 from napari_menndl.errors import Failure
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.metrics.codes import decode, encode
-from napari_menndl.metrics.detection import Detector, fitness, score_class
+from napari_menndl.metrics.detection import MatchRule, fitness, score_class
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search import results
 from napari_menndl.search.answer import Answer, AnswerKeeper, Entry, Judge, choose, read_oof, thresholds_of
@@ -59,7 +59,7 @@ def two_classes():
     """Two networks, each of which finds all defects of one class and none of the other."""
     both = np.concatenate([labels(), 2 * labels()], axis=2)
     frames = np.random.default_rng(0).normal(size=both.shape).astype(np.float32)
-    task = TrainingTask(frames, both, np.ones(both.shape, bool), ("a", "b"), (Detector(4.0), Detector(4.0)), guard=4)
+    task = TrainingTask(frames, both, np.ones(both.shape, bool), ("a", "b"), (MatchRule(4.0), MatchRule(4.0)), guard=4)
     rng = np.random.default_rng(1)
     truth = np.stack([both == 1, both == 2], axis=1)
     sees = [np.array(one, bool)[None, :, None, None] for one in ((1, 0), (0, 1))]
@@ -220,7 +220,7 @@ def test_whoever_is_clearly_worse_at_a_class_has_no_say_in_it():
         labels,
         np.ones(labels.shape, bool),
         ("rare", "other"),
-        (Detector(4.0), Detector(4.0)),
+        (MatchRule(4.0), MatchRule(4.0)),
         guard=4,
     )
     rare, other = (np.float32(labels == c) for c in (1, 2))

@@ -7,7 +7,7 @@ import zarr
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.classes import FrameStatus
 from napari_menndl.errors import InputError
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.task.tiles import choose_tiles, fit_tile
@@ -110,7 +110,7 @@ CASES = {
     "one fold": (made(folds=1), "2 to 64 folds"),
     "fold that is not there": (lambda f: made()(f).split(0, 4), "fold 4"),
     "frames of another type": (
-        lambda f: TrainingTask(FRAMES.astype(float), LABELS, LABELS > 0, ("a",), (Detector(3.0),)),
+        lambda f: TrainingTask(FRAMES.astype(float), LABELS, LABELS > 0, ("a",), (MatchRule(3.0),)),
         "float64",
     ),
     "class without a detector": (lambda f: TrainingTask(FRAMES, LABELS, LABELS > 0, ("a",), ()), "one detector"),

@@ -7,7 +7,7 @@ import pytest
 
 from napari_menndl.genome.genes import Conv, TrainingGenes
 from napari_menndl.genome.genome import Genome
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.task.task import TrainingTask
 
 
@@ -22,7 +22,7 @@ def blob_task(size: int = 128, blobs: int = 30, seed: int = 0) -> TrainingTask:
             continue
         frame += (1 if i % 2 else -1) * 3 * np.exp(-squared / 8)
         labels[near] = 1 + i % 2
-    detectors = (Detector(3.0), Detector(3.0))
+    detectors = (MatchRule(3.0), MatchRule(3.0))
     known = np.ones((1, size, size), bool)
     return TrainingTask((100 + 10 * frame[None]).astype(np.float32), labels[None], known, ("dark", "bright"), detectors)
 

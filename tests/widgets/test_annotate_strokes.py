@@ -5,7 +5,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.widgets.annotate.painted import PaintedAnnotation
+from napari_menndl.widgets.annotate.painted import AnnotationBinding
 from napari_menndl.widgets.annotate.strokes import strokes_of
 from napari_menndl.widgets.layers import annotation_layer
 
@@ -71,7 +71,7 @@ def test_stroke_through_several_frames_is_one_on_each(annotation):
 def test_disk_gets_a_stroke_once_when_it_ends(annotation, monkeypatch):
     data, about, _ = annotation_layer(annotation)
     layer, written = Labels(data, **about), []
-    painted = PaintedAnnotation(layer, annotation, lambda _: None)
+    painted = AnnotationBinding(layer, annotation, lambda _: None)
     put = type(data.stored).__setitem__
     monkeypatch.setattr(type(data.stored), "__setitem__", lambda *args: (written.append(args[1]), put(*args)))
     with layer.block_history():

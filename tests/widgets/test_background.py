@@ -8,7 +8,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject
 
 from napari_menndl.widgets import background
-from napari_menndl.widgets.background import Job, begin, end_all, in_window
+from napari_menndl.widgets.background import BackgroundTask, begin, end_all, in_window
 
 
 class Hearer(QObject):
@@ -47,7 +47,7 @@ def test_thread_that_would_go_on_is_ended_without_a_word(capfd):
 
 def test_what_is_to_be_finished_is_waited_for(qtbot):
     done = []
-    job = Job(to_finish=True)
+    job = BackgroundTask(to_finish=True)
     job.begin(lambda: (time.sleep(0.2), done.append("started")))
     end_all()
     assert done == ["started"]

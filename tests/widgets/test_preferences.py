@@ -8,7 +8,6 @@ from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_menndl.pool.spec import read_pool
 from napari_menndl.search.goals import parse_budget
-from napari_menndl.widgets.palette import PALETTES
 from napari_menndl.widgets.preferences import (
     default_budget,
     default_pool,
@@ -19,6 +18,7 @@ from napari_menndl.widgets.preferences import (
     remember,
     with_certificates,
 )
+from napari_menndl.widgets.review.palette import PALETTES
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QDialogButtonBox
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.many_axes import find_many_axes
+from napari_menndl.movie.hyperstack import find_many_axes
 from napari_menndl.widgets.axes_dialog import AxesDialog
 from napari_menndl.widgets.reader import get_reader, read
 

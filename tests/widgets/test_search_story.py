@@ -103,7 +103,7 @@ def test_search_is_started_watched_left_running_found_again_stopped_and_resumed(
     assert hints[-1] == dock.hint
     assert dock.leaderboard.rows.rowCount() >= 1
     qtbot.waitUntil(lambda: dock.network.network == dock.leaderboard.network, timeout=5000)
-    assert len(dock.network.sandwich.slabs) >= 2
+    assert len(dock.network.layer_diagram.slabs) >= 2
 
     qtbot.mouseClick(dock.best_box, Qt.MouseButton.LeftButton, pos=dock.best_box.rect().center() * 0.2)
     qtbot.waitUntil(lambda: dock.best.shown is not None, timeout=60_000)

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_menndl.annotation.classes import DefectClass, FrameStatus, as_classes, regions_of
-from napari_menndl.annotation.editing import EditedStatement
+from napari_menndl.annotation.editing import EditableAnnotation
 from napari_menndl.annotation.files import is_label_image, read_label_image
 from napari_menndl.annotation.frame_cache import cached
 from napari_menndl.annotation.history import History
+from napari_menndl.annotation.label_values import as_labels, place_frames
 from napari_menndl.annotation.points import points_to_labels
 from napari_menndl.annotation.storage import HISTORY, open_stored, store
-from napari_menndl.annotation.values import as_labels, place_frames
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ SIMULATED_TOLERANCE = 0.09
 MOST_COUNTED = 20
 
 
-class Annotation(EditedStatement):
+class Annotation(EditableAnnotation):
     """Labels, defect classes, and how much of each frame they speak about.
 
     Opened with ``mode="r+"`` from our own format, its labels are those on disk (a `FrameCache`): what is
@@ -53,7 +53,7 @@ class Annotation(EditedStatement):
         The parts that are fully annotated [px].
     pixel_size : (y, x) float [nm], optional
     steps : sequence of Step, optional
-        What had been done to the movie that was annotated; see `Statement`.
+        What had been done to the movie that was annotated; see `AnnotationData`.
     digests : mapping of frame to str, optional
         Of the movie's frames that were annotated (`movie.identity`), as far as they were noted.
 

@@ -25,7 +25,7 @@ from napari_menndl.settings import setting
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
 
     Vectors = npt.NDArray[np.float64]
 
@@ -136,7 +136,7 @@ class FrameColumns:
 
 
 def tune_columns(
-    frame: npt.ArrayLike, truth: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], detector: Detector
+    frame: npt.ArrayLike, truth: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], detector: MatchRule
 ) -> ColumnSettings:
     """Choose settings on a labelled frame by (defect F1 + average precision) / 2.
 
@@ -146,7 +146,7 @@ def tune_columns(
         Raw.
     truth, known : (Y, X) bool
         Where the class is marked; where the labels say something.
-    detector : Detector
+    detector : MatchRule
         How defects of the class are counted.
 
     Returns

@@ -49,7 +49,7 @@ _LETTERS = {
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """A folder that appears at `path` whole or not at all: fill the one that is handed out, beside it.
 
     Raises

@@ -16,7 +16,7 @@ from napari_menndl.movie.normalisation import NORMALISATIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
 
 #: What a random setting is drawn from: (lowest, highest), evenly on a logarithmic scale.
 RANGES = {
@@ -36,7 +36,7 @@ def tune_fourier(
     frame: npt.NDArray[np.floating],
     truth: npt.NDArray[np.bool_],
     known: npt.NDArray[np.bool_],
-    detector: Detector,
+    detector: MatchRule,
     *,
     rng: np.random.Generator,
     normalisations: Sequence[str] = NORMALISATIONS,
@@ -53,7 +53,7 @@ def tune_fourier(
         Raw.
     truth, known : (Y, X) bool
         Where the defects of one class are, and where that is known.
-    detector : Detector
+    detector : MatchRule
         How they are counted.
     rng : Generator
     normalisations : sequence of str
@@ -95,7 +95,7 @@ def tune_fourier_method(
     frame: npt.NDArray[np.floating],
     labels: npt.NDArray[np.uint8],
     known: npt.NDArray[np.bool_],
-    detectors: Sequence[Detector],
+    detectors: Sequence[MatchRule],
     *,
     rng: np.random.Generator,
     normalisations: Sequence[str] = NORMALISATIONS,
@@ -110,7 +110,7 @@ def tune_fourier_method(
     labels : (Y, X) uint8
         0 = no defect, c + 1 = class c.
     known : (Y, X) bool
-    detectors : sequence of Detector
+    detectors : sequence of MatchRule
         One per class.
     rng, normalisations, samples, steps
         As of `tune_fourier`.
@@ -163,7 +163,7 @@ def _with_threshold(
     spectrum: FrameSpectrum,
     truth: npt.NDArray[np.bool_],
     known: npt.NDArray[np.bool_],
-    detector: Detector,
+    detector: MatchRule,
     settings: FourierSettings,
     shares: npt.NDArray[np.float64],
     *,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from napari_menndl.annotation.durable import fsync_soon
+from napari_menndl.annotation.background_sync import fsync_soon
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from napari_menndl.metrics.components import label_components
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from napari_menndl.annotation.statement import Statement
+    from napari_menndl.annotation.statement import AnnotationData
 
 #: Smaller proposals are noise [px].
 SMALLEST = 3
@@ -43,12 +43,12 @@ def merge_proposals(
     return np.where(np.isin(components.labels, new), np.uint8(value), labels), len(new)
 
 
-def surroundings(annotation: Statement, t: int) -> npt.NDArray[np.bool_]:
+def surroundings(annotation: AnnotationData, t: int) -> npt.NDArray[np.bool_]:
     """Where a frame may be learned from by a method that needs to see what is no defect, too.
 
     Parameters
     ----------
-    annotation : Statement
+    annotation : AnnotationData
     t : int
 
     Returns

@@ -19,12 +19,12 @@ from napari_menndl.movie.preparation import same_frames
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
     from napari_menndl.movie.preparation import Step
 
 
-class Statement:
+class AnnotationData:
     """Labels, defect classes, and how much of each frame they speak about.
 
     Parameters
@@ -238,7 +238,7 @@ class Statement:
             return self.class_names.index(str(wanted))
         raise InputError(f"one of the classes {', '.join(self.class_names)}", repr(name), "Correct the class's name.")
 
-    def detector(self, name: str | int | DefectClass) -> Detector:
+    def detector(self, name: str | int | DefectClass) -> MatchRule:
         """How defects of a class are counted: tolerance in px, from the class or from what is annotated."""
         index = self.class_index(name)
         defect = self._classes[index]

@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 
 from napari_menndl.annotation.classes import DefectClass, FrameStatus, Region
-from napari_menndl.annotation.files import open_own_group, own_array, written_whole
+from napari_menndl.annotation.files import atomic_folder, open_own_group, own_array
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import AbsentWarning, spans
 from napari_menndl.movie.ome_zarr import unwritten
@@ -81,7 +81,7 @@ def store(path: Path, labels: Any, attributes: Mapping[str, Any]) -> None:
     """
     if path.exists():
         open_own_group(path, FORM, SCHEMA)
-    with written_whole(path) as folder:
+    with atomic_folder(path) as folder:
         group = zarr.open_group(folder, mode="w")
         with _empty_chunks_too():
             stored = group.create_array("labels", shape=labels.shape, chunks=(1, *labels.shape[1:]), dtype="uint8")

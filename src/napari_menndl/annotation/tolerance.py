@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,7 +19,7 @@ FALLBACK = 3.0
 
 def make_detector(
     defect: DefectClass, areas: npt.NDArray[np.int64], pixel_size: tuple[float, float] | None
-) -> Detector:
+) -> MatchRule:
     """A detector with the class's own tolerance or, where it has none, one from the size of what is annotated.
 
     Parameters
@@ -31,7 +31,7 @@ def make_detector(
 
     Returns
     -------
-    Detector
+    MatchRule
         Tolerance in px. Smallest area 3 px, or less where the annotated ones are mostly smaller: they must not be too
         small to be found.
     """
@@ -40,4 +40,4 @@ def make_detector(
         tolerance = FALLBACK if area is None else max(1.0, 1.5 * float(np.sqrt(area / np.pi)))
     else:
         tolerance = defect.tolerance / (1.0 if pixel_size is None else float(np.sqrt(np.prod(pixel_size))))
-    return Detector(float(tolerance), defect.extended, 3 if area is None else max(1, min(3, int(area))))
+    return MatchRule(float(tolerance), defect.extended, 3 if area is None else max(1, min(3, int(area))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from napari_menndl.settings import about, departures, setting
+from napari_menndl.settings import about, setting, violations
 
 NORMS = ("batch", "channel", "none")
 ACTIVATIONS = ("relu", "leaky", "elu", "gelu", "silu", "tanh", "linear")
@@ -39,7 +39,7 @@ class Gene:
     """A record that refuses values outside what its fields' metadata allow."""
 
     def __post_init__(self) -> None:
-        for field_, value, allowed in departures(self):
+        for field_, value, allowed in violations(self):
             raise GenomeError(f"{field_.name} is {value!r}, not {allowed}")
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from napari_menndl.genome.fields import decode, encode
 from napari_menndl.genome.genes import FrameInput, Gene, GenomeError, Input, Layer, Skip, TrainingGenes
+from napari_menndl.genome.serialization import decode, encode
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from napari_menndl.genome.describe import describe_gene, describe_inputs
-from napari_menndl.genome.drawing import draw_bank, draw_conv, draw_kernel, draw_layer, draw_value, rounded
 from napari_menndl.genome.editing import inserted, open_places, replaced, strides, without
 from napari_menndl.genome.genes import (
     Branches,
@@ -31,6 +30,7 @@ from napari_menndl.genome.genes import (
     with_part,
 )
 from napari_menndl.genome.ranges import INPUT_GENES, LAYER_GENES
+from napari_menndl.genome.sampling import rounded, sample_bank, sample_conv, sample_kernel, sample_layer, sample_value
 
 if TYPE_CHECKING:
     from napari_menndl.genome.genes import Input
@@ -55,7 +55,7 @@ def change_inputs(genome: Genome, space: SearchSpace, rng: np.random.Generator) 
     elif not banks:
         _need("bank" in allowed.kinds, "no filter banks")
         # The bank holds the frame.
-        inputs = (*(one for one in genome.inputs if one != FrameInput()), draw_bank(allowed, rng))
+        inputs = (*(one for one in genome.inputs if one != FrameInput()), sample_bank(allowed, rng))
     elif "frame" in allowed.kinds and rng.random() < 0.3:
         inputs = tuple(one for one in genome.inputs if one not in banks) or (FrameInput(),)
     else:
@@ -71,7 +71,7 @@ def insert_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -
     """Put a random layer somewhere."""
     _need(len(genome.layers) < space.limits.layers[1], "as many layers as there may be")
     index = int(rng.integers(len(genome.layers) + 1))
-    layer = draw_layer(space, strides(genome.layers)[index], rng)
+    layer = sample_layer(space, strides(genome.layers)[index], rng)
     return inserted(genome, index, layer), f"layer {index} inserted: {describe_gene(layer)}"
 
 
@@ -102,10 +102,10 @@ def add_level(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> t
     last = int(rng.integers(first, len(genome.layers) + 1))
     before = strides(genome.layers)
     _need(before[first] == before[last], "the resolution changes in between")
-    up = Upsample(step, draw_value(space.layers, "interpolations", rng))
-    pool = Pool(draw_value(space.layers, "poolings", rng), size, step)
+    up = Upsample(step, sample_value(space.layers, "interpolations", rng))
+    pool = Pool(sample_value(space.layers, "poolings", rng), size, step)
     deeper = inserted(inserted(genome, last, up), first, pool)
-    bridge = Skip(first - 1, last + 1, draw_value(space.layers, "joins", rng))
+    bridge = Skip(first - 1, last + 1, sample_value(space.layers, "joins", rng))
     return replace(deeper, skips=(*deeper.skips, bridge)), f"layers {first} to {last} made coarser by {step}"
 
 
@@ -113,7 +113,7 @@ def add_skip(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tu
     """Join two layers of one resolution."""
     _need(len(genome.skips) < space.limits.skips, "as many skip connections as there may be")
     source, target = _one_of(open_places(genome), rng)
-    skip = Skip(source, target, draw_value(space.layers, "joins", rng))
+    skip = Skip(source, target, sample_value(space.layers, "joins", rng))
     return replace(genome, skips=(*genome.skips, skip)), f"skip added: {describe_gene(skip)}"
 
 
@@ -129,10 +129,10 @@ def make_residual(genome: Genome, space: SearchSpace, rng: np.random.Generator) 
     _need("residual" in space.layers.kinds, "no residual blocks")
     index, conv = _one_of([(i, layer) for i, layer in enumerate(genome.layers) if isinstance(layer, Conv)], rng)
     low, high = space.layers.body
-    more = [draw_conv(space.layers, rng, stride=1) for _ in range(rng.integers(low, high, endpoint=True) - 1)]
+    more = [sample_conv(space.layers, rng, stride=1) for _ in range(rng.integers(low, high, endpoint=True) - 1)]
     body = [conv, *(replace(one, filters=conv.filters) for one in more)]
     body[-1] = replace(body[-1], activation="linear")
-    block = Residual(tuple(body), draw_value(space.layers, "activations", rng))
+    block = Residual(tuple(body), sample_value(space.layers, "activations", rng))
     return replaced(genome, index, block), f"layer {index} made residual"
 
 
@@ -142,7 +142,7 @@ def make_branches(genome: Genome, space: SearchSpace, rng: np.random.Generator) 
     index, conv = _one_of([(i, layer) for i, layer in enumerate(genome.layers) if isinstance(layer, Conv)], rng)
     count = int(rng.integers(space.layers.ways[0], space.layers.ways[1], endpoint=True))
     filters = max(space.layers.filters[0], conv.filters // count)
-    others = [replace(draw_conv(space.layers, rng), stride=conv.stride, filters=filters) for _ in range(count - 1)]
+    others = [replace(sample_conv(space.layers, rng), stride=conv.stride, filters=filters) for _ in range(count - 1)]
     ways = ((replace(conv, filters=filters),), *((other,) for other in others))
     return replaced(genome, index, Branches(ways)), f"layer {index} made {count} branches"
 
@@ -153,7 +153,7 @@ def flatten_block(genome: Genome, space: SearchSpace, rng: np.random.Generator) 
     index = _one_of(blocks, rng)
     part = _one_of(parts(genome.layers[index]), rng)
     if isinstance(part, Conv) and part.activation == "linear":
-        part = replace(part, activation=draw_value(space.layers, "activations", rng))
+        part = replace(part, activation=sample_value(space.layers, "activations", rng))
     return replaced(genome, index, part), f"layer {index} reduced to {describe_gene(part)}"
 
 
@@ -187,7 +187,7 @@ def change_training(genome: Genome, space: SearchSpace, rng: np.random.Generator
 
 def _other_value(part: Any, name: str, space: SearchSpace, rng: np.random.Generator) -> Any:
     if name == "kernel":
-        kernels = [draw_kernel(space.layers, rng) for _ in range(20)]
+        kernels = [sample_kernel(space.layers, rng) for _ in range(20)]
         return _one_of([kernel for kernel in kernels if kernel != part.kernel], rng)
     return _perturbed(space.layers, LAYER_GENES[type(part)][name], getattr(part, name), rng)
 
@@ -199,7 +199,7 @@ def _perturbed(group: Allowed, name: str, value: Any, rng: np.random.Generator) 
         return _one_of([one for one in allowed if one != value], rng)
     low, high = allowed
     if not value > low or rng.random() < 0.2:
-        fresh = draw_value(group, name, rng)
+        fresh = sample_value(group, name, rng)
     elif about.get("log"):
         # A fifth of the range, or a factor of 1.5 where that is more: filters 16 → 24.
         spread = max(math.log(high / (low or high * 1e-4)) / 5, math.log(1.5))

@@ -55,7 +55,7 @@ class Node(NamedTuple):
         return _padding(self.kernel, self.dilation)
 
     @property
-    def lopsided(self) -> bool:
+    def asymmetric(self) -> bool:
         """Whether `padding` differs from side to side, so that a padded copy of the input has to be made."""
         return any(first != last for first, last in self.padding)
 
@@ -80,7 +80,7 @@ class Node(NamedTuple):
         if self.kind == "input":
             # The batch, and a copy of it that is padded.
             own *= 2
-        if self.kind == "conv" and self.lopsided:
+        if self.kind == "conv" and self.asymmetric:
             # With it the padded copy of the input; doubled, because the margin counts on small tiles.
             own += 2 * self.channels_in * (self.step / self.stride) ** 2
         if self.kind == "pool":

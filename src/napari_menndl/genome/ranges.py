@@ -21,7 +21,7 @@ from napari_menndl.genome.genes import (
     Upsample,
     parts,
 )
-from napari_menndl.settings import departures, setting
+from napari_menndl.settings import setting, violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ class Allowed:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        for one, value, allowed in departures(self):
+        for one, value, allowed in violations(self):
             raise InputError(
                 f"a sensible {name}", f"{one.name} is {value!r}, not {allowed}", "Correct the search space."
             )

@@ -6,16 +6,6 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_menndl.genome.drawing import (
-    draw_bank,
-    draw_conv,
-    draw_inputs,
-    draw_kernel,
-    draw_layer,
-    draw_pool,
-    draw_training,
-    draw_value,
-)
 from napari_menndl.genome.editing import inserted, replaced, strides, usable_skips, without
 from napari_menndl.genome.genes import (
     Branches,
@@ -30,6 +20,16 @@ from napari_menndl.genome.genes import (
 )
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.ranges import LAYER_GENES
+from napari_menndl.genome.sampling import (
+    sample_bank,
+    sample_conv,
+    sample_inputs,
+    sample_kernel,
+    sample_layer,
+    sample_pool,
+    sample_training,
+    sample_value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,7 +92,7 @@ def _clamped(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Ge
             if bad := space.layers.outside(part, in_body=isinstance(layer, Residual)):
                 layer = with_part(layer, place, _allowed(part, bad, space, rng))
         if isinstance(layer, Residual) and space.layers.outside(layer):
-            layer = replace(layer, activation=draw_value(space.layers, "activations", rng))
+            layer = replace(layer, activation=sample_value(space.layers, "activations", rng))
         if layer != genome.layers[index]:
             genome = replaced(genome, index, layer)
     skips = tuple(
@@ -101,7 +101,7 @@ def _clamped(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Ge
     )
     genome = replace(genome, skips=skips)
     if bad := space.training.outside(genome.training):
-        fresh = draw_training(space.training, rng)
+        fresh = sample_training(space.training, rng)
         genome = replace(genome, training=replace(genome.training, **{name: getattr(fresh, name) for name in bad}))
     return genome
 
@@ -113,25 +113,25 @@ def _shown(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Geno
     inputs: list[Input] = []
     for one in genome.inputs:
         if isinstance(one, FilterBank) and space.inputs.outside(one):
-            fresh = draw_bank(space.inputs, rng)
+            fresh = sample_bank(space.inputs, rng)
             one = replace(one, **{name: getattr(fresh, name) for name in space.inputs.outside(one)})
         if one.kind in space.inputs.kinds:
             inputs.append(one)
     # A layer, lest there be none behind the frame alone.
-    layers = genome.layers or (draw_conv(space.layers, rng, 1),)
-    return replace(genome, layers=layers, inputs=tuple(inputs) or draw_inputs(space.inputs, rng))
+    layers = genome.layers or (sample_conv(space.layers, rng, 1),)
+    return replace(genome, layers=layers, inputs=tuple(inputs) or sample_inputs(space.inputs, rng))
 
 
 def _allowed(part: Part, bad: list[str], space: SearchSpace, rng: np.random.Generator) -> Part:
     """Put allowed values in the place of a part's bad ones."""
     if isinstance(part, Pool):
-        return draw_pool(space.layers, rng)
-    values = {name: draw_value(space.layers, LAYER_GENES[type(part)][name], rng) for name in bad if name != "kernel"}
+        return sample_pool(space.layers, rng)
+    values = {name: sample_value(space.layers, LAYER_GENES[type(part)][name], rng) for name in bad if name != "kernel"}
     if isinstance(part, Conv):
         if "filters" in bad:
             values["filters"] = min(max(part.filters, space.layers.filters[0]), space.layers.filters[1])
         if "kernel" in bad:
-            values["kernel"] = draw_kernel(space.layers, rng)
+            values["kernel"] = sample_kernel(space.layers, rng)
     return replace(part, **values)
 
 
@@ -141,7 +141,7 @@ def _sized(layer: Layer, space: SearchSpace, rng: np.random.Generator) -> Layer:
         case Residual(body=body):
             low, high = space.layers.body
             if not low <= len(body) <= high:
-                more = (draw_conv(space.layers, rng, stride=1) for _ in range(low - len(body)))
+                more = (sample_conv(space.layers, rng, stride=1) for _ in range(low - len(body)))
                 return replace(layer, body=(*body[:high], *more))
         case Branches(branches=branches):
             low, high = space.layers.ways
@@ -189,7 +189,9 @@ def _mend_layers(genome: Genome, plan: Plan, space: SearchSpace, rng: np.random.
         return without(genome, int(rng.integers(len(genome.layers))))
     place = int(rng.integers(len(genome.layers) + 1))
     kinds = space.layers.kinds
-    return inserted(genome, place, draw_conv(space.layers, rng, 1) if "conv" in kinds else draw_layer(space, 1, rng))
+    return inserted(
+        genome, place, sample_conv(space.layers, rng, 1) if "conv" in kinds else sample_layer(space, 1, rng)
+    )
 
 
 def _mend_skips(genome: Genome, plan: Plan, space: SearchSpace, rng: np.random.Generator) -> Genome:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.genome.drawing import draw
-from napari_menndl.genome.fields import decode, encode
 from napari_menndl.genome.genes import OPTIMISERS, GenomeError
 from napari_menndl.genome.plan import Plan, make_plan
 from napari_menndl.genome.ranges import InputSpace, LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.repair import repair
+from napari_menndl.genome.sampling import draw
+from napari_menndl.genome.serialization import decode, encode
 
 if TYPE_CHECKING:
     import os

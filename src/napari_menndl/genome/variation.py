@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
-from napari_menndl.genome.drawing import pick
 from napari_menndl.genome.editing import strides
 from napari_menndl.genome.genes import GenomeError, TrainingGenes
 from napari_menndl.genome.mutations import MUTATIONS
 from napari_menndl.genome.repair import repair
+from napari_menndl.genome.sampling import pick
 
 if TYPE_CHECKING:
     import numpy as np

@@ -87,7 +87,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Detector:
+class MatchRule:
     """How the defects of one class are counted.
 
     Attributes
@@ -138,7 +138,7 @@ def count_defects(
     probability: NDArray[np.floating],
     true: Components,
     inside: Mask,
-    detector: Detector,
+    detector: MatchRule,
     thresholds: Sequence[float] | NDArray[np.float64],
     among: Mask | None = None,
 ) -> list[Counts]:
@@ -147,14 +147,14 @@ def count_defects(
     Where a response falls apart into many times more components than there are defects, all of them count as false and
     none as true: such a threshold is of no use, and matching it would take most of the time.
 
-    All thresholds are looked at together (`levels`); the counts are those of `Detector.match` at each.
+    All thresholds are looked at together (`levels`); the counts are those of `MatchRule.match` at each.
 
     Parameters
     ----------
     probability : (Y, X) float
     true : Components
     inside : (Y, X) bool
-    detector : Detector
+    detector : MatchRule
     thresholds : (k,) float
     among : (m,) bool, optional
         Count only some of the true defects; see `Match.counts_among`.
@@ -173,7 +173,7 @@ def count_defects(
 
 
 def _count(
-    reached: ReachedPixels, true: LevelComponents, chosen: Mask, inside: Mask, detectors: Sequence[Detector]
+    reached: ReachedPixels, true: LevelComponents, chosen: Mask, inside: Mask, detectors: Sequence[MatchRule]
 ) -> Integers:
     """Counts (k, 3) of the chosen ones (m,) of the true defects at the k thresholds of P responses.
 
@@ -199,7 +199,7 @@ def _count(
 
 
 def _candidates(
-    found: LevelComponents, true: LevelComponents, detectors: Sequence[Detector]
+    found: LevelComponents, true: LevelComponents, detectors: Sequence[MatchRule]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Which found component may be which true defect, (e,) intp each, and what the pair costs, (e,) float64."""
     extended = np.array([one.extended for one in detectors])
@@ -219,7 +219,7 @@ def _candidates(
 def score_class(
     name: str,
     frames: Sequence[ScoredFrame],
-    detector: Detector,
+    detector: MatchRule,
     thresholds: Sequence[float] | None = None,
 ) -> ClassScore | None:
     """Score one class over some frames, counts pooled.
@@ -229,7 +229,7 @@ def score_class(
     name : str
     frames : sequence of (probability (Y, X) float, true (Y, X) bool, inside (Y, X) bool)
         All of one shape.
-    detector : Detector
+    detector : MatchRule
     thresholds : (k,) float, optional
         Of these the best is chosen. Left out: those of `ranking.choose_thresholds`, which suit any monotonous response;
         where all of it lies within 0 and 1 it is taken for a calibrated probability, and the threshold is chosen by
@@ -255,10 +255,10 @@ class Truth:
     inside : (N, Y, X) bool
         The pixels that count.
     names : C str
-    detectors : C Detector
+    detectors : C MatchRule
     """
 
-    def __init__(self, masks: Mask, inside: Mask, names: Sequence[str], detectors: Sequence[Detector]) -> None:
+    def __init__(self, masks: Mask, inside: Mask, names: Sequence[str], detectors: Sequence[MatchRule]) -> None:
         self.names = tuple(names)
         self._shape = masks.shape
         self._detectors = [*detectors] * len(masks)
@@ -277,7 +277,7 @@ class Truth:
 
     @classmethod
     def of(
-        cls, labels: NDArray[np.integer], inside: Mask, names: Sequence[str], detectors: Sequence[Detector]
+        cls, labels: NDArray[np.integer], inside: Mask, names: Sequence[str], detectors: Sequence[MatchRule]
     ) -> Truth:
         """The defects of label images (N, Y, X): 0 none, c + 1 class c."""
         return cls(labels[:, None] == np.arange(1, len(names) + 1)[:, None, None], inside, names, detectors)
@@ -381,7 +381,7 @@ def fitness(
     labels: NDArray[np.integer],
     inside: Mask,
     names: Sequence[str],
-    detectors: Sequence[Detector],
+    detectors: Sequence[MatchRule],
     rng: np.random.Generator,
 ) -> Fitness:
     """Judge the probabilities of a network on annotated frames.
@@ -394,7 +394,7 @@ def fitness(
     inside : (N, Y, X) bool
         Pixels validated on.
     names : C str
-    detectors : C Detector
+    detectors : C MatchRule
     rng : numpy.random.Generator
         For the standard error.
     """

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.axes import check_dtype
-from napari_menndl.movie.growing import Growing, open_growing
+from napari_menndl.movie.live_source import LiveSource, open_growing
 from napari_menndl.movie.metadata import Metadata
 from napari_menndl.movie.movie import Movie, lazy_frames
 
@@ -30,7 +30,7 @@ KEPT = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Arrival:
+class NewFrames:
     """A new frame, complete.
 
     Attributes
@@ -67,7 +67,7 @@ class Notice:
     anew: bool = False
 
 
-class Follower:
+class MovieWatcher:
     """Watches a folder of images, a TIFF file or a zarr array that grows.
 
     It may be polled from one thread while others read.
@@ -90,7 +90,7 @@ class Follower:
     def __init__(self, path: str | os.PathLike[str], *, existing: bool = False, patience: float = PATIENCE) -> None:
         self.path = Path(path).expanduser().absolute()
         self._patience = patience
-        self._source: Growing | None = open_growing(self.path, patience) if self.path.exists() else None
+        self._source: LiveSource | None = open_growing(self.path, patience) if self.path.exists() else None
         self._existing = existing or self._source is None
         if self._source is None and not self.path.parent.is_dir():
             raise InputError(f"a folder {self.path.parent}", "none", "Check the spelling and the disk.")
@@ -116,7 +116,7 @@ class Follower:
         """[s]; None where unknown, and before the first frame."""
         return self._source.frame_time if self._source else None
 
-    def poll(self) -> Iterator[Arrival | Notice]:
+    def poll(self) -> Iterator[NewFrames | Notice]:
         """What is new since the last time, in order; one look at the disk."""
         now = time.time()
         try:
@@ -143,7 +143,7 @@ class Follower:
         yield from self._arrivals(self._source, now)
         self._polled = now
 
-    def _arrivals(self, source: Growing, now: float) -> Iterator[Arrival | Notice]:
+    def _arrivals(self, source: LiveSource, now: float) -> Iterator[NewFrames | Notice]:
         while (t := len(self)) < source.count:
             try:
                 with self._lock:
@@ -162,7 +162,7 @@ class Follower:
                 yield Notice(f"{source.name(t)} is left out: it {problem}")
                 continue
             self._keep(t, frame)
-            yield Arrival(t, frame, min(max(written, self._polled), now), source.name(t))
+            yield NewFrames(t, frame, min(max(written, self._polled), now), source.name(t))
 
     def _waits_for(self, t: int) -> bool:
         if self._half is None or self._half[0] != t:
@@ -235,7 +235,7 @@ def follow(
     existing: bool = False,
     interval: float = 0.1,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Arrival | Notice]:
+) -> Iterator[NewFrames | Notice]:
     """Each new frame of a source that is being written, in order, until `stop` says so.
 
     Parameters
@@ -251,7 +251,7 @@ def follow(
 
     Yields
     ------
-    Arrival or Notice
+    NewFrames or Notice
         Half-written frames are waited for; a notice where the source is gone, replaced or shorter than it was.
 
     Raises
@@ -259,12 +259,12 @@ def follow(
     InputError
         If it is of a kind that cannot be followed, or if not even its folder is there.
     """
-    yield from watch(Follower(path, existing=existing), interval=interval, stop=stop)
+    yield from watch(MovieWatcher(path, existing=existing), interval=interval, stop=stop)
 
 
 def watch(
-    follower: Follower, *, interval: float = 0.1, stop: Callable[[], bool] = lambda: False
-) -> Iterator[Arrival | Notice]:
+    follower: MovieWatcher, *, interval: float = 0.1, stop: Callable[[], bool] = lambda: False
+) -> Iterator[NewFrames | Notice]:
     """Poll a follower again and again; see `follow`."""
     while not stop():
         for news in follower.poll():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import CalibrationWarning, seconds_in
 from napari_menndl.settings import documented, setting, unit_of
-from napari_menndl.typed import hold_to_types
+from napari_menndl.typed import check_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,7 +53,7 @@ class Metadata:
     acquired: str | None = setting(None, "Acquired", note="Date and time in the words of the file.")
 
     def __post_init__(self) -> None:
-        hold_to_types(self)
+        check_types(self)
 
     @property
     def lines(self) -> list[str]:

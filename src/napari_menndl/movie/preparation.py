@@ -16,7 +16,7 @@ from napari_menndl.movie.drift import measure_drift
 from napari_menndl.movie.movie import Movie, lazy_frames
 from napari_menndl.movie.neighbours import overlap
 from napari_menndl.settings import setting
-from napari_menndl.typed import from_mapping, hold_to_types
+from napari_menndl.typed import check_types, from_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,7 +107,7 @@ class Drift(Step):
     )
 
     def __post_init__(self) -> None:
-        hold_to_types(self)
+        check_types(self)
         if any(len(shift) != 2 for shift in self.shifts):
             raise InputError("shifts (y, x) of every frame", "others", "Leave them out to have them measured.")
 
@@ -190,7 +190,7 @@ class Average(Step):
     frames: int = setting(2, "Average", "frames", "Consecutive frames that become one.", min=2, max=10_000)
 
     def __post_init__(self) -> None:
-        hold_to_types(self)
+        check_types(self)
 
     def __str__(self) -> str:
         return f"averages of {self.frames} frames"
@@ -263,7 +263,7 @@ class Bin(Step):
     pixels: int = setting(2, "Bin", "px", "Side of the square that becomes one pixel.", min=2, max=64)
 
     def __post_init__(self) -> None:
-        hold_to_types(self)
+        check_types(self)
 
     def __str__(self) -> str:
         return f"binned {self.pixels} × {self.pixels}"
@@ -316,7 +316,7 @@ class Crop(Step):
     common: bool = False
 
     def __post_init__(self) -> None:
-        hold_to_types(self)
+        check_types(self)
 
     def __str__(self) -> str:
         if self.common and not self.height:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.genome.genes import Input
     from napari_menndl.genome.genome import Genome
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
 
     Frame = NDArray[np.floating]
     Mask = NDArray[np.bool_]
@@ -162,7 +162,7 @@ def fit_inputs(
     frames: NDArray[np.floating],
     labels: NDArray[np.integer],
     train: Mask,
-    detectors: Sequence[Detector],
+    detectors: Sequence[MatchRule],
     rng: np.random.Generator,
 ) -> Genome:
     """Put a concrete gene for each class in the place of every input that is to be fitted.
@@ -179,7 +179,7 @@ def fit_inputs(
         0 = no defect, c + 1 = class c.
     train : (N, Y, X) bool
         The pixels to look at.
-    detectors : C Detector
+    detectors : C MatchRule
     rng : numpy.random.Generator
 
     Returns
@@ -210,7 +210,7 @@ class _Class:
 
     truth: Mask
     known: Mask
-    detector: Detector
+    detector: MatchRule
 
     @property
     def frames(self) -> list[int]:

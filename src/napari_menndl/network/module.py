@@ -188,10 +188,10 @@ def _conv(node: Node) -> Conv:
         node.channels,
         node.kernel,
         stride=node.step,
-        padding=0 if node.lopsided else (above, left),
+        padding=0 if node.asymmetric else (above, left),
         dilation=node.dilation,
         groups=node.groups,
         bias=node.bias,
     )
-    conv.margins = (left, right, above, below) if node.lopsided else None
+    conv.margins = (left, right, above, below) if node.asymmetric else None
     return conv

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from napari_menndl.errors import InputError
 from napari_menndl.pool.process.gpus import visible_gpus
 from napari_menndl.settings import about, documented, setting
-from napari_menndl.typed import hold_to_types
+from napari_menndl.typed import check_types
 
 if TYPE_CHECKING:
     from napari_menndl.pool.clusters.cluster import Cluster
@@ -36,7 +36,7 @@ class PoolSettings:
     )
 
     def __post_init__(self) -> None:
-        hold_to_types(self)
+        check_types(self)
 
     @property
     def sharing(self) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_menndl.errors import InputError
 from napari_menndl.network.weights import of_fold
-from napari_menndl.predict import storage
+from napari_menndl.predict import predictor_file
 from napari_menndl.predict.trained import KIND as NETWORK
 from napari_menndl.predict.trained import TrainedNetwork
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from napari_menndl.genome.evaluation import Evaluation
     from napari_menndl.genome.genome import Genome
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.preparation import Step
-    from napari_menndl.predict.scale import PixelSize
+    from napari_menndl.predict.resample import PixelSize
     from napari_menndl.predict.trained import Shown
     from napari_menndl.task.task import TrainingTask
     from napari_menndl.training.inference import Part
@@ -102,7 +102,7 @@ class Ensemble:
         return self.members[0].class_names
 
     @property
-    def detectors(self) -> tuple[Detector, ...]:
+    def detectors(self) -> tuple[MatchRule, ...]:
         return self.members[0].detectors
 
     @property
@@ -245,7 +245,7 @@ class Ensemble:
             "members": [member.describe() for member in self.members],
         }
         weights = {f"{i}/{name}": t for i, member in enumerate(self.members) for name, t in member.weights.items()}
-        return storage.save_file(path, KIND, about, weights)
+        return predictor_file.save_file(path, KIND, about, weights)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Ensemble:
@@ -277,7 +277,7 @@ def open_predictor(path: str | os.PathLike[str]) -> TrainedNetwork | Ensemble:
     InputError
         If the file is missing, damaged, foreign, or newer.
     """
-    about, tensors = storage.open_file(path)
+    about, tensors = predictor_file.open_file(path)
     if about["kind"] == NETWORK:
         return TrainedNetwork.from_description(about, tensors)
     if about["kind"] != KIND:
@@ -289,4 +289,4 @@ def open_predictor(path: str | os.PathLike[str]) -> TrainedNetwork | Ensemble:
         shares = tuple(tuple(map(float, row)) for row in about.get("weights", ()))
         return Ensemble(members, tuple(map(float, about["thresholds"])), shares)
     except (KeyError, TypeError, AttributeError) as problem:
-        raise InputError("a complete description of an ensemble", repr(problem), storage.REMEDY) from problem
+        raise InputError("a complete description of an ensemble", repr(problem), predictor_file.REMEDY) from problem

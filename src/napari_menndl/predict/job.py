@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.predict.prediction import Predictor
-    from napari_menndl.predict.scale import PixelSize
+    from napari_menndl.predict.resample import PixelSize
 
 #: What a pool that predicts is opened with.
 ENTRY = "napari_menndl.predict.job:run"

@@ -16,7 +16,7 @@ from napari_menndl.movie.preparation import describe, looks
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.predict.labelling import label_pixels
-from napari_menndl.predict.outline import Outline
+from napari_menndl.predict.prediction_spec import PredictionSpec
 from napari_menndl.predict.range import RangeCheck
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.predict.prediction import Predictor
-    from napari_menndl.predict.scale import PixelSize
+    from napari_menndl.predict.resample import PixelSize
 
 #: A run that is still searching is asked for a better network not more often than this [s].
 RENEWAL = 10.0
@@ -117,7 +117,7 @@ class LivePredictor:
             self._before.clear()
         # A Movie says what is wrong with a frame, and how large defects are in its pixels.
         movie = open_movie(np.stack([*(earlier for _, earlier in self._before), raw]), pixel_size=pixel_size)
-        outline = Outline.of(self.network, movie)
+        outline = PredictionSpec.of(self.network, movie)
         shown = read_frame(movie, -1, self.network.reach)
         self._range.look(number, shown, movie.pixel_size)
         probabilities = self.network.predict_frame(shown, pixel_size)

@@ -24,10 +24,10 @@ from napari_menndl.movie.neighbours import REACH, read_frame
 from napari_menndl.movie.preparation import leave_borders
 from napari_menndl.movie.tracing import with_origin
 from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects
-from napari_menndl.predict.outline import Outline
+from napari_menndl.predict.prediction_spec import PredictionSpec
+from napari_menndl.predict.prediction_zarr import StoredFrames, not_this_one
 from napari_menndl.predict.range import RangeCheck
-from napari_menndl.predict.remote import LOOK, on_pool, take_next, told_together
-from napari_menndl.predict.stored import StoredFrames, not_this_one
+from napari_menndl.predict.remote import LOOK, combine_warnings, on_pool, take_next
 
 if TYPE_CHECKING:
     import os
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
     from napari_menndl.pool.protocol import Pool
-    from napari_menndl.predict.scale import PixelSize
+    from napari_menndl.predict.resample import PixelSize
 
 #: Frames kept in memory, so that labels and probabilities of a frame in view are predicted once.
 KEPT = 4
@@ -52,7 +52,7 @@ class Predictor(Protocol):
     @property
     def thresholds(self) -> tuple[float, ...]: ...
     @property
-    def detectors(self) -> tuple[Detector, ...]: ...
+    def detectors(self) -> tuple[MatchRule, ...]: ...
     @property
     def pixel_size(self) -> PixelSize | None: ...
     @property
@@ -83,7 +83,7 @@ class Prediction:
 
     Attributes
     ----------
-    outline : Outline
+    outline : PredictionSpec
         Classes, thresholds, pixel size, shape.
 
     Raises
@@ -94,10 +94,10 @@ class Prediction:
     """
 
     def __init__(self, network: Predictor, movie: Movie) -> None:
-        self._begin(Outline.of(network, movie), network, movie, None)
+        self._begin(PredictionSpec.of(network, movie), network, movie, None)
 
     def _begin(
-        self, outline: Outline, network: Predictor | None, movie: Movie | None, stored: StoredFrames | None
+        self, outline: PredictionSpec, network: Predictor | None, movie: Movie | None, stored: StoredFrames | None
     ) -> None:
         self.outline = outline
         self._network, self._movie, self._stored = network, movie, stored
@@ -374,7 +374,7 @@ class Prediction:
                 if progress and t not in failed:
                     progress(count, len(self))
         if failed:
-            raise told_together(failed)
+            raise combine_warnings(failed)
         return Path(path)
 
     @contextmanager

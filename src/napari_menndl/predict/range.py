@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_menndl.movie.character import EDGE, Character, middle
-from napari_menndl.predict.scale import resample, resampled_shape, scale_between
+from napari_menndl.predict.resample import resample, resampled_shape, scale_between
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.predict.prediction import Predictor
-    from napari_menndl.predict.scale import PixelSize
+    from napari_menndl.predict.resample import PixelSize
 
 
 #: So many frames are looked at, then every so many: it takes a twentieth of a second, and what changes stays changed.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from napari_menndl.errors import InputError
-from napari_menndl.files import write_whole
+from napari_menndl.files import atomic_write
 from napari_menndl.movie.preparation import prepared_alike
 from napari_menndl.predict.prediction import Prediction
 
@@ -52,7 +52,7 @@ class DefectTable:
             defects = defects.copy()
             defects.insert(0, "movie", movie)
         self._found.append(defects)
-        write_whole(self.path, pd.concat(self._found, ignore_index=True).to_csv(index=False).encode())
+        atomic_write(self.path, pd.concat(self._found, ignore_index=True).to_csv(index=False).encode())
 
 
 def predict_movie(

@@ -16,7 +16,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.movie.character import Character
 from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS
@@ -25,8 +25,8 @@ from napari_menndl.network.inputs import channels
 from napari_menndl.network.merged import MergedNetwork
 from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes, of_fold
-from napari_menndl.predict import storage
-from napari_menndl.predict.scale import PixelSize, resample, resampled_shape, scale_between
+from napari_menndl.predict import predictor_file
+from napari_menndl.predict.resample import PixelSize, resample, resampled_shape, scale_between
 from napari_menndl.training.device import choose_device
 from napari_menndl.training.inference import cut_windows, fitting_window, predict_parts, predict_windows, round_up
 
@@ -77,7 +77,7 @@ class TrainedNetwork:
     class_names : C str
     thresholds : C float
         A pixel is of a class where its probability reaches the threshold.
-    detectors : C Detector
+    detectors : C MatchRule
         How the defects of each class are counted; tolerances and areas in pixels of `pixel_size`.
     pixel_size : (y, x) float [nm] or None
         Of the frames trained on.
@@ -100,7 +100,7 @@ class TrainedNetwork:
     weights: Mapping[str, Tensor]
     class_names: tuple[str, ...]
     thresholds: tuple[float, ...]
-    detectors: tuple[Detector, ...]
+    detectors: tuple[MatchRule, ...]
     pixel_size: PixelSize | None = None
     frame_shape: tuple[int, int] | None = None
     seen: tuple[Character, ...] = ()
@@ -110,13 +110,13 @@ class TrainedNetwork:
     def __post_init__(self) -> None:
         counts = {len(self.class_names), len(self.thresholds), len(self.detectors)}
         if len(counts) > 1 or not self.class_names:
-            raise InputError("as many thresholds and detectors as classes", f"{sorted(counts)}", storage.REMEDY)
+            raise InputError("as many thresholds and detectors as classes", f"{sorted(counts)}", predictor_file.REMEDY)
         try:
             expected = {name: tuple(t.shape) for name, t in Network(self.plan).state_dict().items()}
         except GenomeError as problem:
-            raise InputError("a genome that can be built", problem.reason, storage.REMEDY) from problem
+            raise InputError("a genome that can be built", problem.reason, predictor_file.REMEDY) from problem
         if expected != {name: tuple(t.shape) for name, t in self.weights.items()}:
-            raise InputError("the weights of the genome's network", "others", storage.REMEDY)
+            raise InputError("the weights of the genome's network", "others", predictor_file.REMEDY)
 
     @classmethod
     def from_evaluation(
@@ -324,7 +324,7 @@ class TrainedNetwork:
                 dict(weights),
                 tuple(map(str, about["class_names"])),
                 tuple(map(float, about["thresholds"])),
-                tuple(Detector(**detector) for detector in about["detectors"]),
+                tuple(MatchRule(**detector) for detector in about["detectors"]),
                 _pair(about["pixel_size"], float),
                 _pair(about["frame_shape"], int),
                 tuple(map(Character.from_json, about.get("seen", ()))),
@@ -333,11 +333,11 @@ class TrainedNetwork:
         except InputError:
             raise
         except (KeyError, TypeError, ValueError) as problem:
-            raise InputError("a complete description of a network", repr(problem), storage.REMEDY) from problem
+            raise InputError("a complete description of a network", repr(problem), predictor_file.REMEDY) from problem
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it to one file (safetensors)."""
-        return storage.save_file(path, KIND, self.describe(), self.weights)
+        return predictor_file.save_file(path, KIND, self.describe(), self.weights)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> TrainedNetwork:
@@ -348,7 +348,7 @@ class TrainedNetwork:
         InputError
             If the file is missing, damaged, foreign, newer, or holds something else.
         """
-        about, tensors = storage.open_file(path)
+        about, tensors = predictor_file.open_file(path)
         if about["kind"] != KIND:
             raise InputError("a file with one network", f"one with an {about['kind']}", "Open it with open_predictor.")
         return cls.from_description(about, tensors)

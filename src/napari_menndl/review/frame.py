@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_menndl.metrics.detection import Detector, Match
+    from napari_menndl.metrics.detection import Match, MatchRule
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
 WHITE, PURPLE, ORANGE = "#ffffff", "#b14bff", "#ff8c00"
@@ -57,7 +57,7 @@ def review_labels(
     predicted: NDArray[np.integer],
     true: NDArray[np.integer],
     known: NDArray[np.bool_] | None,
-    detectors: Sequence[Detector],
+    detectors: Sequence[MatchRule],
 ) -> ReviewedFrame:
     """Set predicted against annotated labels.
 
@@ -67,7 +67,7 @@ def review_labels(
         0 = no defect, c + 1 = class c.
     known : (Y, X) bool, or None for everywhere
         Where the annotation says something; a defect is judged where its centre lies.
-    detectors : C Detector
+    detectors : C MatchRule
 
     Raises
     ------

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
-from napari_menndl.files import write_whole
+from napari_menndl.files import atomic_write
 from napari_menndl.review.panels import OUTCOME_KEY, Key, Panel, Picture, draw_panels, expert_panel, reviewed_panel
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def save_picture(figure: Picture, path: str | os.PathLike[str]) -> Path:
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png")
     try:
-        write_whole(place, drawn.getvalue())
+        atomic_write(place, drawn.getvalue())
     except OSError as error:
         raise InputError("a folder that can be written", str(error), "Choose another place.") from error
     return place

@@ -12,9 +12,9 @@ import pandas as pd
 
 from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.tracing import with_origin
-from napari_menndl.review.born import Births, BirthsFromEvents
+from napari_menndl.review.aligned_labels import AlignedLabels
 from napari_menndl.review.frame import COLOURS, OUTCOMES, ReviewedFrame, review_labels
-from napari_menndl.review.sides import Sides
+from napari_menndl.review.new_defects import NewDefects, NewDefectsFromEvents
 from napari_menndl.review.tables import DEFECT_COLUMNS, TOTAL, Tallies, defect_table, write_table
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Review:
         labelled : int or sequence of int, optional
             The frames learned from.
         events : DataFrame, optional
-            Event table of a simulated movie, which says when a defect was born; see `born.BirthsFromEvents`.
+            Event table of a simulated movie, which says when a defect was born; see `born.NewDefectsFromEvents`.
             Left out: a defect is new when none of its class was within the tolerance in a labelled frame or, drifting,
             in the frame before.
         probabilities : (T, C, Y, X) float array, optional
@@ -101,16 +101,16 @@ class Review:
         UserWarning
             Of frames of a label file without any label, which count as frames without defects.
         """
-        both = Sides.of(predicted, annotation, probabilities)
+        both = AlignedLabels.of(predicted, annotation, probabilities)
         reviewed = both.frames(frames)
         both.say_blank(reviewed)
         labelled = tuple(sorted({labelled} if isinstance(labelled, int) else set(labelled or ())))
-        births: Births | BirthsFromEvents | None = None
+        births: NewDefects | NewDefectsFromEvents | None = None
         if labelled and events is not None:
-            births = BirthsFromEvents(events, both.names, labelled[-1])
+            births = NewDefectsFromEvents(events, both.names, labelled[-1])
         elif labelled and all(t < len(annotation) and annotation.known(t).any() for t in labelled):
             there = [[label_components(both.true(t) == c, 1) for c in both.numbers] for t in labelled]
-            births = Births(both.detectors, there)
+            births = NewDefects(both.detectors, there)
         tallies = Tallies(both.names, both.detectors)
         tables = [pd.DataFrame(columns=list(DEFECT_COLUMNS))]
         for done, t in enumerate(reviewed, start=1):

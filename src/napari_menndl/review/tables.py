@@ -11,8 +11,8 @@ import pandas as pd
 from scipy import ndimage
 
 from napari_menndl.errors import InputError
-from napari_menndl.files import write_whole
-from napari_menndl.metrics.detection import Detector, Match, count_defects, pixel_counts
+from napari_menndl.files import atomic_write
+from napari_menndl.metrics.detection import Match, MatchRule, count_defects, pixel_counts
 from napari_menndl.metrics.ranking import average_precision, choose_thresholds
 from napari_menndl.metrics.scores import Counts
 from napari_menndl.review.frame import FALSE_NEGATIVE, FALSE_POSITIVE, OUTCOMES, TRUE_POSITIVE, pixels_of
@@ -113,7 +113,7 @@ def defect_table(
 
 
 @dataclass
-class Tally:
+class ScoreCounts:
     """Counts of one class in one frame, or of many of them added up.
 
     Attributes
@@ -128,7 +128,7 @@ class Tally:
     sweep: list[Counts] = field(default_factory=list)
 
     @classmethod
-    def sum(cls, tallies: Iterable[Tally]) -> Tally:
+    def sum(cls, tallies: Iterable[ScoreCounts]) -> ScoreCounts:
         tallies = list(tallies)
         sweeps = [t.sweep for t in tallies if t.sweep]
         return cls(
@@ -144,14 +144,14 @@ class Tallies:
     Parameters
     ----------
     class_names : C str
-    detectors : C Detector
+    detectors : C MatchRule
     """
 
-    def __init__(self, class_names: Sequence[str], detectors: Sequence[Detector]) -> None:
+    def __init__(self, class_names: Sequence[str], detectors: Sequence[MatchRule]) -> None:
         self._names = class_names
         self._detectors = detectors
         self._levels: dict[int, NDArray[np.float64]] = {}
-        self._tallies: dict[tuple[str, int, int], Tally] = {}
+        self._tallies: dict[tuple[str, int, int], ScoreCounts] = {}
 
     def add(
         self,
@@ -181,7 +181,9 @@ class Tallies:
             if probability is not None:
                 levels = self._levels_of(c, probability, match, known)
                 sweep = count_defects(probability, match.true, known, self._detectors[c], levels, among)
-            self._tallies[scope, frame, c] = Tally(match.counts_among(among), pixel_counts(found, true, known), sweep)
+            self._tallies[scope, frame, c] = ScoreCounts(
+                match.counts_among(among), pixel_counts(found, true, known), sweep
+            )
 
     def _levels_of(
         self, c: int, probability: NDArray[np.floating], match: Match, known: NDArray[np.bool_]
@@ -207,19 +209,22 @@ class Tallies:
             places: list[tuple[int | str, list[int]]] = [(TOTAL, frames), *((f, [f]) for f in frames)]
             for frame, chosen in places if frames else []:
                 by_class = {
-                    name: Tally.sum(self._tallies[scope, f, c] for f in chosen) for c, name in enumerate(self._names)
+                    name: ScoreCounts.sum(self._tallies[scope, f, c] for f in chosen)
+                    for c, name in enumerate(self._names)
                 }
                 rows += score_rows(by_class, scope, frame)
         return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
 
 
-def score_rows(by_class: Mapping[str, Tally], scope: str = "all", frame: int | str = TOTAL) -> list[tuple[object, ...]]:
+def score_rows(
+    by_class: Mapping[str, ScoreCounts], scope: str = "all", frame: int | str = TOTAL
+) -> list[tuple[object, ...]]:
     """Scores of all classes together, then of each; every row with `SCORE_COLUMNS`."""
     precisions = [average_precision(t.sweep) if _occurs(t) else np.nan for t in by_class.values()]
     occurring = [p for p in precisions if not np.isnan(p)]
     mean = float(np.mean(occurring)) if occurring else np.nan
     # Each class has thresholds of its own: sweeps of different classes cannot be added.
-    together = Tally.sum(Tally(t.defects, t.pixels) for t in by_class.values())
+    together = ScoreCounts.sum(ScoreCounts(t.defects, t.pixels) for t in by_class.values())
     rows = [_row(scope, frame, TOTAL, together, mean)]
     return rows + [
         _row(scope, frame, name, tally, precision)
@@ -237,17 +242,17 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     """
     place = Path(path)
     try:
-        write_whole(place, table.to_csv(index=False).encode())
+        atomic_write(place, table.to_csv(index=False).encode())
     except OSError as error:
         raise InputError("a folder that can be written", str(error), "Choose another place.") from error
     return place
 
 
-def _occurs(tally: Tally) -> bool:
+def _occurs(tally: ScoreCounts) -> bool:
     return bool(tally.sweep) and tally.defects.tp + tally.defects.fn > 0
 
 
-def _row(scope: str, frame: int | str, name: str, tally: Tally, precision: float) -> tuple[object, ...]:
+def _row(scope: str, frame: int | str, name: str, tally: ScoreCounts, precision: float) -> tuple[object, ...]:
     d = tally.defects
     return (
         scope,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.files import check_links, write_whole
+from napari_menndl.files import atomic_write, check_links
 from napari_menndl.movie.metadata import UNKNOWN
 from napari_menndl.search.candidate import EvaluationKey
 from napari_menndl.search.disk import Pause, wait_for_room
@@ -203,7 +203,7 @@ class RunFolder:
 
     def write_weights(self, key: str, data: bytes, pause: Pause | None = None) -> None:
         """Keep the weights of an evaluation; whole on the disk on return."""
-        wait_for_room(lambda: write_whole(self.weights_path(key), data), pause)
+        wait_for_room(lambda: atomic_write(self.weights_path(key), data), pause)
 
     def read_weights(self, key: str) -> bytes:
         """Return the weights of an evaluation; empty when they are not kept."""
@@ -227,7 +227,7 @@ class RunFolder:
     def request(self, what: str) -> None:
         """Ask the search process for something: ``"stop"``."""
         try:
-            write_whole(self.path / "requests" / what, b"")
+            atomic_write(self.path / "requests" / what, b"")
         except OSError as error:
             raise unwritable(self.path, error) from error
 

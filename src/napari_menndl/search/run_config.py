@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
-from napari_menndl.files import write_whole
+from napari_menndl.files import atomic_write
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.metadata import UNKNOWN, Metadata
 from napari_menndl.search.settings import SearchSettings
@@ -70,7 +70,7 @@ class RunConfig:
             **({"merged": list(self.merged)} if self.merged else {}),
             **({"metadata": known} if (known := self.metadata.to_json()) else {}),
         }
-        write_whole(folder / NAME, json.dumps(record, indent=1).encode())
+        atomic_write(folder / NAME, json.dumps(record, indent=1).encode())
 
     @classmethod
     def read(cls, folder: Path) -> RunConfig:

@@ -15,7 +15,7 @@ from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.search.goals import parse_budget
 from napari_menndl.settings import setting
-from napari_menndl.typed import from_mapping, hold_to_types
+from napari_menndl.typed import check_types, from_mapping
 
 REPLACEMENTS = ("age", "worst")
 #: Founders by default, the quickest to train first: a good answer is there early.
@@ -88,7 +88,7 @@ class SearchSettings:
     )
 
     def __post_init__(self) -> None:
-        hold_to_types(self)
+        check_types(self)
         parse_budget(self.budget)
         if (self.island or self.exchange) and not ISLAND.fullmatch(self.island):
             raise InputError(

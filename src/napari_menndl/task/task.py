@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from napari_menndl.annotation.files import open_own_group, own_array, written_whole
+from napari_menndl.annotation.files import atomic_folder, open_own_group, own_array
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
-from napari_menndl.metrics.detection import Detector
+from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.movie.identity import digest_of
 from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
@@ -84,7 +84,7 @@ class TrainingTask:
     known : (N, Y, X) bool
         Where the labels say something; elsewhere nothing is learned and nothing is judged.
     class_names : tuple of str
-    detectors : tuple of Detector
+    detectors : tuple of MatchRule
         How the defects of each class are counted [px].
     pixel_size : (y, x) float [nm] or None
     folds : int
@@ -103,7 +103,7 @@ class TrainingTask:
     labels: npt.NDArray[np.uint8]
     known: npt.NDArray[np.bool_]
     class_names: tuple[str, ...]
-    detectors: tuple[Detector, ...]
+    detectors: tuple[MatchRule, ...]
     pixel_size: tuple[float, float] | None = None
     folds: int = 4
     guard: int = LEAST_GUARD
@@ -288,7 +288,7 @@ class TrainingTask:
         path = Path(path)
         if path.exists():
             raise InputError("a new path for the training task", f"{path}, which exists", "Choose another path.")
-        with written_whole(path) as folder:
+        with atomic_folder(path) as folder:
             group = zarr.open_group(folder, mode="w")
             for name, array in self._arrays().items():
                 group.create_array(name, data=array, chunks=(1, *array.shape[1:]))
@@ -315,7 +315,7 @@ class TrainingTask:
             task = cls(
                 **{name: np.asarray(array[:]) for name, array in stored.items()},
                 class_names=tuple(attributes["class_names"]),
-                detectors=tuple(Detector(**d) for d in attributes["detectors"]),
+                detectors=tuple(MatchRule(**d) for d in attributes["detectors"]),
                 pixel_size=None if pixel_size is None else (float(pixel_size[0]), float(pixel_size[1])),
                 folds=attributes["folds"],
                 guard=attributes["guard"],

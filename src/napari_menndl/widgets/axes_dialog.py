@@ -10,7 +10,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.widgets.asking import DeclinedError, buttons, is_accepted, window_in_use
 
 if TYPE_CHECKING:
-    from napari_menndl.movie.many_axes import ManyAxes
+    from napari_menndl.movie.hyperstack import Hyperstack
     from napari_menndl.movie.movie import Movie
 
 
@@ -19,10 +19,10 @@ class AxesDialog(QDialog):
 
     Parameters
     ----------
-    found : ManyAxes
+    found : Hyperstack
     """
 
-    def __init__(self, found: ManyAxes) -> None:
+    def __init__(self, found: Hyperstack) -> None:
         super().__init__(window_in_use())
         self.found = found
         self.setWindowTitle("Which axis is time?")
@@ -52,7 +52,7 @@ class AxesDialog(QDialog):
         return self.found.movie(time, {axis: cut.value() for axis, cut in self.cuts.items() if axis != time})
 
 
-def ask_for_axes(found: ManyAxes) -> Movie:
+def ask_for_axes(found: Hyperstack) -> Movie:
     """The movie that a person chooses from an array of many axes.
 
     Raises

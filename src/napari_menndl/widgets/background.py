@@ -134,7 +134,7 @@ def in_window(method: Callable[..., Any]) -> Callable[..., None]:
     return say
 
 
-class Latest(QObject):
+class LatestTask(QObject):
     """Answers questions one at a time in a thread; a new question replaces the one that waits.
 
     Parameters
@@ -211,7 +211,7 @@ def _answer(
         end(answer, None)
 
 
-class Job(QObject):
+class BackgroundTask(QObject):
     """Calls a function in a thread; whoever began it hears the outcome on the thread of this object.
 
     Parameters

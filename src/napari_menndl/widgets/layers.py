@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels
 
-from napari_menndl.annotation.values import IGNORED, with_ignored
+from napari_menndl.annotation.label_values import IGNORED, with_ignored
 from napari_menndl.errors import InputError
 from napari_menndl.movie.identity import movie_digest
 from napari_menndl.movie.metadata import UNKNOWN

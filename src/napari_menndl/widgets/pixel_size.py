@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QPushButton, QVBoxLayout
 
 from napari_menndl.movie.identity import movie_digest
 from napari_menndl.movie.movie import side_of_pixel
-from napari_menndl.predict.scale import PixelSize, PixelSizeError, scale_between
+from napari_menndl.predict.resample import PixelSize, PixelSizeError, scale_between
 from napari_menndl.widgets.preferences import recall, remember
 from napari_menndl.widgets.section import WrappedLabel
 

@@ -17,7 +17,7 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.storage import FORM
 from napari_menndl.movie.axes import ManyAxesError
 from napari_menndl.movie.formats import PICTURES, by_suffix
-from napari_menndl.movie.many_axes import find_many_axes
+from napari_menndl.movie.hyperstack import find_many_axes
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.widgets.asking import DeclinedError, somebody_is_there
 from napari_menndl.widgets.axes_dialog import ask_for_axes

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_menndl.api import open_run
 from napari_menndl.opening import open_network
 from napari_menndl.predict.ensemble import without_pixel_size
-from napari_menndl.predict.scale import PixelSizeError
+from napari_menndl.predict.resample import PixelSizeError
 from napari_menndl.widgets.pixel_size import AS_IT_IS, answer_for, with_answer
 
 

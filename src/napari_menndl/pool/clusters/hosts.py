@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari_menndl.errors import InputError
 from napari_menndl.settings import setting
-from napari_menndl.typed import from_mapping, hold_to_types
+from napari_menndl.typed import check_types, from_mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Host:
     python: str = setting("python3", "Python", note="What runs Python there: a path, or a command line")
 
     def __post_init__(self) -> None:
-        hold_to_types(self)
+        check_types(self)
         if not self.name or self.name.startswith("-"):
             # To ssh it would be an option.
             raise InputError("a machine's name", repr(self.name), "Write one machine per line.")

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.files import write_whole
-from napari_menndl.genome.fields import decode, encode
+from napari_menndl.files import atomic_write
 from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.genome import Genome  # noqa: TC001  decode reads the types
+from napari_menndl.genome.serialization import decode, encode
 from napari_menndl.search.settings import ISLAND
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class SharedFolder:
         """Let the island's file say these; nothing is written where it says so already."""
         data = Island(**{**vars(self.own), "elites": elites}).to_bytes()
         if data != self._written:
-            write_whole(self._own_path, data)
+            atomic_write(self._own_path, data)
             self._written = data
 
     def others(self) -> dict[str, tuple[Elite, ...]]:

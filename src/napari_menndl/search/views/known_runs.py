@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from napari_menndl.files import write_whole
+from napari_menndl.files import atomic_write
 from napari_menndl.search.facts import AnswerChosen, Best, Born, Finished, Started, Stopped, iterate_facts
 from napari_menndl.search.lock import WriterLock
 from napari_menndl.search.run_config import NAME
@@ -90,7 +90,7 @@ class KnownRuns:
 
     def _write(self, path: str, run: KnownRun | None) -> None:
         runs = [*([run] if run else []), *(one for one in self.list() if one.path != path)][:_MOST]
-        write_whole(self.path, json.dumps({"runs": [asdict(one) for one in runs]}, indent=1).encode())
+        atomic_write(self.path, json.dumps({"runs": [asdict(one) for one in runs]}, indent=1).encode())
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
-from napari_menndl.annotation.association import SUFFIX
 from napari_menndl.annotation.carrying import drawn_on
 from napari_menndl.annotation.classes import FrameStatus
+from napari_menndl.annotation.movie_index import SUFFIX
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import spans
 from napari_menndl.widgets.annotate.opening import (
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
 
 
-class Choice(QWidget):
+class AnnotationChooser(QWidget):
     """The two layers, and the buttons that begin or open an annotation.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 from superqt.utils import QSignalThrottler
 
-from napari_menndl.widgets.background import Latest
+from napari_menndl.widgets.background import LatestTask
 
 if TYPE_CHECKING:
     from napari_menndl.annotation.annotation import Annotation
@@ -29,7 +29,7 @@ class Counter(QObject):
         super().__init__(parent)
         self._table = table
         self._wanted: tuple[Annotation, int] | None = None
-        self._latest = Latest(lambda wanted: wanted[0].counts(wanted[1]), self)
+        self._latest = LatestTask(lambda wanted: wanted[0].counts(wanted[1]), self)
         self._latest.answered.connect(self._counted)
         self._throttle = QSignalThrottler(parent=self)
         self._throttle.setTimeout(PAUSE)

@@ -16,7 +16,7 @@ from napari_menndl.widgets.annotate.counter import Counter
 from napari_menndl.widgets.annotate.helper import Scene
 from napari_menndl.widgets.annotate.hints import next_step, no_discs_yet
 from napari_menndl.widgets.annotate.opening import length_unit
-from napari_menndl.widgets.annotate.painted import PaintedAnnotation
+from napari_menndl.widgets.annotate.painted import AnnotationBinding
 from napari_menndl.widgets.annotate.panel import Panel
 from napari_menndl.widgets.annotate.tools import Tools, guarded
 from napari_menndl.widgets.docking import Docking
@@ -55,7 +55,7 @@ class AnnotateDefects(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.viewer = viewer
-        self.painted: PaintedAnnotation | None = None
+        self.painted: AnnotationBinding | None = None
         self.panel = Panel(viewer, self)
         self.choice = self.panel.choice
         self.tools = Tools(viewer, self.panel, lambda: self.frame, self)
@@ -142,7 +142,7 @@ class AnnotateDefects(QWidget):
         self._let_go()
         if layer is not None and annotation is not None:
             try:
-                self.painted = PaintedAnnotation(layer, annotation, self.show_frame)
+                self.painted = AnnotationBinding(layer, annotation, self.show_frame)
             except InputError as error:
                 layer.editable = False
                 show_error(str(error))

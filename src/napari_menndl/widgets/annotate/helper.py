@@ -18,7 +18,7 @@ from napari_menndl.annotation.fourier_tuning import tune_fourier
 from napari_menndl.annotation.proposals import SMALLEST, merge_proposals, surroundings
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
-from napari_menndl.widgets.background import Latest
+from napari_menndl.widgets.background import LatestTask
 from napari_menndl.widgets.form import lay_out, make_form, read_form
 from napari_menndl.widgets.frame_layer import FrameLayer
 from napari_menndl.widgets.section import section
@@ -192,8 +192,8 @@ class Helper(QWidget):
         self.preview = Proposal(viewer, f"{method.name} proposal")
         self.scene: Scene | None = None
         self.proposed: tuple[Scene, Any, np.ndarray] | None = None
-        self.latest = Latest(Previewer(method).answer, self)
-        self.tuner = Latest(method.tune, self)
+        self.latest = LatestTask(Previewer(method).answer, self)
+        self.tuner = LatestTask(method.tune, self)
         self._build()
         self.latest.answered.connect(self._show)
         self.latest.failed.connect(self._fail)

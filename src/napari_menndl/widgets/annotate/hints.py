@@ -9,15 +9,17 @@ from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
     from napari_menndl.annotation.annotation import Annotation
-    from napari_menndl.widgets.annotate.choice import Choice
+    from napari_menndl.widgets.annotate.choice import AnnotationChooser
 
 
-def next_step(choice: Choice, annotation: Annotation | None, frame: int, unmarked: str = "") -> tuple[str, str]:
+def next_step(
+    choice: AnnotationChooser, annotation: Annotation | None, frame: int, unmarked: str = ""
+) -> tuple[str, str]:
     """One sentence, and which button of the dock it names; empty for none.
 
     Parameters
     ----------
-    choice : Choice
+    choice : AnnotationChooser
     annotation : Annotation or None
         What is painted on.
     frame : int

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 #: Who records the strokes on an annotation, by its place: with two docks or windows there must be one.
-_recording: WeakValueDictionary[str, PaintedAnnotation] = WeakValueDictionary()
+_recording: WeakValueDictionary[str, AnnotationBinding] = WeakValueDictionary()
 
 
-class PaintedAnnotation:
+class AnnotationBinding:
     """Keeps strokes on disk, with undo and redo, for as long as it is not released.
 
     napari's own undo forgets when the window closes; the layer's `undo` and `redo` are therefore the annotation's,

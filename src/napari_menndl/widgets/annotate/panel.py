@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_menndl.annotation.classes import FrameStatus
-from napari_menndl.widgets.annotate.choice import Choice
+from napari_menndl.widgets.annotate.choice import AnnotationChooser
 from napari_menndl.widgets.annotate.class_matching import ClassMatching
 from napari_menndl.widgets.annotate.class_table import ClassTable
 from napari_menndl.widgets.annotate.frame_list import FrameList
@@ -48,7 +48,7 @@ class Panel(QScrollArea):
         self.frames = FrameList()
         self.fourier, self.columns = Helper(viewer, FOURIER), Helper(viewer, COLUMNS)
         self.helpers = (self.fourier, self.columns)
-        self.choice = Choice(viewer, lambda layer: any(one.preview.owns(layer) for one in self.helpers))
+        self.choice = AnnotationChooser(viewer, lambda layer: any(one.preview.owns(layer) for one in self.helpers))
         self.prepare = Prepare(viewer, self.choice.movie_and_layer)
         self.status = QLabel()
         self.status.setTextFormat(Qt.TextFormat.RichText)

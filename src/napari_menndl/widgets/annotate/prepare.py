@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QProgressBar, QPushBu
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import Average, Bin, Crop, Drift, describe
 from napari_menndl.widgets.annotate.settings import COMMON, WHOLE, PrepareSettings
-from napari_menndl.widgets.background import Latest
+from napari_menndl.widgets.background import LatestTask
 from napari_menndl.widgets.form import lay_out, make_form, read_form
 from napari_menndl.widgets.layers import movie_layer
 
@@ -64,7 +64,7 @@ class Prepare(QWidget):
         self.bar.setFormat("drift of frame %v of %m")
         self.said.setWordWrap(True)
         self._cancelled = Event()
-        self._work = Latest(self._answer, self)
+        self._work = LatestTask(self._answer, self)
         self._arrange()
         self._work.answered.connect(self._done)
         self._work.failed.connect(self._failed)

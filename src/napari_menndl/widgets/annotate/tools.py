@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
-    from napari_menndl.widgets.annotate.painted import PaintedAnnotation
+    from napari_menndl.widgets.annotate.painted import AnnotationBinding
     from napari_menndl.widgets.annotate.panel import Panel
 
 
@@ -38,7 +38,7 @@ class Tools(QObject):
     ----------
     said : Signal(str)
         What happened, or what to do with the tool that was taken up.
-    painted : PaintedAnnotation or None
+    painted : AnnotationBinding or None
         What they work on.
     """
 
@@ -49,7 +49,7 @@ class Tools(QObject):
         self._viewer, self._panel, self._frame = viewer, panel, frame
         self.regions = RegionLayer(viewer)
         self.clicks = ClickLayer(viewer)
-        self.painted: PaintedAnnotation | None = None
+        self.painted: AnnotationBinding | None = None
         for button, act in (
             (panel.undo, self.undo),
             (panel.redo, self.redo),

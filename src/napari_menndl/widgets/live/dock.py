@@ -16,8 +16,8 @@ from superqt.utils import QSignalThrottler
 
 from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.errors import InputError
-from napari_menndl.predict.scale import PixelSizeError
-from napari_menndl.widgets.background import Latest
+from napari_menndl.predict.resample import PixelSizeError
+from napari_menndl.widgets.background import LatestTask
 from napari_menndl.widgets.docking import Docking
 from napari_menndl.widgets.live.feed import Feed, LayerFeed, NewFrame, PathFeed
 from napari_menndl.widgets.live.frames import LiveFrames
@@ -67,8 +67,8 @@ class LiveReview(LivePanel):
         self._said = ""
         self._answer: Answer = None
         self._asking = False
-        self.opening = Latest(open_live, self)
-        self.predicting = Latest(predict, self)
+        self.opening = LatestTask(open_live, self)
+        self.predicting = LatestTask(predict, self)
         self.docking = Docking(self, viewer)
         self._connect()
         self.reset_choices()

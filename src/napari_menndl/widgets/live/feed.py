@@ -12,7 +12,7 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.following import Arrival, Follower, Notice, watch
+from napari_menndl.movie.following import MovieWatcher, NewFrames, Notice, watch
 from napari_menndl.widgets.background import begin, in_window
 from napari_menndl.widgets.layers import pixel_size_of
 
@@ -65,7 +65,7 @@ class PathFeed(Feed):
 
     def __init__(self, path: Path, existing: bool, parent: QObject) -> None:
         super().__init__(parent)
-        self.follower = Follower(path, existing=existing)
+        self.follower = MovieWatcher(path, existing=existing)
         self._stop = threading.Event()
         self.destroyed.connect(self._stop.set)
         self._tell = in_window(self._on_news)
@@ -79,7 +79,7 @@ class PathFeed(Feed):
     def _watch(self) -> None:
         try:
             for one in watch(self.follower, stop=self._stop.is_set):
-                self._tell(NewFrame(one.number, one.appeared) if isinstance(one, Arrival) else one)
+                self._tell(NewFrame(one.number, one.appeared) if isinstance(one, NewFrames) else one)
         except InputError as error:
             self._tell(error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_menndl.predict.scale import scale_between
+from napari_menndl.predict.resample import scale_between
 from napari_menndl.widgets.pixel_size import AS_IT_IS
 
 if TYPE_CHECKING:

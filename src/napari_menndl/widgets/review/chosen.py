@@ -26,7 +26,7 @@ WORDS = {"true positive": "found", "false positive": "false", MISSED: "missed", 
 
 
 @dataclass(frozen=True)
-class ChosenDefect:
+class SelectedDefect:
     """One defect of one frame.
 
     Attributes
@@ -59,7 +59,7 @@ class ChosenDefect:
         return f"{WORDS[self.outcome]}: {self.name}{sure}"
 
 
-def choose_at(review: FrameReview, layer: Labels | None, y: int, x: int) -> ChosenDefect | None:
+def choose_at(review: FrameReview, layer: Labels | None, y: int, x: int) -> SelectedDefect | None:
     """The defect whose colour one sees at a pixel; None where there is none."""
     overlay = review.overlay
     if not (0 <= y < overlay.shape[0] and 0 <= x < overlay.shape[1]) or not overlay[y, x]:
@@ -74,10 +74,10 @@ def choose_at(review: FrameReview, layer: Labels | None, y: int, x: int) -> Chos
     listed = review.defects[(review.defects["class"] == name) & (review.defects["outcome"] == seen)]
     apart = np.hypot(listed["y"].astype(float) - centre[0], listed["x"].astype(float) - centre[1])
     sure = float(listed["confidence"].iloc[int(np.argmin(apart))]) if len(listed) else float("nan")
-    return ChosenDefect(review.frame, name, seen, (centre[0], centre[1]), sure, pixels)
+    return SelectedDefect(review.frame, name, seen, (centre[0], centre[1]), sure, pixels)
 
 
-def choose_row(review: FrameReview, layer: Labels | None, row: pd.Series) -> ChosenDefect:
+def choose_row(review: FrameReview, layer: Labels | None, row: pd.Series) -> SelectedDefect:
     """The defect of a row of the review's table."""
     name, outcome, centre = str(row["class"]), str(row["outcome"]), (float(row["y"]), float(row["x"]))
     wanted = _side(review, layer, outcome) == review.class_names.index(name) + 1
@@ -86,15 +86,15 @@ def choose_row(review: FrameReview, layer: Labels | None, row: pd.Series) -> Cho
     if len(found):
         nearest = int(np.argmin(np.hypot(*(found.centres - centre).T)))
         pixels = found.labels == nearest + 1
-    return ChosenDefect(review.frame, name, outcome, centre, float(row["confidence"]), pixels)
+    return SelectedDefect(review.frame, name, outcome, centre, float(row["confidence"]), pixels)
 
 
-def decide(chosen: ChosenDefect, layer: Labels | None, class_names: tuple[str, ...], accept: bool) -> None:
+def decide(chosen: SelectedDefect, layer: Labels | None, class_names: tuple[str, ...], accept: bool) -> None:
     """Say that there is such a defect, or that there is none: it goes into the annotation of its frame.
 
     Parameters
     ----------
-    chosen : ChosenDefect
+    chosen : SelectedDefect
     layer : napari.layers.Labels or None
         With the annotation.
     class_names : C str

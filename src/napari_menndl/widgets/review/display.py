@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_menndl.progress import duration
-from napari_menndl.widgets.background import Latest
-from napari_menndl.widgets.palette import class_colours, overlay_colours
+from napari_menndl.widgets.background import LatestTask
 from napari_menndl.widgets.review.controls import GO, STOP
-from napari_menndl.widgets.review.cover import Cover
 from napari_menndl.widgets.review.frame_review import AGREEMENT, ANY, NOTHING, FrameReview, PartialFrame
+from napari_menndl.widgets.review.hide_annotation import HideAnnotation
 from napari_menndl.widgets.review.overlay import Overlay, Shading
+from napari_menndl.widgets.review.palette import class_colours, overlay_colours
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,11 +48,11 @@ class Display(QObject):
         self.classes: dict[str, str] = {}
         self.overlay = Overlay(viewer, overlay_colours(self._view["colours"].value, {}), self._seen)
         self.shading = Shading(viewer)
-        self.cover = Cover(viewer, self)
+        self.cover = HideAnnotation(viewer, self)
         self.shown: FrameReview | None = None
         self._told: FrameReview | None = None
         self._blank = True
-        self._glow = Latest(self._shade, self)
+        self._glow = LatestTask(self._shade, self)
         self._glow.answered.connect(self._show_shading)
         self._glow.failed.connect(self._shading_failed)
         for name, act in (("colours", self._recolour), ("outlines", self._outline), ("shading", self._ask_shading)):

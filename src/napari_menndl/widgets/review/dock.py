@@ -24,8 +24,8 @@ from napari_menndl.widgets.review.hints import next_step
 from napari_menndl.widgets.review.inputs import EVERY_FRAME, Inputs
 from napari_menndl.widgets.review.movie_review import MovieReview
 from napari_menndl.widgets.review.settings import EVERY_CLASS
-from napari_menndl.widgets.review.telling import Teller
-from napari_menndl.widgets.review.walk import ErrorWalk
+from napari_menndl.widgets.review.telling import Notifier
+from napari_menndl.widgets.review.walk import ErrorNavigator
 
 if TYPE_CHECKING:
     import os
@@ -69,9 +69,9 @@ class ReviewFrames(QWidget):
         self.movie = MovieReview(self)
         self.display = Display(viewer, self.controls, self.inputs, self.movie, self)
         self.files = Files(self.controls, self.inputs, self.movie, self.display, self)
-        self.walk = ErrorWalk(viewer, self.movie, self.inputs, self.go_to, self)
+        self.walk = ErrorNavigator(viewer, self.movie, self.inputs, self.go_to, self)
         self.corrected: set[int] = set()
-        self.teller = Teller(self)
+        self.teller = Notifier(self)
         self.following = Following(self.controls, self.inputs, self.movie, self.display, self.teller, self)
         self._hinted = self._note = ""
         layout = QVBoxLayout(self)

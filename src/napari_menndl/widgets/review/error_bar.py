@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 from napari_menndl.widgets.shortcuts import explained
 
 if TYPE_CHECKING:
-    from napari_menndl.widgets.review.chosen import ChosenDefect
+    from napari_menndl.widgets.review.chosen import SelectedDefect
 
 HINT = "Click a defect, or go from error to error."
 
@@ -46,7 +46,7 @@ class ErrorBar(QWidget):
             layout.addWidget(button, 2, 2 * column, 1, 2)
         self.show_chosen(None)
 
-    def show_chosen(self, chosen: ChosenDefect | None, place: str = "") -> None:
+    def show_chosen(self, chosen: SelectedDefect | None, place: str = "") -> None:
         """Speak of a defect; `place` such as ``"error 3 of 12"``, or what else is to say."""
         for button in (self.accept, self.reject, self.repaint_button):
             button.setEnabled(chosen is not None)

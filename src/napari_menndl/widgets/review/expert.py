@@ -15,7 +15,7 @@ from napari_menndl.widgets.layers import annotated_frame
 if TYPE_CHECKING:
     from napari.layers import Labels
 
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
 
 
 def annotation_in(
@@ -75,7 +75,7 @@ def classes_of(layer: Labels, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def annotated_detectors(
     names: tuple[str, ...], layer: Labels | None, frame: int, pixel_size: tuple[float, float] | None
-) -> list[Detector]:
+) -> list[MatchRule]:
     """How classes are counted, judged by what is annotated: C detectors, in pixels of the movie."""
     annotation = None if layer is None else layer.metadata.get("annotation")
     given = names if layer is None else classes_of(layer, names)

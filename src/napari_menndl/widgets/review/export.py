@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from napari_menndl.review.tables import DEFECT_COLUMNS, write_table
-from napari_menndl.widgets.palette import picture_key
+from napari_menndl.widgets.review.palette import picture_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog
 
 from napari_menndl.errors import InputError
-from napari_menndl.widgets.background import Job
+from napari_menndl.widgets.background import BackgroundTask
 from napari_menndl.widgets.review.export import export_defects, export_picture
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Files(QObject):
         controls.csv.clicked.connect(self.export_csv)
         controls.png.clicked.connect(self.export_png)
         controls.network.clicked.connect(self.export_network)
-        self._job = Job(self, to_finish=True)
+        self._job = BackgroundTask(self, to_finish=True)
         self._job.done.connect(lambda place: show_info(f"Wrote {place}"))
         self._job.failed.connect(self.failed)
 

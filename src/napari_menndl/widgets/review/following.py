@@ -10,14 +10,14 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from superqt.utils import QSignalDebouncer, QSignalThrottler
 
 from napari_menndl.errors import InputError
-from napari_menndl.predict.scale import PixelSizeError
+from napari_menndl.predict.resample import PixelSizeError
 
 if TYPE_CHECKING:
     from napari_menndl.widgets.review.controls import Controls
     from napari_menndl.widgets.review.display import Display
     from napari_menndl.widgets.review.inputs import Inputs
     from napari_menndl.widgets.review.movie_review import MovieReview
-    from napari_menndl.widgets.review.telling import Teller
+    from napari_menndl.widgets.review.telling import Notifier
 
 
 class Following(QObject):
@@ -45,7 +45,7 @@ class Following(QObject):
         inputs: Inputs,
         movie: MovieReview,
         display: Display,
-        teller: Teller,
+        teller: Notifier,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)

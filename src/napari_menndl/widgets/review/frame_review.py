@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_menndl.movie.movie import Movie
-    from napari_menndl.predict.scale import PixelSize
-    from napari_menndl.review.tables import Tally
+    from napari_menndl.predict.resample import PixelSize
+    from napari_menndl.review.tables import ScoreCounts
     from napari_menndl.widgets.pixel_size import Answer
 
 #: The overlay's value where the first class is predicted and nothing annotated, the next ones follow; 1 to 3 are the
@@ -145,7 +145,7 @@ class FrameReview:
         Of the prediction.
     annotated : bool
         Whether the annotation says anything about this frame.
-    tallies : dict of str to Tally
+    tallies : dict of str to ScoreCounts
         By class that both sides know; empty without annotation.
     defects : DataFrame
         `tables.DEFECT_COLUMNS`; what is not judged has the outcome ``"predicted"``.
@@ -161,7 +161,7 @@ class FrameReview:
     frame: int
     class_names: tuple[str, ...]
     annotated: bool
-    tallies: dict[str, Tally]
+    tallies: dict[str, ScoreCounts]
     defects: pd.DataFrame
     thresholds: tuple[float, ...] | None
     agreement: dict[str, float]

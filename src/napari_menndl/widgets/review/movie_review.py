@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_menndl.progress import Pace
-from napari_menndl.widgets.background import Latest, in_window
+from napari_menndl.widgets.background import LatestTask, in_window
 from napari_menndl.widgets.review.frame_review import FrameReview, Level, PartialFrame, Question, Setting
 from napari_menndl.widgets.review.reviewer import FrameReviewer
 
@@ -59,8 +59,8 @@ class MovieReview(QObject):
         self.partial: PartialFrame | None = None
         self.centre = (0.0, 0.0)
         self._first, self._rest = (
-            Latest(self._answer_first, self, WAITED_FOR),
-            Latest(self.reviewer.answer, self, BESIDE),
+            LatestTask(self._answer_first, self, WAITED_FOR),
+            LatestTask(self.reviewer.answer, self, BESIDE),
         )
         self._tell_part = in_window(self._take_part)
         self.pace, self._part_pace = Pace(), Pace()

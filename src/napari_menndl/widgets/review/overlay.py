@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_menndl.widgets.frames_layer import FrameArray
-    from napari_menndl.widgets.palette import Colours
     from napari_menndl.widgets.review.frame_review import FrameReview, PartialFrame
+    from napari_menndl.widgets.review.palette import Colours
 
 
 YELLOW = "#ffe14d"

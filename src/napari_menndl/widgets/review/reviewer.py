@@ -18,7 +18,7 @@ from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import count_defects, pixel_counts
 from napari_menndl.metrics.ranking import choose_thresholds
 from napari_menndl.review.frame import FALSE_POSITIVE, OUTCOMES, review_labels
-from napari_menndl.review.tables import DEFECT_COLUMNS, Tally, defect_table
+from napari_menndl.review.tables import DEFECT_COLUMNS, ScoreCounts, defect_table
 from napari_menndl.widgets.layers import annotation_of
 from napari_menndl.widgets.review.expert import annotated_detectors, annotation_in
 from napari_menndl.widgets.review.frame_review import AGREEMENT, ALONE, FrameReview, PartialFrame, drawn, pack
@@ -34,7 +34,7 @@ from napari_menndl.widgets.review.sources import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.metrics.scores import Counts
     from napari_menndl.widgets.review.frame_review import Question, Setting
 
@@ -53,7 +53,7 @@ class FrameReviewer:
         self._opening = threading.Lock()
         self._opened: tuple[object, ...] | None = None
         self._source: Source | None = None
-        self._detectors: dict[tuple[int, tuple[str, ...]], list[Detector]] = {}
+        self._detectors: dict[tuple[int, tuple[str, ...]], list[MatchRule]] = {}
         self._levels: dict[str, np.ndarray] = {}
         self._sweeps: dict[tuple[int, str], tuple[int, list[Counts]]] = {}
 
@@ -161,7 +161,7 @@ class FrameReviewer:
             if annotated and compared[c]:
                 sweep = self._sweep(question, name, chance, true == c + 1, inside, detector)
                 pixels = pixel_counts(predicted == c + 1, true == c + 1, inside)
-                tallies[name] = Tally(match.counts, pixels, sweep)
+                tallies[name] = ScoreCounts(match.counts, pixels, sweep)
                 tables.append(defect_table(t, name, match, chance, None, setting.pixel_size))
             rest = detector.match(alone & (predicted == c + 1), nothing)
             table = defect_table(t, name, rest, chance, None, setting.pixel_size)
@@ -210,7 +210,7 @@ class FrameReviewer:
         shown: np.ndarray = chances.min(axis=0) if what == AGREEMENT else chances.max(axis=0)
         return shown
 
-    def _annotated_detectors(self, setting: Setting, names: tuple[str, ...], t: int) -> list[Detector]:
+    def _annotated_detectors(self, setting: Setting, names: tuple[str, ...], t: int) -> list[MatchRule]:
         """How classes are counted where no network says it; the same for all frames."""
         key = (id(setting.annotation), names)
         if key not in self._detectors:
@@ -224,7 +224,7 @@ class FrameReviewer:
         chance: np.ndarray | None,
         true: np.ndarray,
         inside: np.ndarray,
-        detector: Detector,
+        detector: MatchRule,
     ) -> list[Counts]:
         """Counts across thresholds, as long as the frame's annotation is the same; empty where not asked for."""
         if chance is None:

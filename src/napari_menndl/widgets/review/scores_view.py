@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_menndl.metrics.scores import never_predicted
-from napari_menndl.widgets.palette import found_table, legend, picture_key, pooled, score_table
+from napari_menndl.widgets.review.palette import found_table, legend, picture_key, pooled, score_table
 from napari_menndl.widgets.review.plot import QuantityPlot
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Literal
 from napari.layers import Image, Labels
 
 from napari_menndl.settings import setting
-from napari_menndl.widgets.palette import PALETTES
 from napari_menndl.widgets.review.frame_review import NOTHING
+from napari_menndl.widgets.review.palette import PALETTES
 from napari_menndl.widgets.review.plot import QUANTITIES
 
 #: What the slider is for at first.

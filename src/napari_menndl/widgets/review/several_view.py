@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.formats import FORMATS
-from napari_menndl.predict.scale import PixelSizeError
+from napari_menndl.predict.resample import PixelSizeError
 from napari_menndl.widgets.pixel_size import PixelSizeRow, remember_answer
 from napari_menndl.widgets.review.several import Movies, Order, Outcome, SeveralMovies, movies_of
 from napari_menndl.widgets.section import WrappedLabel

@@ -18,8 +18,8 @@ from napari_menndl.movie.identity import digest_of, movie_digest
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.movie.preparation import AS_RECORDED, describe, same_frames
 from napari_menndl.predict.labelling import label_pixels
-from napari_menndl.predict.outline import Outline
-from napari_menndl.predict.scale import scale_between
+from napari_menndl.predict.prediction_spec import PredictionSpec
+from napari_menndl.predict.resample import scale_between
 from napari_menndl.widgets.layers import annotated_frame
 from napari_menndl.widgets.pixel_size import with_answer
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
     from napari_menndl.predict.prediction import Prediction, Predictor
     from napari_menndl.training.inference import Part
@@ -196,7 +196,7 @@ class AnnotatedSource:
     """
 
     thresholds: tuple[float, ...] | None = None
-    detectors: list[Detector] | None = None
+    detectors: list[MatchRule] | None = None
     members = 0
     digest = ""
 
@@ -289,10 +289,10 @@ def place_beside(path: Path, movie: Movie, digest: str) -> Path:
     return path.with_name(f"{path.stem}.{name}.{movie_digest(movie)[:8]}.{digest[:8]}.prediction.zarr")
 
 
-def detectors_for(network: Predictor, movie: Movie) -> list[Detector]:
+def detectors_for(network: Predictor, movie: Movie) -> list[MatchRule]:
     """How the network's classes are counted, in pixels of this movie."""
     factors = scale_between(movie.pixel_size, network.pixel_size) or (1.0, 1.0)
-    areas = Outline.of(network, movie).min_areas
+    areas = PredictionSpec.of(network, movie).min_areas
     return [
         replace(detector, tolerance=detector.tolerance / float(np.sqrt(factors[0] * factors[1])), min_area=area)
         for detector, area in zip(network.detectors, areas, strict=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Teller(QObject):
+class Notifier(QObject):
     """Says a thing once, not for every frame passed while scrubbing."""
 
     def __init__(self, parent: QObject | None = None) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_menndl.errors import InputError
-from napari_menndl.review.errors import errors_in, next_error
-from napari_menndl.widgets.review.chosen import ChosenDefect, choose_at, choose_row, decide
+from napari_menndl.review.error_list import errors_in, next_error
+from napari_menndl.widgets.review.chosen import SelectedDefect, choose_at, choose_row, decide
 from napari_menndl.widgets.review.expert import classes_of
 from napari_menndl.widgets.review.overlay import Ring
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LEAST_RADIUS, STILL = 12.0, 4.0
 
 
-class ErrorWalk(QObject):
+class ErrorNavigator(QObject):
     """Walks from error to error, and takes decisions into the annotation.
 
     Parameters
@@ -42,7 +42,7 @@ class ErrorWalk(QObject):
 
     Attributes
     ----------
-    chosen : ChosenDefect or None
+    chosen : SelectedDefect or None
     changed : Signal(place)
         Another defect is chosen, or none; `place` is its number among the errors, or empty.
     decided : Signal(frame)
@@ -65,7 +65,7 @@ class ErrorWalk(QObject):
         super().__init__(parent)
         self._viewer, self._movie, self._inputs, self._go_to = viewer, movie, inputs, go_to
         self._ring = Ring(viewer)
-        self.chosen: ChosenDefect | None = None
+        self.chosen: SelectedDefect | None = None
 
     def step(self, direction: int) -> None:
         """Choose the next error (1) or the one before (-1), and bring it into the middle of the view."""
@@ -139,7 +139,7 @@ class ErrorWalk(QObject):
             else:
                 self._choose(chosen, "")
 
-    def _choose(self, chosen: ChosenDefect, place: str) -> None:
+    def _choose(self, chosen: SelectedDefect, place: str) -> None:
         image = self._inputs.image
         self.chosen = chosen
         if image is not None:

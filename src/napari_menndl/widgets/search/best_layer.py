@@ -26,7 +26,7 @@ NAME = "best network"
 
 
 @dataclass(frozen=True)
-class Wish:
+class PredictionRequest:
     """One frame to predict.
 
     Attributes
@@ -53,7 +53,7 @@ class BestPredictor:
         self._opened: tuple[str, str] | None = None
         self._network: Any = None
 
-    def answer(self, wish: Wish) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    def answer(self, wish: PredictionRequest) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
         """Return labels (Y, X) uint8 of the frame, and the names of the classes.
 
         Raises
@@ -63,7 +63,7 @@ class BestPredictor:
         """
         from napari_menndl.api import open_run  # torch comes with it: in this thread the window does not notice
         from napari_menndl.predict.labelling import label_pixels
-        from napari_menndl.predict.outline import Outline
+        from napari_menndl.predict.prediction_spec import PredictionSpec
 
         if self._opened is None or self._opened[0] != wish.run:
             self._run = open_run(wish.run)  # kept: it reads only what is new in the journal
@@ -72,7 +72,7 @@ class BestPredictor:
             self._opened = wish.run, wish.version
         planes = read_frame(wish.movie, wish.frame, self._network.reach)
         probabilities = self._network.predict_frame(planes, wish.movie.pixel_size)
-        areas = Outline.of(self._network, wish.movie).min_areas
+        areas = PredictionSpec.of(self._network, wish.movie).min_areas
         return label_pixels(probabilities, tuple(self._network.thresholds), areas), self._network.class_names
 
 

@@ -9,10 +9,10 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from superqt.utils import QSignalThrottler
 
 from napari_menndl.errors import InputError
-from napari_menndl.widgets.background import Latest
+from napari_menndl.widgets.background import LatestTask
 from napari_menndl.widgets.layers import frame_in_view, movie_of
-from napari_menndl.widgets.palette import class_colours, legend
-from napari_menndl.widgets.search.best_layer import BestLayer, BestPredictor, Wish
+from napari_menndl.widgets.review.palette import class_colours, legend
+from napari_menndl.widgets.search.best_layer import BestLayer, BestPredictor, PredictionRequest
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -26,7 +26,7 @@ class BestView(QObject):
 
     Attributes
     ----------
-    shown : Wish or None
+    shown : PredictionRequest or None
         What the layer shows.
     told : Signal(text)
         What it is doing.
@@ -43,14 +43,14 @@ class BestView(QObject):
         super().__init__(parent)
         self.viewer = viewer
         self.layer = BestLayer(viewer)
-        self.shown: Wish | None = None
+        self.shown: PredictionRequest | None = None
         self._wanted = False
         self._run = self._version = ""
         self._movie_layer: Image | None = None
         self._annotation: Labels | None = None
         self._movie: tuple[Any, Movie] | None = None
-        self._failed: Wish | None = None
-        self._latest = Latest(BestPredictor().answer, self, niceness=19)
+        self._failed: PredictionRequest | None = None
+        self._latest = LatestTask(BestPredictor().answer, self, niceness=19)
         self._latest.answered.connect(self._on_answer)
         self._latest.failed.connect(self._on_failure)
         self._throttle = QSignalThrottler(parent=self)
@@ -105,13 +105,13 @@ class BestView(QObject):
         self.shown = None
         self.layer.clear()
 
-    def _wish(self) -> Wish | None:
+    def _wish(self) -> PredictionRequest | None:
         layer = self._movie_layer
         if not (self._wanted and self._run and self._version) or layer is None or layer not in self.viewer.layers:
             return None
         if self._movie is None or self._movie[0] is not layer.data:
             self._movie = layer.data, movie_of(layer)
-        return Wish(self._run, self._version, self._movie[1], self._frame())
+        return PredictionRequest(self._run, self._version, self._movie[1], self._frame())
 
     def _ask(self) -> None:
         try:
@@ -125,7 +125,7 @@ class BestView(QObject):
             self.told.emit(f"Predicting frame {wish.frame} with the best network …")
             self._latest.ask(wish)
 
-    def _on_answer(self, wish: Wish, answer: tuple[Any, tuple[str, ...]]) -> None:
+    def _on_answer(self, wish: PredictionRequest, answer: tuple[Any, tuple[str, ...]]) -> None:
         now, layer = self._wish(), self._movie_layer
         if now is None or layer is None or (now.run, now.movie, now.frame) != (wish.run, wish.movie, wish.frame):
             return
@@ -136,7 +136,7 @@ class BestView(QObject):
         key = legend((colour, name) for name, colour in colours.items())
         self.told.emit(f"The best so far on frame {wish.frame}:<br>{key}")
 
-    def _on_failure(self, wish: Wish, error: Exception) -> None:
+    def _on_failure(self, wish: PredictionRequest, error: Exception) -> None:
         self._failed = wish
         # While the search runs a better network may have taken its place, and its weights have gone.
         if wish == self._wish():

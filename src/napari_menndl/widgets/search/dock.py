@@ -13,14 +13,14 @@ from qtpy.QtWidgets import QFileDialog, QMainWindow, QWidget
 
 from napari_menndl.errors import InputError
 from napari_menndl.search.views.known_runs import KnownRun, KnownRuns, Peek
-from napari_menndl.widgets.background import Job
+from napari_menndl.widgets.background import BackgroundTask
 from napari_menndl.widgets.docking import Docking
 from napari_menndl.widgets.search.best_view import BestView
 from napari_menndl.widgets.search.closing import CloseGuard
-from napari_menndl.widgets.search.order import Opened, begin, look, resume
 from napari_menndl.widgets.search.panel import Panel
+from napari_menndl.widgets.search.request import Opened, begin, look, resume
+from napari_menndl.widgets.search.status_text import headline, hint_for
 from napari_menndl.widgets.search.watch import Watch
-from napari_menndl.widgets.search.words import headline, hint_for
 from napari_menndl.widgets.shortcuts import bind
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class SearchNetworks(Panel):
         self._guard: CloseGuard | None = None
         self._said = self._lost = ""
         self._megapixels, self._classes = 1.0, 1
-        self._opening, self._asking = Job(self, to_finish=True), Job(self, to_finish=True)
-        self._ending = Job(self)
+        self._opening, self._asking = BackgroundTask(self, to_finish=True), BackgroundTask(self, to_finish=True)
+        self._ending = BackgroundTask(self)
         self.best = BestView(viewer, self)
         self.docking = Docking(self, viewer)
         self._connect()

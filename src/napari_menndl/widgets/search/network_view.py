@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QLabel, QScrollArea, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
 
 from napari_menndl.genome.describe import describe_training
-from napari_menndl.genome.slabs import sandwich
+from napari_menndl.genome.layer_diagram import layer_diagram
 from napari_menndl.search.views.lineage import lineage
-from napari_menndl.widgets.background import Job
-from napari_menndl.widgets.search.sandwich_view import SandwichView
+from napari_menndl.widgets.background import BackgroundTask
+from napari_menndl.widgets.search.layer_diagram_view import LayerDiagramView
 
 if TYPE_CHECKING:
-    from napari_menndl.genome.slabs import Arc, Slab
+    from napari_menndl.genome.layer_diagram import Arc, Slab
     from napari_menndl.search.views.lineage import Step
     from napari_menndl.search.views.reader import RunReader
 
@@ -29,14 +29,14 @@ class NetworkView(QTabWidget):
         super().__init__(parent)
         self.network: int | None = None
         self.steps: list[Step] = []
-        self.sandwich = SandwichView()
+        self.layer_diagram = LayerDiagramView()
         self.training = QLabel(_PLEASE)
         self.training.setWordWrap(True)
         self.training.setStyleSheet("font-size: 11px;")
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.sandwich)
+        layout.addWidget(self.layer_diagram)
         layout.addWidget(self.training)
         layout.addStretch()
         scroll = QScrollArea()
@@ -49,7 +49,7 @@ class NetworkView(QTabWidget):
         self.setTabToolTip(0, "The network's layers, from the frame on top to the classes")
         self.setTabToolTip(1, "Its line back to the founders: what each change was, and the score gained")
         self.setMinimumHeight(230)
-        self._job = Job(self)
+        self._job = BackgroundTask(self)
         self._job.done.connect(self._show)
         self._job.failed.connect(self._fail)
 
@@ -61,13 +61,13 @@ class NetworkView(QTabWidget):
         """Show no network."""
         self._job.forget()
         self.network, self.steps = None, []
-        self.sandwich.show_network((), ())
+        self.layer_diagram.show_network((), ())
         self.training.setText(_PLEASE)
         self.line.setHtml(_PLEASE)
 
     def _show(self, read: tuple[int, list[Slab], list[Arc], str, list[Step]]) -> None:
         self.network, slabs, arcs, training, self.steps = read
-        self.sandwich.show_network(slabs, arcs)
+        self.layer_diagram.show_network(slabs, arcs)
         self.training.setText(f"Trained with {training}")
         self.line.setHtml(_table(self.steps))
         self.setTabText(0, f"Layers of network {self.network}")
@@ -80,7 +80,7 @@ class NetworkView(QTabWidget):
 
 def _read(reader: RunReader, network: int, classes: int) -> tuple[int, list[Slab], list[Arc], str, list[Step]]:
     genome = reader.birth(network).candidate.genome
-    slabs, arcs = sandwich(genome, classes)
+    slabs, arcs = layer_diagram(genome, classes)
     return network, slabs, arcs, describe_training(genome.training), lineage(reader, network)
 
 

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_menndl.search.views.known_runs import KnownRun, KnownRuns, Peek, peek
-from napari_menndl.widgets.background import Job
+from napari_menndl.widgets.background import BackgroundTask
 
 COLOURS = {"running": "#2bd4d9", "finished": "#2ea043", "interrupted": "#e5534b", "missing": "#e5534b"}
 _PATH = Qt.ItemDataRole.UserRole
@@ -67,7 +67,7 @@ class RunsList(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tree)
         layout.addLayout(buttons)
-        self._job = Job(self)
+        self._job = BackgroundTask(self)
         self._job.done.connect(self._show)
         self.tree.itemActivated.connect(self._on_activated)
         self.tree.itemSelectionChanged.connect(self._on_selection)

@@ -15,15 +15,15 @@ from napari_menndl.errors import InputError
 from napari_menndl.search.frame_numbers import finished_frames, frames_text, nearest_frames, parse_frames
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.search.views.known_runs import suggest_folder
-from napari_menndl.widgets.background import Job
+from napari_menndl.widgets.background import BackgroundTask
 from napari_menndl.widgets.form import changes, fill_form, lay_out, make_form, read_form, remember_form
 from napari_menndl.widgets.layers import annotations_for, frame_in_view, movie_of
 from napari_menndl.widgets.movie_line import MovieLine
+from napari_menndl.widgets.pool_row import PoolRow
 from napari_menndl.widgets.preferences import default_budget, default_pool, recall, remember
 from napari_menndl.widgets.search.best_layer import NAME as BEST
 from napari_menndl.widgets.search.budget_row import BudgetRow
-from napari_menndl.widgets.search.order import Order
-from napari_menndl.widgets.search.pool_row import PoolRow
+from napari_menndl.widgets.search.request import SearchRequest
 from napari_menndl.widgets.search.settings import AdvancedSettings, LearnSettings, PlaceSettings
 from napari_menndl.widgets.section import WrappedLabel, section
 
@@ -73,7 +73,7 @@ class Setup(QWidget):
         self.budget = BudgetRow()
         self.about = MovieLine()
         self._build()
-        self._offer_job = Job(self)
+        self._offer_job = BackgroundTask(self)
         self._offer_job.done.connect(self._on_offer)
         self._clock = QTimer(self)
         self._clock.setInterval(_OFFER)
@@ -264,7 +264,7 @@ class Setup(QWidget):
             return error
         return None
 
-    def order(self) -> Order:
+    def order(self) -> SearchRequest:
         """What to search.
 
         Raises
@@ -291,7 +291,7 @@ class Setup(QWidget):
             raise InputError("an annotated frame to learn from", "none", remedy)
         frames = parse_frames(self.learn["frames"].value, _frame_count(movie))
         run = self.place["run"].value.expanduser()
-        return Order(movie, annotation, frames, self.budget.text, self.pool.spec, run, space, advanced)
+        return SearchRequest(movie, annotation, frames, self.budget.text, self.pool.spec, run, space, advanced)
 
     @property
     def frames(self) -> tuple[int, ...]:

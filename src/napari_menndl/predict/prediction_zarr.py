@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from napari_menndl.annotation.files import is_zarr_group, open_own_group, own_array, written_whole
+from napari_menndl.annotation.files import atomic_folder, is_zarr_group, open_own_group, own_array
 from napari_menndl.errors import InputError
 from napari_menndl.movie.identity import SIZE
-from napari_menndl.predict.outline import Outline
+from napari_menndl.predict.prediction_spec import PredictionSpec
 
 if TYPE_CHECKING:
     import os
@@ -31,12 +31,12 @@ class StoredFrames:
     Attributes
     ----------
     path : Path
-    outline : Outline
+    outline : PredictionSpec
     """
 
     def __init__(self, path: Path, group: Any) -> None:
         self.path, self._group = path, group
-        self.outline = Outline.from_json(dict(group.attrs).get("outline"))
+        self.outline = PredictionSpec.from_json(dict(group.attrs).get("outline"))
         own_array(group, "probabilities", "f", 4)
         own_array(group, "labels", "u", 3)
         own_array(group, "done", "u", 1)
@@ -58,13 +58,13 @@ class StoredFrames:
         return cls(Path(path), open_own_group(Path(path), FORM, SCHEMA))
 
     @classmethod
-    def take(cls, path: str | os.PathLike[str], outline: Outline, *, anew: bool = False) -> StoredFrames:
+    def take(cls, path: str | os.PathLike[str], outline: PredictionSpec, *, anew: bool = False) -> StoredFrames:
         """Open them to be written, or make a place for them; they may be fewer than the movie has (`fit`).
 
         Parameters
         ----------
         path : path
-        outline : Outline
+        outline : PredictionSpec
         anew : bool
             Replace a prediction that stands there by an empty one.
 
@@ -81,7 +81,7 @@ class StoredFrames:
             raise not_this_one(f"one of another network or movie at {path}: {differs}")
         return stored
 
-    def fit(self, outline: Outline) -> None:
+    def fit(self, outline: PredictionSpec) -> None:
         """Make room for a movie that has grown, or note its other name."""
         if self.outline == outline:
             return
@@ -146,10 +146,10 @@ class StoredFrames:
             ) from problem
 
 
-def _create(path: Path, outline: Outline) -> None:
+def _create(path: Path, outline: PredictionSpec) -> None:
     count, height, width = outline.shape
     classes = len(outline.class_names)
-    with written_whole(path) as folder:
+    with atomic_folder(path) as folder:
         group = zarr.open_group(folder, mode="w")
         group.create_array(
             "probabilities", shape=(count, classes, height, width), chunks=(1, classes, height, width), dtype="f4"

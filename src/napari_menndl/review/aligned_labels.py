@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.annotation.annotation import Annotation
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.preparation import Step
 
 
 @dataclass(frozen=True)
-class Sides:
+class AlignedLabels:
     """A predicted side and an annotated one, in the numbers of their common classes.
 
     Attributes
@@ -35,7 +35,7 @@ class Sides:
         The common classes, in the annotation's order.
     not_compared : tuple of str
         Classes of one side alone.
-    detectors : C Detector
+    detectors : C MatchRule
     annotation : Annotation
     steps : tuple of Step
         What was done to the movie.
@@ -45,7 +45,7 @@ class Sides:
 
     names: tuple[str, ...]
     not_compared: tuple[str, ...]
-    detectors: tuple[Detector, ...]
+    detectors: tuple[MatchRule, ...]
     annotation: Annotation
     steps: tuple[Step, ...]
     pixel_size: tuple[float, float] | None
@@ -57,7 +57,7 @@ class Sides:
     _channels: tuple[int, ...]
 
     @classmethod
-    def of(cls, predicted: Any, annotation: Annotation, probabilities: Any) -> Sides:
+    def of(cls, predicted: Any, annotation: Annotation, probabilities: Any) -> AlignedLabels:
         """From what `Review.of` takes.
 
         Raises

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import AS_RECORDED, Step, describe, looks, steps_from_json
-from napari_menndl.predict.scale import PixelSize, resampled_shape, scale_between
+from napari_menndl.predict.resample import PixelSize, resampled_shape, scale_between
 
 if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
@@ -26,7 +26,7 @@ _DIFFERENCES = {
 
 
 @dataclass(frozen=True)
-class Outline:
+class PredictionSpec:
     """Classes, thresholds and scale of a prediction.
 
     Attributes
@@ -60,8 +60,8 @@ class Outline:
     recorded: tuple[int, int, int] | None = None
 
     @classmethod
-    def of(cls, network: Predictor, movie: Movie) -> Outline:
-        """Outline of the prediction of a movie by a network.
+    def of(cls, network: Predictor, movie: Movie) -> PredictionSpec:
+        """Specification of the prediction of a movie by a network.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Outline:
             movie.raw.shape if movie.steps else None,
         )
 
-    def differs(self, other: Outline) -> str:
+    def differs(self, other: PredictionSpec) -> str:
         """What keeps the predicted frames of this one from being those of another, in words; empty where nothing does.
 
         The other movie may have another name, and more frames: which frames they are, their digests say.
@@ -109,7 +109,7 @@ class Outline:
         return plain | {"steps": [step.to_json() for step in self.steps], "recorded": self.recorded}
 
     @classmethod
-    def from_json(cls, data: Any) -> Outline:
+    def from_json(cls, data: Any) -> PredictionSpec:
         """Undo `to_json`.
 
         Raises

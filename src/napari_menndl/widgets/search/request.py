@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Order:
+class SearchRequest:
     """What to search.
 
     Attributes
@@ -67,7 +67,7 @@ class Opened:
     megapixels: float
 
 
-def begin(order: Order, known: KnownRuns) -> Opened:
+def begin(order: SearchRequest, known: KnownRuns) -> Opened:
     """Start the search process.
 
     Raises

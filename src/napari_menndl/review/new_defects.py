@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.metrics.components import Components
-    from napari_menndl.metrics.detection import Detector
+    from napari_menndl.metrics.detection import MatchRule
 
 
-class Births:
+class NewDefects:
     """Tells the defects born after the labelled frames from those that were there; frames are asked for in order.
 
     A defect was there if it is the same as one of its class in a labelled frame, or as one in the previous frame asked
@@ -26,12 +26,12 @@ class Births:
 
     Parameters
     ----------
-    detectors : C Detector
+    detectors : C MatchRule
     labelled : sequence of C Components
         The classes' defects in each labelled frame.
     """
 
-    def __init__(self, detectors: Sequence[Detector], labelled: Sequence[Sequence[Components]]) -> None:
+    def __init__(self, detectors: Sequence[MatchRule], labelled: Sequence[Sequence[Components]]) -> None:
         self._detectors = detectors
         self._labelled = labelled
         self._previous: list[tuple[Components, NDArray[np.bool_]]] = []
@@ -50,8 +50,8 @@ class Births:
         return [~there for there in old]
 
 
-class BirthsFromEvents:
-    """As `Births`, from the event table of a simulated movie.
+class NewDefectsFromEvents:
+    """As `NewDefects`, from the event table of a simulated movie.
 
     A defect's place at a frame is that of its latest event up to then.
 
@@ -86,7 +86,7 @@ class BirthsFromEvents:
 
 
 def _same(
-    components: Components, others: Components, chosen: NDArray[np.bool_], detector: Detector
+    components: Components, others: Components, chosen: NDArray[np.bool_], detector: MatchRule
 ) -> NDArray[np.bool_]:
     """(m,) bool: which components are the same defect as one of the chosen others."""
     if detector.extended:

@@ -1,4 +1,4 @@
-"""A network drawn as a sandwich: its layers as a stack of slabs, with skip connections as arcs."""
+"""Layer diagram of a network: its layers as a stack of slabs, with skip connections as arcs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_menndl.genome.slabs import Arc, Slab
+    from napari_menndl.genome.layer_diagram import Arc, Slab
 
 COLOURS = {
     "input": "#9aa0a6",
@@ -32,7 +32,7 @@ LEGEND = (
 )
 
 
-class SandwichView(QWidget):
+class LayerDiagramView(QWidget):
     """Input on top, head at the bottom.
 
     A slab is as wide as its resolution is fine, as thick as it has filters; the white window on it is its kernel, drawn

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 
-class Cover(QObject):
+class HideAnnotation(QObject):
     """Hides annotations under a review, whose colours one could take theirs for.
 
     Whoever selects one of them, to paint on it, sees it again; so does everyone once the review is over.

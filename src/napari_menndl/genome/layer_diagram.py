@@ -1,4 +1,4 @@
-"""A genome as a sandwich: its layers as a stack of slabs, for a picture."""
+"""Layer diagram of a genome: its layers as a stack of slabs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Arc:
     join: str
 
 
-def sandwich(genome: Genome, classes: int = 1) -> tuple[list[Slab], list[Arc]]:
+def layer_diagram(genome: Genome, classes: int = 1) -> tuple[list[Slab], list[Arc]]:
     """Stack a genome's layers, from the input to the head.
 
     Parameters

@@ -46,49 +46,49 @@ RARELY = 0.85
 def draw(space: SearchSpace, rng: np.random.Generator) -> Genome:
     """Draw a genome whose genes are in their ranges; whether it keeps the limits is another question."""
     limits = space.limits
-    inputs = draw_inputs(space.inputs, rng)
+    inputs = sample_inputs(space.inputs, rng)
     fewest = limits.layers[0] if all(isinstance(one, FrameInput) for one in inputs) else 0
     layers: list[Layer] = []
     stride = 1
     for _ in range(rng.integers(fewest, limits.layers[1], endpoint=True)):
-        layer = draw_layer(space, stride, rng)
+        layer = sample_layer(space, stride, rng)
         layers.append(layer)
         match layer:
             case Upsample():
                 stride //= layer.factor
             case Conv() | Pool():
                 stride *= layer.stride
-    genome = Genome(tuple(layers), (), draw_training(space.training, rng), inputs)
+    genome = Genome(tuple(layers), (), sample_training(space.training, rng), inputs)
     for _ in range(rng.integers(0, min(limits.skips, 2), endpoint=True)):
         places = open_places(genome)
         if places:
             source, target = places[rng.integers(len(places))]
-            skip = Skip(source, target, draw_value(space.layers, "joins", rng))
+            skip = Skip(source, target, sample_value(space.layers, "joins", rng))
             genome = replace(genome, skips=(*genome.skips, skip))
     return genome
 
 
-def draw_inputs(inputs: InputSpace, rng: np.random.Generator) -> tuple[Input, ...]:
+def sample_inputs(inputs: InputSpace, rng: np.random.Generator) -> tuple[Input, ...]:
     """Draw the frame, with an average over its neighbours beside it or without, or one other input."""
     kind = inputs.kinds[pick([INPUT_FREQUENCY[kind] for kind in inputs.kinds], rng)]
     match kind:
         case "bank":
-            return (draw_bank(inputs, rng),)
+            return (sample_bank(inputs, rng),)
         case "blob":
             return (Blob(fitted=True),)
         case "fourier":
             return (FourierInput(fitted=True),)
         case _:
-            reaches = {0, draw_value(inputs, "reaches", rng)} & set(inputs.reaches)
+            reaches = {0, sample_value(inputs, "reaches", rng)} & set(inputs.reaches)
             return tuple(FrameInput(reach) for reach in sorted(reaches))
 
 
-def draw_bank(inputs: InputSpace, rng: np.random.Generator) -> FilterBank:
+def sample_bank(inputs: InputSpace, rng: np.random.Generator) -> FilterBank:
     """Draw a filter bank."""
-    return FilterBank(**{name: draw_value(inputs, allowed, rng) for name, allowed in INPUT_GENES[FilterBank].items()})
+    return FilterBank(**{name: sample_value(inputs, allowed, rng) for name, allowed in INPUT_GENES[FilterBank].items()})
 
 
-def draw_layer(space: SearchSpace, stride: int, rng: np.random.Generator) -> Layer:
+def sample_layer(space: SearchSpace, stride: int, rng: np.random.Generator) -> Layer:
     """Draw a layer that fits behind a stride [px of the network's input]."""
     layers = space.layers
     finer = [factor for factor in layers.factors if stride % factor == 0]
@@ -99,35 +99,35 @@ def draw_layer(space: SearchSpace, stride: int, rng: np.random.Generator) -> Lay
     kind = kinds[pick(weights, rng)]
     match kind:
         case "upsample":
-            return Upsample(finer[rng.integers(len(finer))], draw_value(layers, "interpolations", rng))
+            return Upsample(finer[rng.integers(len(finer))], sample_value(layers, "interpolations", rng))
         case "pool":
-            return draw_pool(layers, rng)
+            return sample_pool(layers, rng)
         case "residual":
             count = rng.integers(layers.body[0], layers.body[1], endpoint=True)
-            body = [draw_conv(layers, rng, stride=1) for _ in range(count)]
+            body = [sample_conv(layers, rng, stride=1) for _ in range(count)]
             # As in He et al. 2016: what is added to the input is not yet cut off below zero.
             body[-1] = replace(body[-1], activation="linear")
-            return Residual(tuple(body), draw_value(layers, "activations", rng))
+            return Residual(tuple(body), sample_value(layers, "activations", rng))
         case "branches":
             count = rng.integers(layers.ways[0], layers.ways[1], endpoint=True)
             return Branches(tuple(_draw_branch(layers, rng) for _ in range(count)))
         case _:
-            conv = draw_conv(layers, rng)
+            conv = sample_conv(layers, rng)
             return (
                 replace(conv, stride=1) if conv.stride * stride > space.limits.stride and 1 in layers.strides else conv
             )
 
 
-def draw_conv(layers: LayerSpace, rng: np.random.Generator, stride: int | None = None) -> Conv:
+def sample_conv(layers: LayerSpace, rng: np.random.Generator, stride: int | None = None) -> Conv:
     """Draw a convolution."""
-    drawn = {name: draw_value(layers, allowed, rng) for name, allowed in LAYER_GENES[Conv].items()}
-    drawn["kernel"] = draw_kernel(layers, rng)
+    drawn = {name: sample_value(layers, allowed, rng) for name, allowed in LAYER_GENES[Conv].items()}
+    drawn["kernel"] = sample_kernel(layers, rng)
     if stride in layers.strides:
         drawn["stride"] = stride
     return Conv(**drawn)
 
 
-def draw_kernel(layers: LayerSpace, rng: np.random.Generator) -> tuple[int, int]:
+def sample_kernel(layers: LayerSpace, rng: np.random.Generator) -> tuple[int, int]:
     """Draw a kernel: mostly square, mostly odd, small ones more often."""
     sides = [k for k in range(layers.kernel[0], layers.kernel[1] + 1) if layers.even_kernels or k % 2]
     weights = [math.exp(-abs(k - 3) / 2) * (1.0 if k % 2 else 0.2) for k in sides]
@@ -135,23 +135,23 @@ def draw_kernel(layers: LayerSpace, rng: np.random.Generator) -> tuple[int, int]
     return (y, x) if rng.random() < 0.25 else (y, y)
 
 
-def draw_pool(layers: LayerSpace, rng: np.random.Generator) -> Pool:
+def sample_pool(layers: LayerSpace, rng: np.random.Generator) -> Pool:
     """Draw a pooling whose window is not smaller than its stride."""
-    stride = draw_value(layers, "pool_strides", rng)
+    stride = sample_value(layers, "pool_strides", rng)
     sizes = [size for size in layers.pool_sizes if size >= stride] or [stride]
-    return Pool(draw_value(layers, "poolings", rng), sizes[rng.integers(len(sizes))], stride)
+    return Pool(sample_value(layers, "poolings", rng), sizes[rng.integers(len(sizes))], stride)
 
 
 def _draw_branch(layers: LayerSpace, rng: np.random.Generator) -> tuple[Conv | Pool, ...]:
-    conv = draw_conv(layers, rng, stride=1)
+    conv = sample_conv(layers, rng, stride=1)
     if "pool" in layers.kinds and 1 in layers.pool_strides and rng.random() < 0.25:
-        return replace(draw_pool(layers, rng), stride=1), conv
+        return replace(sample_pool(layers, rng), stride=1), conv
     return (conv,)
 
 
-def draw_training(training: TrainingSpace, rng: np.random.Generator) -> TrainingGenes:
+def sample_training(training: TrainingSpace, rng: np.random.Generator) -> TrainingGenes:
     """Draw training genes, with one loss at least."""
-    drawn = {one.name: draw_value(training, one.name, rng) for one in dataclasses.fields(training)}
+    drawn = {one.name: sample_value(training, one.name, rng) for one in dataclasses.fields(training)}
     losses = [name for name in ("bce", "focal", "dice") if getattr(training, name)[1] > 0]
     if not any(drawn[name] for name in losses):
         name = losses[rng.integers(len(losses))]
@@ -159,7 +159,7 @@ def draw_training(training: TrainingSpace, rng: np.random.Generator) -> Training
     return TrainingGenes(**drawn)
 
 
-def draw_value(group: Allowed, name: str, rng: np.random.Generator) -> Any:
+def sample_value(group: Allowed, name: str, rng: np.random.Generator) -> Any:
     """Draw from a range (a rare one: mostly 0) or from choices (the first one every other time)."""
     allowed, about = getattr(group, name), type(group).__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
     if not group.ranged(name):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RESTLESS = 1.0
 
 
-class Growing(Protocol):
+class LiveSource(Protocol):
     """A source of frames that grows.
 
     Attributes
@@ -62,7 +62,7 @@ class Growing(Protocol):
         """For a person to read."""
 
 
-def open_growing(path: Path, patience: float) -> Growing:
+def open_growing(path: Path, patience: float) -> LiveSource:
     """The source at a path that exists; a file is not waited for longer than `patience` [s].
 
     Raises

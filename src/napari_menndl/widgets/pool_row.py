@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QHBoxLayout, QLi
 from napari_menndl.errors import InputError
 from napari_menndl.pool.check import probe_pool
 from napari_menndl.pool.kinds import PoolKind, pool_kinds
-from napari_menndl.widgets.background import Job
+from napari_menndl.widgets.background import BackgroundTask
 from napari_menndl.widgets.preferences import with_certificates
 from napari_menndl.widgets.section import WrappedLabel
 
@@ -64,7 +64,7 @@ class PoolRow(QWidget):
         layout.addWidget(self.button, 2, 0, 1, 2)
         layout.addWidget(self.answer, 3, 0, 1, 2)
         layout.setColumnStretch(0, 1)
-        self._job = Job(self)
+        self._job = BackgroundTask(self)
         self._job.done.connect(self._on_answer)
         self._job.failed.connect(self._on_failure)
         self.kind.currentIndexChanged.connect(self._on_kind)

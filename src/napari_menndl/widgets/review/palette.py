@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.review.frame import ORANGE, PURPLE, WHITE
-from napari_menndl.review.tables import SCORE_COLUMNS, Tally, score_rows
+from napari_menndl.review.tables import SCORE_COLUMNS, ScoreCounts, score_rows
 from napari_menndl.widgets.review.frame_review import ALONE, PREDICTED
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def legend(colours: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def score_table(title: str, tallies: Mapping[str, Tally], palette: str) -> str:
+def score_table(title: str, tallies: Mapping[str, ScoreCounts], palette: str) -> str:
     """Scores by class and together, in defects."""
     rows = [dict(zip(SCORE_COLUMNS, row, strict=True)) for row in score_rows(tallies)]
     rows = rows[1:] + (rows[:1] if len(rows) > 2 else [])
@@ -116,13 +116,13 @@ def found_table(title: str, review: FrameReview, classes: Mapping[str, str]) -> 
     return _table(title, head, lines)
 
 
-def pooled(reviews: Iterable[FrameReview]) -> dict[str, Tally]:
+def pooled(reviews: Iterable[FrameReview]) -> dict[str, ScoreCounts]:
     """The tallies of many frames added up, by class."""
-    by_class: dict[str, list[Tally]] = {}
+    by_class: dict[str, list[ScoreCounts]] = {}
     for review in reviews:
         for name, tally in review.tallies.items():
             by_class.setdefault(name, []).append(tally)
-    return {name: Tally.sum(tallies) for name, tallies in by_class.items()}
+    return {name: ScoreCounts.sum(tallies) for name, tallies in by_class.items()}
 
 
 def share(value: Any) -> str:

@@ -29,7 +29,7 @@ _MEANING = {"T": "time", "Z": "depth", "C": "channel"}
 
 
 @dataclass(frozen=True, eq=False)
-class ManyAxes:
+class Hyperstack:
     """An array whose last two axes are Y and X, behind two or more others longer than 1.
 
     Attributes
@@ -96,7 +96,7 @@ class ManyAxes:
         return Movie(frames, self.pixel_size, None, self.path.stem, str(self.path), metadata=self.metadata)
 
 
-def find_many_axes(path: str | os.PathLike[str], number: int | None = None) -> ManyAxes | None:
+def find_many_axes(path: str | os.PathLike[str], number: int | None = None) -> Hyperstack | None:
     """The array at a path, if it has too many axes for a movie; None for anything else, whatever it is.
 
     Parameters
@@ -122,32 +122,32 @@ def find_many_axes(path: str | os.PathLike[str], number: int | None = None) -> M
     return found
 
 
-def _npy(path: Path) -> ManyAxes:
+def _npy(path: Path) -> Hyperstack:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return ManyAxes(array, _letters(None, array.shape), path)
+    return Hyperstack(array, _letters(None, array.shape), path)
 
 
-def _zarr(path: Path, number: int | None) -> ManyAxes | None:
+def _zarr(path: Path, number: int | None) -> Hyperstack | None:
     node = zarr.open(str(path), mode="r")
     if not isinstance(node, zarr.Group):
-        return ManyAxes(node, _letters(names_of(node), node.shape), path)
+        return Hyperstack(node, _letters(names_of(node), node.shape), path)
     images = multiscales(node)
     if not images:
         return None
     group, image = images[number or 0]
     array = array_of(group, str(image["datasets"][0]["path"]), path)
     axes = [axis["name"] if isinstance(axis, dict) else axis for axis in image.get("axes", ())]
-    return ManyAxes(array, _letters(axes if len(axes) == array.ndim else names_of(array), array.shape), path)
+    return Hyperstack(array, _letters(axes if len(axes) == array.ndim else names_of(array), array.shape), path)
 
 
-def _tiff(path: Path, number: int | None) -> ManyAxes:
+def _tiff(path: Path, number: int | None) -> Hyperstack:
     pages = tiff_pages(path)
     series = max(range(len(pages.series)), key=lambda one: pages.series[one].size) if number is None else number
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pixel_size, _ = scale_of(pages.header, path.name, series)
         metadata = metadata_of(pages.header, path.name, series)
-    return ManyAxes(pages.array(series), pages.series[series].axes, path, pixel_size, metadata)
+    return Hyperstack(pages.array(series), pages.series[series].axes, path, pixel_size, metadata)
 
 
 def _letters(names: Sequence[str | None] | None, shape: tuple[int, ...]) -> str:

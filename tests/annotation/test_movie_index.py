@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_menndl.annotation import association
+from napari_menndl.annotation import movie_index
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.annotation.association import AnnotationIndex
+from napari_menndl.annotation.movie_index import AnnotationIndex
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
 
@@ -47,7 +47,7 @@ def test_annotations_of_a_movie_of_a_like_name_are_not_taken(index, tmp_path):
 
 def test_where_the_folder_cannot_be_written_it_goes_to_the_persons_own(index, tmp_path, monkeypatch):
     movie = movie_at(tmp_path / "data" / "a b.npy")
-    monkeypatch.setattr(association.os, "access", lambda *_: False)  # root may write everywhere
+    monkeypatch.setattr(movie_index.os, "access", lambda *_: False)  # root may write everywhere
     place = index.place(movie)
     assert place == tmp_path / "mine" / "a-b.annotation.zarr"
     index.remember(movie, annotate(place))

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.errors import InputError
-from napari_menndl.files import write_whole
+from napari_menndl.files import atomic_write
 from napari_menndl.movie.identity import movie_digest
 from napari_menndl.movie.preparation import same_frames, steps_from_json
 
@@ -98,7 +98,7 @@ class AnnotationIndex:
                 index = self._read()
                 for key in self._keys_of(movie):
                     index[key] = [*(p for p in index.get(key, []) if p != path), path]
-                write_whole(self._file, json.dumps(index, indent=1).encode())
+                atomic_write(self._file, json.dumps(index, indent=1).encode())
         except OSError as error:
             raise InputError(
                 "a folder to note the annotations of movies in",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.files import write_whole
+from napari_menndl.files import atomic_write
 from napari_menndl.network.weights import from_bytes, to_bytes
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def save_file(path: str | os.PathLike[str], kind: str, about: Mapping[str, Any],
     path = Path(path)
     described = json.dumps({"schema": SCHEMA, "kind": kind, **about})
     try:
-        write_whole(path, to_bytes(tensors, {MARK: described}))
+        atomic_write(path, to_bytes(tensors, {MARK: described}))
     except OSError as problem:
         raise InputError("a place that can be written", f"{path}: {problem}", "Choose another folder.") from problem
     return path
