@@ -15,6 +15,7 @@ from napari_menndl.progress import SearchProgress
 
 if TYPE_CHECKING:
     from napari_menndl.run import Run
+    from napari_menndl.search.views.monitor import RunSnapshot
 
 #: Least time between two drawings of the figure [s]; each is sent to the browser.
 _REDRAWN = 2.0
@@ -64,11 +65,13 @@ class _Page:
         self._pixels = [rung.pixels for rung in run.settings.ladder]
         self._table, self._figure = DisplayHandle(), DisplayHandle()
         self._drawn_at = 0.0
-        self._drawn: object = None
+        self._drawn: tuple[int, float | None, str] | None = None
 
     def __enter__(self) -> _Page:
         self._table.display(self._html(""))
-        self._figure.display(draw_history(self._monitor.look(math.inf), self._pixels))
+        snapshot = self._monitor.look(math.inf)
+        self._figure.display(draw_history(snapshot, self._pixels))
+        self._drawn = _drawn_of(snapshot)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,7 +81,12 @@ class _Page:
         """Show a newer status."""
         snapshot = self._monitor.look(math.inf)
         self._table.update(self._html(board(status, self._monitor.reader)))
-        shown = snapshot.evaluations, snapshot.best_fitness, snapshot.version
+        shown = _drawn_of(snapshot)
         if shown != self._drawn and (status["state"] != "running" or time.monotonic() - self._drawn_at > _REDRAWN):
             self._figure.update(draw_history(snapshot, self._pixels))
             self._drawn, self._drawn_at = shown, time.monotonic()
+
+
+def _drawn_of(snapshot: RunSnapshot) -> tuple[int, float | None, str]:
+    """What the figure depends on, but for the time."""
+    return snapshot.evaluations, snapshot.best_fitness, snapshot.version
