@@ -171,7 +171,7 @@ def watch_search(viewer: napari.Viewer, run: Path) -> None:
             dock.setup.advanced[name].value = value
         dock.start()
     end = time.monotonic() + 120
-    while dock.sight is None or not dock.sight.evaluations:
+    while dock.snapshot is None or not dock.snapshot.evaluations:
         if time.monotonic() > end:
             raise TimeoutError(f"no evaluation of {run} in the dock")
         QApplication.processEvents()

@@ -71,7 +71,7 @@ def press(qtbot, viewer, key):
 def stop(qtbot, search):
     click(qtbot, search.stop_button)
     assert search.stop_button.text() == "Stopping…"
-    qtbot.waitUntil(lambda: search.sight.state == "stopped", timeout=60_000)
+    qtbot.waitUntil(lambda: search.snapshot.state == "stopped", timeout=60_000)
 
 
 def close_by_hand(viewer, answer):
@@ -131,9 +131,9 @@ def test_from_a_sample_to_a_corrected_movie_and_a_second_search(qtbot, open_wind
     run_path = tmp_path / "first.menndl"
     set_up(search, run_path)
     click(qtbot, search.start_button)
-    qtbot.waitUntil(lambda: search.sight is not None and search.sight.best is not None, timeout=120_000)
-    first = search.sight.best["fitness"]
-    qtbot.waitUntil(lambda: search.sight.best["fitness"] > first, timeout=120_000)
+    qtbot.waitUntil(lambda: search.snapshot is not None and search.snapshot.best is not None, timeout=120_000)
+    first = search.snapshot.best.fitness
+    qtbot.waitUntil(lambda: search.snapshot.best.fitness > first, timeout=120_000)
     close_by_hand(viewer, "Leave it running")
     assert open_run(run_path).state == "running"
 
@@ -143,7 +143,7 @@ def test_from_a_sample_to_a_corrected_movie_and_a_second_search(qtbot, open_wind
     click(qtbot, annotate.panel.choice.offer)
     assert annotate.annotation.path == path
     search = go(qtbot, workflow, SEARCH)
-    qtbot.waitUntil(lambda: search.sight is not None and search.sight.state == "running", timeout=30_000)
+    qtbot.waitUntil(lambda: search.snapshot is not None and search.snapshot.state == "running", timeout=30_000)
     assert search.run.path == run_path
     stop(qtbot, search)
 
@@ -175,7 +175,7 @@ def test_from_a_sample_to_a_corrected_movie_and_a_second_search(qtbot, open_wind
     set_up(search, tmp_path / "second.menndl")
     click(qtbot, search.start_button)
     qtbot.waitUntil(lambda: search.run is not None and search.run.path.name == "second.menndl", timeout=60_000)
-    qtbot.waitUntil(lambda: search.sight is not None and search.sight.evaluations > 0, timeout=120_000)
+    qtbot.waitUntil(lambda: search.snapshot is not None and search.snapshot.evaluations > 0, timeout=120_000)
     learned = open_run(tmp_path / "second.menndl").task.labels[0]
     assert np.array_equal(learned, Annotation.open(path).frame(0))
     stop(qtbot, search)
