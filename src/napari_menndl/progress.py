@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from napari_menndl.search.candidate import EvaluationKey
-from napari_menndl.search.views.messages import came_to_nothing, learning, never_predicted_by
+from napari_menndl.search.views.messages import came_to_nothing, learning, never_predicted_by, origins_line
+from napari_menndl.search.views.totals import OriginTotals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,6 +189,8 @@ def status_view(status: dict[str, Any]) -> Group:
         lines.append(Text(status["note"], style="yellow"))
     if status["leaders"]:
         lines.append(leaderboard(status))
+        origins = {name: OriginTotals(**one) for name, one in status["origins"].items()}
+        lines.append(Text(origins_line(origins), style="dim"))
     if answer := status["answer"]:
         members = ", ".join(str(one["id"]) for one in answer["members"])
         kind = "network" if len(answer["members"]) == 1 else "mean of networks"

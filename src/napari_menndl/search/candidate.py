@@ -12,6 +12,8 @@ from napari_menndl.genome.evaluation import Rung
 if TYPE_CHECKING:
     from napari_menndl.genome.genome import Genome
 
+#: Origin of a candidate that another search found.
+IMMIGRANT = "immigrant"
 #: Follows the name of the rung that a candidate was evaluated at, where its networks are trained on all labels.
 _REFIT = "+"
 

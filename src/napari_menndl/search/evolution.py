@@ -20,7 +20,7 @@ from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.variation import crossover, mutate
 from napari_menndl.search.asha import Bracket
-from napari_menndl.search.candidate import Candidate, Scored
+from napari_menndl.search.candidate import IMMIGRANT, Candidate, Scored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,6 @@ _RANDOM = 0.1
 #: Newborn whose evaluations say how long the next takes.
 _RECENT = 15
 #: Origin of a genome that another search found.
-IMMIGRANT = "immigrant"
 
 
 class Evolution:

@@ -16,7 +16,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
-from napari_menndl.search.evolution import IMMIGRANT
+from napari_menndl.search.candidate import IMMIGRANT
 from napari_menndl.search.islands.shared_folder import Elite, SharedFolder
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from array import array
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_menndl.search.candidate import EvaluationKey
-from napari_menndl.search.evolution import IMMIGRANT
+from napari_menndl.search.candidate import IMMIGRANT, EvaluationKey
 from napari_menndl.search.facts import AnswerChosen, Arrived, Best, Born, Finished, Merged, Resumed, Stopped, Telemetry
 
 if TYPE_CHECKING:

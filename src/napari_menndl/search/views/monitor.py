@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.search.views.curves import CURVES
 from napari_menndl.search.views.reader import Leader, RunReader
-from napari_menndl.search.views.totals import Rate, seconds_left
+from napari_menndl.search.views.totals import OriginTotals, Rate, seconds_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,8 @@ class RunSnapshot:
         Of the whole search.
     failures, lost : dict of str to int
         By kind: what counts against networks; what was tried again.
+    origins : dict of str to OriginTotals
+        `Totals.origins`.
     best : Leader or None
         The best network.
     best_fitness : float or None
@@ -104,6 +106,7 @@ class RunSnapshot:
     mean: Rate
     failures: dict[str, int]
     lost: dict[str, int]
+    origins: dict[str, OriginTotals]
     best: Leader | None
     best_fitness: float | None
     median: float | None
@@ -144,6 +147,7 @@ class RunSnapshot:
             "answer": self.answer.to_json() if self.answer else None,
             "finished": self.finished.to_json() if self.finished else None,
             "best": {"id": best.id, "key": best.key, "fitness": best.fitness} if best else None,
+            "origins": {name: vars(one) for name, one in self.origins.items()},
             "leaders": [{name: getattr(one, name) for name in _PLAIN} for one in self.leaders[:_LEADERS]],
         }
 
@@ -216,6 +220,7 @@ class RunMonitor:
             mean=status.mean,
             failures=dict(status.failures),
             lost=dict(status.lost),
+            origins={name: replace(one) for name, one in status.origins.items()},
             best=reader.best,
             best_fitness=reader.best_fitness,
             median=status.median,

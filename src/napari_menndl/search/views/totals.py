@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter, deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from napari_menndl.search.candidate import IMMIGRANT
 from napari_menndl.search.facts import (
     AnswerChosen,
     Born,
@@ -46,6 +49,29 @@ class Rate(NamedTuple):
     flops_per_second: float = 0.0
 
 
+#: Where networks come from: by hand, drawn at random, bred here, bred by another island.
+ORIGINS = ("founders", "random", "offspring", "immigrants")
+
+
+@dataclass
+class OriginTotals:
+    """What came of the networks of one origin.
+
+    Attributes
+    ----------
+    networks : int
+        Evaluated at least once.
+    seconds : float [s]
+        That all their evaluations took, summed over slots.
+    best : float or None
+        Their highest fitness.
+    """
+
+    networks: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+
+
 class Totals:
     """Running sums over a journal's facts; the search and its views add them up the same way.
 
@@ -61,6 +87,8 @@ class Totals:
         Candidates evaluated at least once.
     failures, lost : Counter of str
         By kind: what counts against networks; what was tried again.
+    origins : dict of str to OriginTotals
+        By origin, those of `ORIGINS` that have been evaluated: what evolution adds to what it begins with.
     elapsed : float [s]
         Time the search has run, over all resumes.
     slot_seconds, busy_seconds, gpu_seconds : float [s]
@@ -83,6 +111,8 @@ class Totals:
         self.slots = self.births = self.networks = self.evaluations = self.promotions = 0
         self.failures: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
+        self.origins: dict[str, OriginTotals] = {}
+        self._origin_of = array("b")
         self.refits: dict[EvaluationKey, Sequence[int]] = {}
         self.elapsed = self.slot_seconds = self.busy_seconds = self.gpu_seconds = self.train_flops = 0.0
         self.learns: dict[str, Any] = {}
@@ -109,6 +139,7 @@ class Totals:
         match fact:
             case Born():
                 self.births += 1
+                self._note_origin(fact)
             case Promoted():
                 self.promotions += 1
             case Evaluated():
@@ -141,8 +172,23 @@ class Totals:
         self.networks += level == 0
         self._settled += level is not None
         self._add_effort(fact)
+        if level is not None and 0 <= fact.key.network < len(self._origin_of):
+            self._add_to_origin(fact, level)
         if isinstance(fact, Failed):
             self.failures[fact.failure.kind] += 1
+
+    def _note_origin(self, fact: Born) -> None:
+        first = fact.origin.partition(" ")[0]
+        number = {"founder": 0, "random": 1, IMMIGRANT: 3}.get(first, 2)
+        if fact.id == len(self._origin_of):  # ids are births, counted from 0
+            self._origin_of.append(number)
+
+    def _add_to_origin(self, fact: Evaluated, level: int) -> None:
+        one = self.origins.setdefault(ORIGINS[self._origin_of[fact.key.network]], OriginTotals())
+        one.networks += level == 0
+        one.seconds += fact.evaluation.seconds
+        if fact.evaluation.fitness is not None:
+            one.best = max(fact.evaluation.fitness, one.best or 0.0)
 
     def _add_effort(self, fact: Evaluated | Refit) -> None:
         self.train_flops += fact.evaluation.train_flops

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_menndl.progress import diminishing, duration, pool_details, set_aside
+from napari_menndl.search.views.messages import origins_line
 from napari_menndl.widgets.search.leaderboard import short
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class Numbers(QWidget):
             self._write(self.figures[name], text)
         self.figures["busy"].setToolTip("\n".join([_BUSY, *pool_details(snapshot.pool)]))
         hint = diminishing(snapshot.elapsed, snapshot.gain, snapshot.answer.error if snapshot.answer else None)
-        kinds = "\n".join(filter(None, [failures_text(snapshot), set_aside(snapshot.pool), hint]))
+        told = [failures_text(snapshot), set_aside(snapshot.pool), origins_line(snapshot.origins), hint]
+        kinds = "\n".join(filter(None, told))
         self.kinds.setText(kinds)
         self.kinds.setVisible(bool(kinds))
 
