@@ -1,4 +1,4 @@
-"""What a prediction is of: enough to read it without network and movie, and to know it again."""
+"""Specification of a prediction, which identifies it and lets it be read without network and movie."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ class PredictionSpec:
     Attributes
     ----------
     network : str
-        Digest of what predicted.
+        Digest of the network or ensemble.
     movie : str
-        Name of the movie, for a person to read.
+        Display name of the movie.
     shape : (T, Y, X)
-        Of the movie.
+        Shape of the movie.
     pixel_size : (y, x) float [nm] or None
-        Of the movie.
+        Pixel size of the movie.
     class_names : C str
     thresholds : C float
     min_areas : C int [px]
-        Smaller defects are dropped; in pixels of the movie.
+        Smallest area of a defect of each class, in pixels of the movie.
     steps : tuple of Step
-        What was done to the movie before, see `Movie.prepared`.
+        Preparation steps of the movie, see `Movie.prepared`.
     recorded : (T, Y, X) or None
-        Shape of the movie before that; None where nothing was done.
+        Shape of the recorded movie; None if it was not prepared.
     """
 
     network: str
@@ -61,17 +61,17 @@ class PredictionSpec:
 
     @classmethod
     def of(cls, network: Predictor, movie: Movie) -> PredictionSpec:
-        """Specification of the prediction of a movie by a network.
+        """Return the specification of a network's prediction of a movie.
 
         Raises
         ------
         InputError
-            If only one of movie and network knows its pixel size, or its frames become too large at the network's; if
-            the network was trained on averaged or binned frames and the movie has others.
+            If only one of movie and network has a pixel size; if frames become too large at the network's pixel size;
+            if the network was trained on averaged or binned frames and the movie is not prepared likewise.
         """
         _check_steps(getattr(network, "steps", ()), movie)
         factors = scale_between(movie.pixel_size, network.pixel_size) or (1.0, 1.0)
-        resampled_shape(movie.shape[1:], factors)  # refused before anything is made room for
+        resampled_shape(movie.shape[1:], factors)  # raises now, before storage is allocated
         scale = factors[0] * factors[1]
         return cls(
             network.digest,
@@ -86,9 +86,9 @@ class PredictionSpec:
         )
 
     def differs(self, other: PredictionSpec) -> str:
-        """What keeps the predicted frames of this one from being those of another, in words; empty where nothing does.
+        """Describe why frames predicted under this one are not valid for another; empty if they are.
 
-        The other movie may have another name, and more frames: which frames they are, their digests say.
+        The other movie may have another name, and more frames: frames are identified by their digests.
         """
         for name, words in _DIFFERENCES.items():
             if getattr(self, name) != getattr(other, name):
@@ -100,7 +100,7 @@ class PredictionSpec:
         return ""
 
     def to_json(self) -> dict[str, Any]:
-        """Dicts and lists; an infinite threshold as null, since JSON knows no infinity."""
+        """Return plain data for JSON, with null for infinite thresholds, which JSON lacks."""
         plain = asdict(self)
         plain["thresholds"] = [t if t < float("inf") else None for t in self.thresholds]
         del plain["steps"], plain["recorded"]
@@ -110,7 +110,7 @@ class PredictionSpec:
 
     @classmethod
     def from_json(cls, data: Any) -> PredictionSpec:
-        """Undo `to_json`.
+        """Read the output of `to_json`.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class PredictionSpec:
 
 
 def _check_steps(trained: tuple[Step, ...], movie: Movie) -> None:
-    """Make sure that frames look as those trained on: drift correction and cutting do not change how they look."""
+    """Check that frames look like those trained on; drift correction and cropping do not change that."""
     wanted, given = looks(trained), looks(movie.steps)
     if wanted == given:
         return

@@ -1,4 +1,4 @@
-"""Simulated STEM movies of WS2 with known defects: lattice, dynamics of the defects, image formation, noise."""
+"""Simulated STEM movies of WS2 with known defects: lattice, defect dynamics, image formation, noise."""
 
 import lazy_loader
 
