@@ -121,7 +121,7 @@ def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] 
     if attributes.get("format") != form:
         raise InputError(
             f"{one} that napari-menndl saved",
-            f"{path}, a zarr group with {sorted(group.array_keys())} and without our mark",
+            f"{path}, a zarr group with {sorted(group.array_keys())}, not written by napari-menndl",
             "Give the path of one array inside it, or of another file.",
         )
     found = attributes.get("schema")

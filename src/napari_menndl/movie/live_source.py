@@ -168,7 +168,7 @@ class GrowingTiff:
         anew = None
         if seen is not None and (about.st_ino != seen[0] or about.st_size < seen[1]):
             what = "was replaced by another file" if about.st_ino != seen[0] else "became shorter"
-            anew = f"{self.path.name} {what}: its frames are counted anew."
+            anew = f"{self.path.name} {what}: frame numbering restarts."
             self.count, self._written = 0, []
         elif seen == self._seen and self._tiff is not None:
             return None
@@ -241,7 +241,7 @@ class GrowingZarr:
         anew = None
         if self._identity is not None and (identity != self._identity or array.shape[0] < self.count):
             what = "was replaced by another array" if identity != self._identity else "became shorter"
-            anew = f"{self.path.name} {what}: its frames are counted anew."
+            anew = f"{self.path.name} {what}: frame numbering restarts."
             self.count = 0
         self._array, self._identity = array, identity
         there = [t for t in range(self.count, array.shape[0]) if self._complete(t)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_menndl.movie.metadata import Facts
 
 #: Height and width of a pixel and their units, (y, x) each.
-AlignedLabels: TypeAlias = "tuple[tuple[object, object], tuple[str, str]]"
+PixelSides: TypeAlias = "tuple[tuple[object, object], tuple[str, str]]"
 
 _MAKE, _RESOLUTION_X, _RESOLUTION_Y, _RESOLUTION_UNIT = 271, 282, 283, 296
 #: Units of length by the value of TIFF's ResolutionUnit.
@@ -35,7 +35,7 @@ class Maker:
     """
 
     name: str
-    sides: Callable[[dict[str, Any], int], AlignedLabels | None]
+    sides: Callable[[dict[str, Any], int], PixelSides | None]
     facts: Callable[[dict[str, Any]], Facts]
 
 
@@ -62,7 +62,7 @@ def _section(about: dict[str, Any], *names: str) -> dict[str, Any]:
     return next((about[name] for name in names if isinstance(about.get(name), dict)), {})
 
 
-def _fei_sides(about: dict[str, Any], width: int) -> AlignedLabels | None:
+def _fei_sides(about: dict[str, Any], width: int) -> PixelSides | None:
     for name in ("Scan", "EScan", "IScan"):
         scan = _section(about, name)
         if scan.get("PixelWidth") and scan.get("PixelHeight"):
@@ -90,7 +90,7 @@ def _fei_facts(about: dict[str, Any]) -> Facts:
     }
 
 
-def _zeiss_sides(about: dict[str, Any], width: int) -> AlignedLabels | None:
+def _zeiss_sides(about: dict[str, Any], width: int) -> PixelSides | None:
     for name in ("ap_image_pixel_size", "ap_pixel_size"):
         if name in about:
             value, unit = _zeiss(about, name)
@@ -132,7 +132,7 @@ def _zeiss(about: dict[str, Any], name: str) -> tuple[Any, str]:
 _TVIPS_DIFFRACTION = 3
 
 
-def _tvips_sides(about: dict[str, Any], width: int) -> AlignedLabels | None:
+def _tvips_sides(about: dict[str, Any], width: int) -> PixelSides | None:
     if not about.get("PixelSizeX") or not about.get("PixelSizeY"):
         return None
     unit = "1/nm" if about.get("TemMode") == _TVIPS_DIFFRACTION else "nm"
@@ -160,7 +160,7 @@ def _tvips_date(date: int, seconds: int) -> str:
     return f"{year}-{month:02}-{day:02}{clock}"
 
 
-def _olympus_sides(about: dict[str, Any], width: int) -> AlignedLabels | None:
+def _olympus_sides(about: dict[str, Any], width: int) -> PixelSides | None:
     if not about.get("pixelsizex") or not about.get("pixelsizey"):
         return None
     return (about["pixelsizey"], about["pixelsizex"]), ("m", "m")
@@ -192,7 +192,7 @@ def _leaves(element: ElementTree.Element, names: tuple[str, ...]) -> list[tuple[
     return [leaf for child in element for leaf in _leaves(child, (*names, child.tag))]
 
 
-def _jeol_sides(about: dict[str, Any], width: int) -> AlignedLabels | None:
+def _jeol_sides(about: dict[str, Any], width: int) -> PixelSides | None:
     mode = about.get("Eos/EosMode"), about.get("ImageFormingSystem/ModeString")
     if mode != ("eosTEM", "MAG"):  # the meaning of the resolution is unknown for scanned images
         return (math.nan, math.nan), ("", "")

@@ -95,7 +95,7 @@ def _in_a_thread(settings: PoolSettings, spec: str, patience: float) -> PoolRepo
     except queue.Empty:
         answer = InputError(
             f"a pool {spec} whose workers answer within {patience:.0f} s",
-            "silence",
+            "no answer",
             "See whether its machines are overloaded or hang, and restart them.",
         )
     if isinstance(answer, Exception):

@@ -27,7 +27,7 @@ from napari_menndl.predict.labelling import find_defects, label_pixels, no_defec
 from napari_menndl.predict.prediction_spec import PredictionSpec
 from napari_menndl.predict.prediction_zarr import StoredFrames, not_this_one
 from napari_menndl.predict.range import RangeCheck
-from napari_menndl.predict.remote import LOOK, combine_warnings, on_pool, take_next
+from napari_menndl.predict.remote import LOOK, combine_errors, on_pool, take_next
 
 if TYPE_CHECKING:
     import os
@@ -374,7 +374,7 @@ class Prediction:
                 if progress and t not in failed:
                     progress(count, len(self))
         if failed:
-            raise combine_warnings(failed)
+            raise combine_errors(failed)
         return Path(path)
 
     @contextmanager

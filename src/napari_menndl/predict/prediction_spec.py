@@ -132,7 +132,7 @@ class PredictionSpec:
                 None if recorded is None else (int(recorded[0]), int(recorded[1]), int(recorded[2])),
             )
         except (KeyError, TypeError, ValueError, IndexError) as problem:
-            raise InputError("the outline of a prediction", repr(problem), "Predict the movie anew.") from problem
+            raise InputError("the description of a prediction", repr(problem), "Predict the movie anew.") from problem
 
 
 def _check_steps(trained: tuple[Step, ...], movie: Movie) -> None:

@@ -75,7 +75,9 @@ def open_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, T
         about = json.loads(metadata[MARK])
         schema, known = about["schema"], isinstance(about["kind"], str)
     except (KeyError, TypeError, ValueError) as problem:
-        raise InputError("a network that napari-menndl saved", f"{path} without our mark", REMEDY) from problem
+        raise InputError(
+            "a network that napari-menndl saved", f"{path}, not written by napari-menndl", REMEDY
+        ) from problem
     if not known or not isinstance(schema, int) or schema > SCHEMA:
         found = f"version {schema!r} in {path}"
         raise InputError(f"a network of schema version {SCHEMA} or older", found, "Update napari-menndl.")

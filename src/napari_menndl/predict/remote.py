@@ -177,7 +177,7 @@ def take_next(waiting: list[int], first: Callable[[], int | None] | None) -> int
     return waiting.pop(min(range(len(waiting)), key=lambda i: (abs(waiting[i] - here), -waiting[i])))
 
 
-def combine_warnings(failed: dict[int, InputError]) -> InputError:
+def combine_errors(failed: dict[int, InputError]) -> InputError:
     """Combine the errors of all frames that could not be predicted into one."""
     problem = next(iter(failed.values()))
     if len(failed) == 1:

@@ -185,7 +185,7 @@ def check_valid(file: Path, remedy: str) -> None:
     began, ends, now = certificate.not_valid_before_utc, certificate.not_valid_after_utc, datetime.now(UTC)
     if now < began:
         found = f"one that is good from {began:%Y-%m-%d %H:%M} UTC on: {file}"
-        raise InputError("a certificate that is good now", found, "Set this machine's clock, or make them anew.")
+        raise InputError("a currently valid certificate", found, "Set this machine's clock, or create new ones.")
     if now > ends:
         found = f"one that ended on {ends:%Y-%m-%d %H:%M} UTC: {file}"
-        raise InputError("a certificate that is good now", found, remedy)
+        raise InputError("a currently valid certificate", found, remedy)

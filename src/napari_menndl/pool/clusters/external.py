@@ -78,7 +78,7 @@ class ExternalScheduler(Cluster):
 
 def _refused(address: str, error: OSError) -> InputError:
     """Return the error for a scheduler that does not answer, with its likely cause."""
-    words = " ".join(str(error).split()) or "silence"
+    words = " ".join(str(error).split()) or "no answer"
     closed = isinstance(error, CommClosedError) or "closed" in words or "reset" in words
     if address.startswith("tls://") and (closed or "certificate" in words):
         return InputError(

@@ -123,7 +123,7 @@ class Ssh(Cluster):
                     await asyncio.sleep(0.05)
                 else:
                     return
-        words = "; ".join(f"{name}: {words}" for name, words in self._troubles.items()) or "silence"
+        words = "; ".join(f"{name}: {words}" for name, words in self._troubles.items()) or "no answer"
         names = " ".join(one.name for one in self._hosts)
         raise InputError(
             "at least one machine that a worker can be started on",

@@ -13,7 +13,7 @@ from distributed import Client, Future, KilledWorker
 from distributed.core import Status
 
 from napari_menndl.errors import Failure
-from napari_menndl.pool.dask.uploader import Carrier
+from napari_menndl.pool.dask.uploader import Uploader
 from napari_menndl.pool.dask.worker_registry import WorkerRegistry
 from napari_menndl.pool.process.messages import outcome_from_message, pack, unpack
 from napari_menndl.pool.protocol import Outcome
@@ -44,7 +44,7 @@ class Dispatcher:
         self.roster = WorkerRegistry()
         self._ledger = ledger
         self._settings = settings
-        self._carrier = None if settings.cargo is None else Carrier(settings.cargo)
+        self._uploader = None if settings.cargo is None else Uploader(settings.cargo)
         self._numbers = itertools.count()
         self._client: Client | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,8 +104,8 @@ class Dispatcher:
             busy,
             available,
             waited,
-            self._carrier.sent if self._carrier else 0,
-            self._carrier.seconds if self._carrier else 0.0,
+            self._uploader.sent if self._uploader else 0,
+            self._uploader.seconds if self._uploader else 0.0,
             self._sent,
             self._received,
             self.roster.quarantined,
@@ -200,12 +200,12 @@ class Dispatcher:
 
     async def _carry(self, client: Client, jobs: list[Job], worker: str, report: dict[str, Any], asked: float) -> None:
         """Stage the shared input of these jobs on the worker's machine, and queue the jobs again."""
-        assert self._carrier is not None
+        assert self._uploader is not None
         trouble = str(report["trouble"])
         try:
             if worker and not trouble:
                 place = str(report["host"]), str(report["shelf"])
-                trouble = await self._carrier.bring(client, worker, place, asked)
+                trouble = await self._uploader.bring(client, worker, place, asked)
         except Exception as error:
             trouble = f"{type(error).__name__}: {error}"
         if worker and trouble:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _ANSWER = 120.0
 
 
-class Carrier:
+class Uploader:
     """Uploads a shared input to machines as needed.
 
     Parameters

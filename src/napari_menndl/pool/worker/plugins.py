@@ -41,7 +41,7 @@ class Drain(NannyPlugin):
 class WorkerPlugins(WorkerPlugin):
     """Adapts the signal handling and profiling of externally started workers."""
 
-    name = "napari-menndl-manners"
+    name = "napari-menndl-plugins"
 
     def setup(self, worker: Any) -> None:
         if worker.nanny:
