@@ -51,5 +51,5 @@ def test_every_public_name_of_a_package_exists(stub):
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="attribute '?train"):
+    with pytest.raises(AttributeError, match=r"attribute '?train"):
         napari_menndl.train

@@ -30,7 +30,7 @@ KEPT = 8
 
 
 @dataclass(frozen=True, eq=False)
-class NewFrame:
+class FollowedFrame:
     """A new, complete frame.
 
     Attributes
@@ -116,7 +116,7 @@ class MovieWatcher:
         """Time from frame to frame [s]; None if unknown, and before the first frame."""
         return self._source.frame_time if self._source else None
 
-    def poll(self) -> Iterator[NewFrame | Notice]:
+    def poll(self) -> Iterator[FollowedFrame | Notice]:
         """Check the disk once, and yield what is new since the last call, in order."""
         now = time.time()
         try:
@@ -143,7 +143,7 @@ class MovieWatcher:
         yield from self._arrivals(self._source, now)
         self._polled = now
 
-    def _arrivals(self, source: LiveSource, now: float) -> Iterator[NewFrame | Notice]:
+    def _arrivals(self, source: LiveSource, now: float) -> Iterator[FollowedFrame | Notice]:
         while (t := len(self)) < source.count:
             try:
                 with self._lock:
@@ -162,7 +162,7 @@ class MovieWatcher:
                 yield Notice(f"{source.name(t)} is left out: it {problem}")
                 continue
             self._keep(t, frame)
-            yield NewFrame(t, frame, min(max(written, self._polled), now), source.name(t))
+            yield FollowedFrame(t, frame, min(max(written, self._polled), now), source.name(t))
 
     def _waits_for(self, t: int) -> bool:
         if self._half is None or self._half[0] != t:
@@ -235,7 +235,7 @@ def follow(
     existing: bool = False,
     interval: float = 0.1,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[NewFrame | Notice]:
+) -> Iterator[FollowedFrame | Notice]:
     """Yield each new frame of a source that is being written, in order, until `stop` returns True.
 
     Parameters
@@ -251,7 +251,7 @@ def follow(
 
     Yields
     ------
-    NewFrame or Notice
+    FollowedFrame or Notice
         Frames are yielded when complete; a notice if the source is gone, replaced, or shorter than it was.
 
     Raises
@@ -264,7 +264,7 @@ def follow(
 
 def watch(
     follower: MovieWatcher, *, interval: float = 0.1, stop: Callable[[], bool] = lambda: False
-) -> Iterator[NewFrame | Notice]:
+) -> Iterator[FollowedFrame | Notice]:
     """Poll a watcher repeatedly; see `follow`."""
     while not stop():
         for news in follower.poll():

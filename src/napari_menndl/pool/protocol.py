@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from napari_menndl.errors import Failure
-    from napari_menndl.pool.telemetry import PoolTelemetry
 
 #: Job function of a pool: payloads are JSON objects, attachments raw bytes.
 Entry = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
@@ -40,6 +39,41 @@ class Outcome:
     slot: str
     started: float
     finished: float
+
+
+@dataclass(frozen=True)
+class PoolTelemetry:
+    """Counters of a pool, since it was opened.
+
+    Attributes
+    ----------
+    workers, slots, gpus : int
+        Present numbers; GPUs are those of machines that have answered a job.
+    busy_seconds, available_seconds : float
+        Slot-seconds spent on jobs, and slot-seconds available [s].
+    waited_seconds : float
+        Slot-seconds in which a job was available for a slot but not running: dispatch, start of trainers, staging [s].
+    staged_bytes : int
+        Bytes of the shared input sent to machines without a copy [byte].
+    staged_seconds : float
+        Time spent on staging [s].
+    sent_bytes, received_bytes : int
+        Bytes of jobs sent, including repeats, and of answers received [byte].
+    quarantined : tuple of str
+        Workers that get no more jobs.
+    """
+
+    workers: int
+    slots: int
+    gpus: int = 0
+    busy_seconds: float = 0.0
+    available_seconds: float = 0.0
+    waited_seconds: float = 0.0
+    staged_bytes: int = 0
+    staged_seconds: float = 0.0
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    quarantined: tuple[str, ...] = ()
 
 
 class Pool(Protocol):

@@ -12,8 +12,8 @@ from napari_menndl.errors import Failure
 from napari_menndl.pool.process.entry import call_entry
 from napari_menndl.pool.process.messages import LIMIT
 from napari_menndl.pool.process.slot import Slot
-from napari_menndl.pool.protocol import Entry, Outcome
-from napari_menndl.pool.telemetry import PoolTelemetry, SlotClock
+from napari_menndl.pool.protocol import Entry, Outcome, PoolTelemetry
+from napari_menndl.pool.telemetry import SlotClock
 
 
 class SerialPool:

@@ -14,7 +14,7 @@ from napari_menndl.predict.ensemble import open_predictor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_menndl.predict.prediction import Predictor
+    from napari_menndl.predict.prediction_spec import Predictor
     from napari_menndl.predict.resample import PixelSize
 
 #: Job function with which pools are opened for prediction.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_menndl.predict.prediction import Predictor
+    from napari_menndl.predict.prediction_spec import Predictor
     from napari_menndl.predict.resample import PixelSize
 
 #: Shortest interval at which a running search is checked for a better network [s].

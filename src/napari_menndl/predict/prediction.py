@@ -10,7 +10,7 @@ from collections import OrderedDict
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
@@ -33,40 +33,14 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
     from napari_menndl.pool.protocol import Pool
-    from napari_menndl.predict.resample import PixelSize
+    from napari_menndl.predict.prediction_spec import Predictor
 
 #: Number of latest frames kept in memory, so that labels and probabilities of the frame in view share one prediction.
 KEPT = 4
-
-
-class Predictor(Protocol):
-    """Interface of `TrainedNetwork` and `Ensemble`."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]: ...
-    @property
-    def thresholds(self) -> tuple[float, ...]: ...
-    @property
-    def detectors(self) -> tuple[MatchRule, ...]: ...
-    @property
-    def pixel_size(self) -> PixelSize | None: ...
-    @property
-    def digest(self) -> str: ...
-    @property
-    def reach(self) -> int: ...
-
-    def predict_frame(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
-        """Predict (C, Y, X) of a frame (Y, X), or of (5, Y, X) with neighbours if `reach` is not 0."""
-        ...
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the network to a single file."""
-        ...
 
 
 class Prediction:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import AS_RECORDED, Step, describe, looks, steps_from_json
 from napari_menndl.predict.resample import PixelSize, resampled_shape, scale_between
 
 if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
-    from napari_menndl.predict.prediction import Predictor
 
 
 _DIFFERENCES = {
@@ -23,6 +29,31 @@ _DIFFERENCES = {
     "min_areas": "other smallest areas",
     "steps": "another preparation",
 }
+
+
+class Predictor(Protocol):
+    """Interface of `TrainedNetwork` and `Ensemble`."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def thresholds(self) -> tuple[float, ...]: ...
+    @property
+    def detectors(self) -> tuple[MatchRule, ...]: ...
+    @property
+    def pixel_size(self) -> PixelSize | None: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def reach(self) -> int: ...
+
+    def predict_frame(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
+        """Predict (C, Y, X) of a frame (Y, X), or of (5, Y, X) with neighbours if `reach` is not 0."""
+        ...
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the network to a single file."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def open_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, T
         schema, known = about["schema"], isinstance(about["kind"], str)
     except (KeyError, TypeError, ValueError) as problem:
         raise InputError(
-            "a network that napari-menndl saved", f"{path}, not written by napari-menndl", REMEDY
+            "a network that napari-menndl saved", f"{path}, written by another program", REMEDY
         ) from problem
     if not known or not isinstance(schema, int) or schema > SCHEMA:
         found = f"version {schema!r} in {path}"

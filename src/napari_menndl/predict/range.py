@@ -15,7 +15,7 @@ from napari_menndl.predict.resample import resample, resampled_shape, scale_betw
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_menndl.predict.prediction import Predictor
+    from napari_menndl.predict.prediction_spec import Predictor
     from napari_menndl.predict.resample import PixelSize
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.movie.movie import Movie
     from napari_menndl.pool.protocol import Outcome, Pool
-    from napari_menndl.predict.prediction import Predictor
+    from napari_menndl.predict.prediction_spec import Predictor
     from napari_menndl.predict.range import RangeCheck
 
 #: Interval at which a pool and the priority of frames are polled [s].

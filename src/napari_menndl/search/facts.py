@@ -379,7 +379,7 @@ class Telemetry(Fact, kind="telemetry"):
     median : float or None
         Fitness of the population.
     pool : dict
-        The pool's own account (`pool.telemetry.PoolTelemetry`); empty in journals of versions that kept none.
+        The pool's own account (`pool.protocol.PoolTelemetry`); empty in journals of versions that kept none.
     """
 
     elapsed: float

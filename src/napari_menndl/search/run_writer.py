@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
-    from napari_menndl.pool.telemetry import PoolTelemetry
+    from napari_menndl.pool.protocol import PoolTelemetry
     from napari_menndl.search.candidate import Candidate, EvaluationKey
     from napari_menndl.search.disk import Pause
     from napari_menndl.search.evaluation_queue import Result

@@ -16,8 +16,8 @@ from napari_menndl.errors import Failure
 from napari_menndl.pool.dask.uploader import Uploader
 from napari_menndl.pool.dask.worker_registry import WorkerRegistry
 from napari_menndl.pool.process.messages import outcome_from_message, pack, unpack
-from napari_menndl.pool.protocol import Outcome
-from napari_menndl.pool.telemetry import PoolTelemetry, SlotClock
+from napari_menndl.pool.protocol import Outcome, PoolTelemetry
+from napari_menndl.pool.telemetry import SlotClock
 from napari_menndl.pool.worker.tasks import run_jobs
 
 if TYPE_CHECKING:

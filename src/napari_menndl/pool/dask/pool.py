@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from napari_menndl.pool.clusters.cluster import Cluster
-    from napari_menndl.pool.protocol import Outcome
-    from napari_menndl.pool.telemetry import PoolTelemetry
+    from napari_menndl.pool.protocol import Outcome, PoolTelemetry
 
 _log = logging.getLogger(__name__)
 

@@ -94,7 +94,7 @@ class Totals:
     slot_seconds, busy_seconds, gpu_seconds : float [s]
         Slot time there was over that time; that went into evaluations; GPU time there was.
     pool : dict
-        The pool's own account at the latest telemetry, its sums over all resumes (`pool.telemetry.PoolTelemetry`);
+        The pool's own account at the latest telemetry, its sums over all resumes (`pool.protocol.PoolTelemetry`);
         empty in journals of versions that kept none.
     median : float or None
         Fitness of the population.

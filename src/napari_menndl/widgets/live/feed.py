@@ -12,7 +12,7 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.following import MovieWatcher, NewFrame, Notice, watch
+from napari_menndl.movie.following import FollowedFrame, MovieWatcher, Notice, watch
 from napari_menndl.widgets.background import begin, in_window
 from napari_menndl.widgets.layers import pixel_size_of
 
@@ -79,7 +79,7 @@ class PathFeed(Feed):
     def _watch(self) -> None:
         try:
             for one in watch(self.follower, stop=self._stop.is_set):
-                self._tell(NewFrame(one.number, one.appeared) if isinstance(one, NewFrame) else one)
+                self._tell(NewFrame(one.number, one.appeared) if isinstance(one, FollowedFrame) else one)
         except InputError as error:
             self._tell(error)
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from napari_menndl.movie.movie import Movie
-    from napari_menndl.predict.prediction import Prediction, Predictor
+    from napari_menndl.predict.prediction import Prediction
+    from napari_menndl.predict.prediction_spec import Predictor
     from napari_menndl.training.inference import Part
 
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
-    from napari_menndl.predict.prediction import Prediction, Predictor
+    from napari_menndl.predict.prediction import Prediction
+    from napari_menndl.predict.prediction_spec import Predictor
     from napari_menndl.training.inference import Part
     from napari_menndl.widgets.pixel_size import Answer
 
