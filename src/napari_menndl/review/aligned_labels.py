@@ -40,7 +40,7 @@ class AlignedLabels:
     steps : tuple of Step
         Preparation steps of the movie.
     pixel_size : (y, x) float [nm] or None
-        From whichever side knows it.
+        From whichever side has it.
     """
 
     names: tuple[str, ...]

@@ -73,7 +73,7 @@ class Entry:
 
 
 class Judge:
-    """Scores out-of-fold probabilities against the task's labels, as `training.evaluate` does.
+    """Judge of out-of-fold probabilities against the task's labels, as in `training.evaluate`.
 
     Parameters
     ----------

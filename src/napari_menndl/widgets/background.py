@@ -33,7 +33,7 @@ _FINISH, _STEP = 30.0, 60.0
 
 
 class _Left(SystemExit):
-    """Ends a thread silently at its next step; no ``except Exception`` catches it."""
+    """Silent end of a thread at its next step; no ``except Exception`` catches it."""
 
 
 def begin(
@@ -135,7 +135,7 @@ def in_window(method: Callable[..., Any]) -> Callable[..., None]:
 
 
 class LatestTask(QObject):
-    """Answers questions one at a time in a thread; a new question replaces the one that waits.
+    """Task that answers questions in a thread, one at a time; a new question replaces the one that waits.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def _answer(
 
 
 class BackgroundTask(QObject):
-    """Calls a function in a thread; the outcome is signalled in the thread of this object.
+    """Task that calls a function in a thread; its outcome is signalled in the thread of this object.
 
     Parameters
     ----------

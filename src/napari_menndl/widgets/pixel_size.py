@@ -26,7 +26,7 @@ Answer = PixelSize | str | None
 
 
 def answer_for(movie: Movie | str) -> Answer:
-    """Return a person's answer about a movie, or a growing one's place: its pixel size [nm], `AS_IT_IS`, or None."""
+    """Return a person's answer about a movie or a growing source: its pixel size [nm], `AS_IT_IS`, or None."""
     said = recall(_key(movie))
     if isinstance(said, list) and len(said) == 2 and all(isinstance(side, float) and side > 0 for side in said):
         return said[0], said[1]
@@ -55,7 +55,7 @@ def with_answer(
     if (movie.pixel_size is None) == (network.pixel_size is None):
         return network, movie
     if answer == AS_IT_IS:
-        from napari_menndl.predict.ensemble import without_pixel_size  # torch takes a moment
+        from napari_menndl.predict.ensemble import without_pixel_size  # here, as torch is slow to import
 
         return without_pixel_size(network), replace(movie, pixel_size=None)
     if movie.pixel_size is None and isinstance(answer, tuple):

@@ -100,7 +100,7 @@ def bind(viewer: Any, id: str, callback: Callable[[], Any]) -> Callable[[], None
 
 
 def _show_help(viewer: Any) -> None:
-    from napari_menndl.widgets.help import show_shortcuts  # which lists what stands here
+    from napari_menndl.widgets.help import show_shortcuts  # imported here, because it imports this registry
 
     show_shortcuts(viewer)
 

@@ -69,7 +69,7 @@ class Source:
     # ------------------------------------------------------------------ facts
 
     def advance(self) -> None:
-        """Advance to the next fact that belongs into the merged journal; remember what the skipped ones say."""
+        """Advance to the next fact that belongs in the merged journal; skipped facts update the attributes."""
         for fact in self._facts:
             match fact:
                 case Arrived():  # its birth follows

@@ -1,7 +1,7 @@
 """Folder through which islands share their best: one small checksummed JSON file per island, `<island>.json`.
 
 Islands are independent searches for the same task. Each writes its own file atomically and reads those of all others.
-The files are treated as untrusted input: whoever can write to the folder can at most suggest genomes.
+The files are treated as untrusted input: anyone who can write to the folder can at most suggest genomes.
 """
 
 from __future__ import annotations

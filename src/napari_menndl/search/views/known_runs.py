@@ -56,7 +56,7 @@ class KnownRuns:
         self.path = path or user_data() / "runs.json"
 
     def list(self) -> list[KnownRun]:
-        """Return the remembered runs, latest first; none where the file is absent or damaged."""
+        """Return the remembered runs, latest first; empty if the file is absent or damaged."""
         try:
             entries = json.loads(self.path.read_text(encoding="utf-8"))["runs"]
             runs = [KnownRun(str(one["path"]), str(one["movie"]), float(one["opened"])) for one in entries]

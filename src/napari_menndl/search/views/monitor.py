@@ -76,7 +76,7 @@ class RunSnapshot:
     answer : AnswerChosen or None
         The networks that predict best together.
     finished : Finished or None
-        The end of the search, where it reached its goal.
+        The end of the search, if it reached its goal.
     gain : float or None
         `Totals.gain`.
     pool : dict

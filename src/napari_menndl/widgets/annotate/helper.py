@@ -112,7 +112,7 @@ class Proposal(FrameLayer):
 
 
 class Previewer:
-    """Computes proposals frame by frame and keeps the latest frame open; for one thread at a time."""
+    """Computation of proposals frame by frame; keeps the latest frame open. For one thread at a time."""
 
     def __init__(self, method: Method) -> None:
         self._method = method

@@ -39,7 +39,7 @@ def export_picture(review: FrameReview, movie: Movie, palette: str, classes: Map
     InputError
         If the file cannot be written.
     """
-    from napari_menndl.review.picture import overlay_picture  # matplotlib takes a moment: a dock opens without it
+    from napari_menndl.review.picture import overlay_picture  # here, as matplotlib is slow to import
 
     total = review.total
     below = f"{total.tp} found · {total.fp} false · {total.fn} missed"

@@ -91,7 +91,7 @@ class Files(QObject):
 
 def _export_network(source: str, path: str) -> Path:
     """Save the best of a run, or a copy of a saved network; the dialog has asked whether to replace a file."""
-    from napari_menndl.opening import network_file, open_network  # in a worker: torch takes a moment
+    from napari_menndl.opening import network_file, open_network  # called in a thread: importing torch takes a moment
 
     place = network_file(path, overwrite=True)
     open_network(source).save(place)

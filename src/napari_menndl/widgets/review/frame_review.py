@@ -35,7 +35,7 @@ Level = tuple[float | None, tuple[tuple[str, float], ...]]
 
 @dataclass(frozen=True)
 class Setting:
-    """What to review, and how.
+    """Setting of a review: source, movie, annotation, thresholds and pool.
 
     Attributes
     ----------

@@ -73,7 +73,7 @@ class Inputs(QObject):
         self._states: dict[int, int] = {}
         # Annotation that was chosen by default, not by a person.
         self._suggested: Labels | None = None
-        # What the run learned from, and the layer that was recognised as it; it may have been corrected since.
+        # Labels that the run learned from, and the layer recognised as theirs; it may have been corrected since.
         self._learned: tuple[str, Learned | None] | None = None
         self._theirs: Labels | None = None
         self._of_classes: dict[str, float] = {}

@@ -60,7 +60,7 @@ class Learned:
         return cls(run.name, labels, known, names, Origin.from_json(dict(group.attrs).get("origin")))
 
     def is_of(self, movie: Movie) -> bool | None:
-        """Whether the frames that were learned from are in this movie; None if that was not recorded."""
+        """Whether frames that were learned from are in this movie; None if that was not recorded."""
         origin = self.origin
         if origin is None:
             return None

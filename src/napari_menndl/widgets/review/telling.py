@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Notifier(QObject):
-    """Shows a message once, not for every frame passed while scrubbing."""
+    """Notifier that shows a message once, not for every frame passed while scrubbing."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)

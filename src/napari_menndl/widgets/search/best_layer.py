@@ -61,7 +61,7 @@ class BestPredictor:
         InputError
             If the run has no network, or it does not fit the movie.
         """
-        from napari_menndl.api import open_run  # torch comes with it: in this thread the window does not notice
+        from napari_menndl.api import open_run  # slow, with torch: imported in this thread
         from napari_menndl.predict.labelling import label_pixels
         from napari_menndl.predict.prediction_spec import PredictionSpec
 

@@ -63,7 +63,7 @@ class CloseGuard(QObject):
 
     def _forget(self) -> None:
         if (window := self._window()) is not None:
-            with suppress(RuntimeError):  # the window is gone by now
+            with suppress(RuntimeError):  # the window is deleted by now
                 window.setProperty(_SETTLED, None)
 
 

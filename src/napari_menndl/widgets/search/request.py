@@ -52,7 +52,7 @@ class SearchRequest:
 
 @dataclass(frozen=True)
 class Opened:
-    """A run, with what a view needs of its task.
+    """A run, with the properties of its task that a view needs.
 
     Attributes
     ----------

@@ -302,7 +302,7 @@ class Setup(QWidget):
         return ()
 
     def propose(self, movie: Image | None, annotation: Labels | None, frames: Iterable[int] | None = None) -> None:
-        """Fill in what to learn from, as another dock knows it; without frames, the annotated one in view."""
+        """Fill in what to learn from, for another dock; without frames, the annotated one in view."""
         self.learn.reset_choices()
         if movie is not None:
             self.learn["movie"].value = movie
