@@ -76,7 +76,7 @@ def describe_fact(fact: Fact) -> str | None:
 
 
 def learning(learns: Mapping[str, Any]) -> str:
-    """Say what a search learns from: ``"learns from 1 frame: S vacancy 24, hole 2"``; `Totals.learns`."""
+    """Format `Totals.learns`, what a search learns from: ``"learns from 1 frame: S vacancy 24, hole 2"``."""
     frames = learns["frames"]
     defects = ", ".join(f"{name} {count}" for name, count in learns["defects"].items())
     return f"learns from {frames} frame{'' if frames == 1 else 's'}: {defects}"
@@ -96,7 +96,7 @@ def origins_line(origins: Mapping[str, OriginTotals]) -> str:
 
 
 def came_to_nothing(status: Mapping[str, Any]) -> str:
-    """Say why a search that is over has found no network at all, and what to do; empty for every other.
+    """Explain why a finished search has found no network, and what to do; empty for any other search.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def came_to_nothing(status: Mapping[str, Any]) -> str:
 
 
 def never_predicted_by(answer: Mapping[str, Any] | None) -> str:
-    """Say which classes the answer of a search never predicts, and why; see `metrics.scores.never_predicted`."""
+    """Explain which classes the answer of a search never predicts; see `metrics.scores.never_predicted`."""
     if not answer or not answer["thresholds"]:
         return ""
     thresholds = answer["thresholds"]

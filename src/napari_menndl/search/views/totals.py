@@ -1,4 +1,4 @@
-"""Totals of a search, summed up from the facts of its journal, and its rates."""
+"""Totals and rates of a search, summed up from the facts of its journal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Rate(NamedTuple):
-    """How fast a search is going.
+    """Speed of a search.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Rate(NamedTuple):
     slots_busy : float
         Share of slot time spent on evaluations, 0 to 1.
     flops_per_second : float [FLOP/s]
-        Training arithmetic that is sustained.
+        Sustained rate of training arithmetic.
     """
 
     networks_per_hour: float = 0.0
@@ -49,20 +49,20 @@ class Rate(NamedTuple):
     flops_per_second: float = 0.0
 
 
-#: Where networks come from: by hand, drawn at random, bred here, bred by another island.
+#: Origins of networks: designed by hand, drawn at random, bred in this search, bred on another island.
 ORIGINS = ("founders", "random", "offspring", "immigrants")
 
 
 @dataclass
 class OriginTotals:
-    """What came of the networks of one origin.
+    """Totals of the networks of one origin.
 
     Attributes
     ----------
     networks : int
         Evaluated at least once.
     seconds : float [s]
-        That all their evaluations took, summed over slots.
+        Time of all their evaluations, summed over slots.
     best : float or None
         Their highest fitness.
     """
@@ -73,37 +73,37 @@ class OriginTotals:
 
 
 class Totals:
-    """Running sums over a journal's facts; the search and its views add them up the same way.
+    """Running totals of a journal's facts, the same for the search and its views.
 
     Attributes
     ----------
     phase, reason : str
         ``""`` before the start, ``"searching"``, ``"stopped"``, ``"finished"``; why it ended.
     learns : dict
-        ``"frames"``, how many are learned from, and ``"defects"``, how many are labelled of each class; empty in
-        journals of versions that did not say.
+        ``"frames"``, the number of frames learned from, and ``"defects"``, the number of labelled defects by class;
+        empty in journals of versions that did not record it.
     slots, births, evaluations, promotions : int
     networks : int
         Candidates evaluated at least once.
     failures, lost : Counter of str
-        By kind: what counts against networks; what was tried again.
+        Counts by kind: failures charged to networks; evaluations that were tried again.
     origins : dict of str to OriginTotals
-        By origin, those of `ORIGINS` that have been evaluated: what evolution adds to what it begins with.
+        Evaluated networks by origin, of `ORIGINS`: what evolution adds to founders and random networks.
     elapsed : float [s]
         Time the search has run, over all resumes.
     slot_seconds, busy_seconds, gpu_seconds : float [s]
-        Slot time there was over that time; that went into evaluations; GPU time there was.
+        Available slot time; slot time spent on evaluations; available GPU time.
     pool : dict
-        The pool's own account at the latest telemetry, its sums over all resumes (`pool.protocol.PoolTelemetry`);
-        empty in journals of versions that kept none.
+        The pool's own figures at the latest telemetry, summed over all resumes (`pool.protocol.PoolTelemetry`); empty
+        in journals of versions without them.
     median : float or None
-        Fitness of the population.
+        Median fitness of the population.
     answer : AnswerChosen or None
         The networks that predict best together.
     refits : dict of EvaluationKey to sequence of int
-        The folds whose networks were trained on with all labels, by key; none where that failed.
+        The folds whose networks were refit on all labels, by the key of the refit; empty if that failed.
     finished : Finished or None
-        The fact that ends the search; what the latest answer says, it says, too.
+        The fact that ends the search; it repeats the latest answer.
     """
 
     def __init__(self) -> None:
@@ -125,17 +125,17 @@ class Totals:
 
     @property
     def in_flight(self) -> int:
-        """Evaluations of the evolution that were asked for and have not ended."""
+        """Number of evaluations in flight, without refits."""
         return max(0, self.births + self.promotions - self._settled)
 
     @property
     def gain(self) -> float | None:
-        """Gain of the answer's fitness in the latter half of the time searched; None if there was none by then."""
+        """Gain of the answer's fitness in the second half of the time searched; None if there was no answer before."""
         before = [fitness for elapsed, fitness in self._answers if elapsed <= self.elapsed / 2]
         return self._answers[-1][1] - before[-1] if before else None
 
     def take(self, fact: Fact) -> None:
-        """Add one fact; kinds that say nothing about the status are passed over."""
+        """Add one fact; kinds that do not affect the totals are ignored."""
         match fact:
             case Born():
                 self.births += 1
@@ -200,12 +200,12 @@ class Totals:
         self.slot_seconds = fact.slot_seconds
         self.pool = fact.pool or self.pool
         if self.pool:
-            # By the clock of the slots, that knows of what is running, not only of what has ended.
+            # From the clock of the slots, which counts running jobs as well as those that have ended.
             self.busy_seconds, self.gpu_seconds = self.pool["busy_seconds"], fact.gpu_seconds
 
     @property
     def mean(self) -> Rate:
-        """Over the whole search."""
+        """Rates over the whole search."""
         if not self.elapsed:
             return Rate()
         return Rate(
@@ -216,10 +216,10 @@ class Totals:
         )
 
     def pool_summary(self) -> dict[str, Any]:
-        """Return what the pool did over the whole search; empty where the journal does not say.
+        """Return figures of the pool over the whole search; empty if the journal does not say.
 
-        ``waited`` is the share of slot time in which a job was there and did not run yet; ``networks_per_gpu_hour`` is
-        None without GPUs; ``bytes_per_network`` went to the slots and back for each, without what was staged.
+        ``waited`` is the share of slot time in which a job was present but not running yet; ``networks_per_gpu_hour``
+        is None without GPUs; ``bytes_per_network`` counts transfers to the slots and back, without staged bytes.
         """
         if not self.pool:
             return {}
@@ -246,12 +246,12 @@ class _Reading(NamedTuple):
 
 
 class Rates:
-    """Rates over the latest stretch of a search, from the sums at each telemetry.
+    """Rates over the latest part of a search, from the totals at each telemetry.
 
     Parameters
     ----------
     window : float [s]
-        How much of the search's time is looked back on; more where evaluations are rarer.
+        Length of that part in time searched; longer if evaluations are rare.
     """
 
     def __init__(self, window: float = 120.0) -> None:
@@ -259,7 +259,7 @@ class Rates:
         self._readings: deque[_Reading] = deque([_Reading(0.0, 0, 0, 0.0, 0.0, 0.0)])
 
     def take(self, totals: Totals) -> None:
-        """Note the sums as they are after a telemetry fact."""
+        """Record the totals after a telemetry fact."""
         now = _Reading(
             totals.elapsed,
             totals.networks,
@@ -269,7 +269,7 @@ class Rates:
             totals.slot_seconds,
         )
         self._readings.append(now)
-        # An evaluation counts when it ends: a stretch in which few end would swing from nothing to too much.
+        # An evaluation counts when it ends: over a time in which few end, the rate would swing widely.
         while (
             len(self._readings) > 2
             and now.elapsed - self._readings[1].elapsed >= self._window
@@ -278,7 +278,7 @@ class Rates:
             self._readings.popleft()
 
     def now(self) -> Rate:
-        """Return the rates between the first and the last reading that count."""
+        """Return the rates between the first and the last reading of the window."""
         first, last = self._readings[0], self._readings[-1]
         seconds, slots = last.elapsed - first.elapsed, last.slot_seconds - first.slot_seconds
         if seconds <= 0:
@@ -292,9 +292,9 @@ class Rates:
 
 
 def seconds_left(budget: str, elapsed: float, births: int, rate: Rate) -> float | None:
-    """Estimate when a budget will be used up, by its time or its number of networks [s].
+    """Estimate the time until the budget's time or number of networks is used up [s].
 
-    None where that cannot be told: a fitness or a plateau comes when it comes.
+    None if unknown: fitness and plateau limits have no predictable end.
     """
     goal = parse_budget(budget)
     left = goal.seconds - elapsed

@@ -1,4 +1,4 @@
-"""A network whose frames a pool predicts, so that this computer need not."""
+"""Source of predictions that are made by a pool instead of this computer."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class PooledSource(PredictedSource):
-    """As a `PredictedSource`; the whole movie is predicted while frames of it are looked at, those looked at first.
+    """`PredictedSource` on a pool: the whole movie is predicted in the background, frames in view first.
 
-    How far an ensemble's networks agree is not asked of the pool.
+    The pool does not compute the agreement of an ensemble's networks.
 
     Parameters
     ----------
@@ -51,16 +51,16 @@ class PooledSource(PredictedSource):
     def predict_parts(
         self, t: int, thresholds: Sequence[float] | None, centre: tuple[float, float]
     ) -> Iterator[tuple[Part, np.ndarray, int]]:
-        """Nothing: frames come whole."""
+        """Return no parts, because the pool predicts whole frames."""
         return iter(())
 
     def keep(self, place: Path | None) -> None:
-        """Write what the pool predicts to a place; None: to a folder that is removed at the end.
+        """Write what the pool predicts to a place; None for a folder that is removed at the end.
 
         Raises
         ------
         InputError
-            If something else stands there, or it cannot be written.
+            If something else is there, or it cannot be written.
         """
         if place is None:
             if self._temporary is None:
