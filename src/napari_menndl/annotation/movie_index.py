@@ -109,10 +109,8 @@ class AnnotationIndex:
     def _keys_of(self, movie: Movie) -> tuple[str, ...]:
         """Return the keys of a movie in the index: the digest of its frames, and its path."""
         if movie not in self._keys:
-            keys = (
-                movie_digest(movie),
-                key_of(movie),
-            )  # cached: reads a frame, and is called whenever a layer is added or removed
+            # Cached, since it reads a frame, and is called whenever a layer is added or removed.
+            keys = (movie_digest(movie), key_of(movie))
             self._keys[movie] = tuple(key for key in keys if key)
         return self._keys[movie]
 
