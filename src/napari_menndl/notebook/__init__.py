@@ -1,4 +1,4 @@
-"""Searches and frames in Jupyter: ``watch``, ``plot_history``, ``plot_frame``."""
+"""Display of searches and frames in Jupyter: ``watch``, ``plot_history``, ``plot_frame``."""
 
 from napari_menndl.notebook.plots import plot_frame, plot_history
 from napari_menndl.notebook.watching import watch
