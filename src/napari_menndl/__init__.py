@@ -15,13 +15,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 import lazy_loader
 
-# torch's threads spin while they wait for each other. Where a search uses the same cores that makes a prediction or a
-# training many times slower; it is read when torch is loaded, here and in every process started from here.
+# By default torch's threads busy-wait for each other, which makes a prediction or training many times slower on cores
+# that a search uses too. The variable is read when torch is loaded, here and in every process started from here.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 try:
     __version__ = version("napari-menndl")
-except PackageNotFoundError:  # a source tree that is not installed
+except PackageNotFoundError:  # the package is not installed, only its source tree
     __version__ = "0.1.0.dev0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

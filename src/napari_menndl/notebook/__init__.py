@@ -1,4 +1,4 @@
-"""Searches and frames in Jupyter."""
+"""Display of searches and frames in Jupyter: ``watch``, ``plot_history``, ``plot_frame``."""
 
 import lazy_loader
 
