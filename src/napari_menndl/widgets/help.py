@@ -63,10 +63,3 @@ def _merged() -> list[Shortcut]:
     line = Shortcut("", f"{classes[0].keys} … {classes[-1].keys}", "Paint this defect class", classes[0].dock)
     merged = [line if one is classes[0] else one for one in SHORTCUTS if one not in classes[1:]]
     return sorted(merged, key=lambda one: [m.dock for m in merged].index(one.dock))
-
-
-def show_shortcuts(viewer: napari.viewer.Viewer) -> None:
-    """Open the dock, or bring it to the front."""
-    dock, _ = viewer.window.add_plugin_dock_widget("napari-menndl", "Shortcuts")
-    dock.show()
-    dock.raise_()

@@ -89,7 +89,7 @@ def bind(viewer: Any, id: str, callback: Callable[[], Any]) -> Callable[[], None
 
     viewer.bind_key(keys, press, overwrite=True)
     if hasattr(viewer, "window"):
-        viewer.bind_key(shortcut("help").keys, _show_help, overwrite=True)
+        viewer.bind_key(shortcut("help").keys, show_shortcuts, overwrite=True)
 
     def unbind() -> None:
         bound = viewer.bind_key(keys, None, overwrite=True)
@@ -99,10 +99,11 @@ def bind(viewer: Any, id: str, callback: Callable[[], Any]) -> Callable[[], None
     return unbind
 
 
-def _show_help(viewer: Any) -> None:
-    from napari_menndl.widgets.help import show_shortcuts  # imported here, because it imports this registry
-
-    show_shortcuts(viewer)
+def show_shortcuts(viewer: Any) -> None:
+    """Open the dock, or bring it to the front."""
+    dock, _ = viewer.window.add_plugin_dock_widget("napari-menndl", "Shortcuts")
+    dock.show()
+    dock.raise_()
 
 
 def explained(text: str, id: str) -> str:  # noqa: A002

@@ -12,9 +12,8 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QTabWidget, QToolBu
 
 from napari_menndl.search.frame_numbers import finished_frames
 from napari_menndl.widgets.docking import NARROW, WIDE, Docking
-from napari_menndl.widgets.help import show_shortcuts
 from napari_menndl.widgets.preferences import recall, remember
-from napari_menndl.widgets.shortcuts import explained
+from napari_menndl.widgets.shortcuts import explained, show_shortcuts
 
 if TYPE_CHECKING:
     import napari.viewer

@@ -163,7 +163,7 @@ class SharedFolder:
                 raise InputError(
                     f"islands of one search in {self.path}",
                     f"island {other.name!r} ({other.run}) with {grounds}",
-                    "Give all islands the same movie, annotation, frames, space, pixels, folds per rung and reduction, "
+                    "Give all islands the same movie, annotation, frames, space, pixels, rungs and promotion factor, "
                     "or this one another folder.",
                 )
 

@@ -144,7 +144,8 @@ def accept_rest(review: FrameReview, layer: Labels | None) -> None:
     Raises
     ------
     InputError
-        Without an annotation that records which frames are complete, or if it cannot be written.
+        Without an annotation that records which frames are complete, if it lacks a class that is predicted in the
+        frame, or if it cannot be written.
     """
     annotation = None if layer is None else layer.metadata.get("annotation")
     if layer is None or annotation is None:
@@ -154,6 +155,13 @@ def accept_rest(review: FrameReview, layer: Labels | None) -> None:
             "Press 'New annotation' in the dock 'Annotate defects', and choose it under 'Annotation'.",
         )
     given = classes_of(layer, review.class_names)
+    lacking = [n for c, n in enumerate(review.class_names, start=1) if n not in given and (review.predicted == c).any()]
+    if lacking:
+        raise InputError(
+            f"the class {' and '.join(map(repr, lacking))} in the annotation",
+            ", ".join(given),
+            "Add it in the dock 'Annotate defects', or raise its threshold until nothing of it is predicted here.",
+        )
     place = np.array([0, *(given.index(n) + 1 if n in given else 0 for n in review.class_names)], np.uint8)
     corrections.complete(annotation, review.frame, place[review.predicted])
     layer.refresh()
