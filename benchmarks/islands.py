@@ -36,8 +36,7 @@ from hills import compare, evaluate
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.space import SearchSpace
-from napari_menndl.pool.protocol import Outcome
-from napari_menndl.pool.telemetry import PoolTelemetry
+from napari_menndl.pool.protocol import Outcome, PoolTelemetry
 from napari_menndl.search.facts import Arrived, Evaluated, Started, Telemetry
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.islands.merge import merge_folders

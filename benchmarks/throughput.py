@@ -32,7 +32,7 @@ from napari_menndl.search.settings import SearchSettings
 
 if TYPE_CHECKING:
     from cells import Numbers
-    from napari_menndl.pool.telemetry import PoolTelemetry
+    from napari_menndl.pool.protocol import PoolTelemetry
 
 let_trainers_import_benchmarks()
 #: Share of the time in which trainers start; it is left out.

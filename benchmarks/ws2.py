@@ -81,15 +81,17 @@ def fit_by_hand(problem, seed, seconds):
         genomes = [replace(plain, training=replace(plain.training, normalisation=n, radius=r)) for n, r in INPUTS]
         evaluate(plain, task, Rung("warm", 1), seed)
         short, long = (evaluate(plain, task, Rung("trial", pixels), seed)[0].seconds for pixels in TRIAL)
-        per_pixel = max((long - short) / (TRIAL[1] - TRIAL[0]), 1e-9)
+        # A disturbed trial can make the difference as small as one likes; half of the whole is a safe lower limit.
+        per_pixel = max((long - short) / (TRIAL[1] - TRIAL[0]), long / TRIAL[1] / 2)
         beside = max(short - per_pixel * TRIAL[0], 0.0)
 
         def pixels_in(time_left):
             return max(int((time_left - beside) / per_pixel), TRIAL[0])
 
         each = pixels_in(CHOOSING * seconds / len(genomes))
-        tried = [evaluate(genome, task, Rung("choice", each), seed)[0].fitness or 0.0 for genome in genomes]
-        genome = genomes[int(np.argmax(tried))]
+        tried = [evaluate(genome, task, Rung("choice", each), seed)[0] for genome in genomes]
+        genome = genomes[int(np.argmax([one.fitness or 0.0 for one in tried]))]
+        per_pixel = float(np.median([max(one.seconds - beside, 0.0) for one in tried])) / each
         pixels = pixels_in(began + seconds - time.perf_counter())
         evaluation, weights = evaluate(genome, task, Rung("all", pixels), seed)
     finally:

@@ -343,7 +343,7 @@ CASES = {
     "label TIFF cut short": (tiff(LABELS, cut), of_labels, "a readable label image"),
     "annotation of a newer version": (annotation(schema=99), of_labels, "Update napari-menndl"),
     "annotation without classes": (annotation(classes=...), of_labels, "classes"),
-    "foreign zarr group": (annotation(format="mine"), of_labels, "without our mark"),
+    "foreign zarr group": (annotation(format="mine"), of_labels, "not written by napari-menndl"),
     "annotation at another pixel size": (
         this(Annotation.from_labels(LABELS, pixel_size=(0.03, 0.03))),
         lambda g, f: search(g, f, movie=MOVIE, labels=g),

@@ -83,7 +83,7 @@ WHAT = {
     "a file of PyTorch": (lambda p: torch_file(p / "a.pt"), "a file of PyTorch, which could execute code"),
     "text": (lambda p: text(p / "a.md"), "a file of another kind"),
     "an empty file": (lambda p: text(p / "a.bin", ""), "a file of another kind"),
-    "a foreign network": (lambda p: foreign(p / "f.safetensors"), "without our mark"),
+    "a foreign network": (lambda p: foreign(p / "f.safetensors"), "written by another program"),
     "a damaged network": (lambda p: text(p / "d.safetensors", "x" * 99), "d.safetensors"),
 }
 

@@ -52,30 +52,30 @@ def run_search(
 ) -> Run:
     """Evolve networks that find what is annotated on some frames of a movie.
 
-    The search runs in a process of its own and writes the run folder; this process only watches it. It goes on when
-    this process ends.
+    The search runs in a separate process and writes the run folder; this process only watches it. The search continues
+    when this process ends.
 
     Parameters
     ----------
     movie : path, array (T, Y, X) or Movie
     annotation : Annotation, path or array (T, Y, X) or (Y, X)
-        One label image alone is that of frame 0.
+        A single label image (Y, X) belongs to frame 0.
     frames : sequence of int
         Annotated frames to learn from.
     budget : str
-        When to stop: ``"10min"``, ``"500networks"``, ``"fitness 0.9"``, ``"plateau 200"``, or several with commas.
-        Whatever ends the search, `Run.best` is the best answer known by then.
+        When to stop: ``"10min"``, ``"500networks"``, ``"fitness 0.9"``, ``"plateau 200"``, or several of these,
+        separated by commas. Whichever ends the search, `Run.best` is the best answer known by then.
     pool : str
         Where to train: ``"local"``, ``"serial"``, the address of a Dask scheduler (``"tcp://127.0.0.1:8786"``,
         ``"tls://host:8786"``), ``"scheduler-file:PATH"``, ``"ssh:HOSTS"``, ``"slurm:PROFILE.yaml"`` or a pool file.
     run : path
         The run folder to create.
     space : SearchSpace, optional
-        Which networks are considered.
+        The genes and ranges to search; the default space if omitted.
     seed : int
         The same seed gives the same first population; with ``pool="serial"`` the same search.
     wait : bool
-        Return when the search has ended; otherwise as soon as it was started.
+        Return when the search has ended; if False, as soon as it has started.
     progress : callable, optional
         Called with `Run.status` about twice a second while waiting.
     **settings
@@ -88,9 +88,9 @@ def run_search(
     Raises
     ------
     InputError
-        For a movie, annotation, budget, pool or folder that cannot be used, and for a search that broke off.
+        For a movie, annotation, budget, pool or folder that cannot be used, and for a search that ended with an error.
     KeyboardInterrupt
-        Where the waiting is interrupted: the search goes on, and the message says how to look and how to end it.
+        If the wait is interrupted: the search continues, and the message says how to watch it and how to stop it.
 
     Warns
     -----
@@ -126,7 +126,7 @@ def resume_search(
     wait: bool = True,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> Run:
-    """Go on with a search that was stopped or broke off; with another budget or on another pool if one is given."""
+    """Resume a search that was stopped or interrupted, optionally with another budget or on another pool."""
     run = open_run(path)
     if pool is not None:
         from napari_menndl.pool.open import check_pool
@@ -141,7 +141,7 @@ def resume_search(
 
 
 def _wait(run: Run, progress: Callable[[dict[str, Any]], None] | None) -> None:
-    """Return when the search has ended; say where nothing came of it."""
+    """Wait until the search has ended; warn if it found nothing."""
     run.wait(progress)
     if words := came_to_nothing(run.status()):
         warnings.warn(words, stacklevel=3)
@@ -153,57 +153,57 @@ def merge_runs(
     *,
     note: Callable[[str], Any] = warnings.warn,
 ) -> Run:
-    """Join the run folders of several islands into one that every view can read; the sources are left as they are.
+    """Merge the run folders of several islands into a new run folder; the sources stay unchanged.
 
     Parameters
     ----------
     paths : sequence of path
-        Run folders of one task, search space and rungs. What a lost island still holds is taken, one that is at work
-        as it stands.
+        Run folders with the same task, search space and rungs. Of an interrupted or damaged one, whatever is readable
+        is taken; a running one is taken in its current state.
     path : path
         The folder to create. It cannot be resumed: resume the sources, and merge again.
     note : callable
-        Told what is missing.
+        Called with a message about anything that is missing.
 
     Returns
     -------
     Run
-        With the answer of the island whose out-of-fold fitness is the highest.
+        Its answer is that of the island with the highest out-of-fold fitness.
 
     Raises
     ------
     InputError
-        When the runs do not belong together, none can be read, or `path` is taken.
+        If the runs do not belong together, none can be read, or `path` exists already.
     """
     return Run(merge_folders(paths, path, note))
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
-    """Open a run folder, be its search running, stopped or finished.
+    """Open a run folder, whether its search is running, stopped or finished.
 
     Raises
     ------
     InputError
-        If there is no run folder, or one of another kind or of a newer version.
+        If there is no run folder, or one of another kind or from a newer version.
     """
     return Run(RunFolder.open(path))
 
 
 def open_annotation(source: Any, movie: Movie) -> Annotation:
-    """Open an annotation file or array, and make sure that it belongs to the movie."""
+    """Open an annotation file or array and fit it to the movie; InputError if it does not belong to it."""
     stored = isinstance(source, (str, os.PathLike))
     annotation = Annotation.open(source) if stored else Annotation.from_labels(source)
     return fitted(annotation, movie.steps, movie.shape, movie.raw.shape)
 
 
 def open_prediction_or_annotation(path: str | os.PathLike[str], ignore: int | None = None) -> Prediction | Annotation:
-    """Open what `Prediction.write` wrote, or an annotation; both can be compared with an annotation.
+    """Open a stored prediction or an annotation, to compare it with an annotation.
 
     Parameters
     ----------
     path : path
     ignore : int, optional
-        In a label image, the value of pixels that were not looked at.
+        Value of the unknown pixels of a label image.
     """
     from napari_menndl.predict.prediction import Prediction
 
@@ -213,9 +213,9 @@ def open_prediction_or_annotation(path: str | os.PathLike[str], ignore: int | No
 
 
 def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
-    """Train other genomes as the best member of a search's answer was: at its rung, on its folds.
+    """Train other genomes like the best member of a search's answer: at the same rung, on the same folds.
 
-    For comparisons: a network designed by hand, or one that the search passed over, on equal terms.
+    For fair comparisons with a network that was designed by hand, or that the search did not select.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
     Returns
     -------
     dict of str to Ensemble
-        Of the folds' networks; thresholds chosen out of fold.
+        One per genome, of its folds' networks, with thresholds chosen out of fold.
 
     Raises
     ------
@@ -269,19 +269,20 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
 
 
 def compare(prediction: Any, annotation: Annotation, **options: Any) -> Review:
-    """Set a prediction, or a second expert's annotation, against an annotation.
+    """Compare a prediction, or a second expert's annotation, with an annotation.
 
     Raises
     ------
     InputError
-        If they are of other frames, as far as both say on which they were made; see `Review.of` for the rest.
+        If both record which frames they were made on and these differ; see `Review.of` for the rest.
     """
     from napari_menndl.review.review import Review
 
     review = Review.of(prediction, annotation, **options)
     theirs = getattr(prediction, "frame_digest", None) or getattr(prediction, "digests", {}).get
     steps = getattr(getattr(prediction, "outline", prediction), "steps", None) or ()
-    # An annotation that was carried over notes the recorded frames, the prediction the prepared ones.
+    # Only for an annotation drawn on frames prepared in the same way: one that was carried over holds digests of the
+    # recorded frames, the prediction those of the prepared ones.
     for t in review.frames if drawn_on(annotation, steps) else ():
         mine, other = annotation.digests.get(t), theirs(t)
         if mine and other and mine != other:

@@ -1,4 +1,4 @@
-"""The whole path on a simulated movie: search, then every method side by side on frames that none has learned from."""
+"""Demo on a simulated movie: search, then a comparison of all methods on frames that none was trained on."""
 
 from __future__ import annotations
 
@@ -42,23 +42,25 @@ if TYPE_CHECKING:
     from napari_menndl.review.review import Review
     from napari_menndl.run import Run
 
-#: Frames of the demo's movie; frame 0 is labelled, these two are shown; frames of the fresh area.
+#: Number of frames of the demo's movie (frame 0 is labelled), the frames in the picture, number of frames of the fresh
+#: area.
 FRAMES, SHOWN, FRESH = 12, (6, 11), 3
 FOURIER, BY_HAND, FIRST, EVOLVED = "Fourier method", "hand-designed FCN", "best of first population", "evolved"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One method's row of the table.
+    """Scores of one method: a row of the table.
 
     Attributes
     ----------
     name : str
     later, fresh : Review
-        On the later frames of the movie, and on an area that was never seen.
+        On the later frames of the movie, and on an area that no method was trained on.
     parameters : int or None
+        None for the Fourier method.
     milliseconds : float
-        Per frame, median.
+        Median time per frame [ms].
     """
 
     name: str
@@ -78,18 +80,18 @@ class Scored:
 
 
 def run_demo(folder: Path, *, budget: str, seed: int, window: bool, console: Console) -> pd.DataFrame:
-    """Simulate, search, compare, draw.
+    """Simulate a movie, search on it, compare the methods, and write tables and a picture.
 
     Parameters
     ----------
     folder : Path
-        Where everything is written.
+        Where all files are written.
     budget : str
-        Of the search.
+        Budget of the search.
     seed : int
-        Of the search; the movie is always the same.
+        Seed of the search; the movie is always the same.
     window : bool
-        Open the result in napari where there is a screen.
+        Open the result in napari if there is a screen.
     console : rich.console.Console
 
     Returns
@@ -138,7 +140,7 @@ def run_demo(folder: Path, *, budget: str, seed: int, window: bool, console: Con
     return table
 
 
-#: A search that fits into a few minutes on two cores.
+#: Settings of the demo's search, which takes a few minutes on two cores.
 DEMO_SETTINGS: dict[str, Any] = {}
 
 
@@ -148,7 +150,7 @@ def _unused(folder: Path) -> Path:
 
 
 def first_population_best(run: Run) -> Genome:
-    """Return the best network that has no parents, judged as the search judged it: what evolution began with.
+    """Return the best network without parents, by its fitness in the search.
 
     Raises
     ------
@@ -215,7 +217,7 @@ def comparison_table(table: pd.DataFrame) -> Table:
 
 
 def _open_window(folder: Path, run: Path, console: Console) -> None:
-    """Show the result in napari, in a process of its own."""
+    """Show the result in napari, in a separate process, and wait until it is closed."""
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         console.print("No screen here; with one, this ends in napari.")
         return

@@ -1,26 +1,26 @@
-"""The one error a person meets, and the failure that is data."""
+"""`InputError` for unusable input, and `Failure`, the record of a failed evaluation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Failures that a genome itself causes and that count against it.
+#: Failures caused by the genome, which count against it.
 GENOME_FAILURES = frozenset({"unbuildable", "constant", "diverged", "out_of_memory", "timeout", "crashed"})
-#: Failures of the machinery: retried, and they cost the genome nothing.
+#: Failures of the pool: the evaluation is repeated, and they do not count against the genome.
 POOL_FAILURES = frozenset({"worker_lost", "scheduler_lost", "disk_full", "cancelled", "error"})
 
 
 class InputError(ValueError):
-    """Input that cannot be used, said so that a person can put it right.
+    """Input that cannot be used, with what was expected, what was found, and a remedy.
 
     Parameters
     ----------
     expected : str
-        What would have been right, as a noun phrase: ``"frames of (T, Y, X)"``.
+        The expected input, as a noun phrase: ``"frames of (T, Y, X)"``.
     found : str
-        What was there instead: ``"an array of shape (3,)"``.
+        The input found instead: ``"an array of shape (3,)"``.
     remedy : str
-        What to do now, as an imperative sentence: ``"Open one signal of the file."``
+        What to do about it, as an imperative sentence: ``"Open one signal of the file."``
     """
 
     def __init__(self, expected: str, found: str, remedy: str) -> None:
@@ -35,14 +35,14 @@ class InputError(ValueError):
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is no fitness.
+    """Reason why an evaluation has no fitness.
 
     Attributes
     ----------
     kind : str
         One of `GENOME_FAILURES` or `POOL_FAILURES`.
     message, traceback : str
-        For a person to read.
+        Human-readable details.
     """
 
     kind: str

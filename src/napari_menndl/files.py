@@ -1,4 +1,4 @@
-"""Files of ours: written whole or not at all, and never outside the folder that somebody named."""
+"""Atomic writing of files, and a check that a folder has no links that lead out of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from napari_menndl.errors import InputError
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Write a file beside, flush it to the disk, and rename it into place; raises OSError where that fails."""
+    """Write a temporary file, fsync it, and rename it to `path`; OSError if that fails."""
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         with beside.open("wb") as file:
@@ -24,7 +24,7 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 
 def check_links(folder: Path) -> None:
-    """Refuse a folder of ours in which a link leads out of it: a search would read, change or delete what lies there.
+    """Refuse a folder with a link that leads out of it: the link's target would be read, changed or deleted.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A network from whatever a person names: a run folder, a saved network; anything else is called by its name."""
+"""Opening a network from a run folder or a saved file; for any other path the error says what it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".safetensors"
 _EXPECTED = f"a run folder, or a network saved from one ({SUFFIX})"
-#: How files of others begin, or are named, that hold networks.
+#: Suffixes of other programs' files that may hold networks, and their description in errors.
 _FOREIGN = {
     ".pt": "a file of PyTorch, which could execute code when it is opened",
     ".pth": "a file of PyTorch, which could execute code when it is opened",
@@ -43,12 +43,12 @@ def open_network(path: str | os.PathLike[str]) -> TrainedNetwork | Ensemble:
     Parameters
     ----------
     path : path
-        A run folder, its search running or not, or what `save` or ``napari-menndl export`` wrote.
+        A run folder, its search running or not, or a file written by `save` or ``napari-menndl export``.
 
     Raises
     ------
     InputError
-        If it is neither, with a word what it is; if it is damaged; if the run has found nothing yet.
+        If it is neither (the error says what it is), if it is damaged, or if the run has found nothing yet.
     """
     from napari_menndl.predict.ensemble import open_predictor
 
@@ -65,17 +65,17 @@ def open_network(path: str | os.PathLike[str]) -> TrainedNetwork | Ensemble:
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:
-    """Whether a run folder is there."""
+    """Whether a path is a run folder."""
     return (Path(path).expanduser() / NAME).is_file()
 
 
 def network_file(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
-    """Where a network is saved that a person names a file for: with the suffix, and over no other file unasked.
+    """Return the file to save a network to: the path with the suffix added if it lacks it.
 
     Raises
     ------
     InputError
-        If something is there already.
+        If it is a folder, or a file that exists and `overwrite` is False.
     """
     file = Path(path).expanduser()
     if file.suffix.lower() != SUFFIX:
@@ -86,7 +86,7 @@ def network_file(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
 
 
 def describe_network(network: TrainedNetwork | Ensemble) -> str:
-    """Say in a line what predicts: how many networks, of which classes, at which pixel size."""
+    """Describe a network or ensemble in one line: number of networks, classes and pixel size."""
     members = len(getattr(network, "members", (network,)))
     what = "one network" if members == 1 else f"the mean of {members} networks"
     size = network.pixel_size
@@ -95,12 +95,12 @@ def describe_network(network: TrainedNetwork | Ensemble) -> str:
 
 
 def at_thresholds(network: TrainedNetwork | Ensemble, wanted: Mapping[str, float]) -> TrainedNetwork | Ensemble:
-    """Return the network, read off at other thresholds for the classes that are named.
+    """Return the network with other thresholds for the named classes.
 
     Raises
     ------
     InputError
-        For a class that it does not have, or a threshold that is none.
+        For a class that the network does not have, or a threshold that is not above 0 and at most 1.
     """
     names = network.class_names
     for name, threshold in wanted.items():
@@ -114,12 +114,12 @@ def at_thresholds(network: TrainedNetwork | Ensemble, wanted: Mapping[str, float
 
 
 def _run_around(path: Path) -> Path | None:
-    """The run folder that a path is a part of."""
+    """Return the run folder that contains a path, up to two levels above it; None if there is none."""
     return next((folder for folder in list(path.absolute().parents)[:2] if is_run(folder)), None)
 
 
 def _what_it_is(path: Path) -> tuple[str, str]:
-    """What is at a path that holds no network, and what to do."""
+    """Describe what is at a path that is not a network, with a remedy."""
     from napari_menndl.predict.prediction import Prediction
 
     check = "Check the path."
@@ -146,7 +146,7 @@ def _what_it_is(path: Path) -> tuple[str, str]:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Whether a file, whatever its name, begins as one of safetensors: the length of a JSON header, and the header."""
+    """Whether a file begins like a safetensors file: with the length of a JSON header, and the header."""
     beginning = _beginning(path)
     return beginning[8:9] == b"{" and int.from_bytes(beginning[:8], "little") + 8 <= path.stat().st_size
 

@@ -1,4 +1,4 @@
-"""Command-line options made from a settings dataclass, so that a setting is described once."""
+"""Command-line options generated from a settings dataclass, so that a setting is described once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def settings_options(
     *classes: type, leave_out: tuple[str, ...] = ()
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command one option per field of the dataclasses; the command gets them as one dict, ``settings``.
+    """Add one option per field of the dataclasses to a command, which receives them as one dict, ``settings``.
 
-    Only what the person typed is in the dict: defaults stay with the dataclass. Fields that are neither text, number
-    nor truth value are left to files and scripts.
+    The dict contains only the options that were given: defaults stay with the dataclass. Fields that are neither text,
+    number nor bool get no option; they can be set in files and scripts.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,7 +48,7 @@ def settings_options(
 
 
 def _plain_fields(cls: type) -> Iterator[tuple[Field[Any], type]]:
-    """Fields that one option can hold, with the type of its value: that of ``int | None`` is int."""
+    """Yield the fields that one option can hold, with the type of its value (int for ``int | None``)."""
     hints = get_type_hints(cls)
     for field in fields(cls):
         hint = hints[field.name]
@@ -59,16 +59,16 @@ def _plain_fields(cls: type) -> Iterator[tuple[Field[Any], type]]:
 
 
 def _parameter(field: Field[Any], kind: type) -> inspect.Parameter:
-    # Ranges stand in the help alone: the dataclass checks them, with a remedy, wherever a value comes from.
+    # Ranges are only shown in the help: the dataclass checks them, whatever the source of a value, and gives a remedy.
     option = typer.Option(help=_help(field), show_default=False)
-    # None, whatever the field's default: so it can be told whether a person has typed it.
+    # None, whatever the field's default, to tell whether the option was given.
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )
 
 
 def _help(field: Field[Any]) -> str:
-    """What a field's metadata say, with unit, what is allowed, and default, as in ``[nm; 0.2 to 0.5; default 0.3]``."""
+    """Return a field's help text with unit, allowed values and default, as in ``[nm; 0.2 to 0.5; default 0.3]``."""
     about = field.metadata
     facts = [unit] if (unit := unit_of(about)) else []
     if "options" in about:

@@ -1,4 +1,4 @@
-"""Words on terminals that cannot write all of them: µ, → and ± are written as u, -> and +/- where need be."""
+"""Plain replacements for characters that a terminal cannot write, such as u, -> and +/- for µ, → and ±."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import codecs
 import sys
 import unicodedata
 
-#: What stands for letters that do not fall apart into plain ones.
+#: ASCII replacements of characters that Unicode (NFKD) does not decompose into ASCII.
 _PLAIN = {
     **dict.fromkeys("µμ", "u"),
     **dict.fromkeys("–—−‐‑─━", "-"),
@@ -38,23 +38,23 @@ _NAME, _ASCII = "napari_menndl_plain", "napari_menndl_ascii"
 
 
 def write_plainly() -> None:
-    """Have standard output and error replace what their encoding lacks, where they would fail or write codes."""
+    """Make standard output and error write plain replacements for characters that their encoding lacks."""
     codecs.register_error(_NAME, _replace)
     codecs.register(lambda name: _ascii() if name == _ASCII else None)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a notebook's writes everything
-            # Click takes a terminal that calls itself ASCII for one that is set up wrongly, and sends it UTF-8.
+        if hasattr(stream, "reconfigure"):  # not so in a notebook, whose streams write every character
+            # Click regards ASCII as a misconfigured terminal and sends it UTF-8; another name avoids that.
             ascii_only = codecs.lookup(stream.encoding).name in ("ascii", _ASCII)
             stream.reconfigure(encoding=_ASCII if ascii_only else stream.encoding, errors=_NAME)
 
 
 def plain(text: str) -> str:
-    """Return text in ASCII, as near to it as can be."""
+    """Return the closest ASCII equivalent of a text."""
     return "".join(_PLAIN.get(letter) or _simpler(letter) for letter in text)
 
 
 def _ascii() -> codecs.CodecInfo:
-    """ASCII under another name."""
+    """Return the ASCII codec under another name."""
     known = codecs.lookup("ascii")
     return codecs.CodecInfo(
         known.encode,
@@ -68,7 +68,7 @@ def _ascii() -> codecs.CodecInfo:
 
 
 def _simpler(letter: str) -> str:
-    """The letter without accents, index or the like; a question mark where nothing is left."""
+    """Return a character without accents, superscripts and the like; a question mark if nothing is left."""
     parts = unicodedata.normalize("NFKD", letter)
     bare = "".join(_PLAIN.get(part, part) for part in parts).encode("ascii", "ignore").decode()
     return bare or "?"

@@ -1,6 +1,6 @@
 """The search process: ``python -m napari_menndl.process RUN``.
 
-Every search, however it was asked for, is this one command in a process of its own.
+Every search, whether started from the API, the command line or a dock, is this command in a separate process.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from napari_menndl.search.folder import RunFolder
 if TYPE_CHECKING:
     import os
 
-#: What a trainer child calls for each network.
+#: Function that a trainer calls for each network, as ``"module:function"``.
 TRAIN = "napari_menndl.training.job:run"
 
 
 def search_process(path: str | os.PathLike[str]) -> None:
-    """Run one search to its end: what the search process does."""
+    """Run one search until it ends or a signal stops it."""
     from napari_menndl.pool.open import open_pool
     from napari_menndl.pool.worker.staging import SharedInput
     from napari_menndl.search.runner import SearchRunner
@@ -48,7 +48,7 @@ def search_process(path: str | os.PathLike[str]) -> None:
 
 
 def main() -> int:
-    """Entry of the search process."""
+    """Entry point of the search process."""
     try:
         search_process(sys.argv[1])
     except InputError as error:

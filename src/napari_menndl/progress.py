@@ -1,4 +1,4 @@
-"""A search on a terminal: one view of `Run.status`, live or once, and tables of scores."""
+"""Terminal output: the status of a search, live or once, and tables of scores."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from rich.table import Table
 from rich.text import Text
 
 from napari_menndl.search.candidate import EvaluationKey
-from napari_menndl.search.views.messages import came_to_nothing, learning, never_predicted_by
+from napari_menndl.search.views.messages import came_to_nothing, learning, never_predicted_by, origins_line
+from napari_menndl.search.views.totals import OriginTotals
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
 _SHOWN = 5
-#: A gain below this share of the fitness's standard error is hardly any.
+#: A gain below this fraction of the fitness's standard error counts as negligible.
 HARDLY = 0.25
 _STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "interrupted": "red", "new": "dim"}
 
 
 class SearchProgress:
-    """Shows a search's status in place; where the output is no terminal, a line now and then.
+    """Live view of a search's status; if the output is not a terminal, a line every ten evaluations.
 
     Parameters
     ----------
@@ -62,23 +63,23 @@ class SearchProgress:
 
 
 class Pace:
-    """How fast steps are done, from which follows how long the others take."""
+    """Estimate of the remaining time from the time that the steps so far have taken."""
 
     def __init__(self) -> None:
         self.begin(0)
 
     def begin(self, done: int) -> None:
-        """Count from now on; so many steps are done."""
+        """Start measuring now, with `done` steps done already."""
         self._began, self._first = time.monotonic(), done
 
     def left(self, done: int, steps: int) -> float | None:
-        """Until all steps are done [s]; None before the first one is."""
+        """Return the time until all steps are done [s]; None before a step is done."""
         taken = done - self._first
         return (time.monotonic() - self._began) / taken * (steps - done) if taken > 0 else None
 
 
 def headline(status: dict[str, Any]) -> Text:
-    """One line: what the search is doing and how fast."""
+    """Return one line: state, networks, evaluations, best fitness and elapsed time."""
     state = status["state"] if status["state"] != "running" else status["phase"]
     best = status["best_fitness"]
     parts = [
@@ -92,7 +93,7 @@ def headline(status: dict[str, Any]) -> Text:
 
 
 def rates(status: dict[str, Any]) -> Text:
-    """One line: networks per hour, how busy the slots are, arithmetic, failures."""
+    """Return one line: networks per hour, slot utilisation, arithmetic rate and failures."""
     failures = {**status["failures"], **status["lost"]}
     named = ", ".join(f"{n} {kind}" for kind, n in sorted(failures.items())) or "no failures"
     return Text(
@@ -104,14 +105,14 @@ def rates(status: dict[str, Any]) -> Text:
 
 
 def diminishing(elapsed: float, gain: float | None, error: float | None) -> str:
-    """Say that more time hardly pays, where the answer gained far less than its uncertainty; else nothing.
+    """Return a hint that more time hardly pays, if the answer's gain is far below its uncertainty; else "".
 
     Parameters
     ----------
     elapsed : float
         Time searched [s].
     gain : float or None
-        What the answer's fitness gained in the latter half of it (`Totals.gain`).
+        Gain of the answer's fitness in the second half of this time (`Totals.gain`).
     error : float or None
         Standard error of the answer's fitness.
     """
@@ -124,7 +125,7 @@ def diminishing(elapsed: float, gain: float | None, error: float | None) -> str:
 
 
 def pool_details(pool: dict[str, Any]) -> list[str]:
-    """What a person may want to know of the pool, beyond how busy it is; nothing where the journal does not say.
+    """Return lines on the pool: workers, throughput, waiting and traffic; none if the journal has no telemetry.
 
     Parameters
     ----------
@@ -148,13 +149,13 @@ def pool_details(pool: dict[str, Any]) -> list[str]:
 
 
 def set_aside(pool: dict[str, Any]) -> str:
-    """Say which workers fail whatever they are given and get nothing more; empty without any."""
+    """Return a line with the workers in quarantine, where every job fails; "" if there are none."""
     names = pool.get("quarantined", [])
     return f"Set aside, because everything fails there: {', '.join(names)}" if names else ""
 
 
 def leaderboard(status: dict[str, Any]) -> Table:
-    """The best networks so far, above them their mean where it is the answer."""
+    """Return a table of the best networks so far, headed by their mean if an ensemble is the answer."""
     table = Table(box=box.SIMPLE, pad_edge=False)
     for name in ("rank", "network", "rung", "fitness", "±", "parameters", "ms/Mpx"):
         table.add_column(name, justify="right")
@@ -176,7 +177,7 @@ def leaderboard(status: dict[str, Any]) -> Table:
 
 
 def status_view(status: dict[str, Any]) -> Group:
-    """Everything: headline, rates, leaderboard, and what was chosen in the end."""
+    """Return the complete view: headline, rates, pool, notes, leaderboard and the answer."""
     lines: list[Any] = [headline(status), rates(status)]
     if details := pool_details(status["pool"]):
         lines.append(Text(" · ".join(details), style="dim"))
@@ -188,6 +189,8 @@ def status_view(status: dict[str, Any]) -> Group:
         lines.append(Text(status["note"], style="yellow"))
     if status["leaders"]:
         lines.append(leaderboard(status))
+        origins = {name: OriginTotals(**one) for name, one in status["origins"].items()}
+        lines.append(Text(origins_line(origins), style="dim"))
     if answer := status["answer"]:
         members = ", ".join(str(one["id"]) for one in answer["members"])
         kind = "network" if len(answer["members"]) == 1 else "mean of networks"
@@ -203,7 +206,7 @@ def status_view(status: dict[str, Any]) -> Group:
 
 
 def scores_table(scores: pd.DataFrame) -> Table:
-    """Totals of a review, by scope and class; as wide as 80 characters, so that nothing of it is cut in a pipe."""
+    """Return a table of a review's totals by scope and class, at most 80 characters wide to fit a pipe's output."""
     table = Table(box=box.SIMPLE, pad_edge=False, padding=0)
     columns = {
         "f1": "defect\nF1",
@@ -221,7 +224,7 @@ def scores_table(scores: pd.DataFrame) -> Table:
 
 
 def number(value: float) -> str:
-    """Three digits, or a dash where there is nothing to score."""
+    """Return a score with three decimals; a dash for NaN, where there is nothing to score."""
     return "–" if value != value else f"{value:.3f}"
 
 

@@ -1,4 +1,4 @@
-"""`Run`: one search, seen through its run folder."""
+"""`Run`: one search, accessed through its run folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One search: a view of its run folder.
+    """One search, accessed through its run folder.
 
     Attributes
     ----------
@@ -54,18 +54,18 @@ class Run:
 
     @property
     def task(self) -> TrainingTask:
-        """What the networks learn from."""
+        """The labelled frames, classes, folds and match rules of the search."""
         return self.folder.task
 
     @property
     def metadata(self) -> Metadata:
-        """How the movie was recorded, as far as its file said."""
+        """Metadata of the movie's recording, as far as its file contains them."""
         return self.folder.metadata
 
-    # ------------------------------------------------------------------ the process
+    # ------------------------------------------------------------------ process
 
     def start(self) -> None:
-        """Start the search process, or start it again; it takes up where the journal ends."""
+        """Start or resume the search process; it continues from the end of the journal."""
         self.folder.check_search()
         if self.state == "running":
             raise InputError("a search that is not running", f"{self.path} at work", "Watch it, or stop it first.")
@@ -81,12 +81,12 @@ class Run:
             )
 
     def wait_for_start(self, interval: float = 0.1) -> None:
-        """Return once the search process is at work, and so can be asked to stop.
+        """Wait until the search process is running, so that it can be asked to stop.
 
         Raises
         ------
         InputError
-            If it broke off at once.
+            If the process ends with an error before that.
         """
         while self._process is not None and self._process.poll() is None:
             if self.state == "running":
@@ -99,14 +99,14 @@ class Run:
         self.folder.request("stop")
 
     def wait(self, progress: Callable[[dict[str, Any]], None] | None = None, interval: float = 0.5) -> None:
-        """Return once the search process has ended.
+        """Wait until the search process has ended.
 
         Raises
         ------
         InputError
-            If the process broke off, with the end of its log.
+            If the process ended with an error; the message contains the last line of its log, or the signal.
         KeyboardInterrupt
-            Where the waiting is interrupted: the search goes on, and the message says how to look and how to end it.
+            If the wait is interrupted: the search continues, and the message says how to watch it and how to stop it.
         """
         try:
             while self._alive():
@@ -127,7 +127,7 @@ class Run:
             )
 
     def _goes_on(self) -> str:
-        """Say what is at work in the background, how to look at it and how to end it."""
+        """Return a message that the search continues in the background, and how to watch and stop it."""
         process = (self.status()["holder"] or {}).get("pid")
         where = f" (process {process})" if process else ""
         return (
@@ -140,7 +140,7 @@ class Run:
             return True
         return self.state == "running"
 
-    # ------------------------------------------------------------------ what it found
+    # ------------------------------------------------------------------ results
 
     @property
     def state(self) -> str:
@@ -148,7 +148,7 @@ class Run:
         return str(self.status()["state"])
 
     def status(self) -> dict[str, Any]:
-        """State, births, best and median fitness, rates and failures so far; JSON-able."""
+        """Return state, births, best and median fitness, rates and failures so far, JSON-serialisable."""
         return self.folder.status()
 
     @property
@@ -176,7 +176,7 @@ class Run:
         return members[0] if len(members) == 1 else Ensemble(members, chosen.thresholds, chosen.weights)
 
     def evaluations(self) -> list[tuple[int, Evaluation]]:
-        """Every recorded evaluation with its candidate's id, in the order of the journal."""
+        """Return each recorded evaluation with its candidate's id, in the order of the journal."""
         return results.evaluations(self.folder)
 
     def predict(
@@ -185,19 +185,19 @@ class Run:
         progress: Callable[[int, int], None] | None = None,
         cancel: Callable[[], bool] | None = None,
     ) -> Prediction:
-        """Apply the best to a movie, lazily: frames are computed when they are asked for.
+        """Apply the best network or ensemble to a movie, lazily: frames are computed on access.
 
-        What was done to the movie that the search learned from (`Movie.prepared`) is done to this one too, with a
-        warning that says so; its drift is measured anew.
+        The preparation steps of the movie that the search was trained on (`Movie.prepared`) are repeated on this one,
+        with a warning; its own drift is measured.
 
         Parameters
         ----------
         movie : path, array (T, Y, X) or Movie
-            A movie that is prepared already is taken as it is.
+            A movie that is prepared already is used unchanged.
         progress : callable, optional
-            Called with frames whose drift is measured and frames in all.
+            Called with the number of frames whose drift is measured and the number of all frames.
         cancel : callable, optional
-            Asked before each of these; True ends it with an InputError.
+            Called before each of these frames; True cancels with an InputError.
 
         Returns
         -------

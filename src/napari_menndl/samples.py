@@ -1,4 +1,4 @@
-"""Real images to try things on, downloaded once: single Pt atoms on N-doped carbon."""
+"""Real sample images, downloaded once: single Pt atoms on N-doped carbon."""
 
 from __future__ import annotations
 
@@ -23,28 +23,29 @@ if TYPE_CHECKING:
 
     from napari_menndl.movie.movie import Movie
 
-#: Where to download from instead, an address or a folder with ``images`` and ``coordinates`` in it.
+#: Environment variable: another source to download from, an address or a folder that contains ``images`` and
+#: ``coordinates``.
 URL_VARIABLE = "NAPARI_MENNDL_SAMPLES_URL"
-#: Where downloads are kept instead of the user's cache folder.
+#: Environment variable: a folder for downloads instead of the user's cache folder.
 CACHE_VARIABLE = "NAPARI_MENNDL_SAMPLES"
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images with clicked points that stand on a server.
+    """Images with clicked points on a server.
 
     Attributes
     ----------
     name : str
-        Of the movie, and of the folder in the cache.
+        Name of the set and of its folder in the cache.
     defect : DefectClass
-        What was clicked on.
+        Class of the clicked points.
     radius : float [px]
-        Of the disc around a click.
+        Radius of the disc around a click.
     checksums : dict of str to str
         sha256 of ``images/….tif`` and ``coordinates/….csv``, in turn: image, its points, next image …
     addresses : dict of str to str
-        Where a file is on its server, by its first folder.
+        Address of the files in ``images`` and in ``coordinates``.
     """
 
     name: str
@@ -56,27 +57,27 @@ class ImageSet:
     def fetch(
         self, base_url: str | None = None, progress: Callable[[int, int], bool] | None = None
     ) -> tuple[Movie, Annotation]:
-        """Download what is not in the cache yet, and open it.
+        """Download the files that are not in the cache yet, and open them.
 
         Parameters
         ----------
         base_url : str, optional
-            Where to download from instead; by default what ``NAPARI_MENNDL_SAMPLES_URL`` says, or else the images' own
+            Where to download from; by default the value of ``NAPARI_MENNDL_SAMPLES_URL``, or else the images' own
             repository.
         progress : callable, optional
-            Called with (files there, files in all); False ends the download.
+            Called with (files present, all files); False cancels the download.
 
         Returns
         -------
         movie : Movie
-            An image per frame: other fields, not one over time.
+            One image per frame: different fields of view, not a time series.
         annotation : Annotation
             Every frame complete.
 
         Raises
         ------
         InputError
-            If a file cannot be downloaded, or is not the one expected.
+            If a file cannot be downloaded, its checksum differs, or `progress` cancelled.
         """
         files = []
         for count, name in enumerate(self.checksums):
@@ -92,7 +93,7 @@ class ImageSet:
         return movie, annotation
 
     def _fetch(self, name: str, base_url: str | None) -> str:
-        import pooch  # here: it takes a moment, and few people download a sample
+        import pooch  # here, because its import is slow and few users download a sample
 
         folder, _, file = name.partition("/")
         address = f"{base_url.rstrip('/')}/{name}" if base_url else f"{self.addresses[folder]}/{file}"
@@ -119,7 +120,7 @@ def _copy(url: str, path: str, _: object) -> None:
 
 _REPOSITORY = "https://raw.githubusercontent.com/HPAI-BSC/AtomDetection_ACSTEM"
 
-#: HAADF-STEM images of single Pt atoms on N-doped carbon, 512 × 512 px, 15 nm wide, and where experts clicked. From
+#: HAADF-STEM images of single Pt atoms on N-doped carbon, 512 × 512 px, 15 nm wide, with experts' clicks. From
 #: the repository HPAI-BSC/AtomDetection_ACSTEM, MIT licence; Mitchell et al., J. Am. Chem. Soc. 144, 8018 (2022),
 #: doi:10.1021/jacs.1c12466. Clicks scatter by about 2.5 px: discs of 4 px, found within 0.18 nm (6 px).
 PLATINUM = ImageSet(

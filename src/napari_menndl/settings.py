@@ -1,7 +1,7 @@
-"""Settings described once: what the metadata of a dataclass field say feeds checks, docs, forms and options.
+"""Settings described once: the metadata of dataclass fields are used in checks, docs, forms and options.
 
 The keys are ``title``, ``unit`` (empty or ``"1"``: none), ``help``, ``min`` and ``max`` (inclusive), ``options`` (the
-values there are), ``source`` (where the default comes from) and ``form`` (what only the form's maker understands).
+allowed values), ``source`` (where the default comes from) and ``form`` (for the builder of forms only).
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ T = TypeVar("T")
 
 
 def about(title: str, unit: str = "", note: str = "", **more: Any) -> dict[str, Any]:
-    """Metadata of a field.
+    """Return the metadata of a field.
 
     Parameters
     ----------
     title, unit, note : str
-        For a person; the note becomes the key ``help``.
+        Shown to users; the note becomes the key ``help``.
     **more
-        The other keys, those of the module and whatever a family of settings knows besides.
+        Further keys: those listed in the module, and any that a group of settings defines.
     """
     return {"title": title, "unit": unit, "help": note, **more}
 
 
 def setting(default: T, title: str, unit: str = "", note: str = "", **more: Any) -> T:
-    """A dataclass field with a default and the metadata of `about`."""
+    """Return a dataclass field with a default and the metadata of `about`."""
     return field(default=default, metadata=about(title, unit, note, **more))
 
 
 def unit_of(metadata: Mapping[str, Any]) -> str:
-    """The unit to show; empty for a bare number."""
+    """Return the unit to show; "" for a dimensionless number."""
     unit = str(metadata.get("unit", ""))
     return "" if unit == "1" else unit
 
 
 def violations(settings: Any) -> Iterator[tuple[Field[Any], Any, str]]:
-    """Yield each field's value that its metadata do not allow, with what they allow; a tuple's values one by one."""
+    """Yield each disallowed value with its field and the allowed values; the values of a tuple are checked singly."""
     kind: Any = type(settings)
     for one, options, low, high in _limits(kind):
         given = getattr(settings, one.name)
@@ -59,7 +59,7 @@ def violations(settings: Any) -> Iterator[tuple[Field[Any], Any, str]]:
 
 @functools.cache
 def _limits(settings: type[Any]) -> tuple[tuple[Field[Any], Any, float | None, float], ...]:
-    """Of the fields that do not take everything: options, lowest and highest value; genes are made by the million."""
+    """Return options, lowest and highest value of the restricted fields; cached for millions of genes."""
     limits = []
     for one in fields(settings):
         options, bounded = one.metadata.get("options"), "min" in one.metadata or "max" in one.metadata
@@ -70,19 +70,19 @@ def _limits(settings: type[Any]) -> tuple[tuple[Field[Any], Any, float | None, f
 
 
 def _within(value: Any, low: float, high: float) -> bool:
-    number = isinstance(value, (int, float, Real))  # the first two spare most values the slow third
+    number = isinstance(value, (int, float, Real))  # int and float first: the check for Real is slow
     return number and math.isfinite(value) and bool(low <= value <= high)
 
 
 def check(settings: Any) -> None:
-    """InputError for the first value that is not allowed."""
+    """Raise InputError for the first value that is not allowed."""
     for one, value, allowed in violations(settings):
         expected = f"{one.name} ({one.metadata['title'].lower()}) {allowed}"
         raise InputError(expected, repr(value), f"The default is {one.default!r}.")
 
 
 def documented(settings: type[T]) -> type[T]:
-    """Class decorator: the section "Attributes" of the docstring, made from the fields."""
+    """Class decorator: add a section "Attributes", made from the fields, to the docstring."""
     lines = [(settings.__doc__ or "").rstrip(), "", "    Attributes", "    ----------"]
     for one in fields(cast("Any", settings)):
         meta = one.metadata

@@ -1,4 +1,4 @@
-"""Settings that a person or a file has given: each value brought to its declared type and range, or refused by name."""
+"""Validation of settings from users and files: each value is converted to its declared type, or refused."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 def check_types(settings: Any) -> None:
-    """Bring every field of a frozen dataclass to its declared type: for its ``__post_init__``.
+    """Convert each field of a frozen dataclass to its declared type; call it in ``__post_init__``.
 
     Raises
     ------
     InputError
-        On a value of the wrong type or outside what the field's metadata allow.
+        For a value of the wrong type, or one that the field's metadata do not allow.
     """
     hints = typing.get_type_hints(type(settings))
     for one in dataclasses.fields(settings):
@@ -29,12 +29,12 @@ def check_types(settings: Any) -> None:
 
 
 def from_mapping(cls: type[T], data: Mapping[str, Any]) -> T:
-    """Make settings from a file's names and values; what is left out keeps its default.
+    """Create settings from a file's names and values; omitted fields keep their defaults.
 
     Raises
     ------
     InputError
-        On an unknown name, a wrong type or a value outside its range.
+        For an unknown or missing name, a wrong type or a value outside its range.
     """
     fields = dataclasses.fields(typing.cast("Any", cls))
     known = [one.name for one in fields]
@@ -47,7 +47,7 @@ def from_mapping(cls: type[T], data: Mapping[str, Any]) -> T:
 
 
 def _typed(name: str, value: Any, hint: Any, allowed: Any) -> Any:
-    """Bring a value to its declared type, or say what was wrong with it."""
+    """Convert a value to its declared type; InputError if that is not possible or the value is not allowed."""
     kinds = [kind for kind in getattr(hint, "__args__", (hint,)) if kind not in (type(None), Ellipsis)]
     if value is None and type(None) in getattr(hint, "__args__", ()):
         return None
@@ -64,7 +64,7 @@ def _typed(name: str, value: Any, hint: Any, allowed: Any) -> Any:
     if "options" in allowed and value not in allowed["options"]:
         raise InputError(f"{name} to be one of {', '.join(allowed['options'])}", repr(value), "Choose one of them.")
     low, high = allowed.get("min"), allowed.get("max")
-    # Written so that NaN is out of bounds too.
+    # Negated comparisons, so that NaN is out of bounds too.
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         unit = f" {allowed['unit']}" if allowed["unit"] else ""
         raise InputError(f"{name} between {low:g} and {high:g}{unit}", f"{value:g}", "Correct the setting.")

@@ -1,4 +1,4 @@
-"""Where the plugin remembers what belongs to a person, not to a movie or a run."""
+"""Folder for a user's own data, which belong to no movie or run."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ import platformdirs
 
 
 def user_data() -> Path:
-    """The folder that the environment variable ``NAPARI_MENNDL_DATA`` names, or the platform's for user data."""
+    """Return the folder in ``NAPARI_MENNDL_DATA`` if that is set, else the platform's folder for user data."""
     return Path(os.environ.get("NAPARI_MENNDL_DATA") or platformdirs.user_data_dir("napari-menndl", appauthor=False))

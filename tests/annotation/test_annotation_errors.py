@@ -111,7 +111,7 @@ CASES = {
     "absurd pixel size": (changed(pixel_size=[0, -1]), "pixel size"),
     "region of a frame that is not there": (changed(regions={"7": [[0, 0, 4, 4]]}), "frame 7"),
     "TIFF to edit in place": (tiff_to_edit, "save it as .zarr"),
-    "saved over something foreign": (saved_over_foreign, "without our mark"),
+    "saved over something foreign": (saved_over_foreign, "not written by napari-menndl"),
     "saved where one cannot write": (saved_below_a_file, "can be written"),
     "negative labels": (labels([[0, -1]]), "-1"),
     "fractions as labels": (labels([[0, 0.5]]), "fractions"),

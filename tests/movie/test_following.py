@@ -10,7 +10,7 @@ import tifffile
 import zarr
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.following import MovieWatcher, NewFrames, Notice, follow
+from napari_menndl.movie.following import FollowedFrame, MovieWatcher, Notice, follow
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
@@ -94,7 +94,7 @@ def notices(follower, polls=3):
 
 
 def numbers(news):
-    return [one.number for one in news if isinstance(one, NewFrames)]
+    return [one.number for one in news if isinstance(one, FollowedFrame)]
 
 
 def test_every_new_frame_arrives_once_and_in_order(source):
@@ -219,7 +219,7 @@ def test_file_that_stays_half_written_is_left_out_and_said(tmp_path):
     news = [one for _ in range(4) for one in follower.poll()]
     (said,) = (one.text for one in news if isinstance(one, Notice))
     assert "frame_0.tif" in said
-    assert [one.name for one in news if isinstance(one, NewFrames)] == ["frame_1.tif"]
+    assert [one.name for one in news if isinstance(one, FollowedFrame)] == ["frame_1.tif"]
 
 
 def test_source_that_vanishes_is_said_once_and_followed_when_it_is_back(source, tmp_path):
@@ -313,7 +313,7 @@ def test_writer_and_follower_at_the_same_time_lose_nothing(source):
     following = follow(source.path, existing=True, interval=0.01, stop=lambda: time.monotonic() > deadline)
     writer.start()
     for news in following:
-        assert isinstance(news, NewFrames), news.text
+        assert isinstance(news, FollowedFrame), news.text
         assert np.array_equal(news.frame, FRAMES[news.number])
         seen.append(news.number)
         if len(seen) == 6:

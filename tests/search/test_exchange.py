@@ -16,7 +16,8 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.pool.serial import SerialPool
-from napari_menndl.search.evolution import IMMIGRANT, Evolution
+from napari_menndl.search.candidate import IMMIGRANT
+from napari_menndl.search.evolution import Evolution
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.islands import exchange
 from napari_menndl.search.islands.exchange import BIRTHS_PER_IMMIGRANT, OFFERED, Exchange

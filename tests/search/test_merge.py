@@ -14,7 +14,7 @@ from napari_menndl.cli import app
 from napari_menndl.errors import InputError
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search import results
-from napari_menndl.search.evolution import IMMIGRANT
+from napari_menndl.search.candidate import IMMIGRANT
 from napari_menndl.search.facts import Arrived, Born, Evaluated
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.runner import SearchRunner

@@ -9,9 +9,11 @@ from made_up import UnreliablePool, make_folder
 from napari_menndl.errors import InputError
 from napari_menndl.progress import diminishing
 from napari_menndl.search.facts import AnswerChosen, Born, Telemetry
+from napari_menndl.search.results import history
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.views.curves import BIRTHS, CURVES, ELAPSED, FITNESS, Curve
 from napari_menndl.search.views.lineage import lineage
+from napari_menndl.search.views.messages import origins_line
 from napari_menndl.search.views.reader import RunReader
 from napari_menndl.search.views.totals import Rate, Totals, seconds_left
 
@@ -167,6 +169,18 @@ def test_a_hundred_thousand_births_are_followed_without_rereading(folder, tmp_pa
         reader.read()
     assert time.perf_counter() - started < 0.05
     assert reader.status.births == 20_001
+
+
+def test_what_networks_of_each_origin_reached_is_that_of_the_table(folder):
+    totals, rows = read(folder).status, history(folder)
+    first = rows["origin"].str.split().str[0]
+    kinds = first.map({"founder": "founders", "random": "random"}).fillna("offspring")
+    assert set(totals.origins) == {"founders", "offspring", "random"}
+    for kind, one in totals.origins.items():
+        those = rows[kinds == kind]
+        assert (one.networks, one.best) == (those["id"].nunique(), those["fitness"].max())
+        assert one.seconds == pytest.approx(those["seconds"].sum())
+    assert origins_line(totals.origins).startswith(f"Best by origin: founders {totals.origins['founders'].best:.3f} (")
 
 
 def test_a_search_says_when_more_time_hardly_pays():

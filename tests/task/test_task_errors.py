@@ -120,7 +120,7 @@ CASES = {
         "known pixels",
     ),
     "missing task": (lambda f: TrainingTask.open(f / "no.zarr"), "no.zarr"),
-    "an annotation for a task": (annotation_for_task, "without our mark"),
+    "an annotation for a task": (annotation_for_task, "not written by napari-menndl"),
     "task of a newer version": (retold(schema=2), "Update napari-menndl"),
     "task without a guard": (retold(guard=None), "changed or damaged"),
     "task with unknown fields of a detector": (retold(detectors=[{"run": "rm"}]), "changed or damaged"),

@@ -1,4 +1,4 @@
-"""What an expert says about a movie, frame by frame."""
+"""`Annotation`: an expert's labels of a movie, frame by frame; created, opened and saved."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 #: For point defects of simulated WS2 [nm]: below half the projected W-S distance of 0.184 nm.
 SIMULATED_TOLERANCE = 0.09
-#: Frames whose defects are counted to describe an annotation in one line.
+#: At most this many frames are counted for the one-line description of an annotation.
 MOST_COUNTED = 20
 
 
 class Annotation(EditableAnnotation):
-    """Labels, defect classes, and how much of each frame they speak about.
+    """Labels, defect classes, and the annotated parts of each frame.
 
-    Opened with ``mode="r+"`` from our own format, its labels are those on disk (a `FrameCache`): what is
-    painted into ``annotation.labels[t, y, x]``, and every change, is saved at once. Strokes that are told to it
-    (`paint`, `record`) can be undone, also after it was closed and opened again.
+    If opened with ``mode="r+"`` from napari-menndl's own format, the labels are those on disk (a `FrameCache`):
+    painting into ``annotation.labels[t, y, x]``, and every other change, is saved at once. Strokes made with `paint`
+    or reported with `record` can be undone, also after the annotation was closed and opened again.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ class Annotation(EditableAnnotation):
         numpy or zarr; 0 = nothing marked, c + 1 = class c.
     classes : sequence of DefectClass or str
     status : sequence of FrameStatus, optional
-        One per frame; untouched when left out.
+        One per frame; untouched if omitted.
     regions : mapping of frame to regions (y0, x0, y1, x1), optional
-        The parts that are fully annotated [px].
+        The fully annotated parts [px].
     pixel_size : (y, x) float [nm], optional
     steps : sequence of Step, optional
-        What had been done to the movie that was annotated; see `AnnotationData`.
+        Preparation steps of the annotated movie; see `AnnotationData`.
     digests : mapping of frame to str, optional
-        Of the movie's frames that were annotated (`movie.identity`), as far as they were noted.
+        Digests of the movie's annotated frames (`movie.identity`), as far as they are known.
 
     Raises
     ------
@@ -63,14 +63,14 @@ class Annotation(EditableAnnotation):
         Labels of another shape or type; more statuses than frames; regions outside the frame.
     """
 
-    #: The value that meant "no defect" in the label image it was made of; empty where there was none.
+    #: The value for "no defect" in the source label image; empty without one.
     background: str = ""
-    #: What was understood of the points that it was made from, in a line; empty for others.
+    #: One-line summary of how the source points were interpreted; empty without points.
     understood: str = ""
 
     @property
     def path(self) -> Path | None:
-        """Where its changes are written; None in memory, or opened to read."""
+        """Path that changes are written to; None for an annotation in memory or opened for reading."""
         return None if self._history is None else Path(self._group.store.root)
 
     @classmethod
@@ -86,34 +86,35 @@ class Annotation(EditableAnnotation):
         ignore: int | None = None,
         background: int | None = None,
     ) -> Annotation:
-        """From label images; the frames given are complete, but for what is to be ignored.
+        """Create an annotation from label images; the labelled frames are complete, except for ignored pixels.
 
-        What is guessed is said in a warning: numbered objects are taken as one class, one-hot planes and colours as
-        classes, and the value that covers the frame as the background where it is not 0.
+        Guesses are reported in a warning: numbered objects are taken as one class, one-hot planes and colours as
+        classes, and a value other than 0 that covers most of the frame as the background.
 
         Parameters
         ----------
-        array : (T, Y, X) or (Y, X) bool, int or float; with an axis more of one-hot planes, masks or colours
-            0 = no defect; see `values.as_labels` for what else a file may hold.
+        array : (T, Y, X) or (Y, X) bool, int or float; with one more axis for one-hot planes, masks or colours
+            0 = no defect; see `label_values.as_labels` for the other accepted values.
         classes : sequence of DefectClass or str, or mapping of str or int to str, optional
             In the order of their values; or names by value, ``{1: "S vacancy", 2: "Mo"}``.
         frames : sequence of int, optional
-            The movie's frames that are labelled; all by default. An array of just as many frames holds just those, in
-            this order; any other holds the whole movie, and only these frames of it are taken.
+            The movie's labelled frames; all by default. An array with exactly this number of frames contains only
+            these, in this order; any other array contains the whole movie, of which only these frames are taken.
         pixel_size : (y, x) float [nm], optional
         axes : str
-            A letter per axis, such as "TYX" or "CYX"; guessed when left out.
+            A letter per axis, such as "TYX" or "CYX"; guessed if omitted.
         one_class : bool
-            Everything but the background is one class: numbered objects, or grey masks, cut at half of the brightest.
+            Take everything except the background as one class: numbered objects, or grey masks, thresholded halfway
+            between their darkest and brightest value.
         ignore : int, optional
-            The value of pixels that were not looked at, often 255: nothing is known of them.
+            The value of unknown pixels, often 255.
         background : int, optional
-            The value of "no defect"; found when left out.
+            The value of "no defect"; determined from the labels if omitted.
 
         Raises
         ------
         InputError
-            See `values.as_labels`; `frames` that the array does not have.
+            See `label_values.as_labels`; `frames` that the array does not have.
         """
         found = as_labels(array, classes, axes=axes, one_class=one_class, ignore=ignore, background=background)
         labels, done = place_frames(found.labels, frames)
@@ -140,32 +141,32 @@ class Annotation(EditableAnnotation):
         pixel_size: tuple[float, float] | None = None,
         unit: str | None = None,
     ) -> Annotation:
-        """From clicked points, each a disc; the frames that have points are complete.
+        """Create an annotation from clicked points, each drawn as a disc; the frames with points are complete.
 
-        What was understood of the points is in `understood`.
+        `understood` summarises how the points were interpreted.
 
         Parameters
         ----------
         points : path of a file, DataFrame or (n, 2) array
             See `points.read_points`.
         shape : (T, Y, X) or (Y, X)
-            Of the movie or of its frames.
+            Shape of the movie or of its frames.
         radius : float [px]
         classes : sequence of DefectClass or str, or mapping of str or int to str, optional
-            Or names for classes that the points only number: ``{0: "S vacancy", 1: "Mo"}`` for "Counter 0" and
-            "Counter 1". By default those in the column class, in the order in which they come, or one, "defect".
+            A mapping names classes that the points only number: ``{0: "S vacancy", 1: "Mo"}`` for "Counter 0" and
+            "Counter 1". By default the classes in the column class, in order of appearance, or a single class "defect".
         frame : int
-            Of points without a column frame.
+            Frame of points without a column frame.
         pixel_size : (y, x) float [nm], optional
-            Of the movie. Points in a unit of length are converted by it.
+            Pixel size of the movie; needed to convert points in a unit of length.
         unit : str, optional
-            Of the points: "px", "nm", "µm", … By default what the file says, and px where it says nothing.
+            Unit of the points: "px", "nm", "µm", … By default that of the file, or px if it has none.
 
         Raises
         ------
         InputError
             Unreadable points, points outside the frame or the movie, unnamed classes, a radius that is not positive;
-            points that may be in nm rather than in px, where neither the file nor `unit` says it.
+            points that may be in nm rather than in px, if neither the file nor `unit` gives the unit.
         """
         made = points_to_labels(points, shape, radius, classes, frame, pixel_size, unit)
         annotation = cls(made.labels, made.classes, _complete(made.done, len(made.labels)), pixel_size=pixel_size)
@@ -176,15 +177,15 @@ class Annotation(EditableAnnotation):
     def from_simulation(
         cls, simulated: SimulatedMovie, frames: Sequence[int] | None = None, classes: Sequence[str] | None = None
     ) -> Annotation:
-        """The truth of a simulated movie.
+        """Create an annotation from the ground truth of a simulated movie.
 
         Parameters
         ----------
         simulated : SimulatedMovie
         frames : sequence of int, optional
-            Frames to take over; the others stay untouched.
+            Frames to annotate; the others stay untouched.
         classes : sequence of str, optional
-            Classes to take over, in this order; the others count as no defect.
+            Classes to annotate, in this order; the others count as no defect.
 
         Raises
         ------
@@ -204,7 +205,7 @@ class Annotation(EditableAnnotation):
         ]
         size = simulated.movie.pixel_size
         truth = cls.from_labels(number[np.asarray(simulated.labels)], made, frames, size, axes="TYX", background=0)
-        truth.background = ""  # no file, and a frame without a label has no defect
+        truth.background = ""  # there is no source label image to report on
         truth.steps = ()
         return truth
 
@@ -217,23 +218,23 @@ class Annotation(EditableAnnotation):
         pixel_size: tuple[float, float] | None = None,
         steps: Sequence[Step] | None = None,
     ) -> Annotation:
-        """A new one on disk, nothing looked at yet, opened to be edited.
+        """Create a new annotation on disk, with all frames untouched, and open it for editing.
 
         Parameters
         ----------
         path : path
             Ends in ``.zarr``.
         shape : (T, Y, X)
-            Of the movie.
+            Shape of the movie.
         classes : sequence of DefectClass or str
         pixel_size : (y, x) float [nm], optional
         steps : sequence of Step, optional
-            `Movie.steps` of the movie.
+            Preparation steps of the movie (`Movie.steps`).
 
         Raises
         ------
         InputError
-            Something stands at `path` already, or it cannot be written.
+            `path` exists already, or cannot be written.
         """
         if Path(path).exists():
             raise InputError(
@@ -254,22 +255,22 @@ class Annotation(EditableAnnotation):
         ignore: int | None = None,
         background: int | None = None,
     ) -> Annotation:
-        """From a file: our own format (.zarr), or label images, read as movies are, with every frame complete.
+        """Open an annotation in napari-menndl's format (.zarr), or label images, whose frames are all complete.
 
         Parameters
         ----------
         path : path
-            For label images also a folder or a pattern of single frames.
+            Label images may also be given as a folder or a pattern of single frames.
         mode : "r" or "r+"
-            "r+" edits our own format on disk; with "r" nothing on disk changes.
+            "r+" edits an annotation in napari-menndl's format on disk; with "r" nothing on disk changes.
         classes, pixel_size, one_class, ignore, background : optional
             For label images: see `from_labels`.
 
         Raises
         ------
         InputError
-            Missing, unreadable, foreign or from a newer version; "r+" for a label image; options that our own format
-            leaves no room for.
+            A file that is missing, unreadable, of another format or from a newer version; "r+" for a label image;
+            options for label images with an annotation in napari-menndl's format.
         """
         path = Path(path).expanduser()
         if is_label_image(path):
@@ -301,12 +302,17 @@ class Annotation(EditableAnnotation):
         return annotation
 
     def check(self, movie_shape: tuple[int, ...]) -> None:
-        """Make sure that it belongs to a movie; it may end before the movie does.
+        """Check that the annotation fits a movie; it may have fewer frames than the movie.
 
         Raises
         ------
         InputError
             Frames of another size, or more frames than the movie has.
+
+        Warns
+        -----
+        UserWarning
+            If it was made from a label image of several frames, but fewer than the movie has.
         """
         super().check(movie_shape)
         whole = all(status is FrameStatus.COMPLETE for status in self.status)
@@ -318,7 +324,7 @@ class Annotation(EditableAnnotation):
             )
 
     def describe(self) -> str:
-        """Summarise it in one line: frames, classes, defects on the first ones, and what meant the background."""
+        """Return a one-line summary: frames, classes, defects on the first frames, and the background value."""
         if self.understood:
             return self.understood
         frames = [t for t, status in enumerate(self.status) if status is not FrameStatus.UNTOUCHED]
@@ -343,12 +349,12 @@ class Annotation(EditableAnnotation):
         return ", ".join(parts)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Save in our own format: a zarr group, whole or not at all; an annotation of ours at `path` is replaced.
+        """Save in napari-menndl's format, a zarr group, atomically; an annotation at `path` is replaced.
 
         Raises
         ------
         InputError
-            Something else stands at `path`, or it cannot be written.
+            `path` exists and is no annotation, or it cannot be written.
         """
         store(Path(path), self.labels, self._attributes())
 

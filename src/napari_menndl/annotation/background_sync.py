@@ -1,7 +1,7 @@
-"""Files that outlast a power cut, without anyone waiting for it.
+"""fsync in a background thread.
 
-A file that was written outlives the process that wrote it, `kill -9` included. What it does not outlive until it is
-synced is the machine; that takes as long as the disk takes, and happens on a thread beside.
+A file that was written survives a crash or `kill -9` of its process. To survive a power cut it must be synced to the
+disk, which may take long, and is therefore done in a background thread.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Python waits for its work before it exits.
+# Python waits for the pending work of this thread before it exits.
 _thread = ThreadPoolExecutor(1, thread_name_prefix="fsync")
 _waiting: set[Path] = set()
 
 
 def fsync_soon(file: Path) -> None:
-    """Sync a file that was written or renamed just now, and the folder that names it; once for all calls that wait."""
+    """Sync a file that was just written or renamed, and its folder; pending calls for one file are merged."""
     if file not in _waiting:
         _waiting.add(file)
         try:
             _thread.submit(_fsync, file)
-        except RuntimeError:  # Python is ending and takes no more work for other threads
+        except RuntimeError:  # Python is exiting, and the executor accepts no more work
             _fsync(file)
 
 
 def wait_for_fsync() -> None:
-    """Return when everything is synced that was written before."""
+    """Wait until all files passed to `fsync_soon` before are synced."""
     _thread.submit(lambda: None).result()
 
 
 def _fsync(file: Path) -> None:
-    _waiting.discard(file)  # what is written from here on needs a sync of its own
+    _waiting.discard(file)  # before the sync: later writes need another one
     for path, mode in ((file, os.O_RDWR), (file.parent, os.O_RDONLY)):
-        with suppress(OSError):  # gone by now (undone, empty again), or a place without it, as a folder on Windows
+        with suppress(OSError):  # removed in the meantime, or not supported, as for folders on Windows
             handle = os.open(path, mode)
             try:
                 os.fsync(handle)

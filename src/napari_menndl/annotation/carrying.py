@@ -1,4 +1,4 @@
-"""An annotation and a movie that was prepared: made for each other, carried over, or refused."""
+"""Fitting an annotation to a prepared movie: used unchanged, transferred to the prepared frames, or refused."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
     from napari_menndl.movie.movie import Movie
 
-#: So many frames that are carried onto averages are named.
+#: At most this many averages are listed in the warning.
 _MOST_TOLD = 6
 
 
 def fitted(
     annotation: Annotation, steps: Sequence[Step], shape: tuple[int, ...], recorded: tuple[int, ...]
 ) -> Annotation:
-    """The annotation for a movie, which may be prepared (`Movie.prepared`).
+    """Return the annotation fitted to a movie, which may be prepared (`Movie.prepared`).
 
-    One that was drawn on the recorded frames is moved and cut as they are; an average takes the labels of the one of
-    its frames that is annotated. Where an annotation does not say what it was drawn on, its size tells; where that does
-    not, it is taken as drawn on the recorded frames, or on the averages if it is not too long for that.
+    An annotation drawn on the recorded frames is shifted and cropped like them; an average gets the labels of its
+    annotated frame. If an annotation does not record which frames it was drawn on, its size decides; if the size is
+    ambiguous, it is taken as drawn on the recorded frames, but on averages if it has no more frames than these.
 
     Parameters
     ----------
     annotation : Annotation
     steps : sequence of Step
-        What was done to the movie.
+        Preparation steps of the movie.
     shape, recorded : (T, Y, X)
-        Of the movie now, and before anything was done to it.
+        Shape of the movie after and before these steps.
 
     Returns
     -------
@@ -50,13 +50,13 @@ def fitted(
     Raises
     ------
     InputError
-        If it belongs to a movie of another size or length, or to frames that were prepared otherwise; if it was drawn
+        If it belongs to a movie of another size or length, or to frames that were prepared differently; if it was drawn
         on recorded frames and these are binned, or annotated differently within one average.
 
     Warns
     -----
     UserWarning
-        Whatever is carried over, left out or taken on trust.
+        If labels are transferred or left out, or it is assumed which frames the annotation was drawn on.
     """
     said = annotation.steps
     if not steps if said is None else same_frames(said, steps):
@@ -96,17 +96,17 @@ def fitted(
 
 
 def drawn_on(annotation: Annotation, steps: Sequence[Step]) -> bool:
-    """Whether an annotation was drawn on frames prepared like this; one that does not say it, on recorded ones."""
+    """Whether an annotation was drawn on frames with these steps; if it has none noted, on the recorded frames."""
     return same_frames(annotation.steps or (), steps)
 
 
 def check_drawn_on(annotation: Annotation, movie: Movie) -> None:
-    """Make sure that an annotation that lies over a movie was drawn on just these frames.
+    """Check that an annotation was drawn on the frames of a movie as they are prepared now.
 
     Raises
     ------
     InputError
-        If they were prepared otherwise.
+        If it was drawn on frames with other preparation steps.
     """
     if not drawn_on(annotation, movie.steps):
         raise _of_others(annotation.steps or (), movie.steps)
@@ -121,19 +121,19 @@ def _of_others(others: Sequence[Step], steps: Sequence[Step]) -> InputError:
 
 
 class _Carried:
-    """An annotation of recorded frames as one of frames that are moved, cut and averaged.
+    """Transfer of an annotation of recorded frames to frames that are shifted, cropped and averaged.
 
     Parameters
     ----------
     annotation : Annotation
     steps : sequence of Step
     shape : (T, Y, X)
-        Of the movie after them.
+        Shape of the movie after these steps.
 
     Attributes
     ----------
     sources : dict of int to int
-        The frame whose labels a prepared frame takes; where none is annotated, that is the first.
+        By prepared frame, the recorded frame whose labels it gets: the first annotated one, or the first if none is.
 
     Raises
     ------
@@ -170,32 +170,32 @@ class _Carried:
 
     @property
     def told(self) -> str:
-        """Which frames of the recording stand for which averages, as a sentence."""
+        """Sentence that lists the recorded frame from which each average gets its labels; "" if there is none."""
         pairs = [(t, k) for t, k in self.sources.items() if self._of.status[k] is not FrameStatus.UNTOUCHED]
         first = ", ".join(f"{t} those of frame {k}" for t, k in pairs[:_MOST_TOLD])
         return f" Labels: average {first}{' …' if len(pairs) > _MOST_TOLD else ''}." if pairs else ""
 
     def annotation(self) -> Annotation:
-        """The annotation that lies over the prepared frames."""
+        """Return the annotation of the prepared frames."""
         of, (_, height, width) = self._of, self._shape
         status, regions = [], {}
         for t, k in sorted(self.sources.items()):
             status.append(of.status[k])
             if k in of.regions:
                 regions[t] = self._regions(k)
-                if not regions[t]:  # nothing is left of what was looked at
+                if not regions[t]:  # all regions lie outside the prepared frame
                     status[t] = FrameStatus.UNTOUCHED
         labels = lazy_frames(partial(_labels, of, self._steps, self.sources), (len(status), height, width), np.uint8)
         known = {t: rectangles for t, rectangles in regions.items() if rectangles}
         return Annotation(labels, of.classes, status, known, of.pixel_size, self._steps)
 
     def _alike(self, one: int, other: int) -> bool:
-        """Whether two recorded frames are annotated alike, where both lie in the average."""
+        """Whether two recorded frames have the same annotation after their transfer to the average."""
         same = self._of.status[one] == self._of.status[other] and self._regions(one) == self._regions(other)
         return same and np.array_equal(_plane(self._of, self._steps, one), _plane(self._of, self._steps, other))
 
     def _regions(self, k: int) -> list[list[int]]:
-        """The regions (y0, x0, y1, x1) of a recorded frame, moved and cut."""
+        """Return the regions (y0, x0, y1, x1) of a recorded frame, shifted and cropped [px]."""
         corners = np.reshape(self._of.regions.get(k, ()), (-1, 2)).astype(int)
         t = k
         for step in self._steps:
@@ -210,7 +210,7 @@ def _labels(annotation: Annotation, steps: Sequence[Step], sources: dict[int, in
 
 
 def _plane(annotation: Annotation, steps: Sequence[Step], k: int) -> NDArray[np.uint8]:
-    """The labels of a recorded frame, moved and cut."""
+    """Return the labels (Y, X) of a recorded frame, shifted and cropped."""
     plane: Any = annotation.frame(k)
     t = k
     for step in steps:

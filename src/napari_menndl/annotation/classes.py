@@ -1,4 +1,4 @@
-"""What an annotation is made of: defect classes, the status of a frame, regions."""
+"""Parts of an annotation: defect classes, frame status, regions."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-#: Colours that stay apart for colour-blind eyes (Okabe & Ito, https://jfly.uni-koeln.de/color/);
-#: the purple and the orange come last because a review uses such colours for false positives and negatives.
+#: Colours that colour-blind people can distinguish (Okabe & Ito, https://jfly.uni-koeln.de/color/);
+#: purple and orange come last because a review uses such colours for false and missed defects.
 COLOURS = ("#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#e69f00")
 
-#: Labels are uint8, 0 is "no defect", and 255 is what masks use for "yes".
+#: Labels are uint8; 0 is "no defect", and 255 is reserved, since masks use it for "marked".
 MOST_CLASSES = 254
 
-#: Rectangles that a frame may be divided into: each is drawn, and stands in the annotation's attributes.
+#: Limit of the number of rectangles per frame: each is drawn, and stored in the annotation's attributes.
 MOST_REGIONS = 5000
 
 
 class FrameStatus(StrEnum):
-    """How far the annotation of one frame is."""
+    """Progress of the annotation of one frame."""
 
     UNTOUCHED = "untouched"
     IN_PROGRESS = "in progress"
@@ -37,7 +37,7 @@ class FrameStatus(StrEnum):
 
 
 class Region(NamedTuple):
-    """A rectangle that is fully annotated, half open: rows y0 … y1-1, columns x0 … x1-1 [px]."""
+    """A fully annotated rectangle: rows y0 to y1-1, columns x0 to x1-1 [px]."""
 
     y0: int
     x0: int
@@ -45,12 +45,12 @@ class Region(NamedTuple):
     x1: int
 
     def clipped(self, height: int, width: int) -> Region:
-        """The part inside a frame.
+        """Return the part inside a frame.
 
         Raises
         ------
         InputError
-            Nothing of the rectangle lies inside the frame.
+            If no part of the rectangle lies inside the frame.
         """
         y0, x0, y1, x1 = (round(float(edge)) for edge in self)
         inside = Region(max(y0, 0), max(x0, 0), min(y1, height), min(x1, width))
@@ -64,7 +64,7 @@ class Region(NamedTuple):
 
 
 def regions_of(known: npt.NDArray[np.bool_]) -> list[Region]:
-    """Rectangles that cover a mask exactly, without overlap.
+    """Return rectangles that cover a mask exactly, without overlap.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def regions_of(known: npt.NDArray[np.bool_]) -> list[Region]:
     Raises
     ------
     InputError
-        A mask of so many parts that they could not be handled.
+        A mask that takes more than `MOST_REGIONS` rectangles.
     """
     done: list[Region] = []
     growing: dict[tuple[int, int], int] = {}
@@ -93,7 +93,7 @@ def regions_of(known: npt.NDArray[np.bool_]) -> list[Region]:
 
 @dataclass(frozen=True)
 class DefectClass:
-    """One kind of defect.
+    """A class of defects.
 
     Attributes
     ----------
@@ -101,15 +101,15 @@ class DefectClass:
     colour : str
         ``"#rrggbb"``.
     extended : bool
-        A defect with an area of its own (a growing hole): matched by overlap, not by its centre.
+        Whether its defects are extended (such as a growing hole): matched by overlap, not by distance.
     tolerance : float or None
-        Largest distance between a found and a true centre, [nm] where the annotation's pixel size is known, else [px];
-        None: 1.5 times the median radius of the annotated defects, each taken as a disc.
+        Largest distance between a found and a labelled centre, in nm if the annotation's pixel size is known, else in
+        px. None: 1.5 times the median radius of the annotated defects, each taken as a disc.
 
     Raises
     ------
     InputError
-        Empty name, a colour that is none, a tolerance that is not positive.
+        An empty name, an invalid colour, a tolerance that is not positive.
     """
 
     name: str
@@ -128,12 +128,12 @@ class DefectClass:
 
 
 def as_classes(classes: Sequence[DefectClass | str]) -> tuple[DefectClass, ...]:
-    """Defect classes from classes or bare names; a bare name gets the next colour of the cycle.
+    """Return defect classes from classes or names; the n-th class gets the n-th colour if only its name is given.
 
     Raises
     ------
     InputError
-        No class, more than 254, or two of the same name.
+        No class, more than 254, or two with the same name.
     """
     if isinstance(classes, str | DefectClass):
         classes = (classes,)
@@ -150,12 +150,12 @@ def as_classes(classes: Sequence[DefectClass | str]) -> tuple[DefectClass, ...]:
 
 
 def read_class_names(text: str) -> list[str] | dict[str | int, str]:
-    """Names of classes as a person writes them: ``"S vacancy, Mo"``, or by number, ``"1=S vacancy, 2=Mo"``.
+    """Parse names of classes as typed: ``"S vacancy, Mo"``, or by number, ``"1=S vacancy, 2=Mo"``.
 
     Raises
     ------
     InputError
-        Some with a number and some without, a number twice, an empty name.
+        Names partly with and partly without a number, a repeated number, an empty name.
     """
     parts = [[side.strip() for side in part.split("=", 1)] for part in text.split(",")]
     names = [part[-1] for part in parts]
@@ -168,26 +168,26 @@ def read_class_names(text: str) -> list[str] | dict[str | int, str]:
 
 
 def rename_classes(found: Sequence[str], names: Mapping[str | int, str], source: str) -> dict[str, str]:
-    """Names for classes that a file only numbers.
+    """Return new names for classes that a file only numbers.
 
     Parameters
     ----------
     found : sequence of str
-        What the file calls them: "1", "Type 1", "Counter 0".
+        Names of the classes in the file: "1", "Type 1", "Counter 0".
     names : mapping of str or int to str
-        From what the file calls a class, or from its number; a file's only class may be given any number.
+        New names by the name in the file or by its number; if the file has a single class, any number matches it.
     source : str
         Named in errors.
 
     Returns
     -------
     dict of str to str
-        From each class that was found, in the order of `names`, then those that keep their names.
+        New name by name in the file: first those of `names`, in its order, then the classes that keep their names.
 
     Raises
     ------
     InputError
-        A number that no class of the file has.
+        A key that matches no class of the file, or several.
     """
     renamed: dict[str, str] = {}
     for key, name in names.items():
@@ -204,7 +204,7 @@ def rename_classes(found: Sequence[str], names: Mapping[str | int, str], source:
 
 
 def as_status(status: FrameStatus | str) -> FrameStatus:
-    """A status from its name; InputError for any other word."""
+    """Return the status with a name; InputError if there is none."""
     try:
         return FrameStatus(status)
     except ValueError:
@@ -213,7 +213,7 @@ def as_status(status: FrameStatus | str) -> FrameStatus:
 
 
 def as_pixel_size(size: Sequence[float] | None) -> tuple[float, float] | None:
-    """A pixel size (y, x) [nm] that makes sense, or None for unknown; InputError otherwise."""
+    """Return a pixel size (y, x) [nm], or None for unknown; InputError unless both are positive and finite."""
     if size is None:
         return None
     try:

@@ -1,8 +1,8 @@
-"""Atomic columns of a lattice and how far the intensity of each departs from those of its kind: point defects by hand.
+"""Atomic columns of a lattice and the deviation of their intensities, to annotate point defects.
 
 The lattice is found in the Fourier transform of the frame. It may be strained or distorted by the scan: the phases of
-two Bragg spots say at every place where it lies (geometric phase analysis: Hÿtch, Snoeck & Kilaas, Ultramicroscopy 74,
-131, 1998, 10.1016/S0304-3991(98)00035-7). The frame folded onto one cell shows which kinds of columns there are.
+two Bragg spots give its local position (geometric phase analysis: Hÿtch, Snoeck & Kilaas, Ultramicroscopy 74, 131,
+1998, 10.1016/S0304-3991(98)00035-7). The frame, averaged over all unit cells, shows the kinds of columns.
 """
 
 from __future__ import annotations
@@ -29,22 +29,24 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float64]
 
-#: What an intensity is compared with: the columns of its kind around it, or all of its kind.
+#: The columns that an intensity is compared with: those of its kind around it, or all of its kind.
 COMPARISONS = ("around", "all")
-#: Strongest Bragg spots that a lattice has to explain, the share of them, and how near [multiples of a step].
+#: Number of strongest Bragg spots that a lattice has to explain, the fraction of them that must lie near a multiple of
+#: the basis spots, and the tolerance for that [length of the shorter basis spot].
 _SPOTS, _EXPLAINED, _NEAR = 16, 0.93, 0.12
-#: Radius of the neighbourhood whose phases say where the lattice lies [cells].
+#: Standard deviation of the Gaussian over which the local phase is averaged [mean lattice vectors].
 _PHASE = 3.0
-#: Bins of the folded cell along each step; scale of the Laplacian and least distance of two columns [shortest steps];
-#: least height of a column's peak, of the highest and in standard errors; bins that the smoothing averages, 4 pi.
+#: Bins of the averaged cell along each lattice vector; scale of the Laplacian and smallest distance of two columns
+#: [shortest lattice vector]; smallest height of a column's peak, relative to the highest peak and in standard errors;
+#: effective number of bins in the smoothing, 4 pi.
 _BINS, _SHARP, _APART, _PROMINENCE, _SURE, _SMOOTHED = 32, 0.08, 0.2, 0.05, 4.0, 12.6
-#: Columns of the same kind that one is compared with.
+#: Number of surrounding columns of the same kind that a column is compared with.
 _AROUND = 18
-#: Radius of the Gaussian window over a column, and of its disc [distances to the nearest column].
+#: Standard deviation of the Gaussian window over a column, and radius of its disc [distance to the nearest column].
 _WINDOW, _DISC = 0.2, 0.45
-#: Response where there is no column.
+#: Response outside of columns.
 _NOWHERE = -1e3
-#: Thresholds that are tried.
+#: Number of thresholds to try.
 _LEVELS = 40
 
 
@@ -72,11 +74,11 @@ class Columns:
     positions : (n, 2) float64
         y, x [px].
     kind : (n,) int
-        From 1, the brightest.
+        From 1, the brightest kind.
     spacing : float
-        Distance to the nearest column, the median over all [px].
+        Median distance to the nearest column [px].
     deviations : dict of str to (n,) float64
-        By comparison: intensity less that of the others [robust standard deviations of the kind].
+        By comparison: intensity minus the median of the compared columns [robust standard deviations of the kind].
     """
 
     positions: Vectors
@@ -86,7 +88,7 @@ class Columns:
 
 
 class FrameColumns:
-    """A frame and its columns, found when they are asked for and kept while settings are turned.
+    """A frame and its columns, found on first use and kept while settings are adjusted.
 
     Parameters
     ----------
@@ -99,21 +101,21 @@ class FrameColumns:
 
     @cached_property
     def columns(self) -> Columns:
-        """As from `find_columns`."""
+        """The columns from `find_columns`."""
         return find_columns(self._frame)
 
     def response(self, settings: ColumnSettings) -> npt.NDArray[np.float32]:
-        """Deviation of the column at each pixel from its kind.
+        """Return at each pixel the deviation of its column's intensity from those of its kind.
 
         Returns
         -------
         (Y, X) float32
-            A disc for each column that is asked for; far below any threshold elsewhere.
+            A disc for each selected column; far below any threshold elsewhere.
 
         Raises
         ------
         InputError
-            Where no lattice is found.
+            If no lattice is found.
         """
         columns = self.columns
         taken = (columns.kind == settings.kind) | (settings.kind == 0)
@@ -126,7 +128,7 @@ class FrameColumns:
 
     @cached_property
     def _nearest(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
-        """(Y, X) each: the distance to the nearest column, and which that is."""
+        """(Y, X) each: the distance to the nearest column [px], and its index."""
         at = np.rint(self.columns.positions).astype(np.intp)
         which = np.zeros(self._frame.shape, np.intp)
         empty = np.ones(self._frame.shape, bool)
@@ -138,26 +140,26 @@ class FrameColumns:
 def tune_columns(
     frame: npt.ArrayLike, truth: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], detector: MatchRule
 ) -> ColumnSettings:
-    """Choose settings on a labelled frame by (defect F1 + average precision) / 2.
+    """Choose the settings with the highest (defect F1 + average precision) / 2 on a labelled frame.
 
     Parameters
     ----------
     frame : (Y, X) float
         Raw.
     truth, known : (Y, X) bool
-        Where the class is marked; where the labels say something.
+        The pixels of the class; the pixels whose labels are known.
     detector : MatchRule
-        How defects of the class are counted.
+        Match rule of the class.
 
     Returns
     -------
     ColumnSettings
-        Its threshold is infinite where no setting finds a defect.
+        With an infinite threshold if no setting finds a defect.
 
     Raises
     ------
     InputError
-        Where no lattice is found.
+        If no lattice is found.
     """
     found = FrameColumns(frame)
     kinds = range(int(found.columns.kind.max()) + 1)
@@ -182,7 +184,7 @@ def tune_columns(
 
 
 def _levels(response: npt.NDArray[np.float32]) -> list[float]:
-    """Thresholds between the values of the columns, closer together among the highest."""
+    """Return thresholds between the values of the columns, more closely spaced at the highest."""
     values = np.unique(response[response > _NOWHERE])[::-1].astype(np.float64)
     ranks = np.unique(np.geomspace(1, max(1, len(values) - 1), _LEVELS).astype(int))
     return [float(v) for v in (values[ranks - 1] + values[ranks]) / 2] if len(values) > 1 else []
@@ -199,12 +201,12 @@ def find_columns(frame: npt.ArrayLike) -> Columns:
     Raises
     ------
     InputError
-        Where no lattice is found.
+        If no lattice is found.
     """
     raw = np.asarray(frame, np.float32)
     shape = np.array(raw.shape)
     spots = find_lattice(raw)
-    cell = np.asarray(np.linalg.inv(spots).T, np.float64)  # rows: the steps of the lattice [px]
+    cell = np.asarray(np.linalg.inv(spots).T, np.float64)  # rows: the lattice vectors [px]
     step = float(np.linalg.norm(cell, axis=1).mean())
     flat = normalise(raw, "flattened", max(8.0, 2 * step)).astype(np.float64)
     place = _lattice_places(flat, spots, _PHASE * step)
@@ -226,10 +228,10 @@ def find_columns(frame: npt.ArrayLike) -> Columns:
 
 
 def find_lattice(frame: npt.NDArray[np.floating]) -> Vectors:
-    """Find the Bragg spots that span the reciprocal lattice of a frame.
+    """Find two Bragg spots that span the reciprocal lattice of a frame.
 
-    Of the strongest spots and their differences, those two that span the largest cell of which all spots are
-    multiples, refined to fractions of a bin.
+    From the strongest spots, their sums and differences, the two that span the largest reciprocal cell of which nearly
+    all strong spots are integer combinations, refined to fractions of a bin.
 
     Parameters
     ----------
@@ -244,7 +246,7 @@ def find_lattice(frame: npt.NDArray[np.floating]) -> Vectors:
     Raises
     ------
     InputError
-        Where no two spots explain the others.
+        If no two spots explain the others.
     """
     shape = np.array(frame.shape)
     flat = normalise(np.asarray(frame, np.float32), "local", 20.0)
@@ -271,12 +273,12 @@ def find_lattice(frame: npt.NDArray[np.floating]) -> Vectors:
     multiples = np.rint(strongest @ np.linalg.inv(best))
     off = np.linalg.norm(multiples @ best - strongest, axis=1)
     good = (off < np.maximum(_NEAR * np.linalg.norm(best, axis=1).min(), 1.5 * bin_size)) & multiples.any(axis=1)
-    # All spots together say where the lattice is, more precisely than the two.
+    # A fit to all spots is more precise than the two alone.
     return _reduced(np.linalg.lstsq(multiples[good], strongest[good], rcond=None)[0])
 
 
 def _reduced(basis: Vectors) -> Vectors:
-    """Two shortest vectors (2, 2) of the same lattice (Gauss reduction)."""
+    """Return the two shortest vectors (2, 2) that span the same lattice (Gauss reduction)."""
     a, b = sorted(basis, key=lambda one: float(one @ one))
     while True:
         b = b - np.rint(a @ b / (a @ a)) * a
@@ -294,7 +296,7 @@ def _no_lattice(found: str) -> InputError:
 
 
 def _lattice_places(flat: npt.NDArray[np.float64], spots: Vectors, sigma: float) -> npt.NDArray[np.float64]:
-    """(2, Y, X) float64: where each pixel lies [steps of the lattice], up to whole numbers."""
+    """(2, Y, X) float64: position of each pixel [lattice vectors], up to whole numbers."""
     grid = np.indices(flat.shape)
     centred = flat - flat.mean()
     weight = ndimage.gaussian_filter(np.ones_like(flat), sigma, mode="constant")
@@ -310,12 +312,12 @@ def _lattice_places(flat: npt.NDArray[np.float64], spots: Vectors, sigma: float)
 
 
 def _find_motif(image: npt.NDArray[np.float64], place: npt.NDArray[np.float64], cell: Vectors) -> Vectors:
-    """(k, 2): where the columns lie in the cell, the brightest first, from the mean of the image over all cells."""
+    """(k, 2): positions of the columns in the mean unit cell [lattice vectors], the brightest first."""
     index = np.minimum((place % 1 * _BINS).astype(int), _BINS - 1)
     flat_index = (index[0] * _BINS + index[1]).ravel()
-    # A dim column beside a bright one is a shoulder only; it is a peak of the negative Laplacian.
+    # A dim column next to a bright one is only a shoulder of its peak, but a peak of the negative Laplacian.
     sharp = -ndimage.gaussian_laplace(image, _SHARP * np.linalg.norm(cell, axis=1).min())
-    # Smoothed before the division: pixels fall into the bins unevenly where a step is a whole number of pixels.
+    # Smoothed before the division: if a lattice vector is a whole number of pixels, bins get uneven numbers of them.
     number, total, light = (
         ndimage.gaussian_filter(np.bincount(flat_index, one.ravel(), _BINS**2).reshape(_BINS, _BINS), 1.0, mode="wrap")
         for one in (np.ones(image.shape), sharp, image)
@@ -342,7 +344,7 @@ def _find_motif(image: npt.NDArray[np.float64], place: npt.NDArray[np.float64], 
 def _settle(
     start: Vectors, wanted: Vectors, place: npt.NDArray[np.float64], cell: Vectors, shape: npt.NDArray[np.intp]
 ) -> Vectors:
-    """(n, 2): columns inside the frame, moved from their places in an ideal lattice to those in the real one."""
+    """(n, 2): columns inside the frame [px], moved from positions in the ideal lattice to those in the real one."""
     at, margin = start, np.abs(cell).sum(axis=0)
     for _ in range(3):
         inside = ((at >= -margin) & (at <= shape - 1 + margin)).all(axis=1)
@@ -357,7 +359,7 @@ def _settle(
 def _deviation(
     positions: Vectors, kind: npt.NDArray[np.intp], intensity: npt.NDArray[np.float64], how: str
 ) -> npt.NDArray[np.float64]:
-    """(n,) float64: intensity less the median of those compared with, in robust standard deviations."""
+    """(n,) float64: intensity minus the median of the compared columns [robust standard deviations]."""
     result = np.zeros(len(kind))
     for one in np.unique(kind):
         of_kind = kind == one

@@ -1,4 +1,4 @@
-"""Changing what is said: every change is on disk when it returns, and says what it changed."""
+"""Editing of an annotation: each change is written to disk before the call returns, and signalled."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Changes(SignalGroup):
-    """What changed, on which frame."""
+    """Signals of changes, with the frame they are on."""
 
     labels = Signal(int)
     status = Signal(int)
@@ -38,14 +38,14 @@ class Changes(SignalGroup):
 
 
 class EditableAnnotation(AnnotationData):
-    """A statement that can be changed, in memory or on disk.
+    """An annotation that can be changed, in memory or on disk.
 
     Attributes
     ----------
     changes : Changes
         Signals ``labels``, ``status`` and ``regions``, each with the frame, and ``classes``.
     movie : Movie or None
-        What is annotated, where that is known: each frame is noted as it is annotated, to be known again.
+        The annotated movie, if known: the digest of each frame is recorded when the frame is annotated.
     """
 
     def __init__(self, labels: Any, classes: Sequence[DefectClass | str], *args: Any, **kwargs: Any) -> None:
@@ -58,14 +58,14 @@ class EditableAnnotation(AnnotationData):
     # Frames -----------------------------------------------------------------------------------------------------------
 
     def set_status(self, t: int, status: FrameStatus | str) -> None:
-        """Say how far the annotation of a frame, as the movie has it now, is; writes through."""
+        """Set the status of a frame, record the frame's digest, and write both."""
         t = self._frame_index(t)
         changed = (*self._status[:t], as_status(status), *self._status[t + 1 :])
         self._write(status=changed, digests=self._noted([t]))
         self.changes.status.emit(t)
 
     def set_regions(self, t: int, regions: Iterable[Sequence[int]]) -> None:
-        """Replace the fully annotated parts (y0, x0, y1, x1) [px] of a frame; an untouched one is then in progress."""
+        """Replace the fully annotated parts (y0, x0, y1, x1) [px] of a frame; if untouched, it becomes in progress."""
         t = self._frame_index(t)
         made = self._as_regions(regions)
         kept = {k: r for k, r in self._regions.items() if k != t}
@@ -80,12 +80,12 @@ class EditableAnnotation(AnnotationData):
             self.changes.status.emit(t)
 
     def note(self, movie: Movie) -> None:
-        """Note that what is annotated are the frames of this movie, as it has them now; writes through."""
+        """Set the annotated movie, record the digests of its annotated frames, and write them."""
         self.movie = movie
         self._write(digests=self._noted([t for t, s in enumerate(self._status) if s is not FrameStatus.UNTOUCHED]))
 
     def _noted(self, frames: Iterable[int]) -> dict[int, str]:
-        """The digests with those of some frames, as far as they can be read, as the movie has them now."""
+        """Return the digests, with those of `frames` updated from the movie as far as they can be read."""
         found = dict(self._digests)
         if self.movie is None:
             return found
@@ -98,12 +98,12 @@ class EditableAnnotation(AnnotationData):
     # Labels -----------------------------------------------------------------------------------------------------------
 
     def paint(self, t: int, labels: npt.NDArray[np.uint8]) -> bool:
-        """Replace the labels (Y, X) uint8 of a frame, as one stroke; False where nothing differs.
+        """Replace the labels (Y, X) uint8 of a frame, as one stroke; return False if nothing differs.
 
         Raises
         ------
         InputError
-            Labels of another shape, or beyond the classes; a place that cannot be written.
+            Labels of another shape or above the number of classes; an annotation that cannot be written.
         """
         labels = np.asarray(labels)
         if labels.shape != self.shape[1:] or labels.max(initial=0) > len(self._classes):
@@ -121,12 +121,12 @@ class EditableAnnotation(AnnotationData):
         return True
 
     def record(self, stroke: Stroke) -> None:
-        """Remember a stroke that is painted into `labels` already; an untouched frame is then in progress.
+        """Add a stroke, already painted into `labels`, to the history; an untouched frame becomes in progress.
 
         Raises
         ------
         InputError
-            A place that cannot be written.
+            If the annotation cannot be written.
         """
         with _writing():
             self.flush()
@@ -139,7 +139,7 @@ class EditableAnnotation(AnnotationData):
         self.changes.labels.emit(stroke.frame)
 
     def flush(self) -> None:
-        """Write what was painted of a stroke under way; InputError, and kept in memory, as long as it cannot be."""
+        """Write what is painted of the current stroke; if that fails, InputError, and it stays in memory."""
         if isinstance(self.labels, FrameCache):
             with _writing():
                 self.labels.flush()
@@ -153,16 +153,16 @@ class EditableAnnotation(AnnotationData):
         return self._history is not None and self._history.can_redo
 
     def undo(self) -> int | None:
-        """Take back the last stroke; the frame that it was on, or None where there is none.
+        """Undo the last stroke and return its frame, or None if there is none.
 
-        In memory there is no history. Strokes that others made are not guarded: what a stroke changed gets the labels
-        that were there before it.
+        An annotation in memory has no history. The pixels that the stroke changed get their labels from before it, even
+        if something else has changed them since.
         """
         history = self._history
         stroke = history.to_undo() if history else None
         if history is None or stroke is None:
             return None
-        # Labels first: what a crash leaves half done is done again, with the same outcome.
+        # Labels first: after a crash in between, the stroke is undone again, with the same result.
         with _writing():
             self._put(stroke, stroke.before)
             history.undone()
@@ -170,7 +170,7 @@ class EditableAnnotation(AnnotationData):
         return stroke.frame
 
     def redo(self) -> int | None:
-        """Paint the last stroke again that was undone; its frame, or None where there is none."""
+        """Redo the last undone stroke and return its frame, or None if there is none."""
         history = self._history
         stroke = history.to_redo() if history else None
         if history is None or stroke is None:
@@ -190,7 +190,7 @@ class EditableAnnotation(AnnotationData):
         *,
         instead: bool = False,
     ) -> bool:
-        """Mark a disc around each point, as one stroke.
+        """Draw a disc around each point, as one stroke; return False if nothing changes.
 
         Parameters
         ----------
@@ -200,14 +200,14 @@ class EditableAnnotation(AnnotationData):
         values : (n,) uint8
             Label of each disc.
         radius : float
-            [nm] where the pixel size is known, else [px].
+            [nm] if the pixel size is known, else [px].
         instead : bool
-            In place of the point defects that are marked, those of classes that are not extended.
+            Remove the existing point defects (those of classes that are not extended) first.
 
         Raises
         ------
         InputError
-            As of `paint`; a radius that is not positive.
+            As in `paint`; a radius that is not positive or not below the frame's size.
         """
         pixel = 1.0 if self.pixel_size is None else float(np.sqrt(np.prod(self.pixel_size)))
         if not 0 < radius / pixel < max(self.shape[1:]):
@@ -222,7 +222,7 @@ class EditableAnnotation(AnnotationData):
 
     @property
     def classes(self) -> tuple[DefectClass, ...]:
-        """Class c has the label c + 1. Setting it writes through; labels keep their numbers."""
+        """Defect classes; class c has the label c + 1. Assignment writes them; labels keep their numbers."""
         return self._classes
 
     @classes.setter
@@ -231,12 +231,12 @@ class EditableAnnotation(AnnotationData):
         self.changes.classes.emit()
 
     def add_class(self, name: str) -> DefectClass:
-        """A class more, in a colour that none has yet as long as there is one.
+        """Add a class, in an unused colour as long as there is one.
 
         Raises
         ------
         InputError
-            No name, one that is taken, or too many classes.
+            An empty name, one that exists already, or too many classes.
         """
         taken = [c.colour for c in self._classes]
         colour = next((c for c in COLOURS if c not in taken), COLOURS[len(taken) % len(COLOURS)])
@@ -249,18 +249,18 @@ class EditableAnnotation(AnnotationData):
         Raises
         ------
         InputError
-            No such class, or a value that it cannot have.
+            No such class, or an invalid value.
         """
         index = self.class_index(which)
         self.classes = [replace(c, **changed) if i == index else c for i, c in enumerate(self._classes)]
 
     def remove_class(self, name: str | int | DefectClass) -> None:
-        """Remove a class and everything that is marked with it, on all frames; the history is forgotten.
+        """Remove a class and its labels on all frames, and clear the history.
 
         Raises
         ------
         InputError
-            No such class, the last one, or a place that cannot be written.
+            No such class, the only one, or an annotation that cannot be written.
         """
         index = self.class_index(name)
         kept = [c for i, c in enumerate(self._classes) if i != index]
@@ -276,7 +276,7 @@ class EditableAnnotation(AnnotationData):
             with _writing():
                 self.flush()
                 if self._history is not None:
-                    self._history.clear()  # its strokes speak in the old numbers
+                    self._history.clear()  # its strokes have the old label numbers
                 stored = self.labels.stored if isinstance(self.labels, FrameCache) else self.labels
                 self.labels = cached(renumber(self._group, stored, numbers, attributes))
             self._classes = classes
@@ -285,7 +285,7 @@ class EditableAnnotation(AnnotationData):
     # On disk ----------------------------------------------------------------------------------------------------------
 
     def _put(self, stroke: Stroke, wanted: npt.NDArray[np.uint8]) -> None:
-        """Write a stroke's labels where it changed something."""
+        """Set the pixels that a stroke changed to `wanted`, and write them."""
         place = (slice(stroke.frame, stroke.frame + 1), *stroke.box)
         there = np.asarray(self.labels[place])[0]
         self.labels[place] = np.where(stroke.before != stroke.after, wanted, there)[np.newaxis]

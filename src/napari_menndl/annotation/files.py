@@ -1,4 +1,4 @@
-"""Reading and writing zarr groups of our own, and label images of others."""
+"""Reading and writing napari-menndl's zarr groups, and reading other programs' label images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IMAGES = (".tif", ".tiff", ".npy", ".png", ".zarr")
-#: Names of axes whose first letter says something else.
+#: Axis letters for names whose first letter is a different axis or ambiguous.
 _LETTERS = {
     "class": "C",
     "classes": "C",
@@ -50,12 +50,12 @@ _LETTERS = {
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A folder that appears at `path` whole or not at all: fill the one that is handed out, beside it.
+    """Context that creates or replaces the folder `path` atomically: yields a temporary folder to fill.
 
     Raises
     ------
     InputError
-        The place cannot be written.
+        If the folder cannot be written.
     """
     path = Path(os.path.abspath(path))
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
@@ -68,7 +68,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 with file.open("rb+") as handle:
                     os.fsync(handle.fileno())
         if path.exists():
-            # A folder cannot be renamed over a filled one: for a moment the old one stands aside.
+            # A folder cannot be renamed over one that is not empty: the old one is moved away first.
             aside = beside.with_name(f"{beside.name}.old")
             path.rename(aside)
             try:
@@ -82,7 +82,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError("a place that can be written", f"{path}: {error}", "Choose another folder.") from error
     finally:
-        # Where one write fails, others of zarr's threads may still be on their way into the folder.
+        # After a failed write, other threads of zarr may still be writing into the folder.
         for _ in range(20):
             if not beside.exists():
                 break
@@ -91,15 +91,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] = "r") -> Any:
-    """A zarr group that carries our mark.
+    """Open a zarr group written by napari-menndl.
 
     Parameters
     ----------
     path : Path
     form : str
-        What its attribute ``format`` must say.
+        Required value of its attribute ``format``.
     schema : int
-        Newest schema version that is understood.
+        Newest supported schema version.
     mode : "r" or "r+"
 
     Returns
@@ -109,7 +109,7 @@ def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] 
     Raises
     ------
     InputError
-        No zarr group, a foreign one, one from a newer version, or one with a link that leads out of it.
+        No zarr group, one of another format, one from a newer version, or one with a link that leads out of it.
     """
     what = form.removeprefix("napari-menndl ")
     one = f"an {what}" if what[0] in "aeiou" else f"a {what}"
@@ -121,7 +121,7 @@ def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] 
     if attributes.get("format") != form:
         raise InputError(
             f"{one} that napari-menndl saved",
-            f"{path}, a zarr group with {sorted(group.array_keys())} and without our mark",
+            f"{path}, a zarr group with {sorted(group.array_keys())}, not written by napari-menndl",
             "Give the path of one array inside it, or of another file.",
         )
     found = attributes.get("schema")
@@ -134,12 +134,12 @@ def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] 
 
 
 def own_array(group: Any, name: str, kinds: str, ndim: int) -> Any:
-    """An array of a group of ours, its type looked at before a byte of it is decoded.
+    """Return an array of a napari-menndl group, after checking its type without decoding any data.
 
     Raises
     ------
     InputError
-        Absent, unreadable, of another kind (objects, text) or number of axes.
+        An array that is missing, unreadable, of another kind (objects, text) or with another number of axes.
     """
     try:
         array = group[name]
@@ -158,15 +158,15 @@ def own_array(group: Any, name: str, kinds: str, ndim: int) -> Any:
 
 
 def is_zarr_group(path: Path) -> bool:
-    """Whether a zarr group, ours or not, stands at `path`."""
+    """Whether `path` is a zarr group, of any format."""
     try:
         return isinstance(zarr.open(path, mode="r"), zarr.Group)
-    except Exception:  # zarr raises errors of many kinds for what is no zarr; none of them matters here
+    except Exception:  # zarr raises errors of many types for paths that are no zarr
         return False
 
 
 def is_label_image(path: Path) -> bool:
-    """Whether this is no zarr group, or an OME-Zarr image, so that it can only hold labels of others."""
+    """Whether `path` is to be read as a label image: no zarr group, or an OME-Zarr image."""
     if not is_zarr_group(path):
         return True
     attributes: dict[str, Any] = dict(zarr.open_group(path, mode="r").attrs)
@@ -174,7 +174,7 @@ def is_label_image(path: Path) -> bool:
 
 
 def read_label_image(path: Path) -> tuple[npt.NDArray[Any], str]:
-    """Label values as the file has them, read as a movie is; channels and colours, which a movie lacks, too.
+    """Read the label values of a file in any movie format; channels and colours, which movies lack, are read too.
 
     Parameters
     ----------
@@ -185,14 +185,14 @@ def read_label_image(path: Path) -> tuple[npt.NDArray[Any], str]:
     -------
     values : array
     axes : str
-        A letter per axis as in `planes.as_frames`; empty where they have no names.
+        A letter per axis as in `planes.as_frames`; empty if the axes have no names.
 
     Raises
     ------
     InputError
-        Missing, unreadable, or of another kind; arrays of objects are never unpickled.
+        A file that is missing, unreadable or of another kind; arrays of objects are never unpickled.
     """
-    from napari_menndl.movie.reading import open_movie  # not by those who open a task, every trainer for one
+    from napari_menndl.movie.reading import open_movie  # here, so that trainers, which open a task, do not import it
 
     if not path.exists() and not any(mark in str(path) for mark in "*?["):
         raise InputError("a label image", f"nothing at {path}", "Check the path.")
@@ -200,7 +200,7 @@ def read_label_image(path: Path) -> tuple[npt.NDArray[Any], str]:
         own = _with_own_axes(path)
     except InputError:
         raise
-    except Exception:  # each library has errors of its own; what is wrong is said by the reader of movies
+    except Exception:  # each library raises its own errors; the reader of movies below reports the problem
         own = None
     if own is not None:
         return own
@@ -208,7 +208,7 @@ def read_label_image(path: Path) -> tuple[npt.NDArray[Any], str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CalibrationWarning)
             frames = open_movie(path).frames
-        # In this thread: a Dask client that happens to be open must not be sent the file.
+        # In this thread: otherwise an open Dask client would be used, and sent the file.
         return np.asarray(frames.compute(scheduler="synchronous")), "TYX"
     except Exception as error:
         remedy = error.remedy if isinstance(error, InputError) else "Save it again, or give another file."
@@ -225,10 +225,10 @@ def read_label_image(path: Path) -> tuple[npt.NDArray[Any], str]:
 
 
 def _with_own_axes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
-    """Array and axes where a movie is read too narrowly for labels; None for plain frames and for other kinds of file.
+    """Read files whose axes the reader of movies does not support; None for plain frames and other kinds of file.
 
-    TIFF with channels, colours or many axes, PNG with a palette or colours, arrays that may hold planes. Chunks that a
-    zarr array lacks are 0, the fill value: zarr writes none that are empty.
+    These are TIFF with channels, colours or many axes, PNG with a palette or colours, and arrays that may hold planes.
+    Missing chunks of a zarr array are 0, the fill value, since zarr does not write empty chunks.
     """
     suffix = path.suffix.lower()
     if suffix == ".png":
@@ -242,17 +242,18 @@ def _with_own_axes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
 
 
 def _read_planes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
-    """A TIFF file's first series with its axes; None where they are those of frames."""
+    """Read the first series of a TIFF file with its axes; None if it consists of plain frames."""
     with tifffile.TiffFile(path) as tiff:
         header_of(tiff).check_files(str(path))
         series = tiff.series[0]
         long = [letter for letter, n in zip(series.axes, series.shape, strict=True) if n > 1]
-        masks = len(tiff.series) == 1 and series.axes == "QYX" and 1 < len(series) <= MOST_MASKS  # tifffile's no name
+        # Q: tifffile's letter for an axis without a name.
+        masks = len(tiff.series) == 1 and series.axes == "QYX" and 1 < len(series) <= MOST_MASKS
         if len(series.shape) <= 3 and not masks and not any(letter in PLANE_AXES for letter in long):
             return None
         try:
             return series.asarray(), "" if masks else series.axes
-        except Exception as error:  # of a codec that is not there, or of a damaged file: of many kinds
+        except Exception as error:  # a missing codec or a damaged file raises errors of many types
             raise InputError(
                 f"a readable label image (labels as {', '.join(IMAGES)})",
                 f"{path}: {type(error).__name__}: {error}",
@@ -261,7 +262,7 @@ def _read_planes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
 
 
 def _read_png(path: Path) -> tuple[npt.NDArray[Any], str]:
-    """A PNG picture; of one with a palette the numbers, which are the labels, not the colours."""
+    """Read a PNG file; one with a palette as its indices, which are the labels, not as colours."""
     with Image.open(path, formats=["PNG"]) as image:
         picture = image.convert("RGBA") if image.mode == "LA" else image
         array = np.asarray(picture)
@@ -269,7 +270,7 @@ def _read_png(path: Path) -> tuple[npt.NDArray[Any], str]:
 
 
 def _zarr_with_axes(path: Path) -> tuple[Any, str]:
-    """A zarr array, or the finest level of an OME-Zarr image, not read yet, and a letter for each of its axes."""
+    """Open a zarr array, or the finest level of an OME-Zarr image, lazily, with a letter for each axis."""
     node: Any = zarr.open(path, mode="r")
     names: list[Any] = []
     if isinstance(node, zarr.Group):
@@ -282,6 +283,6 @@ def _zarr_with_axes(path: Path) -> tuple[Any, str]:
     names = names or list(description.get("dimension_names") or attributes.get("_ARRAY_DIMENSIONS") or ())
     description.pop("attributes", None)
     if "pickle" in str(description).lower():
-        raise ValueError("a codec that can run code")  # the reader of movies refuses it too, and says what to do
+        raise ValueError("a codec that can run code")  # the reader of movies refuses it too, with a remedy
     letters = "".join(_LETTERS.get(str(name).lower(), str(name)[:1].upper()) for name in names)
     return node, letters if len(set(letters)) == node.ndim else ""

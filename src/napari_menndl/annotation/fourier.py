@@ -1,7 +1,7 @@
-"""The Fourier method, the manual way to find defects of a lattice: filter the lattice out and threshold what is left.
+"""The Fourier method to find lattice defects: filter the lattice out of a frame and threshold the residual.
 
-Bragg spots are cut out of the Fourier transform of a frame and a band of frequencies is kept; transformed back, the
-frame shows what is not periodic (after the FFT subtraction of Maksov et al., npj Comput. Mater. 5, 12, 2019,
+Bragg spots are removed from the Fourier transform of a frame and a frequency band is kept; the inverse transform shows
+what is not periodic (after the FFT subtraction of Maksov et al., npj Comput. Mater. 5, 12, 2019,
 10.1038/s41524-019-0152-9). `fourier_tuning` chooses the settings on a labelled frame.
 """
 
@@ -19,20 +19,21 @@ from napari_menndl.errors import InputError
 from napari_menndl.movie.normalisation import NORMALISATIONS, normalise
 from napari_menndl.settings import setting
 
-#: What of the residual counts: what is darker, what is brighter than the lattice, or both.
+#: Sign of the residual that counts as defect: darker than the lattice, brighter, or both.
 SIGNS = ("dark", "bright", "both")
-#: The Fourier transform uses this many threads.
+#: Number of threads of the Fourier transform.
 _WORKERS = 2
 
 
 @dataclass(frozen=True)
 class FourierSettings:
-    """What a person would turn by hand.
+    """Settings of the Fourier method.
 
     Raises
     ------
     InputError
-        A value out of its range.
+        An unknown normalisation or sign, or inconsistent numbers, such as a band whose upper end is not above its
+        lower.
     """
 
     normalisation: str = setting(
@@ -73,7 +74,7 @@ class FourierSettings:
 
 
 class FrameSpectrum:
-    """A frame and its Fourier transform, kept while its settings are turned: only what a change touches is done anew.
+    """A frame and its Fourier transform, cached so that a change of settings recomputes only what it affects.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ class FrameSpectrum:
     Raises
     ------
     InputError
-        Not one frame, or values that are not finite.
+        Not a single frame, or values that are not finite.
     """
 
     def __init__(self, frame: npt.ArrayLike) -> None:
@@ -98,12 +99,12 @@ class FrameSpectrum:
         self._responded: tuple[FourierSettings, npt.NDArray[np.float32]] | None = None
 
     def response(self, settings: FourierSettings) -> npt.NDArray[np.float32]:
-        """How much the frame departs from its lattice, pixel by pixel.
+        """Return the deviation of each pixel from the lattice.
 
         Returns
         -------
         (Y, X) float32
-            As of `fourier_response`; not to be written into.
+            As in `fourier_response`; cached, do not modify it.
         """
         asked = replace(settings, threshold=0.0)
         if self._responded is None or self._responded[0] != asked:
@@ -127,7 +128,7 @@ class FrameSpectrum:
         elif settings.sign == "both":
             again = fft.rfft2(np.abs(response), workers=_WORKERS) * _gaussian(frequency, settings.smoothing)
             response = fft.irfft2(again, s=shape, workers=_WORKERS)
-        # Every third row and column is plenty for a median and spares the time.
+        # Every third row and column is enough for a median, and faster.
         sample = response[::3, ::3]
         centre = np.median(sample)
         spread = 1.4826 * np.median(np.abs(sample - centre))
@@ -145,7 +146,7 @@ class FrameSpectrum:
 
 
 def fourier_response(frame: npt.ArrayLike, settings: FourierSettings) -> npt.NDArray[np.float32]:
-    """How much a frame departs from its lattice, pixel by pixel.
+    """Return the deviation of each pixel of a frame from the lattice.
 
     Parameters
     ----------
@@ -157,24 +158,24 @@ def fourier_response(frame: npt.ArrayLike, settings: FourierSettings) -> npt.NDA
     -------
     (Y, X) float32
         Higher = more defect-like; median 0 and robust standard deviation 1 (1.4826 times the median absolute
-        deviation), so that a threshold means the same in every frame. All 0 where nothing is left.
+        deviation), so that a threshold is comparable between frames. All 0 if the residual is constant.
 
     Raises
     ------
     InputError
-        Not one frame, or values that are not finite.
+        Not a single frame, or values that are not finite.
     """
     return FrameSpectrum(frame).response(settings)
 
 
 def fourier_labels(frame: npt.ArrayLike, settings: FourierSettings) -> npt.NDArray[np.bool_]:
-    """(Y, X) bool: where the response to a raw frame (Y, X) reaches the threshold."""
+    """(Y, X) bool: pixels of a raw frame (Y, X) whose response reaches the threshold."""
     return fourier_response(frame, settings) >= settings.threshold
 
 
 @dataclass(frozen=True)
 class FourierMethod:
-    """The Fourier method for several classes, each with settings of its own.
+    """The Fourier method for several classes, each with its own settings.
 
     Attributes
     ----------
@@ -185,7 +186,7 @@ class FourierMethod:
     settings: tuple[FourierSettings, ...]
 
     def probabilities(self, frame: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Response as a number between 0 and 1.
+        """Return the response of each class, scaled to between 0 and 1.
 
         Parameters
         ----------
@@ -195,29 +196,29 @@ class FourierMethod:
         Returns
         -------
         (C, Y, X) float32
-            Rises with the response and is 0.5 at the threshold; no probability in any other sense.
+            Increases with the response and is 0.5 at the threshold; not a calibrated probability.
         """
         return np.stack([expit(fourier_response(frame, s) - np.float32(s.threshold)) for s in self.settings])
 
     def labels(self, frame: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-        """(Y, X) uint8: 0 = no defect, c + 1 = the class whose response is furthest above its threshold."""
+        """(Y, X) uint8: 0 = no defect, c + 1 = the class whose response exceeds its threshold most."""
         probabilities = self.probabilities(frame)
         best: npt.NDArray[np.uint8] = (probabilities.argmax(axis=0) + 1).astype(np.uint8)
         return best * (probabilities.max(axis=0) >= 0.5).astype(np.uint8)
 
 
 def bragg_spots(frame: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Find the Bragg spots of a frame, each to a fraction of a bin.
+    """Find the Bragg spots of a frame with sub-bin precision.
 
     Parameters
     ----------
     frame : (Y, X) float
-        Flattened and under a window that falls to 0 at its edges.
+        Flattened, and multiplied by a window that falls to 0 at the edges.
 
     Returns
     -------
     (n, 2) float64
-        (y, x), one of each pair of conjugates, the strongest first [cycles/px].
+        (y, x) of one spot of each conjugate pair, the strongest first [cycles/px].
     """
     amplitude = np.abs(fft.rfft2(frame, workers=_WORKERS))
     rows, columns = _find_spots(amplitude, _frequencies(frame.shape))
@@ -233,7 +234,7 @@ def bragg_spots(frame: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 def _vertex(
     amplitude: npt.NDArray[np.floating], rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], axis: int
 ) -> npt.NDArray[np.float64]:
-    """Distance of each peak from its bin [bins], by a parabola through the logarithms of three."""
+    """Offset of each peak from its bin [bins], by a parabola through the logarithms of three adjacent bins."""
     height, width = amplitude.shape
     step = (1, 0) if axis == 0 else (0, 1)
     low, mid, high = (
@@ -246,7 +247,7 @@ def _vertex(
 
 @lru_cache(maxsize=4)
 def _frequencies(shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """(Y, X // 2 + 1) float32: distance from the centre of the transform [cycles/px]."""
+    """(Y, X // 2 + 1) float32: absolute frequency of each bin of the half transform [cycles/px]."""
     frequency: npt.NDArray[np.float32] = np.hypot(fft.fftfreq(shape[0])[:, None], fft.rfftfreq(shape[1])[None])
     frequency = frequency.astype(np.float32)
     frequency.setflags(write=False)
@@ -254,23 +255,24 @@ def _frequencies(shape: tuple[int, int]) -> npt.NDArray[np.float32]:
 
 
 def _gaussian(frequency: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[np.float32]:
-    """The transform of a Gaussian of standard deviation `sigma` [px]."""
+    """Return the Fourier transform of a Gaussian of standard deviation `sigma` [px]."""
     return np.exp(-2 * (np.pi * np.float32(sigma) * frequency) ** 2)
 
 
 def _find_spots(
     amplitude: npt.NDArray[np.float32], frequency: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Rows and columns of the peaks of the half transform `amplitude`, (Y, X // 2 + 1), the strongest first."""
+    """Return rows and columns of the peaks in the half transform `amplitude` (Y, X // 2 + 1), strongest first."""
     height, width = amplitude.shape
     bins = min(height, 2 * width)
-    # A peak is what stands out of its own ring, since noise and the probe fall off with the frequency.
+    # Peaks are compared with the ring of their frequency, since noise and probe transfer decrease with the frequency.
     ring = (frequency * 2 * bins).astype(np.intp)
     size = np.maximum(np.bincount(ring.ravel()), 1)
     level = np.bincount(ring.ravel(), weights=np.log(amplitude + 1e-12).ravel()) / size
     contrast = amplitude * np.exp(-level).astype(np.float32)[ring]
     peaks = amplitude == ndimage.maximum_filter(amplitude, size=5, mode=("wrap", "nearest"))
-    # Within three bins it is the frame's own shape; below five times its ring it may be noise (Rayleigh: 1 in 10^6).
+    # A peak within three bins of the origin comes from the shape of the frame itself; one below five times the mean of
+    # its ring may be noise (Rayleigh distribution: 1 in 10^6).
     peaks &= (contrast > 5.0) & (frequency * bins > 3)
     rows, columns = np.nonzero(peaks)
     strongest = np.argsort(contrast[rows, columns])[::-1]
@@ -283,7 +285,7 @@ def _cut_spots(
     columns: npt.NDArray[np.intp],
     settings: FourierSettings,
 ) -> None:
-    """Set `keep` (Y, X // 2 + 1) to 0 around the first peaks."""
+    """Set `keep` (Y, X // 2 + 1) to 0 around the strongest peaks, as many as `settings.spots`."""
     height, width = keep.shape
     rows, columns = rows[: settings.spots], columns[: settings.spots]
     reach = int(np.ceil(settings.notch))
@@ -291,7 +293,7 @@ def _cut_spots(
     disc = np.hypot(dy, dx) <= settings.notch
     y = (rows[:, None] + dy[disc]).ravel()
     x = (columns[:, None] + dx[disc]).ravel()
-    # Left of the first column lie the conjugates, mirrored about the origin; so does the first column's other half.
+    # Bins left of the first column are conjugates, mirrored about the origin; so is the other half of that column.
     y, x = np.where(x < 0, -y, y) % height, np.abs(x)
     inside = x < width
     keep[y[inside], x[inside]] = 0

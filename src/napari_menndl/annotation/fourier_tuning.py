@@ -1,4 +1,4 @@
-"""Choosing the Fourier method's settings on a labelled frame, so that comparing against it is fair."""
+"""Tuning of the Fourier method's settings on a labelled frame, for a fair comparison with networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.metrics.detection import MatchRule
 
-#: What a random setting is drawn from: (lowest, highest), evenly on a logarithmic scale.
+#: Ranges (lowest, highest) of random settings, log-uniform.
 RANGES = {
     "radius": (6.0, 60.0),
     "inner": (0.002, 0.06),
@@ -27,7 +27,7 @@ RANGES = {
     "notch": (0.8, 8.0),
     "smoothing": (0.5, 6.0),
 }
-#: Thresholds to try per setting, as the share of pixels above them in multiples of the true share.
+#: Thresholds to try: the fraction of pixels above them, in multiples of the labelled fraction.
 _COARSE = np.geomspace(0.1, 2.0, 7)
 _FINE = np.geomspace(0.05, 4.0, 33)
 
@@ -43,33 +43,33 @@ def tune_fourier(
     samples: int = 60,
     steps: int = 40,
 ) -> FourierSettings:
-    """The best settings on one labelled frame: random ones, then small changes of the best.
+    """Return the best settings for one labelled frame, by random search and then small changes of the best.
 
-    Best by what networks are selected on too, (defect F1 + average precision) / 2, at the threshold of the best F1.
+    The score is the fitness of networks, (defect F1 + average precision) / 2, at the threshold of the best F1.
 
     Parameters
     ----------
     frame : (Y, X) float
         Raw.
     truth, known : (Y, X) bool
-        Where the defects of one class are, and where that is known.
+        The pixels of one class; the pixels whose labels are known.
     detector : MatchRule
-        How they are counted.
+        Match rule of the class.
     rng : Generator
     normalisations : sequence of str
-        To choose among.
+        The normalisations to try.
     samples, steps : int
-        Random settings, and changes after that; each costs one response and a few counts.
+        Number of random settings, and of changes after that; each costs one response and a few scorings.
 
     Returns
     -------
     FourierSettings
-        Threshold included.
+        Including the threshold.
 
     Raises
     ------
     InputError
-        No known defect in the frame.
+        If the frame has no known defect.
     """
     truth = truth & known
     if not truth.any():
@@ -102,7 +102,7 @@ def tune_fourier_method(
     samples: int = 60,
     steps: int = 40,
 ) -> FourierMethod:
-    """`tune_fourier` for each class by itself; a class without a labelled defect gets settings that find nothing.
+    """Run `tune_fourier` for each class; one without a labelled defect gets settings that find nothing.
 
     Parameters
     ----------
@@ -113,12 +113,12 @@ def tune_fourier_method(
     detectors : sequence of MatchRule
         One per class.
     rng, normalisations, samples, steps
-        As of `tune_fourier`.
+        As in `tune_fourier`.
 
     Raises
     ------
     InputError
-        No known defect of any class.
+        If no class has a known defect.
     """
     truths = [labels == c + 1 for c in range(len(detectors))]
     if not any((t & known).any() for t in truths):
@@ -145,7 +145,7 @@ def _sample(normalisations: Sequence[str], rng: np.random.Generator) -> FourierS
 
 
 def _change(settings: FourierSettings, normalisations: Sequence[str], rng: np.random.Generator) -> FourierSettings:
-    """One or two settings moved by a factor of up to about 2, now and then a choice redrawn."""
+    """Change one or two numbers by a factor of up to about 2 or, in a quarter of cases, redraw one choice."""
     drawn = _sample(normalisations, rng)
     if rng.random() < 0.25:
         name = str(rng.choice(["normalisation", "sign", "spots"]))
@@ -169,7 +169,7 @@ def _with_threshold(
     *,
     only_useful: bool = False,
 ) -> tuple[FourierSettings, float]:
-    """These settings with the threshold of the best defect F1, or `ClassScore.cutoff`, and how good they are."""
+    """Return the settings with the threshold of the best defect F1 (or `ClassScore.cutoff`), and their score."""
     response = spectrum.response(settings)
     there = response[known]
     share = np.clip(shares * np.count_nonzero(truth) / there.size, 0, 1)

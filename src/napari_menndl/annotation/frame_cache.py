@@ -1,4 +1,4 @@
-"""The frame that is worked on, in memory: a brush changes it many times, and the disk gets it when the stroke ends."""
+"""Write-back cache of label frames: brush strokes change a frame in memory, which is written when a stroke ends."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-#: How many frames are kept in memory.
+#: Number of frames kept in memory.
 KEPT = 4
 
 
 class FrameCache:
-    """Labels on disk, read and written like a numpy array, the last few frames through memory.
+    """Labels on disk, read and written like a numpy array, with the last few frames cached in memory.
 
-    What is set is on disk when that returns, unless a stroke is under way: then when `flush` returns. Everybody who
-    reads sees what is painted at once. Only what touches a single frame goes through memory; the rest goes to the disk.
+    Values are on disk when an assignment returns or, during a stroke, when `flush` returns; reads always see the latest
+    values. Only access to a single frame is cached; any other access goes to the disk.
 
     Parameters
     ----------
     stored : zarr.Array
-        (T, Y, X) uint8 in a folder of this machine, one chunk per frame.
+        (T, Y, X) uint8 in a local folder, one chunk per frame.
 
     Attributes
     ----------
     stored : zarr.Array
     under_way : callable
-        Whether a stroke is being painted, whose end somebody will tell by `flush`.
+        Returns whether a stroke is being painted; its end is marked by a call of `flush`.
     """
 
     ndim = 3
@@ -48,7 +48,7 @@ class FrameCache:
         self._folder = Path(stored.store.root) / stored.path
         self._frames: OrderedDict[int, tuple[Any, npt.NDArray[np.uint8]]] = OrderedDict()
         self._changed: set[int] = set()
-        self._lock = RLock()  # counts and reviews read in threads of their own
+        self._lock = RLock()  # counts and reviews read in other threads
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -57,7 +57,7 @@ class FrameCache:
         return np.asarray(self[:], dtype)
 
     def __getitem__(self, key: Any) -> Any:
-        """A copy, never the frame in memory itself."""
+        """Return a copy of the values, never a view of the cached frame."""
         t, rest = self._single(key)
         with self._lock:
             if t is not None:
@@ -78,12 +78,12 @@ class FrameCache:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what has changed; it is on disk for whoever outlives this process, and soon for power cuts, too.
+        """Write the changed frames, which then survive a crash of this process; an fsync follows in the background.
 
         Raises
         ------
         OSError
-            It cannot be written; it stays in memory, and the next call tries again.
+            If a frame cannot be written; it stays in memory, and the next call tries again.
         """
         with self._lock:
             for t in sorted(self._changed):
@@ -94,7 +94,7 @@ class FrameCache:
                 fsync_soon(self.file(t))
 
     def keep(self, t: int) -> None:
-        """Have a file for a frame on which nothing may be marked: one that is looked at is no frame that is lost."""
+        """Ensure that a frame has a file even without labels, to tell it from a frame whose file is lost."""
         with self._lock:
             if not self.file(t).exists():
                 self._frame(t)
@@ -104,7 +104,7 @@ class FrameCache:
     # One frame --------------------------------------------------------------------------------------------------------
 
     def _single(self, key: Any) -> tuple[int | None, Any]:
-        """The one frame that an index is about, and what of it (1, Y, X) or (Y, X); None where there is not one."""
+        """Return the single frame that an index selects, and the index into (1, Y, X); else None and the rest."""
         first, *rest = key if isinstance(key, tuple) else (key,)
         if isinstance(first, slice):
             frames = range(*first.indices(len(self)))
@@ -114,10 +114,10 @@ class FrameCache:
         return None, rest
 
     def _frame(self, t: int) -> npt.NDArray[np.uint8]:
-        """(1, Y, X), in memory."""
+        """Return a frame (1, Y, X) from memory, reading it first if it is not cached or the file has changed."""
         known = self._frames.get(t)
         if known is None or (t not in self._changed and known[0] != self._version(t)):
-            version = self._version(t)  # before it is read: what is written in between is then read again
+            version = self._version(t)  # before reading, so that a write in between leads to another read
             known = self._frames[t] = version, np.array(self.stored[t : t + 1], np.uint8)
         self._frames.move_to_end(t)
         for other in list(self._frames)[:-KEPT]:
@@ -126,19 +126,19 @@ class FrameCache:
         return known[1]
 
     def _version(self, t: int) -> Any:
-        """What differs when somebody else wrote the frame: another window, another program."""
+        """Return a version of a frame's file, which differs if another window or program has written it."""
         try:
             found = self.file(t).stat()
-        except FileNotFoundError:  # nothing is marked on it
+        except FileNotFoundError:  # the frame has no labels
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def file(self, t: int) -> Path:
-        """Where a frame lies; there may be none where nothing is marked."""
+        """Return the path of a frame's file, which may be missing for a frame without labels."""
         return self._folder / self.stored.metadata.encode_chunk_key((t, 0, 0))
 
 
 def cached(stored: Any) -> Any:
-    """Labels through memory where they lie as we store them; others (T, Y, X) as they are."""
+    """Return a `FrameCache` of labels (T, Y, X) stored with one chunk per frame; other labels unchanged."""
     whole = tuple(stored.chunks) == (1, *stored.shape[1:]) and not getattr(stored, "shards", None)
     return FrameCache(stored) if whole else stored

@@ -1,4 +1,4 @@
-"""The last strokes on an annotation, on disk: what can be undone and redone, also after a crash or years later."""
+"""Undo history of an annotation: its last strokes, on disk, so that they survive a restart or a crash."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_menndl.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: How many strokes are kept; older ones can no longer be undone.
+#: Number of strokes to keep; older ones cannot be undone.
 MOST_STROKES = 200
 
 _UNDONE = ".undone.npz"
@@ -25,15 +25,15 @@ _UNDONE = ".undone.npz"
 
 @dataclass(frozen=True, eq=False)
 class Stroke:
-    """One change of the labels of one frame, within a rectangle.
+    """A change of the labels of one frame, within a rectangle.
 
     Attributes
     ----------
     frame : int
     corner : (y, x) int [px]
-        Of the rectangle, upper left.
+        Upper left corner of the rectangle.
     before, after : (H, W) uint8
-        Its labels.
+        Labels of the rectangle.
     """
 
     frame: int
@@ -43,7 +43,7 @@ class Stroke:
 
     @classmethod
     def between(cls, frame: int, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> Stroke | None:
-        """What turns one label image (Y, X) uint8 of a frame into another; None where they are equal."""
+        """Return the stroke that turns one label image (Y, X) uint8 of a frame into another; None if they are equal."""
         differ = before != after
         rows, columns = np.flatnonzero(differ.any(axis=1)), np.flatnonzero(differ.any(axis=0))
         if not rows.size:
@@ -53,18 +53,18 @@ class Stroke:
 
     @property
     def box(self) -> tuple[slice, slice]:
-        """Rows and columns of the frame."""
+        """Rows and columns of the rectangle in the frame."""
         (y, x), (height, width) = self.corner, self.before.shape
         return slice(y, y + height), slice(x, x + width)
 
 
 def claim(annotation: Path) -> FileLock:
-    """Be the only one who paints an annotation on disk, until the lock is released or the process ends.
+    """Lock an annotation on disk for painting, until the lock is released or the process ends.
 
     Raises
     ------
     InputError
-        Another process paints it.
+        If another process holds the lock.
     """
     lock = FileLock(annotation / "history" / ".lock", timeout=0)
     try:
@@ -77,22 +77,22 @@ def claim(annotation: Path) -> FileLock:
             "Close it there, or begin an annotation of your own.",
         ) from error
     except (OSError, NotImplementedError):
-        pass  # a place without locks: then nobody can be told
+        pass  # the file system has no locks, or cannot be written: painting is not protected
     return lock
 
 
 class History:
-    """Strokes that were painted, and of them the ones that were undone.
+    """The painted strokes, done and undone.
 
-    A stroke is one file, and its name says whether it is undone: every step is one file that appears, or one that is
-    renamed, so that a crash finds it done or not done.
+    Each stroke is one file, whose name tells whether it is undone. Every operation creates or renames a single file,
+    so that after a crash it is either done or not.
 
     Parameters
     ----------
     folder : Path
-        Made when the first stroke is recorded.
+        Created when the first stroke is recorded.
     most : int
-        How many strokes to keep.
+        Number of strokes to keep.
     """
 
     def __init__(self, folder: Path, most: int = MOST_STROKES) -> None:
@@ -111,12 +111,12 @@ class History:
         return bool(self._undone)
 
     def record(self, stroke: Stroke) -> None:
-        """Keep a stroke that was painted; what had been undone can then no longer be redone.
+        """Store a painted stroke; undone strokes are deleted.
 
         Raises
         ------
         OSError
-            The folder cannot be written.
+            If the folder cannot be written.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         while self._undone:
@@ -135,11 +135,11 @@ class History:
             self._done.pop(0).unlink(missing_ok=True)
 
     def to_undo(self) -> Stroke | None:
-        """The stroke to take back next; tell `undone` when that has happened."""
+        """Return the next stroke to undo, or None; call `undone` afterwards."""
         return self._read(self._done[-1]) if self._done else None
 
     def to_redo(self) -> Stroke | None:
-        """The stroke to paint again next; tell `redone` when that has happened."""
+        """Return the next stroke to redo, or None; call `redone` afterwards."""
         return self._read(self._undone[-1]) if self._undone else None
 
     def undone(self) -> None:
@@ -153,7 +153,7 @@ class History:
         fsync_soon(self._done[-1])
 
     def clear(self) -> None:
-        """Forget all strokes; the labels stay as they are."""
+        """Delete all strokes; the labels do not change."""
         for file in (*self._undone, *reversed(self._done)):
             file.unlink(missing_ok=True)
         self._done, self._undone = [], []

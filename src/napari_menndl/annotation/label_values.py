@@ -1,4 +1,4 @@
-"""Label images as others write them -> labels 0 … C, and what was guessed about them said."""
+"""Conversion of other programs' label images to labels 0 … C, with a warning for whatever is guessed."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from napari_menndl.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: From as many values that mark a single object each, they are taken as numbers of objects, not as classes.
+#: If at least this many values mark a single object each, they are object numbers, not classes.
 LEAST_OBJECTS = 4
-#: Class numbers are smaller; larger values are levels of grey, such as 128 and 255.
+#: Values from here on are grey levels, such as 128 and 255; class numbers are smaller.
 LEAST_GREY = 16
-#: Beside the numbers of classes it mostly means "not looked at".
+#: Next to class numbers this value mostly means unknown.
 IGNORED = 255
-#: A value is a mixture of two others where this share of its pixels lies between a lower and a higher one.
+#: A value is a mixture of two others if this fraction of its pixels lies between a lower and a higher value.
 _MIXED = 0.7
-#: Fewer pixels between a lower and a higher value say nothing [px].
+#: With fewer pixels between a lower and a higher value, nothing can be concluded [px].
 LEAST_MIXED = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Understood:
-    """Labels and classes understood from an array of label values.
+    """Labels and classes obtained from an array of label values.
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ class Understood:
         0 = no defect, c + 1 = class c.
     classes : tuple of DefectClass
     unknown : (T, Y, X) bool, or None
-        What was not looked at.
+        Unknown pixels.
     background : str
-        The value that meant "no defect", for a person to read.
+        The value for "no defect", human-readable.
     """
 
     labels: npt.NDArray[np.uint8]
@@ -53,15 +53,15 @@ class Understood:
 
 @dataclass(eq=False)
 class _Values:
-    """Label values on their way to labels.
+    """Label values of an array, before their conversion to labels.
 
     Attributes
     ----------
     array : (T, Y, X) int or float
     seen : (T, Y, X) bool
-        False where a pixel was not looked at.
+        False for unknown pixels.
     colours : dict of int to str
-        What a value stands for in labels that are colours.
+        Colour of each value, for labels that are colours.
     """
 
     array: npt.NDArray[Any]
@@ -69,7 +69,7 @@ class _Values:
     colours: dict[int, str]
 
     def __post_init__(self) -> None:
-        #: (T, Y, X) int: the place of each value among the different ones.
+        #: The different values, ascending, and (T, Y, X) int: the index of each pixel's value among them.
         self.different, self.rank = _ranked(self.array)
         counts = sum(
             np.bincount(rank[seen], minlength=self.different.size)
@@ -90,32 +90,34 @@ def as_labels(
     ignore: int | None = None,
     background: int | None = None,
 ) -> Understood:
-    """Labels and their classes from an array of label values.
+    """Convert an array of label values to labels and classes.
 
-    With `classes`, value c + 1 is class c; one class takes any one value (0/255 masks), and as many grey levels as
-    there are classes are taken in ascending order (0/128/255). Without, the different values, in ascending order,
-    become the classes; they are named after their values unless there is only one. Whatever else is guessed is said in
-    a warning: numbered objects are one class, and the background may be another value than 0.
+    With `classes`, value c + 1 is class c; a single class accepts any single value (0/255 masks), and as many grey
+    levels as there are classes are assigned in ascending order (0/128/255). Without, the different values, in ascending
+    order, become the classes; they are named after their values unless there is only one. Other guesses are reported in
+    a warning: numbered objects are one class, and the background may be a value other than 0.
 
     Parameters
     ----------
-    array : (T, Y, X) or (Y, X) bool, int or float; with an axis more of one-hot planes, masks or colours
+    array : (T, Y, X) or (Y, X) bool, int or float; with one more axis for one-hot planes, masks or colours
         0 is "no defect".
     classes : sequence of DefectClass or str, or mapping of str or int to str, optional
-        A mapping names values, which are then no numbers of objects.
+        A mapping names the values, which are then taken as classes, not as object numbers.
     axes : str
-        As of `planes.as_frames`.
+        As in `planes.as_frames`.
     one_class : bool
-        Everything but the background is one class; of grey masks, what is at least half of the brightest.
+        Take everything except the background as one class; grey masks are thresholded halfway between their darkest
+        and brightest value.
     ignore : int, optional
-        The value of pixels that were not looked at.
+        The value of unknown pixels.
     background : int, optional
-        The value of "no defect"; found when left out.
+        The value of "no defect"; determined from the labels if omitted.
 
     Raises
     ------
     InputError
-        Not an image, not numbers, negative or fractional values, grey edges, more values than classes.
+        An array that is no image or has no numbers, negative or fractional values, grey edges, more values than
+        classes.
     """
     given = np.asarray(array)
     if given.dtype.kind not in "biuf":
@@ -163,25 +165,25 @@ def as_labels(
 
 
 def place_frames(labels: npt.NDArray[np.uint8], frames: Sequence[int] | None) -> tuple[npt.NDArray[np.uint8], set[int]]:
-    """Put labelled frames where they belong in the movie.
+    """Put labelled frames at their positions in the movie.
 
     Parameters
     ----------
     labels : (T, Y, X) uint8
     frames : sequence of int or None
-        The movie's frames that are labelled; None for all. Labels of just as many frames hold just those, in this
-        order; any other number is the whole movie, and only these frames of it are taken.
+        The movie's labelled frames; None for all. Labels of exactly this number of frames contain only these, in this
+        order; any other number is the whole movie, of which only these frames are taken.
 
     Returns
     -------
     labels : (T', Y, X) uint8
     done : set of int
-        The frames that were given.
+        The labelled frames.
 
     Raises
     ------
     InputError
-        `frames` that the labels do not have, or one twice.
+        `frames` that the labels do not have, or a repeated one.
     """
     if frames is None:
         return labels, set(range(len(labels)))
@@ -197,12 +199,12 @@ def place_frames(labels: npt.NDArray[np.uint8], frames: Sequence[int] | None) ->
 
 
 def _ranked(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """The different values of an array, in ascending order, and the place of each value among them, (T, Y, X)."""
+    """Return the different values of an array, ascending, and (T, Y, X) the index of each pixel's value among them."""
     low, high = (int(array.min()), int(array.max())) if array.dtype.kind in "ui" else (0, 2**16)
     if high - low >= 2**16:
         different, index = np.unique(array, return_inverse=True)
         return different, index.reshape(array.shape)
-    # Without sorting: a label movie may have a billion pixels.
+    # Without sorting, since a label movie may have a billion pixels.
     there = np.zeros(high - low + 1, bool)
     for frame in array:
         there[np.bincount(frame.ravel().astype(np.int64) - low, minlength=there.size) > 0] = True
@@ -212,7 +214,7 @@ def _ranked(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]
 
 
 def _seen(frames: npt.NDArray[Any], ignore: int | None, colours: dict[int, str]) -> npt.NDArray[np.bool_]:
-    """Pixels that were looked at."""
+    """(T, Y, X) bool: pixels without the ignored value; InputError for colours, a warning if no pixel has it."""
     if ignore is None:
         return np.ones(frames.shape, bool)
     if colours:
@@ -224,7 +226,7 @@ def _seen(frames: npt.NDArray[Any], ignore: int | None, colours: dict[int, str])
 
 
 def _check_numbers(values: _Values, background: int | None) -> None:
-    """Refuse fractions and negative numbers."""
+    """Raise InputError for fractions and negative numbers, other than the background."""
     different = values.different_seen
     different = different if background is None else different[different != background]
     if (different != np.rint(different)).any():
@@ -244,9 +246,9 @@ def _check_numbers(values: _Values, background: int | None) -> None:
 
 
 def _is_grey(values: _Values) -> bool:
-    """Whether the values between the lowest and the highest are mixtures of others, half of them or most pixels.
+    """Whether at least half of the values between the lowest and the highest, or most of their pixels, are mixtures.
 
-    So they are in a mask that was resampled by interpolation, smoothed or packed as JPEG, and in an image of
+    This is so in a mask that was resampled by interpolation, smoothed or compressed as JPEG, and in an image of
     intensities.
     """
     different = values.different
@@ -266,7 +268,7 @@ def _is_grey(values: _Values) -> bool:
     mixtures = np.count_nonzero(between >= _MIXED * pixels)
     grey = mixtures >= pixels.size / 2
     grey |= pixels.size >= LEAST_GREY and between.sum() >= _MIXED * pixels.sum()
-    # Numbers without a gap are those of objects, however closely they are packed.
+    # Consecutive numbers of one object each are object numbers, however closely the objects are packed.
     return bool(grey) and not (_consecutive(different) and _are_objects(values, 0))
 
 
@@ -275,7 +277,7 @@ def _consecutive(different: npt.NDArray[Any]) -> bool:
 
 
 def _at_half(values: _Values, wanted: bool) -> _Values:
-    """A grey mask cut at half of its brightest value; InputError where that is not wanted, or where it is no mask."""
+    """Threshold a grey mask halfway between its extremes; InputError unless `wanted`, or if it is no mask."""
     different = values.different
     low, high = float(different[0]), float(different[-1])
     margin = 0.1 * (high - low)
@@ -306,9 +308,9 @@ def _at_half(values: _Values, wanted: bool) -> _Values:
 
 
 def _find_background(values: _Values, by_name: bool) -> float:
-    """The value that means "no defect": 0, unless there is none, or another covers most of the frame and its border.
+    """Return the value of "no defect": 0, unless it is missing or another covers most of the frame and its border.
 
-    Frames of a single value say nothing of it. Where every value has a name of the caller's, the numbers are trusted.
+    Frames with a single value are not considered. If the caller named a class for every value (`by_name`), it is 0.
     """
     size = values.different.size
     counts, border = np.zeros(size, np.int64), np.zeros(size, np.int64)
@@ -371,18 +373,18 @@ def _are_objects(values: _Values, zero: float) -> bool:
         numbers += int(np.count_nonzero(np.unique(marked)))
         if numbers:
             objects += int(label(marked, connectivity=2, return_num=True)[1])
-        if objects > 1.1 * values.different.size * len(values.rank):  # whatever the other frames hold
+        if objects > 1.1 * values.different.size * len(values.rank):  # too many, whatever the other frames contain
             return False
-    # A program may leave a stray pixel or two of an object apart from it.
+    # Tolerates objects with a few separate stray pixels.
     return numbers <= objects <= 1.1 * numbers
 
 
 def _one_class_of_objects(
     values: _Values, zero: float, different: npt.NDArray[Any], *, said: bool
 ) -> npt.NDArray[np.uint8]:
-    """(T, Y, X) uint8: numbered objects as one class; a line of zeros keeps those apart that touch."""
+    """(T, Y, X) uint8: numbered objects as one class; touching objects are separated by a line of zeros."""
     marked = np.where((values.array != zero) & values.seen, values.rank.astype(np.int32) + 1, 0)
-    # Where objects meet, the pixels of the lower number give way.
+    # Where objects touch, the pixels of the lower number become 0.
     labels = ((marked > 0) & (marked == ndimage.maximum_filter(marked, (1, 3, 3)))).astype(np.uint8)
     numbers = sum(np.count_nonzero(np.unique(frame)) for frame in marked)
     objects = sum(int(ndimage.label(frame, np.ones((3, 3)))[1]) for frame in labels)
@@ -403,14 +405,14 @@ def _one_class_of_objects(
 
 
 def with_ignored(different: npt.NDArray[Any]) -> bool:
-    """Whether among label values, ascending and without 0, 255 stands beside the numbers of classes."""
+    """Whether label values, ascending and without 0, consist of class numbers and 255."""
     return different.size > 1 and different[-1] == IGNORED and different[-2] < LEAST_GREY
 
 
 def _by_value(
     values: _Values, zero: float, different: npt.NDArray[Any], named: tuple[DefectClass, ...] | None
 ) -> tuple[npt.NDArray[np.uint8], tuple[DefectClass, ...]]:
-    """Labels and classes where each value is a class."""
+    """Return labels and classes, taking each value as a class."""
     if different.size > MOST_CLASSES:
         raise InputError(
             f"at most {MOST_CLASSES} different labels, one per class",

@@ -1,4 +1,4 @@
-"""Which annotations belong to a movie: those beside its file, and those that were kept elsewhere."""
+"""Index of the annotations of a movie: those next to its file, and those stored elsewhere."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ SUFFIX = ".annotation.zarr"
 
 
 class AnnotationIndex:
-    """Finds the annotations of a movie again, and says where a new one goes.
+    """Index to find the annotations of a movie, and the path for a new one.
 
     Parameters
     ----------
     folder : Path
-        A person's own: for the annotations of movies whose folder cannot be written, or that are no file, and for
-        ``annotations.json``, which says where annotations are that do not lie beside their movie.
+        The user's folder: for annotations of movies that are no file or whose folder cannot be written, and for
+        ``annotations.json``, which lists the paths of annotations by movie.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,16 +41,16 @@ class AnnotationIndex:
         self._told: WeakKeyDictionary[Movie, dict[tuple[Path, int], bool]] = WeakKeyDictionary()
 
     def find(self, movie: Movie) -> list[Path]:
-        """Annotations of a movie that are there now; the latest remembered first, then those beside it.
+        """Return the existing annotations of a movie: the latest remembered first, then those next to its file.
 
-        A movie is known again by its frames, wherever it lies. Annotations that were drawn on other frames than it has
-        are `others`; where frames were not noted, as in older versions, name and place have to do. Those of the movie
-        prepared otherwise (`Movie.prepared`) are neither.
+        A movie is identified by its frames, wherever its file is. Annotations drawn on other frames than it has are
+        `others`; if an annotation has no recorded frames, as in older versions, name and path suffice. Annotations of
+        the movie with other preparation steps (`Movie.prepared`) are neither.
         """
         return [path for path in self._candidates(movie) if self._is_of(path, movie)]
 
     def others(self, movie: Movie) -> list[Path]:
-        """Annotations where those of a movie are looked for, but drawn on other frames than it has now."""
+        """Return annotations from the same places as in `find`, but drawn on other frames than the movie has now."""
         return [path for path in self._candidates(movie) if not self._is_of(path, movie)]
 
     def _candidates(self, movie: Movie) -> list[Path]:
@@ -63,18 +63,18 @@ class AnnotationIndex:
         return [p for p in dict.fromkeys([*known, *beside]) if _drawn_on(p, movie)]
 
     def _is_of(self, path: Path, movie: Movie) -> bool:
-        """Whether an annotation is a movie's; True where it does not say so."""
+        """Whether an annotation belongs to a movie; True if that cannot be determined."""
         told = self._told.setdefault(movie, {})
-        key = path, (path / "zarr.json").stat().st_mtime_ns  # it is read again when it was changed
+        key = path, (path / "zarr.json").stat().st_mtime_ns  # read again after a change
         if key not in told:
             try:
                 told[key] = Annotation.open(path).is_of(movie) is not False
-            except InputError:  # damaged: what is wrong is said when it is opened
+            except InputError:  # damaged: the problem is reported when it is opened
                 told[key] = True
         return told[key]
 
     def place(self, movie: Movie) -> Path:
-        """Where a new annotation of a movie goes: beside its file or, where that cannot be, in the person's folder."""
+        """Return the path for a new annotation: next to the movie's file or, if not writable, in the user's folder."""
         source = _file_of(movie)
         if source and os.access(source.parent, os.W_OK):
             folder, stem = source.parent, _stem(source)
@@ -84,12 +84,12 @@ class AnnotationIndex:
         return next(p for n in numbers if not (p := folder / f"{stem}{n}{SUFFIX}").exists())
 
     def remember(self, movie: Movie, annotation: Path) -> None:
-        """Note that an annotation belongs to a movie.
+        """Record that an annotation belongs to a movie.
 
         Raises
         ------
         InputError
-            The person's folder cannot be written.
+            If the user's folder cannot be written.
         """
         path = str(Path(annotation).resolve())
         try:
@@ -107,9 +107,10 @@ class AnnotationIndex:
             ) from error
 
     def _keys_of(self, movie: Movie) -> tuple[str, ...]:
-        """Keys of a movie in the index: its frames, and its place."""
+        """Return the keys of a movie in the index: the digest of its frames, and its path."""
         if movie not in self._keys:
-            keys = (movie_digest(movie), key_of(movie))  # reads a frame; asked for whenever a layer comes or goes
+            # Cached, since it reads a frame, and is called whenever a layer is added or removed.
+            keys = (movie_digest(movie), key_of(movie))
             self._keys[movie] = tuple(key for key in keys if key)
         return self._keys[movie]
 
@@ -117,12 +118,12 @@ class AnnotationIndex:
         try:
             index = json.loads(self._file.read_text())
         except (OSError, ValueError):
-            return {}  # a list for comfort: without it the annotations beside their movies are still found
+            return {}  # not essential: annotations next to their movies are found without it
         return index if isinstance(index, dict) else {}
 
 
 def _drawn_on(annotation: Path, movie: Movie) -> bool:
-    """Whether an annotation is there, drawn on a movie with the same steps; one that cannot be read says so later."""
+    """Whether an annotation exists and was drawn on a movie with the same steps; True if it is damaged."""
     try:
         steps = json.loads((annotation / "zarr.json").read_bytes())["attributes"].get("steps")
         return same_frames(steps_from_json(steps), movie.steps)
@@ -133,12 +134,12 @@ def _drawn_on(annotation: Path, movie: Movie) -> bool:
 
 
 def stem_for(name: str) -> str:
-    """Name for the annotation of a movie that is no file, by the movie's name."""
+    """Return a file name stem from a movie's name, for a movie that is no file."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "movie"
 
 
 def key_of(movie: Movie) -> str:
-    """Key of a movie in older versions: its file, or its shape and first frame where it is none."""
+    """Return the key of a movie in older versions: its path or, if it is no file, a digest of shape and first frame."""
     if source := _file_of(movie):
         return str(source)
     first = movie.frames[0].compute(scheduler="synchronous")

@@ -1,4 +1,4 @@
-"""Label images that come as planes or colours -> one label value per pixel."""
+"""Conversion of label images that consist of planes or colours to one label value per pixel."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from napari_menndl.movie.axes import guess_axes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Axes of which a pixel has several values: channels and colour samples. They are never time.
+#: Axes along which a pixel has several values, channels and colour samples; never time.
 PLANE_AXES = "CS"
-#: A last axis that is no longer than this may hold one-hot planes: (Y, X, C).
+#: A last axis up to this length may hold one-hot planes: (Y, X, C).
 _MOST_LAST = 64
-#: More planes without a name are frames.
+#: Up to this number, planes along an unnamed axis may be masks; more are frames.
 MOST_MASKS = 8
 
 
 def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[int, str]]:
-    """Label values, one per pixel, of an array that may hold one-hot planes, a mask per class, or colours.
+    """Return one label value per pixel of an array that may hold one-hot planes, a mask per class, or colours.
 
-    One-hot planes are known by their sum: each pixel is set, to 1 or 255, in exactly one of them. Named channels that
-    are masks without a common pixel are a class each. Of colours, each distinct one gets a number, from dark to bright,
-    0 for black.
+    In one-hot planes each pixel is set, to 1 or 255, in exactly one plane. Named channels that are masks without a
+    common pixel are one class each. Distinct colours are numbered from dark to bright, with 0 for black.
 
     Parameters
     ----------
@@ -39,17 +38,17 @@ def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[i
     -------
     values : (T, Y, X)
     colours : dict of int to str
-        ``"#rrggbb"`` by value; empty where the labels were no colours.
+        ``"#rrggbb"`` by value; empty if the labels are no colours.
 
     Raises
     ------
     InputError
-        Channels that are neither one-hot nor masks apart from each other, too many colours, too many axes.
+        Channels that are neither one-hot nor disjoint masks, too many colours, too many axes.
 
     Warns
     -----
     UserWarning
-        Of planes without a name that are taken as frames and may be masks of classes.
+        For unnamed planes that are taken as frames but may be masks of classes, and for one-hot planes and masks.
     """
     shape, unnamed = array.shape, not axes
     array, axes = _without_ones(array, axes)
@@ -61,7 +60,7 @@ def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[i
     for axis in dict.fromkeys(named or [*others, *last] if array.ndim > 2 else []):
         if _is_one_hot(array, axis):
             rest = axes[:axis] + axes[axis + 1 :]
-            # A last axis that was taken for the width: the axes before it are the frame's.
+            # If the last axis was guessed to be X, the axes before it are those of the frame.
             rest = rest if "Y" in rest and "X" in rest else ("TYX" if len(rest) == 3 else "YX")
             return _stacked(_classes_of_one_hot(np.moveaxis(array, axis, 0)), rest, shape), {}
     if not named:
@@ -89,7 +88,7 @@ def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[i
 
 
 def _are_apart(planes: NDArray[Any]) -> bool:
-    """Whether planes (N, Y, X) hold one value beside 0 each, and several pixels, none of them in two planes."""
+    """Whether planes (N, Y, X) are disjoint masks: one value besides 0 in each, no pixel marked in two."""
     marked = planes != 0
     each = marked.sum(axis=(1, 2))
     one_value = all(np.ptp(plane[where]) == 0 for plane, where in zip(planes, marked, strict=True) if where.any())
@@ -97,7 +96,7 @@ def _are_apart(planes: NDArray[Any]) -> bool:
 
 
 def _without_ones(array: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
-    """Leave out axes of length 1 beside the frame's; name the axes that have no names."""
+    """Remove axes of length 1 other than Y and X, and guess the names of unnamed axes."""
     if not axes:
         while array.ndim > 3 and array.shape[0] == 1:
             array = array[0]
@@ -109,7 +108,7 @@ def _without_ones(array: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
 
 
 def _stacked(values: NDArray[Any], axes: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """(T, Y, X) of what has at most one axis beside Y and X, in any order."""
+    """Return (T, Y, X) from an array with at most one axis besides Y and X, in any order."""
     if values.ndim not in (2, 3) or axes.count("Y") != 1 or axes.count("X") != 1:
         raise _no_frames(shape)
     time = [i for i, letter in enumerate(axes) if letter not in "YX"]
@@ -122,7 +121,7 @@ def _no_frames(shape: tuple[int, ...]) -> InputError:
 
 
 def _is_one_hot(array: NDArray[Any], axis: int) -> bool:
-    """Whether every pixel is set, to one and the same value, in exactly one plane along an axis."""
+    """Whether each pixel is set, to the same value everywhere, in exactly one plane along an axis."""
     if array.shape[axis] < 2 or np.count_nonzero(array) * array.shape[axis] != array.size:
         return False
     top = array.max()
@@ -131,7 +130,7 @@ def _is_one_hot(array: NDArray[Any], axis: int) -> bool:
 
 
 def _classes_of_one_hot(planes: NDArray[Any]) -> NDArray[np.int64]:
-    """Numbers of the classes, 0 for the background: the plane that covers most, where it can only be that.
+    """Return class numbers of one-hot planes, 0 for the background: the plane that covers most pixels.
 
     Parameters
     ----------
@@ -140,7 +139,7 @@ def _classes_of_one_hot(planes: NDArray[Any]) -> NDArray[np.int64]:
     Raises
     ------
     InputError
-        It is neither the first nor the last plane, nor most of the frame.
+        If that plane is neither the first nor the last and covers at most half of the frame.
     """
     shares = np.array([np.count_nonzero(plane) / plane.size for plane in planes])
     background = int(shares.argmax())
@@ -165,7 +164,7 @@ def _classes_of_one_hot(planes: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _classes_of_masks(planes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Numbers of the classes of masks (C, …), one per class; InputError where they are no such masks."""
+    """Return class numbers of masks (C, …), one mask per class; InputError if they are not disjoint masks."""
     if planes.dtype.kind == "f" and np.allclose(planes.sum(axis=0), 1, atol=1e-3):
         raise InputError(
             "labels, one value per pixel",
@@ -194,7 +193,7 @@ def _classes_of_masks(planes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[n
 
 
 def _without_opacity(samples: NDArray[Any]) -> NDArray[Any]:
-    """Red, green and blue of (3 or 4, …) samples; what is transparent beside what is not becomes black."""
+    """Return red, green and blue of samples (3 or 4, …); transparent pixels are black unless all are transparent."""
     colour, opacity = samples[:3], samples[3:]
     if len(opacity) and (opacity == 0).any() and (opacity > 0).any():
         return np.where(opacity > 0, colour, 0)
@@ -202,7 +201,7 @@ def _without_opacity(samples: NDArray[Any]) -> NDArray[Any]:
 
 
 def _numbered_colours(colour: NDArray[Any]) -> tuple[NDArray[Any], dict[int, str]]:
-    """A number for each colour (3, …), from dark to bright, 0 for black."""
+    """Number the colours of an array (3, …) from dark to bright, with 0 for black."""
     if colour.dtype.kind == "f":
         scale = 255 if colour.max() <= 1 else 1
         colour = np.clip(np.rint(colour * scale), 0, 2**16 - 1)

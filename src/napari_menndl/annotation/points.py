@@ -1,4 +1,4 @@
-"""Clicked points -> discs: the quickest way to annotate."""
+"""Labels from clicked points, each drawn as a disc: the quickest way to annotate."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from napari_menndl.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Ends of the names of files that `read_points` reads.
+#: Suffixes of the files that `read_points` reads.
 FILES = (".csv", ".tsv", ".txt", ".xls", *READERS)
 
 
 class PointLabels(NamedTuple):
-    """Labels made of points.
+    """Labels made from points.
 
     Attributes
     ----------
     labels : (T, Y, X) uint8
     classes : tuple of DefectClass
     done : set of int
-        The frames that were annotated.
+        The annotated frames.
     understood : str
-        What was understood of the points, in a line.
+        One-line summary of how the points were interpreted.
     """
 
     labels: npt.NDArray[np.uint8]
@@ -47,29 +47,29 @@ class PointLabels(NamedTuple):
 
 
 def read_points(source: str | PathLike[str] | pd.DataFrame | npt.ArrayLike) -> pd.DataFrame:
-    """Clicked points as a table.
+    """Read clicked points as a table.
 
-    What is left out, or guessed, is warned of (`PointsWarning`).
+    A `PointsWarning` reports whatever is left out or guessed.
 
     Parameters
     ----------
     source : path, DataFrame or (n, 2) array
-        A CSV file (commas, semicolons, tabs or spaces; decimal points or commas) or table with columns y, x and, where
-        wanted, class and frame (from 0), in many spellings; or ImageJ's results with X, Y and, for stacks, Slice or
-        Frame (from 1), and Counter or Group for classes; or napari's points, their last two axes being y and x, or its
+        A CSV file (commas, semicolons, tabs or spaces; decimal points or commas) or table with columns y, x and,
+        optionally, class and frame (from 0), in many spellings; or ImageJ's results with X, Y and, for stacks, Slice or
+        Frame (from 1), and Counter or Group for classes; or napari's points, whose last two axes are y and x, or its
         shapes; or the tables of TrackMate, QuPath, trackpy and Cell Counter. ImageJ's ROIs (.roi, .zip), XML of Cell
-        Counter and TrackMate, QuPath's GeoJSON, a workbook (.xlsx). Or bare (y, x) [px].
+        Counter and TrackMate, QuPath's GeoJSON, a workbook (.xlsx). Or an array of (y, x) [px].
 
     Returns
     -------
     DataFrame
-        Columns y, x : float; class : str and frame : int from 0 where the source has them. ``attrs["unit"]`` is the
-        unit of y and x that the source says, or None.
+        Columns y, x : float; class : str and frame : int from 0 if the source has them. ``attrs["unit"]`` is the
+        unit of y and x in the source, or None.
 
     Raises
     ------
     InputError
-        No such file, no such columns, a coordinate that is no number, columns of which it is not clear what they mean.
+        No such file, no such columns, a coordinate that is no number, columns whose meaning is ambiguous.
     """
     if isinstance(source, pd.DataFrame):
         return interpret(source, "the table")
@@ -95,7 +95,7 @@ def points_to_labels(
     pixel_size: tuple[float, float] | None = None,
     unit: str | None = None,
 ) -> PointLabels:
-    """Labels from points; arguments and errors as of `Annotation.from_points`."""
+    """Return labels from points; arguments and errors as in `Annotation.from_points`."""
     name = str(source) if isinstance(source, str | PathLike) else "the points"
     table = read_points(source)
     if "frame" not in table:
@@ -108,7 +108,7 @@ def points_to_labels(
     size = as_pixel_size(pixel_size)
     unit_said = unit or table.attrs["unit"]
     centres, converted = to_pixels(table[["y", "x"]].to_numpy(float), table.attrs["unit"], unit, size, name)
-    # Some programs count from the corner of the first pixel, some from its centre: both are inside.
+    # Some programs count from the corner of the first pixel, some from its centre: coordinates of both are accepted.
     outside = (centres < -1).any(axis=1) | (centres > (height, width)).any(axis=1)
     if outside.any():
         y, x = centres[outside][0]
@@ -150,7 +150,7 @@ def points_to_labels(
 def _understood(
     values: npt.NDArray[np.uint8], classes: Sequence[DefectClass], done: set[int], converted: str, columns: str
 ) -> str:
-    """Such as "24 points on frame 0, 2 classes (vacancy 20, hole 4), in px"."""
+    """Return a summary such as "24 points on frame 0, 2 classes (vacancy 20, hole 4), in px"."""
     frames = sorted(done)
     if len(frames) > 5:
         where = f"{len(frames)} frames from {frames[0]} to {frames[-1]}"

@@ -1,4 +1,4 @@
-"""Taking an automatic proposal over into an annotation, and what of an annotation a method may be tuned on."""
+"""Merging automatic proposals into an annotation, and the pixels that a method may be tuned on."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
     from napari_menndl.annotation.statement import AnnotationData
 
-#: Smaller proposals are noise [px].
+#: Proposals with a smaller area are discarded as noise [px].
 SMALLEST = 3
 
 
 def merge_proposals(
     labels: npt.NDArray[np.uint8], proposed: npt.NDArray[np.bool_], value: int
 ) -> tuple[npt.NDArray[np.uint8], int]:
-    """Add what was proposed; where something is marked already, that stays and the proposal is left out.
+    """Add proposed defects to labels, except those that touch an existing label.
 
     Parameters
     ----------
     labels : (Y, X) uint8
     proposed : (Y, X) bool
     value : int
-        Label of the class that it is proposed for.
+        Label of the proposed defects' class.
 
     Returns
     -------
     labels : (Y, X) uint8
     added : int
-        How many defects.
+        Number of defects added.
     """
     components = label_components(proposed, SMALLEST)
     touching = np.unique(components.labels[ndimage.binary_dilation(labels > 0, np.ones((3, 3), bool))])
@@ -44,7 +44,7 @@ def merge_proposals(
 
 
 def surroundings(annotation: AnnotationData, t: int) -> npt.NDArray[np.bool_]:
-    """Where a frame may be learned from by a method that needs to see what is no defect, too.
+    """Return the pixels of a frame to tune a method on that needs background, too.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def surroundings(annotation: AnnotationData, t: int) -> npt.NDArray[np.bool_]:
     Returns
     -------
     (Y, X) bool
-        Where the annotation is known. In a frame in progress without regions that is only what is marked: then its
-        surroundings count as well, to twice the radius of the largest defect.
+        The known pixels of the annotation. In a frame in progress without regions these are only the marked pixels, so
+        their surroundings are included, up to twice the radius of the largest defect and at least 3 px.
     """
     if annotation.status[t] is FrameStatus.COMPLETE or annotation.regions.get(t):
         return annotation.known(t)

@@ -1,4 +1,4 @@
-"""What is said about the frames of a movie: labels, classes, statuses, regions."""
+"""Data of an annotation: labels, classes, frame statuses and regions of a movie."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class AnnotationData:
-    """Labels, defect classes, and how much of each frame they speak about.
+    """Labels, defect classes, and the annotated parts of each frame.
 
     Parameters
     ----------
@@ -33,15 +33,14 @@ class AnnotationData:
         numpy or zarr; 0 = nothing marked, c + 1 = class c.
     classes : sequence of DefectClass or str
     status : sequence of FrameStatus, optional
-        One per frame; untouched when left out.
+        One per frame; untouched if omitted.
     regions : mapping of frame to regions (y0, x0, y1, x1), optional
-        The parts that are fully annotated [px].
+        The fully annotated parts [px].
     pixel_size : (y, x) float [nm], optional
     steps : sequence of Step, optional
-        What had been done to the movie that was annotated (`Movie.prepared`): nothing, where it is empty; not known,
-        where it is left out.
+        Preparation steps of the annotated movie (`Movie.prepared`): empty for the movie as recorded; None if unknown.
     digests : mapping of frame to str, optional
-        Of the movie's frames that were annotated (`movie.identity`), as far as they were noted.
+        Digests of the movie's annotated frames (`movie.identity`), as far as they are known.
 
     Raises
     ------
@@ -89,13 +88,13 @@ class AnnotationData:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(T, Y, X)."""
+        """Shape of the labels, (T, Y, X)."""
         t, y, x = self.labels.shape
         return int(t), int(y), int(x)
 
     @property
     def classes(self) -> tuple[DefectClass, ...]:
-        """Class c has the label c + 1."""
+        """Defect classes; class c has the label c + 1."""
         return self._classes
 
     @property
@@ -104,28 +103,28 @@ class AnnotationData:
 
     @property
     def status(self) -> tuple[FrameStatus, ...]:
-        """One per frame."""
+        """Status of each frame."""
         return self._status
 
     @property
     def regions(self) -> dict[int, tuple[Region, ...]]:
-        """By frame; a copy."""
+        """Regions by frame (a copy)."""
         return dict(self._regions)
 
     @property
     def digests(self) -> dict[int, str]:
-        """Of the movie's frames that were annotated, as far as they were noted; a copy."""
+        """Digests of the movie's annotated frames, as far as they are known (a copy)."""
         return dict(self._digests)
 
     def drawn_on(self, movie: Movie) -> Movie:
-        """The movie that was annotated: this one, or it as it was recorded, where it was prepared otherwise since."""
+        """Return the movie as it was annotated: unchanged if the preparation steps agree, else as it was recorded."""
         prepared_alike = not movie.steps or same_frames(self.steps or (), movie.steps)
         return movie if prepared_alike else movie.raw
 
     def is_same_frame(self, t: int, movie: Movie) -> bool | None:
-        """Whether a movie's frame is the one that was annotated; None where that cannot be told.
+        """Whether a movie's frame is the one that was annotated; None if that cannot be determined.
 
-        It is read when this is first asked, from what was annotated (`drawn_on`).
+        The frame is read once, from the movie as it was annotated (`drawn_on`).
         """
         movie = self.drawn_on(movie)
         if (noted := self._digests.get(t)) is None:
@@ -139,30 +138,30 @@ class AnnotationData:
         return known[t, noted]
 
     def changed_frames(self, movie: Movie, most: int = 20) -> list[int]:
-        """Annotated frames that the movie has otherwise now; of more than `most`, only so many are compared."""
+        """Return annotated frames that differ in the movie now; at most `most` frames are compared."""
         return [t for t in few(sorted(self._digests), most) if self.is_same_frame(t, movie) is False]
 
     def is_of(self, movie: Movie) -> bool | None:
-        """Whether it is a movie's annotation, by a few of its annotated frames; None where that cannot be told."""
+        """Whether it belongs to a movie, judged by a few annotated frames; None if that cannot be determined."""
         told = [same for t in few(sorted(self._digests)) if (same := self.is_same_frame(t, movie)) is not None]
         return any(told) if told else None
 
     def frame(self, t: int) -> npt.NDArray[np.uint8]:
-        """(Y, X) uint8: the labels of one frame; InputError where they are damaged on disk."""
+        """(Y, X) uint8: the labels of one frame; InputError if they are damaged on disk."""
         t = self._frame_index(t)
         try:
             labels: npt.NDArray[np.uint8] = np.asarray(self.labels[t])
-        except Exception as error:  # each of zarr's codecs has its own kinds of error for a damaged chunk
+        except Exception as error:  # for a damaged chunk each of zarr's codecs raises its own errors
             raise InputError(
                 f"readable labels of frame {t}", f"{type(error).__name__}: {error}", "Restore them from a copy."
             ) from error
         return labels
 
     def known(self, t: int) -> npt.NDArray[np.bool_]:
-        """(Y, X) bool: where the annotation says something; there, 0 means "no defect".
+        """(Y, X) bool: pixels whose label is known; there, 0 means "no defect".
 
-        Untouched: nowhere. With regions: inside them, and nowhere else. Complete without regions: everywhere.
-        In progress without regions: only where something is marked, since the rest may not have been looked at.
+        Untouched: none. With regions: those inside them. Complete without regions: all.
+        In progress without regions: only the marked ones, since the rest may not have been looked at.
         """
         t = self._frame_index(t)
         status, regions = self._status[t], self._regions.get(t, ())
@@ -176,30 +175,30 @@ class AnnotationData:
         return ~known if status is FrameStatus.COMPLETE else self.frame(t) > 0
 
     def next_unannotated(self, t: int) -> int | None:
-        """The next frame that is not complete: after frame t and, at the end, again from the first one.
+        """Return the next frame that is not complete: after frame t and, at the end, again from the first one.
 
         Returns
         -------
         int or None
-            None when every other frame is complete.
+            None if every other frame is complete.
         """
         around = [*range(t + 1, len(self)), *range(min(t, len(self)))]
         return next((frame for frame in around if self._status[frame] is not FrameStatus.COMPLETE), None)
 
     def counts(self, t: int) -> dict[str, int]:
-        """How many defects of each class are marked on a frame."""
+        """Return the number of labelled defects of each class on a frame."""
         labels = self.frame(t)
         return {
             defect.name: len(label_components(labels == c + 1, min_area=1)) for c, defect in enumerate(self._classes)
         }
 
     def frames_with(self, name: str | int | DefectClass) -> list[int]:
-        """The frames on which a class is marked."""
+        """Return the frames with labels of a class."""
         value = self.class_index(name) + 1
         return [t for t in range(len(self)) if (self.frame(t) == value).any()]
 
     def check(self, movie_shape: tuple[int, ...]) -> None:
-        """Make sure that it belongs to a movie; it may end before the movie does.
+        """Check that the annotation fits a movie; it may have fewer frames than the movie.
 
         Raises
         ------
@@ -224,7 +223,7 @@ class AnnotationData:
             )
 
     def class_index(self, name: str | int | DefectClass) -> int:
-        """Index of a class by its name.
+        """Return the index of a class, given by name, index or as a class.
 
         Raises
         ------
@@ -239,7 +238,7 @@ class AnnotationData:
         raise InputError(f"one of the classes {', '.join(self.class_names)}", repr(name), "Correct the class's name.")
 
     def detector(self, name: str | int | DefectClass) -> MatchRule:
-        """How defects of a class are counted: tolerance in px, from the class or from what is annotated."""
+        """Return the match rule of a class, with a tolerance in px from the class or from the annotated defects."""
         index = self.class_index(name)
         defect = self._classes[index]
         areas = [
@@ -250,17 +249,17 @@ class AnnotationData:
         return make_detector(defect, np.concatenate([np.zeros(0, np.int64), *areas]), self.pixel_size)
 
     def to_points(self, t: int | None = None) -> pd.DataFrame:
-        """Centres of the marked defects.
+        """Return the centres of the labelled defects.
 
         Parameters
         ----------
         t : int, optional
-            One frame; all that are not untouched when left out.
+            One frame; if omitted, all frames that are not untouched.
 
         Returns
         -------
         DataFrame
-            Columns y, x : float [px], class : str, frame : int; what `from_points` reads, also through ``to_csv``.
+            Columns y, x : float [px], class : str, frame : int; `from_points` reads it, also saved by ``to_csv``.
         """
         frames = [t for t, s in enumerate(self._status) if s is not FrameStatus.UNTOUCHED] if t is None else [t]
         rows = [

@@ -1,8 +1,8 @@
-"""Our own format of an annotation: one zarr group with the labels and, as attributes, all that is not an image.
+"""File format of annotations: one zarr group with the labels as an array and everything else as attributes.
 
-The attribute ``array`` names the array of the labels, ``labels`` where there is none: labels that are renumbered are
-written beside the old ones, and then this name is changed. The attribute ``whole`` says that each annotated frame has
-its file of labels, be it empty, so that one that was lost is no frame without a defect; older annotations have none of
+The attribute ``array`` is the name of the labels' array (by default ``labels``): renumbered labels are written to a new
+array, and then this name is changed. The attribute ``whole`` means that each annotated frame has a file of labels, even
+an empty one, so that a lost file is not mistaken for a frame without defects; older annotations have no files for
 empty frames.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 FORM = "napari-menndl annotation"
 SCHEMA = 1
-#: Group of the strokes that can be undone, files of `history.History`.
+#: Subgroup with the undo history, files of `history.History`.
 HISTORY = "history"
 
 
@@ -45,7 +45,7 @@ def to_attributes(
     steps: Sequence[Step] | None = None,
     digests: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
-    """What stands beside the labels, as JSON."""
+    """Return the attributes of the zarr group, JSON-serialisable: everything except the labels."""
     return {
         "format": FORM,
         "schema": SCHEMA,
@@ -59,12 +59,12 @@ def to_attributes(
 
 
 def _empty_chunks_too() -> Any:
-    """Arrays that are made or opened meanwhile write chunks without any label as well, as long as they are used."""
+    """Context in which arrays are created or opened that also write empty chunks, for as long as they are used."""
     return zarr.config.set({"array.write_empty_chunks": True})
 
 
 def _fill(array: Any, labels: Any, status: Sequence[FrameStatus | str], numbers: npt.NDArray[np.uint8]) -> None:
-    """Write labels by their new numbers, of frames that are marked or annotated."""
+    """Write renumbered labels of all frames that have labels or are not untouched."""
     for t, said in enumerate(status):
         frame = np.asarray(labels[t])
         if frame.any() or said != FrameStatus.UNTOUCHED:
@@ -72,12 +72,12 @@ def _fill(array: Any, labels: Any, status: Sequence[FrameStatus | str], numbers:
 
 
 def store(path: Path, labels: Any, attributes: Mapping[str, Any]) -> None:
-    """Write a whole annotation, frame by frame, in place of one of ours.
+    """Write a complete annotation, frame by frame; an annotation at `path` is replaced.
 
     Raises
     ------
     InputError
-        Something else stands at `path`, or it cannot be written.
+        `path` exists and is no annotation, or it cannot be written.
     """
     if path.exists():
         open_own_group(path, FORM, SCHEMA)
@@ -91,22 +91,22 @@ def store(path: Path, labels: Any, attributes: Mapping[str, Any]) -> None:
 
 
 def renumber(group: Any, labels: Any, numbers: npt.NDArray[np.uint8], attributes: Mapping[str, Any]) -> Any:
-    """Give every label another number, all frames at once or not at all.
+    """Renumber the labels of all frames atomically.
 
     Parameters
     ----------
     group : zarr.Group
     labels : zarr.Array
-        Its labels; gone afterwards.
+        Its labels; deleted afterwards.
     numbers : (256,) uint8
         The new number of each label.
     attributes : mapping
-        To go with them.
+        New attributes of the group.
 
     Returns
     -------
     zarr.Array
-        (T, Y, X) uint8: the labels from now on.
+        (T, Y, X) uint8: the new array of labels.
     """
     old = labels.basename
     new = f"labels-{uuid.uuid4().hex[:8]}"
@@ -119,7 +119,7 @@ def renumber(group: Any, labels: Any, numbers: npt.NDArray[np.uint8], attributes
 
 
 def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[str, Any]]:
-    """Open what `store` wrote.
+    """Open an annotation written by `store`.
 
     Returns
     -------
@@ -132,12 +132,12 @@ def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[st
     Raises
     ------
     InputError
-        No annotation of ours, from a newer version, or damaged.
+        A file that is no annotation, from a newer version, or damaged.
 
     Warns
     -----
     AbsentWarning
-        Of annotated frames whose labels are lost: they count as untouched.
+        For annotated frames whose labels are lost: they become untouched.
     """
     group = open_own_group(path, FORM, SCHEMA, mode)
     data = dict(group.attrs)
@@ -164,7 +164,7 @@ def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[st
 
 
 def _without_lost(path: Path, labels: Any, status: list[str]) -> list[str]:
-    """The statuses of frames, untouched where the file of their labels is lost."""
+    """Return the statuses of frames, untouched if the file of their labels is lost."""
     annotated = {t for t, said in enumerate(status) if said != FrameStatus.UNTOUCHED}
     if lost := annotated & set(unwritten(labels, 0)):
         one = len(lost) == 1

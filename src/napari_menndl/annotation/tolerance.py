@@ -1,4 +1,4 @@
-"""How the defects of an annotated class are to be counted."""
+"""Match rule of an annotated class."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
     from napari_menndl.annotation.classes import DefectClass
 
-#: Where nothing is annotated to take a tolerance from [px].
+#: Tolerance of a class that has neither a tolerance nor annotated defects [px].
 FALLBACK = 3.0
 
 
 def make_detector(
     defect: DefectClass, areas: npt.NDArray[np.int64], pixel_size: tuple[float, float] | None
 ) -> MatchRule:
-    """A detector with the class's own tolerance or, where it has none, one from the size of what is annotated.
+    """Return the match rule of a class, with its own tolerance or one from the size of its annotated defects.
 
     Parameters
     ----------
     defect : DefectClass
     areas : (n,) int64 [px]
-        Of its annotated defects.
+        Areas of its annotated defects.
     pixel_size : (y, x) float [nm] or None
 
     Returns
     -------
     MatchRule
-        Tolerance in px. Smallest area 3 px, or less where the annotated ones are mostly smaller: they must not be too
-        small to be found.
+        Tolerance in px. The smallest area is 3 px, or the median area of the annotated defects if that is smaller, so
+        that these are not too small to be found.
     """
     area = float(np.median(areas)) if len(areas) else None
     if defect.tolerance is None:

@@ -1,4 +1,4 @@
-"""The command line: ``napari-menndl``. A view of the run folder, like the docks and the notebook."""
+"""The command line interface ``napari-menndl``."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from napari_menndl.plain_text import write_plainly
 
 
 class _Commands(TyperGroup):
-    """All commands; whatever they print, a terminal with few letters takes it."""
+    """The group of all commands; characters that the terminal cannot write are replaced in their output."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         write_plainly()
@@ -23,7 +23,7 @@ app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # it would take units, as in [px], for markup
+    rich_markup_mode=None,  # it would interpret units, as in [px], as markup
     help="Evolve neural networks that find the defects in STEM movies, from one labelled frame.",
 )
 for command in (demo, simulate, search, status, stop, merge, predict, export, compare):

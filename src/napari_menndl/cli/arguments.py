@@ -1,4 +1,4 @@
-"""Arguments and options that several commands take."""
+"""Arguments and options that several commands have in common."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ BinOption = Annotated[int | None, typer.Option("--bin", help="Then average squar
 
 
 def preparation(drift: bool, crop: str | None, average: int | None, binned: int | None) -> tuple[Step, ...]:
-    """The steps that a person asks for, in the order in which they are done; a cut is given in recorded pixels."""
+    """Return the preparation steps that are asked for, in their order; the crop is in pixels of the recorded frames."""
     steps: list[Step] = [Drift()] if drift else []
     steps += [_crop(crop)] if crop is not None else []
     steps += [Average(average)] if average is not None else []
@@ -75,12 +75,12 @@ def _crop(text: str) -> Crop:
 
 
 def open_as_asked(path: Path, pixel_size: str | None, signal: str | None) -> Movie:
-    """Open a movie with the pixel size and the signal that were typed.
+    """Open a movie with the pixel size and the signal from the command line.
 
     Raises
     ------
     InputError
-        If it cannot be opened, or the pixel size is none.
+        If the movie cannot be opened, or the pixel size is invalid.
     """
     from napari_menndl.movie.reading import open_movie
 
@@ -92,7 +92,7 @@ def open_as_asked(path: Path, pixel_size: str | None, signal: str | None) -> Mov
         sides = [float(side) for side in pixel_size.split(",")]
     except ValueError:
         raise InputError("a pixel size [nm] such as 0.02, or Y,X, or none", repr(pixel_size), "Correct it.") from None
-    if len(sides) == 2 and not max(sides) <= PLAUSIBLE_ANISOTROPY * min(sides):  # "1,5" may be meant as one number
+    if len(sides) == 2 and not max(sides) <= PLAUSIBLE_ANISOTROPY * min(sides):  # "1,5" may be a decimal comma
         raise InputError(
             "a pixel size [nm] such as 1.5, or Y,X of a pixel that is nearly square",
             repr(pixel_size),
@@ -102,7 +102,7 @@ def open_as_asked(path: Path, pixel_size: str | None, signal: str | None) -> Mov
 
 
 def read_thresholds(given: list[str] | None) -> dict[str, float]:
-    """Read ``CLASS=P``, as often as it was typed."""
+    """Parse the values ``CLASS=P`` of a repeated option to thresholds by class."""
     thresholds: dict[str, float] = {}
     for one in given or []:
         name, equals, value = one.rpartition("=")

@@ -1,6 +1,6 @@
-"""Commands on movies: the demonstration, simulating, predicting, comparing."""
+"""Commands on movies: demo, simulate, predict, export, compare."""
 
-# No postponed annotations: the options are made from the types themselves.
+# No postponed annotations: typer makes the options from the evaluated types.
 
 import json
 from pathlib import Path
@@ -146,7 +146,7 @@ def predict(
 def _predict_one(
     network: "TrainedNetwork | Ensemble", movie: "Movie", place: Path, pool: str | None, anew: bool
 ) -> tuple["pd.DataFrame", str, InputError | None]:
-    """Predict a movie into a place: its defects, in words what is missing, and the error that kept it from it."""
+    """Predict a movie to a path; return its defects, the missing frames in words, and the error that caused them."""
     from rich.progress import Progress
 
     from napari_menndl.predict.several import predict_movie, prediction_of

@@ -1,6 +1,6 @@
-"""Commands about pools: trying one, and making the certificates that one beyond this machine needs."""
+"""Commands on pools: check one, create the certificates for other machines, print a SLURM job script."""
 
-# No postponed annotations: the options are made from the types themselves.
+# No postponed annotations: typer makes the options from the evaluated types.
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from napari_menndl.cli.terminal import out, say, told
 if TYPE_CHECKING:
     from napari_menndl.pool.report import PoolReport
 
-#: So many machines are shown one by one.
+#: At most this many machines are listed.
 _SHOWN = 20
 
 pool = typer.Typer(
@@ -84,7 +84,7 @@ def script(profile: Annotated[Path, typer.Argument(help="SLURM profile (YAML).")
 
 
 def connection_view(found: "PoolReport") -> Group:
-    """What a pool answered: its machines and their sums, versions, speed, what to mind."""
+    """Return the view of a pool's report: its machines and their totals, versions, speed and notes."""
     machines = Table(box=box.SIMPLE, pad_edge=False)
     for name in ("machine", "slots", "GPUs", "memory"):
         machines.add_column(name, justify="left" if name == "machine" else "right", no_wrap=True)

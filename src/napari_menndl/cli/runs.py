@@ -1,6 +1,6 @@
-"""Commands that start, watch and stop a search."""
+"""Commands that start, watch, stop and merge searches."""
 
-# No postponed annotations: the options are made from the types themselves.
+# No postponed annotations: typer makes the options from the evaluated types.
 
 import json
 from dataclasses import replace
@@ -109,7 +109,7 @@ def search(
             opened = open_as_asked(movie, pixel_size, signal)
             if steps:
                 opened = _prepared(opened, steps)
-            # Labels of averaged or binned frames can only have been drawn on these.
+            # After averaging or binning, points can only be on the prepared frames; otherwise on the recorded ones.
             drawn_on = opened if looks(steps) else opened.raw
             marked = _annotation(annotation, drawn_on, radius, unit, classes, one_class, ignore)
             started = run_search(
@@ -145,7 +145,7 @@ def _prepared(movie: "Movie", steps: "tuple[Step, ...]") -> "Movie":
 
 
 def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:
-    """Refuse settings that a search in progress does not have: its journal could not be lived again."""
+    """Refuse settings that differ from those of a search to resume, whose journal could not be replayed."""
     for name, value in vars(replace(recorded, **given)).items():
         if (had := getattr(recorded, name)) != value:
             raise InputError(
@@ -186,7 +186,7 @@ def _annotation(
 
 
 def watch(run: "Run") -> None:
-    """Show a search's progress until it ends; Ctrl-C asks it to stop."""
+    """Show a search's progress until it ends; on Ctrl-C, request its stop."""
     from napari_menndl.progress import SearchProgress
 
     with SearchProgress(out) as shown:

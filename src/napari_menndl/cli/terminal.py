@@ -1,4 +1,4 @@
-"""How the command line speaks: results to standard output, errors to standard error."""
+"""Terminal output of the commands: results to standard output, errors and notes to standard error."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ err = Console(stderr=True)
 
 
 def say(words: str) -> None:
-    """Print a line as it is: paths and commands in it are to be copied, whatever the terminal's width."""
+    """Print a line without wrapping or markup, so that paths and commands can be copied from it."""
     out.print(words, markup=False, soft_wrap=True)
 
 
 def _note(message: Warning | str, category: type[Warning], *_: Any) -> None:
-    if issubclass(category, UserWarning):  # others are for developers
+    if issubclass(category, UserWarning):  # other warnings are for developers
         err.print("[yellow]Note[/]", escape(str(message)), highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Turn an InputError into its message and exit status 2; a disk that fails is one too. Warnings become notes."""
+    """Context that reports an InputError or OSError as a message with exit status 2, and warnings as notes."""
     try:
         try:
             with warnings.catch_warnings():
@@ -53,7 +53,7 @@ def told() -> Iterator[None]:
 
 @contextmanager
 def measuring_drift() -> Iterator[Callable[[int, int], None]]:
-    """Yield a progress for `Movie.prepared`, whose bar is there while drift is measured, if any is."""
+    """Context that yields a progress callback for `Movie.prepared`, with a bar while drift is measured."""
     from rich.progress import Progress
 
     bar = Progress(console=out, transient=True)

@@ -1,4 +1,4 @@
-"""A genome in words, one short line per layer."""
+"""Text descriptions of a genome, one short line per layer."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def describe(genome: Genome) -> list[str]:
-    """Return one line per layer, for leaderboards: ``"conv 5×5 /2 ×32 batch relu"``; then one for the training.
+    """Return one line per layer, such as ``"conv 5×5 /2 ×32 batch relu"``, and one for the training.
 
-    Before them comes one for the inputs where they are more than the frame.
+    The first line describes the inputs, unless the frame is the only one.
     """
     inputs = [describe_inputs(genome.inputs)]
     if inputs == ["frame"]:
@@ -44,12 +44,12 @@ def describe_layers(genome: Genome) -> list[str]:
 
 
 def describe_inputs(inputs: Sequence[Input]) -> str:
-    """Return the inputs in one line; equal words stand once: ``"blobs fitted to each class"``."""
+    """Return the inputs in one line, without repetitions: ``"blobs fitted to each class"``."""
     return " + ".join(dict.fromkeys(map(describe_input, inputs)))
 
 
 def describe_input(gene: Input) -> str:
-    """Return an input in a few words."""
+    """Return a short description of an input."""
     match gene:
         case FrameInput(reach=reach) if reach:
             return f"mean of ±{reach} frames"
@@ -71,7 +71,7 @@ def describe_input(gene: Input) -> str:
 
 
 def describe_gene(gene: Layer | Skip) -> str:
-    """Return a layer or skip connection in a few words; what is off is left out."""
+    """Return a short description of a layer or skip connection, without genes that are off."""
     match gene:
         case Conv():
             words = [

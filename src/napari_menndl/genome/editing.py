@@ -1,4 +1,4 @@
-"""Small changes of a genome that keep its skip connections in place, and the strides between its layers."""
+"""Insertion, removal and replacement of layers, with the skip connections adjusted; strides between layers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def strides(layers: Sequence[Layer]) -> tuple[int, ...]:
-    """Return the stride before the first layer, which is 1, and after every layer [px of the network's input].
+    """Return the stride before the first layer, which is 1, and after each layer [px of the network's input].
 
     Raises
     ------
     GenomeError
-        Where an upsampling would be finer than the input, or branches have different strides.
+        If an upsampling would be finer than the input, or branches have different strides.
     """
     found = [1]
     for index, layer in enumerate(layers):
@@ -56,7 +56,7 @@ def without(genome: Genome, index: int) -> Genome:
 
 
 def inserted(genome: Genome, index: int, layer: Layer) -> Genome:
-    """Put a layer before the one of that index."""
+    """Insert a layer before the one at `index`."""
     layers = (*genome.layers[:index], layer, *genome.layers[index:])
     skips = tuple(
         replace(skip, source=skip.source + (skip.source >= index), target=skip.target + (skip.target >= index))
@@ -66,12 +66,12 @@ def inserted(genome: Genome, index: int, layer: Layer) -> Genome:
 
 
 def replaced(genome: Genome, index: int, layer: Layer) -> Genome:
-    """Put a layer in the place of another one."""
+    """Replace the layer at `index`."""
     return replace(genome, layers=(*genome.layers[:index], layer, *genome.layers[index + 1 :]))
 
 
 def open_places(genome: Genome) -> list[tuple[int, int]]:
-    """Return the (source, target) between which a skip connection could be added."""
+    """Return the pairs (source, target) between which a skip connection could be added."""
     after = strides(genome.layers)[1:]
     taken = {(skip.source, skip.target) for skip in genome.skips}
     return [
@@ -83,7 +83,7 @@ def open_places(genome: Genome) -> list[tuple[int, int]]:
 
 
 def usable_skips(genome: Genome) -> tuple[Skip, ...]:
-    """Return the skip connections between layers that are there, of one resolution, none of them twice."""
+    """Return the skip connections between existing layers of equal resolution, without duplicates."""
     after = strides(genome.layers)[1:]
     kept: dict[tuple[int, int], Skip] = {}
     for skip in genome.skips:
@@ -93,9 +93,9 @@ def usable_skips(genome: Genome) -> tuple[Skip, ...]:
 
 
 def topology_distance(one: Genome, other: Genome) -> int:
-    """Count the layers (Levenshtein 1966), skip connections and inputs to insert, remove or alter, to make both equal.
+    """Return the number of layers (Levenshtein 1966), skip connections and inputs to change to make both equal.
 
-    Inputs in another order are one such change.
+    Inputs that differ only in their order count as one change.
     """
     row = list(range(len(other.layers) + 1))
     for i, layer in enumerate(one.layers, start=1):

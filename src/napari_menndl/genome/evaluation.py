@@ -1,4 +1,4 @@
-"""What training one network for one rung yields: plain data, JSON in and out."""
+"""Result of training one network for one rung, as plain data convertible to JSON."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Rung:
     name : str
         ``"0"``, ``"1"``, … in a search.
     pixels : int
-        Labelled pixels a network is shown, counted from its first step on [px].
-        A promoted network has seen those of the rung below and trains on the difference.
+        Labelled pixels that a network is trained on, counted from its first step [px].
+        A promoted network has been trained on those of the rung below, and is trained on the difference.
     folds : tuple of int or None
-        The folds validated on, one training each; None: all of the task's.
+        The folds to validate on, with one training each; None: all folds of the task.
     split : int
-        Which way the frame is cut into folds.
+        Number of the way in which the frame is cut into folds.
     all_labels : bool
-        The networks of the folds are trained on with all labels, and nothing is validated.
+        Whether the networks of the folds are trained further on all labels, without validation (refit).
     """
 
     name: str
@@ -48,7 +48,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The outcome of training and validating one network for one rung.
+    """Result of training and validating one network for one rung.
 
     Attributes
     ----------
@@ -56,24 +56,25 @@ class Evaluation:
         Name of the rung.
     fitness, error : float or None
         Mean over the present classes of (defect F1 + average precision) / 2, and its standard error (bootstrap);
-        None on failure and where nothing was validated.
+        None after a failure or without validation.
     scores : tuple of ClassScore
-        One per class that occurs in the validation folds, counts pooled over folds.
+        One per class that occurs in the validation folds, with counts pooled over the folds.
     absent : tuple of str
-        Classes without a single defect in the validation folds: not in the fitness.
+        Classes without a defect in the validation folds, which do not count in the fitness.
     loss : tuple of float
-        Training loss, averaged over equal stretches of the training.
+        Training loss, averaged over equal intervals of the training.
     parameters : int
     flops : float
         Forward pass [FLOP per input pixel], from the plan (one multiply-add counts 2).
     train_flops : float
-        Spent on this evaluation: forward + backward taken as 3 forward passes (Kaplan et al. 2020, arXiv:2001.08361).
+        Training cost of this evaluation [FLOP]: forward and backward pass counted as 3 forward passes (Kaplan et al.
+        2020, arXiv:2001.08361).
     seconds : float
         Wall time of this evaluation [s].
     latency : float
         Prediction time [ms per megapixel] on `device`.
     peak_memory : int
-        Of the trainer process or its GPU [byte].
+        Peak memory of the trainer process or its GPU [byte].
     device : str
     failure : Failure or None
     """

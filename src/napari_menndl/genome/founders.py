@@ -1,4 +1,4 @@
-"""Networks designed by hand, as genomes: the baselines of a search, and its first population where they fit."""
+"""Founders: hand-designed networks as genomes, used as baselines and, if they fit the space, as first population."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from napari_menndl.genome.genome import Genome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: The frame, and its average with the neighbours, which shows what stays with less noise; of single images the frame.
+#: The frame, and its average with the neighbours, in which persistent features have less noise; for single images both
+#: are the frame.
 _WITH_AVERAGE = (FrameInput(), FrameInput(reach=2))
 
 
@@ -34,7 +35,7 @@ def dilated_fcn() -> Genome:
 
 
 def deep_fcn() -> Genome:
-    """Return seven dilated convolutions of 16 filters: a wider context, hence a surer view of the lattice."""
+    """Return seven dilated convolutions of 16 filters: a wider context, to recognise the lattice better."""
     return Genome(
         tuple(Conv(16, dilation=dilation) for dilation in (1, 1, 2, 4, 4, 2, 1)),
         training=TrainingGenes(),
@@ -43,13 +44,13 @@ def deep_fcn() -> Genome:
 
 
 def coarse_fcn() -> Genome:
-    """Return dilated convolutions of 32 filters at half the resolution, beside 16 filters at all of it."""
+    """Return dilated convolutions of 32 filters at half resolution, in parallel to 16 filters at full resolution."""
     return Genome(
         (
             Conv(16),  # 0
             Pool("average", 2, 2),
             *(Conv(32, dilation=dilation) for dilation in (1, 2, 4, 2, 1)),
-            Upsample(2, "bilinear"),  # 7, beside 0
+            Upsample(2, "bilinear"),  # 7, joined with 0
         ),
         (Skip(0, 7),),
         TrainingGenes(),
@@ -66,9 +67,9 @@ def unet() -> Genome:
             Conv(24),  # 2
             Pool("max", 2, 2),
             Conv(48),
-            Upsample(2, "bilinear"),  # 5, beside 2
+            Upsample(2, "bilinear"),  # 5, joined with 2
             Conv(24),
-            Upsample(2, "bilinear"),  # 7, beside 0
+            Upsample(2, "bilinear"),  # 7, joined with 0
             Conv(12),
         ),
         (Skip(2, 5), Skip(0, 7)),
@@ -79,8 +80,8 @@ def unet() -> Genome:
 def defectnet() -> Genome:
     """Return an encoder-decoder of about 150,000 parameters, like the DefectNet of the WS2 movie.
 
-    Maksov et al., npj Comput. Mater. 5, 12 (2019): focal loss, Adam at 1e-3, batches of 32. Its layer table is not
-    reproduced; size, loss and optimiser are. Too costly for the default search space, whose founder it is not.
+    Maksov et al., npj Comput. Mater. 5, 12 (2019): focal loss, Adam at 1e-3, batches of 32. Size, loss and optimiser
+    are reproduced, the exact layers are not. Too costly for the default search space, and no founder there.
     """
     return Genome(
         (
@@ -112,12 +113,12 @@ def defectnet() -> Genome:
 
 
 def bank_logistic() -> Genome:
-    """Return a logistic regression on multiscale filters: the pixel classification of ilastik, made linear."""
+    """Return a logistic regression on multiscale filters: a linear version of ilastik's pixel classification."""
     return Genome((), training=_on_filters(), inputs=(FilterBank(reach=2),))
 
 
 def bank_mlp() -> Genome:
-    """Return two layers of 32 units that see one pixel of the multiscale filters."""
+    """Return two 1×1 layers of 32 filters on multiscale filters."""
     layer = Conv(32, kernel=(1, 1))
     return Genome((layer, layer), training=_on_filters(), inputs=(FilterBank(reach=2),))
 
@@ -129,17 +130,17 @@ def bank_fcn() -> Genome:
 
 
 def blobs() -> Genome:
-    """Return a blob detector for each class, its scale, sign and input normalisation chosen by the training."""
+    """Return a blob detector for each class, with scale, sign and input normalisation chosen in training."""
     return Genome((), training=_on_filters(), inputs=(Blob(fitted=True),))
 
 
 def fourier() -> Genome:
-    """Return the Fourier method for each class, its settings chosen by the training."""
+    """Return the Fourier method for each class, with settings chosen in training."""
     return Genome((), training=_on_filters(), inputs=(FourierInput(fitted=True),))
 
 
 def _on_filters() -> TrainingGenes:
-    # Few weights on channels of one scale: large steps, small batches.
+    # For few weights on channels of equal scale: large steps, small batches.
     return TrainingGenes(
         optimiser="adamw",
         learning_rate=1e-2,
@@ -153,7 +154,7 @@ def _on_filters() -> TrainingGenes:
     )
 
 
-#: By name, as the command line and the run folder know them.
+#: Founders by name, as used in the command line and the run folder.
 FOUNDERS: dict[str, Callable[[], Genome]] = {
     "bank_logistic": bank_logistic,
     "blobs": blobs,

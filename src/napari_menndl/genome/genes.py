@@ -1,4 +1,4 @@
-"""The genes: what an input, a layer, a skip connection and the training are described by."""
+"""Genes that describe inputs, layers, skip connections and the training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JOINS = ("concat", "add")
 OPTIMISERS = ("adam", "adamw", "sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "onecycle")
 NORMALISATIONS = ("global", "flattened", "local")
-#: What an input with a normalisation of its own may also have: that of the training genes.
+#: Value of an input's own normalisation that stands for the normalisation of the training genes.
 SHARED = "shared"
 BLOB_SIGNS = ("bright", "dark")
 FOURIER_SIGNS = ("dark", "bright", "both")
@@ -27,7 +27,7 @@ class GenomeError(ValueError):
     Parameters
     ----------
     reason : str
-        What is wrong, for a person.
+        Human-readable reason.
     """
 
     def __init__(self, reason: str) -> None:
@@ -36,7 +36,7 @@ class GenomeError(ValueError):
 
 
 class Gene:
-    """A record that refuses values outside what its fields' metadata allow."""
+    """Base class of genes: GenomeError for values that the fields' metadata do not allow."""
 
     def __post_init__(self) -> None:
         for field_, value, allowed in violations(self):
@@ -59,11 +59,12 @@ class Conv(Gene):
         One kernel per input channel followed by a 1×1 convolution, instead of a full one.
     norm : {"batch", "channel", "none"}
         Over the batch (running statistics when predicting), or over the channels of each pixel. Instance and group
-        normalisation are left out on purpose: they see the whole tile, so that tiled and untiled predictions differ.
+        normalisation are excluded on purpose: they depend on the whole tile, so that tiled and untiled predictions
+        differ.
     activation : str
         One of `ACTIVATIONS`.
     dropout : float
-        Share of channels dropped in training.
+        Fraction of channels dropped in training.
     """
 
     kind: ClassVar[str] = "conv"
@@ -79,7 +80,7 @@ class Conv(Gene):
 
 @dataclass(frozen=True)
 class Pool(Gene):
-    """Largest value or mean of a window of ``size`` × ``size``, every ``stride`` pixels."""
+    """Maximum or mean over windows of ``size`` × ``size``, every ``stride`` pixels."""
 
     kind: ClassVar[str] = "pool"
     mode: str = setting("max", "Pooling", options=POOLINGS)
@@ -94,7 +95,7 @@ class Pool(Gene):
 
 @dataclass(frozen=True)
 class Upsample(Gene):
-    """Finer by an integer factor; never finer than the network's input."""
+    """Upsampling by an integer factor, never to a finer resolution than that of the network's input."""
 
     kind: ClassVar[str] = "upsample"
     factor: int = setting(2, "Factor", min=2, max=8)
@@ -103,7 +104,7 @@ class Upsample(Gene):
 
 @dataclass(frozen=True)
 class Residual(Gene):
-    """Convolutions added to their input; a 1×1 convolution brings the input to their channels and stride if need be."""
+    """Convolutions added to their input, which a 1×1 convolution adapts in channels and stride if they differ."""
 
     kind: ClassVar[str] = "residual"
     body: tuple[Conv, ...]
@@ -117,7 +118,7 @@ class Residual(Gene):
 
 @dataclass(frozen=True)
 class Branches(Gene):
-    """Ways side by side, of one and the same stride, their channels concatenated."""
+    """Parallel branches with the same stride, whose channels are concatenated."""
 
     kind: ClassVar[str] = "branches"
     branches: tuple[tuple[Conv | Pool, ...], ...]
@@ -130,14 +131,14 @@ class Branches(Gene):
 
 @dataclass(frozen=True)
 class Skip(Gene):
-    """Joins the output of an earlier layer to the output of a later one of the same resolution.
+    """Skip connection from the output of a layer to the output of a later layer with the same resolution.
 
     Attributes
     ----------
     source, target : int
         Layers, counted from 0; ``source < target``.
     join : {"concat", "add"}
-        When added, a 1×1 convolution brings the source to the target's channels if need be.
+        For "add", a 1×1 convolution adapts the source's channels if they differ from the target's.
     """
 
     source: int = field(metadata=about("From layer", min=0))
@@ -151,31 +152,31 @@ class Skip(Gene):
 
 
 class InputGene(Gene):
-    """What a network is shown of a frame: one channel, or several.
+    """Base class of input genes: one or several channels computed from a frame.
 
-    Inputs whose ``fitted`` is on stand for one concrete gene of their kind per class, which training chooses on its
-    own pixels (`network.inputs.fit_inputs`); with its choices in their place a genome has as many channels as before.
+    An input with ``fitted`` is a placeholder for one concrete gene of its kind per class, chosen in training on the
+    training pixels (`network.inputs.fit_inputs`); the number of channels stays the same.
     """
 
     kind: ClassVar[str]
 
     def channels(self, classes: int) -> int:
-        """Count the channels of a network for so many defect classes."""
+        """Return the number of channels for a network with this number of defect classes."""
         return classes if getattr(self, "fitted", False) else 1
 
 
-#: Neighbouring frames on each side that a frame may be averaged with (`movie.neighbours`).
+#: Numbers of neighbouring frames on each side that a frame may be averaged with (`movie.neighbours`).
 REACHES = (0, 1, 2)
 
 
 @dataclass(frozen=True)
 class FrameInput(InputGene):
-    """The frame, normalised as the training genes say.
+    """The frame, with the normalisation of the training genes.
 
     Attributes
     ----------
     reach : int
-        Averaged with so many neighbouring frames on each side; 0: by itself.
+        Number of neighbouring frames on each side to average with; 0: none.
     """
 
     kind: ClassVar[str] = "frame"
@@ -184,16 +185,16 @@ class FrameInput(InputGene):
 
 @dataclass(frozen=True)
 class FilterBank(InputGene):
-    """The normalised frame and filters of it at several scales; what they are, `network.filters` says.
+    """The normalised frame and filters of it at several scales (`network.filters`).
 
     Attributes
     ----------
     smallest, largest : float
         Scales, standard deviations of Gaussians [px].
     scales : int
-        How many, evenly on a logarithmic scale; of a single one only the smallest.
+        Number of scales, evenly spaced on a logarithmic scale; a single one is the smallest.
     reach : int
-        The frame is averaged with so many neighbouring ones on each side before; 0: by itself.
+        Number of neighbouring frames on each side that the frame is averaged with first; 0: none.
     """
 
     kind: ClassVar[str] = "bank"
@@ -214,24 +215,24 @@ class FilterBank(InputGene):
         return tuple(float(f"{self.smallest * step**i:.4g}") for i in range(self.scales))
 
     def channels(self, classes: int) -> int:
-        """Frame; per scale the mean and two curvatures, and above 1 px two strengths of edges."""
+        """Return the number of channels: frame; per scale mean, two curvatures and above 1 px two edge strengths."""
         return 1 + sum(5 if sigma > 1 else 3 for sigma in self.sigmas)
 
 
 @dataclass(frozen=True)
 class Blob(InputGene):
-    """The response of a blob detector of one scale (Lindeberg 1998, 10.1023/A:1008045108935).
+    """Response of a blob detector with one scale (Lindeberg 1998, 10.1023/A:1008045108935).
 
     Attributes
     ----------
     sigma : float
-        Its scale [px]; it answers most to discs of radius ``sqrt(2) * sigma``.
+        Its scale [px]; the response is highest for discs of radius ``sqrt(2) * sigma``.
     sign : {"bright", "dark"}
-        Which blobs it answers to.
+        Sign of the blobs it responds to.
     normalisation, radius : str, float [px]
-        Of the frame before, one of `NORMALISATIONS`, or `SHARED`: as the training genes say, radius included.
+        Normalisation of the frame, one of `NORMALISATIONS`, or `SHARED` for that of the training genes with its radius.
     fitted : bool
-        Whether training chooses the other genes, for each class by itself.
+        Whether the other genes are chosen in training, separately for each class.
     """
 
     kind: ClassVar[str] = "blob"
@@ -244,12 +245,12 @@ class Blob(InputGene):
 
 @dataclass(frozen=True)
 class FourierInput(InputGene):
-    """The response of the Fourier method; its genes are the fields of `annotation.fourier.FourierSettings`.
+    """Response of the Fourier method; the genes are fields of `annotation.fourier.FourierSettings`.
 
     Attributes
     ----------
     fitted : bool
-        Whether training chooses the other genes, for each class by itself.
+        Whether the other genes are chosen in training, separately for each class.
     """
 
     kind: ClassVar[str] = "fourier"
@@ -279,7 +280,7 @@ Layer = Conv | Pool | Upsample | Residual | Branches
 
 
 def parts(layer: Layer) -> tuple[Part, ...]:
-    """Return the simple layers a layer is made of, in the order in which they are computed."""
+    """Return the simple layers that a layer consists of, in the order of computation."""
     match layer:
         case Residual(body=body):
             return body
@@ -290,7 +291,7 @@ def parts(layer: Layer) -> tuple[Part, ...]:
 
 
 def with_part(layer: Layer, index: int, part: Part) -> Layer:
-    """Replace one of `parts`."""
+    """Replace one of the `parts` of a layer; GenomeError if the layer cannot hold it."""
     match layer, part:
         case Residual(body=body), Conv():
             return replace(layer, body=(*body[:index], part, *body[index + 1 :]))
@@ -306,29 +307,29 @@ def with_part(layer: Layer, index: int, part: Part) -> Layer:
 
 @dataclass(frozen=True)
 class TrainingGenes(Gene):
-    """How a network is trained, and how its input is prepared.
+    """Genes of the training and of the input's normalisation.
 
     Attributes
     ----------
     optimiser, schedule : str
         One of `OPTIMISERS`, `SCHEDULES`.
     learning_rate, weight_decay : float
-        Peak learning rate; decay as the optimiser's library takes it.
+        Peak learning rate; weight decay as defined by the optimiser in torch.
     bce, focal, dice : float
         Weights of binary cross entropy, focal loss (Lin et al. 2017, arXiv:1708.02002) and soft Dice loss
-        (Milletari et al. 2016, arXiv:1606.04797); only their ratio matters, and one at least is above 0.
+        (Milletari et al. 2016, arXiv:1606.04797); only their ratio matters, and at least one is above 0.
     class_weight : float
-        Weight of a defect's pixel in the pixel-wise losses; background weighs 1.
+        Weight of a defect's pixel in the pixel-wise losses; background has weight 1.
     balance : float
-        How far that weight follows the rarity of a class among the labelled pixels: 0 not at all, 1 in proportion.
+        Dependence of that weight on the rarity of a class among the labelled pixels: 0 none, 1 proportional.
     batch, tile : int
-        Tiles in a step; a tile's side [px].
+        Number of tiles per step; side of a tile [px].
     normalisation, radius : str, float [px]
-        One of `NORMALISATIONS`; the radius does nothing for ``"global"``.
+        One of `NORMALISATIONS`; the radius has no effect for ``"global"``.
     flips : bool
-        Augment by the eight symmetries of the square.
+        Whether to augment by the eight symmetries of the square.
     contrast, gamma, noise, blur, zoom, jitter : float
-        Strength of an augmentation: 0 is off, 1 the strongest that the training knows.
+        Strength of an augmentation, from 0 (off) to 1 (the maximum).
     """
 
     optimiser: str = setting("adamw", "Optimiser", options=OPTIMISERS)

@@ -14,23 +14,23 @@ from napari_menndl.genome.serialization import decode, encode
 
 @dataclass(frozen=True)
 class Genome(Gene):
-    """All that is needed to build and train one network, save the data.
+    """Everything needed to build and train one network, except the data.
 
     Attributes
     ----------
     layers : tuple of Layer
-        In the order of the data's flow; a 1×1 convolution to the classes and the way back to the input's resolution
-        follow by themselves. None, where that convolution alone weighs the channels of the inputs.
+        In the order of computation; a 1×1 convolution to the classes and the interpolation to the input's resolution
+        are appended. Empty if only that convolution is applied to the inputs.
     skips : tuple of Skip
     training : TrainingGenes
     inputs : tuple of Input
-        What the first layer sees: the channels of all of them, one after another.
+        Inputs of the first layer, with their channels concatenated.
 
     Raises
     ------
     GenomeError
-        On a genome without an input, or without a layer where the frame is all it sees. Whether the rest can be built,
-        `make_plan` says.
+        For a genome without an input, or without a layer if the frame is its only input. `make_plan` checks whether the
+        network can be built.
     """
 
     layers: tuple[Layer, ...]
@@ -46,43 +46,43 @@ class Genome(Gene):
 
     @property
     def fewest_layers(self) -> int:
-        """0 where the inputs have something to say by themselves, 1 where the frame is all there is."""
+        """Minimum number of layers: 1 if all inputs are frames or averages of frames, else 0."""
         return int(all(isinstance(one, FrameInput) for one in self.inputs))
 
     @property
     def reach(self) -> int:
-        """Neighbouring frames on each side that its inputs look at."""
+        """Number of neighbouring frames on each side that its inputs use."""
         return max(getattr(one, "reach", 0) for one in self.inputs)
 
     def channels(self, classes: int) -> int:
-        """Count what the first layer sees."""
+        """Return the number of input channels for this number of defect classes."""
         return sum(one.channels(classes) for one in self.inputs)
 
     def to_json(self) -> dict[str, Any]:
-        """Return dicts and lists; `from_json` gives the equal genome back."""
+        """Return dicts and lists, from which `from_json` restores an equal genome."""
         plain: dict[str, Any] = encode(self)
         return plain
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Genome:
-        """Read what `to_json` wrote; what was written before there were inputs sees the frame.
+        """Restore a genome from `to_json`; without inputs, as in older versions, its input is the frame.
 
         Raises
         ------
         InputError
-            On an unknown field or kind of gene, or on a value that no gene can have.
+            For an unknown field or kind of gene, or an invalid value.
         """
         genome: Genome = decode(cls, data, "genome")
         return genome
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of the canonical JSON: equal for equal genomes, and only for those."""
+        """First 16 hexadecimal digits of the SHA-256 of the canonical JSON, which identify equal genomes."""
         return _digest(self.to_json())
 
     @cached_property
     def topology(self) -> str:
-        """The digest of inputs, layers and skip connections alone."""
+        """Digest of inputs, layers and skip connections, without the training genes."""
         plain = self.to_json()
         return _digest([plain["inputs"], plain["layers"], plain["skips"]])
 

@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Slab:
-    """One layer.
+    """A layer in the diagram.
 
     Attributes
     ----------
     kind : {"input", "conv", "pool", "upsample", "residual", "branches", "head"}
     words : str
-        The layer in a few words; of the first slab the inputs.
+        Short description of the layer; of the inputs for the first slab.
     channels : int
-        Of its output: how thick it is.
+        Channels of its output, shown as thickness.
     stride : int
-        Pixels of the network's input per pixel of its output [px]: how far it is from full resolution.
+        Pixels of the network's input per pixel of its output [px]; 1 is full resolution.
     kernel : (y, x) int [px of its input]
-        The largest window of its parts, with dilation.
+        The largest window of its parts, including dilation.
     parts : int
-        Convolutions and poolings in it.
+        Number of its convolutions and poolings.
     parameters : int
     flops : float [FLOP per pixel of the network's input]
     """
@@ -45,7 +45,7 @@ class Slab:
 
 @dataclass(frozen=True)
 class Arc:
-    """A skip connection: between two slabs, by their place in the stack; ``"add"`` or ``"concat"``."""
+    """A skip connection between two slabs, given by their index in the stack, with ``"add"`` or ``"concat"``."""
 
     source: int
     target: int
@@ -53,18 +53,18 @@ class Arc:
 
 
 def layer_diagram(genome: Genome, classes: int = 1) -> tuple[list[Slab], list[Arc]]:
-    """Stack a genome's layers, from the input to the head.
+    """Return slabs and skip connections of a genome, from the input to the head.
 
     Parameters
     ----------
     genome : Genome
     classes : int
-        Defect classes.
+        Number of defect classes.
 
     Raises
     ------
     GenomeError
-        Where it cannot be built.
+        If the network cannot be built.
     """
     plan = make_plan(genome, classes)
     kinds = ["input", *(layer.kind for layer in genome.layers), "head"]

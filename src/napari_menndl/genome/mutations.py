@@ -1,7 +1,7 @@
-"""The mutations by name: each changes one thing and says what, or finds nothing to change.
+"""Mutations of a genome, each of which makes one change and describes it.
 
-A mutation takes ``(genome, space, rng)`` and returns ``(genome, description)``; where it does not apply it raises
-`GenomeError`, and another one is drawn. What no longer fits afterwards is mended by `repair`.
+A mutation takes ``(genome, space, rng)`` and returns ``(genome, description)``; if it is not applicable it raises
+`GenomeError`, and another one is drawn. `repair` corrects what does not fit the search space afterwards.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Item = TypeVar("Item")
 
 
 def change_inputs(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Add a filter bank or an average over neighbouring frames, take one away, or change it."""
+    """Add, remove or change a filter bank or an average over neighbouring frames."""
     allowed = space.inputs
     banks = [one for one in genome.inputs if isinstance(one, FilterBank)]
     averages = [one for one in genome.inputs if isinstance(one, FrameInput) and one.reach]
@@ -54,7 +54,7 @@ def change_inputs(genome: Genome, space: SearchSpace, rng: np.random.Generator) 
         inputs = (*(one for one in genome.inputs if one not in averages), *added) or (FrameInput(),)
     elif not banks:
         _need("bank" in allowed.kinds, "no filter banks")
-        # The bank holds the frame.
+        # The plain frame is removed, since the bank contains it.
         inputs = (*(one for one in genome.inputs if one != FrameInput()), sample_bank(allowed, rng))
     elif "frame" in allowed.kinds and rng.random() < 0.3:
         inputs = tuple(one for one in genome.inputs if one not in banks) or (FrameInput(),)
@@ -68,7 +68,7 @@ def change_inputs(genome: Genome, space: SearchSpace, rng: np.random.Generator) 
 
 
 def insert_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Put a random layer somewhere."""
+    """Insert a random layer at a random place."""
     _need(len(genome.layers) < space.limits.layers[1], "as many layers as there may be")
     index = int(rng.integers(len(genome.layers) + 1))
     layer = sample_layer(space, strides(genome.layers)[index], rng)
@@ -76,14 +76,14 @@ def insert_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -
 
 
 def remove_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Take a layer out."""
+    """Remove a random layer."""
     _need(len(genome.layers) > space.limits.fewest_layers(genome), "as few layers as there may be")
     index = int(rng.integers(len(genome.layers)))
     return without(genome, index), f"layer {index} removed: {describe_gene(genome.layers[index])}"
 
 
 def repeat_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Put a copy of a layer behind it."""
+    """Insert a copy of a layer after it."""
     _need(len(genome.layers) > 0, "no layer")
     _need(len(genome.layers) < space.limits.layers[1], "as many layers as there may be")
     index = int(rng.integers(len(genome.layers)))
@@ -92,7 +92,7 @@ def repeat_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -
 
 
 def add_level(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Have some layers work at a coarser resolution, bridged by a skip connection: one level of a U-Net."""
+    """Enclose layers in a pooling and an upsampling with a skip connection across: one level of a U-Net."""
     _need({"pool", "upsample"} <= set(space.layers.kinds), "no pooling or upsampling")
     _need(len(genome.layers) + 2 <= space.limits.layers[1], "as many layers as there may be")
     pairs = [(step, size) for step in space.layers.pool_strides for size in space.layers.pool_sizes if size >= step > 1]
@@ -110,7 +110,7 @@ def add_level(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> t
 
 
 def add_skip(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Join two layers of one resolution."""
+    """Add a skip connection between two layers of equal resolution."""
     _need(len(genome.skips) < space.limits.skips, "as many skip connections as there may be")
     source, target = _one_of(open_places(genome), rng)
     skip = Skip(source, target, sample_value(space.layers, "joins", rng))
@@ -118,14 +118,14 @@ def add_skip(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tu
 
 
 def remove_skip(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Take a skip connection out."""
+    """Remove a skip connection."""
     skip = _one_of(genome.skips, rng)
     kept = tuple(one for one in genome.skips if one != skip)
     return replace(genome, skips=kept), f"skip removed: {describe_gene(skip)}"
 
 
 def make_residual(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Wrap a convolution into a residual block."""
+    """Replace a convolution by a residual block that begins with it."""
     _need("residual" in space.layers.kinds, "no residual blocks")
     index, conv = _one_of([(i, layer) for i, layer in enumerate(genome.layers) if isinstance(layer, Conv)], rng)
     low, high = space.layers.body
@@ -137,7 +137,7 @@ def make_residual(genome: Genome, space: SearchSpace, rng: np.random.Generator) 
 
 
 def make_branches(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Split a convolution into ways side by side that share its filters."""
+    """Replace a convolution by parallel branches, among which its filters are divided."""
     _need("branches" in space.layers.kinds, "no branches")
     index, conv = _one_of([(i, layer) for i, layer in enumerate(genome.layers) if isinstance(layer, Conv)], rng)
     count = int(rng.integers(space.layers.ways[0], space.layers.ways[1], endpoint=True))
@@ -148,7 +148,7 @@ def make_branches(genome: Genome, space: SearchSpace, rng: np.random.Generator) 
 
 
 def flatten_block(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Leave one part of a block only."""
+    """Replace a block by one of its parts."""
     blocks = [i for i, layer in enumerate(genome.layers) if isinstance(layer, (Residual, Branches))]
     index = _one_of(blocks, rng)
     part = _one_of(parts(genome.layers[index]), rng)
@@ -158,13 +158,13 @@ def flatten_block(genome: Genome, space: SearchSpace, rng: np.random.Generator) 
 
 
 def change_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Give one gene of one layer another value: filters, kernel, stride, depthwise and the like."""
+    """Change one gene of one layer, such as filters, kernel, stride or depthwise."""
     _need(len(genome.layers) > 0, "no layer")
     index = int(rng.integers(len(genome.layers)))
     layer = genome.layers[index]
     place = int(rng.integers(len(parts(layer))))
     part = parts(layer)[place]
-    # Width and window decide most and are changed most.
+    # Filters and kernel are listed twice, since they matter most.
     names = sorted(LAYER_GENES[type(part)]) + ["filters", "kernel"] * isinstance(part, Conv)
     name = _one_of(names, rng)
     fresh = _other_value(part, name, space, rng)
@@ -173,11 +173,11 @@ def change_layer(genome: Genome, space: SearchSpace, rng: np.random.Generator) -
 
 
 def change_training(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Give one training gene another value."""
+    """Change one training gene."""
     training = genome.training
     names = [field.name for field in dataclasses.fields(training)]
     if training.normalisation == "global":
-        # The radius would change nothing but the digest.
+        # A change of the radius would have no effect, except on the digest.
         names.remove("radius")
     name = _one_of(names, rng)
     fresh = _perturbed(space.training, name, getattr(training, name), rng)
@@ -193,7 +193,7 @@ def _other_value(part: Any, name: str, space: SearchSpace, rng: np.random.Genera
 
 
 def _perturbed(group: Allowed, name: str, value: Any, rng: np.random.Generator) -> Any:
-    """Return a value near another one within a range, or another one of the choices."""
+    """Return a changed value: a near one within the range, or another of the choices."""
     allowed, about = getattr(group, name), type(group).__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
     if not group.ranged(name):
         return _one_of([one for one in allowed if one != value], rng)
@@ -201,7 +201,7 @@ def _perturbed(group: Allowed, name: str, value: Any, rng: np.random.Generator) 
     if not value > low or rng.random() < 0.2:
         fresh = sample_value(group, name, rng)
     elif about.get("log"):
-        # A fifth of the range, or a factor of 1.5 where that is more: filters 16 → 24.
+        # A fifth of the range, but at least a factor of 1.5: filters 16 → 24.
         spread = max(math.log(high / (low or high * 1e-4)) / 5, math.log(1.5))
         fresh = rounded(value * math.exp(rng.normal(0, spread)), low, high, about.get("multiple", 1))
     else:
@@ -224,7 +224,7 @@ def _words(value: Any) -> str:
     return "×".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-#: How often each is drawn, relative to the others; about three quarters touch the topology.
+#: Mutations with their relative frequencies; about three quarters of the draws change the topology.
 MUTATIONS: tuple[tuple[float, Mutation], ...] = (
     (2.0, insert_layer),
     (2.0, remove_layer),

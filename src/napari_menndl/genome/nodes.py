@@ -1,4 +1,4 @@
-"""One operation of a plan: its shape, reach and cost."""
+"""Nodes of a plan: single operations with shape, receptive field and cost."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Any, NamedTuple
 
 
 class Node(NamedTuple):
-    """One operation: what a torch module does in one call.
+    """One operation, which corresponds to one call of a torch module.
 
     Attributes
     ----------
     name : str
-        ``layer3_conv2``: also names its parameters.
+        Such as ``layer3_conv2``; also the prefix of its parameters' names.
     kind : {"input", "conv", "norm", "activation", "dropout", "pool", "upsample", "add", "concat"}
     inputs : tuple of int
-        Nodes it reads, by their place in the plan.
+        Indices of its input nodes in the plan.
     layer, part : int
-        The gene it comes from, as `genes.parts` counts; -1 for the input; the number of layers for the head.
-        A 1×1 convolution of a sum belongs to the part that it is added to.
+        Layer and part (an index into `genes.parts`) that it comes from; layer -1 is the input, the number of layers is
+        the head. A 1×1 convolution before an addition belongs to the part that is added to.
     channels_in, channels : int
-        Of its first input; of its output.
+        Channels of its first input; channels of its output.
     stride : int
         Pixels of the network's input per pixel of its output [px].
     before, after : (y, x) int
         Output pixel j depends on no input pixel outside ``stride * j - before … stride * j + after`` [px].
     mode : str
-        Which normalisation, activation, pooling or interpolation.
+        Name of the normalisation, activation, pooling or interpolation.
     kernel, step, dilation, groups, bias, rate
-        Window (y, x) [px of its input], own stride or factor, dilation, groups, whether biased, dropout.
+        Window (y, x) [px of its input], own stride or factor, dilation, groups, whether there is a bias, dropout rate.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Node(NamedTuple):
 
     @property
     def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """((above, below), (left, right)) [px of its input], for "same" size; an odd pixel goes below and right."""
+        """((above, below), (left, right)) [px of its input] for "same" size; an odd pixel is added below and right."""
         return _padding(self.kernel, self.dilation)
 
     @property
     def asymmetric(self) -> bool:
-        """Whether `padding` differs from side to side, so that a padded copy of the input has to be made."""
+        """Whether `padding` differs between opposite sides, which requires a padded copy of the input."""
         return any(first != last for first, last in self.padding)
 
     @property
@@ -68,32 +68,32 @@ class Node(NamedTuple):
 
     @property
     def flops_per_pixel(self) -> float:
-        """Of the convolution alone, one multiply-add counted as 2 [FLOP per pixel of the network's input]."""
+        """Cost of a convolution, one multiply-add counted as 2 [FLOP per pixel of the network's input]; else 0."""
         if self.kind != "conv":
             return 0.0
         return 2 * math.prod(self.kernel) * (self.channels_in // self.groups) * self.channels / self.stride**2
 
     @property
     def kept_per_pixel(self) -> float:
-        """Numbers of 4 bytes that training keeps of it until its gradient [per pixel of the network's input]."""
+        """Values of 4 bytes that training stores for its backward pass [per pixel of the network's input]."""
         own = self.channels / self.stride**2
         if self.kind == "input":
-            # The batch, and a copy of it that is padded.
+            # The batch, and a padded copy of it.
             own *= 2
         if self.kind == "conv" and self.asymmetric:
-            # With it the padded copy of the input; doubled, because the margin counts on small tiles.
+            # The padded copy of the input; doubled to allow for the margin, which matters in small tiles.
             own += 2 * self.channels_in * (self.step / self.stride) ** 2
         if self.kind == "pool":
-            # The padded input, and where the largest value was, in 8 bytes.
+            # The padded input, and the indices of the largest values, 8 bytes each.
             own += 2 * own + 2 * self.channels_in * (self.step / self.stride) ** 2
         if self.kind == "norm":
-            # Across channels a copy in another order is normalised, and two statistics per pixel are kept.
+            # Normalisation over channels needs a permuted copy and two statistics per pixel.
             own += (self.channels + 2) / self.stride**2 if self.mode == "channel" else 0
         return own
 
 
 def through_window(node: Node, kernel: tuple[int, int], step: int, dilation: int) -> dict[str, Any]:
-    """Return what a window makes of a node's output: the fields of the node that looks through it, as far as known."""
+    """Return the fields of a node that applies a window to another node's output."""
     (above, below), (left, right) = _padding(kernel, dilation)
     return {
         "kernel": kernel,
@@ -106,10 +106,10 @@ def through_window(node: Node, kernel: tuple[int, int], step: int, dilation: int
 
 
 def made_finer(node: Node, factor: int, mode: str) -> dict[str, Any]:
-    """Return what is finer than a node's output by a factor: the fields of that node, as far as known.
+    """Return the fields of a node that upsamples another node's output by a factor.
 
-    Output pixel i = factor * q + r stands at (i + 1/2) / factor - 1/2 of the coarse pixels (align_corners=False): in
-    its first half between q - 1 and q, in its second between q and q + 1. Interpolation by "nearest" takes q.
+    Output pixel i = factor * q + r is at (i + 1/2) / factor - 1/2 in coarse pixels (align_corners=False): for the lower
+    half of r between q - 1 and q, for the upper half between q and q + 1. Interpolation by "nearest" takes q.
     """
     fine = node.stride // factor
     if factor == 1:

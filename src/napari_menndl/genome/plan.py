@@ -1,4 +1,4 @@
-"""A genome's plan: every operation with its shape, reach and cost, computed without torch."""
+"""Plan of a genome: all operations with shape, receptive field and cost, computed without torch."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from napari_menndl.genome.genes import Layer, Part, Skip
     from napari_menndl.genome.genome import Genome
 
-#: Numbers an optimiser keeps per parameter.
+#: Values per parameter in the state of an optimiser.
 MOMENTS = {"adam": 2, "adamw": 2, "sgd": 1, "rmsprop": 2}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a genome decodes to.
+    """The network that a genome describes.
 
     Attributes
     ----------
     nodes : tuple of Node
-        In the order of computing; the first one is the input, as many channels as the genome's inputs have; the last
-        one is the head: a 1×1 convolution to one logit per class.
+        In the order of computation; the first is the input, with the channels of all the genome's inputs; the last is
+        the head: a 1×1 convolution to one logit per class.
     classes : int
     stride : int
-        Total stride [px]: the network works on inputs padded to a multiple of it, below and on the right. Tiles equal
-        the untiled result where their origins are multiples of it and their margin is `receptive_radius`.
+        Total stride [px]: inputs are padded to a multiple of it, below and on the right. Tiled and untiled results are
+        equal if the tiles' origins are multiples of it and their margin is `receptive_radius`.
     optimiser : str
-        Counts in `memory`.
+        Needed for `memory`.
     """
 
     nodes: tuple[Node, ...]
@@ -50,12 +50,12 @@ class Plan:
 
     @cached_property
     def parameters(self) -> int:
-        """Trained numbers: weights and biases of convolutions, scales and shifts of normalisations."""
+        """Number of trained parameters: weights and biases of convolutions, scales and shifts of normalisations."""
         return sum(node.parameters for node in self.nodes)
 
     @cached_property
     def flops_per_pixel(self) -> float:
-        """Forward [FLOP per pixel of the padded input]; what is counted, `flops` says."""
+        """Forward pass [FLOP per pixel of the padded input], counted as in `flops`."""
         return sum(node.flops_per_pixel for node in self.nodes)
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
@@ -63,20 +63,20 @@ class Plan:
         return -(-height // self.stride) * self.stride, -(-width // self.stride) * self.stride
 
     def flops(self, height: int, width: int) -> int:
-        """Forward pass on one frame [FLOP].
+        """Return the cost of the forward pass on one frame [FLOP].
 
-        Convolutions only, one multiply-add counted as 2, as `torch.utils.flop_counter` does. Left out, being small
-        beside them: biases, normalisation, activation, pooling, interpolation, addition.
+        Counts convolutions, one multiply-add as 2, like `torch.utils.flop_counter`. Biases, normalisation, activation,
+        pooling, interpolation and addition are negligible and not counted.
         """
         return round(self.flops_per_pixel * math.prod(self.padded(height, width)))
 
     def memory(self, batch: int, height: int, width: int) -> int:
-        """Estimate from above what training takes [byte], in float32.
+        """Return an upper estimate of the memory of training in float32 [byte].
 
         ``4 * (parameters * (2 + moments) + batch * pixels * (kept + 3 * largest))``: weights, their gradients and the
-        optimiser's moments; every node's output, kept for the backward pass (`Node.kept_per_pixel`); and three times
-        the largest output, for the gradients in flight and the convolution's workspace. To it comes what torch itself
-        occupies.
+        optimiser's moments; each node's output, stored for the backward pass (`Node.kept_per_pixel`); and three times
+        the largest output, for current gradients and the convolution's workspace. The memory of torch itself is not
+        included.
         """
         pixels = math.prod(self.padded(height, width))
         fixed = self.parameters * (2 + MOMENTS[self.optimiser])
@@ -85,9 +85,9 @@ class Plan:
     @cached_property
     def _numbers_per_pixel(self) -> float:
         kept = sum(node.kept_per_pixel for node in self.nodes)
-        # The logits, at full resolution, and three arrays of that size in the loss.
+        # The logits at full resolution, and three arrays of this size in the loss.
         kept += 4 * self.classes
-        # The input has no gradient.
+        # Without the input, which has no gradient.
         largest = max(node.channels / node.stride**2 for node in self.nodes[1:])
         return kept + 3 * largest
 
@@ -97,15 +97,15 @@ class Plan:
         return node.channels, y // node.stride, x // node.stride
 
 
-@lru_cache(maxsize=16)  # a genome is planned to be mended, and at once again to be checked
+@lru_cache(maxsize=16)  # a genome is planned in its repair, and again in the check directly after
 def make_plan(genome: Genome, classes: int = 1) -> Plan:
-    """Decode a genome.
+    """Return the plan of a genome.
 
     Parameters
     ----------
     genome : Genome
     classes : int
-        Defect classes, one logit each.
+        Number of defect classes, with one logit each.
 
     Returns
     -------
@@ -114,7 +114,8 @@ def make_plan(genome: Genome, classes: int = 1) -> Plan:
     Raises
     ------
     GenomeError
-        Where it cannot be built: finer than the input, joined at different resolutions, a skip connection to nowhere.
+        If the network cannot be built: a resolution finer than the input's, layers of different resolutions to join, a
+        repeated skip connection or one to a missing layer.
     """
     if classes < 1:
         raise GenomeError(f"a network for {classes} classes")
@@ -137,7 +138,7 @@ def make_plan(genome: Genome, classes: int = 1) -> Plan:
 
 
 class _Draft:
-    """Nodes as they are added, each finding its shape in those before it."""
+    """Builder of a plan's nodes; the shape of a node follows from the nodes before it."""
 
     def __init__(self, channels: int) -> None:
         self.nodes = [Node("input", "input", channels_in=channels, channels=channels)]
@@ -161,13 +162,13 @@ class _Draft:
         return len(self.nodes) - 1
 
     def conv(self, source: int, filters: int, gene: Conv | None = None, *, groups: int = 1, **more: Any) -> int:
-        """Add a bare convolution with a gene's window; a 1×1 one without a gene."""
+        """Append a convolution, without normalisation and activation, with a gene's window; 1×1 without a gene."""
         kernel, stride, dilation = (gene.kernel, gene.stride, gene.dilation) if gene else ((1, 1), 1, 1)
         window = through_window(self.nodes[source], kernel, stride, dilation)
         return self.append("conv", [source], filters, groups=groups, **window, **more)
 
     def pixelwise(self, kind: str, source: int, mode: str, rate: float = 0.0) -> int:
-        """Add an operation that keeps the shape; none for a mode that does nothing."""
+        """Append an operation that keeps the shape, unless its mode is "none" or "linear"."""
         if mode in ("none", "linear"):
             return source
         node = self.nodes[source]
@@ -175,7 +176,7 @@ class _Draft:
         return self.append(kind, [source], node.channels, mode=mode, rate=rate, **shape)
 
     def join(self, kind: str, sources: Sequence[int]) -> int:
-        """Add or concatenate nodes of one resolution."""
+        """Append the sum or concatenation of nodes of equal resolution."""
         nodes = [self.nodes[source] for source in sources]
         strides = sorted({node.stride for node in nodes})
         if len(strides) > 1:
@@ -189,7 +190,7 @@ class _Draft:
         node = self.nodes[source]
         match gene:
             case Conv():
-                # A normalisation's shift makes the convolution's bias idle.
+                # A bias has no effect before a normalisation, which has a shift of its own.
                 bias = gene.norm == "none"
                 if gene.depthwise:
                     last = self.conv(source, node.channels, gene, groups=node.channels)
@@ -225,7 +226,7 @@ class _Draft:
         return source
 
     def add(self, source: int, target: int) -> int:
-        """Add one node to another, brought to its channels and stride by a 1×1 convolution if need be."""
+        """Append the sum of two nodes; a 1×1 convolution adapts the source in channels and stride if they differ."""
         one, other = self.nodes[source], self.nodes[target]
         if one.channels != other.channels or one.stride != other.stride:
             step = max(1, other.stride // one.stride)

@@ -1,4 +1,4 @@
-"""Ranges and choices of genes, and the limits of a network: the groups of a search space."""
+"""Groups of a search space: ranges and choices of genes, and limits of a network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 KINDS = ("conv", "residual", "branches", "pool", "upsample")
 
-#: Which field of `LayerSpace` says what a gene's field may be.
+#: By gene and field: the field of `LayerSpace` with its range or choices.
 LAYER_GENES: dict[type[Any], dict[str, str]] = {
     Conv: {
         "filters": "filters",
@@ -52,7 +52,7 @@ LAYER_GENES: dict[type[Any], dict[str, str]] = {
     Branches: {},
     Skip: {"join": "joins"},
 }
-#: Which field of `InputSpace` says what a gene's field may be.
+#: By gene and field: the field of `InputSpace` with its range or choices.
 INPUT_GENES: dict[type[Any], dict[str, str]] = {
     FrameInput: {"reach": "reaches"},
     FilterBank: {"smallest": "smallest", "largest": "largest", "scales": "scales", "reach": "reaches"},
@@ -60,7 +60,7 @@ INPUT_GENES: dict[type[Any], dict[str, str]] = {
 
 
 class Allowed:
-    """Fields that are ranges ``(lowest, highest)`` or choices; the first choice is the plain one, drawn most often."""
+    """Base class of groups whose fields are ranges ``(lowest, highest)`` or choices, the first drawn most often."""
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -78,7 +78,7 @@ class Allowed:
                 raise InputError(f"different choices, one at least, as {name}.{one.name}", str(value), "Correct them.")
 
     def allows(self, name: str, value: Any) -> bool:
-        """Whether a field's range or choices hold a value."""
+        """Whether a value is within a field's range or among its choices."""
         allowed = getattr(self, name)
         group: Any = type(self)
         return bool(allowed[0] <= value <= allowed[1]) if name in _ranges(group) else value in allowed
@@ -92,18 +92,18 @@ class Allowed:
 
 @functools.cache
 def _ranges(group: type[Any]) -> frozenset[str]:
-    """The fields that are ranges: asked for a hundred times per genome."""
+    """Return the names of the fields that are ranges; cached, since it is called a hundred times per genome."""
     return frozenset(one.name for one in dataclasses.fields(group) if one.metadata.get("range"))
 
 
 def _like(default: T, gene: Any, name: str, **more: Any) -> T:
-    """A setting that says what a gene's field may be, described as that field is."""
+    """Return a dataclass field for the range or choices of a gene's field, with the metadata of that field."""
     return field(default=default, metadata={**gene.__dataclass_fields__[name].metadata, **more})
 
 
 @dataclass(frozen=True)
 class InputSpace(Allowed):
-    """What a network may be shown: one of these kinds, or several side by side.
+    """Ranges and choices of the inputs, of which a network has one or several.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ class InputSpace(Allowed):
     smallest, largest, scales : (lowest, highest)
         Ranges of a filter bank's genes.
     reaches : tuple of int
-        Choices: with how many neighbouring frames on each side a frame may be averaged; of single images with none.
+        Choices of the number of neighbouring frames on each side to average with; 0 only for single images.
     """
 
     kinds: tuple[str, ...] = setting(("frame", "bank"), "Kinds of input", options=genes.INPUTS)
@@ -122,7 +122,7 @@ class InputSpace(Allowed):
     reaches: tuple[int, ...] = _like((2, 1, 0), FilterBank, "reach")
 
     def objections(self, genome: Genome) -> Iterator[str]:
-        """Say which input genes lie outside."""
+        """Yield a message for each input gene outside the space."""
         for one in genome.inputs:
             if one.kind not in self.kinds:
                 yield f"an input is of kind {one.kind}"
@@ -135,7 +135,7 @@ class InputSpace(Allowed):
         return [name for name, allowed in names.items() if not self.allows(allowed, getattr(gene, name))]
 
     def narrowed(self, genome: Genome) -> Genome:
-        """Return a genome without averages over more neighbours than are allowed."""
+        """Return the genome with inputs of a reach that is not allowed set to reach 0."""
         allowed: list[Input] = []
         for one in genome.inputs:
             if isinstance(one, (FrameInput, FilterBank)) and one.reach not in self.reaches:
@@ -146,7 +146,7 @@ class InputSpace(Allowed):
 
 @dataclass(frozen=True)
 class LayerSpace(Allowed):
-    """What layers may be made of; how an attribute maps to a gene is in `LAYER_GENES`.
+    """Ranges and choices of layers and skip connections; `LAYER_GENES` maps genes to these fields.
 
     Attributes
     ----------
@@ -155,8 +155,8 @@ class LayerSpace(Allowed):
     factors, interpolations, joins : tuple
         Choices, of upsampling and skip connections.
     filters, kernel, dropout, body, ways : (lowest, highest)
-        Ranges; filters are drawn in eights, which vector units fill; ``body``: convolutions in a residual block;
-        ``ways``: branches side by side.
+        Ranges; filters are drawn as multiples of eight, which suits vector units; ``body``: number of convolutions in a
+        residual block; ``ways``: number of parallel branches.
     even_kernels : bool
         Whether kernels may have an even side.
     """
@@ -181,7 +181,7 @@ class LayerSpace(Allowed):
     ways: tuple[int, int] = setting((2, 3), "Branches in a block", min=1, max=16, range=True)
 
     def objections(self, genome: Genome) -> Iterator[str]:
-        """Say which layer and skip genes lie outside."""
+        """Yield a message for each layer and skip gene outside the space."""
         for index, layer in enumerate(genome.layers):
             if layer.kind not in self.kinds:
                 yield f"layer {index} is of kind {layer.kind}"
@@ -213,7 +213,7 @@ class LayerSpace(Allowed):
 
 @dataclass(frozen=True)
 class TrainingSpace(Allowed):
-    """What the training genes may be: for every field of `TrainingGenes` its range or choices."""
+    """Ranges and choices of the training genes, one for each field of `TrainingGenes`."""
 
     optimiser: tuple[str, ...] = _like(("adamw", "adam", "sgd"), TrainingGenes, "optimiser")
     learning_rate: tuple[float, float] = _like((2e-3, 3e-2), TrainingGenes, "learning_rate", range=True, log=True)
@@ -250,10 +250,10 @@ class TrainingSpace(Allowed):
 
 @dataclass(frozen=True)
 class Limits(Allowed):
-    """What no network of the space exceeds.
+    """Limits of the networks in the space.
 
-    The lowest number of layers holds for networks that see nothing but the frame; of other inputs a head alone makes
-    something.
+    The lowest number of layers applies to networks whose only input is the frame; with other inputs, the head alone is
+    a valid network.
     """
 
     layers: tuple[int, int] = setting((2, 10), "Layers", min=1, max=256, range=True)
@@ -265,11 +265,11 @@ class Limits(Allowed):
     memory: int = setting(1024, "Memory in training", unit="MiB", min=1, max=10**7)
 
     def fewest_layers(self, genome: Genome) -> int:
-        """Return how many layers a genome has at least, which its inputs decide."""
+        """Return the minimum number of layers of a genome, which depends on its inputs."""
         return self.layers[0] if genome.fewest_layers else 0
 
     def exceeded(self, genome: Genome, plan: Plan) -> Iterator[tuple[str, str]]:
-        """Say by name and in words which limits a network exceeds."""
+        """Yield name and message for each limit that a network exceeds."""
         count, training = len(genome.layers), genome.training
         fewest = self.fewest_layers(genome)
         if not fewest <= count <= self.layers[1]:

@@ -1,4 +1,4 @@
-"""Mends a genome that exceeds a search space: what no longer fits is dropped, what is too large shrinks."""
+"""Repair of a genome outside the search space: parts that do not fit are removed, parts that are too large reduced."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 
     Remedy = Callable[[Genome, Plan, SearchSpace, np.random.Generator], Genome]
 
-#: More changes than this and too little of the genome would be left to call it the same.
+#: Maximum number of changes; after more, too little of the genome would be left.
 ROUNDS = 60
 
 
 def repair(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
-    """Bring a genome into a search space by as few changes as it takes.
+    """Return a genome changed as little as necessary to lie in a search space.
 
     Parameters
     ----------
@@ -60,12 +60,12 @@ def repair(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Geno
     Returns
     -------
     Genome
-        The same one where nothing was amiss.
+        Equal to `genome` if that lies in the space already.
 
     Raises
     ------
     GenomeError
-        With the last reason, where it cannot be mended.
+        If it cannot be repaired, with the last reason.
     """
     genome = _clamped(genome, space, rng)
     reason = ""
@@ -81,7 +81,7 @@ def repair(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Geno
 
 
 def _clamped(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
-    """Bring every gene into its range, by the nearest value or another draw."""
+    """Return the genome with each gene in its range, by the nearest value or a new draw."""
     genome = _shown(genome, space, rng)
     for index in reversed(range(len(genome.layers))):
         if genome.layers[index].kind not in space.layers.kinds and len(genome.layers) > genome.fewest_layers:
@@ -107,7 +107,7 @@ def _clamped(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Ge
 
 
 def _shown(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
-    """Leave out the inputs that are not allowed; where none is left, draw one."""
+    """Redraw disallowed genes of filter banks and remove disallowed kinds of input; draw inputs if none is left."""
     if not any(space.inputs.objections(genome)):
         return genome
     inputs: list[Input] = []
@@ -117,13 +117,13 @@ def _shown(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Geno
             one = replace(one, **{name: getattr(fresh, name) for name in space.inputs.outside(one)})
         if one.kind in space.inputs.kinds:
             inputs.append(one)
-    # A layer, lest there be none behind the frame alone.
+    # At least one layer, which is required if the frame becomes the only input.
     layers = genome.layers or (sample_conv(space.layers, rng, 1),)
     return replace(genome, layers=layers, inputs=tuple(inputs) or sample_inputs(space.inputs, rng))
 
 
 def _allowed(part: Part, bad: list[str], space: SearchSpace, rng: np.random.Generator) -> Part:
-    """Put allowed values in the place of a part's bad ones."""
+    """Replace a part's disallowed values by allowed ones."""
     if isinstance(part, Pool):
         return sample_pool(space.layers, rng)
     values = {name: sample_value(space.layers, LAYER_GENES[type(part)][name], rng) for name in bad if name != "kernel"}
@@ -136,7 +136,7 @@ def _allowed(part: Part, bad: list[str], space: SearchSpace, rng: np.random.Gene
 
 
 def _sized(layer: Layer, space: SearchSpace, rng: np.random.Generator) -> Layer:
-    """Cut a block to the most it may hold, and fill it to the least."""
+    """Shorten or extend a block to the allowed number of convolutions or branches."""
     match layer:
         case Residual(body=body):
             low, high = space.layers.body
@@ -151,7 +151,7 @@ def _sized(layer: Layer, space: SearchSpace, rng: np.random.Generator) -> Layer:
 
 
 def _consistent(genome: Genome) -> Genome:
-    """Drop upsampling beyond the input's resolution and skip connections between different ones."""
+    """Remove upsampling beyond the input's resolution, unequal strides and skip connections between resolutions."""
     while (index := _first_misfit(genome.layers)) is not None:
         layer = genome.layers[index]
         if isinstance(layer, Branches):
@@ -165,7 +165,7 @@ def _consistent(genome: Genome) -> Genome:
 
 
 def _first_misfit(layers: Sequence[Layer]) -> int | None:
-    """The first layer whose stride does not follow from those before it."""
+    """Return the index of the first layer at which `strides` fails; None if it does not."""
 
     def fit(count: int) -> bool:
         try:
@@ -213,7 +213,7 @@ def _mend_stride(genome: Genome, plan: Plan, space: SearchSpace, rng: np.random.
 
 
 def _mend_radius(genome: Genome, plan: Plan, space: SearchSpace, rng: np.random.Generator) -> Genome:
-    """Shrink the widest window, or where none can be shrunk, undo a stride."""
+    """Reduce the widest window; if none can be reduced, remove a stride or a layer."""
     windows = [node for node in plan.nodes if node.kind == "conv" and max(node.kernel) > 1]
     windows.sort(key=lambda node: -max(node.kernel) * node.dilation * node.stride)
     for node in windows:
@@ -232,7 +232,7 @@ def _mend_radius(genome: Genome, plan: Plan, space: SearchSpace, rng: np.random.
 
 
 def _mend_cost(cost: Callable[[Node], float]) -> Remedy:
-    """Return what shrinks the convolution that costs most."""
+    """Return a remedy that reduces the most expensive convolution that can be reduced."""
 
     def mend(genome: Genome, plan: Plan, space: SearchSpace, rng: np.random.Generator) -> Genome:
         genes = (node for node in plan.nodes if node.kind == "conv" and node.layer < len(genome.layers))
@@ -248,7 +248,7 @@ def _mend_cost(cost: Callable[[Node], float]) -> Remedy:
 
 
 def _mend_memory(genome: Genome, plan: Plan, space: SearchSpace, rng: np.random.Generator) -> Genome:
-    """Train on fewer tiles, then on smaller ones, then with fewer filters."""
+    """Reduce the batch, then the tile, then the most expensive convolution."""
     training = genome.training
     for name in ("batch", "tile"):
         smaller = [value for value in getattr(space.training, name) if value < getattr(training, name)]
@@ -267,7 +267,7 @@ def _smaller(conv: Conv, space: SearchSpace) -> list[Conv]:
 
 
 def _smaller_kernel(conv: Conv, space: SearchSpace) -> tuple[int, int]:
-    # By two, so that an odd kernel stays odd.
+    # Smaller by two, so that an odd kernel stays odd.
     y, x = (k - 2 if k == max(conv.kernel) and k - 2 >= space.layers.kernel[0] else k for k in conv.kernel)
     return y, x
 

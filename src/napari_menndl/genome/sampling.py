@@ -1,4 +1,4 @@
-"""Random genes and genomes of a search space."""
+"""Sampling of random genes and genomes from a search space."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from napari_menndl.genome.ranges import Allowed, InputSpace, LayerSpace, TrainingSpace
     from napari_menndl.genome.space import SearchSpace
 
-#: How often a kind of layer is drawn, relative to the others.
+#: Relative frequencies of the kinds of layer.
 FREQUENCY = {"conv": 6.0, "residual": 2.0, "branches": 1.5, "pool": 1.5, "upsample": 1.5}
-#: How often a kind of input is drawn, relative to the others that are allowed.
+#: Relative frequencies of the kinds of input.
 INPUT_FREQUENCY = {"frame": 6.0, "bank": 4.0, "blob": 0.5, "fourier": 0.5}
-#: How often a rare gene, such as dropout or noise added to tiles, is drawn as 0: all of them at once undo a network.
+#: Probability that a rare gene, such as dropout or noise, is 0: a network with all of them at once does not train.
 RARELY = 0.85
 
 
 def draw(space: SearchSpace, rng: np.random.Generator) -> Genome:
-    """Draw a genome whose genes are in their ranges; whether it keeps the limits is another question."""
+    """Draw a genome whose genes are in their ranges; it may still exceed the limits."""
     limits = space.limits
     inputs = sample_inputs(space.inputs, rng)
     fewest = limits.layers[0] if all(isinstance(one, FrameInput) for one in inputs) else 0
@@ -69,7 +69,7 @@ def draw(space: SearchSpace, rng: np.random.Generator) -> Genome:
 
 
 def sample_inputs(inputs: InputSpace, rng: np.random.Generator) -> tuple[Input, ...]:
-    """Draw the frame, with an average over its neighbours beside it or without, or one other input."""
+    """Draw the frame, an average over its neighbours, or both; or one other input."""
     kind = inputs.kinds[pick([INPUT_FREQUENCY[kind] for kind in inputs.kinds], rng)]
     match kind:
         case "bank":
@@ -89,7 +89,7 @@ def sample_bank(inputs: InputSpace, rng: np.random.Generator) -> FilterBank:
 
 
 def sample_layer(space: SearchSpace, stride: int, rng: np.random.Generator) -> Layer:
-    """Draw a layer that fits behind a stride [px of the network's input]."""
+    """Draw a layer that is possible after a stride [px of the network's input]."""
     layers = space.layers
     finer = [factor for factor in layers.factors if stride % factor == 0]
     kinds = [kind for kind in layers.kinds if kind != "upsample" or finer]
@@ -105,7 +105,7 @@ def sample_layer(space: SearchSpace, stride: int, rng: np.random.Generator) -> L
         case "residual":
             count = rng.integers(layers.body[0], layers.body[1], endpoint=True)
             body = [sample_conv(layers, rng, stride=1) for _ in range(count)]
-            # As in He et al. 2016: what is added to the input is not yet cut off below zero.
+            # As in He et al. 2016: the activation follows the addition.
             body[-1] = replace(body[-1], activation="linear")
             return Residual(tuple(body), sample_value(layers, "activations", rng))
         case "branches":
@@ -128,7 +128,7 @@ def sample_conv(layers: LayerSpace, rng: np.random.Generator, stride: int | None
 
 
 def sample_kernel(layers: LayerSpace, rng: np.random.Generator) -> tuple[int, int]:
-    """Draw a kernel: mostly square, mostly odd, small ones more often."""
+    """Draw a kernel, mostly square and odd, with sides near 3 the most frequent."""
     sides = [k for k in range(layers.kernel[0], layers.kernel[1] + 1) if layers.even_kernels or k % 2]
     weights = [math.exp(-abs(k - 3) / 2) * (1.0 if k % 2 else 0.2) for k in sides]
     y, x = sides[pick(weights, rng)], sides[pick(weights, rng)]
@@ -150,7 +150,7 @@ def _draw_branch(layers: LayerSpace, rng: np.random.Generator) -> tuple[Conv | P
 
 
 def sample_training(training: TrainingSpace, rng: np.random.Generator) -> TrainingGenes:
-    """Draw training genes, with one loss at least."""
+    """Draw training genes with at least one loss."""
     drawn = {one.name: sample_value(training, one.name, rng) for one in dataclasses.fields(training)}
     losses = [name for name in ("bce", "focal", "dice") if getattr(training, name)[1] > 0]
     if not any(drawn[name] for name in losses):
@@ -160,7 +160,7 @@ def sample_training(training: TrainingSpace, rng: np.random.Generator) -> Traini
 
 
 def sample_value(group: Allowed, name: str, rng: np.random.Generator) -> Any:
-    """Draw from a range (a rare one: mostly 0) or from choices (the first one every other time)."""
+    """Draw from a range (mostly 0 if it is rare) or from choices (half of the time the first)."""
     allowed, about = getattr(group, name), type(group).__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
     if not group.ranged(name):
         return allowed[0] if rng.random() < 0.5 else allowed[rng.integers(len(allowed))]
@@ -168,7 +168,7 @@ def sample_value(group: Allowed, name: str, rng: np.random.Generator) -> Any:
     if high == 0 or (about.get("rare") and low == 0 and rng.random() < RARELY):
         return type(low)(0)
     if about.get("log"):
-        # A range that begins at zero has no logarithm: four decades of it have to do.
+        # A range from 0 has no logarithm: four decades below its upper end are used.
         value = math.exp(rng.uniform(math.log(low or high * 1e-4), math.log(high)))
     else:
         value = rng.uniform(low, high)
@@ -176,7 +176,7 @@ def sample_value(group: Allowed, name: str, rng: np.random.Generator) -> Any:
 
 
 def rounded(value: float, low: float, high: float, multiple: int = 1) -> Any:
-    """Round to a multiple of an integer, or to three digits, within a range: a person reads genomes."""
+    """Round to a multiple of an integer, or to three digits, within a range, to keep genomes readable."""
     if isinstance(low, int) and isinstance(high, int):
         value = multiple * round(value / multiple)
     else:
@@ -185,6 +185,6 @@ def rounded(value: float, low: float, high: float, multiple: int = 1) -> Any:
 
 
 def pick(weights: Sequence[float], rng: np.random.Generator) -> int:
-    """Draw an index, the likelier the larger its weight; what `Generator.choice` draws, without its arrays."""
+    """Draw an index with probabilities proportional to the weights, like `Generator.choice` but faster."""
     ends = [end / sum(weights) for end in accumulate(weights)]
     return min(bisect_right(ends, rng.random()), len(weights) - 1)

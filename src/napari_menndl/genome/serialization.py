@@ -1,6 +1,6 @@
-"""Records, dataclasses with typed fields, written to JSON and read back from it.
+"""Conversion of dataclasses with typed fields to JSON and back.
 
-What is to be done with a type is found out once: genomes are written and read by the million.
+Readers and writers are made once per type and cached, since millions of genomes are converted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _hints(record: type[Any]) -> dict[str, Any]:
 
 
 def encode(value: Any) -> Any:
-    """Turn dataclasses and tuples into what JSON knows; a dataclass with a ``kind`` is tagged with it."""
+    """Convert dataclasses and tuples to dicts and lists; the ``kind`` of a dataclass is included."""
     kind: Any = type(value)
     if (writers := _writers(kind)) is not None:
         plain = {"kind": value.kind} if hasattr(value, "kind") else {}
@@ -42,14 +42,14 @@ def encode(value: Any) -> Any:
 
 @functools.cache
 def _writers(record: type[Any]) -> tuple[tuple[str, Callable[[Any], Any]], ...] | None:
-    """Name and writer of a record's fields; None for what is no record."""
+    """Return names and writers of a dataclass's fields; None for any other type."""
     if not dataclasses.is_dataclass(record):
         return None
     return tuple((name, _writer(hint)) for name, hint in _hints(record).items())
 
 
 def _writer(hint: Any) -> Callable[[Any], Any]:
-    # By the declared type, so that 1 and 1.0 are the same gene and have the same digest.
+    # By the declared type, so that 1 and 1.0 have the same digest.
     if hint in _SCALARS:
         writer: Callable[[Any], Any] = hint
         return writer
@@ -64,7 +64,7 @@ def _writer(hint: Any) -> Callable[[Any], Any]:
 
 
 class _MisfitError(Exception):
-    """What was expected, with ``{}`` for the place in the file, which is put together on the way up."""
+    """Error of a reader; in `expected`, ``{}`` stands for the place in the file, which the callers add to."""
 
     def __init__(self, expected: str, found: str, remedy: str = "Correct the file.") -> None:
         self.expected, self.found, self.remedy, self.place = expected, found, remedy, ""
@@ -78,21 +78,21 @@ Reader = Callable[[Any], Any]
 
 
 def decode(hint: Any, data: Any, where: str) -> Any:
-    """Undo `encode`, believing nothing.
+    """Invert `encode`, with a check of all names, types and values.
 
     Parameters
     ----------
     hint : type
-        A dataclass, a union of dataclasses told apart by ``kind``, a tuple type, or int, float, bool, str.
+        A dataclass, a union of dataclasses distinguished by ``kind``, a tuple type, or int, float, bool, str.
     data : object
         From JSON.
     where : str
-        Names the place in the file, for the error.
+        Name of the data in errors.
 
     Raises
     ------
     InputError
-        On an unknown field or kind, a wrong type, or a value that the dataclass itself refuses.
+        For an unknown or missing field, an unknown kind, a wrong type, or a value that the dataclass refuses.
     """
     try:
         return _reader(hint)(data)
@@ -113,7 +113,7 @@ def _reader(hint: Any) -> Reader:
 
 def _scalar_reader(hint: type[Any]) -> Reader:
     def read(data: Any) -> Any:
-        # JSON has but one kind of number: 1 may stand for 1.0.
+        # An int is accepted as a float, since JSON does not distinguish 1 from 1.0.
         right = type(data) is hint or (hint is float and type(data) is int)
         if right and (hint is not float or abs(data) <= sys.float_info.max):
             return hint(data)

@@ -1,4 +1,4 @@
-"""The search space: data that a user narrows or widens, and the random genomes of it."""
+"""The search space: ranges, choices and limits that a user can change, and its random genomes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from napari_menndl.genome.genome import Genome
 
-#: Genomes drawn before a space is called too narrow.
+#: Maximum number of draws for a valid genome; if none is valid, the space is too narrow.
 ATTEMPTS = 40
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Where a search looks.
+    """Ranges, choices and limits of the genomes in a search.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class SearchSpace:
     Raises
     ------
     InputError
-        On a range or choice that makes no sense.
+        For an invalid range or choice.
     """
 
     layers: LayerSpace = field(default_factory=LayerSpace)
@@ -51,7 +51,7 @@ class SearchSpace:
 
     @classmethod
     def large(cls) -> SearchSpace:
-        """Return a space for networks that want a GPU."""
+        """Return a space of larger networks, to be trained on a GPU."""
         return cls(
             LayerSpace(filters=(8, 128), dilations=(1, 2, 4, 8, 16), body=(1, 4), ways=(2, 4)),
             TrainingSpace(
@@ -70,7 +70,7 @@ class SearchSpace:
         Raises
         ------
         InputError
-            Where the space is so narrow that again and again nothing in it can be built.
+            If no network can be built in `ATTEMPTS` draws.
         """
         reason = ""
         for _ in range(ATTEMPTS):
@@ -84,12 +84,12 @@ class SearchSpace:
         raise InputError("a search space in which networks can be built", f"none ({reason})", "Widen the search space.")
 
     def plan(self, genome: Genome) -> Plan:
-        """Return the plan (for one class) of a genome that belongs to the space.
+        """Return the plan (for one class) of a genome in the space.
 
         Raises
         ------
         GenomeError
-            With the reason why it cannot be built or lies outside.
+            If the network cannot be built or lies outside the space, with the reason.
         """
         for objection in (*self.inputs.objections(genome), *self.layers.objections(genome)):
             raise GenomeError(f"{objection}, outside the search space")
@@ -101,28 +101,28 @@ class SearchSpace:
         return plan
 
     def check(self, genome: Genome) -> None:
-        """Raise what `plan` raises, before torch is touched."""
+        """Raise GenomeError, as in `plan`, for a genome outside the space; without torch."""
         self.plan(genome)
 
     def to_json(self) -> dict[str, Any]:
-        """Return dicts and lists; `from_json` gives the equal space back."""
+        """Return dicts and lists, from which `from_json` restores an equal space."""
         plain: dict[str, Any] = encode(self)
         return plain
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SearchSpace:
-        """Read what `to_json` wrote, or a part of it: what is left out keeps its default.
+        """Restore a space from `to_json`, or from a part of it; omitted fields keep their defaults.
 
         Raises
         ------
         InputError
-            On unknown fields and nonsense.
+            For unknown fields and invalid values.
         """
         space: SearchSpace = decode(cls, data, "space")
         return space
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the space as JSON for a person to edit."""
+        """Write the space as JSON, formatted for editing by hand."""
         groups = [
             f'  "{group}": {{\n'
             + ",\n".join(f'    "{name}": {json.dumps(one)}' for name, one in fields.items())
@@ -138,7 +138,7 @@ class SearchSpace:
         Raises
         ------
         InputError
-            Where the file cannot be read or holds something else.
+            If the file cannot be read or contains something else.
         """
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Offspring: named mutations of one genome, and the cut and splice of two."""
+"""Offspring: mutation of one genome, and crossover of two."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from napari_menndl.genome.space import SearchSpace
 
 ATTEMPTS = 50
-#: Share of offspring that carry one mutation more; of those again, and so on.
+#: Probability of another mutation, after each one.
 AGAIN = 0.3
 
 
 def mutate(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
-    """Change a genome a little.
+    """Apply one or several random mutations to a genome.
 
     Parameters
     ----------
@@ -36,14 +36,14 @@ def mutate(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tupl
     Returns
     -------
     genome : Genome
-        In the space, and never the same as before.
+        A genome in the space, never equal to the given one.
     description : str
-        What was changed, for the lineage: ``"layer 3: filters 16 → 24"``.
+        Description of the changes, for the lineage: ``"layer 3: filters 16 → 24"``.
 
     Raises
     ------
     InputError
-        Where the space is so narrow that there is nothing else in it.
+        If no other genome of the space is found.
     """
     for _ in range(ATTEMPTS):
         try:
@@ -70,10 +70,10 @@ def _mutated(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tu
 
 
 def crossover(one: Genome, other: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
-    """Join the first layers of one genome to the last ones of another, and mix their training genes.
+    """Combine the first layers of one genome with the last layers of another, and mix their training genes.
 
-    The inputs are those of either. Both are cut where they have the same stride, so that what follows finds the
-    resolution it is used to; skip connections stay where both their ends do.
+    The inputs are those of one of them. Both are cut at places of equal stride, so that the resolution of the following
+    layers does not change; a skip connection is kept if both its ends are.
 
     Parameters
     ----------
@@ -85,14 +85,14 @@ def crossover(one: Genome, other: Genome, space: SearchSpace, rng: np.random.Gen
     Returns
     -------
     Genome
-        In the space; of a topology that neither parent has, unless no cut gives one.
+        A genome in the space, with a topology that differs from both parents' unless no cut gives one.
     """
     if rng.random() < 0.5:
         one, other = other, one
     training = _mixed(one.training, other.training, rng)
     inputs = one.inputs if rng.random() < 0.5 else other.inputs
     if not (one.layers and other.layers):
-        # What the one has no layers for, the other's layers may look at.
+        # If only one parent has layers, the inputs come from the other.
         inputs = (other if one.layers else one).inputs
     fallback = replace(one, training=training)
     cuts = _cuts(one, other, space)
@@ -115,7 +115,7 @@ def crossover(one: Genome, other: Genome, space: SearchSpace, rng: np.random.Gen
 
 
 def _cuts(one: Genome, other: Genome, space: SearchSpace) -> list[tuple[int, int]]:
-    """Return where to cut: layers taken of the first, layers left out of the second; both give one that have any."""
+    """Return possible cuts: layers kept of the first genome, layers skipped in the second; each contributes layers."""
     low, high = space.limits.layers
     here, there = strides(one.layers), strides(other.layers)
     return [
@@ -138,6 +138,6 @@ def _spliced(one: Genome, first: int, other: Genome, second: int) -> Genome:
 
 def _mixed(one: TrainingGenes, other: TrainingGenes, rng: np.random.Generator) -> TrainingGenes:
     mixed = {f.name: getattr(one if rng.random() < 0.5 else other, f.name) for f in dataclasses.fields(TrainingGenes)}
-    # The losses come from one parent, whose mix is known to have a weight.
+    # All losses come from one parent, since in a mixture all weights might be 0.
     donor = one if rng.random() < 0.5 else other
     return TrainingGenes(**mixed | {name: getattr(donor, name) for name in ("bce", "focal", "dice")})

@@ -1,4 +1,4 @@
-"""Probabilities as one byte each: small enough to keep those of many networks."""
+"""Encoding of probabilities as one byte each, to store those of many networks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: The byte 0 stands for a logit of -LARGEST, 255 for LARGEST: steps of 1/16, finer than thresholds are told apart.
+#: Byte 0 is a logit of -LARGEST, 255 of LARGEST: steps of 1/16, smaller than differences of thresholds that matter.
 LARGEST = 8.0
 _PROBABILITIES = expit(np.linspace(-LARGEST, LARGEST, 256)).astype(np.float32)
 
@@ -32,5 +32,5 @@ def encode(probabilities: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 
 def decode(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Undo `encode`, but for the rounding: (...) uint8 to (...) float32."""
+    """Invert `encode`, except for the rounding: (...) uint8 to (...) float32."""
     return _PROBABILITIES[codes]

@@ -1,4 +1,4 @@
-"""The connected defects of a mask: where they are and how large."""
+"""Connected components of a mask, with centres and areas."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Components:
         return len(self.areas)
 
     def anchors(self) -> NDArray[np.intp]:
-        """One pixel of each component that says where it belongs.
+        """Return one pixel of each component, which represents its position.
 
         Returns
         -------
         (n, 2) intp [px]
-            The rounded centroid; where a concave component does not contain it, its own pixel nearest to the centroid.
+            The rounded centroid or, if the component does not contain it, the pixel of it nearest to the centroid.
         """
         limit = np.array(self.labels.shape) - 1
         anchors = np.clip(np.rint(self.centres).astype(np.intp), 0, limit)
@@ -54,7 +54,7 @@ class Components:
         return anchors
 
     def lie_inside(self, inside: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-        """Which components belong to an area: those whose anchor lies in it.
+        """Return whether each component belongs to an area, that is, whether its anchor lies in it.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""How well defects are found: counts of one class in one frame, scores of a class, the fitness of a network."""
+"""Scoring of detection: counts of one class in one frame, scores of a class, fitness of a network."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 Mask = NDArray[np.bool_]
 Integers = NDArray[np.int64]
-#: Probability (Y, X) float, true mask (Y, X) bool, the area that counts (Y, X) bool.
+#: Probability (Y, X) float, true mask (Y, X) bool, scored area (Y, X) bool.
 ScoredFrame = tuple[NDArray[np.floating], Mask, Mask]
 _BOOTSTRAPS = 400
 
 
 @dataclass(frozen=True)
 class Match:
-    """The found and the true defects of one class in one frame, and which is which.
+    """The found and the true defects of one class in one frame, and their pairs.
 
-    Pairs are formed over the whole frame, so that a pair across the border of the area that counts is still a pair.
-    A true defect inside is a true positive when paired and a false negative when not; a found defect inside is a false
-    positive when it is not paired. What lies outside counts for nothing.
+    Pairs are formed over the whole frame, so that a pair across the border of the scored area is still a pair. A true
+    defect inside is a true positive if paired and a false negative if not; a found defect inside is a false positive if
+    it is not paired. Defects outside are not counted.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Match:
         Index into `found`, index into `true`.
     found_inside : (n,) bool
     true_inside : (m,) bool
-        Whether the defect's centre lies in the area that counts.
+        Whether the defect's centre lies in the scored area.
     """
 
     found: Components
@@ -81,23 +81,23 @@ class Match:
         return Counts(len(self.counted_pairs), len(self.found_unmatched), len(self.true_unmatched))
 
     def counts_among(self, chosen: Mask) -> Counts:
-        """Counts for some of the true defects (m,) bool; the false positives are all of the frame's."""
+        """Return counts for a subset (m,) bool of the true defects; the false positives are not restricted to it."""
         tp = np.count_nonzero(chosen[self.counted_pairs[:, 1]])
         return Counts(int(tp), len(self.found_unmatched), int(np.count_nonzero(chosen[self.true_unmatched])))
 
 
 @dataclass(frozen=True)
 class MatchRule:
-    """How the defects of one class are counted.
+    """Rule to match found with true defects of one class.
 
     Attributes
     ----------
     tolerance : float [px]
-        Point defects: the largest distance between the centres of a found and a true defect that are the same one.
+        For point defects: the largest distance between the centres of a matching found and true defect.
     extended : bool
-        Matched by overlap (intersection over union of at least 0.3) instead of by centre.
+        Whether to match by overlap (intersection over union of at least 0.3) instead of by distance.
     min_area : int [px]
-        Smaller found components are noise. Annotated ones count whatever their size.
+        Smaller found components are ignored as noise; annotated ones count whatever their size.
     """
 
     tolerance: float
@@ -105,18 +105,18 @@ class MatchRule:
     min_area: int = 3
 
     def match(self, found_mask: Mask, true_mask: Mask, inside: Mask | None = None) -> Match:
-        """Find out which found defect is which true one.
+        """Match the found with the true defects.
 
         Parameters
         ----------
         found_mask, true_mask : (Y, X) bool
         inside : (Y, X) bool, or None for everywhere
-            The area that counts.
+            The scored area.
         """
         return self.pair(label_components(found_mask, self.min_area), label_components(true_mask, 1), inside)
 
     def pair(self, found: Components, true: Components, inside: Mask | None = None) -> Match:
-        """As `match`, for components that are known already."""
+        """Match components that are labelled already; see `match`."""
         if self.extended:
             pairs = match_overlap(found.labels, true.labels)
         else:
@@ -124,7 +124,7 @@ class MatchRule:
         return Match(found, true, pairs, found.lie_inside(inside), true.lie_inside(inside))
 
     def count(self, found_mask: Mask, true_mask: Mask, inside: Mask | None = None) -> Counts:
-        """Counts of `match`."""
+        """Return the counts of `match`."""
         return self.match(found_mask, true_mask, inside).counts
 
 
@@ -142,12 +142,12 @@ def count_defects(
     thresholds: Sequence[float] | NDArray[np.float64],
     among: Mask | None = None,
 ) -> list[Counts]:
-    """Counts of one class in one frame at each threshold (a pixel is found where its probability reaches it).
+    """Return the counts of one class in one frame at each threshold (found pixels: probability >= threshold).
 
-    Where a response falls apart into many times more components than there are defects, all of them count as false and
-    none as true: such a threshold is of no use, and matching it would take most of the time.
+    If a response has many times more components than there are defects, all of them count as false and none as true:
+    such a threshold is useless, and matching it would take most of the time.
 
-    All thresholds are looked at together (`levels`); the counts are those of `MatchRule.match` at each.
+    All thresholds are processed together (`levels`); the counts are those of `MatchRule.match` at each.
 
     Parameters
     ----------
@@ -175,9 +175,9 @@ def count_defects(
 def _count(
     reached: ReachedPixels, true: LevelComponents, chosen: Mask, inside: Mask, detectors: Sequence[MatchRule]
 ) -> Integers:
-    """Counts (k, 3) of the chosen ones (m,) of the true defects at the k thresholds of P responses.
+    """Return the counts (k, 3) for the chosen true defects (m,) bool at the k thresholds of P responses.
 
-    `true` is of one mask for each response, `inside` (Y, X) or (P, Y, X); one detector for each response.
+    `true` has one mask for each response, `inside` is (Y, X) or (P, Y, X), and there is one match rule per response.
     """
     plane_of = reached.plane_of
     masks, planes = len(plane_of), len(detectors)
@@ -187,7 +187,7 @@ def _count(
     shower = number > 20 * np.bincount(true.level, minlength=planes)[plane_of] + 50
     found = found.keep(large & ~shower[found.level])
     i, j, cost = _candidates(found, true, detectors)
-    # A true defect is another one at each threshold.
+    # True defects are numbered separately for each threshold.
     pairs = assign(i, j + len(true) * found.level[i], cost)
     unpaired = found.lie_inside(inside)
     unpaired[pairs[:, 0]] = False
@@ -201,7 +201,7 @@ def _count(
 def _candidates(
     found: LevelComponents, true: LevelComponents, detectors: Sequence[MatchRule]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Which found component may be which true defect, (e,) intp each, and what the pair costs, (e,) float64."""
+    """Return candidate pairs of found components and true defects, (e,) intp each, and their costs, (e,) float64."""
     extended = np.array([one.extended for one in detectors])
     tolerance = np.array([-1.0 if one.extended else one.tolerance for one in detectors])
     i, j, cost = near_points(found.centres, true.centres, tolerance[found.plane], found.plane, true.level)
@@ -222,7 +222,7 @@ def score_class(
     detector: MatchRule,
     thresholds: Sequence[float] | None = None,
 ) -> ClassScore | None:
-    """Score one class over some frames, counts pooled.
+    """Score one class over several frames, with pooled counts.
 
     Parameters
     ----------
@@ -231,14 +231,14 @@ def score_class(
         All of one shape.
     detector : MatchRule
     thresholds : (k,) float, optional
-        Of these the best is chosen. Left out: those of `ranking.choose_thresholds`, which suit any monotonous response;
-        where all of it lies within 0 and 1 it is taken for a calibrated probability, and the threshold is chosen by
-        `ranking.steady_threshold`.
+        The best of these is chosen. By default those of `ranking.choose_thresholds`, which suit any monotonic response;
+        a response that lies entirely within 0 and 1 is then taken as a calibrated probability, and its threshold is
+        chosen by `ranking.steady_threshold`.
 
     Returns
     -------
     ClassScore or None
-        None where no frame has a true defect inside. A constant response scores 0 at an infinite threshold.
+        None if no frame has a true defect inside. A constant response scores 0 at an infinite threshold.
     """
     responses, true, inside = (np.stack(planes) for planes in zip(*frames, strict=True))
     truth = Truth(true[:, None], inside, (name,), (detector,))
@@ -246,14 +246,14 @@ def score_class(
 
 
 class Truth:
-    """What is to be found in some frames, looked up once for all who are judged by it.
+    """The true defects of several frames, labelled once to score any number of responses.
 
     Parameters
     ----------
     masks : (N, C, Y, X) bool
         The defects of each class.
     inside : (N, Y, X) bool
-        The pixels that count.
+        The scored area.
     names : C str
     detectors : C MatchRule
     """
@@ -264,7 +264,7 @@ class Truth:
         self._detectors = [*detectors] * len(masks)
         self._inside = np.asarray(inside, dtype=bool)
         self._everywhere = bool(self._inside.all())
-        # One plane for each class of each frame, frame by frame.
+        # One plane per class and frame, in the order of frames.
         one = self._inside[0]
         self._planes_inside = one if self._everywhere else np.repeat(self._inside, masks.shape[1], axis=0)
         self._mask = masks.reshape(-1, *masks.shape[2:])
@@ -279,13 +279,13 @@ class Truth:
     def of(
         cls, labels: NDArray[np.integer], inside: Mask, names: Sequence[str], detectors: Sequence[MatchRule]
     ) -> Truth:
-        """The defects of label images (N, Y, X): 0 none, c + 1 class c."""
+        """Create from label images (N, Y, X): 0 none, c + 1 class c."""
         return cls(labels[:, None] == np.arange(1, len(names) + 1)[:, None, None], inside, names, detectors)
 
     def score(
         self, responses: NDArray[np.floating], thresholds: Sequence[float] | None = None
     ) -> list[ClassScore | None]:
-        """Score responses (N, C, Y, X) float, class by class; see `score_class`."""
+        """Return the score of each class for responses (N, C, Y, X) float; see `score_class`."""
         planes = np.asarray(responses, dtype=np.float32).reshape(self._mask.shape)
         classes = len(self.names)
         given = None if thresholds is None else np.unique(np.asarray(thresholds, dtype=np.float64))
@@ -299,7 +299,7 @@ class Truth:
         ]
         reached = rank_pixels(planes, levels * self._shape[0])
         counts = _count(reached, self._true, self._chosen, self._planes_inside, self._detectors)
-        # Every frame has the same thresholds.
+        # All frames have the same thresholds, so that their counts can be added.
         frames = self._shape[0]
         counts = counts.reshape(frames, -1, 3).sum(axis=0)
         numbers, sums = reached.sums(None if self._everywhere else self._planes_inside)
@@ -330,7 +330,7 @@ class Truth:
         return scores
 
     def judge(self, probabilities: NDArray[np.floating], rng: np.random.Generator) -> Fitness:
-        """Judge the probabilities of a network (N, C, Y, X) float; see `fitness`."""
+        """Return the fitness of a network with probabilities (N, C, Y, X) float; see `fitness`."""
         scored = self.score(probabilities)
         scores = [score for score in scored if score is not None]
         absent = tuple(name for name, score in zip(self.names, scored, strict=True) if score is None)
@@ -340,13 +340,13 @@ class Truth:
         return Fitness(mean_over_classes(scores), error, tuple(scores), absent)
 
     def _values(self, planes: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """The responses (N, Y, X) at the pixels that count, frame by frame."""
+        """Return the responses (N, Y, X) in the scored area, as one or several flat arrays."""
         if self._everywhere:
             return [planes.ravel()]
         return [plane[inside] for plane, inside in zip(planes, self._inside, strict=True)]
 
     def _pixel_counts(self, found: Mask, c: int) -> Counts:
-        """Count pixels instead of defects, of one class (N, Y, X) bool."""
+        """Return counts of pixels instead of defects, for one class (N, Y, X) bool."""
         found = found if self._everywhere else found & self._inside
         tp = int(np.count_nonzero(found & self._mask[c :: len(self.names)]))
         return Counts(tp, int(np.count_nonzero(found)) - tp, self._positive[c] - tp)
@@ -354,14 +354,14 @@ class Truth:
 
 @dataclass(frozen=True)
 class Fitness:
-    """What a network is selected on.
+    """Fitness of a network, which selection is based on.
 
     Attributes
     ----------
     value : float or None
-        Mean over the present classes of (defect F1 + average precision) / 2, each class weighing as much as it has true
-        defects inside: of a class of two nothing certain can be said, and it must not decide against one of twenty.
-        None when no class is present.
+        Mean over the present classes of (defect F1 + average precision) / 2, weighted by the number of true defects
+        inside: the score of a class with two defects is uncertain, and must not outweigh that of one with twenty.
+        None if no class is present.
     error : float or None
         Its standard error.
     scores : tuple of ClassScore
@@ -384,7 +384,7 @@ def fitness(
     detectors: Sequence[MatchRule],
     rng: np.random.Generator,
 ) -> Fitness:
-    """Judge the probabilities of a network on annotated frames.
+    """Return the fitness of a network from its probabilities on annotated frames.
 
     Parameters
     ----------
@@ -392,7 +392,7 @@ def fitness(
     labels : (N, Y, X) uint8
         0 none, c + 1 class c.
     inside : (N, Y, X) bool
-        Pixels validated on.
+        Pixels to validate on.
     names : C str
     detectors : C MatchRule
     rng : numpy.random.Generator
@@ -402,21 +402,21 @@ def fitness(
 
 
 def class_shares(scores: Sequence[ClassScore]) -> NDArray[np.float64]:
-    """(n,) float64: the weight of each class in the fitness; they add up to 1."""
+    """(n,) float64: the weights of the classes in the fitness, with a sum of 1."""
     weights = np.array([s.tp + s.fn for s in scores], np.float64)
     return weights / weights.sum()
 
 
 def mean_over_classes(scores: Sequence[ClassScore]) -> float:
-    """What `Fitness.value` is made of at least one class's scores."""
+    """Return `Fitness.value` for the scores of at least one class."""
     return float(class_shares(scores) @ [s.worth for s in scores])
 
 
 def _f1_error(score: ClassScore, rng: np.random.Generator) -> float:
-    """Standard error of F1 over the defects at the chosen threshold; it stands for average precision too.
+    """Return the standard error of F1 at the chosen threshold, which is used for average precision too.
 
-    Bayesian bootstrap (Rubin 1981, 10.1214/aos/1176345338) with Jeffreys' half counts, without which three defects
-    found out of three would claim to be exact.
+    Bayesian bootstrap (Rubin 1981, 10.1214/aos/1176345338) with Jeffreys' half counts, without which the error would be
+    0 if all of three defects are found.
     """
     tp, fp, fn = rng.dirichlet((score.tp + 0.5, score.fp + 0.5, score.fn + 0.5), size=_BOOTSTRAPS).T
     return float(np.std(2 * tp / (2 * tp + fp + fn)))

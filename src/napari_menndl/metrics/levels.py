@@ -1,10 +1,10 @@
-"""The components of responses at many thresholds at once, without drawing any of them.
+"""Connected components of responses at many thresholds at once, without label images.
 
-A mask is kept as its runs: the unbroken pieces of its rows (He, Chao & Suzuki 2008, 10.1109/TIP.2008.919369). A run
-begins at just those thresholds that a pixel reaches and its left neighbour does not, so that one pass over the
-pixels above the lowest threshold finds the runs of all masks, and their number, not that of the pixels, is what the
-rest costs. The responses of several classes and frames go through together: what an array operation costs besides is
-paid once for all of them.
+A mask is represented by its runs: the contiguous pixels of its rows (He, Chao & Suzuki 2008, 10.1109/TIP.2008.919369).
+A run begins at exactly those thresholds that a pixel reaches and its left neighbour does not, so that one pass over the
+pixels above the lowest threshold finds the runs of all masks; the cost of the rest depends on their number, not on that
+of the pixels. The responses of several classes and frames are processed together, to save the overhead of array
+operations.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Indices = NDArray[np.intp]
 class ReachedPixels:
     """The pixels of P responses that reach the lowest of their thresholds.
 
-    Masks are numbered over all responses, those of the first one first.
+    There is one mask for each threshold of each response; masks are numbered consecutively, response by response.
 
     Attributes
     ----------
@@ -41,11 +41,11 @@ class ReachedPixels:
     pixel : (n,) intp
         ``y * X + x``; ascending in each response.
     rank : (n,) intp
-        How many of its thresholds it reaches.
+        Number of thresholds that the pixel reaches.
     value : (n,) float64
         The response.
     masks : (P + 1,) intp
-        Number of the first mask of each response, and of all.
+        Index of the first mask of each response, and the number of all masks.
     """
 
     shape: tuple[int, int]
@@ -61,9 +61,9 @@ class ReachedPixels:
         return np.repeat(np.arange(len(self.masks) - 1), np.diff(self.masks))
 
     def sums(self, inside: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """For each mask (k,) how many pixels reach its threshold but not the next one, and the sum of their values.
+        """Return for each mask (k,) number and sum of the values from its threshold to below the next one.
 
-        Only those `inside`, (P, Y, X) bool, unless it is left out.
+        Restricted to the pixels `inside`, (P, Y, X) bool, if that is given.
         """
         mask, value = self.masks[self.plane] + self.rank - 1, self.value
         if inside is not None:
@@ -75,11 +75,11 @@ class ReachedPixels:
 
 
 def rank_pixels(responses: NDArray[np.floating], thresholds: Sequence[NDArray[np.float64]]) -> ReachedPixels:
-    """Find out which pixels of responses (P, Y, X) float reach which of P times (k,) float64 ascending thresholds."""
+    """Rank the pixels of responses (P, Y, X) float by their thresholds, P arrays (k,) float64, ascending."""
     planes, _, width = responses.shape
     flat = responses.reshape(planes, -1)
     lowest = np.array([levels[0] if len(levels) else np.inf for levels in thresholds])
-    # The smallest float32 that is no smaller: compared in float64 every pixel would be copied.
+    # Rounded up to the dtype of the responses: a comparison in float64 would copy all pixels.
     least = lowest.astype(flat.dtype)
     least = np.where(least < lowest, np.nextafter(least, np.inf, dtype=flat.dtype), least)
     reached = np.flatnonzero(flat >= least[:, None])
@@ -89,7 +89,7 @@ def rank_pixels(responses: NDArray[np.floating], thresholds: Sequence[NDArray[np
     rank = np.empty(len(reached), np.intp)
     for levels, first, last in zip(thresholds, ends[:-1], ends[1:], strict=True):
         rank[first:last] = np.searchsorted(levels, values[first:last], side="right")
-    known = rank > 0  # but for an infinite response without thresholds
+    known = rank > 0  # False for an infinite response without thresholds
     if not known.all():
         plane, pixel, rank, values = plane[known], pixel[known], rank[known], values[known]
     masks = np.concatenate([[0], np.cumsum([len(levels) for levels in thresholds])]).astype(np.intp)
@@ -98,10 +98,10 @@ def rank_pixels(responses: NDArray[np.floating], thresholds: Sequence[NDArray[np
 
 @dataclass(frozen=True)
 class LevelComponents:
-    """Components of k masks, numbered 0 to n - 1 over all of them.
+    """Components of k masks, numbered consecutively from 0 to n - 1.
 
-    Runs lie on a tape: the masks one after the other, row by row, each row ended by an empty pixel and each mask by an
-    empty row. The pixel (y, x) of mask l is ``(l (Y + 1) + y) (X + 1) + x``.
+    The positions of runs are in a flat array of all masks, row by row, in which each row is followed by an empty pixel
+    and each mask by an empty row. The pixel (y, x) of mask l has the index ``(l (Y + 1) + y) (X + 1) + x``.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class LevelComponents:
         Centroids (y, x).
     areas : (n,) int64 [px]
     first, last : (r,) intp
-        First and last pixel of each run on the tape, ascending.
+        Flat index of the first and last pixel of each run, ascending.
     owner : (r,) intp
         The component of each run.
     """
@@ -137,7 +137,7 @@ class LevelComponents:
         return self.plane_of[self.level]
 
     def keep(self, chosen: NDArray[np.bool_]) -> LevelComponents:
-        """Only some of the components (n,) bool, the others renumbered."""
+        """Return the chosen components (n,) bool, renumbered."""
         if chosen.all():
             return self
         runs, number = chosen[self.owner], np.cumsum(chosen) - 1
@@ -152,7 +152,7 @@ class LevelComponents:
         )
 
     def lie_inside(self, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """As `Components.lie_inside`: whose anchor lies in an area, (Y, X) bool, or (P, Y, X) of each response.
+        """Return whether each component's anchor lies in an area, (Y, X) bool, or (P, Y, X) for each response.
 
         Returns
         -------
@@ -164,7 +164,7 @@ class LevelComponents:
         return np.asarray(inside[y, x] if inside.ndim == 2 else inside[self.plane, y, x], dtype=bool)
 
     def anchors(self) -> Indices:
-        """As `Components.anchors`: one pixel (y, x) of each component, at its centroid or next to it; (n, 2) intp."""
+        """(n, 2) intp: one pixel (y, x) of each component at or nearest to its centroid, see `Components.anchors`."""
         anchors = np.rint(self.centres).astype(np.intp)
         height, width = self.shape[0] + 1, self.shape[1] + 1
         place = (self.level * height + anchors[:, 0]) * width + anchors[:, 1]
@@ -184,14 +184,14 @@ class LevelComponents:
     def overlaps(
         self, true: LevelComponents, planes: NDArray[np.bool_]
     ) -> tuple[Indices, Indices, NDArray[np.float64]]:
-        """Which component shares pixels with which true one of its response.
+        """Return the pairs of components and true components of the same response that share pixels.
 
         Parameters
         ----------
         true : LevelComponents
-            Of one mask for each response.
+            With one mask for each response.
         planes : (P,) bool
-            The responses to look at.
+            The responses to consider.
 
         Returns
         -------
@@ -230,14 +230,14 @@ def components_at(
     Returns
     -------
     LevelComponents
-        At each threshold those of `label_components`, in the same order.
+        At each threshold the same components as from `label_components`, in the same order.
     """
     found = find_components(rank_pixels(response[None], [thresholds]))
     return found.keep(found.areas >= min_area)
 
 
 def components_of(masks: NDArray[np.bool_]) -> LevelComponents:
-    """All components of P masks (P, Y, X) bool, whatever their size."""
+    """Return all components, of any size, of P masks (P, Y, X) bool."""
     planes, height, width = masks.shape
     plane, pixel = _divided(np.flatnonzero(masks), height * width)
     once, value = np.ones(len(pixel), np.intp), np.ones(len(pixel))
@@ -245,7 +245,7 @@ def components_of(masks: NDArray[np.bool_]) -> LevelComponents:
 
 
 def as_levels(components: Components) -> LevelComponents:
-    """Components that were drawn, as those of one mask."""
+    """Convert `Components` to `LevelComponents` of one mask."""
     labels = components.labels
     reached = components_of(labels[None] > 0)
     width = labels.shape[1] + 1
@@ -255,15 +255,15 @@ def as_levels(components: Components) -> LevelComponents:
 
 
 def find_components(reached: ReachedPixels) -> LevelComponents:
-    """Find the components of all masks, of each those of `label_components`, in the same order."""
+    """Find the components of all masks, each as from `label_components`, in the same order."""
     height, width = reached.shape[0] + 1, reached.shape[1] + 1
     first, last = _find_runs(reached)
-    # A run touches those of the next row that end no earlier than the pixel before its first and begin no later than
-    # the pixel after its last. What ends rows and masks keeps them apart.
+    # A run touches those runs of the next row that end no earlier than the pixel before its first and begin no later
+    # than the pixel after its last. The empty pixels and rows separate rows and masks.
     begin, end = np.searchsorted(last, first + width - 1), np.searchsorted(first, last + width + 1, side="right")
     number = np.maximum(end - begin, 0)
     _, lower = expand(begin, end)
-    # In int32 scipy takes them as they are.
+    # scipy uses int32 without conversion.
     pointers = np.concatenate([[0], np.cumsum(number)]).astype(np.int32)
     links = csr_array(
         (np.ones(len(lower), dtype=np.int8), lower.astype(np.int32), pointers), shape=(len(first), len(first))
@@ -283,16 +283,16 @@ def find_components(reached: ReachedPixels) -> LevelComponents:
 
 
 def _divided(number: Indices, divisor: int) -> tuple[Indices, Indices]:
-    """Quotient and rest, sooner than by np.divmod."""
+    """Return quotient and remainder, faster than np.divmod."""
     quotient = number // divisor
     return quotient, number - quotient * divisor
 
 
 def _find_runs(reached: ReachedPixels) -> tuple[Indices, Indices]:
-    """First and last pixel on the tape of every run of all masks."""
+    """Return the flat indices of the first and last pixel of all runs of all masks."""
     size = (reached.shape[0] + 1) * (reached.shape[1] + 1)
     rank, place = reached.rank, reached.pixel + reached.pixel // reached.shape[1]
-    # From where a pixel lies in its own response to where it lies in the first mask of it.
+    # Flat index of each pixel in the first mask of its response.
     start = reached.masks[reached.plane] * size + place
     joined = (np.diff(place) == 1) & (np.diff(reached.plane) == 0)
     left, right = np.zeros_like(rank), np.zeros_like(rank)

@@ -1,4 +1,4 @@
-"""Which found defect is which true one: one to one, as many pairs as possible, then the closest ones."""
+"""One-to-one matching of found with true defects: as many pairs as possible, then those with the least cost."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-#: Smallest intersection over union of a found and a true extended defect that are the same one.
+#: Smallest intersection over union of a matching pair of extended defects.
 LEAST_OVERLAP = 0.3
 
 
 def match_points(found: ArrayLike, true: ArrayLike, tolerance: float) -> NDArray[np.intp]:
-    """Pair found with true points.
+    """Match found with true points by distance.
 
     Parameters
     ----------
     found : (n, 2) float [px]
     true : (m, 2) float [px]
     tolerance : float [px]
-        Largest distance of a pair, itself allowed.
+        Largest distance of a pair (inclusive).
 
     Returns
     -------
     (k, 2) intp
-        Index into `found`, index into `true`; no index occurs twice. Of all ways to form the largest possible number
-        of pairs, one with the smallest sum of distances (the assignment problem: Kuhn 1955, 10.1002/nav.3800020109).
+        Index into `found`, index into `true`; no index occurs twice. Among the assignments with the largest number of
+        pairs, one with the smallest sum of distances (assignment problem: Kuhn 1955, 10.1002/nav.3800020109).
     """
     found = np.asarray(found, dtype=float).reshape(-1, 2)
     true = np.asarray(true, dtype=float).reshape(-1, 2)
@@ -45,14 +45,14 @@ def near_points(
     group: ArrayLike = 0,
     true_group: ArrayLike = 0,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Pairs of points that are no farther apart than a tolerance.
+    """Return all pairs of points within a tolerance of each other.
 
     Parameters
     ----------
     found, true : (n, 2), (m, 2) float64 [px]
     tolerance : float or (n,) float [px]
     group, true_group : int or (n,), (m,) int
-        Only points of one group are paired.
+        Only points of the same group are paired.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def near_points(
         return np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0)
     low = min(found[:, 0].min(), true[:, 0].min())
     extent = float(max(found[:, 0].max(), true[:, 0].max()) - low) + 1.0
-    # Groups one below the other, farther apart than any two points of one; what is near along y is looked at.
+    # Groups are shifted along y, farther apart than any two points of one; candidates are then near along y.
     largest = np.broadcast_to(np.asarray(tolerance, np.float64), len(found))
     y = found[:, 0] - low + np.asarray(group) * 3 * extent
     true_y = true[:, 0] - low + np.asarray(true_group) * 3 * extent
@@ -80,7 +80,7 @@ def near_points(
 
 
 def expand(begin: NDArray[np.intp], end: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """All pairs (i, j) with ``begin[i] <= j < end[i]``, in order of i, then j."""
+    """Return all pairs (i, j) with ``begin[i] <= j < end[i]``, in order of i, then j."""
     number = np.maximum(end - begin, 0)
     i = np.repeat(np.arange(len(number)), number)
     return i, np.arange(len(i)) + (begin - np.cumsum(number) + number)[i]
@@ -89,20 +89,20 @@ def expand(begin: NDArray[np.intp], end: NDArray[np.intp]) -> tuple[NDArray[np.i
 def match_overlap(
     found: NDArray[np.integer], true: NDArray[np.integer], iou: float = LEAST_OVERLAP
 ) -> NDArray[np.intp]:
-    """Pair found with true components by their overlap.
+    """Match found with true components by overlap.
 
     Parameters
     ----------
     found, true : (Y, X) int
         Component numbers from 1, as in `Components.labels`.
     iou : float
-        Smallest intersection over union of a pair, itself allowed.
+        Smallest intersection over union of a pair (inclusive).
 
     Returns
     -------
     (k, 2) intp
-        Component indices from 0: into `found`, into `true`; one to one, as many pairs as possible,
-        then with the largest sum of intersection over union.
+        Component indices from 0, of `found` and of `true`; one to one, as many pairs as possible, then with the largest
+        sum of intersection over union.
     """
     n, m = int(found.max(initial=0)), int(true.max(initial=0))
     if not n or not m:
@@ -118,12 +118,12 @@ def match_overlap(
 
 
 def assign(i: NDArray[np.integer], j: NDArray[np.integer], cost: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Choose among candidate pairs, one to one: as many as possible, then those that cost least.
+    """Choose a one-to-one assignment among candidate pairs: as many as possible, then with the least total cost.
 
     Parameters
     ----------
     i, j : (e,) int
-        Candidates, each but once.
+        Candidate pairs, without duplicates.
     cost : (e,) float64
 
     Returns
@@ -132,12 +132,12 @@ def assign(i: NDArray[np.integer], j: NDArray[np.integer], cost: NDArray[np.floa
     """
     if not len(i):
         return np.empty((0, 2), dtype=np.intp)
-    # Assigned within each connected group of candidates: the groups are small, the whole need not be.
+    # Each connected group of candidates is solved separately, since groups are small.
     n, m = int(i.max()) + 1, int(j.max()) + 1
     ends = i.astype(np.int32), (j + n).astype(np.int32)
     graph = coo_array((np.ones(len(i), np.int8), ends), shape=(n + m, n + m))
     group = connected_components(graph, directed=False)[1][i]
-    # In most of them all candidates meet in one place, and the cheapest is taken.
+    # In most groups all candidates share one defect, and the cheapest pair is the solution.
     order = np.lexsort((j, i, cost, group))
     group = group[order]
     begins = np.flatnonzero(np.diff(group, prepend=-1))
@@ -152,7 +152,7 @@ def assign(i: NDArray[np.integer], j: NDArray[np.integer], cost: NDArray[np.floa
         edges = order[begin : begin + size]
         rows, row = np.unique(i[edges], return_inverse=True)
         columns, column = np.unique(j[edges], return_inverse=True)
-        # Dearer than all real pairs of the group together, so that one more pair always pays.
+        # More expensive than all real pairs of the group together, so that an additional pair is always preferred.
         forbidden = (1.0 + cost[edges].max()) * (min(len(rows), len(columns)) + 1)
         table = np.full((len(rows), len(columns)), forbidden)
         table[row, column] = cost[edges]

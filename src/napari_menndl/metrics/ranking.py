@@ -1,4 +1,4 @@
-"""From counts at many thresholds to one number and one threshold."""
+"""Choice of thresholds, and average precision from counts at many thresholds."""
 
 from __future__ import annotations
 
@@ -19,59 +19,59 @@ if TYPE_CHECKING:
 
 #: Evenly spaced on the logit scale, because trained networks put most pixels close to 0 or 1.
 PROBABILITY_THRESHOLDS: tuple[float, ...] = tuple(float(p) for p in expit(np.linspace(-4.5, 4.5, 13)))
-#: Over how far F1 is smoothed [logit]: so much, but no more than this share of the range of the thresholds.
+#: Standard deviation of the smoothing of F1 [logit], and its limit as a fraction of the range of the thresholds.
 _SMOOTHING, _SHARE_OF_RANGE = 1.0, 1 / 12
-#: What a threshold gives up in F1 for lying away from the one that the probabilities themselves speak for: this times
-#: its squared distance [logit], divided by the number of defects; beyond `_FARTHEST` it gives up no more. Chosen on
-#: simulated frames, where half and twice as much do nearly as well (`benchmarks/thresholds.py`).
+#: Penalty in F1 for the distance of a threshold from the one expected from the probabilities alone: this times the
+#: squared distance [logit] up to `_FARTHEST`, divided by the number of defects. Chosen on simulated frames, where half
+#: and twice this value perform nearly as well (`benchmarks/thresholds.py`).
 DOUBT = 0.2
 _FARTHEST = 3.0
-#: Logits beyond are as good as this one; a float32 probability next to 1 would have an infinite one.
+#: Logits are clipped to this; a float32 probability that rounds to 1 has an infinite logit.
 _LARGEST_LOGIT = 16.0
-#: Pixels to let through, as multiples of the pixels that truly are defects.
+#: Numbers of found pixels to try, as multiples of the number of defect pixels.
 _SHARES = np.geomspace(0.03, 6.0, 14)
-#: Values that are sorted to find out about where the highest begin.
+#: Number of values in the sample that gives an estimate of the highest quantiles.
 _SAMPLE = 2048
 
 
 def choose_thresholds(values: Iterable[NDArray[np.floating]], positive: float) -> NDArray[np.float64]:
-    """Thresholds that sweep a response from almost nothing to far too much, wherever its values lie.
+    """Return thresholds at which a response has from almost no found pixels to far too many, whatever its range.
 
     Parameters
     ----------
     values : iterable of (n,) float
-        The response at the pixels that count, frame by frame.
+        The response in the scored area, frame by frame.
     positive : float
-        Share of those pixels that truly belong to a defect.
+        Fraction of those pixels that belong to a defect.
 
     Returns
     -------
     (k,) float64
-        Ascending, distinct, k <= 27: quantiles around the true share of pixels, and `PROBABILITY_THRESHOLDS` as far as
-        they lie within the range of the values. None lets every pixel through.
+        Ascending, distinct, k <= 27: quantiles around the true fraction of pixels, and those `PROBABILITY_THRESHOLDS`
+        that are within the range of the values. All are above the lowest value.
     """
     pooled = np.concatenate([np.asarray(v, dtype=np.float32).ravel() for v in values])
     if not len(pooled):
         return np.empty(0)
     low, high = float(pooled.min()), float(pooled.max())
-    # np.quantile's method "nearest". All of these lie among the highest few, and a sample tells about where they begin.
+    # As np.quantile's method "nearest". All of these are among the highest values, whose start a sample estimates.
     place = np.rint((len(pooled) - 1) * (1.0 - np.clip(_SHARES * positive, 0.0, 1.0))).astype(np.intp) - len(pooled)
     sample = np.sort(pooled[:: max(1, len(pooled) // _SAMPLE) | 1])
     begin = sample[int(max(0.0, 1.0 + 1.5 * place.min() / len(pooled)) * (len(sample) - 1))]
     highest = pooled[pooled > begin]
     if len(highest) < -place.min() and begin > low:
         highest = pooled[pooled > low]
-    # What is not among them is the lowest value, which lets every pixel through.
+    # Quantiles that are not among them equal the lowest value, which would select all pixels.
     quantiles = np.sort(highest)[place[-place <= len(highest)]]
     levels = np.unique(np.concatenate([quantiles.astype(np.float64), PROBABILITY_THRESHOLDS]))
     return levels[(levels > low) & (levels <= high)]
 
 
 def average_precision(counts: Sequence[Counts]) -> float:
-    """Area under precision over recall, all-points interpolation.
+    """Return the area under precision over recall, with all-points interpolation.
 
     Precision at a recall is the best precision at that or any higher recall (Everingham et al. 2010,
-    10.1007/s11263-009-0275-4, with every point in place of eleven).
+    10.1007/s11263-009-0275-4, with all points instead of eleven).
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def average_precision(counts: Sequence[Counts]) -> float:
     Returns
     -------
     float
-        0 to 1; 0 for no counts.
+        0 to 1; 0 without counts.
     """
     if not counts:
         return 0.0
@@ -93,9 +93,9 @@ def average_precision(counts: Sequence[Counts]) -> float:
 
 
 def best_threshold(counts: Sequence[Counts]) -> int:
-    """Which threshold maximises F1: the middle of the longest run of the best value, away from either cliff.
+    """Return the index of the threshold with the best F1: the middle of the longest run of best values.
 
-    Only thresholds of at least `LEAST_PRECISION` stand for election, unless there is none.
+    Thresholds with a precision below `LEAST_PRECISION` are only considered if there are no others.
 
     Parameters
     ----------
@@ -118,18 +118,18 @@ def best_threshold(counts: Sequence[Counts]) -> int:
 
 
 def believed_threshold(values: Iterable[NDArray[np.floating]], levels: NDArray[np.float64]) -> float:
-    """Where calibrated probabilities are best read off, as far as they themselves know.
+    """Return the best threshold of calibrated probabilities, estimated from the probabilities alone.
 
-    Half the highest F1 that they expect of their pixels (Lipton, Elkan & Naryanaswamy 2014,
-    10.1007/978-3-662-44851-9_15): close to 0.5 for a network that is sure, lower for one that is not. No label is
-    asked, so that it is as steady for a class of two defects as for one of many.
+    Half the highest expected F1 of the pixels (Lipton, Elkan & Naryanaswamy 2014, 10.1007/978-3-662-44851-9_15): close
+    to 0.5 for a confident network, lower for an uncertain one. It does not depend on labels, so that it is as stable
+    for a class with two defects as for one with many.
 
     Parameters
     ----------
     values : iterable of (n,) float
-        The probabilities at the pixels that count, frame by frame.
+        The probabilities in the scored area, frame by frame.
     levels : (k,) float64
-        Ascending thresholds at which the expectation is looked at.
+        Ascending thresholds at which the expected F1 is computed.
 
     Returns
     -------
@@ -146,12 +146,12 @@ def believed_threshold(values: Iterable[NDArray[np.floating]], levels: NDArray[n
 
 
 def highest_expected(number: NDArray[np.floating], positive: NDArray[np.floating], total: float) -> float:
-    """Highest F1 that calibrated probabilities expect of their pixels.
+    """Return the highest expected F1 of the pixels for calibrated probabilities.
 
     Parameters
     ----------
     number, positive : (k,) float
-        Pixels, and the sum of their probabilities, between each threshold and the next.
+        Number of pixels, and the sum of their probabilities, between each threshold and the next.
     total : float
         The sum of all probabilities.
     """
@@ -162,11 +162,11 @@ def highest_expected(number: NDArray[np.floating], positive: NDArray[np.floating
 def steady_threshold(
     levels: NDArray[np.float64], counts: Sequence[Counts], believed: float, doubt: float = DOUBT
 ) -> int:
-    """Which threshold of a calibrated probability is likely to serve on frames that nobody has labelled.
+    """Return the index of the threshold of a calibrated probability that is best for unlabelled frames.
 
-    F1 as it was counted jumps with every single defect. It is therefore averaged over neighbouring thresholds, which
-    also keeps away from cliffs, and then has to outweigh what the probabilities say without any counting. Few defects
-    hardly do, many do.
+    The counted F1 changes abruptly with single defects. It is therefore smoothed over neighbouring thresholds, which
+    also avoids thresholds next to a steep decrease, and reduced by a penalty for the distance from the threshold
+    expected from the probabilities alone; the penalty is large for few defects and small for many.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def steady_threshold(
     believed : float
         See `believed_threshold`.
     doubt : float
-        See `DOUBT`; with 0 only the counts speak.
+        See `DOUBT`; with 0 only the counts matter.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def steady_threshold(
     f1 = np.array([c.f1 for c in counts])
     if width > 0:
         even = np.arange(place[0], place[-1] + 4 * width, width / 4)
-        # Above the highest threshold nothing is found.
+        # Above the highest threshold F1 is taken as 0, as if nothing were found.
         curve = gaussian_filter1d(np.interp(even, place, f1, right=0.0), 4.0, mode="nearest")
         f1 = np.interp(place, even, curve)
     defects = max(counts[0].tp + counts[0].fn, 1)

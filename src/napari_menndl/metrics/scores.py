@@ -1,4 +1,4 @@
-"""Counts of found, false and missed defects, and the scores made of them."""
+"""Counts of found, false and missed defects, and the scores computed from them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from scipy.special import betainc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-#: With more than three of four finds false a prediction is no help to whoever reviews it.
+#: A prediction with a lower precision, of which more than three of four finds are false, is no help in a review.
 LEAST_PRECISION = 0.25
-#: How sure one has to be that it falls short of that before a class is not predicted at all.
+#: A class is not predicted if its precision is below that with a higher probability than this.
 _SURE = 0.95
 
 
 @dataclass(frozen=True)
 class Counts:
-    """True positives, false positives, false negatives; they add up over frames and folds."""
+    """Numbers of true positives, false positives and false negatives; additive over frames and folds."""
 
     tp: int = 0
     fp: int = 0
@@ -30,24 +30,24 @@ class Counts:
 
     @property
     def precision(self) -> float:
-        """tp / (tp + fp); 0 where nothing was predicted."""
+        """tp / (tp + fp); 0 if nothing was predicted."""
         return self.tp / (self.tp + self.fp) if self.tp + self.fp else 0.0
 
     @property
     def recall(self) -> float:
-        """tp / (tp + fn); 0 where nothing was there to find."""
+        """tp / (tp + fn); 0 if there is no defect."""
         return self.tp / (self.tp + self.fn) if self.tp + self.fn else 0.0
 
     @property
     def f1(self) -> float:
-        """2 tp / (2 tp + fp + fn); 0 where there is neither a defect nor a prediction."""
+        """2 tp / (2 tp + fp + fn); 0 if there is neither a defect nor a prediction."""
         total = 2 * self.tp + self.fp + self.fn
         return 2 * self.tp / total if total else 0.0
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class was found, at the threshold chosen for it.
+    """Scores of one class at the threshold chosen for it.
 
     Attributes
     ----------
@@ -56,9 +56,9 @@ class ClassScore:
     f1, average_precision, pixel_f1 : float
         Defect F1 at `threshold`; area under precision over recall across thresholds; F1 of the pixels at `threshold`.
     threshold : float
-        On the probability.
+        Threshold of the probability.
     tp, fp, fn : int
-        Defects at `threshold`.
+        Counts of defects at `threshold`.
     """
 
     name: str
@@ -72,15 +72,15 @@ class ClassScore:
 
     @property
     def worth(self) -> float:
-        """(defect F1 + average precision) / 2: one about the threshold, the other about the ranking."""
+        """(defect F1 + average precision) / 2: quality at the threshold and of the ranking."""
         return (self.f1 + self.average_precision) / 2
 
     @property
     def cutoff(self) -> float:
-        """The threshold to predict with: infinite where the finds at it are surely too often false.
+        """Threshold to predict with; infinite if the precision is almost certainly too low.
 
-        Surely: the precision falls short of `LEAST_PRECISION` with a probability above 0.95, by Jeffreys' interval
-        (Brown, Cai & DasGupta 2001, 10.1214/ss/1009213286). A few false finds do not silence a class.
+        That is, below `LEAST_PRECISION` with a probability above 0.95, by Jeffreys' interval (Brown, Cai & DasGupta
+        2001, 10.1214/ss/1009213286). A few false finds do not suppress a class.
         """
         doubt = float(betainc(self.tp + 0.5, self.fp + 0.5, LEAST_PRECISION))
         return self.threshold if doubt <= _SURE else math.inf
@@ -89,15 +89,15 @@ class ClassScore:
 def never_predicted(
     class_names: Sequence[str], thresholds: Sequence[float], scores: Iterable[ClassScore] | None = None
 ) -> str:
-    """Say which classes a network never predicts, and why; empty where it predicts all.
+    """Return a message on the classes that a network never predicts, with the reason; "" if there are none.
 
     Parameters
     ----------
     class_names : C str
     thresholds : C float
-        Above 1: no probability reaches it, see `ClassScore.cutoff`.
+        A class with a threshold above 1 is never predicted, see `ClassScore.cutoff`.
     scores : iterable of ClassScore, optional
-        Out of fold, of the classes that were judged: with them numbers are told, and what nobody labelled.
+        Out-of-fold scores; if given, the message has numbers, and includes classes that were not labelled or not found.
     """
     silent = [name for name, threshold in zip(class_names, thresholds, strict=True) if threshold > 1]
     judged = {} if scores is None else {score.name: score for score in scores}

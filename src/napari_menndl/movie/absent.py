@@ -1,4 +1,4 @@
-"""Missing frames and masked pixels, which may not pass for measured intensity."""
+"""Absent frames and masked pixels, which must not count as measured intensity."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class AbsentWarning(UserWarning):
-    """Frames or parts of them are not in the file, or pixels of it stand for no measurement."""
+    """Frames, parts of frames or pixels have no measured value in the source."""
 
 
 def warn_of_absent(frames: Collection[int], count: int, source: str, why: str) -> None:
-    """Say on opening which of `count` frames a file lacks; reading one raises `absent_frame`."""
+    """Warn on opening which of `count` frames a file lacks; reading one raises `absent_frame`."""
     if frames:
         numbers = spans(frames)
         warnings.warn(
@@ -31,14 +31,14 @@ def warn_of_absent(frames: Collection[int], count: int, source: str, why: str) -
 
 
 def absent_frame(t: int, source: str, why: str) -> InputError:
-    """The error of a frame that is asked for although it is not there."""
+    """Return the error for reading an absent frame."""
     return InputError(
         f"frame {t} in {source}", f"it missing: {why}", "Copy the whole recording, or choose another frame."
     )
 
 
 def spans(numbers: Collection[int], most: int = 6) -> str:
-    """Numbers as a person writes them: ``"3 to 5, 9"``."""
+    """Format numbers as ranges: ``"3 to 5, 9"``."""
     runs: list[list[int]] = []
     for number in sorted(numbers):
         if runs and number == runs[-1][-1] + 1:
@@ -50,25 +50,25 @@ def spans(numbers: Collection[int], most: int = 6) -> str:
 
 
 def type_with_nan(dtype: DTypeLike) -> np.dtype[Any]:
-    """The type that holds what `dtype` does, and NaN."""
+    """Return the dtype that holds the values of `dtype` and NaN."""
     return np.result_type(dtype, np.float32)
 
 
 def without_fill(frame: NDArray[Any], fill: float) -> NDArray[Any]:
-    """A frame whose pixels of the value `fill` are NaN."""
+    """Replace pixels of the value `fill` by NaN."""
     return np.where(frame == fill, np.nan, frame).astype(type_with_nan(frame.dtype))
 
 
 def warn_of_fill(fill: float, source: str) -> None:
-    """Say on opening that a file has a value that stands for no measurement."""
+    """Warn on opening that pixels of a fill value are absent."""
     warnings.warn(
         f"Pixels of the value {fill:g} in {source} are missing, as the file says: NaN.", AbsentWarning, stacklevel=3
     )
 
 
 def unmasked(array: Any) -> Any:
-    """An array of numpy or dask whose masked pixels are NaN, with a warning; any other array as it is."""
-    import dask.array as da  # not by those who open no movie, every trainer for one
+    """Replace masked pixels of a numpy or dask array by NaN, with a warning; return other arrays unchanged."""
+    import dask.array as da  # not at the top: trainer processes open no movie and start faster without it
 
     if isinstance(array, da.Array):
         if not isinstance(array._meta, np.ma.MaskedArray):

@@ -1,4 +1,4 @@
-"""Axes and values that a movie may have."""
+"""Axes and dtypes of arrays, checked for use as a movie."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 _LONG = {"C": "channels", "S": "colour", "T": "time", "Z": "depth", "Y": "height", "X": "width"}
-#: What files call their axes, in the letters used here; tifffile's I is a sequence of pages, its E the wavelength.
+#: Names of axes in files, by the letters used here; tifffile's I is a sequence of pages, its E the wavelength.
 _NAMES = {
     "T": "t time times frame frames i image images sequence page pages",
     "Y": "y height row rows line lines",
@@ -30,21 +30,21 @@ _LETTERS = {name: letter for letter, names in _NAMES.items() for name in names.s
 
 
 class ManyAxesError(InputError):
-    """An array of more axes than time, height and width, of which a person may choose one as time."""
+    """An array has more axes than time, height and width; the user can choose one of them as time."""
 
 
 @dataclass(frozen=True)
 class FrameAxes:
-    """Places of a movie's frames in an array.
+    """Axes of time, height and width in an array.
 
     Attributes
     ----------
     shape : (T, Y, X)
     ndim : int
-        Of the array; axes that are none of the three have length 1.
+        Number of axes; all but these three have length 1.
     time : int or None
     height, width : int
-        Numbers of axes.
+        Indices of the axes.
     """
 
     shape: tuple[int, int, int]
@@ -55,11 +55,11 @@ class FrameAxes:
 
     @property
     def last(self) -> bool:
-        """Whether the array ends in Y, X, so that a frame lies in one piece."""
+        """Whether the array ends in Y, X, so that each frame is contiguous."""
         return (self.height, self.width) == (self.ndim - 2, self.ndim - 1)
 
     def cut(self, array: Any, t: int) -> NDArray[Any]:
-        """Frame `t` (Y, X) of the array, transposed where its axes are in another order."""
+        """Return frame `t` (Y, X) of the array, transposed if its axes are in another order."""
         index: list[int | slice] = [0] * self.ndim
         index[self.height] = index[self.width] = slice(None)
         if self.time is not None:
@@ -69,14 +69,14 @@ class FrameAxes:
 
 
 def axis_letters(names: Sequence[str | None], shape: Sequence[int]) -> str:
-    """One letter per axis, whatever a file calls them: T, Z, C, S (colour), Y, X; another letter for any other.
+    """Return a letter per axis, however a file names them: T, Z, C, S (colour), Y, X, or another for any other axis.
 
     Parameters
     ----------
     names : sequence of str or None
         Letters of TIFF and OME, or words ("time", "row", "Y [nm]"); None, "" and xarray's "dim_0" count as no name.
     shape : sequence of int
-        By which axes without a name are guessed, see `guess_axes`.
+        Used to guess axes without a name, see `guess_axes`.
     """
     guessed = guess_axes(shape)
     if len(names) != len(shape) or len(guessed) != len(shape):
@@ -85,7 +85,7 @@ def axis_letters(names: Sequence[str | None], shape: Sequence[int]) -> str:
 
 
 def letter_of(name: str | None) -> str:
-    """The letter of one axis by its name, Q for a name that says nothing here; empty where it has none."""
+    """Return the letter of an axis by its name, Q for an unknown name; empty without a name."""
     words = re.findall(r"[^\W\d_]+", (name or "").casefold())
     if not words or words[0] in ("dim", "axis", "phony"):
         return ""
@@ -93,27 +93,27 @@ def letter_of(name: str | None) -> str:
 
 
 def frame_axes(shape: Sequence[int], axes: Sequence[str | None] | None, source: str, stacks: str = "T") -> FrameAxes:
-    """Find the frames in an array, axes of length 1 left out.
+    """Find the axes of time, height and width in an array, ignoring axes of length 1.
 
     Parameters
     ----------
     shape : sequence of int
     axes : str, or sequence of str or None; None
-        A letter or a name per axis, see `axis_letters`; None where the file names none of them.
+        A letter or a name per axis, see `axis_letters`; None if the file names none.
     source : str
         Named in the error.
     stacks : str
-        Letters of axes that are taken for time without a word.
+        Letters of axes that count as time without a warning.
 
     Raises
     ------
     InputError
-        If it is empty, if it has colour or channels, or if more than one axis is left beside Y and X.
+        If the array is empty, has colour or channels, or has more than one axis besides Y and X.
 
     Warns
     -----
     UserWarning
-        If the one other axis is called something else than time, or if the shape looks like (Y, X, T).
+        If the other axis is not named as time, or if the shape looks like (Y, X, T).
     """
     named = axes if axes is not None else [None] * len(shape)
     letters = axis_letters(named, shape)
@@ -157,7 +157,7 @@ def frame_axes(shape: Sequence[int], axes: Sequence[str | None] | None, source: 
 
 
 def guess_axes(shape: Sequence[int]) -> str:
-    """Letters for the axes of an array without names: a last axis of 3 or 4 behind two longer ones is colour."""
+    """Guess letters for unnamed axes; a last axis of 3 or 4 after two longer ones is colour."""
     n = len(shape)
     if n >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4:
         return "UVWRQ"[: n - 3] + "YXS"
@@ -165,7 +165,7 @@ def guess_axes(shape: Sequence[int]) -> str:
 
 
 def check_dtype(dtype: DTypeLike, source: str) -> None:
-    """Refuse what is not a real number per pixel: complex numbers, text, records and Python objects."""
+    """Refuse any dtype but real numbers and bool: complex numbers, text, records and Python objects."""
     kind = np.dtype(dtype)
     if kind.kind not in "buif":
         what = {"c": "complex numbers", "O": "Python objects", "V": "records"}.get(kind.kind, str(kind))

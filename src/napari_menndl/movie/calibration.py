@@ -1,4 +1,4 @@
-"""What a file says of its pixel size and frame time, and whether to believe it."""
+"""Pixel size and frame time from files, with checks of their plausibility."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from napari_menndl.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-#: Pixel sizes a STEM can have [nm]; what lies outside is a mistake of the file, not a calibration.
+#: Range of pixel sizes of a STEM [nm]; values outside are errors in the file.
 PLAUSIBLE_PIXEL = (1e-4, 1e3)
-#: Pixels further from square than this are taken for a mistake.
+#: Largest ratio of a pixel's sides; larger ones are errors in the file.
 PLAUSIBLE_ANISOTROPY = 1.25
 
 _NANOMETRES = {
@@ -38,11 +38,11 @@ _NO_UNIT = ("", "pixel", "pixels", "px", "none", "null", "<undefined>")
 
 
 class CalibrationWarning(UserWarning):
-    """A file's pixel size or frame time is not to be believed and counts as unknown."""
+    """A file's pixel size or frame time is implausible and counts as unknown."""
 
 
 def _plain(unit: str | None) -> str:
-    # ImageJ escapes the micro sign; Unicode has two of them, and two Å.
+    # ImageJ escapes the micro sign; Unicode has two code points for it, and two for Å.
     text = (unit or "").strip().lower().replace("\\u00b5", "µ").replace("\\u00c5", "å")
     return text.replace("\u03bc", "µ").replace("a\u030a", "å")
 
@@ -53,27 +53,27 @@ def _factor(unit: str | None, table: dict[float, tuple[str, ...]]) -> float | No
 
 
 def has_unit(unit: str | None) -> bool:
-    """Whether a file's unit says anything at all: "pixel" and the empty string do not."""
+    """Whether a file's unit is meaningful: "pixel" and the empty string are not."""
     return _plain(unit) not in _NO_UNIT
 
 
 def unit_in_nm(unit: str | None) -> float | None:
-    """One of this unit of length in nanometres; None for what is no unit of length."""
+    """Return a unit of length in nanometres; None if it is not one."""
     return _factor(unit, _NANOMETRES)
 
 
 def seconds_in(unit: str | None) -> float | None:
-    """One of this unit of time in seconds; None for what is no unit of time."""
+    """Return a unit of time in seconds; None if it is not one."""
     return _factor(unit, _SECONDS)
 
 
 def believed(
     read: Callable[[], tuple[tuple[float, float] | None, float | None]], source: str
 ) -> tuple[tuple[float, float] | None, float | None]:
-    """Pixel size and frame time from `read`; unknown, with a `CalibrationWarning`, where it fails."""
+    """Return pixel size and frame time from `read`; unknown, with a `CalibrationWarning`, if it fails."""
     try:
         return read()
-    except Exception as error:  # programs write what no schema foresees, and the frames are there all the same
+    except Exception as error:  # unexpected metadata must not make the frames unreadable
         why = f"cannot be read, {type(error).__name__}"
         _doubt("pixel size", str(error), why, source)
         _doubt("frame time", str(error), why, source)
@@ -81,7 +81,7 @@ def believed(
 
 
 def _number(value: object) -> float:
-    """A number that a file gives as such or as text; NaN where it is none."""
+    """Convert a number or the text of one to float; NaN for anything else."""
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -94,7 +94,7 @@ def _said(value: object) -> str:
 
 
 def read_pixel_size(values: Sequence[object], units: Sequence[str | None], source: str) -> tuple[float, float] | None:
-    """A file's pixel size in nanometres, where it can be believed.
+    """Convert a file's pixel size to nanometres, if it is plausible.
 
     Parameters
     ----------
@@ -107,9 +107,9 @@ def read_pixel_size(values: Sequence[object], units: Sequence[str | None], sourc
     Returns
     -------
     (y, x) float [nm] or None
-        None, with a `CalibrationWarning`, for unknown units, for what is not a number, finite, positive and within
-        `PLAUSIBLE_PIXEL`, and for pixels further from square than `PLAUSIBLE_ANISOTROPY`; without a warning where
-        the file gives a length of 1 without a unit, or counts in pixels.
+        None, with a `CalibrationWarning`, for unknown units, for anything but a finite, positive number within
+        `PLAUSIBLE_PIXEL`, and for pixels less square than `PLAUSIBLE_ANISOTROPY`; without a warning if the file gives a
+        length of 1 without a unit, or counts in pixels.
     """
     numbers = [_number(value) for value in values]
     text = " × ".join(f"{_said(value)} {unit or ''}".strip() for value, unit in zip(values, units, strict=True))
@@ -135,7 +135,7 @@ def read_pixel_size(values: Sequence[object], units: Sequence[str | None], sourc
 
 
 def read_frame_time(value: object, unit: str | None, source: str) -> float | None:
-    """A file's frame time in seconds; None, with a `CalibrationWarning`, where it cannot be believed."""
+    """Convert a file's frame time to seconds; None, with a `CalibrationWarning`, if it is implausible."""
     number, factor = _number(value), _factor(unit, _SECONDS)
     text = f"{_said(value)} {unit or ''}".strip()
     if factor is None:
@@ -157,7 +157,7 @@ def _doubt(what: str, text: str, why: str, source: str) -> None:
 
 
 def given_pixel_size(value: float | Sequence[float]) -> tuple[float, float]:
-    """A pixel size that a person gives: one number or (y, x) [nm].
+    """Check a pixel size given by the user: one number or (y, x) [nm].
 
     Raises
     ------
@@ -180,7 +180,7 @@ def given_pixel_size(value: float | Sequence[float]) -> tuple[float, float]:
 
 
 def given_frame_time(value: float) -> float:
-    """A frame time that a person gives [s]; InputError unless positive and finite."""
+    """Check a frame time given by the user [s]; InputError unless positive and finite."""
     if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
         raise InputError("a positive frame time in seconds", repr(value), "Give for example frame_time=0.5.")
     return float(value)

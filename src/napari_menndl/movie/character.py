@@ -1,4 +1,4 @@
-"""Character of a frame, which a network takes for granted: the sign of its contrast, its noise, its lattice."""
+"""Properties of a frame that a network depends on: sign of the contrast, noise, lattice spacing."""
 
 from __future__ import annotations
 
@@ -13,43 +13,45 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: The middle of a frame says enough of it [px].
+#: Edge of the central square that is measured [px].
 EDGE = 384
-#: Between these blurs lie the bands that the skewness is taken in [px].
+#: Gaussian sigmas [px] whose differences are the bands that the skewness is measured in.
 _BLURS = (0.5, 1.0, 2.0, 4.0, 8.0)
-#: Skewness of a band that has a sign: that of a lattice of bright columns is about 2.5 in simulated movies at any SNR
-#: from 1.5 to 10, that of noise below 0.1. Turned over it is as far below 0; the frames of a movie, holes and all, and
-#: fresh areas differ by a fifth of it.
+#: Skewness from which a band has a sign, and relative skewness below which the contrast counts as inverted. That of a
+#: lattice of bright columns is about 2.5 in simulated movies at any SNR from 1.5 to 10, that of noise below 0.1.
+#: Inverted, it is as far below 0; frames of a movie, even with holes, and fresh areas differ by a fifth of it.
 _SIGNED, _TURNED = 0.4, -0.5
-#: As many times the noise, against the frame's contrast, as in the frames trained on. Half the SNR, a quarter of the
-#: dose, makes it 1.7 times (0.33 at SNR 3, 0.56 at 1.5; 0.21 at 5, 0.11 at 10); from the first to the last of 20 frames
-#: in which holes grow it rises by up to 1.12, on a fresh area by 1.05.
+#: Ratio of the relative noise to that of the training frames from which a frame counts as noisier. Half the SNR, a
+#: quarter of the dose, gives 1.7 (0.33 at SNR 3, 0.56 at 1.5; 0.21 at 5, 0.11 at 10); from the first to the last of 20
+#: frames in which holes grow the ratio is up to 1.12, on a fresh area 1.05.
 _NOISIER = 1.6
-#: Least noise that is told from none: below it compressed and smoothed frames lie, too.
+#: Smallest relative noise that counts as noise; compressed and smoothed frames lie below it, too.
 _NOISE = 0.05
-#: Rings of spatial frequency per octave; a ring has Bragg spots where its strongest pixel is so many times the mean of
-#: the rings a third of an octave below and above: the strongest of a thousand of speckle is 7 times, spots are 100s.
+#: Rings of spatial frequency per octave; distance of the rings that a ring is compared with, a third of an octave below
+#: and above; and the ratio of a ring's strongest pixel to their mean from which it has Bragg spots: the strongest of a
+#: thousand pixels of speckle reach 7, Bragg spots hundreds.
 _BINS, _AROUND, _SPOTTED = 12, 4, 20.0
-#: Fewer periods in the frame than these are no lattice: the window's own width is two.
+#: Fewest periods of a lattice in the frame; the window alone has a width of two.
 _LOWEST = 6.0
-#: Highest spatial frequency that is looked at [1/px]; pixels from which a ring has a mean.
+#: Highest spatial frequency [1/px]; fewest pixels in a ring for a mean.
 _HIGHEST, _FEW = 0.48, 8
-#: Spots count down to this share of the strongest; they are those of the same lattice within so many octaves, 15 %.
+#: Smallest intensity of a spot relative to the strongest; largest difference in octaves (15 %) of spots of the same
+#: lattice.
 _SHARE, _SAME = 0.03, 0.2
 
 
 @dataclass(frozen=True)
 class Character:
-    """A frame in a few numbers.
+    """Properties of a frame, in a few numbers.
 
     Attributes
     ----------
     skewness : tuple of float
-        Of the grey values in bands from fine to coarse; its sign is that of the contrast.
+        Skewness of the grey values in bands from fine to coarse; its sign is that of the contrast.
     noise : float
-        Standard deviation from pixel to pixel, as a share of the frame's.
+        Standard deviation of the noise, relative to that of the frame.
     spots : tuple of float [1/px]
-        Spatial frequencies of the lattice's reflections, the strongest first; none without a lattice.
+        Spatial frequencies of the lattice's reflections, strongest first; empty without a lattice.
     """
 
     skewness: tuple[float, ...]
@@ -58,7 +60,7 @@ class Character:
 
     @classmethod
     def of(cls, frame: NDArray[np.float32]) -> Character | None:
-        """Take it of a frame (Y, X); None of one that is too small, has many gaps (NaN), or no contrast."""
+        """Measure a frame (Y, X); None if it is too small, has many gaps (NaN), or no contrast."""
         part = np.asarray(middle(frame, EDGE, EDGE), np.float32)
         gaps = np.isnan(part)
         if min(part.shape) < 32 or gaps.mean() > 0.2:
@@ -71,7 +73,7 @@ class Character:
         return cls(_skewness(part), _noise(part), _spots(part))
 
     def departures(self, frame: Character) -> dict[str, str]:
-        """In which ways another frame is unlike this one, as far as that matters to a network: kind and words."""
+        """Describe how another frame differs, as far as it matters to a network: kind to description."""
         found = {}
         band = int(np.argmax(np.abs(self.skewness)))
         here, there = self.skewness[band], frame.skewness[band]
@@ -79,13 +81,13 @@ class Character:
             now, then = ("dark", "bright") if here > 0 else ("bright", "dark")
             found["contrast"] = f"its contrast is turned over, {now} where it was {then}; invert the movie"
         if not (self.spots and frame.spots):
-            return found  # without a lattice the contrast is that of whatever is there, and noise no share of it
+            return found  # without a lattice, noise relative to the contrast is meaningless
         noisier = frame.noise / max(self.noise, _NOISE)
         if noisier > _NOISIER:
             found["noise"] = (
                 f"it is {noisier:.1f} times as noisy, against its contrast; average frames, or train on such a frame"
             )
-        # A lattice may show another of its reflections as the strongest, but it has both.
+        # Another reflection of the same lattice may be the strongest, but both are present.
         if not (_among(frame.spots[0], self.spots) and _among(self.spots[0], frame.spots)):
             ratio = self.spots[0] / frame.spots[0]
             found["lattice"] = f"its lattice is {ratio:.2g} times as wide in pixels; check the pixel size"
@@ -96,7 +98,7 @@ class Character:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Character:
-        """Undo `to_json`; raises KeyError, TypeError or ValueError for something else."""
+        """Read what `to_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
         skewness, spots = tuple(map(float, data["skewness"])), tuple(map(float, data["spots"]))
         if len(skewness) != len(_BLURS) or not all(spot > 0 for spot in spots):
             raise ValueError("no character of a frame")
@@ -104,7 +106,7 @@ class Character:
 
 
 def middle(frame: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """The middle of a frame (Y, X), of so many pixels at most."""
+    """Return the centre of a frame (Y, X), at most this many pixels high and wide."""
     top, left = max(0, (frame.shape[0] - height) // 2), max(0, (frame.shape[1] - width) // 2)
     return frame[top : top + height, left : left + width]
 
@@ -122,7 +124,7 @@ def _skewness(part: NDArray[np.float32]) -> tuple[float, ...]:
 
 
 def _noise(part: NDArray[np.float32]) -> float:
-    """From second differences both ways, which a smooth image has little of (Immerkær 1996, 10.1006/cviu.1996.0060)."""
+    """Estimate noise from second differences, small in a smooth image (Immerkær 1996, 10.1006/cviu.1996.0060)."""
     mask = np.outer((1, -2, 1), (1, -2, 1)).astype(np.float32)
     rough = ndimage.convolve(part, mask)
     return round(1.4826 * float(np.median(np.abs(rough - np.median(rough)))) / 6, 4)
@@ -141,7 +143,7 @@ def _spots(part: NDArray[np.float32]) -> tuple[float, ...]:
     mean = np.where(count < _FEW, np.inf, np.bincount(ring, values) / np.maximum(count, 1))
     strongest = np.zeros(mean.size)
     np.maximum.at(strongest, ring, values)
-    # What lies around is a product, so that a slope, as of holes and thickness, cancels.
+    # A geometric mean, so that a slope over frequency, as from holes and thickness, cancels.
     around = np.sqrt(mean[: -2 * _AROUND] * mean[2 * _AROUND :])
     height = strongest[_AROUND:-_AROUND] / np.maximum(around, np.finfo(float).tiny)
     spotted = _AROUND + np.flatnonzero(height > _SPOTTED)

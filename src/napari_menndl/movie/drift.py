@@ -1,4 +1,4 @@
-"""Drift of a sample through a movie, measured frame by frame."""
+"""Measurement of the sample drift in a movie, frame by frame."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from napari_menndl.movie.movie import Movie
 
-#: Frames that the reference is the average of: more would keep defects that are gone.
+#: Frames averaged in the reference; more would keep defects that have vanished.
 _MEMORY = 8
-#: Share of the frames whose shift has to be measured.
+#: Smallest share of frames whose shift must be measurable.
 _LEAST_MEASURED = 0.5
 
 
@@ -30,19 +30,19 @@ def measure_drift(
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> NDArray[np.float64]:
-    """Measure by how much each frame has to be moved to lie on the first one.
+    """Measure the shift that aligns each frame with the first one.
 
-    Each frame is registered (`neighbours.measure_shift`) on a running average of the frames before it, which moves
-    along with the sample: it has less noise than a single frame, and always shares nearly all of its area with the
-    next. A frame that cannot be read or shows nothing of it takes the shift between those of the frames beside it.
+    Each frame is registered (`neighbours.measure_shift`) to a running average of the frames before it, which moves
+    along with the sample: it has less noise than a single frame, and always overlaps the next frame almost entirely. A
+    frame that cannot be read or registered gets a shift interpolated between those of its neighbours.
 
     Parameters
     ----------
     movie : Movie
     progress : callable, optional
-        Called with frames measured and frames in all.
+        Called with the number of frames measured and the total.
     cancel : callable, optional
-        Asked before each frame; True ends it with an InputError.
+        Called before each frame; if it returns True, an InputError ends the measurement.
 
     Returns
     -------
@@ -52,12 +52,12 @@ def measure_drift(
     Raises
     ------
     InputError
-        If it cannot be measured for half of the frames, or if it is cancelled.
+        If the drift cannot be measured for half of the frames, or if the measurement is cancelled.
 
     Warns
     -----
     UserWarning
-        Of frames whose shift could not be measured.
+        If the shift of some frames could not be measured.
     """
     count = len(movie)
     shifts = np.full((count, 2), np.nan)
@@ -72,7 +72,7 @@ def measure_drift(
         elif frame is not None and reference is not None:
             found = measure_shift(reference, frame, sure=True)
             if found is not None:
-                # The average lies beside the last frame by what rounding left.
+                # The average is off the last frame by the remainder of rounding to whole pixels.
                 shifts[t] = here = here + found - off
                 whole = np.rint(found).astype(int)
                 seen = min(seen + 1, _MEMORY)
@@ -85,7 +85,7 @@ def measure_drift(
 
 
 def _readable(movie: Movie, t: int) -> NDArray[np.float32] | None:
-    """A frame, gaps filled; None where it cannot be read or has no contrast."""
+    """Read a frame with its gaps filled; None if it cannot be read or has no contrast."""
     try:
         frame = fill_gaps(movie.frame(t, gaps=True))
     except InputError:
@@ -94,7 +94,7 @@ def _readable(movie: Movie, t: int) -> NDArray[np.float32] | None:
 
 
 def _completed(shifts: NDArray[np.float64], movie: Movie) -> NDArray[np.float64]:
-    """Shifts, those that are missing (NaN) between their neighbours'."""
+    """Interpolate missing shifts (NaN) between their neighbours."""
     numbers = np.arange(len(shifts))
     measured = np.isfinite(shifts[:, 0])
     if measured.mean() < _LEAST_MEASURED:

@@ -1,4 +1,4 @@
-"""Follow a source that is still being written: each new frame as soon as it is complete."""
+"""Watching of sources that are still being written, with each new frame as soon as it is complete."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: How long a frame may stay half-written before it is left out [s].
+#: Time for which a frame may stay half-written before it is left out [s].
 PATIENCE = 10.0
-#: Frames kept in memory for those who look at them right away.
+#: Latest frames kept in memory, for immediate display.
 KEPT = 8
 
 
 @dataclass(frozen=True, eq=False)
-class NewFrames:
-    """A new frame, complete.
+class FollowedFrame:
+    """A new, complete frame.
 
     Attributes
     ----------
     number : int
-        Of the frame in its source, from 0.
+        Number of the frame in its source, from 0.
     frame : (Y, X) real
-        As recorded.
+        Grey values as recorded.
     appeared : float [s since the epoch]
-        When it was written; when it was first seen where the file system's clock cannot be believed.
+        When it was written, or first seen if the file system's clock is implausible.
     name : str
-        Its file, or its place in one.
+        Name of its file, or its position in a file.
     """
 
     number: int
@@ -53,14 +53,14 @@ class NewFrames:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something about the source that a person should know.
+    """A message about the source for the user.
 
     Attributes
     ----------
     text : str
         One or two sentences.
     anew : bool
-        Frames are counted from 0 again from here on: what was followed is another movie now.
+        Whether frames are counted from 0 again from here on, because the source is another movie now.
     """
 
     text: str
@@ -68,18 +68,18 @@ class Notice:
 
 
 class MovieWatcher:
-    """Watches a folder of images, a TIFF file or a zarr array that grows.
+    """Watches a growing folder of images, TIFF file or zarr array.
 
-    It may be polled from one thread while others read.
+    One thread may poll while others read.
 
     Parameters
     ----------
     path : path
-        It need not be there yet, but its folder must.
+        It need not exist yet, but its folder must.
     existing : bool
-        Whether frames that are there already count as new.
+        Whether frames that exist already count as new.
     patience : float [s]
-        How long a frame may stay half-written before it is left out.
+        Time for which a frame may stay half-written before it is left out.
 
     Raises
     ------
@@ -103,21 +103,21 @@ class MovieWatcher:
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
-        """Frames up to the latest that arrived, those that were there already included."""
+        """Number of frames so far, including those that existed already."""
         return self._next or 0
 
     @property
     def pixel_size(self) -> tuple[float, float] | None:
-        """(y, x) [nm]; None where unknown, and before the first frame."""
+        """(y, x) [nm]; None if unknown, and before the first frame."""
         return self._source.pixel_size if self._source else None
 
     @property
     def frame_time(self) -> float | None:
-        """[s]; None where unknown, and before the first frame."""
+        """Time from frame to frame [s]; None if unknown, and before the first frame."""
         return self._source.frame_time if self._source else None
 
-    def poll(self) -> Iterator[NewFrames | Notice]:
-        """What is new since the last time, in order; one look at the disk."""
+    def poll(self) -> Iterator[FollowedFrame | Notice]:
+        """Check the disk once, and yield what is new since the last call, in order."""
         now = time.time()
         try:
             with self._lock:
@@ -143,7 +143,7 @@ class MovieWatcher:
         yield from self._arrivals(self._source, now)
         self._polled = now
 
-    def _arrivals(self, source: LiveSource, now: float) -> Iterator[NewFrames | Notice]:
+    def _arrivals(self, source: LiveSource, now: float) -> Iterator[FollowedFrame | Notice]:
         while (t := len(self)) < source.count:
             try:
                 with self._lock:
@@ -152,7 +152,7 @@ class MovieWatcher:
                 problem = self._unfit(frame)
             except InputError as error:
                 problem = f"cannot be read: {error}"
-            except Exception as error:  # each file library has its own kinds of error for a half-written frame
+            except Exception as error:  # file libraries raise many types of error for half-written frames
                 if self._waits_for(t):
                     return
                 problem = f"cannot be read ({error})"
@@ -162,7 +162,7 @@ class MovieWatcher:
                 yield Notice(f"{source.name(t)} is left out: it {problem}")
                 continue
             self._keep(t, frame)
-            yield NewFrames(t, frame, min(max(written, self._polled), now), source.name(t))
+            yield FollowedFrame(t, frame, min(max(written, self._polled), now), source.name(t))
 
     def _waits_for(self, t: int) -> bool:
         if self._half is None or self._half[0] != t:
@@ -193,7 +193,7 @@ class MovieWatcher:
                 self._recent.popitem(last=False)
 
     def read(self, t: int) -> NDArray[Any]:
-        """A frame that arrived, or was there before; zeros where it is gone by now.
+        """Read a frame that arrived or existed before; zeros if it no longer exists.
 
         Parameters
         ----------
@@ -209,17 +209,17 @@ class MovieWatcher:
             shape, dtype = self._like or ((0, 0), np.dtype(np.uint8))
             try:
                 frame = self._source.read(t) if self._source else None
-            except Exception:  # deleted, moved or overwritten since: a viewer still asks for it
+            except Exception:  # deleted, moved or overwritten; a viewer may still request it
                 frame = None
             return np.zeros(shape, dtype) if frame is None or frame.shape != shape else frame.astype(dtype, copy=False)
 
     def movie(self) -> Movie:
-        """All frames so far, lazily.
+        """Return a lazy movie of all frames so far.
 
         Raises
         ------
         InputError
-            Before the first frame has arrived.
+            Before the first frame.
         """
         if self._like is None:
             raise InputError("a frame", f"none yet in {self.path}", "Wait for the first one.")
@@ -235,24 +235,24 @@ def follow(
     existing: bool = False,
     interval: float = 0.1,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[NewFrames | Notice]:
-    """Each new frame of a source that is being written, in order, until `stop` says so.
+) -> Iterator[FollowedFrame | Notice]:
+    """Yield each new frame of a source that is being written, in order, until `stop` returns True.
 
     Parameters
     ----------
     path : path
         A folder of single images (see `napari_menndl.movie.formats`), a TIFF file or a zarr array.
     existing : bool
-        Whether frames that are there already come first.
+        Whether frames that exist already come first.
     interval : float [s]
-        Between two looks at the disk.
+        Time between two checks of the disk.
     stop : callable
-        Asked after every look.
+        Called after every check.
 
     Yields
     ------
-    NewFrames or Notice
-        Half-written frames are waited for; a notice where the source is gone, replaced or shorter than it was.
+    FollowedFrame or Notice
+        Frames are yielded when complete; a notice if the source is gone, replaced, or shorter than it was.
 
     Raises
     ------
@@ -264,8 +264,8 @@ def follow(
 
 def watch(
     follower: MovieWatcher, *, interval: float = 0.1, stop: Callable[[], bool] = lambda: False
-) -> Iterator[NewFrames | Notice]:
-    """Poll a follower again and again; see `follow`."""
+) -> Iterator[FollowedFrame | Notice]:
+    """Poll a watcher repeatedly; see `follow`."""
     while not stop():
         for news in follower.poll():
             yield news

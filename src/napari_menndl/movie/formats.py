@@ -1,4 +1,4 @@
-"""The formats a movie may have: the one list that readers, file dialogs, followers and help texts are made from."""
+"""File formats of movies: the registry behind readers, file dialogs, watchers and help texts."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file.
+    """A file format.
 
     Attributes
     ----------
     name : str
-        For a person to read.
+        Display name.
     suffixes : tuple of str
-        In small letters, with the point; the first is the usual one.
+        Lower-case suffixes with the dot; the first is the usual one.
     beginnings : tuple of bytes
-        How its files begin; may be empty.
+        Magic bytes at the start of its files; may be empty.
     read : callable
-        ``read(path, signal)`` yields a Movie without reading its frames; `signal` is the name or number of one of
-        several images, or who is asked; None where nobody chose. InputError where there is no movie.
+        ``read(path, signal)`` returns a Movie without reading its frames; `signal` is the name or number of one of
+        several images, a callable that chooses, or None for the default. InputError if there is no movie.
     files, folders : bool
-        Whether it may be a file, a folder.
+        Whether it is stored as a file, as a folder.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Format:
 
 
 def _reader(module: str, function: str) -> Callable[[Path, Wanted], Movie]:
-    """A function of this folder that is imported at the first file: this list itself costs no import."""
+    """Return a reader that imports its module on first use, so that importing this registry is cheap."""
 
     def read(path: Path, signal: Wanted = None) -> Movie:
         movie: Movie = getattr(import_module(f"napari_menndl.movie.{module}"), function)(path, signal)
@@ -61,8 +61,8 @@ TIFF = Format(
     _reader("tiff", "read_tiff"),
 )
 _microscope = _reader("microscope", "read_microscope")
-#: Formats that microscopes and their programs write, and how they begin; an MRC file begins with its width, and what is
-#: a zip may be anything.
+#: Formats of microscopes and their software. MRC has no magic bytes: it begins with the image width; those of zip-based
+#: formats would match any zip.
 MICROSCOPE: tuple[Format, ...] = (
     Format("Gatan DigitalMicrograph", (".dm3", ".dm4"), (b"\0\0\0\x03", b"\0\0\0\x04"), _microscope),
     Format("FEI TIA", (".ser",), (b"II\x97\x01",), _microscope),
@@ -77,7 +77,7 @@ MICROSCOPE: tuple[Format, ...] = (
     Format("Nion Swift", (".ndata", ".ndata1"), (), _microscope),
     Format("HyperSpy in zarr", (".zspy",), (), _microscope, folders=True),
 )
-#: A single one is a picture rather than a movie: windows leave it to others.
+#: A single image of these formats is rarely a movie: napari's reader leaves it to others.
 PICTURES = (
     Format("PNG", (".png",), (b"\x89PNG",), _reader("pictures", "read_picture")),
     Format("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), _reader("pictures", "read_picture")),
@@ -108,15 +108,15 @@ READABLE = "a movie as " + ", ".join(map(str, FORMATS)) + ", or a folder of sing
 
 
 def suffixes(files: bool = False) -> tuple[str, ...]:
-    """All suffixes, or those of formats that may be files."""
+    """Return all suffixes, or only those of formats stored as files."""
     return tuple(s for one in FORMATS if one.files or not files for s in one.suffixes)
 
 
 def by_suffix(path: Path) -> Format | None:
-    """The format that a path is named as."""
+    """Return the format of a path by its suffix."""
     return next((one for one in FORMATS if path.suffix.lower() in one.suffixes), None)
 
 
 def by_content(beginning: bytes) -> Format | None:
-    """The format of a file that begins so."""
+    """Return the format of a file by its first bytes."""
     return next((one for one in FORMATS if any(beginning.startswith(mark) for mark in one.beginnings)), None)

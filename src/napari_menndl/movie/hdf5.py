@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from napari_menndl.movie.metadata import Facts
     from napari_menndl.movie.stored import Index
 
-#: Where older Velox files keep the names of detectors, apart from their images.
+#: Operations of older Velox files that hold the detector names, separate from the images.
 _VELOX_INPUTS = {"StemInputOperation": "detector", "CameraInputOperation": "cameraName"}
 
 
 @dataclass(frozen=True)
 class Hdf5Array:
-    """A dataset of an HDF5 file; the file is open only while a part is read."""
+    """A dataset of an HDF5 file, which is open only during reads."""
 
     path: Path
     name: str
@@ -54,7 +54,7 @@ class Hdf5Array:
             return np.asarray(file[self.name][index])
 
     def unwritten(self, axis: int) -> list[int]:
-        """Numbers along an axis of which some chunk was never written; HDF5 reads them as 0."""
+        """Return indices along an axis with a chunk that was never written; HDF5 reads such chunks as 0."""
         with library("h5py").File(self.path, "r") as file:
             array = file[self.name]
             expected = _chunk_counts(array)
@@ -72,7 +72,7 @@ class Hdf5Array:
 
 @dataclass(frozen=True)
 class UsidArray:
-    """A dataset of USID: a row per position, a column per spectroscopic step, each a product of several axes."""
+    """A USID dataset: a row per position, a column per spectroscopic step, each a product of several axes."""
 
     path: Path
     name: str
@@ -90,7 +90,7 @@ class UsidArray:
 
 @dataclass(frozen=True)
 class ZarrArray:
-    """An array in a group of zarr, a folder or a zip."""
+    """An array in a zarr group, a folder or a zip."""
 
     path: Path
     name: str
@@ -100,7 +100,7 @@ class ZarrArray:
             return np.asarray(root[self.name][index])
 
     def unwritten(self, axis: int) -> list[int]:
-        """Numbers along an axis of which some chunk is missing; they would read as the fill value."""
+        """Return indices along an axis with a missing chunk, which would read as the fill value."""
         if self.path.is_file():
             return []
         with _zarr_group(self.path) as root:
@@ -108,7 +108,7 @@ class ZarrArray:
 
 
 def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
-    """The arrays of an HDF5 file whose axes it describes; all of at least two axes where it describes none."""
+    """Yield the arrays whose axes an HDF5 file describes; if it describes none, all with at least two axes."""
     h5py = library("h5py")
     check_heaps(path)
     with h5py.File(path, "r") as file:
@@ -135,7 +135,7 @@ def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
 
 
 def _check_sources(path: Path, array: Any) -> None:
-    """Refuse a dataset whose values lie in files that are not there, which read as 0, or not in the file's folder."""
+    """Refuse a dataset with external files that are missing (they read as 0) or outside the file's folder."""
     names = [name for name, *_ in array.external or ()]
     if array.is_virtual:
         names += [source.file_name for source in array.virtual_sources() if source.file_name != "."]
@@ -150,7 +150,7 @@ def _check_sources(path: Path, array: Any) -> None:
 
 
 def zspy_arrays(path: Path) -> Iterator[StoredArray]:
-    """The arrays of a HyperSpy file in zarr."""
+    """Yield the arrays of a HyperSpy file in zarr format."""
     with _zarr_group(path) as root:
         for name, group in root["Experiments"].groups():
             array = group["data"]
@@ -166,7 +166,7 @@ def zspy_arrays(path: Path) -> Iterator[StoredArray]:
 
 
 def _missing(array: Any) -> tuple[str, ...]:
-    """A sentence on pieces of a dataset that were never written, as where a recording broke off."""
+    """Return a note on chunks that were never written, as after an aborted recording."""
     counts = _chunk_counts(array)
     expected = 0 if counts is None else int(counts.prod())
     missing = 0 if counts is None else expected - array.id.get_num_chunks()
@@ -174,7 +174,7 @@ def _missing(array: Any) -> tuple[str, ...]:
 
 
 def _chunk_counts(array: Any) -> NDArray[np.int64] | None:
-    """Chunks along each axis; None where a dataset has none."""
+    """Return the number of chunks along each axis; None if the dataset is not chunked."""
     if array.chunks is None:
         return None
     return np.array([-(-size // chunk) for size, chunk in zip(array.shape, array.chunks, strict=True)], np.int64)
@@ -182,7 +182,7 @@ def _chunk_counts(array: Any) -> NDArray[np.int64] | None:
 
 @contextmanager
 def _zarr_group(path: Path) -> Iterator[Any]:
-    """The root group of a folder or a zip, which is closed afterwards."""
+    """Open the root group of a folder or a zip, and close it afterwards."""
     store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
     try:
         yield zarr.open_group(store, mode="r")
@@ -191,7 +191,7 @@ def _zarr_group(path: Path) -> Iterator[Any]:
 
 
 def _axes(array: Any) -> tuple[Axis, ...]:
-    """The axes of a dataset by whichever of the conventions it follows; none where it follows none."""
+    """Return the axes of a dataset by the convention it follows; empty if it follows none."""
     group, shape, name = array.parent, array.shape, text_of(array.name).rpartition("/")[2]
     if name == "data" and "axis-0" in group:
         return _hyperspy_axes(group, shape)
@@ -204,7 +204,7 @@ def _axes(array: Any) -> tuple[Axis, ...]:
         names = [text_of(axis) for axis in np.ravel(group.attrs.get("axes", []))]
         names = [*names, *["."] * len(shape)][: len(shape)]
         return tuple(_vector_axis(group.get(axis), size, axis) for axis, size in zip(names, shape, strict=True))
-    if any(len(one) or one.label for one in array.dims) and not array.is_scale:  # NSID, netCDF, labels alone
+    if any(len(one) or one.label for one in array.dims) and not array.is_scale:  # NSID, netCDF, labels only
         return tuple(
             _vector_axis(dimension[0] if len(dimension) else None, size, text_of(dimension.label))
             for dimension, size in zip(array.dims, shape, strict=True)
@@ -221,14 +221,14 @@ def _hyperspy_axes(group: Any, shape: tuple[int, ...]) -> tuple[Axis, ...]:
 
 
 def _hyperspy_kind(group: Any) -> str:
-    """The kind of a signal in HyperSpy's words; empty for images, and where there is none."""
+    """Return the kind of a signal as HyperSpy names it; empty for images and unknown signals."""
     about = group.get("metadata/Signal")
     kind = "" if about is None else text_of(about.attrs.get("signal_type"))
     return kind.replace("_", " ") if re.search("diffraction|EELS|EDS|CL|XRF", kind) else ""
 
 
 def _vector_axis(vector: Any, size: int, name: str = "") -> Axis:
-    """An axis that is given by the positions along it, or by the first two of them."""
+    """Return an axis that is given by the positions along it, or by the first two of them."""
     if not hasattr(vector, "dtype"):
         return Axis(name.removeprefix("."), size)
     scale = np.nan
@@ -240,7 +240,7 @@ def _vector_axis(vector: Any, size: int, name: str = "") -> Axis:
 
 
 def _usid_array(path: Path, file: Any, array: Any) -> StoredArray:
-    """A table of USID with its rows and columns unfolded, the slowest axis first."""
+    """Return a USID dataset with its rows and columns unfolded, slowest axis first."""
     axes: list[list[Axis]] = []
     for side, count in zip(("Position", "Spectroscopic"), array.shape, strict=True):
         indices, values = (np.atleast_2d(file[array.attrs[f"{side}_{what}"]][()]) for what in ("Indices", "Values"))
@@ -278,7 +278,7 @@ def _hdf5_facts(file: Any, array: Any) -> Facts:
 
 
 def _group_facts(metadata: Any) -> Facts:
-    """Metadata of a recording from HyperSpy's groups."""
+    """Return the acquisition metadata in HyperSpy's groups."""
     if metadata is None:
         return {}
     general = metadata.get("General")
@@ -302,7 +302,7 @@ def _group_facts(metadata: Any) -> Facts:
 
 
 def _velox_arrays(path: Path, file: Any, images: Any) -> Iterator[StoredArray]:
-    """Velox's images, (Y, X, T) each, with JSON beside them."""
+    """Yield Velox's images, (Y, X, T) each, with the JSON metadata beside them."""
     detectors = dict(_velox_detectors(file))
     spectra = [name for name, group in file["Data"].items() if "Spectr" in name and len(group)]
     if spectra and not len(images):
@@ -340,7 +340,7 @@ def _velox_arrays(path: Path, file: Any, images: Any) -> Iterator[StoredArray]:
                 "camera_length": (optics.get("CameraLength"), "m"),
                 "convergence_angle": (optics.get("BeamConvergence"), "rad"),
                 "dwell_time": (scan.get("DwellTime"), "s"),
-                # A scanned image has the exposure time of a camera that took no part.
+                # Velox also gives scanned images a camera's exposure time, although no camera was used.
                 "exposure_time": (None if scan.get("DwellTime") else exposure, "s"),
                 "detector": text_of(name),
                 "instrument": text_of((about.get("Instrument") or {}).get("InstrumentModel")),
@@ -350,7 +350,7 @@ def _velox_arrays(path: Path, file: Any, images: Any) -> Iterator[StoredArray]:
 
 
 def _velox_date(about: dict[str, Any]) -> str:
-    """The start of a recording, kept as seconds since 1970."""
+    """Return the start of a recording, stored as seconds since 1970."""
     start = ((about.get("Acquisition") or {}).get("AcquisitionStartDatetime") or {}).get("DateTime")
     seconds = number_of(start)
     if not seconds or not 0 < seconds < 1e10:
@@ -359,7 +359,7 @@ def _velox_date(about: dict[str, Any]) -> str:
 
 
 def _velox_detectors(file: Any) -> Iterator[tuple[str, str]]:
-    """Detectors by the key of their images, where a file has them in a place of their own."""
+    """Yield image keys and detector names, if the file stores them separately."""
     for operation, what in _VELOX_INPUTS.items():
         for item in (file.get(f"Operations/{operation}") or {}).values():
             about = json.loads(item[0])

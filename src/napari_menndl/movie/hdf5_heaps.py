@@ -1,4 +1,4 @@
-"""A damage of HDF5 files that the HDF5 library reads for ever, found before it does."""
+"""Detection of damaged HDF5 heaps, which the HDF5 library would read in an endless loop."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from napari_menndl.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: How a global heap begins, which holds texts of attributes: signature, version, three zeros (HDF5 File Format
+#: Start of a global heap, which holds texts of attributes: signature, version, three zeros (HDF5 File Format
 #: Specification, III.E).
 _HEAP = b"GCOL\x01\0\0\0"
-#: Heaps are looked for so near to the beginning and the end of a file [bytes]: between them lie frames.
+#: Distance from the beginning and the end of a file within which heaps are searched [bytes]; frames lie between.
 WITHIN = 1 << 26
 
 
 def check_heaps(path: Path) -> None:
-    """Refuse a file in which a heap has free space of no size: the library takes no step forward there.
+    """Refuse a file with a heap whose free space has size 0, on which the HDF5 library loops endlessly.
 
     Raises
     ------
@@ -47,6 +47,6 @@ def _is_endless(content: mmap.mmap, at: int) -> bool:
         number, size = struct.unpack_from("<H6xQ", content, place)
         if number == size == 0:
             return True
-        # An object is padded to 8 bytes, behind a header of 16; free space counts its own header.
+        # An object has a header of 16 bytes and is padded to 8; free space includes its header in its size.
         place += 16 + -(-size // 8) * 8 if number else size
     return False

@@ -1,4 +1,4 @@
-"""Files with more axes than time, height and width: one axis is chosen as time, the others are cut at one index."""
+"""Files with more axes than time, height and width: one is chosen as time, the others are fixed at an index."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _MEANING = {"T": "time", "Z": "depth", "C": "channel"}
 
 @dataclass(frozen=True, eq=False)
 class Hyperstack:
-    """An array whose last two axes are Y and X, behind two or more others longer than 1.
+    """An array whose last two axes are Y and X, after two or more others longer than 1.
 
     Attributes
     ----------
     array : array of numpy or zarr
-        Read where it is looked at.
+        Read on access.
     axes : str
         A letter per axis.
     path : Path
@@ -51,28 +51,28 @@ class Hyperstack:
 
     @property
     def open_axes(self) -> tuple[int, ...]:
-        """Axes of which one can be time."""
+        """Axes that can be chosen as time."""
         return tuple(axis for axis in range(self.array.ndim - 2) if self.array.shape[axis] > 1)
 
     @property
     def likely_time(self) -> int:
-        """The axis that the file calls time, or else the first."""
+        """The axis that the file names as time, or else the first."""
         return next((axis for axis in self.open_axes if self.axes[axis] == "T"), self.open_axes[0])
 
     def title(self, axis: int) -> str:
-        """What a person is shown of an axis: its place, length and meaning."""
+        """Describe an axis for the user: its index, length and meaning."""
         meaning = _MEANING.get(self.axes[axis])
         return f"Axis {axis}, length {self.array.shape[axis]}" + (f" ({meaning})" if meaning else "")
 
     def movie(self, time: int, at: Mapping[int, int] | None = None) -> Movie:
-        """Frames along one axis.
+        """Return the frames along one axis.
 
         Parameters
         ----------
         time : int
             The axis that is time.
         at : mapping of axis to index, optional
-            Where the other axes are cut; at 0 where left out.
+            Index at which each other axis is fixed; 0 by default.
 
         Raises
         ------
@@ -97,13 +97,13 @@ class Hyperstack:
 
 
 def find_many_axes(path: str | os.PathLike[str], number: int | None = None) -> Hyperstack | None:
-    """The array at a path, if it has too many axes for a movie; None for anything else, whatever it is.
+    """Return the array at a path if it has too many axes for a movie; None for anything else.
 
     Parameters
     ----------
     path : path
     number : int, optional
-        Which of several images of a file; by default the largest of a TIFF file, and the first of a zarr.
+        Number of one of several images of a file; by default the largest of a TIFF file, the first of a zarr group.
     """
     path = Path(path)
     try:
@@ -117,7 +117,7 @@ def find_many_axes(path: str | os.PathLike[str], number: int | None = None) -> H
         if found is None or not found.axes.endswith("YX") or len(found.open_axes) < 2:
             return None
         check_dtype(found.array.dtype, str(path))
-    except Exception:  # what is wrong with a file is said where it is opened
+    except Exception:  # errors are reported when the file is opened
         return None
     return found
 
@@ -153,5 +153,5 @@ def _tiff(path: Path, number: int | None) -> Hyperstack:
 def _letters(names: Sequence[str | None] | None, shape: tuple[int, ...]) -> str:
     if names is not None:
         return axis_letters(names, shape)
-    # That it is time would be a guess, and it is asked instead.
+    # An unnamed axis is not assumed to be time: the user is asked.
     return axis_letters([None] * len(shape), shape).replace("T", "Q")

@@ -1,4 +1,4 @@
-"""Identity of frames: by their grey values, not by the name, place or format of the file they lie in."""
+"""Identity of frames by their grey values, whatever the name, location or format of their file."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 #: Bytes of a digest.
 SIZE = 16
-#: Frames by which two movies are compared before either is read through.
+#: Frames by which two movies are compared before either is read completely.
 FEW = 5
-#: Frames that are tried for one that is not blank.
+#: Frames searched for one that is not blank.
 _MOST_BLANK = 8
 _known: WeakKeyDictionary[Movie, str] = WeakKeyDictionary()
 
 
 def digest_of(frame: NDArray[np.float32]) -> str:
-    """Digest of a frame as networks see it: its shape and its grey values in float32.
+    """Return the digest of a frame as networks see it: of its shape and its grey values in float32.
 
-    The same frame in another type of number, another format or another file has the same digest.
+    The digest does not depend on dtype, file format or file.
 
     Parameters
     ----------
     frame : (Y, X) or (5, Y, X) float32
-        As from `Movie.frame` with its gaps as NaN, or from `neighbours.read_frame`, of which the frame itself counts.
+        As from `Movie.frame` with gaps as NaN, or from `neighbours.read_frame`, of which only the frame itself is used.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def digest_of(frame: NDArray[np.float32]) -> str:
 
 
 def frame_digest(movie: Movie, t: int) -> str:
-    """Digest of one frame of a movie, which is read for it.
+    """Read a frame of a movie and return its digest.
 
     Raises
     ------
@@ -60,12 +60,12 @@ def frame_digest(movie: Movie, t: int) -> str:
 
 
 def movie_digest(movie: Movie) -> str:
-    """Digest of the first frame that is not blank, by which a movie is known: it stays the same while the movie grows.
+    """Return the digest of the first frame that is not blank; it identifies a movie even while it grows.
 
-    Empty where none of the first frames can be read.
+    Empty if none of the first frames can be read.
     """
     if movie not in _known:
-        _known[movie] = _first_digest(movie)  # asked for whenever a layer comes or goes
+        _known[movie] = _first_digest(movie)  # cached: needed whenever a layer is added or removed
     return _known[movie]
 
 
@@ -81,7 +81,7 @@ def _first_digest(movie: Movie) -> str:
 
 
 def few(frames: Sequence[int], most: int = FEW) -> list[int]:
-    """A few of some frames, spread evenly, the first and the last among them."""
+    """Return a few of some frames, evenly spread, including the first and the last."""
     if len(frames) <= most:
         return list(frames)
     return [frames[round(i * (len(frames) - 1) / (most - 1))] for i in range(most)]

@@ -1,4 +1,4 @@
-"""What grows while a microscope writes it: a folder of images, a TIFF file of many pages, a zarr array."""
+"""Sources that grow while a microscope writes them: a folder of images, a multi-page TIFF file, a zarr array."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: A file that keeps changing is read nevertheless after so long [s]: a live image, written again and again.
+#: Time after which a file that keeps changing is read anyway [s], such as a live image that is overwritten repeatedly.
 RESTLESS = 1.0
 
 
 class LiveSource(Protocol):
-    """A source of frames that grows.
+    """A growing source of frames.
 
     Attributes
     ----------
     count : int
-        Frames that look complete, from the first on.
+        Number of complete frames, from the first on.
     pixel_size : (y, x) float [nm] or None
     frame_time : float [s] or None
     metadata : Metadata
@@ -50,20 +50,20 @@ class LiveSource(Protocol):
     def count(self) -> int: ...
 
     def refresh(self) -> str | None:
-        """Look at the disk again; OSError where it is gone, a sentence where everything begins anew."""
+        """Check the disk; raise OSError if the source is gone, return a message if frames are counted from 0 again."""
 
     def read(self, t: int) -> NDArray[Any]:
-        """Frame (Y, X); InputError where it will never be, any other error where it is not complete yet."""
+        """Return a frame (Y, X); InputError if it will never be readable, any other error if it is not complete yet."""
 
     def written(self, t: int) -> float:
-        """When the frame was written, as the file system says [s since the epoch]."""
+        """Return the modification time of the frame's file [s since the epoch]."""
 
     def name(self, t: int) -> str:
-        """For a person to read."""
+        """Return a display name of the frame."""
 
 
 def open_growing(path: Path, patience: float) -> LiveSource:
-    """The source at a path that exists; a file is not waited for longer than `patience` [s].
+    """Open an existing path as a live source that waits for a file no longer than `patience` [s].
 
     Raises
     ------
@@ -82,7 +82,7 @@ def open_growing(path: Path, patience: float) -> LiveSource:
 
 
 class GrowingFolder:
-    """A folder into which images are written one after another; in natural order, later ones wait for earlier ones."""
+    """A folder that images are written to; in natural order, later ones wait for earlier ones."""
 
     def __init__(self, path: Path, patience: float) -> None:
         self.path = path
@@ -112,7 +112,7 @@ class GrowingFolder:
             if frames is None:
                 if waited < self._patience:
                     break
-                frames = 1  # reading it will say what is wrong with it
+                frames = 1  # reading it will raise the error
             self._frames += [(path, stamp, t) for t in range(frames)]
             self._taken[path] = stamp
             del self._waiting[path]
@@ -150,7 +150,7 @@ class GrowingFolder:
 
 
 class GrowingTiff:
-    """A TIFF file to which pages are appended."""
+    """A TIFF file that pages are appended to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -168,7 +168,7 @@ class GrowingTiff:
         anew = None
         if seen is not None and (about.st_ino != seen[0] or about.st_size < seen[1]):
             what = "was replaced by another file" if about.st_ino != seen[0] else "became shorter"
-            anew = f"{self.path.name} {what}: its frames are counted anew."
+            anew = f"{self.path.name} {what}: frame numbering restarts."
             self.count, self._written = 0, []
         elif seen == self._seen and self._tiff is not None:
             return None
@@ -197,8 +197,8 @@ class GrowingTiff:
                             self.pixel_size, self.metadata = with_sidecar(self.path, header.width, size, said)
             except OSError:
                 raise
-            except Exception:  # a page that is being written ends in many kinds of error, in struct's for one
-                self._seen = (about.st_ino, 0)  # look again, even if the file has the same size then
+            except Exception:  # incomplete pages cause many types of error, such as struct.error
+                self._seen = (about.st_ino, 0)  # check again even if the size stays the same
                 return
             opened.pop_all()
         old, self._tiff = self._tiff, tiff
@@ -216,7 +216,7 @@ class GrowingTiff:
 
 
 class GrowingZarr:
-    """A zarr array (T, Y, X) that gets longer, or is filled from the first frame on."""
+    """A zarr array (T, Y, X) that is extended, or filled from the first frame on."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -234,18 +234,18 @@ class GrowingZarr:
             array = self._open()
         except InputError:
             raise
-        except Exception:  # its description is being written
+        except Exception:  # its metadata may be half-written
             return None
         marks = [mark for mark in ("zarr.json", ".zarray") if (self._folder / mark).exists()]
         identity = (self._folder.stat().st_ino, array.shape[1:], array.dtype, *marks)
         anew = None
         if self._identity is not None and (identity != self._identity or array.shape[0] < self.count):
             what = "was replaced by another array" if identity != self._identity else "became shorter"
-            anew = f"{self.path.name} {what}: its frames are counted anew."
+            anew = f"{self.path.name} {what}: frame numbering restarts."
             self.count = 0
         self._array, self._identity = array, identity
         there = [t for t in range(self.count, array.shape[0]) if self._complete(t)]
-        # zarr writes no chunk for a frame of zeros: it is there as soon as a later one is.
+        # zarr writes no chunk for a frame of zeros: such a frame counts as complete once a later one is.
         self.count = max((t + 1 for t in there), default=self.count)
         return anew
 

@@ -1,4 +1,4 @@
-"""Metadata of a recording, as far as its file says: instrument, detector, beam, times."""
+"""Acquisition metadata from files: instrument, detector, beam, times."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from napari_menndl.typed import check_types
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-#: What a file says, by the name of a field of `Metadata`: a text, or a number and its unit.
+#: Metadata of a file by field of `Metadata`: a text, or a number and its unit.
 Facts: TypeAlias = "Mapping[str, Any]"
 
-#: Units of files in small letters without blanks, in those of the fields.
+#: Factors from units in files, in lower case without blanks, to the units of the fields.
 _FACTORS: dict[str, dict[str, float]] = {
     "kV": {"kv": 1, "v": 1e-3, "kev": 1, "ev": 1e-3, "mv": 1e3},
     "pA": {"pa": 1, "na": 1e3, "µa": 1e6, "ua": 1e6, "a": 1e12},
@@ -29,9 +29,9 @@ _FACTORS: dict[str, dict[str, float]] = {
     "×": {"": 1, "x": 1, "×": 1, "kx": 1e3},
 }
 _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
-#: Under this name written movies keep how they were recorded.
+#: Key of the metadata in files from `write_movie`.
 RECORDING = "recording"
-#: Longer texts are no names.
+#: Longest text kept.
 _LONGEST = 200
 
 
@@ -57,7 +57,7 @@ class Metadata:
 
     @property
     def lines(self) -> list[str]:
-        """A line for everything that is known: ``"Beam energy: 200 kV"``."""
+        """All known values, a line each: ``"Beam energy: 200 kV"``."""
         known = ((one, getattr(self, one.name)) for one in fields(self))
         return [
             f"{one.metadata['title']}: {value if isinstance(value, str) else amount(value, unit_of(one.metadata))}"
@@ -67,7 +67,7 @@ class Metadata:
 
     @property
     def line(self) -> str:
-        """The most telling in one line: ``"HAADF, 200 kV, 2 µs per pixel"``; empty where nothing is known."""
+        """Summary in one line: ``"HAADF, 200 kV, 2 µs per pixel"``; empty if nothing is known."""
         said = [self.detector] if self.detector else []
         if self.beam_energy is not None:
             said.append(amount(self.beam_energy, "kV"))
@@ -78,40 +78,40 @@ class Metadata:
         return ", ".join(said)
 
     def to_json(self) -> dict[str, Any]:
-        """What is known, by name."""
+        """Return the known values by name."""
         return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Metadata:
-        """That of `to_json`; names that a newer version may have added are left out.
+        """Read what `to_json` returned; names added by newer versions are ignored.
 
         Raises
         ------
         InputError
-            On a value of a wrong type or outside its range.
+            If a value has a wrong type or is outside its range.
         """
         names = {one.name for one in fields(cls)}
         return cls(**{name: value for name, value in data.items() if name in names})
 
 
-#: Of a file that says nothing.
+#: Metadata of a file without any.
 UNKNOWN = Metadata()
 
 
 def read_metadata(facts: Facts, source: str) -> Metadata:
-    """What a file says, in the fields' units and as far as it can be believed.
+    """Convert a file's metadata to the fields' units, without implausible values.
 
     Parameters
     ----------
     facts : mapping of str to str or (number or text of one, unit)
-        None, an empty text and the number 0 stand for what the file does not say.
+        None, an empty text and the number 0 count as unknown.
     source : str
         Named in the warning.
 
     Warns
     -----
     CalibrationWarning
-        Of numbers in another kind of unit, and of those that no microscope has: they are left out.
+        For numbers in an unknown unit or outside the plausible range, which are left out.
     """
     known: dict[str, Any] = {}
     doubts = []
@@ -141,7 +141,7 @@ def read_metadata(facts: Facts, source: str) -> Metadata:
 
 
 def written_metadata(data: Any, source: str) -> Metadata:
-    """What `write_movie` left in a file of how the movie was recorded; nothing, with a warning, where it is damaged."""
+    """Read the metadata that `write_movie` stored; empty, with a warning, if they are damaged."""
     try:
         return Metadata.from_json(data)
     except (InputError, AttributeError) as error:
@@ -152,7 +152,7 @@ def written_metadata(data: Any, source: str) -> Metadata:
 
 
 def common(several: Iterable[Metadata]) -> Metadata:
-    """What is the same in all parts of a movie; of the dates the first."""
+    """Return the metadata that all parts of a movie share, and the first date."""
     first, *others = several
     same = {
         name: value
@@ -163,7 +163,7 @@ def common(several: Iterable[Metadata]) -> Metadata:
 
 
 def amount(value: float, unit: str) -> str:
-    """A number and its unit for a person, seconds with a prefix: ``"2 µs"``."""
+    """Format a number with its unit, seconds with a prefix: ``"2 µs"``."""
     if unit == "s" and 0 < value < 1:
         factor, prefix = next((one for one in _PREFIXES if value >= one[0] * 0.9995), _PREFIXES[-1])
         return f"{value / factor:.4g} {prefix}s"
@@ -173,7 +173,7 @@ def amount(value: float, unit: str) -> str:
 
 @cache
 def _fields() -> dict[str, tuple[str, str, float, float]]:
-    """Title in small letters, unit and range of each field."""
+    """Return title in lower case, unit and range of each field."""
     hints = get_type_hints(Metadata)
     return {
         one.name: (
@@ -187,7 +187,7 @@ def _fields() -> dict[str, tuple[str, str, float, float]]:
 
 
 def _text(value: Any) -> str:
-    """A text of a file, which some libraries give as bytes, in one line; empty for None."""
+    """Convert a text from a file, possibly bytes, to a single line; empty for None."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     return "" if value is None else " ".join(str(value).replace("\0", " ").split())

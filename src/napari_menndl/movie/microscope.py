@@ -1,4 +1,4 @@
-"""The movie of a microscope's own file: which of its signals it is, in which order of axes, at which scale."""
+"""Movies from microscope file formats: choice of the signal, axis order and calibration."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _SPECTRAL = re.compile(r"[mkMG]?(?:eV|Hz|V)|ev|kev|hz")
 
 @dataclass(frozen=True)
 class Layout:
-    """Numbers of a signal's axes of height, width and frames; `doubt` says why it is no movie."""
+    """Indices of a signal's axes of height, width and frames; `doubt` says why it may not be a movie."""
 
     y: int = 0
     x: int = 0
@@ -57,7 +57,7 @@ class Layout:
 
 
 class MicroscopeFrames:
-    """Reads single frames of a signal, as (Y, X) in whichever order its axes are stored; keeps no file open."""
+    """Reads single frames (Y, X) of a signal in any axis order; keeps no file open."""
 
     def __init__(self, signal: StoredArray, layout: Layout) -> None:
         self.read = signal.read
@@ -74,27 +74,27 @@ class MicroscopeFrames:
 
 
 def read_microscope(path: Path, signal: Wanted = None) -> Movie:
-    """One signal of a microscope's file as a movie; a warning says which, where the file has several.
+    """Open one signal of a microscope file as a movie; a warning names it if the file has several.
 
     Parameters
     ----------
     path : Path
-        Of one of the formats in `formats.MICROSCOPE`.
+        File in one of the formats of `formats.MICROSCOPE`.
     signal : str, int or callable, optional
-        Which signal: its name, a part of it, or its number. By default the stack of images, or the image; a signal
-        that is named is read even where it is a stack of something else, of diffraction patterns for one.
+        Name, part of the name, or number of the signal. By default the stack of images, or the image; a named signal is
+        read even if it is a stack of something else, such as diffraction patterns.
 
     Returns
     -------
     Movie
-        `pixel_size` (y, x) [nm] and `frame_time` [s] as the file says, None where it does not
-        (with a `CalibrationWarning` where what it says cannot be).
+        `pixel_size` (y, x) [nm] and `frame_time` [s] from the file, None if missing or, with a `CalibrationWarning`,
+        implausible.
 
     Raises
     ------
     InputError
-        If the file is damaged or of another kind, if a package is missing that reads it, if there is no such signal,
-        or if it is no (T, Y, X) of real numbers.
+        If the file is damaged or of another format, if the package that reads it is missing, if there is no such
+        signal, or if the signal is not (T, Y, X) of real numbers.
     """
     signals = list_arrays(path)
     layouts = [lay_out(one) for one in signals]
@@ -116,7 +116,7 @@ def read_microscope(path: Path, signal: Wanted = None) -> Movie:
     absent = [] if layout.t is None or not hasattr(chosen.read, "unwritten") else chosen.read.unwritten(layout.t)
     warn_of_absent(absent, shape[0], path.name, NO_CHUNKS)
     try:
-        frames(shape[0] - 1)  # a file that is cut short, or a compression that cannot be read here, is told at once
+        frames(shape[0] - 1)  # fails now if the file is truncated or its compression unsupported
     except Exception as error:
         raise _damaged(path, error) from error
     pixel_size = read_pixel_size((y.scale, x.scale), (y.units, x.units), path.name)
@@ -134,7 +134,7 @@ def read_microscope(path: Path, signal: Wanted = None) -> Movie:
 
 
 def list_arrays(path: Path) -> list[StoredArray]:
-    """Everything a microscope's file holds, by name, axes and type; InputError where it cannot be opened."""
+    """List the arrays of a microscope file with names, axes and dtypes; InputError if it cannot be opened."""
     suffix = path.suffix.lower()
     try:
         beginning = b"folder" if path.is_dir() else _beginning(path)
@@ -157,7 +157,7 @@ def list_arrays(path: Path) -> list[StoredArray]:
         signals = list(_LISTS.get(named.name, hdf5_arrays)(path))
     except InputError:
         raise
-    except Exception as error:  # each file library has its own kinds of error for a damaged file
+    except Exception as error:  # file libraries raise many types of error for damaged files
         raise _damaged(path, error) from error
     if not signals:
         raise InputError("a movie or an image", f"no array of numbers in {path}", "Open another file.")
@@ -178,7 +178,7 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 
 def lay_out(signal: StoredArray) -> Layout:
-    """Find the frames in a signal by the names, units and roles of its axes."""
+    """Find the axes of frames, height and width of a signal by the names, units and roles of its axes."""
     axes = signal.axes
     long = [i for i, axis in enumerate(axes) if axis.size != 1]
     if signal.dtype.kind == "c" or any("imag" in name.lower() for name in signal.dtype.names or ()):
@@ -207,9 +207,10 @@ def lay_out(signal: StoredArray) -> Layout:
 
 
 def _height_width(axes: tuple[Axis, ...], long: list[int]) -> tuple[int, int, bool]:
-    """The axes of height and width: those of an image by role, else by name, else a guess, the last two.
+    """Return the axes of height and width, and whether they were guessed.
 
-    Those that are named as something else, as time for one, are none of them.
+    They are those of an image by role, else by name, else the last two that are not named as something else, such as
+    time.
     """
     roles = [i for i in range(len(axes)) if axes[i].image]
     for group in ([roles] if len(roles) == 2 else []) + [list(range(len(axes)))]:
@@ -258,12 +259,12 @@ def _choose(path: Path, signals: list[StoredArray], layouts: list[Layout], wante
 
 
 def _option(number: int, signal: StoredArray, layout: Layout) -> Option:
-    """A signal as a person is shown it, in the order frames, height, width."""
+    """Describe a signal as a choice, with its shape in the order frames, height, width."""
     if not layout.readable:
         return Option(number, signal.name, signal.shape, signal.dtype, None, layout.doubt, possible=False)
     y, x = signal.axes[layout.y], signal.axes[layout.x]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # said of the one that is opened
+        warnings.simplefilter("ignore")  # warnings are given for the chosen signal only
         size = read_pixel_size((y.scale, x.scale), (y.units, x.units), "")
     shape = (1 if layout.t is None else signal.axes[layout.t].size, y.size, x.size)
     return Option(number, signal.name, shape, signal.dtype, size, layout.doubt)

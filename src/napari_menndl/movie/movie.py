@@ -1,4 +1,4 @@
-"""A STEM time series: lazy frames and what is known of their scale."""
+"""`Movie`: lazy frames of a STEM time series, with calibration and metadata."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from napari_menndl.movie.preparation import Step
 
 
-#: Steps of float32 that a frame's standard deviation must have: fewer would add to its noise.
+#: Smallest standard deviation of a frame in float32 rounding steps: fewer would add to its noise.
 _STEPS = 64.0
 
 
-#: Share of a frame's pixels that may have no value.
+#: Largest share of a frame's pixels without a value.
 _MOST_GAPS = 0.5
 
 
 def lazy_frames(read: Callable[[int], NDArray[Any]], shape: tuple[int, int, int], dtype: DTypeLike) -> da.Array:
-    """Frames that are read when they are looked at, one chunk each.
+    """Return a dask array of frames that are read on access, one chunk each.
 
     Parameters
     ----------
     read : callable
-        ``read(t)`` yields frame `t`, (Y, X); can be pickled.
+        ``read(t)`` returns frame `t`, (Y, X); can be pickled.
     shape : (T, Y, X)
     dtype : dtype of the frames
 
@@ -51,16 +51,16 @@ def lazy_frames(read: Callable[[int], NDArray[Any]], shape: tuple[int, int, int]
     -------
     (T, Y, X) dask array
     """
-    import dask.array as da  # not by those who open no movie, every trainer for one
+    import dask.array as da  # not at the top: trainer processes open no movie and start faster without it
 
     count, height, width = shape
-    # By the numbers of its blocks, from no other array: reading one frame then costs the same however many there are.
+    # Built from block numbers alone: the cost of reading a frame then does not grow with their count.
     return da.map_blocks(
         partial(_read_block, read, dtype),
         chunks=((1,) * count, (height,), (width,)),
         dtype=dtype,
         meta=np.empty((0, 0, 0), dtype),
-        # A name of its own: otherwise Dask hashes what is read from, a whole array in memory even.
+        # A unique name: otherwise Dask would hash the arguments, possibly a whole array in memory.
         name=f"frames-{uuid.uuid4().hex}",
     )
 
@@ -70,7 +70,7 @@ def _read_block(read: Callable[[int], NDArray[Any]], dtype: DTypeLike, block_id:
 
 
 class OneAfterAnother:
-    """Reads single frames of movies that follow one another.
+    """Reads single frames of concatenated movies.
 
     Parameters
     ----------
@@ -95,28 +95,28 @@ class Movie:
     Attributes
     ----------
     frames : (T, Y, X) dask array, real numbers or bool
-        One frame is one chunk; nothing is read before it is looked at.
+        One chunk per frame, read on access.
     pixel_size : (y, x) float [nm] or None
         None where unknown.
     frame_time : float [s] or None
-        From the start of one frame to the start of the next; None where unknown.
+        Time from the start of one frame to the start of the next; None where unknown.
     name : str
-        For a person to read.
+        Display name.
     source : str
-        The file, folder or pattern it came from; ``"memory"`` or ``"simulation"`` where there is none.
+        The file, folder or pattern it was opened from; ``"memory"`` or ``"simulation"`` if there is none.
     files : frozenset of Path
-        All the files it is read from, where files name one another; may be empty.
+        All files it is read from, for formats in which files name one another; may be empty.
     absent : mapping of int to str
-        Frames that the file lacks, and why. `frame` refuses them; in `frames` they are the file's fill value where its
-        format has one, and cannot be read where not.
+        Missing frames, and why. `frame` raises for them; in `frames` they have the file's fill value if the format has
+        one, and cannot be read otherwise.
     metadata : Metadata
-        How it was recorded: detector, beam energy, dwell time and more, as far as its file says.
+        Acquisition metadata from the file: detector, beam energy, dwell time and more.
     steps : tuple of Step
-        What was done to the recorded frames, in order; see `prepared`.
+        Preparation steps applied to the recorded frames, in order; see `prepared`.
     origin : Movie or None
-        The movie as it was recorded, where something was done to it; `raw` is that, or else this movie.
+        The recorded movie, if this one was prepared; `raw` is the same, or this movie.
     stamp : (int, int) or None
-        Time of change [ns] and size [bytes] of the one file that it was opened from (`stamp_of`).
+        Modification time [ns] and size [bytes] of the file, if it was opened from a single one (`stamp_of`).
     """
 
     frames: da.Array
@@ -133,7 +133,7 @@ class Movie:
 
     @property
     def raw(self) -> Movie:
-        """The movie as it was recorded, before any of `steps`."""
+        """The recorded movie, before any of `steps`."""
         return self.origin or self
 
     def prepared(
@@ -142,25 +142,25 @@ class Movie:
         progress: Callable[[int, int], None] | None = None,
         cancel: Callable[[], bool] | None = None,
     ) -> Movie:
-        """Prepare the movie for a search: correct its drift, average, bin or cut its frames.
+        """Prepare the movie for a search: correct its drift, average, bin or crop its frames.
 
-        Nothing is stored: a frame is read, moved and cut when it is looked at. What was done stands in `steps`, and a
-        search keeps it, so that prediction can do it again. Only drift that is not measured yet is measured now, which
+        Nothing is stored: each frame is read and processed on access. The steps are recorded in `steps`, and a search
+        stores them so that prediction can repeat them. Only drift that is not measured yet is measured here, which
         reads every frame once.
 
         Parameters
         ----------
         steps : sequence of Step
-            `Drift`, `Average`, `Bin`, `Crop`, one after another.
+            `Drift`, `Average`, `Bin`, `Crop`, applied in this order.
         progress : callable, optional
-            Called with frames measured and frames in all.
+            Called with the number of frames measured and the total.
         cancel : callable, optional
-            Asked before each frame that is measured; True ends it with an InputError.
+            Called before each frame that is measured; if it returns True, an InputError ends the measurement.
 
         Returns
         -------
         Movie
-            `raw` is still there.
+            Its `raw` is the recorded movie.
 
         Raises
         ------
@@ -186,13 +186,13 @@ class Movie:
 
     @property
     def line(self) -> str:
-        """The most telling of it in one line: ``"HAADF, 200 kV, 2 µs per pixel, 0.0106 nm/px"``."""
+        """Summary in one line: ``"HAADF, 200 kV, 2 µs per pixel, 0.0106 nm/px"``."""
         size = "uncalibrated: sizes in px" if self.pixel_size is None else side_of_pixel(self.pixel_size, "/px")
         return ", ".join(filter(None, [self.metadata.line, size]))
 
     @property
     def lines(self) -> list[str]:
-        """A line for everything that is known of it."""
+        """All known properties, a line each."""
         known = [f"Frames: {' × '.join(map(str, self.shape))} (T × Y × X), {self.frames.dtype}"]
         size = "unknown" if self.pixel_size is None else side_of_pixel(self.pixel_size)
         known.append(f"Pixel size: {size}")
@@ -204,8 +204,8 @@ class Movie:
     def offset(self) -> int | float:
         """Offset that `frame` subtracts before it converts to float32: the mean of the first readable frame.
 
-        It is 0 unless float32 would lose grey values: those of integers of 32 bits or more, or of float64, that lie on
-        a large offset.
+        It is 0 unless float32 would lose grey values, as with integers of 32 bits or more, or float64, on a large
+        offset.
         """
         dtype = self.frames.dtype
         if dtype.itemsize < (8 if dtype.kind == "f" else 4):
@@ -213,7 +213,7 @@ class Movie:
         for t in (t for t in range(len(self)) if t not in self.absent):
             try:
                 raw = np.asarray(self.frames[t].compute(scheduler="synchronous"))
-            except Exception:  # what is wrong with this frame is said when it is asked for
+            except Exception:  # the error is raised when this frame is read
                 continue
             if not np.isfinite(raw).all():
                 continue
@@ -223,7 +223,7 @@ class Movie:
         return 0
 
     def recorded(self, t: int) -> NDArray[Any]:
-        """One frame in the movie's own type, read now.
+        """Read one frame in the movie's own dtype.
 
         Parameters
         ----------
@@ -237,12 +237,12 @@ class Movie:
         Raises
         ------
         InputError
-            If there is no such frame, if it cannot be read, or if it has another size now.
+            If there is no such frame, if it cannot be read, or if its size has changed.
 
         Warns
         -----
         UserWarning
-            Once, if the file was changed since it was opened.
+            Once, if the file has changed since it was opened.
         """
         count = len(self)
         if not -count <= t < count:
@@ -253,11 +253,11 @@ class Movie:
         if t in self.absent:
             raise absent_frame(t, self.source, self.absent[t])
         try:
-            # In this thread: a Dask client that happens to be open must not be sent the file.
+            # Synchronously: an open Dask client must not be sent the file.
             frame = np.asarray(self.frames[t].compute(scheduler="synchronous"))
         except InputError:
             raise
-        except Exception as error:  # each file library has its own kinds of error for a damaged or vanished file
+        except Exception as error:  # file libraries raise many types of error for damaged or deleted files
             raise InputError(
                 f"frame {t} of {self.source} to be readable",
                 f"{type(error).__name__}: {error}",
@@ -277,7 +277,7 @@ class Movie:
             return
         try:
             changed = stamp_of(self.source) != self.stamp
-        except OSError:  # whoever reads from it is told
+        except OSError:  # reading from it raises an error
             return
         if changed:
             self._told.append(True)
@@ -288,18 +288,18 @@ class Movie:
 
     @cached_property
     def _told(self) -> list[bool]:
-        """Not empty after it was said that the file was changed."""
+        """Not empty once the warning that the file has changed was given."""
         return []
 
     def frame(self, t: int, gaps: bool = False) -> NDArray[np.float32]:
-        """One frame, read now; less `offset`, the same for all frames.
+        """Read one frame, less `offset`, which is the same for all frames.
 
         Parameters
         ----------
         t : int
             From 0; negative numbers count from the end.
         gaps : bool
-            Leave pixels without a value (masked, NaN or infinite) as NaN; otherwise they are filled with the nearest
+            Keep pixels without a value (masked, NaN or infinite) as NaN; otherwise they are filled with the nearest
             value (`fill_gaps`).
 
         Returns
@@ -309,12 +309,12 @@ class Movie:
         Raises
         ------
         InputError
-            If there is no such frame, if it cannot be read, if more than half of its pixels have no value, if float32
-            cannot hold one, or if its grey values lie closer together than float32 can tell.
+            If there is no such frame, if it cannot be read, if more than half of its pixels have no value, if a value
+            exceeds the range of float32, or if its grey values differ by less than float32 can resolve.
         """
         raw = _less(self.recorded(t), self.offset)
         t = int(t) % len(self)
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported as such
+        with np.errstate(over="ignore"):  # overflow becomes infinite, and is reported below
             frame = raw.astype(np.float32)
         missing = ~np.isfinite(raw) if raw.dtype.kind == "f" else np.broadcast_to(np.False_, raw.shape)
         if missing.mean() > _MOST_GAPS:
@@ -341,19 +341,19 @@ class Movie:
 
 
 def stamp_of(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """What differs after a file was changed: the time of that [ns], and its size [bytes]."""
+    """Return modification time [ns] and size [bytes] of a file, to detect changes."""
     about = os.stat(path)
     return about.st_mtime_ns, about.st_size
 
 
 def side_of_pixel(pixel_size: tuple[float, float], per: str = "") -> str:
-    """``"0.0106 nm"``, with `per` behind the unit; both sides where they differ."""
+    """Format a pixel size: ``"0.0106 nm"``, with `per` after the unit; both sides if they differ."""
     y, x = (f"{side:.3g}" for side in pixel_size)
     return f"{y} nm{per}" if y == x else f"{y} × {x} nm{per} (y × x)"
 
 
 def fill_gaps(frame: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give pixels without a value (NaN) the nearest value, so that no border appears where there is none.
+    """Fill pixels without a value (NaN) with the nearest value, so that no artificial edges appear.
 
     Parameters
     ----------
@@ -372,12 +372,12 @@ def fill_gaps(frame: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def gaps_said(missing: NDArray[np.bool_]) -> str:
-    """``"4.7 % of its pixels have no value: they count as unknown"``."""
+    """Return ``"4.7 % of its pixels have no value: they count as unknown"``."""
     return f"{_percent(missing.mean())} of its pixels have no value: they count as unknown"
 
 
 def _less(raw: NDArray[Any], offset: int | float) -> NDArray[Any]:
-    """The frame less an offset, in its own precision."""
+    """Return the frame minus an offset, in its own precision."""
     if not offset:
         return raw
     if raw.dtype.kind == "f":
@@ -392,15 +392,15 @@ def _loses(raw: NDArray[Any]) -> bool:
         return False
     with np.errstate(all="ignore"):
         largest = max(abs(float(raw.max())), abs(float(raw.min())))
-        first = raw.flat[0]  # without which even float64 would lose the spread of the largest integers
+        first = raw.flat[0]  # subtracted because even float64 would lose the spread of the largest integers
         spread = float(_less(raw, float(first) if raw.dtype.kind == "f" else int(first)).std(dtype=np.float64))
-        if raw.dtype.kind != "f" and largest <= 2**24:  # every integer up to there is a float32
+        if raw.dtype.kind != "f" and largest <= 2**24:  # float32 holds every integer up to 2**24
             return False
         return 0 < spread < _STEPS * float(np.spacing(np.float32(largest)))
 
 
 def one_after_another(movies: Sequence[Movie], name: str, source: str) -> Movie:
-    """Movies of the same frames as one; of unknown pixel size, with a warning, where theirs differ."""
+    """Concatenate movies with frames of one size; the pixel size is unknown, with a warning, if theirs differ."""
     first = movies[0]
     pixel_size = first.pixel_size
     sizes = [movie.pixel_size for movie in movies]
@@ -412,7 +412,7 @@ def one_after_another(movies: Sequence[Movie], name: str, source: str) -> Movie:
             stacklevel=4,
         )
     frames = first.frames
-    if len(movies) > 1:  # not concatenated by Dask, whose work for one frame grows with the number of parts
+    if len(movies) > 1:  # Dask's concatenate would make reading a frame slower with every part
         parts = OneAfterAnother([movie.frames for movie in movies])
         frames = lazy_frames(parts, (parts.ends[-1], *first.shape[1:]), first.frames.dtype)
     files = frozenset().union(*(movie.files for movie in movies))

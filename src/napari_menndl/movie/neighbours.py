@@ -1,4 +1,4 @@
-"""The frames before and after a frame, brought to lie on it: averaged, they show the same defects with less noise."""
+"""Neighbouring frames, registered to a frame; averaging them shows the same defects with less noise."""
 
 from __future__ import annotations
 
@@ -20,36 +20,37 @@ if TYPE_CHECKING:
 
 #: Neighbours on each side that are read.
 REACH = 2
-#: Which they are, in the order in which they follow the frame.
+#: Their offsets, in the order of the planes that follow the frame.
 OFFSETS = (-2, -1, 1, 2)
 #: Edge of the central square that shifts are measured in [px].
 _SQUARE = 512
-#: Slower changes say nothing about a shift [cycles/px].
+#: Spatial frequencies below this are ignored when a shift is measured [cycles/px].
 _SLOWEST = 0.02
-#: Frames belong together if they correlate by so many standard deviations of unrelated ones; the largest of a million
-#: chance correlations reaches about five.
+#: Two frames match if their correlation exceeds that of unrelated frames by this many standard deviations; the largest
+#: of a million chance correlations reaches about five.
 _BEYOND_CHANCE = 8.0
 #: Bins of the Fourier transform around a Bragg spot.
 _SPOT = 9
-#: A shift is sure if no other, further away than this [px], has so large a share of its correlation.
+#: A shift is certain if no other correlation peak farther away than `_NEAR` [px] reaches the share `_RIVAL` of its
+#: height.
 _NEAR, _RIVAL = 4, 2 / 3
-#: The rest of two frames has to agree with a shift by so many standard deviations of unrelated ones when the place that
-#: does most for it is left out, a square of this share of the frame's edges; and its long waves, which a bright atom
-#: casts far once slow changes are cut off, with this window [px].
+#: A shift must also be seen outside the one place that contributes most to it: without a square of `_ONE_PLACE` of the
+#: frame's edges, the correlation must still exceed that of unrelated frames by `_ELSEWHERE` standard deviations. Long
+#: waves, which the high-pass filter leaves around a bright atom, are removed first with a window of `_WAVES` [px].
 _ELSEWHERE, _ONE_PLACE, _WAVES = 5.0, 0.25, 15
 
 
 def read_frame(movie: Movie, t: int, reach: int) -> NDArray[np.float32]:
-    """Read what a network with a `reach` looks at, gaps as NaN: the frame (Y, X), or `with_neighbours`."""
+    """Read the network input for a `reach`, gaps as NaN: the frame (Y, X), or `with_neighbours`."""
     return with_neighbours(movie, t) if reach else movie.frame(t, gaps=True)
 
 
 def with_neighbours(movie: Movie, t: int) -> NDArray[np.float32]:
-    """Read a frame and its neighbours, moved by whole pixels to lie on it.
+    """Read a frame and its neighbours, shifted by whole pixels to align with it.
 
-    Interpolation would correlate the noise of pixels. Where a neighbour does not exist, cannot be read, or shows
-    something else, the one on the other side stands in for it, or else the frame itself; so does the frame where a
-    neighbour does not reach.
+    Shifts are not interpolated, because that would correlate the noise of pixels. A neighbour that does not exist,
+    cannot be read, or does not match is replaced by the one on the other side, or else by the frame itself. Pixels that
+    a shifted neighbour does not cover are taken from the frame.
 
     Parameters
     ----------
@@ -64,12 +65,12 @@ def with_neighbours(movie: Movie, t: int) -> NDArray[np.float32]:
     Raises
     ------
     InputError
-        Where the frame itself cannot be read.
+        If the frame itself cannot be read.
 
     Warns
     -----
     UserWarning
-        Where a neighbour cannot be read.
+        If a neighbour cannot be read.
     """
     t = int(t) % len(movie) if -len(movie) <= t < len(movie) else t
     frame = movie.frame(t, gaps=True)
@@ -103,29 +104,28 @@ def average(planes: NDArray[np.float32], reach: int) -> Frame:
 
 
 def find_shift(frame: Frame, other: Frame) -> tuple[int, int] | None:
-    """Find by how many whole pixels another frame has to be moved to lie on a frame: `measure_shift`, rounded."""
+    """Return the whole-pixel shift (y, x) that aligns another frame with a frame: `measure_shift`, rounded."""
     found = measure_shift(frame, other)
     return None if found is None else (round(found[0]), round(found[1]))
 
 
 def measure_shift(frame: Frame, other: Frame, sure: bool = False) -> tuple[float, float] | None:
-    """Measure by how much another frame has to be moved to lie on a frame.
+    """Measure the shift that aligns another frame with a frame.
 
-    The highest peak of the cross-correlation, under a Hann window and with Bragg spots cut down to what is around
-    them: a lattice is the same after a shift by one of its steps, its defects are not. Between pixels the peak is that
-    of the parabola through its three highest values on each axis.
+    It is the highest peak of the cross-correlation, under a Hann window and with Bragg spots reduced to the level
+    around them: a lattice is unchanged by a shift of one lattice vector, but its defects are not. The position between
+    pixels is that of the parabola through the three highest values on each axis.
 
     Parameters
     ----------
     frame, other : (Y, X) float32
     sure : bool
-        Only a shift that no other rivals, and that is seen in more than one place: a single atom that hops is no
-        drift.
+        Accept only a shift without rival peaks that is seen in more than one place: a single hopping atom is not drift.
 
     Returns
     -------
     (y, x) float [px], or None
-        None where the two have nothing in common or, with `sure`, leave a doubt.
+        None if the two do not match or, with `sure`, if the shift is not certain.
     """
     centre = tuple(slice((n - min(n, _SQUARE)) // 2, (n + min(n, _SQUARE)) // 2) for n in frame.shape)
     a, b = (_spectrum(one[centre]) for one in (frame, other))
@@ -145,7 +145,7 @@ def measure_shift(frame: Frame, other: Frame, sure: bool = False) -> tuple[float
 
 
 def _without_rival(correlation: NDArray[np.float32], peak: tuple[np.intp, ...]) -> bool:
-    """Whether all that comes near a peak of the correlation lies around it."""
+    """Whether all high values of the correlation lie around its peak."""
     centred = np.roll(correlation, [n // 2 - p for n, p in zip(correlation.shape, peak, strict=True)], (0, 1))
     high = ndimage.maximum_filter(centred > _RIVAL * correlation[peak], 2 * _NEAR + 1)
     return bool(ndimage.label(high)[1] == 1)
@@ -154,7 +154,7 @@ def _without_rival(correlation: NDArray[np.float32], peak: tuple[np.intp, ...]) 
 def _seen_elsewhere(
     a: NDArray[np.complex64], b: NDArray[np.complex64], peak: tuple[np.intp, ...], shape: tuple[int, ...]
 ) -> bool:
-    """Whether two spectra correlate at a shift also without the place of the frame that does most for it."""
+    """Whether two spectra still correlate at a shift without the place that contributes most to it."""
     images = (fft.irfft2(spectrum, s=shape) for spectrum in (a, b))
     one, other = (image - ndimage.uniform_filter(image, _WAVES) for image in images)
     other = np.roll(other, peak, (0, 1))
@@ -171,15 +171,15 @@ def _seen_elsewhere(
 
 
 def _top(values: NDArray[np.float32]) -> float:
-    """Where the parabola through a peak and the values beside it is highest, from the peak [px], within half a one."""
+    """Return the offset of the vertex of the parabola through a peak and its two neighbours, within ±0.5 px."""
     before, at, after = (float(value) for value in values)
     bend = before + after - 2 * at
-    # Short of one half, which might be rounded to another pixel than the peak's.
+    # Just below one half, which might round to a pixel other than the peak's.
     return float(np.clip((before - after) / (2 * bend), -0.499, 0.499)) if bend < 0 else 0.0
 
 
 def _spectrum(square: Frame) -> NDArray[np.complex64]:
-    """The Fourier transform without what changes slowly and without Bragg spots."""
+    """Return the Fourier transform without low frequencies and Bragg spots."""
     window = np.multiply.outer(*(np.hanning(n + 2)[1:-1].astype(np.float32) for n in square.shape))
     spectrum: NDArray[np.complex64] = fft.rfft2((square - square.mean()) * window)
     slow = np.hypot(fft.fftfreq(square.shape[0])[:, None], fft.rfftfreq(square.shape[1])[None]) < _SLOWEST
@@ -190,7 +190,7 @@ def _spectrum(square: Frame) -> NDArray[np.complex64]:
 
 
 def _neighbour(movie: Movie, t: int, offset: int, frame: Frame) -> Frame | None:
-    """A neighbour on the frame's place, or None."""
+    """Return a neighbour aligned with the frame, or None if there is none that matches."""
     if not 0 <= t + offset < len(movie):
         return None
     try:
@@ -203,7 +203,7 @@ def _neighbour(movie: Movie, t: int, offset: int, frame: Frame) -> Frame | None:
 
 
 def moved_onto(other: Frame, shift: tuple[int, int], frame: Frame) -> Frame:
-    """`other` moved by (y, x) [px]; where nothing of it comes to lie, or no value, the frame."""
+    """Return `other` shifted by (y, x) [px]; where it does not reach or has no value, the frame's pixels."""
     result = frame.copy()
     to, of = overlap(shift, frame.shape)
     result[to] = np.where(np.isnan(other[of]), result[to], other[of])
@@ -211,7 +211,7 @@ def moved_onto(other: Frame, shift: tuple[int, int], frame: Frame) -> Frame:
 
 
 def overlap(shift: tuple[int, int], shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Where in a frame what is moved by `shift` (y, x) [px] comes to lie, and where it lay before."""
+    """Return the slices that an image shifted by (y, x) [px] covers in a frame, and those it came from."""
     within = [max(-n, min(n, s)) for s, n in zip(shift, shape, strict=True)]
     to = tuple(slice(max(0, s), n + min(0, s)) for s, n in zip(within, shape, strict=True))
     of = tuple(slice(max(0, -s), n + min(0, -s)) for s, n in zip(within, shape, strict=True))

@@ -1,4 +1,4 @@
-"""Grey values of a frame brought to a common scale."""
+"""Normalisation of a frame's grey values."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 Normalisation = Literal["global", "flattened", "local"]
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
-#: No normalised value lies further from 0: one hot pixel must not drown a network's first layer.
+#: Largest absolute normalised value: a hot pixel must not dominate a network's first layer.
 LIMIT = 30.0
-#: Local standard deviations are not taken for smaller than this share of the frame's median one.
+#: Smallest local standard deviation, relative to the frame's median one.
 FLOOR = 0.1
 
 
 def normalise(frame: ArrayLike, kind: Normalisation | str, radius: float) -> NDArray[np.float32]:
-    """Bring a frame's grey values to zero centre and unit spread.
+    """Normalise a frame's grey values to zero centre and unit spread.
 
-    The statistics are the whole frame's, so normalise first and cut into tiles afterwards.
+    The statistics are those of the whole frame: normalise before cutting tiles.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def normalise(frame: ArrayLike, kind: Normalisation | str, radius: float) -> NDA
     else:
         if not (math.isfinite(radius) and radius > 0):
             raise InputError("a positive radius in px", repr(radius), "Give for example radius=20.")
-        sigma = min(float(radius), float(max(values.shape)))  # wider than the frame is the frame's mean already
+        sigma = min(float(radius), float(max(values.shape)))  # at the frame's width it is practically the frame's mean
         values = _without_outliers(values)
         flat = values - _blurred(values, sigma)
         unit = _robust(flat) if kind == "flattened" else _local(flat, sigma)
@@ -70,10 +70,10 @@ def normalise(frame: ArrayLike, kind: Normalisation | str, radius: float) -> NDA
 
 
 def _blurred(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """What `scipy.ndimage.gaussian_filter` makes of a frame, in a time that does not grow with `sigma`.
+    """Compute `scipy.ndimage.gaussian_filter` in a time that does not grow with `sigma`.
 
-    It mirrors the frame at its borders and cuts the Gaussian off at four standard deviations. Mirroring is the symmetry
-    of the discrete cosine transform, in which the kernel, being symmetric, is a factor (Martucci 1994,
+    The frame is mirrored at its borders and the Gaussian truncated at four standard deviations. Mirroring is the
+    symmetry of the discrete cosine transform, in which the kernel, being symmetric, is a factor (Martucci 1994,
     10.1109/78.295213).
     """
     coefficients = fft.dctn(values)
@@ -87,7 +87,7 @@ def _blurred(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
 
 
 def _without_outliers(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values between 0 and about 1, hot and dead pixels limited: they would bend the background all around them."""
+    """Scale values to about 0 to 1 and clip hot and dead pixels, which would distort the background around them."""
     values = values / (float(np.abs(values).max()) or 1.0)  # keeps sums and squares of huge values finite
     low, high = np.percentile(values, (0.05, 99.95))
     if high == low:
@@ -99,7 +99,7 @@ def _without_outliers(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _robust(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Minus the median, over 1.4826 MAD (or the standard deviation where that is 0)."""
+    """Subtract the median and divide by 1.4826 MAD (or the standard deviation if that is 0)."""
     centred = values / (float(np.abs(values).max()) or 1.0)
     centred -= np.median(centred)
     spread = 1.4826 * float(np.median(np.abs(centred)))

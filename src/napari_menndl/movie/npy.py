@@ -1,4 +1,4 @@
-"""Frames of NumPy's own files, ``.npy``."""
+"""Frames of NumPy files, ``.npy``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class NpyFrames:
-    """Reads single frames of a ``.npy`` file; the file is open only while it reads."""
+    """Reads single frames of a ``.npy`` file, which is open only during reads."""
 
     def __init__(self, path: Path, axes: FrameAxes) -> None:
         self.path = path
@@ -29,18 +29,18 @@ class NpyFrames:
 
 
 def read_npy(path: Path, signal: Wanted = None) -> Movie:
-    """A ``.npy`` file as a movie; InputError where it is damaged or holds Python objects.
+    """Open a ``.npy`` file as a movie; InputError if it is damaged or holds Python objects.
 
     Parameters
     ----------
     path : Path
     signal : str, int, callable or None
-        None or 0: there is only one.
+        None or 0: the file holds one array.
     """
     only_one(signal, str(path))
     try:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # a damaged header ends in many kinds of error, in the tokeniser's for one
+    except Exception as error:  # damaged headers cause many types of error, such as tokenize.TokenError
         raise InputError(
             f"a complete .npy file of numbers at {path}", str(error), "Save it again: np.save(path, frames)."
         ) from error

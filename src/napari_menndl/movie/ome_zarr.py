@@ -44,14 +44,14 @@ def is_zarr(path: Path) -> bool:
 
 
 class ZarrFrames:
-    """Reads single frames of a zarr array, all other axes being of length 1.
+    """Reads single frames of a zarr array whose other axes have length 1.
 
     Parameters
     ----------
     array : zarr array
     axes : FrameAxes
     fill : float or None
-        The value of pixels without a measurement.
+        Value that marks pixels without a measurement.
     """
 
     def __init__(self, array: zarr.Array[Any], axes: FrameAxes, fill: float | None = None) -> None:
@@ -65,24 +65,24 @@ class ZarrFrames:
 
 
 def read_zarr(path: Path, signal: Wanted = None) -> Movie:
-    """A zarr array, or the finest level of an OME-Zarr image, as a movie.
+    """Open a zarr array, or the finest level of an OME-Zarr image, as a movie.
 
     Parameters
     ----------
     path : Path
     signal : str, int, callable or None
-        The name or the number of the image or array in a group to take; None: the largest image, with a warning.
+        Name or number of the image or array in a group; None: the largest image, with a warning.
 
     Raises
     ------
     InputError
-        If it is no zarr, if there is no image and not exactly one array in it, if it holds Python objects or is packed
-        with pickle, or if it has more axes than time, height and width.
+        If it is not zarr, if the group holds neither an image nor a single array, if the array holds Python objects or
+        uses a pickle codec, or if it has more axes than time, height and width.
     """
     try:
         node = zarr.open(str(path), mode="r")
-    except Exception as error:  # zarr, its stores and its codecs each have their own kinds of error
-        unknown = type(error).__name__ == "UnknownCodecError"  # zarr has one, numcodecs another
+    except Exception as error:  # zarr, its stores and its codecs raise many types of error
+        unknown = type(error).__name__ == "UnknownCodecError"  # by name: zarr and numcodecs each define one
         raise InputError(
             f"a zarr array or OME-Zarr image at {path}",
             f"{type(error).__name__}: {error}",
@@ -102,7 +102,7 @@ def read_zarr(path: Path, signal: Wanted = None) -> Movie:
 
 @dataclass(frozen=True)
 class ZarrImage:
-    """An array of a group and what its metadata say of it.
+    """An array of a group with its metadata.
 
     Attributes
     ----------
@@ -110,15 +110,15 @@ class ZarrImage:
     name : str
         May be empty.
     axes : sequence of str or None, or None
-        Names.
+        Names of the axes.
     scale : list of float, or None
-        Of a pixel along each axis.
+        Size of a pixel along each axis.
     units : list of str or None
-        Of the scale.
+        Units of the scale.
     place : str
-        Its group, which names it where the metadata do not.
+        Path of its group, used as its name if the metadata give none.
     recording : dict or None
-        What `write_movie` left of how it was recorded.
+        Acquisition metadata that `write_movie` stored.
     """
 
     array: zarr.Array[Any]
@@ -130,11 +130,11 @@ class ZarrImage:
     recording: Any = None
 
     def signal(self, number: int, path: Path) -> Signal:
-        """The image as one that can be chosen."""
+        """Return the image as a `Signal` for the choice among several."""
         shape, dtype = self.array.shape, self.array.dtype
         try:
             check_array(self.array, str(path))
-            with warnings.catch_warnings():  # said of the one that is taken
+            with warnings.catch_warnings():  # warnings are given for the chosen signal only
                 warnings.simplefilter("ignore")
                 axes = frame_axes(shape, self.axes or names_of(self.array), str(path))
         except InputError as problem:
@@ -142,14 +142,14 @@ class ZarrImage:
         return Signal(number, self.name or self.place, shape, dtype, axes, apart=True)
 
     def movie(self, path: Path) -> Movie:
-        """The image as a movie."""
+        """Return the image as a movie."""
         movie = movie_of(self.array, self.name or path.stem, str(path), self.axes)
         pixel_size, frame_time = self.calibration(path.name, len(movie))
         metadata = written_metadata(self.recording, path.name) if self.recording else UNKNOWN
         return replace(movie, pixel_size=pixel_size, frame_time=frame_time, metadata=metadata)
 
     def calibration(self, source: str, count: int) -> tuple[tuple[float, float] | None, float | None]:
-        """Pixel size (y, x) [nm] and frame time [s] of so many frames, None where unknown."""
+        """Return pixel size (y, x) [nm] and frame time [s] of `count` frames, None where unknown."""
         return believed(lambda: self._calibration(source, count), source)
 
     def _calibration(self, source: str, count: int) -> tuple[tuple[float, float] | None, float | None]:
@@ -165,7 +165,7 @@ class ZarrImage:
 
 
 def movie_of(array: zarr.Array[Any], name: str, source: str, axes: Sequence[str | None] | None = None) -> Movie:
-    """A zarr array as a movie; its axes are guessed where neither `axes` nor the array names them."""
+    """Return a zarr array as a movie; its axes are guessed if neither `axes` nor the array names them."""
     check_array(array, source)
     where = frame_axes(array.shape, axes or names_of(array), source)
     absent, parts = _unwritten(array, where)
@@ -185,7 +185,7 @@ def movie_of(array: zarr.Array[Any], name: str, source: str, axes: Sequence[str 
 
 
 def check_array(array: zarr.Array[Any], source: str) -> None:
-    """Refuse what is not real numbers, or packed by something that can run code."""
+    """Refuse an array that does not hold real numbers, or whose codec can execute code."""
     check_dtype(array.dtype, source)
     if "pickle" in json.dumps(array.metadata.to_dict().get("codecs", ""), default=str) + json.dumps(
         [array.metadata.to_dict().get(key) for key in ("filters", "compressor")], default=_codec
@@ -202,7 +202,7 @@ def _codec(codec: Any) -> Any:
 
 
 def names_of(array: zarr.Array[Any]) -> list[str | None] | None:
-    """Names of an array's axes: zarr 3's dimension_names, or xarray's attribute; None where it names none."""
+    """Return an array's axis names: zarr 3's dimension_names or xarray's attribute; None if it has none."""
     names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
     if not isinstance(names, list | tuple) or len(names) != array.ndim or not any(names):
         return None
@@ -210,7 +210,7 @@ def names_of(array: zarr.Array[Any]) -> list[str | None] | None:
 
 
 def _fill(array: zarr.Array[Any]) -> float | None:
-    """The value of pixels without a measurement, in the convention of netCDF and xarray."""
+    """Return the value of pixels without a measurement, by the convention of netCDF and xarray."""
     for key in ("_FillValue", "missing_value"):
         value = array.attrs.get(key)
         if isinstance(value, int | float) and np.isfinite(value):
@@ -219,9 +219,9 @@ def _fill(array: zarr.Array[Any]) -> float | None:
 
 
 def _unwritten(array: zarr.Array[Any], axes: FrameAxes) -> tuple[list[int], list[int]]:
-    """Frames of which no chunk was written, and those of which only some were.
+    """Return the frames without any written chunk, and those with only some.
 
-    A chunk that is not there reads as the fill value, whether it was lost or never recorded.
+    A missing chunk reads as the fill value, whether it was lost or never written.
     """
     along, edge = _written(array, axes.time)
     frames = range(axes.shape[0])
@@ -231,13 +231,13 @@ def _unwritten(array: zarr.Array[Any], axes: FrameAxes) -> tuple[list[int], list
 
 
 def unwritten(array: zarr.Array[Any], axis: int) -> list[int]:
-    """Numbers along an axis of which some chunk was never written."""
+    """Return the indices along an axis with a chunk that was never written."""
     along, edge = _written(array, axis)
     return [n for n in range(array.shape[axis]) if not along[n // edge].all()]
 
 
 def _written(array: zarr.Array[Any], axis: int | None) -> tuple[NDArray[np.bool_], int]:
-    """Whether each chunk is there, (chunks along the axis, others), and the edge of a chunk along it."""
+    """Return whether each chunk exists, (chunks along the axis, others), and the chunk's length along the axis."""
     edges = array.shards or array.chunks
     counts = tuple(-(-n // edge) for n, edge in zip(array.shape, edges, strict=True))
     there = np.ones(counts, bool)
@@ -256,7 +256,7 @@ def _written(array: zarr.Array[Any], axis: int | None) -> tuple[NDArray[np.bool_
 
 
 def multiscales(group: zarr.Group) -> list[tuple[zarr.Group, dict[str, Any]]]:
-    """The multiscale images of a group, or of its sub-groups, where bioformats2raw keeps them."""
+    """Return the multiscale images of a group, or of its sub-groups, where bioformats2raw stores them."""
     own = _multiscales(group)
     if own:
         return [(group, image) for image in own]
@@ -284,7 +284,7 @@ def _arrays(group: zarr.Group, wanted: Wanted, path: Path) -> list[ZarrImage]:
 
 
 def array_of(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
-    """An array of a group."""
+    """Return an array of a group; InputError if there is none."""
     array = group.get(name)
     if not isinstance(array, zarr.Array):
         raise InputError(f"array {name!r} in {path}", "none", "Check that the whole folder was copied.")
@@ -292,11 +292,11 @@ def array_of(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
 
 
 def _ome(group: zarr.Group, image: dict[str, Any], path: Path) -> ZarrImage:
-    """The finest level of an image."""
+    """Return the finest level of an image."""
     try:
         level = image["datasets"][0]
         array = array_of(group, str(level["path"]), path)
-        # Before 0.4 an axis is a plain letter, before 0.3 there are five of them unnamed.
+        # Before 0.4 an axis is a plain letter; before 0.3 there are five unnamed axes.
         axes = [a if isinstance(a, dict) else {"name": a} for a in image.get("axes") or "tczyx"[-array.ndim :]]
         names = [str(axis["name"]) for axis in axes]
         if len(names) != array.ndim:
@@ -317,7 +317,7 @@ def _ome(group: zarr.Group, image: dict[str, Any], path: Path) -> ZarrImage:
 
 
 def _scale(image: dict[str, Any], level: dict[str, Any], n: int) -> list[object]:
-    """Of a pixel of a level along each of n axes; what is no number stays as it is, and is said later."""
+    """Return the pixel size along each of n axes; invalid values are kept, to be reported later."""
     scale = [1.0] * n
     transforms = [level.get("coordinateTransformations"), image.get("coordinateTransformations")]
     for transform in (one for several in transforms if isinstance(several, list) for one in several):

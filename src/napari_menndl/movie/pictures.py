@@ -1,4 +1,4 @@
-"""Frames that were exported as pictures: PNG and JPEG, grey."""
+"""Grey PNG and JPEG images as frames."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: By a file's name, imageio might choose one that decodes videos, and takes 16 bits for 8.
+#: Chosen explicitly: from the file name, imageio may pick a video decoder, which reads 16 bits as 8.
 _READER = "pillow"
 
 
 class PictureFrames:
-    """Reads the one frame of a picture."""
+    """Reads the single frame of an image file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,13 +35,13 @@ class PictureFrames:
 
 
 def read_picture(path: Path, signal: Wanted = None) -> Movie:
-    """A grey picture as a movie of one frame.
+    """Open a grey image as a movie of one frame.
 
     Parameters
     ----------
     path : Path
     signal : str, int, callable or None
-        None or 0: there is only one.
+        None or 0: the file holds one image.
 
     Raises
     ------
@@ -52,12 +52,12 @@ def read_picture(path: Path, signal: Wanted = None) -> Movie:
     try:
         about = iio.improps(path, index=0, plugin=_READER)
         shape, dtype = tuple(about.shape), np.dtype(about.dtype)
-        if len(shape) != 2:  # grey as well, if all of its channels are alike
+        if len(shape) != 2:  # an RGB image with equal channels is grey as well
             frame = PictureFrames(path)(0)
             shape, dtype = frame.shape, frame.dtype
     except InputError:
         raise
-    except Exception as error:  # each file library has its own kinds of error for a damaged file
+    except Exception as error:  # file libraries raise many types of error for damaged files
         raise InputError(
             f"a complete picture at {path}", f"{type(error).__name__}: {error}", "Export the recorded frames as TIFF."
         ) from error
@@ -73,12 +73,12 @@ def read_picture(path: Path, signal: Wanted = None) -> Movie:
 
 
 def grey(picture: NDArray[Any], path: Path) -> NDArray[Any]:
-    """The grey values (Y, X) of a picture (Y, X) or (Y, X, channels).
+    """Return the grey values (Y, X) of an image (Y, X) or (Y, X, channels).
 
     Raises
     ------
     InputError
-        If its channels are not alike, or if it is partly transparent.
+        If its channels differ, or if it is partly transparent.
     """
     if picture.ndim == 2:
         return picture

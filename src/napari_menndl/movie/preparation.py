@@ -1,4 +1,4 @@
-"""What is done to a movie before the search: drift correction, averaging, binning, cutting; each a step on record."""
+"""Preparation of a movie before the search: drift correction, averaging, binning and cropping, as recorded steps."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     Points = NDArray[np.float64]
 
 _LARGEST = 1e6  # [px]
-#: What a movie is to which nothing was done, in words.
+#: Description of a movie without preparation steps.
 AS_RECORDED = "the movie as it was recorded"
 
 
 class Step(ABC):
-    """One step of a preparation, a frozen dataclass that JSON can hold.
+    """One preparation step: a frozen dataclass that can be stored as JSON.
 
     Attributes
     ----------
     kind : str
-        Its name in files.
+        Name in files.
     label : str
-        Its name for a person, in a word or two.
+        Display name, of a word or two.
     """
 
     kind: ClassVar[str]
@@ -53,52 +53,52 @@ class Step(ABC):
         progress: Callable[[int, int], None] | None = None,
         cancel: Callable[[], bool] | None = None,
     ) -> Step:
-        """The step with all that has to be found out about a movie first."""
+        """Return the step with everything that must first be measured on the movie."""
         return self
 
     def anew(self) -> Step:
-        """The step to be repeated on another movie: without what was found out about this one."""
+        """Return the step for another movie, without what was measured on this one."""
         return self
 
     @abstractmethod
     def apply(self, movie: Movie) -> Movie:
-        """The movie after this step, when it is settled."""
+        """Return the movie after this step, which must be settled."""
 
     def carried(self, plane: NDArray[Any], t: int) -> NDArray[Any] | None:
-        """What is drawn on frame `t` before the step, (Y, X), as it lies after it; None where that is not defined."""
+        """Transform an image drawn on frame `t` before the step, (Y, X), to its place after it; None if undefined."""
         return None
 
     def frames_before(self, t: int) -> range:
-        """Which frames before the step make frame `t` after it."""
+        """Return the frames before the step that frame `t` after it is made of."""
         return range(t, t + 1)
 
     def frame_after(self, t: int) -> int:
-        """Which frame after the step frame `t` before it is part of; there is none where it is left out."""
+        """Return the frame after the step that frame `t` before it becomes part of; past the last one if left out."""
         return t
 
     def points_before(self, points: Points, frame: int) -> Points:
-        """Where points (n, 2) (y, x) [px] after the step lie in a frame before it."""
+        """Transform points (n, 2) (y, x) [px] after the step to a frame before it."""
         return points
 
     def rest(self, frames: Sequence[int]) -> Points:
-        """What is left of the sample's shift (y, x) [px] in the average of some frames after the step."""
+        """Return the drift (y, x) [px] that the step leaves uncorrected in the average of some frames."""
         return np.zeros(2)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return {"step": self.kind, **asdict(self)}  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True)
 class Drift(Step):
-    """Move every frame by whole pixels to where the first one lies; what leaves the frame leaves a gap (NaN).
+    """Shift every frame by whole pixels to align it with the first; uncovered pixels are gaps (NaN).
 
-    Whole pixels, since interpolation would blur the noise and correlate it between pixels.
+    Shifts are whole pixels, since interpolation would blur the noise and correlate it between pixels.
 
     Attributes
     ----------
     shifts : tuple of T (y, x) float [px]
-        How far each frame has to be moved; measured (`drift.measure_drift`) when left out.
+        Shift of each frame; measured (`drift.measure_drift`) if left out.
     """
 
     kind = "drift"
@@ -123,7 +123,7 @@ class Drift(Step):
 
     @property
     def moves(self) -> NDArray[np.int64]:
-        """(T, 2) whole pixels that frames are moved by."""
+        """(T, 2) shifts of the frames in whole pixels."""
         return np.rint(np.reshape(self.shifts, (-1, 2))).astype(np.int64)
 
     def settled(
@@ -178,12 +178,12 @@ def _moved(movie: Movie, drift: Drift, dtype: np.dtype[Any], t: int) -> NDArray[
 
 @dataclass(frozen=True)
 class Average(Step):
-    """Average each group of consecutive frames; a pixel counts where it has a value.
+    """Average groups of consecutive frames; pixels without a value are ignored.
 
     Attributes
     ----------
     frames : int
-        In a group. What is left at the end and makes no whole group is left out, with a warning.
+        Frames in a group. An incomplete group at the end is left out, with a warning.
     """
 
     kind = "average"
@@ -251,12 +251,12 @@ def _mean(movie: Movie, average: Average, dtype: np.dtype[Any], t: int) -> NDArr
 
 @dataclass(frozen=True)
 class Bin(Step):
-    """Average squares of pixels; one that has a pixel without a value has none.
+    """Average squares of pixels; a square that contains a pixel without a value has no value.
 
     Attributes
     ----------
     pixels : int
-        Along each side of a square. Rows and columns at the end that make no whole square are left out.
+        Side of a square. Incomplete rows and columns at the end are left out.
     """
 
     kind = "bin"
@@ -305,7 +305,7 @@ class Crop(Step):
     ----------
     top, left, height, width : int [px]
     common : bool
-        Take the area that every frame shows after a drift correction, whatever the rectangle is.
+        Crop to the area that every frame shows after drift correction, ignoring the rectangle.
     """
 
     kind = "crop"
@@ -377,18 +377,18 @@ KINDS: dict[str, type[Step]] = {one.kind: one for one in (Drift, Average, Bin, C
 
 
 def steps_from_json(data: Any, frames: int | None = None) -> tuple[Step, ...]:
-    """Steps as `Step.to_json` has them; nothing at all where `data` is None.
+    """Read steps from the data of `Step.to_json`; none if `data` is None.
 
     Parameters
     ----------
     data : list of dict, or None
     frames : int, optional
-        Of the movie before the first of them, where they are settled.
+        Number of frames before the first step, to check settled steps against.
 
     Raises
     ------
     InputError
-        For a step that is unknown, not complete or of another number of frames.
+        If a step is unknown, incomplete, or of another number of frames.
     """
     steps = []
     for one in [] if data is None else data if isinstance(data, list) else [data]:
@@ -405,28 +405,28 @@ def steps_from_json(data: Any, frames: int | None = None) -> tuple[Step, ...]:
 
 
 def describe(steps: Sequence[Step]) -> str:
-    """What was done, in a line; empty where nothing was."""
+    """Describe the steps in one line; empty if there are none."""
     return ", ".join(map(str, steps))
 
 
 def anew(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """The steps to be repeated on another movie."""
+    """Return the steps for another movie."""
     return tuple(step.anew() for step in steps)
 
 
 def looks(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Those steps that change how a frame looks, not only where it lies or ends."""
+    """Return the steps that change how a frame looks, not only its position or size."""
     return tuple(step for step in steps if isinstance(step, Average | Bin))
 
 
 def leave_borders(steps: Sequence[Step]) -> bool:
-    """Whether drift correction leaves borders without a value: all but the area common to all frames is not cut off."""
+    """Whether drift correction leaves borders without a value, because no crop to the common area follows."""
     drift = [isinstance(step, Drift) for step in steps]
     return any(drift) and not any(isinstance(step, Crop) and step.common for step in steps[drift.index(True) :])
 
 
 def same_frames(one: Sequence[Step], other: Sequence[Step]) -> bool:
-    """Whether two preparations make the same frames of a movie: drift to the same whole pixels, all else equal."""
+    """Whether two preparations yield the same frames: the same drift in whole pixels, all else equal."""
     return len(one) == len(other) and all(
         np.array_equal(a.moves, b.moves) if isinstance(a, Drift) and isinstance(b, Drift) else a == b
         for a, b in zip(one, other, strict=True)
@@ -439,9 +439,9 @@ def prepared_alike(
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Movie:
-    """The movie with what was done to another one done to it too; its drift is measured anew.
+    """Apply the preparation of another movie to a movie, measuring its own drift.
 
-    One that is prepared already is taken as it is.
+    A movie that is already prepared is returned unchanged.
 
     Parameters
     ----------
@@ -453,7 +453,7 @@ def prepared_alike(
     Warns
     -----
     UserWarning
-        What is done.
+        Names the steps that are applied.
     """
     if movie.steps or not steps:
         return movie

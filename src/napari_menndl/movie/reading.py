@@ -1,4 +1,4 @@
-"""`open_movie`: files, folders, patterns and arrays become a Movie without being read."""
+"""`open_movie`: opens files, folders, patterns and arrays as a lazy `Movie`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from napari_menndl.movie.signals import Wanted, ask_once, only_one
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: How files begin that are no movie, to recognise one that bears a wrong suffix.
+#: Magic bytes of other file types, to recognise files with a wrong suffix.
 _OTHERS = {b"PK\x03\x04": "zip"}
 
 Source: TypeAlias = (
@@ -50,32 +50,32 @@ def open_movie(
     ----------
     source : path, array, list of paths or Movie
         A file of one of `napari_menndl.movie.formats.FORMATS`; a folder of single frames, a pattern
-        (``"frames/*.tif"``, in natural order) or a list of files (in its order); an array of numpy, dask, zarr or
-        xarray, (T, Y, X) or (Y, X), or in the order that its axes are named.
+        (``"frames/*.tif"``, in natural order) or a list of files (in its order); a numpy, dask, zarr or xarray array,
+        (T, Y, X) or (Y, X), or in the order of its named axes.
     pixel_size : float or (y, x) float [nm], optional
-        Instead of what the file says.
+        Overrides the file's value.
     frame_time : float [s], optional
-        Instead of what the file says.
+        Overrides the file's value.
     signal : str, int or callable, optional
-        The name or number (from 0) of one of several images in a file; or who is asked where there are several:
-        ``signal(question)`` gets a `signals.Question` and yields a number. Without it, images that are alike follow one
-        another, and of others the largest is taken, with a warning.
+        Name or number (from 0) of one of several images in a file; or a callable that chooses: ``signal(question)``
+        gets a `signals.Question` and returns a number. By default, similar images are concatenated, and of others the
+        largest is taken, with a warning.
 
     Returns
     -------
     Movie
-        With `pixel_size` and `frame_time` None where the file does not say, or says what cannot be
-        (then with a `CalibrationWarning`).
+        `pixel_size` and `frame_time` are None if the file gives none, or (with a `CalibrationWarning`) implausible
+        ones.
 
     Raises
     ------
     InputError
-        If there is nothing to read, if it is damaged, or if it is no movie of real numbers, (T, Y, X).
+        If there is nothing to read, if it is damaged, or if it is not a movie of real numbers, (T, Y, X).
 
     Warns
     -----
     UserWarning
-        Whatever is guessed, missing or left out.
+        Names everything that is guessed, missing or left out.
     """
     given: dict[str, Any] = {}
     if pixel_size is not None:
@@ -83,12 +83,12 @@ def open_movie(
     if frame_time is not None:
         given["frame_time"] = given_frame_time(frame_time)
     with warnings.catch_warnings():
-        if "pixel_size" in given:  # what is overruled needs no warning
+        if "pixel_size" in given:  # overridden values need no warning
             warnings.filterwarnings("ignore", "The pixel size", CalibrationWarning)
         if "frame_time" in given:
             warnings.filterwarnings("ignore", "The frame time", CalibrationWarning)
         movie = _open(source, ask_once(signal) if callable(signal) else signal)
-    # Of a prepared movie it is the recorded one that is given a scale.
+    # The scale given for a prepared movie is that of the recorded one.
     return replace(movie.raw, **given).prepared(movie.steps) if given else movie
 
 
@@ -126,7 +126,7 @@ def _open_array(source: Any) -> Movie:
 def _open_path(path: Path, signal: Wanted) -> Movie:
     try:
         path.exists()
-    except OSError as error:  # a name that is too long, a folder that may not be looked into
+    except OSError as error:  # such as a name that is too long, or a folder without permission
         raise InputError(f"a file or folder at {path}", str(error), "Check its name and its permissions.") from error
     if path.is_dir():
         named = by_suffix(path)
@@ -140,7 +140,7 @@ def _open_path(path: Path, signal: Wanted) -> Movie:
     folder = path
     while not folder.exists():
         folder = folder.parent
-    # Brackets in the name of a folder that is there are no pattern.
+    # Brackets in the name of an existing folder are not a pattern.
     pattern = str(path.relative_to(folder))
     if any(mark in pattern for mark in "*?["):
         found = glob.glob(pattern, root_dir=folder, recursive=True)
@@ -153,7 +153,7 @@ def _open_path(path: Path, signal: Wanted) -> Movie:
 
 def _open_file(path: Path, signal: Wanted) -> Movie:
     suffix = path.suffix.lower()
-    if not path.is_file():  # reading from a pipe waits for ever
+    if not path.is_file():  # reading from a pipe would block forever
         raise InputError(f"a file or folder at {path}", "a pipe or a device", "Save it as a file first.")
     try:
         stamp = stamp_of(path)
@@ -180,7 +180,7 @@ def _open_file(path: Path, signal: Wanted) -> Movie:
 
 
 def _stamped(movie: Movie, path: Path, stamp: tuple[int, int]) -> Movie:
-    # One part of a recording may be opened as the whole of it.
+    # A file may be opened as part of a larger recording, with another source.
     return replace(movie, stamp=stamp) if movie.source == str(path) else movie
 
 
@@ -200,7 +200,7 @@ def _open_folder(path: Path, signal: Wanted) -> Movie:
         there = [p for p in path.iterdir() if not p.name.startswith(".")]
     except OSError as error:
         raise InputError(f"a readable folder at {path}", str(error), "Check its permissions and the disk.") from error
-    # A link that leads nowhere is a frame that is missing.
+    # A broken link counts as an absent frame.
     files = sorted((p for p in there if p.is_file() or (p.is_symlink() and not p.exists())), key=natural_order)
     kinds = [one for one in FORMATS if one.files and any(by_suffix(file) is one for file in files)]
     if not kinds:
@@ -223,9 +223,9 @@ def _open_folder(path: Path, signal: Wanted) -> Movie:
 
 
 def _open_series(paths: Sequence[Path], source: str, signal: Wanted) -> Movie:
-    """Files one after another as one movie; files that name one another are opened once.
+    """Concatenate files into one movie; files that name one another are opened once.
 
-    Of files of one frame each some may be damaged: their frames are missing.
+    If each file holds one frame, some may be damaged: their frames are absent.
     """
     movies: list[Movie] = []
     unread: dict[int, InputError] = {}
@@ -239,7 +239,7 @@ def _open_series(paths: Sequence[Path], source: str, signal: Wanted) -> Movie:
             try:
                 movie = _open_path(path, signal)
             except InputError as error:
-                # Nobody is asked about a second file where the question about the first had no answer.
+                # If the question about the first file was not answered, it is not repeated for the next.
                 if len(paths) == 1 or (callable(signal) and not movies):
                     raise
                 unread[len(movies) + len(unread)] = error
@@ -292,32 +292,32 @@ def _open_series(paths: Sequence[Path], source: str, signal: Wanted) -> Movie:
 
 
 def _with_missing(movies: list[Movie], unread: dict[int, InputError], source: str) -> list[Movie]:
-    """Files of one frame each, with a missing frame for each that cannot be read.
+    """Insert an absent frame for each file of a single frame that cannot be read.
 
     Parameters
     ----------
     movies : list of Movie
-        Of those that can.
+        Movies of the readable files.
     unread : dict of int to InputError
-        By their places among all.
+        Errors by position among all files.
     source : str
 
     Raises
     ------
     InputError
-        What is wrong with the first of them, where most are, or where nobody knows how many frames it held.
+        The first error, if most files are unreadable, or if it is unknown how many frames they held.
     """
     if len(unread) >= len(movies) or any(len(movie) != 1 for movie in movies):
         raise next(iter(unread.values()))
     blank = replace(movies[0], frames=da.zeros_like(movies[0].frames), files=frozenset())
-    for place, error in unread.items():  # in their order
+    for place, error in unread.items():  # in ascending order
         movies.insert(place, replace(blank, absent={0: error.found}))
     warn_of_absent(unread.keys(), len(movies), source, next(iter(unread.values())).found)
     return movies
 
 
 def _named_otherwise(names: Sequence[str]) -> list[str]:
-    """Names that differ by more than numbers from those of most files: an average beside the frames, a copy."""
+    """Return names that differ from most by more than numbers, such as an average or a copy."""
     patterns = [re.sub(r"\d+", "0", name).casefold() for name in names]
     usual = max(patterns, key=patterns.count, default="")
     odd = [name for name, pattern in zip(names, patterns, strict=True) if pattern != usual]
@@ -325,7 +325,7 @@ def _named_otherwise(names: Sequence[str]) -> list[str]:
 
 
 def _gap_in_numbers(names: Sequence[str]) -> str:
-    """Which number is missing in names that are numbered one by one; empty where none is, or for other names."""
+    """Describe a gap in the numbers of consecutively numbered files; empty if there is none."""
     parts = [re.split(r"([0-9]+)", name) for name in names]
     if len(names) < 4 or len({len(one) for one in parts}) > 1:
         return ""
@@ -336,7 +336,7 @@ def _gap_in_numbers(names: Sequence[str]) -> str:
     steps = [after - before for before, after in pairwise(numbers)]
     usual = max(set(steps), key=steps.count)
     odd = [i for i, step in enumerate(steps) if step != usual]
-    # Numbers that differ by more than that are times, or whatever else.
+    # Other differences mean that the numbers are times or something else.
     if usual < 1 or len(odd) > len(steps) / 4 or any(steps[i] < usual or steps[i] % usual for i in odd):
         return ""
     lacking = sum(steps[i] // usual - 1 for i in odd)
@@ -344,6 +344,6 @@ def _gap_in_numbers(names: Sequence[str]) -> str:
 
 
 def natural_order(path: Path) -> list[tuple[bool, int, str]]:
-    """Order in which frame 2 comes before frame 10."""
-    # Of the digits only decimal ones are numbers: a superscript is not.
+    """Sort key by which frame 2 comes before frame 10."""
+    # ``isdecimal`` rather than ``isdigit``: int() cannot convert superscripts.
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", str(path))]

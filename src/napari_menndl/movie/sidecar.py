@@ -1,4 +1,4 @@
-"""JEOL's text file beside an image: pixel size and recording of images that bear no tags of their own."""
+"""JEOL's text file beside an image: pixel size and acquisition metadata for images without their own."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SUFFIXES = (".txt", ".TXT", ".Txt")
-#: Longer files are no such text [bytes].
+#: Bytes read of the text file.
 _LONGEST = 1 << 20
-#: A length as it is written there: "500nm", "0.1 µm".
+#: A length in such a file: "500nm", "0.1 µm".
 _LENGTH = re.compile(r"\s*([\d.,eE+-]+)\s*([^\d\s]+)\s*")
-#: Pixel sizes closer than this agree: the bar that is drawn into an image has whole pixels.
+#: Relative difference up to which pixel sizes agree: the scale bar drawn into an image has a whole number of pixels.
 _AGREE = 0.03
 
 
 def entries_beside(path: Path) -> tuple[str, dict[str, str]]:
-    """Name and entries of the text beside an image of the same stem; both empty where there is none of JEOL's.
+    """Return name and entries of the JEOL text with the same stem as an image; empty if there is none.
 
-    Their names go without ``$``, of which programs write one or two: ``CM_MAG``, ``SM_MICRON_BAR``.
+    Entry names lack their leading ``$``, of which programs write one or two: ``CM_MAG``, ``SM_MICRON_BAR``.
     """
     for beside in (path.with_suffix(suffix) for suffix in _SUFFIXES):
         try:
@@ -57,21 +57,21 @@ def _decoded(content: bytes) -> str:
 def with_sidecar(
     path: Path, width: int, pixel_size: tuple[float, float] | None, metadata: Metadata
 ) -> tuple[tuple[float, float] | None, Metadata]:
-    """What a file says of pixel size and recording, and where it says nothing, what the text beside it does.
+    """Complete an image's pixel size and metadata with those of the text file beside it.
 
     Parameters
     ----------
     path : Path
-        Of the image.
+        Path of the image.
     width : int [px]
-        Of the image; the text says how wide that was which it describes.
+        Width of the image; the text gives the width of the image it describes.
     pixel_size : (y, x) float [nm] or None
     metadata : Metadata
 
     Warns
     -----
     CalibrationWarning
-        Where the two contradict each other: then the file counts. Where the text says what cannot be.
+        If the two disagree, in which case the image file takes precedence, or if the text is implausible.
     """
     name, about = entries_beside(path)
     if not about:
@@ -97,10 +97,10 @@ def with_sidecar(
 
 
 def _pixel_size(about: dict[str, str], width: int, source: str) -> tuple[float, float] | None:
-    """The pixel size (y, x) [nm] that a text gives; None, with a warning, where it is of another image."""
+    """Return the pixel size (y, x) [nm] in the text; None, with a warning, if it is of another image."""
     values: tuple[object, object]
     if about.get("CM_SIGNAL", "").upper().startswith("DIFF"):
-        return None  # a diffraction pattern has no lengths
+        return None  # a diffraction pattern has no pixel size in nm
     if "CM_PIXEL_SIZE" in about:
         lengths = _LENGTH.findall(about["CM_PIXEL_SIZE"])[:2]  # x, and y where they differ
         (y, y_unit), (x, x_unit) = lengths[-1], lengths[0]

@@ -1,4 +1,4 @@
-"""Files with several images: which of them is the movie."""
+"""Choice of the movie among several images of a file."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Option:
-    """One of the movies that a file may be opened as.
+    """One of the movies that a file can be opened as.
 
     Attributes
     ----------
     number : int
-        Of its image in the file; of the first, where several follow one another.
+        Number of its image in the file; the first of several that are concatenated.
     name : str
-        What the file calls it; may be empty.
+        Name in the file; may be empty.
     shape : tuple of int
     dtype : dtype or None
     pixel_size : (y, x) float [nm] or None
     note : str
-        What is to be known before it is chosen; may be empty.
+        Information for the choice; may be empty.
     possible : bool
         Whether it can be opened.
     """
@@ -49,16 +49,16 @@ class Option:
 
 @dataclass(frozen=True)
 class Question:
-    """Which image of a file the movie is.
+    """The question which image of a file is the movie.
 
     Attributes
     ----------
     source : str
         The file.
     options : tuple of Option
-        All its images, those that cannot be opened included.
+        All images of the file, including those that cannot be opened.
     likely : int or None
-        The number of the one that is taken where nobody is asked; None where none would be.
+        The number chosen by default; None if there is none.
     """
 
     source: str
@@ -66,32 +66,32 @@ class Question:
     likely: int | None
 
 
-#: What is taken of several images alike, the most telling of atoms' positions and defects first.
+#: Detectors by preference, the most informative on positions of atoms and defects first.
 _PREFERRED = ("haadf", "adf", "maadf", "laadf", "bf")
-#: Puts a question to a person and yields the number of the option that is chosen.
+#: Asks the user a question and returns the number of the chosen option.
 Ask: TypeAlias = "Callable[[Question], int]"
-#: What is said of the signal to open: its name or number, who is to be asked, or nothing.
+#: A choice of the signal: its name or number, a callable that asks the user, or None.
 Wanted: TypeAlias = "str | int | Ask | None"
 
 
 @dataclass(frozen=True)
 class Signal:
-    """One of the images of a file: a series of a TIFF file, an image of a zarr group.
+    """One image of a file: a series of a TIFF file, an image of a zarr group.
 
     Attributes
     ----------
     number : int
-        Its place in the file, from 0.
+        Position in the file, from 0.
     name : str
-        What the file calls it; may be empty.
+        Name in the file; may be empty.
     shape : tuple of int
     dtype : dtype or None
     axes : FrameAxes or None
-        Where its frames lie; None where it is no movie.
+        Axes of its frames; None if it is not a movie.
     problem : InputError or None
-        Why it is none.
+        Why it is not a movie.
     apart : bool
-        Whether the file means it as an image of its own, not as pages that follow others.
+        Whether the file marks it as a separate image, not as pages that continue others.
     """
 
     number: int
@@ -107,12 +107,12 @@ class Signal:
 
     @property
     def pixels(self) -> int:
-        """In all its frames."""
+        """Number of pixels in all frames."""
         count, height, width = self.axes.shape if self.axes else (0, 0, 0)
         return count * height * width
 
     def follows(self, other: Signal) -> bool:
-        """Whether both can be frames of one movie: alike but for their count and a number in their names."""
+        """Whether both can be parts of one movie: equal except for the number of frames and a number in their names."""
         if self.axes is None or other.axes is None or self.dtype != other.dtype:
             return False
         if self.axes.shape[1:] != other.axes.shape[1:] or self.axes.last != other.axes.last:
@@ -128,21 +128,21 @@ def choose(
     source: str,
     pixel_size: Callable[[int], tuple[float, float] | None] = lambda number: None,
 ) -> list[Signal]:
-    """The signals that are the movie, one after another.
+    """Return the signals that make up the movie, in order.
 
-    Signals that are alike follow one another: a program that appends page by page writes such files. Of several others
-    the one with most pixels is taken; previews are smaller, or have colour.
+    Similar signals are concatenated: programs that append page by page write such files. Otherwise the one with most
+    pixels is taken; previews are smaller, or have colour.
 
     Parameters
     ----------
     signals : sequence of Signal
         At least one.
     wanted : str, int, callable or None
-        The name or the number of a signal, if a person chose one; who is asked where there are several.
+        Name or number of a signal, or a callable that is asked if there are several.
     source : str
         Named in errors and warnings.
     pixel_size : callable
-        ``pixel_size(number)`` of a signal [nm], for a person to see.
+        ``pixel_size(number)`` returns that of a signal [nm], shown in the question.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def choose(
     Warns
     -----
     UserWarning
-        What was taken and what was not, where nobody chose.
+        Names what was taken and what was not, if there was no choice.
     """
     if wanted is not None and not callable(wanted):
         chosen = _find(signals, wanted, source)
@@ -177,7 +177,7 @@ def choose(
             if chosen.problem is not None:
                 raise chosen.problem
             return next(group for group in groups if chosen in group)
-    # Beside a larger image of more axes, one of which may be time, the rest are previews.
+    # Next to a larger image with more axes, one of which may be time, the others are previews.
     many = [one for one in signals if isinstance(one.problem, ManyAxesError)]
     larger = [one for one in many if math.prod(one.shape) > sum(two.pixels for two in taken)]
     if larger or not taken:
@@ -200,15 +200,15 @@ def choose(
 
 
 def detector_rank(name: str) -> int:
-    """The place of a signal's detector among those that are preferred; behind them where it has none of their names."""
+    """Return the rank of a signal's detector among the preferred ones; the last rank for others."""
     words = re.split(r"[^a-z]+", name.lower())
     return next((rank for rank, word in enumerate(_PREFERRED) if word in words), len(_PREFERRED))
 
 
 def _likelihood(group: Sequence[Signal]) -> tuple[int, int, int]:
-    """What decides which of several images is the movie: its pixels first."""
+    """Return the sort key by which one of several images is the movie, its number of pixels first."""
     first = group[0]
-    # A picture of the screen has the size of the image, but fewer grey values.
+    # A screenshot has the size of the image, but a smaller dtype.
     depth = first.dtype.itemsize if first.dtype else 0
     return sum(signal.pixels for signal in group), depth, -detector_rank(first.name)
 
@@ -220,7 +220,7 @@ def _options(
 ) -> tuple[Option, ...]:
     def size_of(number: int) -> tuple[float, float] | None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # said of the one that is opened
+            warnings.simplefilter("ignore")  # warnings are given for the chosen signal only
             return pixel_size(number)
 
     options = []
@@ -240,7 +240,7 @@ def _options(
 
 
 def ask_once(ask: Ask) -> Ask:
-    """Ask one person once about files that hold the same images, as the files of a series do."""
+    """Wrap a question so that files with the same images, as in a series, share one answer."""
     answers: dict[Any, int] = {}
 
     def answer(question: Question) -> int:
@@ -265,6 +265,6 @@ def _find(signals: Sequence[Signal], wanted: str | int, source: str) -> Signal:
 
 
 def only_one(wanted: Wanted, source: str) -> None:
-    """Refuse a choice where there is none: a single image or array."""
+    """Refuse a choice of signal for a source with a single image or array."""
     if wanted not in (None, 0, "0") and not callable(wanted):
         raise InputError(f"no choice of a signal: {source} holds one", repr(wanted), "Leave signal out.")

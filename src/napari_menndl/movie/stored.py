@@ -1,4 +1,4 @@
-"""Arrays in microscopes' files, with their axes, before anything of them is read."""
+"""Arrays of microscope file formats, listed with their axes and read on access."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 Index: TypeAlias = "tuple[int | slice, ...]"
 
-#: What IMOD writes into its MRC files, "IMOD" as a number; behind it a flag says whether bytes are signed.
+#: IMOD's stamp in MRC headers, "IMOD" as a number; a flag after it says whether bytes are signed.
 _IMOD = 1146047817
 EXTRA = 'pip install "napari-menndl[stem-formats]"'
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of an array: `scale` [`units`] from one element to the next, NaN where it is unknown.
+    """An axis of an array: `scale` [`units`] is the distance between elements, NaN if unknown.
 
-    `image` says whether the file counts it among the axes of one image or spectrum; None where it does not say.
+    `image` says whether the file marks it as an axis of a single image or spectrum; None if it does not say.
     """
 
     name: str
@@ -45,18 +45,18 @@ class Axis:
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array in a file, with its axes in the order of the array.
+    """An array in a file, with its axes in array order.
 
     Attributes
     ----------
     read : callable
         ``read(index)`` reads one part, with an integer or a slice per axis. It can be pickled and keeps no file open.
     kind : str
-        What the file calls it, where that is no image: ``"spectrum image"``.
+        Kind in the file, if it is not an image: ``"spectrum image"``.
     notes : tuple of str
-        What was guessed or left out when it was listed: sentences for a warning.
+        Sentences for warnings: what was guessed or left out.
     facts : mapping
-        What the file says of its recording, see `metadata.read_metadata`.
+        Acquisition metadata of the file, see `metadata.read_metadata`.
     """
 
     name: str
@@ -74,7 +74,7 @@ class StoredArray:
 
 @dataclass(frozen=True)
 class Block:
-    """An array that lies uncompressed in one piece of a file."""
+    """An uncompressed, contiguous array in a file."""
 
     path: Path
     dtype: np.dtype[Any]
@@ -91,7 +91,7 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class SerImages:
-    """Images of a .ser file, which keeps them bottom line first, each behind a header of its own."""
+    """Images of a .ser file, stored bottom row first, each after its own header."""
 
     path: Path
     dtype: np.dtype[Any]
@@ -105,7 +105,7 @@ class SerImages:
 
 
 def library(name: str) -> Any:
-    """A package of the extra stem-formats; InputError with the command that installs it where it is missing."""
+    """Import a package of the extra stem-formats; InputError with the install command if it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -117,7 +117,7 @@ def library(name: str) -> Any:
 
 
 def plain_unit(unit: Any) -> str:
-    """A unit as other formats write it: ``[n_m]`` of EMD is nm, ``1 / nm`` and ``nm^-1`` are 1/nm."""
+    """Convert a unit to the form of other formats: ``[n_m]`` of EMD to nm, ``1 / nm`` and ``nm^-1`` to 1/nm."""
     text = text_of(unit).strip("[] ").replace("_", "").replace(" ", "")
     text = re.sub(r"(met(?:er|re))s$", r"\1", text)
     power = re.fullmatch(r"(.+?)(?:\^|\*\*)?\(?(?:-|⁻)(?:1|¹)\)?", text)
@@ -125,14 +125,14 @@ def plain_unit(unit: Any) -> str:
 
 
 def text_of(value: Any) -> str:
-    """A text of a file, which some libraries give as bytes; empty for None."""
+    """Convert a text from a file, possibly bytes, to str; empty for None."""
     if isinstance(value, bytes | np.bytes_):
         value = value.decode("utf-8", "replace")
     return "" if value is None else str(value).strip()
 
 
 def number_of(value: Any) -> float | None:
-    """A number of a file, which some write as text; None for what is none."""
+    """Convert a number from a file, possibly text, to float; None if it is not one."""
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -140,11 +140,11 @@ def number_of(value: Any) -> float | None:
 
 
 def gatan_arrays(path: Path) -> Iterator[StoredArray]:
-    """The images and spectra of a DigitalMicrograph file, .dm3 or .dm4; its thumbnail is left out."""
+    """Yield the images and spectra of a DigitalMicrograph file, .dm3 or .dm4, without its thumbnail."""
     reader = library("rsciio.digitalmicrograph")
     with path.open("rb") as file:
         version, *length = np.frombuffer(file.read(12), ">u4").tolist()
-    # At once, before its tags are read one by one: version 3 has a length of 4 bytes, version 4 of 8.
+    # Checked before the tags are read one by one: the length has 4 bytes in version 3, 8 in version 4.
     _check_end(path, length[0] + 12 if version == 3 else (length[0] << 32) + length[1] + 16)
     for found in reader.file_reader(str(path), lazy=True):
         image = found["original_metadata"]["ImageList"]["TagGroup0"]
@@ -154,7 +154,7 @@ def gatan_arrays(path: Path) -> Iterator[StoredArray]:
         block = Block(path, dtype, int(stored["offset"]), shape)
         _check_end(path, block.end)
         form = text_of((tags.get("Meta Data") or {}).get("Format"))
-        # DigitalMicrograph's axes have no names: x, y, z stand for the first, second and third.
+        # DigitalMicrograph's axes have no names; x, y, z only number them.
         yield StoredArray(
             found["metadata"]["General"].get("title") or "image",
             tuple(hyperspy_axis(axis) for axis in found["axes"]),
@@ -170,7 +170,7 @@ def gatan_arrays(path: Path) -> Iterator[StoredArray]:
 
 
 def tia_arrays(path: Path) -> Iterator[StoredArray]:
-    """The images of an .emi file, which lie in .ser files beside it, or of one .ser file alone."""
+    """Yield the images of a single .ser file, or of an .emi file, which lie in .ser files beside it."""
     series = library("rsciio.tia").file_reader(str(path), lazy=True)
     if not series:
         raise InputError(
@@ -200,7 +200,7 @@ def tia_arrays(path: Path) -> Iterator[StoredArray]:
                 raise InputError(f"{np.prod(read.shape[:-2])} images in {file}", f"{valid}", "Export it as TIFF.")
         facts = {**_mapped(found)}
         if "STEM" in text_of(_nested(found["original_metadata"], "ObjectInfo", "ExperimentalDescription", "Mode")):
-            facts["dwell_time"] = facts.pop("exposure_time", None)  # which TIA calls DwellTimePath for both
+            facts["dwell_time"] = facts.pop("exposure_time", None)  # TIA stores both as DwellTimePath
         yield StoredArray(file.stem, axes, dtype, read, notes=tuple(notes), facts=facts)
 
 
@@ -209,7 +209,7 @@ def _unread(index: Index) -> NDArray[Any]:
 
 
 def hyperspy_axis(axis: dict[str, Any]) -> Axis:
-    """An axis as HyperSpy and RosettaSciIO describe it."""
+    """Convert an axis from the description of HyperSpy and RosettaSciIO."""
     name = text_of(axis.get("name"))
     scale = number_of(axis.get("scale"))
     return Axis(
@@ -221,7 +221,7 @@ def hyperspy_axis(axis: dict[str, Any]) -> Axis:
     )
 
 
-#: What RosettaSciIO finds among a file's own tags, by the last part of HyperSpy's name for it, in HyperSpy's units.
+#: Fields and units of the metadata that RosettaSciIO finds in a file's tags, by the last part of HyperSpy's name.
 _HYPERSPY = {
     "beam_energy": ("beam_energy", "kV"),
     "beam_current": ("beam_current", "nA"),
@@ -235,30 +235,30 @@ _HYPERSPY = {
 
 
 def hyperspy_facts(about: Mapping[str, Any]) -> Facts:
-    """Facts by HyperSpy's names for them."""
+    """Return acquisition metadata from a mapping by HyperSpy's names."""
     known = ((target, about[name], unit) for name, (target, unit) in _HYPERSPY.items() if name in about)
     return {target: value if unit is None else (value, unit) for target, value, unit in known}
 
 
 def _nested(about: Any, *names: str) -> Any:
-    """A value in groups of groups; None where there is none."""
+    """Return a value in nested groups; None if there is none."""
     for name in names:
         about = about.get(name) if hasattr(about, "get") else None
     return about
 
 
 def when(*parts: Any) -> str:
-    """Date and time as one text."""
+    """Return date and time as one text."""
     return " ".join(filter(None, map(text_of, parts)))
 
 
 def _mapped(found: dict[str, Any]) -> Facts:
-    """The facts that RosettaSciIO knows how to find among a file's own tags."""
+    """Return the acquisition metadata that RosettaSciIO finds in a file's tags."""
     known: dict[str, Any] = {}
     for source, (target, convert) in (found.get("mapping") or {}).items():
         value: Any = found["original_metadata"]
         for key in source.split("."):
-            # A mapping may write an underscore where the tag has a blank.
+            # RosettaSciIO's mappings may have an underscore where the tag has a blank.
             alike = (name for name in value if re.sub(r"\W", "_", str(name)) == re.sub(r"\W", "_", key))
             value = value.get(next(alike, None)) if hasattr(value, "get") else None
             if value is None:
@@ -268,7 +268,7 @@ def _mapped(found: dict[str, Any]) -> Facts:
         try:
             known[target.rpartition("Acquisition_instrument.")[2]] = convert(value) if convert else value
         except (TypeError, ValueError, AttributeError, KeyError):
-            continue  # a tag in another form than usual: a fact less
+            continue  # skip a tag of unexpected form
     general = found["metadata"].get("General") or {}
     detector = next((value for name, value in known.items() if re.search(r"Detector\.Camera\.Name", name)), None)
     return {
@@ -291,10 +291,10 @@ def _check_end(path: Path, end: int) -> None:
 
 
 def mrc_arrays(path: Path) -> Iterator[StoredArray]:
-    """The one array of an MRC file: sections of columns and rows, or in the order that its header gives."""
+    """Yield the single array of an MRC file, with its axes in the order given by the header."""
     mrcfile = library("mrcfile")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it tolerates is checked below
+        warnings.simplefilter("ignore")  # what permissive mode tolerates is checked below
         with mrcfile.open(path, permissive=True, header_only=True) as opened:
             header, extended = opened.header.copy(), opened.extended_header
             typed = opened.indexed_extended_header if bytes(header.exttyp) in (b"FEI1", b"FEI2") else None
@@ -330,7 +330,7 @@ def mrc_arrays(path: Path) -> Iterator[StoredArray]:
     facts = {}
     if typed is not None and len(typed):
         about = dict(zip(typed.dtype.names, typed[0].tolist(), strict=True))
-        # What the header says of the camera is not of an image that was scanned.
+        # The camera's entries do not describe a scanned image.
         camera = {} if about.get("Dwell time") else about
         facts = {
             "beam_energy": (about.get("HT"), "V"),
@@ -346,20 +346,20 @@ def mrc_arrays(path: Path) -> Iterator[StoredArray]:
 
 
 def _mrc_axis(name: str, size: int, scales: dict[str, float]) -> Axis:
-    # The spacing of sections is no frame time, and 0 stands for a pixel size that is not known.
+    # The spacing of sections is not a frame time; a pixel size of 0 means unknown.
     scale = scales.get(name, np.nan)
     return Axis(name, int(size), scale, "" if np.isnan(scale) else "Å")
 
 
 def _mrc_scales(header: Any, typed: Any, extended: Any) -> dict[str, float]:
-    """Pixel size [Å] by the name of the axis, NaN where it is not known."""
+    """Return the pixel size [Å] by axis name, NaN if unknown."""
     scales = {}
     for name in "xy":
         length, count = float(header.cella[name]), int(header["m" + name])
         if not (length and count > 0) and typed is not None and len(typed):
             length, count = float(typed[0][f"Pixel size {name.upper()}"]) * 1e10, 1
         elif not (length and count > 0) and int(header.nsymbt) == 128 * 1024 and extended is not None:
-            # FEI's header of before 2014: 1024 records of 32 numbers; the twelfth of them is the pixel size [m].
+            # FEI's header before 2014: 1024 records of 32 numbers; the twelfth is the pixel size [m].
             old = np.frombuffer(extended.tobytes()[:128], f"{header.mode.dtype.byteorder}f4")
             length, count = float(old[11]) * 1e10, 1
         scales[name] = length / count if length and count > 0 else np.nan
@@ -367,7 +367,7 @@ def _mrc_scales(header: Any, typed: Any, extended: Any) -> dict[str, float]:
 
 
 def nion_arrays(path: Path) -> Iterator[StoredArray]:
-    """The one array of a .ndata or .ndata1 file of Nion Swift: a zip of an array and what it means, in JSON."""
+    """Yield the single array of a .ndata or .ndata1 file of Nion Swift, a zip of the array and JSON metadata."""
     with zipfile.ZipFile(path) as archive:
         about = json.loads(archive.read("metadata.json"))
         info = archive.getinfo("data.npy")
@@ -379,7 +379,7 @@ def nion_arrays(path: Path) -> Iterator[StoredArray]:
     if info.compress_type != zipfile.ZIP_STORED or by_columns or dtype.hasobject:
         raise InputError("an array as it is", f"a packed one in {path}", "Export the movie as TIFF.")
     with path.open("rb") as file:
-        file.seek(info.header_offset + 26)  # of the local header, whose extra part differs from the directory's
+        file.seek(info.header_offset + 26)  # the local header, whose extra field differs from the central directory's
         name, extra = np.frombuffer(file.read(4), "<u2").tolist()
     block = Block(path, dtype, info.header_offset + 30 + name + extra + start, shape)
     _check_end(path, block.end)
@@ -387,14 +387,14 @@ def nion_arrays(path: Path) -> Iterator[StoredArray]:
 
 
 def nion_source(about: dict[str, Any]) -> dict[str, Any]:
-    """The properties of the array itself, which newer files keep among the sources of an item."""
+    """Return the properties of the array itself, which newer files store among the item's data sources."""
     while not any(key.endswith("l_calibrations") for key in about) and about.get("data_sources"):
         about = about["data_sources"][0]
     return about
 
 
 def nion_axes(about: dict[str, Any], shape: tuple[int, ...]) -> tuple[Axis, ...]:
-    """Axes by Nion Swift's properties of an array: its last few are those of one image or spectrum."""
+    """Return axes from Nion Swift's properties; the last ones are those of a single image or spectrum."""
     about = nion_source(about)
     scales = about.get("dimensional_calibrations") or about.get("spatial_calibrations") or []
     scales = [*scales, *[{}] * len(shape)][: len(shape)]
@@ -407,14 +407,14 @@ def nion_axes(about: dict[str, Any], shape: tuple[int, ...]) -> tuple[Axis, ...]
 
 
 def nion_facts(about: dict[str, Any]) -> Facts:
-    """What Nion Swift's properties of an array say of its recording."""
+    """Return the acquisition metadata in Nion Swift's properties of an array."""
     metadata = nion_source(about).get("metadata") or {}
     instrument, source = (metadata.get(name) or {} for name in ("instrument", "hardware_source"))
     return {
         "beam_energy": (instrument.get("high_tension"), "V"),
         "detector": text_of(source.get("channel_name")),
         "dwell_time": (source.get("pixel_time_us"), "µs"),
-        # Of a scan it is the time of its pixels together.
+        # For a scan the exposure is the sum over its pixels.
         "exposure_time": (None if "pixel_time_us" in source else source.get("exposure"), "s"),
         "instrument": text_of(instrument.get("name") or instrument.get("hardware_source_name")),
         "acquired": text_of(about.get("created")),

@@ -1,4 +1,4 @@
-"""Frames of TIFF files: ImageJ, OME, DigitalMicrograph's and HyperSpy's exports, plain ones."""
+"""Frames of TIFF files: ImageJ, OME, exports of DigitalMicrograph and HyperSpy, plain ones."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-#: What tifffile logs of a file that ends too early: in its chain of pages, or before its description.
+#: tifffile's log messages on truncated files: in the chain of pages, or before the description.
 _BROKEN = re.compile(
     "invalid page offset|invalid offset to page|failed to reshape|corrupted file|TiffTag 270 .*invalid value offset"
 )
-#: What it logs of files that belong to a recording and are not there.
+#: tifffile's log message on missing files of a recording.
 _LACKS_FILES = re.compile("is missing files")
-#: ImageJ composes no more channels; more of them are frames that were saved as channels.
+#: Most channels of an ImageJ composite; more are frames that were saved as channels.
 _MOST_CHANNELS = 7
-#: Files whose pages are known at a time; none of them is held open.
+#: Files whose page index is cached; none of them is kept open.
 _KNOWN = 32
 
 
 class TiffPages:
-    """The pages of a TIFF file, sorted into series; the file is open only while it is read from.
+    """Pages of a TIFF file, grouped into series; the file is open only during reads.
 
     Parameters
     ----------
     path : Path
     plain : bool
-        Whether the pages are sorted by their own size and type, not by what the header says of them.
+        Whether pages are grouped by their own size and dtype, ignoring the header.
 
     Attributes
     ----------
     series : list of tifffile series
     header : Header
     pages : int
-        In this file.
+        Number of pages in this file.
     complaints : list of str
-        What tifffile says about it.
+        Messages that tifffile logged about the file.
     """
 
     def __init__(self, path: Path, plain: bool) -> None:
@@ -80,7 +80,7 @@ class TiffPages:
         self._arrays: dict[int, Any] = {}
 
     def array(self, number: int, whole_frames: bool = True) -> Any:
-        """A series as an array that is read where it is looked at."""
+        """Return a series as an array that is read on access."""
         if number not in self._arrays:
             series = self.series[number]
             if len(self._arrays) >= _KNOWN:
@@ -88,18 +88,18 @@ class TiffPages:
             if series.dataoffset is not None and not whole_frames:
                 dtype = np.dtype(self.byteorder + series.dtype.char)
                 return np.memmap(self.path, dtype, "r", series.dataoffset, series.shape)
-            # A page per chunk: a frame is read at once, however many strips it was written in.
+            # One chunk per page: a frame is read at once, whatever its number of strips.
             store = series.aszarr(level=0, chunkmode="page", read_only=True, _openfiles=0)
             self._arrays[number] = zarr.open_array(store, mode="r")
         return self._arrays[number]
 
     def promised(self) -> int:
-        """Images that the series consist of, by what the header says; those that hang on others are no pages."""
+        """Return the number of images that the header announces, without those in SubIFDs, which are no pages."""
         levels = (level for series in self.series for level in series.levels if not level.keyframe.is_subifd)
         return sum(level.size // max(level.keyframe.size, 1) for level in levels)
 
     def files(self) -> set[Path]:
-        """The files that hold the pages."""
+        """Return the files that hold the pages."""
         if not any(series.is_multifile for series in self.series):
             return {Path(os.path.abspath(self.path))}
         pages = (page for series in self.series for page in series if page is not None)
@@ -107,7 +107,7 @@ class TiffPages:
 
 
 def tiff_pages(path: Path, plain: bool = False) -> TiffPages:
-    """The pages of a file as it is now; remembered for the next frame."""
+    """Return the pages of a file in its present state, cached for the next frame."""
     about = path.stat()
     return _pages_of(path, (about.st_ino, about.st_mtime_ns, about.st_size), plain)
 
@@ -118,19 +118,19 @@ def _pages_of(path: Path, stamp: tuple[int, int, int], plain: bool) -> TiffPages
 
 
 class TiffFrames:
-    """Reads single frames of a TIFF file, also after unpickling.
+    """Reads single frames of a TIFF file; can be pickled.
 
     Parameters
     ----------
     path : Path
     series : sequence of (int, FrameAxes)
-        Numbers of series whose frames follow one another, and where these lie.
+        Numbers of the series whose frames are concatenated, with their axes.
     absent : mapping of frame to str
-        Why it is not there.
+        Reason why it is absent.
     plain : bool
         See `TiffPages`.
     fill : float or None
-        The value of pixels without a measurement.
+        Value that marks pixels without a measurement.
     """
 
     def __init__(
@@ -158,26 +158,26 @@ class TiffFrames:
 
 
 def read_tiff(path: Path, signal: Wanted = None) -> Movie:
-    """The images of a TIFF file that are a movie.
+    """Open the images of a TIFF file as a movie.
 
     Parameters
     ----------
     path : Path
     signal : str, int, callable or None
-        The name or the number of the series to take; None: series that are alike follow one another, and of others
-        the largest is taken, with a warning.
+        Name or number of the series; None: similar series are concatenated, and of others the largest is taken, with a
+        warning.
 
     Raises
     ------
     InputError
-        If it is no TIFF file, is damaged or cut short, is compressed in a way that cannot be read here,
-        holds complex numbers or colour, or has more axes than time, height and width.
+        If it is not a TIFF file, is damaged or truncated, has an unsupported compression, holds complex numbers or
+        colour, or has more axes than time, height and width.
     """
     try:
         return _read(path, signal)
     except InputError:
         raise
-    except Exception as error:  # a damaged file ends in many kinds of error, in struct's for one
+    except Exception as error:  # damaged files cause many types of error, such as struct.error
         raise InputError(
             f"a TIFF file at {path}", str(error), "Check that it was copied completely, or export it again."
         ) from error
@@ -220,13 +220,13 @@ def _read(path: Path, signal: Wanted) -> Movie:
 
 
 def _believable(path: Path) -> tuple[TiffPages, bool, Header]:
-    """The pages as the header sorts them, or (True) as they are where it counts them wrongly."""
+    """Return the pages as grouped by the header, or (True) by themselves if the header counts them wrongly."""
     pages, why = None, ""
     try:
         pages = tiff_pages(path)
     except InputError:
         raise
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:  # from what the header says
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:  # caused by the header
         problem = error
         why = f"cannot be read ({problem})"
     if pages is not None:
@@ -235,7 +235,7 @@ def _believable(path: Path) -> tuple[TiffPages, bool, Header]:
             return pages, False, pages.header
     try:
         plain = tiff_pages(path, plain=True)
-    except Exception:  # then it is not the header that is wrong
+    except Exception:  # then the error is not in the header
         plain = None
     if plain is None or any(_BROKEN.search(text) for text in plain.complaints):
         if pages is None:
@@ -248,13 +248,13 @@ def _believable(path: Path) -> tuple[TiffPages, bool, Header]:
 
 
 def _miscounted(pages: TiffPages) -> str:
-    """A sentence on a wrong count of images in the header; empty where it is right."""
+    """Describe a wrong count of images in the header; empty if it is right."""
     taken = pages.promised()
     promised = max(taken, int(pages.header.imagej.get("images", 1)))
-    if pages.pages <= 1:  # the one page may stand for all the frames behind it
+    if pages.pages <= 1:  # a single page may describe all frames that follow it
         return ""
     lost = any(_BROKEN.search(text) for text in pages.complaints)
-    # An OME file, or one of a set, may lack pages: that is said frame by frame.
+    # OME files, and files of a set, may lack pages: those are reported as absent frames.
     stack = all(series.kind in ("shaped", "imagej") for series in pages.series)
     if lost or taken < max(pages.pages, promised) or (stack and taken > pages.pages):
         return f"promises {promised} images"
@@ -270,7 +270,7 @@ def _signal(pages: TiffPages, number: int, path: Path) -> Signal:
             count = series.shape[letters.index("C")]
             warnings.warn(f"The {count} channels of {path.name} are taken for frames.", stacklevel=5)
             letters = letters.replace("C", "I")
-        # ImageJ saves every stack as slices.
+        # ImageJ saves every stack as Z slices.
         stacks = "TQZ" if series.kind == "imagej" else "TQ"
         axes = frame_axes(series.shape, letters, str(path), stacks)
         check_dtype(series.dtype, str(path))
@@ -282,7 +282,7 @@ def _signal(pages: TiffPages, number: int, path: Path) -> Signal:
 def _absent(
     pages: TiffPages, chosen: Sequence[tuple[int, FrameAxes]], header: Header, path: Path
 ) -> tuple[list[int], str]:
-    """Frames without a page, or without a strip of it, and why."""
+    """Return the frames without a page, or without a strip of one, and why."""
     absent: list[int] = []
     before = 0
     for number, axes in chosen:
@@ -318,7 +318,7 @@ def _check_codec(page: Any, path: Path) -> None:
 
 
 def _say_colours(page: Any, path: Path) -> None:
-    """Say where the numbers of an image are shown as something else than rising grey."""
+    """Warn if an image is displayed otherwise than in increasing grey."""
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and page.bitspersample > 1:
         warnings.warn(
             f"{path.name} says that 0 is white: its numbers are taken as they are, so that bright is dark where a "
@@ -335,17 +335,17 @@ def _say_colours(page: Any, path: Path) -> None:
 
 
 def _try(decode: Callable[[bytes], Any]) -> None:
-    """Raise ImportError where a codec is only named: some are imported at their first bytes."""
+    """Raise ImportError if a codec is only registered: some are imported on first use."""
     try:
         decode(b"")
     except ImportError:
         raise
-    except Exception:  # no bytes are not what it decodes
+    except Exception:  # an error on empty input is expected
         return
 
 
 def codec_error(found: str) -> InputError:
-    """The error of a TIFF file that is compressed in a way that cannot be read here."""
+    """Return the error for a TIFF file with an unsupported compression."""
     return InputError(
         "a TIFF file without compression, or with Deflate",
         found,
@@ -355,7 +355,7 @@ def codec_error(found: str) -> InputError:
 
 @contextmanager
 def complaints() -> Iterator[list[str]]:
-    """What tifffile only logs while it opens a file, a broken chain of pages for one."""
+    """Collect what tifffile only logs while it opens a file, such as a broken chain of pages."""
     said: list[str] = []
 
     def listen(record: logging.LogRecord) -> bool:
@@ -371,7 +371,7 @@ def complaints() -> Iterator[list[str]]:
 
 
 def _check_complete(pages: TiffPages, chosen: Sequence[tuple[int, FrameAxes]], path: Path) -> None:
-    """Say at once that a file is cut short: tifffile drops missing pages, or fails in the middle of a movie."""
+    """Raise on opening if a file is truncated: tifffile drops missing pages, or fails in the middle of a movie."""
     short = any(_BROKEN.search(text) for text in pages.complaints)
     for series in (pages.series[number] for number, _ in chosen):
         if series.dataoffset is not None:

@@ -1,4 +1,4 @@
-"""Headers of TIFF files: ImageJ's, OME's and HyperSpy's descriptions, the microscopes' own tags, plain ones."""
+"""TIFF headers: descriptions by ImageJ, OME and HyperSpy, private tags of microscopes, plain tags."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _NODATA = 42113
 
 @dataclass(frozen=True)
 class Header:
-    """Tags of the first page, and the descriptions that programs hide in them.
+    """Tags of the first page, and the metadata that programs store in them.
 
     Attributes
     ----------
     tags : dict of code to value
     imagej : dict
-        Empty where ImageJ did not write the file.
+        Empty if ImageJ did not write the file.
     ome : str or None
         XML.
     private : tuple of Maker and dict, or None
-        Whose microscope wrote it, and what its own tags hold.
+        Manufacturer of the microscope, and the contents of its private tags.
     width : int [px]
     """
 
@@ -54,27 +54,27 @@ class Header:
 
     @property
     def fill(self) -> float | None:
-        """The value of pixels without a measurement (GDAL's tag), if there is one."""
+        """Value that marks pixels without a measurement (GDAL's tag), or None."""
         try:
             return float(self.tags[_NODATA])
         except (KeyError, ValueError, TypeError):
             return None
 
     def absent_files(self, folder: Path) -> list[str]:
-        """Names of the files of an OME set that are not there."""
+        """Return the names of the files of an OME set that are missing."""
         names = dict.fromkeys(re.findall(r'\bFileName="([^"]+)"', self.ome or ""))
         return [name for name in names if not (folder / name).is_file()]
 
     def check_files(self, source: str) -> None:
-        """Make sure that files of an OME set lie beside the one that names them, or below.
+        """Check that all files of an OME set lie in the folder of this one, or below it.
 
         Raises
         ------
         InputError
-            For a name that leads out of the folder, which a file of others has no business to open.
+            If a file name leads out of the folder: an untrusted file must not open other files.
         """
         for name in self._files_named():
-            # On a system whose folders are parted by backslashes as well.
+            # Checked on every system, since Windows also separates folders with backslashes.
             first, *others = name.replace("\\", "/").split("/")
             if ".." in (first, *others) or not first or re.fullmatch("[A-Za-z]:.*", first):
                 raise InputError(
@@ -84,7 +84,7 @@ class Header:
                 )
 
     def _files_named(self) -> list[str]:
-        """The files that are to be opened with this one, as OME's XML names them."""
+        """Return the other files of the set that OME-XML names, which would be opened with this one."""
         try:
             root = ElementTree.fromstring(self.ome or "<none/>")
         except ElementTree.ParseError:
@@ -100,22 +100,22 @@ class Header:
 
     @property
     def main_file(self) -> str | None:
-        """The file that has the description of the whole set, where this one only names it."""
+        """File with the description of the whole set, if this one only refers to it; otherwise None."""
         found = re.search(r'<(?:\w+:)?BinaryOnly\b[^>]*\bMetadataFile="([^"]+)"', self.ome or "")
         return found.group(1) if found else None
 
 
 def header_of(tiff: tifffile.TiffFile) -> Header:
-    """The header of an open file; what is damaged in it is left out."""
+    """Read the header of an open file, without damaged parts."""
     tags = {}
     for tag in tiff.pages.first.tags:
         try:
             tags[tag.code] = tag.value
-        except Exception:  # a value of one tag that cannot be read says nothing about the frames
+        except Exception:  # an unreadable tag does not make the frames unreadable
             continue
     try:
         imagej = dict(tiff.imagej_metadata or {})
-    except Exception:  # the same of ImageJ's own
+    except Exception:  # nor does unreadable ImageJ metadata
         imagej = {}
     page = tiff.pages.first
     private = private_tags(tiff, tags)
@@ -123,23 +123,23 @@ def header_of(tiff: tifffile.TiffFile) -> Header:
 
 
 def scale_of(header: Header, source: str, image: int = 0) -> tuple[tuple[float, float] | None, float | None]:
-    """Pixel size (y, x) [nm] and frame time [s] of an image, None where unknown.
+    """Return pixel size (y, x) [nm] and frame time [s] of an image, None where unknown.
 
     Warns
     -----
     CalibrationWarning
-        Where the file says what cannot be, or cannot be understood.
+        If the file's values are implausible or cannot be read.
     """
     return believed(lambda: _scale(header, source, image), source)
 
 
 def metadata_of(header: Header, source: str, image: int = 0) -> Metadata:
-    """How an image was recorded.
+    """Return the acquisition metadata of an image.
 
     Warns
     -----
     CalibrationWarning
-        Where the file says what cannot be, or cannot be understood.
+        If the file's values are implausible or cannot be read.
     """
     written = _written(header, image)
     if written is not None:
@@ -150,7 +150,7 @@ def metadata_of(header: Header, source: str, image: int = 0) -> Metadata:
         else:
             maker, about = header.private or (None, {})
             facts = {} if maker is None else maker.facts(about)
-    except Exception as error:  # programs write what no schema foresees, and the frames are there all the same
+    except Exception as error:  # unexpected metadata must not make the frames unreadable
         warnings.warn(
             f"What {source} says of its recording cannot be read ({type(error).__name__}): it is left out.",
             CalibrationWarning,
@@ -161,7 +161,7 @@ def metadata_of(header: Header, source: str, image: int = 0) -> Metadata:
 
 
 def _written(header: Header, image: int) -> Any:
-    """What `write_movie` left of the recording; None in files of others."""
+    """Return the metadata that `write_movie` stored; None in files of other programs."""
     try:
         text = header.imagej.get(RECORDING) or (ome_description(header.ome, image) if header.ome else "")
         return json.loads(text)[RECORDING]
@@ -191,7 +191,7 @@ def _scale(header: Header, source: str, image: int) -> tuple[tuple[float, float]
         return read_pixel_size(size, (str(imagej.get("yunit", unit)), unit), source), frame_time
     unit = RESOLUTION_UNITS.get(int(tags.get(296, 1)), "")
     with warnings.catch_warnings():
-        # Nearly every program writes a printer's 72 dots per inch: no calibration, and not worth a warning.
+        # Nearly every program writes 72 dots per inch, which is not a calibration and needs no warning.
         warnings.simplefilter("ignore")
         return read_pixel_size(size, (unit, unit), source), frame_time
 
@@ -206,6 +206,6 @@ def _ome(xml: str, source: str, image: int) -> tuple[tuple[float, float] | None,
     if "PhysicalSizeX" not in pixels:
         return None, frame_time
     values = pixels.get("PhysicalSizeY", math.nan), pixels["PhysicalSizeX"]
-    # OME's schema: micrometres where no unit is given.
+    # The OME schema's default unit is the micrometre.
     units = pixels.get("PhysicalSizeYUnit", "µm"), pixels.get("PhysicalSizeXUnit", "µm")
     return read_pixel_size(values, units, source), frame_time

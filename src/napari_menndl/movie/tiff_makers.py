@@ -1,4 +1,4 @@
-"""Private tags in which the programs of microscopes keep pixel size and recording in TIFF files, and OME's XML."""
+"""Private TIFF tags of microscope software with pixel size and acquisition metadata, and OME-XML."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ if TYPE_CHECKING:
 
     from napari_menndl.movie.metadata import Facts
 
-#: Sides of a pixel and their units, (y, x) each.
-AlignedLabels: TypeAlias = "tuple[tuple[object, object], tuple[str, str]]"
+#: Height and width of a pixel and their units, (y, x) each.
+PixelSides: TypeAlias = "tuple[tuple[object, object], tuple[str, str]]"
 
 _MAKE, _RESOLUTION_X, _RESOLUTION_Y, _RESOLUTION_UNIT = 271, 282, 283, 296
-#: The lengths that the unit of a TIFF's resolution stands for.
+#: Units of length by the value of TIFF's ResolutionUnit.
 RESOLUTION_UNITS = {2: "inch", 3: "cm"}
 
 
 @dataclass(frozen=True)
 class Maker:
-    """The private tags of one maker's programs.
+    """Private tags of one manufacturer's software.
 
     Attributes
     ----------
     name : str
     sides : callable
-        ``sides(about, width)`` yields the sides of a pixel, None where the tags do not say; `width` [px] of the image.
+        ``sides(about, width)`` returns height and width of a pixel, None if not in the tags; `width` [px] of the image.
     facts : callable
-        ``facts(about)`` yields what they say of the recording.
+        ``facts(about)`` returns the acquisition metadata.
     """
 
     name: str
-    sides: Callable[[dict[str, Any], int], AlignedLabels | None]
+    sides: Callable[[dict[str, Any], int], PixelSides | None]
     facts: Callable[[dict[str, Any]], Facts]
 
 
 def private_tags(tiff: Any, tags: dict[int, Any]) -> tuple[Maker, dict[str, Any]] | None:
-    """The maker of an open file of tifffile and what its tags hold; None for files of other programs."""
+    """Return the manufacturer of an open tifffile file and the contents of its tags; None for other software."""
     for maker, read in (
         (FEI, lambda: tiff.fei_metadata),
         (ZEISS, lambda: tiff.sem_metadata),
@@ -50,7 +50,7 @@ def private_tags(tiff: Any, tags: dict[int, Any]) -> tuple[Maker, dict[str, Any]
     ):
         try:
             about = read()
-        except Exception:  # a tag that cannot be read says nothing about the frames
+        except Exception:  # unreadable tags do not make the frames unreadable
             continue
         if about:
             return maker, dict(about)
@@ -58,11 +58,11 @@ def private_tags(tiff: Any, tags: dict[int, Any]) -> tuple[Maker, dict[str, Any]
 
 
 def _section(about: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The first of several sections that is there."""
+    """Return the first of several sections that exists."""
     return next((about[name] for name in names if isinstance(about.get(name), dict)), {})
 
 
-def _fei_sides(about: dict[str, Any], width: int) -> AlignedLabels | None:
+def _fei_sides(about: dict[str, Any], width: int) -> PixelSides | None:
     for name in ("Scan", "EScan", "IScan"):
         scan = _section(about, name)
         if scan.get("PixelWidth") and scan.get("PixelHeight"):
@@ -90,7 +90,7 @@ def _fei_facts(about: dict[str, Any]) -> Facts:
     }
 
 
-def _zeiss_sides(about: dict[str, Any], width: int) -> AlignedLabels | None:
+def _zeiss_sides(about: dict[str, Any], width: int) -> PixelSides | None:
     for name in ("ap_image_pixel_size", "ap_pixel_size"):
         if name in about:
             value, unit = _zeiss(about, name)
@@ -117,22 +117,22 @@ def _zeiss_facts(about: dict[str, Any]) -> Facts:
 
 
 def _zeiss_text(about: dict[str, Any], name: str) -> str:
-    """An entry that is a text; empty where there is none."""
+    """Return a text entry; empty if missing."""
     return str(about[name][1]) if len(about.get(name, ())) > 1 else ""
 
 
 def _zeiss(about: dict[str, Any], name: str) -> tuple[Any, str]:
-    """Number and unit of an entry, which is its title, its value and perhaps its unit."""
+    """Return number and unit of an entry, a tuple of its title, value and optional unit."""
     _, value, unit = (*about.get(name, ()), None, None, None)[:3]
     number = re.fullmatch(r"\s*([-+.\deE]+)\s+(\S.*?)\s*", value) if isinstance(value, str) else None
     return (number[1], number[2]) if number else (value, str(unit or ""))
 
 
-#: TVIPS' number of diffraction among the modes of a microscope.
+#: Value of ``TemMode`` in TVIPS files that stands for diffraction.
 _TVIPS_DIFFRACTION = 3
 
 
-def _tvips_sides(about: dict[str, Any], width: int) -> AlignedLabels | None:
+def _tvips_sides(about: dict[str, Any], width: int) -> PixelSides | None:
     if not about.get("PixelSizeX") or not about.get("PixelSizeY"):
         return None
     unit = "1/nm" if about.get("TemMode") == _TVIPS_DIFFRACTION else "nm"
@@ -152,7 +152,7 @@ def _tvips_facts(about: dict[str, Any]) -> Facts:
 
 
 def _tvips_date(date: int, seconds: int) -> str:
-    """A date of one byte for day and month each behind the year, and the seconds since midnight."""
+    """Format TVIPS' date (year, month and day packed as 16 + 8 + 8 bits) and time (seconds since midnight)."""
     year, month, day = date >> 16, date >> 8 & 255, date & 255
     if not (1980 <= year <= 2200 and 1 <= month <= 12 and 1 <= day <= 31):
         return ""
@@ -160,7 +160,7 @@ def _tvips_date(date: int, seconds: int) -> str:
     return f"{year}-{month:02}-{day:02}{clock}"
 
 
-def _olympus_sides(about: dict[str, Any], width: int) -> AlignedLabels | None:
+def _olympus_sides(about: dict[str, Any], width: int) -> PixelSides | None:
     if not about.get("pixelsizex") or not about.get("pixelsizey"):
         return None
     return (about["pixelsizey"], about["pixelsizex"]), ("m", "m")
@@ -175,7 +175,7 @@ def _olympus_facts(about: dict[str, Any]) -> Facts:
 
 
 def _jeol(tags: dict[int, Any]) -> dict[str, Any] | None:
-    """SightX' report, XML in the description of a file, and the length of a pixel on its camera."""
+    """Return JEOL SightX' XML report from the image description, with the resolution on the camera."""
     if not str(tags.get(_MAKE, "")).startswith("JEOL"):
         return None
     text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", str(tags.get(270, "")))
@@ -192,9 +192,9 @@ def _leaves(element: ElementTree.Element, names: tuple[str, ...]) -> list[tuple[
     return [leaf for child in element for leaf in _leaves(child, (*names, child.tag))]
 
 
-def _jeol_sides(about: dict[str, Any], width: int) -> AlignedLabels | None:
+def _jeol_sides(about: dict[str, Any], width: int) -> PixelSides | None:
     mode = about.get("Eos/EosMode"), about.get("ImageFormingSystem/ModeString")
-    if mode != ("eosTEM", "MAG"):  # of scanned images it is not known what the resolution means
+    if mode != ("eosTEM", "MAG"):  # the meaning of the resolution is unknown for scanned images
         return (math.nan, math.nan), ("", "")
     magnification = about.get("ImageFormingSystem/SelectorValue", "")
     units = about["unit"], about["unit"]
@@ -224,30 +224,30 @@ JEOL = Maker("JEOL", _jeol_sides, _jeol_facts)
 
 
 def length_of(resolution: tuple[int, int] | None) -> float:
-    """Length per pixel of a TIFF resolution, a fraction of pixels over length; NaN where there is none."""
+    """Return the length per pixel of a TIFF resolution (a fraction of pixels per length); NaN if missing."""
     if not resolution or not resolution[0]:
         return math.nan
     return resolution[1] / resolution[0]
 
 
 def ome_description(xml: str, image: int) -> str:
-    """The description of an image in OME's XML; empty where there is none."""
+    """Return the description of an image in OME-XML; empty if missing."""
     images = [element for element in ElementTree.fromstring(xml) if _name(element) == "Image"]
     texts = [part.text for one in images[image : image + 1] for part in one if _name(part) == "Description"]
     return next((text for text in texts if text), "")
 
 
 def ome_facts(xml: str, image: int) -> Facts:
-    """What OME's XML says of the recording of an image."""
+    """Return the acquisition metadata of an image in OME-XML."""
     root = ElementTree.fromstring(xml)
-    # What only points to another element bears its name.
+    # References have the same ID as the element they refer to.
     named = (element for element in root.iter() if not _name(element).endswith(("Settings", "Ref")))
     by_id = {element.get("ID"): element for element in named if element.get("ID")}
     images = [element for element in root if _name(element) == "Image"]
     if not images:
         return {}
     about = images[image if image < len(images) else 0]
-    parts = {_name(element): element for element in reversed(list(about.iter()))}  # the first of each name
+    parts = {_name(element): element for element in reversed(list(about.iter()))}  # keeps the first of each name
 
     def known(reference: str) -> dict[str, str]:
         element = parts.get(reference)

@@ -1,4 +1,4 @@
-"""Where something in a prepared movie is in its file, and in the sample."""
+"""Coordinates in a prepared movie, traced back to the recorded file and to the sample."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from napari_menndl.movie.preparation import Step
 
-#: Columns of a table of defects where the movie was prepared, all in frames and pixels of the file: the frame (the
-#: first of those that were averaged), the centre in it, and the centre in the sample, drift undone to fractions of a
-#: pixel; both [px] and, where the pixel size is known, [nm].
+#: Columns added to the defect table of a prepared movie, in frames and pixels of the file: the frame (the first of
+#: those averaged), the centre in it, and the centre in the sample, with the drift undone to fractions of a pixel; both
+#: [px] and, where the pixel size is known, [nm].
 ORIGIN_COLUMNS = (
     "frame_file",
     *("y_file", "x_file", "y_file_nm", "x_file_nm"),
@@ -27,16 +27,16 @@ ORIGIN_COLUMNS = (
 
 
 class Origin(NamedTuple):
-    """Where something in a prepared frame is in the file.
+    """Position of points of a prepared frame in the file.
 
     Attributes
     ----------
     frame : int
-        Of the file; the first of those that were averaged.
+        Number in the file; the first of those that were averaged.
     in_file : (n, 2) float64
         (y, x) in that frame [px of the file].
     in_sample : (n, 2) float64
-        (y, x) with the drift undone to fractions of a pixel: where it lies in the first frame [px of the file].
+        (y, x) with the drift undone to fractions of a pixel: the position in the first frame [px of the file].
     """
 
     frame: int
@@ -45,7 +45,7 @@ class Origin(NamedTuple):
 
 
 def recorded_frames(steps: Sequence[Step], t: int) -> list[int]:
-    """The frames of the file that a prepared frame is made of."""
+    """Return the numbers of the recorded frames that a prepared frame is made of."""
     frames = [int(t)]
     for step in reversed(steps):
         frames = [k for after in frames for k in step.frames_before(after)]
@@ -53,7 +53,7 @@ def recorded_frames(steps: Sequence[Step], t: int) -> list[int]:
 
 
 def trace(steps: Sequence[Step], t: int, points: NDArray[np.float64]) -> Origin:
-    """Find where points in a prepared frame are in the file.
+    """Trace points in a prepared frame back to the file.
 
     Parameters
     ----------
@@ -82,15 +82,15 @@ def trace(steps: Sequence[Step], t: int, points: NDArray[np.float64]) -> Origin:
 def with_origin(
     table: pd.DataFrame, steps: Sequence[Step], pixel_size: tuple[float, float] | None = None
 ) -> pd.DataFrame:
-    """A table of defects with `ORIGIN_COLUMNS`, where anything was done to the movie; otherwise as it is.
+    """Add `ORIGIN_COLUMNS` to a table of defects if the movie was prepared; otherwise return it unchanged.
 
     Parameters
     ----------
     table : DataFrame
-        Of one frame, whose number is in the column ``frame``; centres in ``y`` and ``x`` [px].
+        Defects of one frame, whose number is in the column ``frame``; centres in ``y`` and ``x`` [px].
     steps : sequence of Step
     pixel_size : (y, x) float [nm], optional
-        Of the prepared movie.
+        Pixel size of the prepared movie.
     """
     if not steps:
         return table
@@ -100,7 +100,7 @@ def with_origin(
     t = int(table["frame"].iloc[0])
     origin = trace(steps, t, table[["y", "x"]].to_numpy())
     corner, opposite = trace(steps, t, np.array([[0.0, 0.0], [1.0, 1.0]])).in_file
-    scale = np.array(pixel_size or (np.nan, np.nan)) / (opposite - corner)  # of a pixel of the file, however binned
+    scale = np.array(pixel_size or (np.nan, np.nan)) / (opposite - corner)  # [nm] per pixel of the file
     values = (
         np.full(len(table), origin.frame),
         *origin.in_file.T,

@@ -1,4 +1,4 @@
-"""Frames of video files, in grey; PyAV decodes them."""
+"""Frames of video files, in grey, decoded by PyAV."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ EXTRA = 'pip install "napari-menndl[video]"'
 REMEDY = (
     "Copy it anew. Better, use the recorded intensities: a picture or video has lost them. Export the movie as TIFF."
 )
-#: What may be opened: a file that names others, a playlist for one, would have them fetched, from the network even.
+#: Restricts opening to local video files: playlists and the like could make FFmpeg fetch other files, even from the
+#: network.
 _SAFE = {"protocol_whitelist": "file", "format_whitelist": "mov,avi,matroska,asf,mpeg"}
-#: Frames that are decoded beside the one that is asked for: each decoding begins at a key frame, perhaps far before it.
+#: Frames decoded along with the requested one, since decoding starts at a key frame, which may be far before it.
 _BEFORE, _AFTER = 8, 24
-#: Decoded frames that are kept, of all videos together [bytes].
+#: Size of the cache of decoded frames, for all videos together [bytes].
 _KEPT = 2**26
-#: Difference of the channels of a pixel that lossy compression makes of grey ones.
+#: Largest difference between a pixel's channels that lossy compression makes of grey.
 _GREY_WITHIN = 12
 
 
@@ -51,16 +52,16 @@ def _av() -> Any:
 
 @dataclass(frozen=True)
 class VideoIndex:
-    """Where the frames of a video stream are.
+    """Index of the frames of a video stream.
 
     Attributes
     ----------
     stream : int
-        Its number among the video streams.
+        Number among the video streams.
     times : tuple of int
-        Of the frames, in the order in which they are shown [time_base].
+        Times of the frames, in display order [time_base].
     keys : tuple of int
-        Times at which decoding may begin.
+        Times of key frames, where decoding can start.
     time_base : float [s]
     """
 
@@ -71,18 +72,18 @@ class VideoIndex:
 
     @property
     def frame_time(self) -> float | None:
-        """From frame to frame [s]; None for a single frame, and where they are not evenly spaced."""
+        """Time from frame to frame [s]; None for a single frame or unevenly spaced ones."""
         if len(self.times) < 2:
             return None
         steps = np.diff(self.times)
-        # Times are whole numbers of the time base, and rounded to it.
+        # Times are rounded to whole multiples of the time base.
         if steps.max() - steps.min() > 2:
             return None
         return float((self.times[-1] - self.times[0]) / (len(self.times) - 1) * self.time_base)
 
 
 class VideoFrames:
-    """Reads single frames of a video, also after unpickling; the file is open only while it decodes.
+    """Reads single frames of a video; can be pickled, and keeps the file open only while decoding.
 
     Parameters
     ----------
@@ -106,12 +107,12 @@ class VideoFrames:
             return _DECODED.frames[stamp, t]
 
     def _around(self, t: int) -> dict[int, NDArray[Any]]:
-        """Frame `t` and its neighbours, by number; it is the last of them."""
+        """Decode frame `t` and its neighbours; return them by number, `t` last."""
         times = self.index.times
         first, last = max(t - _BEFORE, 0), min(t + _AFTER, len(times) - 1)
         numbers = dict(zip(times[first : last + 1], range(first, last + 1), strict=True))
         found = self._decoded(_key_before(self.index.keys, times[first]), numbers)
-        if t not in found:  # a seek may come out behind its goal
+        if t not in found:  # a seek may land after its target
             found = self._decoded(None, numbers)
         if t not in found or found[t].shape != self.shape:
             what = "nothing at its time" if t not in found else f"one of {found[t].shape} px"
@@ -119,7 +120,7 @@ class VideoFrames:
         return {number: found[number] for number in (*sorted(found.keys() - {t}), t)}
 
     def _decoded(self, start: int | None, numbers: dict[int, int]) -> dict[int, NDArray[Any]]:
-        """Frames by their numbers, decoded from the key frame at `start`; from the beginning where it is None."""
+        """Decode frames by number, starting at the key frame `start`, or at the beginning if it is None."""
         found: dict[int, NDArray[Any]] = {}
         with _opened(self.path) as container:
             if start is not None:
@@ -133,7 +134,7 @@ class VideoFrames:
 
 
 class _Decoded:
-    """The frames that were decoded last, of all videos."""
+    """Cache of the latest decoded frames of all videos."""
 
     def __init__(self) -> None:
         self.frames: OrderedDict[Any, NDArray[Any]] = OrderedDict()
@@ -141,7 +142,7 @@ class _Decoded:
         self._size = 0
 
     def keep(self, key: Any, frame: NDArray[Any]) -> None:
-        """Keep a frame, and let go of the oldest."""
+        """Add a frame, and drop the oldest beyond the size limit."""
         if key in self.frames:
             self._size -= self.frames.pop(key).nbytes
         self.frames[key] = frame
@@ -154,23 +155,23 @@ _DECODED = _Decoded()
 
 
 def read_video(path: Path, signal: Wanted = None) -> Movie:
-    """The video in a file as a movie, without a pixel size.
+    """Open a video file as a movie, without a pixel size.
 
     Parameters
     ----------
     path : Path
     signal : str, int, callable or None
-        The number of one of several videos in the file, or who is asked.
+        Number of one of several videos in the file, or a callable that chooses.
 
     Raises
     ------
     InputError
-        If it is damaged or cut short, or if PyAV is missing.
+        If it is damaged or truncated, or if PyAV is not installed.
 
     Warns
     -----
     UserWarning
-        What the file has lost: grey values by compression, colour by reading; and that its times are those of playing.
+        Names what was lost, grey values by compression and colour by conversion, and that times are those of playback.
     """
     _av()
     try:
@@ -182,7 +183,7 @@ def read_video(path: Path, signal: Wanted = None) -> Movie:
         return _movie(path, chosen)
     except InputError:
         raise
-    except Exception as error:  # a damaged file ends in many kinds of error, the end of an iterator for one
+    except Exception as error:  # damaged files cause many types of error, such as StopIteration
         raise InputError(
             f"a complete video at {path}",
             f"{type(error).__name__}: {error}",
@@ -201,7 +202,7 @@ def _frames(container: Any, stream: int) -> Iterator[Any]:
 
 
 def _signal(stream: Any, number: int, path: Path) -> Signal:
-    """A video stream as one that can be chosen; how many frames it has is known later."""
+    """Return a video stream as a `Signal`; its number of frames is determined later."""
     if stream.codec_context is None:
         problem = InputError("a video in a compression that can be read", f"another in {path}", REMEDY)
         return Signal(number, "", (), None, None, problem, apart=True)
@@ -219,7 +220,7 @@ def _movie(path: Path, chosen: Signal) -> Movie:
         colour, dtype = has_colour(first), grey(first).dtype
     shape = (int(first.height), int(first.width))
     frames = VideoFrames(path, index, shape)
-    frames(len(index.times) - 1)  # a file that is cut short is told at once
+    frames(len(index.times) - 1)  # fails now if the file is truncated
     if codec.lossy:
         name = codec.long_name.partition(" / ")[0]
         said.append(f"it is compressed with loss ({name}): its grey values are no longer the recorded ones")
@@ -237,11 +238,11 @@ def _movie(path: Path, chosen: Signal) -> Movie:
 
 
 def _index(path: Path, number: int) -> tuple[VideoIndex, list[str]]:
-    """The frames of a video stream, from its packets, and what is to be said of them."""
+    """Index the frames of a video stream by its packets; also return remarks for the warning."""
     said: list[str] = []
     with _opened(path) as container:
         stream = container.streams.video[number]
-        # The last of a file that is cut short is corrupt; what has neither a time nor a size only ends the stream.
+        # The last packet of a truncated file is corrupt; one without time and size only ends the stream.
         packets = [
             packet
             for packet in container.demux(stream)
@@ -249,11 +250,11 @@ def _index(path: Path, number: int) -> tuple[VideoIndex, list[str]]:
         ]
         announced, base = int(stream.frames), float(stream.time_base)
         alone = len(container.streams) == 1
-        duration = (container.duration or 0) / 1e6 if alone else 0.0  # [s]; that of the sound, where there is some
+        duration = (container.duration or 0) / 1e6 if alone else 0.0  # [s]; may be that of the sound
     shown = [packet for packet in packets if packet.size and not packet.is_discard]
     times = sorted(packet.pts for packet in shown if packet.pts is not None)
     keys = sorted(packet.pts for packet in packets if packet.is_keyframe and packet.pts is not None)
-    if len(set(times)) < len(shown):  # not every frame has a time: those that are decoded count
+    if len(set(times)) < len(shown):  # some packets have no time: use the times of decoded frames
         with _opened(path) as container:
             times = [frame.pts for frame in _frames(container, number) if frame.pts is not None]
         said.append("its frames have no times of their own")
@@ -274,13 +275,13 @@ def _index(path: Path, number: int) -> tuple[VideoIndex, list[str]]:
 
 
 def _key_before(keys: tuple[int, ...], time: int) -> int | None:
-    """The last key frame up to a time; None where there is none."""
+    """Return the time of the last key frame up to a time; None if there is none."""
     place = bisect_right(keys, time)
     return keys[place - 1] if place else None
 
 
 def grey(frame: Any) -> NDArray[Any]:
-    """The grey values of a decoded frame.
+    """Return the grey values of a decoded frame.
 
     Parameters
     ----------
@@ -289,7 +290,7 @@ def grey(frame: Any) -> NDArray[Any]:
     Returns
     -------
     (Y, X) uint8, or uint16 where it has more than 8 bits
-        Grey videos as they are; of colours the luma of ITU-R BT.601, which leaves grey ones as they are.
+        Grey videos unchanged; for colour the luma of ITU-R BT.601, which leaves grey pixels unchanged.
     """
     deep = max(component.bits for component in frame.format.components) > 8
     if frame.format.name.startswith("gray") or not (frame.format.is_rgb or frame.format.has_palette):
@@ -301,7 +302,7 @@ def grey(frame: Any) -> NDArray[Any]:
 
 
 def has_colour(frame: Any) -> bool:
-    """Whether a decoded frame shows more than grey, small errors of compression apart."""
+    """Whether a decoded frame has colour, beyond small compression errors."""
     if frame.format.name.startswith("gray"):
         return False
     colours = frame.to_ndarray(format="rgb24")

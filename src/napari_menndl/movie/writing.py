@@ -1,4 +1,4 @@
-"""`write_movie`: a movie to TIFF or OME-Zarr, whole or not at all."""
+"""Writing of movies as TIFF or OME-Zarr; a failed write leaves no partial file behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
 
 Progress = Callable[[int, int], None]
-#: What ImageJ's own TIFF can hold; anything else is written as OME-TIFF.
+#: Data types and largest size [bytes] of ImageJ's TIFF; other movies are written as OME-TIFF.
 _IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
 _IMAGEJ_BYTES = 2**32 - 2**20
 
@@ -37,22 +37,22 @@ def write_movie(
     ----------
     movie : Movie
     path : path
-        ``.tif``/``.tiff``: ImageJ's TIFF, or OME-TIFF for ``.ome.tif``, over 4 GB and values ImageJ does not know;
+        ``.tif``/``.tiff``: ImageJ's TIFF, or OME-TIFF for ``.ome.tif``, over 4 GB, or for data types that ImageJ lacks;
         ``.zarr``: OME-Zarr 0.5.
     progress : callable, optional
-        Called with (frames written, frames in all) after each frame.
+        Called after each frame with the number of frames written and the total.
     overwrite : bool
-        Whether to replace what is there.
+        Whether to replace an existing file or folder.
 
     Returns
     -------
     Path
-        Where it was written.
+        The path that was written.
 
     Raises
     ------
     InputError
-        If the suffix is another one, the place is taken or cannot be written, or the disk is full.
+        If the suffix is none of these, the path exists or cannot be written, or the disk is full.
     """
     path = Path(path).expanduser()
     suffix = path.suffix.lower()
@@ -91,7 +91,7 @@ def _stored_dtype(movie: Movie) -> np.dtype[Any]:
 def _raw_frames(movie: Movie, progress: Progress | None) -> Iterator[NDArray[Any]]:
     dtype = _stored_dtype(movie)
     for t in range(len(movie)):
-        movie.frame(t)  # says what is wrong with a frame before it is written
+        movie.frame(t)  # raises on a bad frame before it is written
         yield np.asarray(movie.frames[t].compute(scheduler="synchronous")).astype(dtype)
         if progress is not None:
             progress(t + 1, len(movie))
@@ -148,7 +148,7 @@ def _write_zarr(movie: Movie, path: Path, progress: Progress | None) -> None:
         chunks=(1, *movie.shape[1:]),
         dtype=_stored_dtype(movie),
         dimension_names=["t", "y", "x"],
-        config={"write_empty_chunks": True},  # a black frame is there, not missing
+        config={"write_empty_chunks": True},  # a chunk left unwritten would read as a missing frame
     )
     for t, frame in enumerate(_raw_frames(movie, progress)):
         array[t] = frame

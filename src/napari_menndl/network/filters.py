@@ -1,9 +1,9 @@
-"""Multiscale filters of a frame, in the frequency domain: their cost does not grow with the scale.
+"""Multiscale filters of a frame, in the frequency domain, where their cost does not grow with the scale.
 
-A frame is continued beyond its borders by its mirror image. That is the symmetry of the discrete cosine transform, so
-that a Gaussian is a factor of each coefficient, and the first derivative along an axis, which is antisymmetric there,
-one of each coefficient of a sine transform (Martucci 1994, 10.1109/78.295213). A derivative along y then x, or twice
-along one axis, is the product of such factors.
+A frame is extended beyond its borders by mirroring. That is the symmetry of the discrete cosine transform, in which a
+Gaussian is a factor of each coefficient; the first derivative along an axis is antisymmetric at the borders, and thus a
+factor of each coefficient of a sine transform (Martucci 1994, 10.1109/78.295213). Mixed and second derivatives are
+products of such factors.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
     Plane = NDArray[np.float32]
 
-#: Products of gradients are smoothed at this many times the gradients' own scale.
+#: Scale at which products of gradients are smoothed, relative to that of the gradients.
 INTEGRATION = 1.5
-#: Values that a median is taken of: enough for half a percent.
+#: Size of the sample that a median is taken of; enough for half a percent.
 _SAMPLE = 65_536
 
 
 def filter_bank(frame: Plane, sigmas: Sequence[float]) -> NDArray[np.float32]:
-    """Describe the surroundings of every pixel at several scales.
+    """Compute filters of a frame at several scales, as a description of each pixel's surroundings.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def filter_bank(frame: Plane, sigmas: Sequence[float]) -> NDArray[np.float32]:
     (K, Y, X) float32
         The frame; then at each scale the Gaussian mean, the larger and the smaller eigenvalue of the scale-normalised
         Hessian (`hessian_eigenvalues`), and above 1 px the square roots of those of the structure tensor
-        (`structure_eigenvalues`). Each is brought to median 0 and robust spread 1 over the whole frame
+        (`structure_eigenvalues`). Each is scaled to median 0 and robust spread 1 over the whole frame
         (`robustly_scaled`).
     """
     count = 1 + sum(5 if sigma > 1 else 3 for sigma in sigmas)
@@ -65,13 +65,13 @@ def _planes(frame: Plane, sigmas: Sequence[float]) -> Iterator[Plane]:
 
 
 class MirroredSpectrum:
-    """The cosine transform of a frame that goes on as its mirror image.
+    """Cosine transform of a frame that is extended by mirroring.
 
     Parameters
     ----------
     frame : (Y, X) float32
     odd : (bool, bool)
-        Whether the values change their sign in the mirror along y, along x.
+        Whether the mirrored values change sign along y, along x.
     """
 
     def __init__(self, frame: Plane, odd: tuple[bool, bool] = (False, False)) -> None:
@@ -82,14 +82,14 @@ class MirroredSpectrum:
         self._odd = odd
 
     def filtered(self, sigma: float, order: tuple[int, int] = (0, 0)) -> Plane:
-        """Derivative of the frame's Gaussian mean.
+        """Return a derivative of the frame's Gaussian mean.
 
         Parameters
         ----------
         sigma : float
             Standard deviation of the Gaussian [px].
         order : (int, int)
-            How often to derive along y and x: 0, 1 or 2 times; only 0 along an axis whose values are odd.
+            Order of the derivative along y and x: 0, 1 or 2; only 0 along an axis whose values are odd.
 
         Returns
         -------
@@ -102,14 +102,14 @@ class MirroredSpectrum:
             values = np.multiply(values, factor[:, None] if axis == 0 else factor, out=None if axis == 0 else values)
         for axis, (times, odd) in enumerate(zip(order, self._odd, strict=True)):
             if times == 1:
-                # The k-th sine has the frequency of the cosine after it, and the last sine has none.
+                # The k-th sine has the frequency of cosine k + 1, and the last sine has no counterpart.
                 values = np.roll(values, -1, axis=axis)
             values = (fft.idst if odd or times == 1 else fft.idct)(values, axis=axis, overwrite_x=True)
         return np.asarray(values, np.float32)
 
 
 def hessian_eigenvalues(spectrum: MirroredSpectrum, sigma: float) -> tuple[Plane, Plane]:
-    """Curvature along the direction in which it is largest, and across; (Y, X) float32 both, the larger first.
+    """Return the curvature along its largest direction and across it; (Y, X) float32 each, larger first.
 
     Eigenvalues of ``sigma**2`` times the matrix of second derivatives (Lindeberg 1998, 10.1023/A:1008045108935): both
     are negative on a bright spot, one of them on a bright line.
@@ -119,10 +119,10 @@ def hessian_eigenvalues(spectrum: MirroredSpectrum, sigma: float) -> tuple[Plane
 
 
 def structure_eigenvalues(spectrum: MirroredSpectrum, sigma: float) -> tuple[Plane, Plane]:
-    """Strength of edges across and along their main direction nearby; (Y, X) float32 both, the larger first.
+    """Return edge strength across and along the local main direction; (Y, X) float32 each, larger first.
 
-    Square roots of the eigenvalues of the structure tensor (Förstner & Gülch 1987; Bigün & Granlund 1987): gradients
-    at `sigma`, times `sigma`, their products smoothed at `INTEGRATION` times it.
+    Square roots of the eigenvalues of the structure tensor (Förstner & Gülch 1987; Bigün & Granlund 1987): gradients at
+    `sigma`, times `sigma`, with their products smoothed at `INTEGRATION` times `sigma`.
     """
     gy, gx = (np.float32(sigma) * spectrum.filtered(sigma, order) for order in ((1, 0), (0, 1)))
     smooth = INTEGRATION * sigma
@@ -133,11 +133,11 @@ def structure_eigenvalues(spectrum: MirroredSpectrum, sigma: float) -> tuple[Pla
 
 
 def blob_response(spectrum: MirroredSpectrum, sigma: float, sign: str) -> Plane:
-    """Minus the scale-normalised Laplacian of the Gaussian mean, or plus it for dark blobs.
+    """Return minus the scale-normalised Laplacian of the Gaussian mean, or plus it for dark blobs.
 
-    Lindeberg 1998, 10.1023/A:1008045108935: ``sigma**2`` times the Laplacian. On white noise of spread 1 that has a
-    standard deviation of ``1 / (sqrt(2 * pi) * sigma)``, in units of which it is given, so that a network learns alike
-    from every scale.
+    Lindeberg 1998, 10.1023/A:1008045108935: ``sigma**2`` times the Laplacian. On white noise of spread 1 it has a
+    standard deviation of ``1 / (sqrt(2 * pi) * sigma)``; the response is divided by that, so that a network learns
+    equally from every scale.
 
     Returns
     -------
@@ -148,16 +148,16 @@ def blob_response(spectrum: MirroredSpectrum, sigma: float, sign: str) -> Plane:
 
 
 def robustly_scaled(values: Plane) -> Plane:
-    """Minus the median, over 1.4826 times the median absolute deviation, within ± `normalisation.LIMIT`.
+    """Subtract the median, divide by 1.4826 times the median absolute deviation, and clip to ± `normalisation.LIMIT`.
 
-    Both are those of a regular sample of a large frame.
+    For a large frame, both are computed from a regular sample.
 
     Returns
     -------
     (Y, X) float32
-        All 0 where more than half of the values are the same.
+        All 0 if more than half of the values are equal.
     """
-    # An odd step, so that a frame whose width is a multiple of it is not sampled in a few columns only.
+    # An odd step: an even one could sample only a few columns of a frame whose width is a multiple of it.
     sample = values.ravel()[:: max(1, values.size // _SAMPLE) | 1]
     centre = np.median(sample)
     spread = 1.4826 * np.median(np.abs(sample - centre))
@@ -169,7 +169,7 @@ def robustly_scaled(values: Plane) -> Plane:
 
 
 def _eigenvalues(yy: Plane, xx: Plane, yx: Plane) -> tuple[Plane, Plane]:
-    """Of the symmetric 2 × 2 matrix of each pixel, the larger first."""
+    """Return the eigenvalues of each pixel's symmetric 2 × 2 matrix, larger first."""
     half = np.float32(0.5)
     mean, apart = half * (yy + xx), half * (yy - xx)
     apart *= apart
@@ -180,7 +180,7 @@ def _eigenvalues(yy: Plane, xx: Plane, yx: Plane) -> tuple[Plane, Plane]:
 
 @lru_cache(maxsize=256)
 def _factor(length: int, sigma: float, times: int, odd: bool) -> Plane:
-    """What each coefficient along an axis is multiplied with: (length,) float32."""
+    """Return the factor of each coefficient along an axis, (length,) float32."""
     frequency = np.pi * (np.arange(length) + odd) / length  # [1/px]
     factor = np.exp(-((sigma * frequency) ** 2) / 2)
     # cos' = -w sin, cos'' = -w² cos.

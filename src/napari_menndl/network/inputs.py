@@ -1,4 +1,4 @@
-"""What a network is shown of a frame: the channels that a genome's inputs stand for, and how some are fitted."""
+"""Input channels of a network: computing them for a genome's inputs, and fitting some of them to labels."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ if TYPE_CHECKING:
     Frame = NDArray[np.floating]
     Mask = NDArray[np.bool_]
 
-#: Normalisations that a fitted blob detector chooses among: kind, radius [px].
+#: Candidate normalisations of a fitted blob detector: kind, radius [px].
 NORMALISATIONS: tuple[tuple[str, float], ...] = (
     ("global", 20.0),
     *((kind, radius) for kind in ("flattened", "local") for radius in (10.0, 20.0, 40.0)),
 )
-#: Scales that it chooses among [px].
+#: Candidate scales of a fitted blob detector [px].
 SIGMAS = tuple(float(f"{sigma:.3g}") for sigma in np.geomspace(1.0, 6.0, 9))
-#: Thresholds at which it is judged: the pixels above them, as multiples of the pixels that truly are defects.
+#: Thresholds at which a fitted input is scored: the number of pixels above them, relative to the true number of defect
+#: pixels.
 _SHARES = np.geomspace(0.1, 2.0, 6)
-#: Settings tried for a Fourier filter at random, and changes of the best one after that.
+#: Number of random settings tried for a Fourier filter, and of mutations of the best one.
 _SAMPLES, _STEPS = 24, 16
-#: Inputs are fitted on so many frames at most, those with the most defects.
+#: Most frames that inputs are fitted on, those with the most defects.
 _FRAMES = 2
 
 
@@ -48,17 +49,17 @@ _FRAMES = 2
 
 
 def channels(frame: Frame, genome: Genome, classes: int) -> NDArray[np.float32]:
-    """Turn a frame into what a network of a genome is shown.
+    """Compute the input channels of a genome's network from a frame.
 
-    All statistics are the whole frame's: make the channels of it first and cut them into tiles afterwards.
+    All statistics are those of the whole frame: compute the channels before cutting tiles.
 
     Parameters
     ----------
     frame : (Y, X) real, or (5, Y, X) real
-        Raw; with its neighbours as from `movie.neighbours.with_neighbours`, for genomes that look at them. A frame
-        alone is its own average.
+        Raw; with its neighbours as from `movie.neighbours.with_neighbours`, for genomes that use them. A single frame
+        counts as its own average.
     genome : Genome
-        Its inputs fitted (`fit_inputs`).
+        With its inputs fitted (`fit_inputs`).
     classes : int
         Defect classes of the network.
 
@@ -73,15 +74,15 @@ def channels(frame: Frame, genome: Genome, classes: int) -> NDArray[np.float32]:
     Raises
     ------
     GenomeError
-        On an input that would have to be fitted first.
+        If an input has not been fitted.
     InputError
-        On a frame that cannot be normalised.
+        If the frame cannot be normalised.
     """
     return _checked(_channels, np.asarray(frame), genome, classes)
 
 
 def shared_channels(frame: Frame, genome: Genome, classes: int) -> NDArray[np.float32]:
-    """As `channels`, and shared with later calls for the same frame: not to be written into."""
+    """Return `channels` from a cache; the array is shared between calls and must not be modified."""
     return _checked(_remembered, _Content(np.asarray(frame)), genome, classes)
 
 
@@ -97,12 +98,12 @@ def _checked(
 
 
 def is_fitted_later(one: Input) -> bool:
-    """Whether an input stands for others that training chooses."""
+    """Whether an input is a placeholder that training replaces by fitted ones."""
     return isinstance(one, (Blob, FourierInput)) and one.fitted
 
 
 class _Content:
-    """A frame that equals every frame of the same pixels."""
+    """A frame that compares and hashes by its pixels."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
@@ -116,7 +117,7 @@ class _Content:
         return hash(self.digest)
 
 
-@lru_cache(maxsize=2)  # the networks that a trainer is given one after the other mostly see the same of a frame
+@lru_cache(maxsize=2)  # consecutive networks of a trainer mostly have the same inputs
 def _remembered(content: _Content, inputs: tuple[Input, ...], normalisation: str, radius: float) -> NDArray[np.float32]:
     return _channels(content.frame, inputs, normalisation, radius)
 
@@ -150,7 +151,7 @@ def _channels(planes: Frame, inputs: tuple[Input, ...], normalisation: str, radi
 
 
 def fourier_settings(gene: FourierInput) -> FourierSettings:
-    """The settings of the Fourier method that a gene holds."""
+    """Return a gene's settings of the Fourier method."""
     return FourierSettings(**{one.name: getattr(gene, one.name) for one in fields(gene) if one.name != "fitted"})
 
 
@@ -165,10 +166,10 @@ def fit_inputs(
     detectors: Sequence[MatchRule],
     rng: np.random.Generator,
 ) -> Genome:
-    """Put a concrete gene for each class in the place of every input that is to be fitted.
+    """Replace every input that is to be fitted by a concrete gene for each class.
 
-    Each is what finds the class's defects best by itself, by what networks are selected on too: (defect F1 + average
-    precision) / 2. The labels elsewhere have no say.
+    Each gene is the one that finds the class's defects best on its own, by the measure that networks are selected on:
+    (defect F1 + average precision) / 2. Labels outside `train` are not used.
 
     Parameters
     ----------
@@ -178,15 +179,15 @@ def fit_inputs(
     labels : (N, Y, X) uint8
         0 = no defect, c + 1 = class c.
     train : (N, Y, X) bool
-        The pixels to look at.
+        Pixels to fit on.
     detectors : C MatchRule
     rng : numpy.random.Generator
 
     Returns
     -------
     Genome
-        With as many channels; the same one where nothing is to be fitted. A class without a defect in `train` gets the
-        gene's own settings.
+        With the same number of channels; the same object if nothing is to be fitted. A class without a defect in
+        `train` keeps the gene's own settings.
     """
     if not any(is_fitted_later(one) for one in genome.inputs):
         return genome
@@ -206,7 +207,7 @@ def fit_inputs(
 
 @dataclass(frozen=True)
 class _Class:
-    """Where one class's defects are, and where that is known: (N, Y, X) bool; how they are counted."""
+    """Defect pixels and known pixels of one class, (N, Y, X) bool, with its match rule."""
 
     truth: Mask
     known: Mask
@@ -214,14 +215,14 @@ class _Class:
 
     @property
     def frames(self) -> list[int]:
-        """The frames to fit on: `_FRAMES` of those with defects, the most first."""
+        """Frames to fit on: at most `_FRAMES` of those with defects, most defects first."""
         counts = self.truth.sum(axis=(1, 2))
         return [int(t) for t in np.argsort(-counts, kind="stable")[:_FRAMES] if counts[t]]
 
     def worth(self, responses: Sequence[NDArray[np.float32]], box: tuple[slice, slice]) -> float:
-        """How well the responses to `frames`, cut to a box, find the defects: 0 to 1."""
+        """Score from 0 to 1 how well responses to `frames`, cut to a box, find the defects."""
         shown = [
-            # What lies elsewhere is not found, so that it costs no time.
+            # Unknown pixels are never detected, which saves time.
             (np.where(known, response, -np.inf).astype(np.float32), truth, known)
             for response, truth, known in zip(
                 responses, self.truth[self.frames, *box], self.known[self.frames, *box], strict=True
@@ -235,7 +236,7 @@ class _Class:
 
 
 class _BlobFrames:
-    """Frames whose normalised versions are made once for all classes."""
+    """Frames with their normalised versions, computed once for all classes."""
 
     def __init__(self, frames: NDArray[np.floating], box: tuple[slice, slice]) -> None:
         self._frames = frames
@@ -243,7 +244,7 @@ class _BlobFrames:
         self._spectra: dict[tuple[int, str, float], MirroredSpectrum] = {}
 
     def response(self, t: int, gene: Blob) -> NDArray[np.float32]:
-        """Answer of a blob detector to a frame, cut to the box."""
+        """Return a blob detector's response to a frame, cut to the box."""
         key = (t, gene.normalisation, gene.radius)
         if key not in self._spectra:
             self._spectra[key] = MirroredSpectrum(normalise(self._frames[t], gene.normalisation, gene.radius))
@@ -251,7 +252,7 @@ class _BlobFrames:
 
 
 def _fit_blob(gene: Blob, frames: _BlobFrames, own: _Class) -> Blob:
-    """Choose normalisation, scale and sign for one class: at every other scale first, then beside the best."""
+    """Choose normalisation, scale and sign for one class: first at every other scale, then next to the best."""
     if not own.frames:
         return replace(gene, fitted=False)
 
@@ -270,7 +271,7 @@ def _fit_blob(gene: Blob, frames: _BlobFrames, own: _Class) -> Blob:
 
 
 def _box(inside: Mask) -> tuple[slice, slice]:
-    """The smallest rectangle, along y and x, that holds all pixels of (N, Y, X) bool."""
+    """Return the smallest rectangle, along y and x, that contains all true pixels of (N, Y, X) bool."""
     y, x = np.flatnonzero(inside.any(axis=(0, 2))), np.flatnonzero(inside.any(axis=(0, 1)))
     return (slice(int(y[0]), int(y[-1]) + 1), slice(int(x[0]), int(x[-1]) + 1)) if len(y) else (slice(0), slice(0))
 

@@ -1,4 +1,4 @@
-"""A trained network in fewer operations: the same logits for less time and memory."""
+"""A trained network with fewer operations: the same logits in less time and memory."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 Part = tuple[slice, slice]
 #: Top, bottom, left and right of a rectangle [px].
 Place = tuple[int, int, int, int]
-#: A value is cut down where at least so much of it is no longer needed: cutting copies it.
+#: Share of a value that must be unneeded before it is cropped, since cropping copies it.
 _WORTHWHILE = 1 / 16
 
 
 class _Call(NamedTuple):
-    """One operation on values that are known by their numbers; without a module they are joined or added up.
+    """One operation on numbered values; without a module it concatenates or adds them.
 
-    `reach` is how far from a pixel it looks [px of the frame].
+    `reach` is the distance from a pixel at which it reads its inputs [px of the frame].
     """
 
     kind: str
@@ -38,24 +38,24 @@ class _Call(NamedTuple):
 
 
 class MergedNetwork(nn.Module):
-    """What a network says in evaluation mode, to the rounding of float32.
+    """The function of a network in evaluation mode, to float32 rounding.
 
-    A batch normalisation is a scale and a shift, which the convolution before takes into its weights (Jacob et al.
-    2018, arXiv:1712.05877, section 3.2). The head is a weighted sum of channels: it is applied to each of the parts
-    that would be joined for it, and before what is only enlarged for it, so that neither is made. What nobody else
-    reads is activated and added to in place. Where only a part of the frame is asked for, every operation works on as
-    much around it as those after it look at.
+    A batch normalisation is a scale and a shift, which are merged into the preceding convolution (Jacob et al. 2018,
+    arXiv:1712.05877, section 3.2). The head is a weighted sum of channels: it is applied to each input of a
+    concatenation, and before an upsampling, so that neither the concatenated nor the upsampled tensor is created.
+    Values with a single reader are activated and added to in place. If only a part of the frame is requested, every
+    operation computes only the surroundings that later operations need.
 
     Parameters
     ----------
     network : Network
-        Not changed, nor followed when it is.
+        Copied: later changes to it have no effect.
 
     Attributes
     ----------
     plan : Plan
     widest : float
-        Most numbers that one of its operations makes for each pixel of a frame.
+        Largest number of values that one of its operations creates per pixel of a frame.
     """
 
     def __init__(self, network: Network) -> None:
@@ -70,7 +70,7 @@ class MergedNetwork(nn.Module):
         conv = cast("Conv", self._steps[head.name])
         self._say(head.inputs[0], conv.weight, conv.bias)
         del self._steps, self._readers, self._made
-        # How far from a pixel of the logits each operation's result matters.
+        # Distance from a pixel of the logits within which each operation's result is needed.
         self._needed = [0] * len(self._calls)
         finer = made_finer(head, head.stride, "bilinear")
         self._needed[-1] = _reach(head._replace(before=finer["before"], after=finer["after"]), head)
@@ -84,7 +84,7 @@ class MergedNetwork(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, frames: Tensor, part: Part | None = None) -> Tensor:
-        """As `Network.forward`; of a part of the frames only where one is given."""
+        """Compute `Network.forward`, only for a part of the frames if one is given."""
         height, width = frames.shape[-2:]
         y, x = part or (slice(0, height), slice(0, width))
         values: dict[int, Tensor] = {0: fit_to_stride(frames, self.plan)}
@@ -113,7 +113,7 @@ class MergedNetwork(nn.Module):
         return logits[..., y.start - top : y.stop - top, x.start - left : x.stop - left]
 
     def _around(self, part: Place, reach: int, whole: Place) -> Place:
-        """A part and what lies so far around it, on the grid of the total stride."""
+        """Return a part extended by `reach`, aligned to the grid of the total stride."""
         stride = self.plan.stride
         top, bottom, left, right = part
         return (
@@ -124,12 +124,12 @@ class MergedNetwork(nn.Module):
         )
 
     def _call(self, kind: str, module: nn.Module | None, *inputs: int, reach: int = 0) -> int:
-        """Note one operation; returns the number of its result."""
+        """Add an operation and return the number of its result."""
         self._calls.append(_Call(kind, module, inputs, reach))
         return len(self._calls)
 
     def _value(self, index: int) -> int:
-        """The number of a node's output, all that leads to it noted."""
+        """Return the number of a node's output, adding the operations that lead to it."""
         if index not in self._made:
             self._made[index] = self._note(index)
         return self._made[index]
@@ -156,20 +156,20 @@ class MergedNetwork(nn.Module):
         return self._call(node.kind, module, self._value(source), reach=_reach(node, self.plan.nodes[source]))
 
     def _is_merged(self, index: int) -> bool:
-        """Whether a normalisation goes into the convolution before it."""
+        """Whether a normalisation is merged into the preceding convolution."""
         node = self.plan.nodes[index]
         source = node.inputs[0]
         return node.mode == "batch" and self.plan.nodes[source].kind == "conv" and self._readers[source] == 1
 
     def _is_alone(self, index: int) -> bool:
-        """Whether a node's output is read once, and is no other value under another name."""
+        """Whether a node's output has a single reader and is not an alias of another value."""
         node = self.plan.nodes[index]
         if node.kind == "input" or self._readers[index] != 1:
             return False
         return self._is_alone(node.inputs[0]) if node.kind == "dropout" else True
 
     def _say(self, index: int, weight: Tensor, bias: Tensor | None) -> int:
-        """The number of a weighted sum (C, K, 1, 1) of a node's channels."""
+        """Add a weighted sum (C, K, 1, 1) of a node's channels and return its number."""
         node = self.plan.nodes[index]
         if node.kind == "concat":
             parts: list[int] = []
@@ -201,7 +201,7 @@ def _area(place: Place) -> int:
 
 
 def _cut(values: Tensor, place: Place, wanted: Place) -> Tensor:
-    """Of what lies at a place that which lies at another one, within it."""
+    """Crop values that cover `place` to `wanted`, within it."""
     stride = (place[1] - place[0]) // values.shape[-2]
     top, bottom, left, right = (
         (there - here) // stride for there, here in zip(wanted, (place[0],) * 2 + (place[2],) * 2, strict=True)
@@ -210,6 +210,6 @@ def _cut(values: Tensor, place: Place, wanted: Place) -> Tensor:
 
 
 def _reach(node: Node, source: Node) -> int:
-    """How far beyond a node's pixel its own operation looks, along y or x [px of the frame]."""
+    """Return how far a node's own operation reaches beyond its pixel, along y or x [px of the frame]."""
     sides = zip((*node.before, *node.after), (*source.before, *source.after), strict=True)
     return max(0, *(own - before for own, before in sides))

@@ -1,4 +1,4 @@
-"""A plan as a torch module."""
+"""The torch module of a plan."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from napari_menndl.genome.nodes import Node
     from napari_menndl.genome.plan import Plan
 
-#: Probability of a defect that a fresh network gives every pixel: with rare defects the first steps are not spent on
-#: unlearning a half (Lin et al. 2017, arXiv:1708.02002, section 4.1, with its 0.01 doubled).
+#: Initial probability of a defect at every pixel. As defects are rare, starting at one half would waste the first steps
+#: (Lin et al. 2017, arXiv:1708.02002, section 4.1, with its 0.01 doubled).
 PRIOR = 0.02
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -29,10 +29,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class Network(nn.Module):
-    """Logits of every pixel, at the input's resolution.
+    """Network that computes the logits of every pixel, at the input's resolution.
 
-    Weights are drawn after He et al. 2015 (arXiv:1502.01852), the head's smaller and its bias at `PRIOR`; they are a
-    function of plan and seed alone, and the global random stream is neither read nor moved.
+    Weights are initialised after He et al. 2015 (arXiv:1502.01852), the head's smaller and its bias at `PRIOR`. They
+    depend on plan and seed alone; torch's global random stream is neither read nor advanced.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ class Network(nn.Module):
         super().__init__()
         self.plan = plan
         self.steps = nn.ModuleDict({node.name: step for node in plan.nodes if (step := _step(node)) is not None})
-        #: How often each node's output is read: it is let go after the last time.
+        #: Number of readers of each node's output, which is released after the last one.
         self.readers = [sum(node.inputs.count(i) for node in plan.nodes) for i in range(len(plan.nodes))]
         self._draw(seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Turn frames (B, K, Y, X) float, K channels, into logits (B, C, Y, X) of the same type."""
+        """Compute logits (B, C, Y, X) from frames (B, K, Y, X) float with K channels, in the same dtype."""
         height, width = frames.shape[-2:]
         values: dict[int, Tensor] = {0: fit_to_stride(frames, self.plan)}
         waiting = list(self.readers)
@@ -73,7 +73,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def rescale(self, scale: Tensor, shift: Tensor) -> None:
-        """Make every logit of class c `scale`[c] times itself plus `shift`[c]; both (C,) float."""
+        """Multiply every logit of class c by `scale`[c] and add `shift`[c]; both (C,) float."""
         head = cast("Conv", self.steps[self.plan.nodes[-1].name])
         head.weight.mul_(scale.to(head.weight)[:, None, None, None])
         if head.bias is not None:
@@ -93,7 +93,7 @@ class Network(nn.Module):
 
 
 def fit_to_stride(frames: Tensor, plan: Plan) -> Tensor:
-    """Pad frames (B, K, Y, X), below and on the right, to a multiple of a network's total stride."""
+    """Pad frames (B, K, Y, X) at the bottom and right to a multiple of a network's total stride."""
     height, width = frames.shape[-2:]
     padded_height, padded_width = plan.padded(height, width)
     if (padded_height, padded_width) == (height, width):
@@ -102,14 +102,14 @@ def fit_to_stride(frames: Tensor, plan: Plan) -> Tensor:
 
 
 def to_full_resolution(logits: Tensor, plan: Plan, height: int, width: int) -> Tensor:
-    """What the head says (B, C, y, x), at every pixel of the frames (B, C, Y, X) that were fitted to the stride."""
+    """Upsample the head's output (B, C, y, x) to the frames (B, C, Y, X), undoing `fit_to_stride`."""
     if (stride := plan.nodes[-1].stride) > 1:
         logits = functional.interpolate(logits, scale_factor=stride, mode="bilinear", align_corners=False)
     return logits[..., :height, :width]
 
 
 class Conv(nn.Conv2d):
-    """Convolution of "same" size whose zero padding may differ from side to side."""
+    """Convolution of "same" size with zero padding that may differ between sides."""
 
     margins: tuple[int, int, int, int] | None = None
 
@@ -117,15 +117,15 @@ class Conv(nn.Conv2d):
         if self.margins:
             values = functional.pad(values, self.margins)
         if self.kernel_size == (1, 1) and self.stride != (1, 1):
-            # oneDNN writes past its workspace in this one's gradient, on a CPU with channels last, as ChannelNorm
-            # leaves them (uxlfoundation/oneDNN#6035).
+            # Sliced explicitly: with channels last, as ChannelNorm leaves them, oneDNN on a CPU writes past its
+            # workspace in the gradient of this convolution (uxlfoundation/oneDNN#6035).
             step_y, step_x = self.stride
             return functional.conv2d(values[..., ::step_y, ::step_x], self.weight, self.bias, groups=self.groups)
         return super().forward(values)
 
 
 class Pool(nn.Module):
-    """Pooling of "same" size; the largest value never comes from the padding, the mean counts it as 0."""
+    """Pooling of "same" size; padding is ignored by the maximum and counts as 0 in the mean."""
 
     def __init__(self, node: Node) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class Pool(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         left, right, above, below = self.margins
-        # What no window reaches need not be padded: an even number of pixels in twos.
+        # Padding that no window reaches is left out, as with pairs of an even number of pixels.
         right = self._reached(values.shape[-1], left, right, 1)
         below = self._reached(values.shape[-2], above, below, 0)
         margins = (left, right, above, below)
@@ -147,20 +147,20 @@ class Pool(nn.Module):
         return pooled
 
     def _reached(self, length: int, before: int, after: int, axis: int) -> int:
-        """How much of the padding behind an axis of a length windows look at."""
+        """Return how much of the padding at the end of an axis is covered by windows."""
         rest = (before + length + after - self.size[axis]) % self.stride
         return max(0, after - rest)
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer normalisation over the channels of each pixel (Ba et al. 2016, arXiv:1607.06450): local in space."""
+    """Layer normalisation over the channels of each pixel (Ba et al. 2016, arXiv:1607.06450)."""
 
     def forward(self, values: Tensor) -> Tensor:
         return super().forward(values.movedim(1, -1)).movedim(-1, 1)
 
 
 def _step(node: Node) -> nn.Module | None:
-    """Return the module that does a node's work; None for what needs no module."""
+    """Return the module of a node; None for nodes without one."""
     match node.kind:
         case "conv":
             return _conv(node)
@@ -181,7 +181,7 @@ def _step(node: Node) -> nn.Module | None:
 
 def _conv(node: Node) -> Conv:
     (above, below), (left, right) = node.padding
-    # skip_init: torch's own initialisation would move the global random stream.
+    # skip_init, since torch's initialisation would advance the global random stream.
     conv: Conv = skip_init(
         Conv,
         node.channels_in,

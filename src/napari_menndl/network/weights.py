@@ -1,4 +1,4 @@
-"""Weights as bytes that cannot execute anything: safetensors."""
+"""Weights as safetensors bytes, which cannot execute code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    """Write named tensors, of any device, and remarks.
+    """Serialise named tensors, on any device, with metadata.
 
     Parameters
     ----------
@@ -28,19 +28,19 @@ def to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None =
     Returns
     -------
     bytes
-        In the safetensors format, with a checksum over all of it.
+        In the safetensors format, with a checksum of the whole content.
     """
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     return seal(save(plain, {**(metadata or {}), NAME: BLANK}))
 
 
 def of_fold(tensors: Mapping[str, Tensor], fold: int | str) -> dict[str, Tensor]:
-    """Return the tensors of one fold, or member, by parameter, out of those named ``"<fold>/<parameter>"``."""
+    """Return the tensors of one fold or member by parameter name, from those named ``"<fold>/<parameter>"``."""
     return {name.removeprefix(f"{fold}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{fold}/")}
 
 
 def from_bytes(blob: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Undo `to_bytes`.
+    """Read the output of `to_bytes`.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def from_bytes(blob: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises
     ------
     InputError
-        On bytes that are not safetensors, were cut short, or are not those that were written.
+        If the bytes are not safetensors, or are truncated or altered.
     """
     remedy = "Take a fresh copy of them; where there is none, train the network anew."
     if not is_intact(blob):
@@ -62,7 +62,7 @@ def from_bytes(blob: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (SafetensorError, ValueError, KeyError) as problem:
         found = f"{len(blob)} bytes that are not ({problem})"
         raise InputError("weights in the safetensors format", found, remedy) from problem
-    # The header's length stands in the first eight bytes, little-endian; safetensors' own reader hides the metadata.
+    # The first eight bytes are the header's length, little-endian; safetensors' own reader does not return metadata.
     length = int.from_bytes(blob[:8], "little")
     metadata: dict[str, str] = json.loads(blob[8 : 8 + length]).get("__metadata__", {})
     metadata.pop(NAME, None)

@@ -1,6 +1,5 @@
-"""Searches and frames in Jupyter: ``watch``, ``plot_history``, ``plot_frame``."""
+"""Display of searches and frames in Jupyter: ``watch``, ``plot_history``, ``plot_frame``."""
 
-from napari_menndl.notebook.plots import plot_frame, plot_history
-from napari_menndl.notebook.watching import watch
+import lazy_loader
 
-__all__ = ["plot_frame", "plot_history", "watch"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from napari_menndl.search.views.reader import RunReader
 
 _LEADERS = 5
-#: Letters of a network's layers that are shown; all of them come up under the mouse.
+#: Number of characters of a network's layers to show; the tooltip shows all.
 _LETTERS = 110
 _COLUMNS = ("rank", "network", "fitness", "parameters", "ms/Mpx", "layers")
 
 
 def board(status: dict[str, Any], reader: RunReader) -> str:
-    """Return a search's headline, rates and leaderboard.
+    """Return a search's headline, rates and leaderboard as HTML.
 
     Parameters
     ----------
     status : dict
         `Run.status`.
     reader : RunReader
-        Having read as much of the journal, or more.
+        Must have read at least as much of the journal as the status.
     """
     details = escape(" · ".join(pool_details(status["pool"])))
     lines = [

@@ -1,4 +1,4 @@
-"""The history of a search and a reviewed frame, as figures that a notebook shows by themselves."""
+"""Figures of the history of a search and of a reviewed frame, which a notebook displays automatically."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from napari_menndl.search.views.monitor import RunSnapshot
 
 _BEST, _MEDIAN, _STAR, _FAILED, _INK = "#0b6e4f", "#7a7a7a", "#e0a100", "#c0392b", "#222222"
-#: Networks by rung: the more pixels they were trained on, the darker; the last one serves all rungs above.
+#: Colours of networks by rung, darker for more training pixels; the last is used for all higher rungs.
 _RUNGS = ("#b9cfe4", "#6f9fcb", "#2c6aa8", "#123a63")
 _WIDE, _HIGH, _RESOLUTION = 11.0, 4.3, 110
 #: Fitness at which failed networks are drawn: below every other.
@@ -47,7 +47,7 @@ _UNITS = ((2 * 86400.0, 86400.0, "d"), (2 * 3600.0, 3600.0, "h"), (120.0, 60.0, 
 
 
 def plot_history(run: Run) -> Figure:
-    """Draw how fitness rose over the networks born and over time.
+    """Plot fitness over the number of networks born and over time.
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ def plot_history(run: Run) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A dot per evaluation; the best so far; the median of the population; the answer, with its standard error.
+        One dot per evaluation; the best so far; the median of the population; the answer, with its standard error.
     """
     return draw_history(run.folder.monitor().look(math.inf), [rung.pixels for rung in run.settings.ladder])
 
 
 def draw_history(snapshot: RunSnapshot, pixels: Sequence[int]) -> Picture:
-    """Draw how a search has gone so far; `pixels` are those of each rung."""
+    """Plot the history of a search from a snapshot; `pixels` is the number of training pixels of each rung."""
     figure = Picture(figsize=(_WIDE, _HIGH), dpi=_RESOLUTION, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     scale, unit = next((size, name) for least, size, name in _UNITS if snapshot.elapsed >= least)
@@ -96,17 +96,19 @@ def draw_history(snapshot: RunSnapshot, pixels: Sequence[int]) -> Picture:
 def plot_frame(
     movie: Any, prediction: Prediction | None, annotation: Annotation | None, t: int, name: str = "Network"
 ) -> Figure:
-    """Draw one frame: raw, annotated and predicted, in the three colours of a review.
+    """Plot one frame: raw, annotated and predicted, in the three colours of a review.
 
     Parameters
     ----------
     movie : path, array (T, Y, X) or Movie
     prediction : Prediction or None
     annotation : Annotation or None
-        Where one of both is missing, or says nothing of the frame, the other is drawn in the colours of its classes.
+        If one of both is missing, or the annotation has no known pixel in the frame, the other is drawn in the colours
+        of its classes.
     t : int
+        Frame number.
     name : str
-        Of what predicted.
+        Title of the prediction.
 
     Returns
     -------
@@ -134,7 +136,7 @@ def plot_frame(
 
 
 def _networks(axis: Axes, snapshot: RunSnapshot, pixels: Sequence[int], column: int, scale: float) -> None:
-    """A dot for each evaluation, in the colour of its rung; failed ones below the others."""
+    """Plot a dot for each evaluation, in the colour of its rung; failed ones below the others."""
     evaluations = snapshot.curves["evaluations"]
     for rung, shown in enumerate(pixels):
         those = evaluations[evaluations[:, RUNG] == rung]

@@ -1,4 +1,4 @@
-"""A search as it runs, in Jupyter or in a terminal; watching only reads the run folder."""
+"""Live view of a search in Jupyter or in a terminal, which only reads the run folder."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from napari_menndl.run import Run
     from napari_menndl.search.views.monitor import RunSnapshot
 
-#: Least time between two drawings of the figure [s]; each is sent to the browser.
+#: Minimum time between two updates of the figure, each of which is sent to the browser [s].
 _REDRAWN = 2.0
 
 
 def watch(run: Run, interval: float = 1.0) -> None:
     """Show a search's progress until it ends.
 
-    In Jupyter the best networks and the curves of fitness are updated in place; elsewhere it is text. Interrupting the
-    kernel, or Ctrl-C, ends the watching only.
+    In Jupyter a table of the best networks and curves of fitness are updated in place; elsewhere the output is text.
+    Interrupting the kernel, or Ctrl-C, ends only the view, not the search.
 
     Parameters
     ----------
     run : Run
     interval : float [s]
-        Between two looks at the run folder.
+        Time between two reads of the run folder.
 
     Raises
     ------
     InputError
-        If the search process broke off.
+        If the search process ended with an error.
     """
     try:
         with _Page(run) if in_jupyter() else SearchProgress(Console()) as view:
@@ -49,7 +49,7 @@ def watch(run: Run, interval: float = 1.0) -> None:
 
 
 def in_jupyter() -> bool:
-    """Whether a Jupyter kernel shows what this process displays."""
+    """Whether this process is a Jupyter kernel."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
 
@@ -88,5 +88,5 @@ class _Page:
 
 
 def _drawn_of(snapshot: RunSnapshot) -> tuple[int, float | None, str]:
-    """What the figure depends on, but for the time."""
+    """Return the values that the figure depends on, except the time."""
     return snapshot.evaluations, snapshot.best_fitness, snapshot.version

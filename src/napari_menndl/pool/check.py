@@ -1,4 +1,4 @@
-"""Trying a pool before a search is given to it: who is there, with which versions, and how fast they answer."""
+"""Pool check before a search: machines, versions, latency and transfer rate."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-#: A pool whose workers have not answered by then is not fit for work; a SLURM job may wait in its queue [s].
+#: Time within which a pool's workers must answer; longer for a SLURM job, which may wait in the queue [s].
 PATIENCE = 25.0
 QUEUE = 600.0
-#: Machines besides the first are waited for so long [s].
+#: Time to wait for further machines after the first [s].
 _OTHERS = 10.0
-#: What is sent to a worker to see how fast that goes [byte].
+#: Size of the data sent to measure the transfer rate [byte].
 _PROBE = 4 * 2**20
 _ROUNDS = 5
 
 
 def probe_pool(spec: str, patience: float | None = None) -> PoolReport:
-    """Try a pool: for ssh and SLURM workers are started, of SLURM one job; nothing of it stays.
+    """Check a pool by asking its workers; for SSH and SLURM (one job), workers are started and stopped again.
 
     Parameters
     ----------
     spec : str
-        As `open_pool` takes it.
+        As accepted by `open_pool`.
     patience : float, optional
-        How long the first worker is waited for [s].
+        Time to wait for the first worker [s].
 
     Raises
     ------
     InputError
-        If the pool is refused, nobody answers in time, there is no worker, or versions differ.
+        If the settings are invalid, nothing answers in time, there is no worker, or versions differ.
     """
     settings = read_pool(spec)
     if isinstance(settings, SerialSettings | LocalSettings):
@@ -65,7 +65,7 @@ def probe_pool(spec: str, patience: float | None = None) -> PoolReport:
 
 
 def check_this_computer(settings: PoolSettings | None = None) -> PoolReport:
-    """Say what this machine has to offer; nothing is started."""
+    """Report the resources of this machine, without starting anything."""
     settings = settings or LocalSettings()
     here, gpus = versions(), len(visible_gpus())
     sharing = 1 if settings.networks_per_gpu is None else settings.networks_per_gpu
@@ -75,7 +75,7 @@ def check_this_computer(settings: PoolSettings | None = None) -> PoolReport:
 
 
 def _in_a_thread(settings: PoolSettings, spec: str, patience: float) -> PoolReport:
-    """Ask in a thread of its own: what a client leaves behind when its scheduler is silent must not hold up us."""
+    """Check in a separate thread, so that a client whose scheduler hangs cannot block the caller."""
     cluster = settings.cluster()
     cluster.check()
     answers: queue.SimpleQueue[PoolReport | Exception] = queue.SimpleQueue()
@@ -95,7 +95,7 @@ def _in_a_thread(settings: PoolSettings, spec: str, patience: float) -> PoolRepo
     except queue.Empty:
         answer = InputError(
             f"a pool {spec} whose workers answer within {patience:.0f} s",
-            "silence",
+            "no answer",
             "See whether its machines are overloaded or hang, and restart them.",
         )
     if isinstance(answer, Exception):
@@ -132,10 +132,10 @@ async def _ask(client: Client, cluster: Any, settings: PoolSettings, spec: str, 
 
 
 async def _workers(client: Client, patience: float, expected: Callable[[], int] = lambda: 1) -> int:
-    """Wait for so many workers; return how many there are."""
+    """Wait for the expected number of workers; return the present number."""
     scheduler: Any = client.scheduler
     deadline = time.monotonic() + patience
-    # What the client itself remembers is shortened and may be old.
+    # The client's own list is truncated and may be outdated.
     while (present := len(await scheduler.ncores())) < expected() and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
     return present
@@ -146,11 +146,11 @@ def _address(client: Client) -> str:
     return str(scheduler.address)
 
 
-# What runs on a worker.
+# Functions that run on a worker.
 
 
 def describe(dask_worker: Any) -> dict[str, Any]:
-    """Return what the worker has to offer."""
+    """Return the worker's resources."""
     return {
         "host": platform.node(),
         "slots": dask_worker.state.nthreads,
@@ -161,11 +161,11 @@ def describe(dask_worker: Any) -> dict[str, Any]:
 
 
 def echo() -> None:
-    """Answer."""
+    """Do nothing, to measure the latency."""
 
 
 def swallow(probe: bytes, dask_worker: Any) -> int:
-    """Write bytes where the training task would lie, and forget them; return how many."""
+    """Write bytes to the disk that holds the training task, delete them, and return their number."""
     with tempfile.TemporaryFile(dir=dask_worker.local_directory) as file:
         file.write(probe)
         file.flush()

@@ -1,4 +1,4 @@
-"""The kinds of pool that a person can choose from: what forms offer, and how each is told from the others."""
+"""Kinds of pool offered in forms, and how their specs are recognised."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class PoolKind:
     Attributes
     ----------
     title : str
-        For a person: ``"this computer"``.
+        Display name: ``"this computer"``.
     note : str
-        What it does, for a tooltip.
+        Description, for a tooltip.
     prefix : str
-        What stands before what a person gives; the whole spec where `example` is empty.
+        Text before the user's input; the whole spec if `example` is empty.
     example : str
-        Of what a person gives; empty where nothing is to be given.
+        Example of the user's input; empty if no input is needed.
     owns : callable
-        spec → whether it is of this kind.
+        ``owns(spec)`` returns whether a spec is of this kind.
     files : str
-        Which files a person can choose from, as ``"*.yaml *.yml"``; empty where none is wanted.
+        File filter, such as ``"*.yaml *.yml"``; empty if the input is not a file.
     """
 
     title: str
@@ -39,12 +39,12 @@ class PoolKind:
     files: str = ""
 
     def spec_from(self, given: str) -> str:
-        """Return what `open_pool` takes, from what a person has given.
+        """Return the spec for `open_pool` from the user's input.
 
         Raises
         ------
         InputError
-            If nothing was given and something has to be.
+            If the input is empty although it is required.
         """
         given = given.strip()
         if not self.example:
@@ -55,7 +55,7 @@ class PoolKind:
         return given if given.startswith(self.prefix) else self.prefix + given
 
     def given_in(self, spec: str) -> str:
-        """Return what a person has given for this spec."""
+        """Return the user's input that a spec contains."""
         return spec.removeprefix(self.prefix) if self.example else ""
 
 
@@ -63,7 +63,7 @@ _YAML = "*.yaml *.yml"
 
 
 def pool_kinds() -> tuple[PoolKind, ...]:
-    """Return the kinds there are, the usual one first; each spec is of one."""
+    """Return all kinds, the usual one first; each spec is of exactly one."""
     return (
         PoolKind(
             "this computer",

@@ -1,4 +1,4 @@
-"""A pool from one string."""
+"""Opening of a pool from its spec."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 
 def check_pool(spec: str) -> str:
-    """Refuse a pool that a search could not be begun with, without opening it; return the spec with absolute paths.
+    """Check, without opening it, that a pool is usable; return its spec with absolute paths.
 
     Raises
     ------
     InputError
-        There is no such pool, its file or what it names cannot be used, or nothing listens at a scheduler's address.
+        If there is no such pool, its file or a file it names cannot be used, or nothing listens at a scheduler's
+        address.
     """
     settings = read_pool(spec)
     if not isinstance(settings, SerialSettings | LocalSettings):
@@ -45,34 +46,34 @@ def open_pool(
     env: Mapping[str, str] | None = None,
     local_directory: str | Path | None = None,
 ) -> Pool:
-    """Open a pool; whoever opens it closes it.
+    """Open a pool, which the caller has to close.
 
     Parameters
     ----------
     spec : str
-        As `napari_menndl.pool.spec` describes it. ``"serial"``: one slot, jobs in order; ``"local"``: a Dask cluster
-        on this machine, one slot per core or `networks_per_gpu` per CUDA GPU.
+        As described in `napari_menndl.pool.spec`. ``"serial"``: one slot, jobs in order; ``"local"``: a Dask cluster on
+        this machine, with one slot per core or `networks_per_gpu` per CUDA GPU.
     entry : str
-        ``"module:function"``, called in trainer children with the signature of `napari_menndl.pool.protocol.Entry`.
+        ``"module:function"``, called in trainers, with the signature of `napari_menndl.pool.protocol.Entry`.
     slots : int, optional
-        For ``"local"``, how many; for other clusters, the most that are used. By default what the spec says.
+        For ``"local"``, the number of slots; for other clusters, the largest number used. By default that of the spec.
     timeout : float, optional
-        Of each job [s].
+        Time limit of each job [s].
     carried : SharedInput, optional
-        What every job needs; where workers may be far, each machine gets a copy, once.
+        Input shared by all jobs; copied once to each remote machine.
     threads : int, optional
-        Per trainer; by default the machine's cores shared among its slots.
+        Threads per trainer; by default the machine's cores divided among its slots.
     networks_per_gpu : int, optional
-        0 keeps trainers off the GPUs. By default what the spec says, or 1.
+        0 runs trainers on CPUs only. By default that of the spec, or 1.
     env : mapping of str to str, optional
-        Environment of the trainers besides this process's.
+        Environment variables of the trainers, added to those of this process.
     local_directory : path, optional
-        Where the worker of a local cluster keeps its files.
+        Folder for the files of a local cluster's worker.
 
     Raises
     ------
     InputError
-        There is no such pool, `slots` is not positive, or the cluster cannot be used.
+        If there is no such pool, `slots` is not positive, or the cluster cannot be used.
     """
     settings = read_pool(spec)
     if slots is not None and slots < 1:

@@ -1,4 +1,4 @@
-"""What a pool answers when it is tried."""
+"""Result of a pool check."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Machine:
-    """One worker.
+    """Resources of a worker.
 
     Attributes
     ----------
     host : str
     slots : int
-        Its threads.
+        Number of its threads.
     gpus : int
     memory : int [byte]
     """
@@ -27,20 +27,20 @@ class Machine:
 
 @dataclass(frozen=True)
 class PoolReport:
-    """What a pool answered.
+    """Result of checking a pool.
 
     Attributes
     ----------
     seconds : float [s]
-        From asking a worker to its answer; 0 where nobody was asked.
+        Response time of a worker; 0 if none was asked.
     where : str
     machines : tuple of Machine
     here, there : dict of str to str
         Versions of python, napari-menndl, distributed, dask and torch.
     bytes_per_second : float [byte/s]
-        To a worker's disk.
+        Transfer rate to a worker's disk.
     notes : tuple of str
-        What a person should know besides: warnings, machines that could not be reached.
+        Messages for the user: warnings, machines that could not be reached.
     """
 
     seconds: float
@@ -57,7 +57,7 @@ class PoolReport:
 
     @property
     def slots(self) -> int:
-        """Networks that can be trained at a time."""
+        """Number of networks that can be trained at a time."""
         return sum(one.slots for one in self.machines)
 
     @property
@@ -66,11 +66,11 @@ class PoolReport:
 
     @property
     def memory(self) -> int:
-        """[byte]."""
+        """Memory of all machines [byte]."""
         return self._of_hosts("memory")
 
     def _of_hosts(self, what: str) -> int:
-        """Workers on one host share it."""
+        """Sum a resource over hosts, which their workers share."""
         return sum({one.host: int(getattr(one, what)) for one in self.machines}.values())
 
     @property

@@ -1,4 +1,4 @@
-"""The reference pool: one job at a time, in the order in which they came."""
+"""Reference pool: one job at a time, in order of submission."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from napari_menndl.errors import Failure
 from napari_menndl.pool.process.entry import call_entry
 from napari_menndl.pool.process.messages import LIMIT
 from napari_menndl.pool.process.slot import Slot
-from napari_menndl.pool.protocol import Entry, Outcome
-from napari_menndl.pool.telemetry import PoolTelemetry, SlotClock
+from napari_menndl.pool.protocol import Entry, Outcome, PoolTelemetry
+from napari_menndl.pool.telemetry import SlotClock
 
 
 class SerialPool:
-    """Runs the oldest job from `finished` on; the `Pool` whose order is always the same.
+    """Runs the oldest job when `finished` is called; a `Pool` with a fixed order.
 
     Parameters
     ----------
     function : callable or Slot
-        A callable runs in this process and cannot be stopped; a slot runs jobs in its trainer child.
+        A callable runs in this process and cannot be stopped; a slot runs jobs in its trainer.
     timeout : float, optional
-        Of each job in a slot [s].
+        Time limit of each job in a slot [s].
     gpus : int
-        The slot has.
+        Number of GPUs of the slot.
     """
 
     slots = 1
@@ -58,7 +58,7 @@ class SerialPool:
         self._clock.see(1, len(self._waiting))
 
     def finished(self, timeout: float | None = None) -> list[Outcome]:
-        """Wait for the oldest job; where it runs in this process, to its end, whatever `timeout` says."""
+        """Wait for the oldest job; one that runs in this process is not limited by `timeout`."""
         if self._cancelled:
             cancelled, self._cancelled = self._cancelled, []
             return cancelled
@@ -79,7 +79,7 @@ class SerialPool:
         return [] if self._closed else [outcome]
 
     def _in_slot(self, key: str, payload: dict[str, Any], attachment: bytes, timeout: float | None) -> Outcome | None:
-        """The outcome of a job in the slot, started when it is first asked for; None where it takes longer."""
+        """Start a job in the slot unless one is running; return its outcome, or None if it takes longer."""
         assert self._thread is not None
         if self._running is None:
             run: Any = self._function.run  # type: ignore[union-attr]
@@ -98,7 +98,7 @@ class SerialPool:
 
     def cancel(self, key: str) -> None:
         if self._running is not None and self._running[0] == key:
-            self._unwanted.add(key)  # it comes back when its trainer is gone
+            self._unwanted.add(key)  # returned by `finished` once its trainer has been killed
         elif self._waiting.pop(key, None) is not None:
             now = time.time()
             failure = Failure("cancelled", "The job was cancelled.")

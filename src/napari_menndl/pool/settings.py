@@ -1,6 +1,6 @@
-"""What a person can say of a pool: one frozen dataclass per kind, from which pool files and their errors are made.
+"""Pool settings: one frozen dataclass per kind, used for pool files and their error messages.
 
-Each kind also says where its workers come from. Only what is used is imported: not everybody has every library.
+Each kind also creates its cluster. Optional libraries are imported only where needed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class PoolSettings:
     """What every kind of pool may say."""
 
     kind: ClassVar[str]
-    #: Fields that name files or folders: relative ones are meant from where the pool file lies.
+    #: Fields with paths, which are relative to the folder of the pool file.
     paths: ClassVar[tuple[str, ...]] = ()
 
     slots: int | None = setting(
@@ -40,21 +40,21 @@ class PoolSettings:
 
     @property
     def sharing(self) -> int:
-        """How many networks share a GPU."""
+        """Number of networks that share a GPU."""
         return 1 if self.networks_per_gpu is None else self.networks_per_gpu
 
     def cluster(self, folder: str | Path | None = None) -> Cluster:
-        """Return where the workers come from; nothing is started.
+        """Return the cluster of the workers, without starting anything.
 
         Parameters
         ----------
         folder : path, optional
-            Where a worker of this machine keeps its files.
+            Folder for the files of a local worker.
 
         Raises
         ------
         InputError
-            Something that the settings name is missing or refused.
+            If something named in the settings is missing or invalid.
         """
         raise InputError("a pool on Dask", self.kind, 'Use "local".')
 
@@ -87,7 +87,7 @@ class LocalSettings(PoolSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class _RunningSettings(PoolSettings):
-    """What is said of any cluster that somebody else has started."""
+    """Settings of a cluster that was started outside napari-menndl."""
 
     certificates: str = setting(
         "",
@@ -186,12 +186,12 @@ class SlurmSettings(PoolSettings):
 
     @property
     def node_slots(self) -> int:
-        """Networks trained at a time on each node."""
+        """Number of networks trained at a time on each node."""
         return self.gpus * self.sharing or self.cores
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """Lifetime and stagger of a worker [s]: it is gone before the wall time is over."""
+        """Lifetime and stagger of a worker [s], which ends before the wall time is over."""
         stagger = 60 * max(0.0, self.stagger)
         if self.lifetime is not None:
             return 60 * self.lifetime, min(stagger, 30 * self.lifetime)
@@ -201,7 +201,7 @@ class SlurmSettings(PoolSettings):
 
 
 def parse_walltime(text: str) -> float:
-    """Return SLURM's notation of a time in seconds: minutes, MM:SS, HH:MM:SS or D-HH[:MM[:SS]].
+    """Convert SLURM's time format to seconds: minutes, MM:SS, HH:MM:SS or D-HH[:MM[:SS]].
 
     Raises
     ------
@@ -219,5 +219,5 @@ def parse_walltime(text: str) -> float:
 
 
 def path_of(text: str) -> Path:
-    """Return an absolute path; ``~`` is the user's home."""
+    """Return an absolute path, with ``~`` expanded."""
     return Path(text).expanduser().absolute()

@@ -1,4 +1,4 @@
-"""A pool as a person writes it, a string or a small file, and the settings that it means.
+"""Pool specs, a string or a small file, and the settings they stand for.
 
 ``serial`` · ``local`` · ``tcp://127.0.0.1:8786`` · ``tls://host:8786?certificates=FOLDER`` · ``scheduler-file:PATH`` ·
 ``ssh:HOSTS-FILE`` · ``slurm:PROFILE.yaml`` · ``some-pool.yaml``
@@ -38,17 +38,17 @@ KINDS: dict[str, type[PoolSettings]] = {
     )
 }
 SPECS = "local, serial, tcp://127.0.0.1:PORT, tls://HOST:PORT, scheduler-file:PATH, ssh:HOSTS, slurm:YAML or POOL.yaml"
-#: No pool file is larger [bytes].
+#: Largest pool file [bytes].
 _LARGEST = 100_000
 
 
 def read_pool(spec: str) -> PoolSettings:
-    """Return what a spec means; paths in it are absolute.
+    """Return the settings of a spec, with absolute paths.
 
     Raises
     ------
     InputError
-        It means nothing, or the file that it names cannot be used.
+        If the spec is invalid, or a file it names cannot be used.
     """
     spec = spec.strip()
     if spec in ("local", "serial"):
@@ -80,7 +80,7 @@ def read_pool_file(path: str | Path, kind: str | None = None) -> PoolSettings:
     ----------
     path : path
     kind : str, optional
-        What it has to be; then the file need not say it.
+        Required kind, which the file may then omit.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def read_pool_file(path: str | Path, kind: str | None = None) -> PoolSettings:
 
 
 def absolute_spec(spec: str) -> str:
-    """Return the spec with absolute paths: the search process, which reads it, works in another folder."""
+    """Return a spec with absolute paths, since the search process that reads it has another working folder."""
     spec = spec.strip()
     kind, _, rest = spec.partition(":")
     if kind in ("scheduler-file", "ssh", "slurm") and rest:
@@ -123,7 +123,7 @@ def absolute_spec(spec: str) -> str:
 
 
 def _whole(settings: PoolSettings, folder: Path) -> PoolSettings:
-    """Paths made absolute, those that are given."""
+    """Make the given paths absolute."""
     given = {name: getattr(settings, name) for name in settings.paths}
     whole: dict[str, Any] = {n: str(path_of(str(folder / Path(p).expanduser()))) for n, p in given.items() if p}
     return replace(settings, **whole)

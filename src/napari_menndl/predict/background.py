@@ -1,4 +1,4 @@
-"""A movie that a pool predicts while somebody looks at it: the frame in view comes first."""
+"""Prediction of a movie on a pool in the background, starting with the frame in view."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class BackgroundWriter:
-    """Writes a prediction in a thread of its own until it is complete or closed; nothing that it wrote is lost.
+    """Writes a prediction in its own thread until it is complete or closed; frames written before are kept.
 
     Parameters
     ----------
     prediction : Prediction
     path : path
     pool : str or Pool
-        See `Prediction.write`, as for the path.
+        As for `Prediction.write`, and so is the path.
     """
 
     def __init__(self, prediction: Prediction, path: str | os.PathLike[str], pool: str | Pool) -> None:
@@ -37,11 +37,11 @@ class BackgroundWriter:
         self._news = threading.Condition()
         self._thread = threading.Thread(target=self._write, name="prediction", daemon=True)
         self._thread.start()
-        # Nothing is left at work on a pool by a program that ends.
+        # No jobs may be left running on a pool when the program exits.
         atexit.register(self.close, 10.0)
 
     def look(self, t: int) -> None:
-        """Want this frame first from now on, then its neighbours."""
+        """Give priority to this frame from now on, then to its neighbours."""
         self._in_view = t
 
     def has(self, t: int) -> bool:
@@ -49,7 +49,7 @@ class BackgroundWriter:
         return self._prediction.is_written(t)
 
     def wait_for(self, t: int) -> None:
-        """Return when a frame is on disk; it is wanted first.
+        """Give priority to a frame and wait until it is on disk.
 
         Raises
         ------
@@ -68,11 +68,11 @@ class BackgroundWriter:
                 raise problem
 
     def rest(self) -> None:
-        """Predict only what somebody waits for from now on."""
+        """From now on predict only frames that `wait_for` waits for."""
         self._resting = True
 
     def close(self, wait: float | None = None) -> None:
-        """Predict no more; the pool is given back within seconds, which is waited for `wait` [s] at most."""
+        """Stop predicting; the pool is closed within seconds, for at most `wait` [s] of which this call waits."""
         self._closing.set()
         if wait is not None:
             self._thread.join(wait)
@@ -85,7 +85,7 @@ class BackgroundWriter:
             )
         except InputError as problem:
             ended = problem
-        except Exception as error:  # whoever waits must not wait for ever
+        except Exception as error:  # waiting threads must be woken
             ended = InputError("a pool that predicts", f"{type(error).__name__}: {error}", "See whether it is at work.")
         atexit.unregister(self.close)
         with self._news:

@@ -1,4 +1,4 @@
-"""Several trained networks that predict together."""
+"""Ensembles of trained networks."""
 
 from __future__ import annotations
 
@@ -33,27 +33,26 @@ if TYPE_CHECKING:
     from napari_menndl.training.inference import Part
 
 KIND = "ensemble"
-#: Pixels that a class is given this probability in, by all members together, are compared in `Ensemble.reduced`.
+#: Probability, by the mean of all members, above which pixels are compared in `Ensemble.reduced`.
 _MATTERS = 0.02
 
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """The mean of its members' probabilities, read off at its own thresholds; used like a `TrainedNetwork`.
+    """Mean of the members' probabilities, with its own thresholds; has the interface of `TrainedNetwork`.
 
     Attributes
     ----------
     members : tuple of TrainedNetwork
-        Of the same classes and pixel size.
+        Networks of the same classes and pixel size.
     thresholds : C float
     weights : tuple of C float
-        One row per member: its weight in the mean of each class; the weights of a class add up to 1. None: all the
-        same.
+        One row per member: its weight in the mean of each class; the weights of a class add up to 1. Empty: all equal.
 
     Raises
     ------
     InputError
-        If there is no member, or if they do not agree.
+        If there is no member, or if members have different classes or pixel sizes.
     """
 
     members: tuple[TrainedNetwork, ...]
@@ -62,14 +61,14 @@ class Ensemble:
 
     @classmethod
     def from_evaluation(cls, genome: Genome, task: TrainingTask, evaluation: Evaluation, weights: bytes) -> Ensemble:
-        """The networks of a genome's folds.
+        """Return the ensemble of the networks of a genome's folds.
 
         Parameters
         ----------
         genome : Genome
         task : TrainingTask
         evaluation, weights : Evaluation, bytes
-            As `training.evaluate` returned them for all folds. Thresholds are those that were chosen out of fold.
+            As returned by `training.evaluate` for all folds. The thresholds are those chosen out of fold.
         """
         cutoffs = {score.name: score.cutoff for score in evaluation.scores}
         thresholds = tuple(cutoffs.get(name, 0.5) for name in task.class_names)
@@ -115,12 +114,12 @@ class Ensemble:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """What is done to a movie before, see `TrainedNetwork`."""
+        """Preparation steps of the movie trained on, see `TrainedNetwork`."""
         return self.members[0].steps
 
     @property
     def reach(self) -> int:
-        """Neighbouring frames on each side that are looked at."""
+        """Neighbouring frames on each side that the members use."""
         return max(member.reach for member in self.members)
 
     @cached_property
@@ -134,7 +133,7 @@ class Ensemble:
     def predict_frame(
         self, frame: ArrayLike, pixel_size: PixelSize | None = None, window: int | None = None
     ) -> NDArray[np.float32]:
-        """Mean probabilities of a frame; see `TrainedNetwork.predict_frame`."""
+        """Predict the mean probabilities of a frame; see `TrainedNetwork.predict_frame`."""
         mean = np.zeros((len(self.class_names), *np.shape(frame)[-2:]), np.float32)
         for number, shown in self._shown(frame, pixel_size):
             for part, said in self.members[number].say(shown, window):
@@ -142,7 +141,7 @@ class Ensemble:
         return mean
 
     def _shown(self, frame: ArrayLike, pixel_size: PixelSize | None) -> Iterator[tuple[int, Shown]]:
-        """Each member's number and what it is shown, those together that are shown the same."""
+        """Yield each member's number and input, grouped so that members with equal inputs share them."""
         views = [member.view for member in self.members]
         for view in dict.fromkeys(views):
             alike = [number for number, its in enumerate(views) if its == view]
@@ -159,19 +158,19 @@ class Ensemble:
     def predict_parts(
         self, frame: ArrayLike, parts: Sequence[Part], pixel_size: PixelSize | None = None
     ) -> Iterator[NDArray[np.float32]]:
-        """As `predict_frame`, part by part; see `TrainedNetwork.predict_parts`."""
+        """Predict a frame part by part; see `TrainedNetwork.predict_parts`."""
         shown = dict(self._shown(frame, pixel_size))
         each = (member.say_parts(shown[number], parts) for number, member in enumerate(self.members))
         for said in zip(*each, strict=True):
             yield sum(weight * one for weight, one in zip(self._shares, said, strict=True))
 
     def agreement(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
-        """How far the members are of one mind about a frame.
+        """Return the agreement of the members on a frame.
 
         Returns
         -------
         (C, Y, X) float32
-            1: all of them find the class in this pixel, each at its own threshold, or none does; 0: half of them do.
+            1: all members find the class in this pixel, each at its own threshold, or none does; 0: half of them do.
         """
         for_it = np.zeros((len(self.class_names), *np.shape(frame)[-2:]), np.float32)
         for number, shown in self._shown(frame, pixel_size):
@@ -181,16 +180,16 @@ class Ensemble:
         return np.abs(2 * for_it - 1)
 
     def reduced(self, frame: ArrayLike, share: float, pixel_size: PixelSize | None = None) -> Ensemble:
-        """The few members whose mean is nearest to that of all on a frame, found by forward selection.
+        """Select the few members whose mean is closest to that of all on a frame, by forward selection.
 
-        The frame needs no labels; it should be one that was not trained on, where members differ.
+        The frame needs no labels; it should not be a training frame, so that the members differ on it.
 
         Parameters
         ----------
         frame, pixel_size
             As for `predict_frame`.
         share : float
-            Of the time that all members take on this frame; at least one stays for each class.
+            Share of the prediction time of all members on this frame; at least one member is kept for each class.
 
         Returns
         -------
@@ -206,7 +205,7 @@ class Ensemble:
         said = [each[number] for number in range(len(each))]
         shares = self._shares
         mean = np.sum(shares * said, axis=0)
-        # Defects are few: elsewhere all say the same, and would drown what they say of these.
+        # Defects cover few pixels: elsewhere all members agree, which would hide their differences on defects.
         matters = mean > _MATTERS
         total, weight = np.zeros_like(mean), np.zeros_like(shares[0])
         chosen: list[int] = []
@@ -215,7 +214,7 @@ class Ensemble:
             with np.errstate(invalid="ignore"):
                 off = np.abs((total + shares[i] * said[i]) / (weight + shares[i]) - mean)
             each = [float(d[m].mean()) if m.any() else 0.0 for d, m in zip(off, matters, strict=True)]
-            return sum(1.0 if np.isnan(one) else one for one in each)  # a class that none predicts so far
+            return sum(1.0 if np.isnan(one) else one for one in each)  # a class that no chosen member predicts yet
 
         limit = share * sum(seconds.values())
         while left := [i for i in range(len(said)) if i not in chosen]:
@@ -234,11 +233,11 @@ class Ensemble:
         return Ensemble(tuple(self.members[i] for i in chosen), self.thresholds, tuple(map(tuple, weights.tolist())))
 
     def with_thresholds(self, thresholds: Sequence[float]) -> Ensemble:
-        """The same members, read off at other thresholds."""
+        """Return an ensemble of the same members with other thresholds."""
         return replace(self, thresholds=tuple(float(t) for t in thresholds))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it to one file (safetensors)."""
+        """Write the ensemble to a single safetensors file."""
         about = {
             "thresholds": list(self.thresholds),
             "weights": [list(row) for row in self.weights],
@@ -249,12 +248,12 @@ class Ensemble:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Ensemble:
-        """Read what `save` wrote.
+        """Read the file of `save`.
 
         Raises
         ------
         InputError
-            If the file is missing, damaged, foreign, newer, or holds something else.
+            If the file is missing, damaged, not from napari-menndl, from a newer version, or not an ensemble.
         """
         predictor = open_predictor(path)
         if not isinstance(predictor, Ensemble):
@@ -263,7 +262,7 @@ class Ensemble:
 
 
 def without_pixel_size(network: TrainedNetwork | Ensemble) -> TrainedNetwork | Ensemble:
-    """Return a network that takes pixels for pixels, whatever they show of a sample."""
+    """Return a network that ignores pixel sizes."""
     if isinstance(network, Ensemble):
         return replace(network, members=tuple(replace(member, pixel_size=None) for member in network.members))
     return replace(network, pixel_size=None)
@@ -275,7 +274,7 @@ def open_predictor(path: str | os.PathLike[str]) -> TrainedNetwork | Ensemble:
     Raises
     ------
     InputError
-        If the file is missing, damaged, foreign, or newer.
+        If the file is missing, damaged, not from napari-menndl, or from a newer version.
     """
     about, tensors = predictor_file.open_file(path)
     if about["kind"] == NETWORK:

@@ -1,4 +1,4 @@
-"""What a trainer child is told to run for a prediction: one frame, as plain data and bytes."""
+"""Job function of a trainer for predictions: one frame, with arguments and results as plain data and bytes."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from napari_menndl.predict.ensemble import open_predictor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_menndl.predict.prediction import Predictor
+    from napari_menndl.predict.prediction_spec import Predictor
     from napari_menndl.predict.resample import PixelSize
 
-#: What a pool that predicts is opened with.
+#: Job function with which pools are opened for prediction.
 ENTRY = "napari_menndl.predict.job:run"
-#: Types whose every value float32 has too: such frames travel as they were recorded.
+#: Dtypes whose values float32 represents exactly: frames of these are sent in their own dtype.
 _SMALL = frozenset({"bool", "uint8", "int8", "uint16", "int16", "float16"})
 
 
 def frame_message(
     frame: NDArray[np.float32], dtype: np.dtype[Any], pixel_size: PixelSize | None
 ) -> tuple[dict[str, Any], bytes]:
-    """A frame on its way to a trainer.
+    """Return the message that sends a frame to a trainer.
 
     Parameters
     ----------
     frame : (Y, X) or (5, Y, X) float32
-        Alone or with its neighbours.
+        The frame alone or with its neighbours.
     dtype : dtype
-        Of the movie; where it is smaller than float32, so is the message.
+        Dtype of the movie; used for the message if smaller than float32.
     pixel_size : (y, x) float [nm] or None
 
     Returns
@@ -52,7 +52,8 @@ def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], byt
     Parameters
     ----------
     payload : dict
-        ``"network"``: path of a saved network or ensemble; ``"digest"``: its own; and of `frame_message`.
+        ``"network"``: path of a saved network or ensemble; ``"digest"``: its digest; and the payload of
+        `frame_message`.
     attachment : bytes
         The frame.
 
@@ -66,7 +67,7 @@ def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], byt
     Raises
     ------
     InputError
-        Where another network is at the path, or the frame cannot be predicted.
+        If another network is at the path, or the frame cannot be predicted.
     """
     network = _open(payload["network"], payload["digest"])
     frame = np.frombuffer(attachment, np.dtype(payload["dtype"]).newbyteorder("<")).reshape(payload["shape"])
@@ -79,7 +80,7 @@ def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], byt
 
 @lru_cache(maxsize=1)
 def _open(path: str, digest: str) -> Predictor:
-    """Open a network once per process."""
+    """Open a network, cached per process."""
     network = open_predictor(path)
     if network.digest != digest:
         found = f"digest {network.digest} in {path}"

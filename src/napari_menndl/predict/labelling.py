@@ -1,4 +1,4 @@
-"""Probabilities of a frame into labels and a table of defects."""
+"""Label images and defect tables from the probabilities of a frame."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Columns of a table of defects: frame and number of the defect in it; class; centre [px] and [nm]; area [px] and
-#: [nm²]; mean probability over its pixels. What is in nm is missing (NaN) where the pixel size is unknown.
+#: [nm²]; mean probability over its pixels. Values in nm are NaN if the pixel size is unknown.
 DEFECT_COLUMNS = ("frame", "defect", "class", "y", "x", "y_nm", "x_nm", "area_px", "area_nm2", "confidence")
 
 
 def label_pixels(
     probabilities: NDArray[np.float32], thresholds: Sequence[float], min_areas: Sequence[int] | None = None
 ) -> NDArray[np.uint8]:
-    """Give each pixel the class that exceeds its threshold by the largest factor.
+    """Assign to each pixel the class that exceeds its threshold by the largest factor.
 
     Parameters
     ----------
     probabilities : (C, Y, X) float32
     thresholds : (C,) float
-        A class is considered where its probability reaches its threshold; never where that is infinite.
+        A class is considered where its probability reaches its threshold; never if that is infinite.
     min_areas : (C,) int [px], optional
-        Smaller connected defects are dropped.
+        Smallest area of a connected defect; smaller ones are dropped.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def find_defects(
 
 
 def no_defects() -> pd.DataFrame:
-    """An empty table of defects, its columns typed."""
+    """Return an empty table of defects with typed columns."""
     whole = ("frame", "defect", "area_px")
     kinds = {name: "int64" if name in whole else "str" if name == "class" else "float64" for name in DEFECT_COLUMNS}
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})

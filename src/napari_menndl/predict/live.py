@@ -1,4 +1,4 @@
-"""Frames predicted one by one as they arrive, by the best network there is at that moment."""
+"""Live prediction of frames as they arrive, by the best network available at the time."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_menndl.predict.prediction import Predictor
+    from napari_menndl.predict.prediction_spec import Predictor
     from napari_menndl.predict.resample import PixelSize
 
-#: A run that is still searching is asked for a better network not more often than this [s].
+#: Shortest interval at which a running search is checked for a better network [s].
 RENEWAL = 10.0
 
 
@@ -43,11 +43,11 @@ class LiveFrame:
     counts : dict of str to int
         Defects by class.
     seconds : float [s]
-        What the prediction took.
+        Duration of the prediction.
     network : str
-        Digest of what predicted.
+        Digest of the network or ensemble.
     members : (int, int)
-        Networks that predicted, and networks of the whole answer.
+        Number of networks that predicted, and of those in the complete answer.
     """
 
     number: int
@@ -59,22 +59,22 @@ class LiveFrame:
 
 
 class LivePredictor:
-    """Predicts frame by frame; meant for one thread at a time.
+    """Predicts frame by frame; for use by one thread at a time.
 
     Parameters
     ----------
     open_network : callable
-        Yields the network.
+        Returns the network.
     changed : callable, optional
-        Yields something that differs as soon as there may be a better network.
+        Returns a value that changes when a better network may be available.
     share : float
-        Of the time that all networks of an ensemble take: after the first frame, it is reduced to as many
+        Share of the prediction time of the whole ensemble to which it is reduced after the first frame
         (`Ensemble.reduced`).
 
     Raises
     ------
     InputError
-        For a network that was trained on averaged or binned frames.
+        If the network was trained on averaged or binned frames.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class LivePredictor:
         self.network: Predictor = _of_single_frames(open_network())
         self._all, self._whole = _members(self.network), True
         self._range = RangeCheck(self.network)
-        # The frames just before, by number: of what comes after, a live movie knows nothing.
+        # Preceding frames, by number; later ones do not exist yet in a live movie.
         self._before: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=REACH)
         self._looked = time.monotonic()
 
@@ -115,7 +115,7 @@ class LivePredictor:
         raw = np.asarray(frame)
         if self._before and (self._before[-1][0] != number - 1 or self._before[-1][1].shape != raw.shape):
             self._before.clear()
-        # A Movie says what is wrong with a frame, and how large defects are in its pixels.
+        # A Movie checks the frame, and its pixel size gives the smallest areas of defects.
         movie = open_movie(np.stack([*(earlier for _, earlier in self._before), raw]), pixel_size=pixel_size)
         outline = PredictionSpec.of(self.network, movie)
         shown = read_frame(movie, -1, self.network.reach)
@@ -151,7 +151,7 @@ def _members(network: Predictor) -> int:
 
 
 def _of_single_frames(network: Predictor) -> Predictor:
-    """The network, if it was trained on frames like those that arrive; InputError if on averages or binned ones."""
+    """Return the network if trained on unprocessed frames; InputError if on averaged or binned ones."""
     if steps := looks(getattr(network, "steps", ())):
         raise InputError(
             "a network of frames as they are recorded, since live frames are predicted one by one",

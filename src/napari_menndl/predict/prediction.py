@@ -1,4 +1,4 @@
-"""What a network says about a movie: frame by frame, when it is looked at, or kept on disk."""
+"""Prediction of a movie by a network: lazy, frame by frame, and optionally stored on disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import OrderedDict
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
@@ -27,54 +27,27 @@ from napari_menndl.predict.labelling import find_defects, label_pixels, no_defec
 from napari_menndl.predict.prediction_spec import PredictionSpec
 from napari_menndl.predict.prediction_zarr import StoredFrames, not_this_one
 from napari_menndl.predict.range import RangeCheck
-from napari_menndl.predict.remote import LOOK, combine_warnings, on_pool, take_next
+from napari_menndl.predict.remote import LOOK, combine_errors, on_pool, take_next
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
     from napari_menndl.pool.protocol import Pool
-    from napari_menndl.predict.resample import PixelSize
+    from napari_menndl.predict.prediction_spec import Predictor
 
-#: Frames kept in memory, so that labels and probabilities of a frame in view are predicted once.
+#: Number of latest frames kept in memory, so that labels and probabilities of the frame in view share one prediction.
 KEPT = 4
 
 
-class Predictor(Protocol):
-    """What predicts: a `TrainedNetwork` or an `Ensemble`."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]: ...
-    @property
-    def thresholds(self) -> tuple[float, ...]: ...
-    @property
-    def detectors(self) -> tuple[MatchRule, ...]: ...
-    @property
-    def pixel_size(self) -> PixelSize | None: ...
-    @property
-    def digest(self) -> str: ...
-    @property
-    def reach(self) -> int: ...
-
-    def predict_frame(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
-        """Probabilities (C, Y, X) of a frame (Y, X), or (5, Y, X) with its neighbours where `reach` is not 0."""
-        ...
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it to one file."""
-        ...
-
-
 class Prediction:
-    """The defects of a movie, as a network sees them.
+    """Defects of a movie, as predicted by a network.
 
-    Nothing is computed before it is looked at. A frame is predicted once as long as it is among the last few, and once
-    and for all where `write` has put it on disk: with the digest of the movie's frame, so that what was predicted of
-    another frame is never taken for this one's.
+    Frames are predicted on access. Each is predicted once while it is among the latest few, and once for all if `write`
+    has stored it, with the digest of the movie's frame, so that a prediction is never used for another frame.
 
     Parameters
     ----------
@@ -84,13 +57,13 @@ class Prediction:
     Attributes
     ----------
     outline : PredictionSpec
-        Classes, thresholds, pixel size, shape.
+        Classes, thresholds, pixel size and shape.
 
     Raises
     ------
     InputError
-        If only one of movie and network knows its pixel size; if the network was trained on averaged or binned frames
-        and the movie has others.
+        If only one of movie and network has a pixel size; if the network was trained on averaged or binned frames and
+        the movie is not prepared likewise.
     """
 
     def __init__(self, network: Predictor, movie: Movie) -> None:
@@ -101,39 +74,39 @@ class Prediction:
     ) -> None:
         self.outline = outline
         self._network, self._movie, self._stored = network, movie, stored
-        # Of the frames as they were read to be predicted, and of stored ones whether the movie has them still.
+        # Digests of the frames as read for prediction, and whether a stored frame matches the movie's.
         self._digests: dict[int, str] = {}
         self._same: dict[int, bool | None] = {}
         self._recent: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
-        # One frame at a time: torch uses all processors for it anyway, and memory is for one.
+        # One frame at a time: torch uses all processors for each, and memory may suffice for one only.
         self._lock = threading.Lock()
         self._token = uuid.uuid4().hex
         self._borders_said = False
 
     @cached_property
     def range(self) -> RangeCheck:
-        """Says where frames are unlike those that the network was trained on."""
+        """Check that warns of frames unlike those the network was trained on."""
         return RangeCheck(self._source("every frame")[0])
 
     @staticmethod
     def stands_at(path: str | os.PathLike[str]) -> bool:
-        """Whether `path` is a prediction that `write` wrote, or a damaged one."""
+        """Whether `path` holds a prediction written by `write`, even a damaged one."""
         return StoredFrames.stand_at(path)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], movie: Movie | None = None) -> Prediction:
-        """Open what `write` wrote; frames that it did not come to cannot be looked at.
+        """Open a prediction written by `write`; frames that were not written are not accessible.
 
         Parameters
         ----------
         path : path
         movie : Movie, optional
-            The movie that it has to be of; frames that are other ones now cannot be looked at either.
+            The movie that the prediction must be of; frames that have changed since are not accessible either.
 
         Raises
         ------
         InputError
-            If it is missing, damaged, foreign, or newer; if it is of another movie.
+            If it is missing, damaged, not from napari-menndl, from a newer version, or of another movie.
         """
         stored = StoredFrames.open(path)
         prediction = cls.__new__(cls)
@@ -142,7 +115,7 @@ class Prediction:
         return prediction
 
     def frame_digest(self, t: int) -> str:
-        """Digest of the movie's frame that a frame was predicted from; empty where that is not known."""
+        """Return the digest of the movie's frame that a frame was predicted from; empty if unknown."""
         if t in self._digests:
             return self._digests[t]
         return self._stored.digest(t) if self._stored is not None and t in self._stored else ""
@@ -151,7 +124,7 @@ class Prediction:
         return self.outline.shape[0]
 
     def frame_probabilities(self, t: int) -> NDArray[np.float32]:
-        """Probabilities of a frame, (C, Y, X) float32."""
+        """Return the probabilities of a frame, (C, Y, X) float32."""
         if not -len(self) <= t < len(self):
             raise InputError(f"a frame from 0 to {len(self) - 1}", f"frame {t}", "Choose one of the movie's frames.")
         t = int(t) % len(self)
@@ -172,9 +145,9 @@ class Prediction:
             return found
 
     def take(self, t: int, probabilities: NDArray[np.float32], digest: str) -> None:
-        """Take up what the network said of a frame, (C, Y, X) float32, part by part to someone who waited for it.
+        """Store the probabilities of a frame, (C, Y, X) float32, that were predicted part by part elsewhere.
 
-        `digest` is that of the frame (`identity.digest_of`).
+        `digest` is that of the frame predicted from (`identity.digest_of`).
         """
         with self._lock:
             self._digests[t] = digest
@@ -186,7 +159,7 @@ class Prediction:
             self._recent.popitem(last=False)
 
     def _is_same(self, t: int, stored: StoredFrames) -> bool | None:
-        """Whether a stored frame was predicted from the frame that the movie has; None where that cannot be told."""
+        """Whether a stored frame was predicted from the movie's present frame; None if unknown."""
         if self._movie is None or not (digest := stored.digest(t)):
             return None
         if t not in self._same:
@@ -197,12 +170,12 @@ class Prediction:
         return self._same[t]
 
     def _check_movie(self, stored: StoredFrames) -> None:
-        """Make sure, by a few frames, that stored ones are of this movie.
+        """Check with a few frames that a stored prediction is of this movie.
 
         Raises
         ------
         InputError
-            Where they are of another one.
+            If it is of another movie.
         """
         if self._movie is None:
             return
@@ -221,7 +194,7 @@ class Prediction:
             raise not_this_one(found, can_replace=self._network is not None)
 
     def _forget_others(self, stored: StoredFrames, frames: Iterable[int]) -> None:
-        """Count as not predicted what was predicted from other frames than the movie has now."""
+        """Discard stored frames that were predicted from other frames than the movie has now."""
         network, movie = self._network, self._movie
         if network is None or movie is None:
             return
@@ -247,7 +220,7 @@ class Prediction:
             self._recent.pop(t, None)
 
     def _source(self, wanted: str) -> tuple[Predictor, Movie]:
-        """What predicts, and what of."""
+        """Return network and movie; InputError if they are not both available."""
         if self._network is None or self._movie is None:
             changed = any(same is False for same in self._same.values())
             raise InputError(
@@ -258,11 +231,11 @@ class Prediction:
         return self._network, self._movie
 
     def frame_labels(self, t: int) -> NDArray[np.uint8]:
-        """Labels of a frame, (Y, X) uint8: 0 = no defect, c + 1 = class c."""
+        """Return the labels of a frame, (Y, X) uint8: 0 = no defect, c + 1 = class c."""
         return label_pixels(self.frame_probabilities(t), self.outline.thresholds, self.outline.min_areas)
 
     def frame_defects(self, t: int) -> pd.DataFrame:
-        """Table of the defects of a frame; see `find_defects`, `tracing.with_origin` for a prepared movie's."""
+        """Return the defect table of a frame; see `find_defects`, and `tracing.with_origin` for prepared movies."""
         outline = self.outline
         table = find_defects(
             self.frame_labels(t), self.frame_probabilities(t), outline.class_names, outline.pixel_size, frame=t
@@ -282,17 +255,17 @@ class Prediction:
 
     @cached_property
     def defects(self) -> pd.DataFrame:
-        """All defects of all frames, found when first asked for."""
+        """Defects of all frames, computed on first access."""
         return self.find_defects(range(len(self)))
 
     def find_defects(self, frames: Iterable[int]) -> pd.DataFrame:
-        """Table of the defects of some frames."""
+        """Return the defect table of some frames."""
         tables = [table for t in frames if len(table := self.frame_defects(t))]
         return pd.concat(tables, ignore_index=True) if tables else with_origin(no_defects(), self.outline.steps)
 
     @property
     def written(self) -> int:
-        """Frames that are on disk."""
+        """Number of frames on disk."""
         return int(np.count_nonzero(self._stored.done)) if self._stored is not None else 0
 
     def is_written(self, t: int) -> bool:
@@ -311,37 +284,38 @@ class Prediction:
         told: Callable[[int, InputError | None], None] | None = None,
         anew: bool = False,
     ) -> Path:
-        """Predict every frame into a zarr group, and read from there ever after.
+        """Predict every frame into a zarr group, and read the frames from there afterwards.
 
-        Written are ``probabilities`` (T, C, Y, X) float32, ``labels`` (T, Y, X) uint8, ``digests`` (T, 16) uint8, by
-        which the movie's frames are known again (`movie.identity`), and ``done`` (T,) uint8, set after a frame's other
-        arrays are complete. Where the group holds a part of this very prediction, it goes on, also when the movie has
-        grown; frames that changed since are predicted anew, with a warning. Frames that cannot be predicted do not keep
-        the others from it.
+        The group holds ``probabilities`` (T, C, Y, X) float32, ``labels`` (T, Y, X) uint8, ``digests`` (T, 16) uint8,
+        which identify the movie's frames (`movie.identity`), and ``done`` (T,) uint8, set after a frame's other arrays
+        are complete. If the group already holds part of this prediction, writing continues, even if the movie has
+        grown; frames that have changed since are predicted again, with a warning. Frames that cannot be predicted do
+        not stop the others.
 
         Parameters
         ----------
         path : path
             Usually ``….zarr``.
         progress : callable, optional
-            Called with (frames done, frames in all), first before any work.
+            Called with the number of frames done and the total, first before any work.
         cancel : callable, optional
-            Asked before each frame, on a pool several times a second; True ends the writing there.
+            Called before each frame, on a pool several times a second; if it returns True, writing stops.
         frames : iterable of int, optional
-            Only these, in this order.
+            Frames to predict, in this order; by default all.
         pool : str or Pool, optional
-            Who predicts, as `open_pool` takes it: ``"local"``, ``"tcp://127.0.0.1:8786"``; left out: this process.
+            Pool that predicts, as accepted by `open_pool`: ``"local"``, ``"tcp://127.0.0.1:8786"``; by default this
+            process.
         first : callable, optional
-            Yields the frame that is wanted first, its neighbours next, or None: nothing now; asked before each frame.
+            Called before each frame; returns the frame to predict first, followed by its neighbours, or None to pause.
         told : callable, optional
-            Called with each frame that is on disk now and None, or with what prevented it.
+            Called with each frame and None when it is on disk, or the error that prevented it.
         anew : bool
-            Replace another prediction that stands there, and predict every frame.
+            Replace an existing prediction at the path, and predict every frame.
 
         Raises
         ------
         InputError
-            If something else stands there, the prediction of another movie or network among it; if the place cannot be
+            If the path holds something else, including the prediction of another movie or network; if it cannot be
             written, or if frames could not be predicted.
         """
         wanted = list(dict.fromkeys(range(len(self)) if frames is None else frames))
@@ -374,12 +348,12 @@ class Prediction:
                 if progress and t not in failed:
                     progress(count, len(self))
         if failed:
-            raise combine_warnings(failed)
+            raise combine_errors(failed)
         return Path(path)
 
     @contextmanager
     def _borders_said_once(self) -> Iterator[None]:
-        """Say once for all frames that borders are not predicted where drift correction leaves some in nearly each."""
+        """Warn once, not per frame, of borders left by drift correction, which are not predicted."""
         if not leave_borders(self.outline.steps):
             yield
             return
@@ -402,7 +376,7 @@ class Prediction:
         first: Callable[[], int | None] | None,
         cancel: Callable[[], bool] | None,
     ) -> Iterator[Iterable[tuple[int, NDArray[np.float32] | InputError]]]:
-        """Frames with their probabilities, or with what prevented them, in the order in which they are wanted."""
+        """Yield frames with their probabilities, or the error that prevented them, in order of priority."""
 
         def here() -> Iterator[tuple[int, NDArray[np.float32] | InputError]]:
             while waiting and not (cancel and cancel()):
@@ -433,7 +407,7 @@ class Prediction:
             yield there()
 
     def _lazy(self, read: Callable[[int], NDArray[Any]], shape: tuple[int, ...], dtype: type) -> da.Array:
-        # Named by hand: dask would otherwise hash network and movie to find a name.
+        # An explicit name: dask would otherwise hash network and movie.
         name = f"{read.__name__}-{self._token}"
         blocks = [
             da.from_delayed(

@@ -1,18 +1,24 @@
-"""What a prediction is of: enough to read it without network and movie, and to know it again."""
+"""Specification of a prediction, which identifies it and lets it be read without network and movie."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import AS_RECORDED, Step, describe, looks, steps_from_json
 from napari_menndl.predict.resample import PixelSize, resampled_shape, scale_between
 
 if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
-    from napari_menndl.predict.prediction import Predictor
 
 
 _DIFFERENCES = {
@@ -25,6 +31,31 @@ _DIFFERENCES = {
 }
 
 
+class Predictor(Protocol):
+    """Interface of `TrainedNetwork` and `Ensemble`."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def thresholds(self) -> tuple[float, ...]: ...
+    @property
+    def detectors(self) -> tuple[MatchRule, ...]: ...
+    @property
+    def pixel_size(self) -> PixelSize | None: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def reach(self) -> int: ...
+
+    def predict_frame(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
+        """Predict (C, Y, X) of a frame (Y, X), or of (5, Y, X) with neighbours if `reach` is not 0."""
+        ...
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the network to a single file."""
+        ...
+
+
 @dataclass(frozen=True)
 class PredictionSpec:
     """Classes, thresholds and scale of a prediction.
@@ -32,21 +63,21 @@ class PredictionSpec:
     Attributes
     ----------
     network : str
-        Digest of what predicted.
+        Digest of the network or ensemble.
     movie : str
-        Name of the movie, for a person to read.
+        Display name of the movie.
     shape : (T, Y, X)
-        Of the movie.
+        Shape of the movie.
     pixel_size : (y, x) float [nm] or None
-        Of the movie.
+        Pixel size of the movie.
     class_names : C str
     thresholds : C float
     min_areas : C int [px]
-        Smaller defects are dropped; in pixels of the movie.
+        Smallest area of a defect of each class, in pixels of the movie.
     steps : tuple of Step
-        What was done to the movie before, see `Movie.prepared`.
+        Preparation steps of the movie, see `Movie.prepared`.
     recorded : (T, Y, X) or None
-        Shape of the movie before that; None where nothing was done.
+        Shape of the recorded movie; None if it was not prepared.
     """
 
     network: str
@@ -61,17 +92,17 @@ class PredictionSpec:
 
     @classmethod
     def of(cls, network: Predictor, movie: Movie) -> PredictionSpec:
-        """Specification of the prediction of a movie by a network.
+        """Return the specification of a network's prediction of a movie.
 
         Raises
         ------
         InputError
-            If only one of movie and network knows its pixel size, or its frames become too large at the network's; if
-            the network was trained on averaged or binned frames and the movie has others.
+            If only one of movie and network has a pixel size; if frames become too large at the network's pixel size;
+            if the network was trained on averaged or binned frames and the movie is not prepared likewise.
         """
         _check_steps(getattr(network, "steps", ()), movie)
         factors = scale_between(movie.pixel_size, network.pixel_size) or (1.0, 1.0)
-        resampled_shape(movie.shape[1:], factors)  # refused before anything is made room for
+        resampled_shape(movie.shape[1:], factors)  # raises now, before storage is allocated
         scale = factors[0] * factors[1]
         return cls(
             network.digest,
@@ -86,9 +117,9 @@ class PredictionSpec:
         )
 
     def differs(self, other: PredictionSpec) -> str:
-        """What keeps the predicted frames of this one from being those of another, in words; empty where nothing does.
+        """Describe why frames predicted under this one are not valid for another; empty if they are.
 
-        The other movie may have another name, and more frames: which frames they are, their digests say.
+        The other movie may have another name, and more frames: frames are identified by their digests.
         """
         for name, words in _DIFFERENCES.items():
             if getattr(self, name) != getattr(other, name):
@@ -100,7 +131,7 @@ class PredictionSpec:
         return ""
 
     def to_json(self) -> dict[str, Any]:
-        """Dicts and lists; an infinite threshold as null, since JSON knows no infinity."""
+        """Return plain data for JSON, with null for infinite thresholds, which JSON lacks."""
         plain = asdict(self)
         plain["thresholds"] = [t if t < float("inf") else None for t in self.thresholds]
         del plain["steps"], plain["recorded"]
@@ -110,7 +141,7 @@ class PredictionSpec:
 
     @classmethod
     def from_json(cls, data: Any) -> PredictionSpec:
-        """Undo `to_json`.
+        """Read the output of `to_json`.
 
         Raises
         ------
@@ -132,11 +163,11 @@ class PredictionSpec:
                 None if recorded is None else (int(recorded[0]), int(recorded[1]), int(recorded[2])),
             )
         except (KeyError, TypeError, ValueError, IndexError) as problem:
-            raise InputError("the outline of a prediction", repr(problem), "Predict the movie anew.") from problem
+            raise InputError("the description of a prediction", repr(problem), "Predict the movie anew.") from problem
 
 
 def _check_steps(trained: tuple[Step, ...], movie: Movie) -> None:
-    """Make sure that frames look as those trained on: drift correction and cutting do not change how they look."""
+    """Check that frames look like those trained on; drift correction and cropping do not change that."""
     wanted, given = looks(trained), looks(movie.steps)
     if wanted == given:
         return

@@ -1,4 +1,4 @@
-"""A prediction on disk: a zarr group with one chunk per frame, which knows what frames it has."""
+"""Storage of a prediction: a zarr group with one chunk per frame, and a record of the frames predicted."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 FORM = "napari-menndl prediction"
 SCHEMA = 1
-#: Array with the digest of the movie's frame that each frame was predicted from; 0 where none was noted.
+#: Array with the digest of the movie's frame that each frame was predicted from; 0 if unknown.
 DIGESTS = "digests"
 
 
 class StoredFrames:
-    """The frames of a prediction that are on disk; made by `open` or `take`.
+    """Stored frames of a prediction; created by `open` or `take`.
 
     Attributes
     ----------
@@ -43,35 +43,35 @@ class StoredFrames:
 
     @staticmethod
     def stand_at(path: str | os.PathLike[str]) -> bool:
-        """Whether there are some, or damaged ones."""
+        """Whether a path holds a stored prediction, even a damaged one."""
         return is_zarr_group(Path(path)) and zarr.open_group(path, mode="r").attrs.get("format") == FORM
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> StoredFrames:
-        """Open them to be read.
+        """Open a stored prediction for reading.
 
         Raises
         ------
         InputError
-            If they are missing, damaged, foreign, or newer.
+            If it is missing, damaged, not from napari-menndl, or from a newer version.
         """
         return cls(Path(path), open_own_group(Path(path), FORM, SCHEMA))
 
     @classmethod
     def take(cls, path: str | os.PathLike[str], outline: PredictionSpec, *, anew: bool = False) -> StoredFrames:
-        """Open them to be written, or make a place for them; they may be fewer than the movie has (`fit`).
+        """Open a stored prediction for writing, or create it; it may have fewer frames than the movie (`fit`).
 
         Parameters
         ----------
         path : path
         outline : PredictionSpec
         anew : bool
-            Replace a prediction that stands there by an empty one.
+            Replace an existing prediction by an empty one.
 
         Raises
         ------
         InputError
-            If something else stands there, or the place cannot be written.
+            If the path holds something else, or cannot be written.
         """
         path = Path(path)
         if not path.exists() or (anew and cls.stand_at(path)):
@@ -82,7 +82,7 @@ class StoredFrames:
         return stored
 
     def fit(self, outline: PredictionSpec) -> None:
-        """Make room for a movie that has grown, or note its other name."""
+        """Extend the arrays for a movie that has grown, and store its present name."""
         if self.outline == outline:
             return
         for name in ("probabilities", "labels", "done", *([DIGESTS] if DIGESTS in self._group else [])):
@@ -93,30 +93,30 @@ class StoredFrames:
 
     @property
     def done(self) -> NDArray[np.bool_]:
-        """(T,) bool: which frames there are."""
+        """(T,) bool: frames that are stored."""
         return np.asarray(self._group["done"][:], bool)
 
     def __contains__(self, t: int) -> bool:
         return bool(self._group["done"][t])
 
     def probabilities(self, t: int) -> NDArray[np.float32]:
-        """(C, Y, X) float32."""
+        """Return the probabilities of a frame, (C, Y, X) float32."""
         return np.asarray(self._group["probabilities"][t], np.float32)
 
     def digest(self, t: int) -> str:
-        """Of the movie's frame that a frame was predicted from; empty where that was not noted."""
+        """Return the digest of the movie's frame that a frame was predicted from; empty if unknown."""
         if DIGESTS not in self._group:
             return ""
         noted = np.asarray(self._group[DIGESTS][t], np.uint8)
         return noted.tobytes().hex() if noted.any() else ""
 
     def forget(self, frames: Iterable[int]) -> None:
-        """Count frames as not predicted."""
+        """Mark frames as not predicted."""
         for t in frames:
             self._group["done"][t] = 0
 
     def put(self, t: int, probabilities: NDArray[np.float32], labels: NDArray[np.uint8], digest: str) -> None:
-        """Write a frame; it is there once all of it is complete.
+        """Write a frame; it is marked as done when all of it is complete.
 
         Parameters
         ----------
@@ -124,17 +124,17 @@ class StoredFrames:
         probabilities : (C, Y, X) float32
         labels : (Y, X) uint8
         digest : str
-            Of the frame that it was predicted from (`identity.digest_of`); empty where that is not known.
+            Digest of the frame predicted from (`identity.digest_of`); empty if unknown.
 
         Raises
         ------
         InputError
-            If there is no room.
+            If it cannot be written, for lack of disk space for example.
         """
         try:
             self._group["probabilities"][t] = probabilities
             self._group["labels"][t] = labels
-            if DIGESTS not in self._group:  # as older versions made it
+            if DIGESTS not in self._group:  # created by an older version
                 _add_digests(self._group, self.outline.shape[0])
             self._group[DIGESTS][t] = np.frombuffer(bytes.fromhex(digest), np.uint8) if digest else 0
             self._group["done"][t] = 1
@@ -165,7 +165,7 @@ def _add_digests(group: Any, count: int) -> None:
 
 
 def not_this_one(found: str, *, can_replace: bool = True) -> InputError:
-    """The error of a place that holds another prediction than the one that is asked for."""
+    """Return the error for a path that holds another prediction than the requested one."""
     if not can_replace:
         remedy = "Choose the prediction of this movie, or the network that made it."
         return InputError("the prediction of this movie", found, remedy)

@@ -1,4 +1,4 @@
-"""The one file of a trained network or an ensemble: safetensors, described in JSON; nothing in it can execute."""
+"""File of a trained network or ensemble: safetensors with a description in JSON, which cannot execute code."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-#: Where the description stands among the file's metadata.
+#: Metadata key of the description.
 MARK = "napari-menndl"
 SCHEMA = 1
 REMEDY = "Give a file that napari-menndl saved, or take a fresh copy of it."
 
 
 def save_file(path: str | os.PathLike[str], kind: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
-    """Write a file; it appears whole or not at all.
+    """Write a file atomically.
 
     Parameters
     ----------
     path : path
     kind : str
-        What it holds: ``"network"``, ``"ensemble"``.
+        Kind of content: ``"network"``, ``"ensemble"``.
     about : mapping
-        Goes into JSON.
+        Description, stored as JSON.
     tensors : mapping of str to Tensor
 
     Raises
     ------
     InputError
-        If the place cannot be written.
+        If the path cannot be written.
     """
     path = Path(path)
     described = json.dumps({"schema": SCHEMA, "kind": kind, **about})
@@ -60,7 +60,7 @@ def open_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, T
     Raises
     ------
     InputError
-        If it is missing, cut short, from elsewhere, or from a newer version.
+        If it is missing, damaged, not from napari-menndl, or from a newer version.
     """
     path = Path(path)
     try:
@@ -75,7 +75,9 @@ def open_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, T
         about = json.loads(metadata[MARK])
         schema, known = about["schema"], isinstance(about["kind"], str)
     except (KeyError, TypeError, ValueError) as problem:
-        raise InputError("a network that napari-menndl saved", f"{path} without our mark", REMEDY) from problem
+        raise InputError(
+            "a network that napari-menndl saved", f"{path}, written by another program", REMEDY
+        ) from problem
     if not known or not isinstance(schema, int) or schema > SCHEMA:
         found = f"version {schema!r} in {path}"
         raise InputError(f"a network of schema version {SCHEMA} or older", found, "Update napari-menndl.")

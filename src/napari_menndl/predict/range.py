@@ -1,4 +1,4 @@
-"""Frames outside a network's range: unlike those it was trained on, as its user is told once."""
+"""Warnings for frames unlike those a network was trained on."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from napari_menndl.predict.resample import resample, resampled_shape, scale_betw
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_menndl.predict.prediction import Predictor
+    from napari_menndl.predict.prediction_spec import Predictor
     from napari_menndl.predict.resample import PixelSize
 
 
-#: So many frames are looked at, then every so many: it takes a twentieth of a second, and what changes stays changed.
+#: Number of frames checked at first, then interval of the checks: a check takes 1/20 s, and changes persist.
 _ALL, _EVERY = 8, 8
 
 
 class RangeCheck:
-    """Compares frames that are predicted with those that a network was trained on. Thread-safe.
+    """Compares frames to be predicted with those a network was trained on. Thread-safe.
 
     Parameters
     ----------
     network : TrainedNetwork or Ensemble
-        One that does not know what it was trained on, of an earlier version, passes every frame.
+        A network that lacks the character of its training frames, as of earlier versions, accepts every frame.
     """
 
     def __init__(self, network: Predictor) -> None:
@@ -41,20 +41,20 @@ class RangeCheck:
         self._lock = threading.Lock()
 
     def look(self, t: int, frame: NDArray[np.float32], pixel_size: PixelSize | None) -> None:
-        """Look at a frame about to be predicted.
+        """Check a frame that is about to be predicted.
 
         Parameters
         ----------
         t : int
-            Its number.
+            Number of the frame.
         frame : (Y, X) or (5, Y, X) float32
-            NaN in gaps; with neighbours the first counts.
+            NaN in gaps; with neighbours only the first is used.
         pixel_size : (y, x) float [nm] or None
 
         Warns
         -----
         UserWarning
-            In which way it is unlike the frames trained on; each way once.
+            If it is unlike the training frames; once for each kind of difference.
         """
         with self._lock:
             self._looks += 1
@@ -73,9 +73,9 @@ class RangeCheck:
             )
 
     def departures(self, frame: NDArray[np.float32], pixel_size: PixelSize | None) -> dict[str, str]:
-        """`Character.departures` of a frame (Y, X) from the frame trained on that it is most alike to."""
+        """Return `Character.departures` of a frame (Y, X) from the most similar training frame."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # what is to be said of the scale is said elsewhere
+            warnings.simplefilter("ignore", UserWarning)  # the scale is warned of elsewhere
             factors = scale_between(pixel_size, self._pixel_size)
         character = Character.of(_resampled(frame, factors))
         if character is None:
@@ -84,7 +84,7 @@ class RangeCheck:
 
 
 def _resampled(frame: NDArray[np.float32], factors: tuple[float, float] | None) -> NDArray[np.float32]:
-    """The middle of a frame in the pixels of the training."""
+    """Return the centre of a frame at the pixel size of the training."""
     if factors is None:
         return frame
     part = middle(frame, *(math.ceil(EDGE / factor) for factor in factors))

@@ -1,4 +1,4 @@
-"""Frames that a pool predicts: the one that is wanted first, then its neighbours, then the rest."""
+"""Prediction of frames on a pool, in order of priority."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
     from napari_menndl.movie.movie import Movie
     from napari_menndl.pool.protocol import Outcome, Pool
-    from napari_menndl.predict.prediction import Predictor
+    from napari_menndl.predict.prediction_spec import Predictor
     from napari_menndl.predict.range import RangeCheck
 
-#: How often a pool is looked at, and with it what is wanted first [s].
+#: Interval at which a pool and the priority of frames are polled [s].
 LOOK = 0.1
 
 
 @contextmanager
 def on_pool(network: Predictor, pool: str | Pool) -> Iterator[RemotePredictor]:
-    """A network on every machine of a pool, for as long as it is needed.
+    """Provide a network on every machine of a pool, for the duration of the context.
 
     Parameters
     ----------
     network : TrainedNetwork or Ensemble
     pool : str or Pool
-        As `open_pool` takes it; or one that was opened with `job.ENTRY` and can read this machine's files.
+        As accepted by `open_pool`; or a pool that was opened with `job.ENTRY` and can read this machine's files.
 
     Raises
     ------
@@ -71,13 +71,13 @@ class RemotePredictor:
     ----------
     pool : Pool
     path : Path
-        Of the saved network.
+        Path of the saved network.
     digest : str
-        Of the network.
+        Digest of the network.
     classes, reach : int
-        Of the network.
+        Defect classes and neighbouring frames on each side of the network.
     digests : dict of int to str
-        Of the movie's frames that were sent; see `identity.digest_of`.
+        Digests of the movie's frames that were sent; see `identity.digest_of`.
     """
 
     pool: Pool
@@ -95,9 +95,9 @@ class RemotePredictor:
         cancel: Callable[[], bool] | None = None,
         check: RangeCheck | None = None,
     ) -> Generator[tuple[int, NDArray[np.float32] | InputError]]:
-        """Yield frames as they come, each with its probabilities (C, Y, X) float32, or with what prevented them.
+        """Yield frames as they complete, with their probabilities (C, Y, X) float32 or the error that prevented them.
 
-        The pool never has more than it works at, so that what is wanted first may change at any time.
+        The pool is never given more frames than it can work on at once, so that priorities can change at any time.
 
         Parameters
         ----------
@@ -106,12 +106,12 @@ class RemotePredictor:
         first, cancel : callable, optional
             See `Prediction.write`.
         check : RangeCheck, optional
-            Looks at every frame that is sent.
+            Checks every frame that is sent.
 
         Raises
         ------
         InputError
-            If a frame and its neighbours, or its probabilities, are too large to be sent.
+            If a frame with its neighbours, or its probabilities, exceed the size of a message.
         """
         self._check_size(movie)
         waiting, flying = list(frames), dict[str, int]()
@@ -126,10 +126,10 @@ class RemotePredictor:
                         yield t, problem
                     else:
                         flying[f"{token}/{t}"] = t
-                # Not before the slots are busy again.
+                # Yielded only after the slots are busy again.
                 yield from (self._result(outcome, movie) for outcome in arrived)
                 if not flying:
-                    time.sleep(LOOK)  # no worker is there just now, or nothing is wanted
+                    time.sleep(LOOK)  # no worker is available, or no frame is requested
                 arrived = [one for one in self.pool.finished(timeout=LOOK) if flying.pop(one.key, None) is not None]
             yield from (self._result(outcome, movie) for outcome in arrived)
         finally:
@@ -168,7 +168,7 @@ class RemotePredictor:
 
 
 def take_next(waiting: list[int], first: Callable[[], int | None] | None) -> int | None:
-    """Take the frame nearest to what is wanted first, the later of two; None where nothing is wanted now."""
+    """Remove and return the frame nearest to the requested one, the later of two; None if none is requested now."""
     if first is None:
         return waiting.pop(0)
     here = first()
@@ -177,8 +177,8 @@ def take_next(waiting: list[int], first: Callable[[], int | None] | None) -> int
     return waiting.pop(min(range(len(waiting)), key=lambda i: (abs(waiting[i] - here), -waiting[i])))
 
 
-def combine_warnings(failed: dict[int, InputError]) -> InputError:
-    """One error for all frames that could not be predicted."""
+def combine_errors(failed: dict[int, InputError]) -> InputError:
+    """Combine the errors of all frames that could not be predicted into one."""
     problem = next(iter(failed.values()))
     if len(failed) == 1:
         return problem

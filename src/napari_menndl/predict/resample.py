@@ -1,4 +1,4 @@
-"""A frame brought to the pixel size a network was trained at, and its probabilities back."""
+"""Resampling of frames to the pixel size a network was trained at, and of probabilities back."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from napari_menndl.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Pixel sizes that differ by less are taken for the same.
+#: Largest relative difference of pixel sizes that count as equal.
 SAME = 0.02
-#: Beyond this ratio of pixel sizes a network is outside its range; beyond the other, one of them is wrong.
+#: Ratios of pixel sizes beyond which a network may fail (a warning), and beyond which one of them must be wrong (an
+#: error).
 RANGE, ABSURD = 2.0, 16.0
 
-#: What a frame may become at the network's pixel size: 1 GiB of float32 for each channel [px].
+#: Largest frame at the network's pixel size: 1 GiB of float32 per channel [px].
 LARGEST = 2**28
 
 PixelSize = tuple[float, float]
 
 
 class PixelSizeError(InputError):
-    """Only one of movie and network knows its pixel size: a person can say whether they fit.
+    """Only one of movie and network has a pixel size; the user can decide whether they fit.
 
     Attributes
     ----------
     trained : (y, x) float [nm] or None
-        Of the frames trained on, where the network is the one that knows.
+        Pixel size of the training frames, if it is the network that has one.
     """
 
     trained: PixelSize | None = None
 
 
 def scale_between(found: PixelSize | None, trained: PixelSize | None) -> tuple[float, float] | None:
-    """Factors (y, x) by which a frame's number of pixels must change; None where it fits as it is.
+    """Return the factors (y, x) by which the number of pixels must change; None if no resampling is needed.
 
     Parameters
     ----------
     found, trained : (y, x) float [nm] or None
-        Of the frame, and of the frames trained on.
+        Pixel size of the frame, and of the training frames.
 
     Raises
     ------
     InputError
-        If one is known and the other is not: nobody can say whether they fit. If they differ by more than a factor of
-        `ABSURD`.
+        If only one of them is known, or if they differ by more than a factor of `ABSURD`.
 
     Warns
     -----
@@ -90,12 +90,12 @@ def scale_between(found: PixelSize | None, trained: PixelSize | None) -> tuple[f
 
 
 def resampled_shape(shape: tuple[int, int], factors: tuple[float, float]) -> tuple[int, int]:
-    """Pixels (Y, X) of a frame at the network's pixel size.
+    """Return the shape (Y, X) of a frame at the network's pixel size.
 
     Raises
     ------
     InputError
-        If they are more than `LARGEST`.
+        If it has more than `LARGEST` pixels.
     """
     height, width = (max(1, round(size * factor)) for size, factor in zip(shape, factors, strict=True))
     if height * width > LARGEST:
@@ -108,7 +108,7 @@ def resampled_shape(shape: tuple[int, int], factors: tuple[float, float]) -> tup
 
 
 def resample(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Bring the last two axes to another number of pixels; what becomes coarser is smoothed before.
+    """Resample the last two axes to another shape, with smoothing before downsampling.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Movies predicted one after the other: a stored prediction of each, and one table of the defects of all."""
+"""Prediction of several movies: a stored prediction of each, and a table of the defects of all."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from napari_menndl.predict.ensemble import Ensemble
     from napari_menndl.predict.trained import TrainedNetwork
 
-#: Name of the table of several movies in their folder.
+#: File name of the defect table in the folder of several predictions.
 TABLE = "defects.csv"
 
 
 class DefectTable:
-    """The defects of movies as CSV, written anew with each movie.
+    """CSV table of the defects of movies, rewritten after each movie.
 
     Parameters
     ----------
     path : Path
     several : bool
-        Whether a column says of which movie each defect is.
+        Whether a column names the movie of each defect.
     """
 
     def __init__(self, path: Path, several: bool) -> None:
@@ -41,12 +41,12 @@ class DefectTable:
         return sum(map(len, self._found))
 
     def add(self, movie: str, defects: pd.DataFrame) -> None:
-        """Add the defects of a movie, named as a person has named it.
+        """Add the defects of a movie, under the name given by the user.
 
         Raises
         ------
         OSError
-            Where the table cannot be written.
+            If the table cannot be written.
         """
         if self._several:
             defects = defects.copy()
@@ -64,7 +64,7 @@ def predict_movie(
     *,
     anew: bool = False,
 ) -> tuple[pd.DataFrame, int, InputError | None]:
-    """Predict a movie into its place; frames that cannot be predicted do not cost the others their table.
+    """Predict and store a movie, and return its defects even if some frames fail.
 
     Parameters
     ----------
@@ -75,16 +75,16 @@ def predict_movie(
     Returns
     -------
     defects : DataFrame
-        Of the frames that are predicted.
+        Defects of the predicted frames.
     frames : int
-        How many those are.
+        Number of predicted frames.
     problem : InputError or None
-        What kept the others from it.
+        Error of the frames that could not be predicted.
 
     Raises
     ------
     InputError
-        Where no frame could be predicted.
+        If no frame could be predicted.
     """
     problem = None
     try:
@@ -103,25 +103,25 @@ def prediction_of(
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Prediction:
-    """The prediction of a movie that is first prepared as those the network was trained on were.
+    """Return the prediction of a movie, prepared like the one the network was trained on.
 
     Parameters
     ----------
     network : TrainedNetwork or Ensemble
     movie : Movie
     progress, cancel : callable, optional
-        Of the drift that is measured, as for `Movie.prepared`.
+        For the measurement of the drift, as for `Movie.prepared`.
     """
     return Prediction(network, prepared_alike(movie, network.steps, progress, cancel))
 
 
 def places_for(movies: Sequence[Path], to: Path) -> list[Path]:
-    """Places for the predictions of movies: of several, a folder's zarr named after each, as far as names tell.
+    """Return paths for the predictions of movies; of several, zarr groups in a folder, named after the movies.
 
     Raises
     ------
     InputError
-        For one movie twice, and for several where one zarr is named.
+        If a movie is given twice, or if one zarr is given for several movies.
     """
     if len(movies) == 1:
         return [to]
@@ -129,7 +129,7 @@ def places_for(movies: Sequence[Path], to: Path) -> list[Path]:
 
 
 def places_in(movies: Sequence[Path], to: Path) -> list[Path]:
-    """Places in a folder, which is made, as `places_for` names them."""
+    """Return paths in a folder, named as by `places_for`, and create the folder."""
     whole = [movie.absolute() for movie in movies]
     if len(set(whole)) < len(whole):
         twice = next(str(movie) for movie in movies if whole.count(movie.absolute()) > 1)
@@ -140,7 +140,7 @@ def places_in(movies: Sequence[Path], to: Path) -> list[Path]:
             str(to),
             f"Give a folder without .zarr, such as {to.with_suffix('')}: each movie has its own zarr in it.",
         )
-    # As many folders of the path as it takes: day1/movie.tif and day2/movie.tif are two movies.
+    # Names include as many parent folders as needed: day1/movie.tif and day2/movie.tif are two movies.
     depths = [1] * len(whole)
     while True:
         names = [_name(one, depth) for one, depth in zip(whole, depths, strict=True)]
@@ -154,7 +154,7 @@ def places_in(movies: Sequence[Path], to: Path) -> list[Path]:
 
 
 def _name(movie: Path, depth: int) -> str:
-    """A movie's name after so many parts of its path; after all of them with its suffix: movie.tif, movie.zarr."""
+    """Return a name from the last `depth` parts of a path; from all of them, with the suffix to tell files apart."""
     if depth < len(movie.parts):
         return "-".join([*movie.parts[-depth:-1], movie.stem])
     return "-".join([*movie.parts[1:-1], movie.name])

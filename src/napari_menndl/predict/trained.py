@@ -1,4 +1,4 @@
-"""A trained network with all that is needed to predict."""
+"""A trained network with everything needed to predict."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ KIND = "network"
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What networks are shown of a frame, once for all that are shown the same.
+    """Input of networks for one frame, shared by networks with equal inputs.
 
     Attributes
     ----------
     channels : (K, y, x) float32 or None
-        At the resolution that they were trained at; None for a frame without any contrast.
+        At the resolution of the training; None for a frame without contrast.
     gaps : (Y, X) bool
-        Where the frame has no value.
+        Pixels of the frame without a value.
     factors : (y, x) float or None
-        How it was resampled.
+        Factors of the resampling.
     """
 
     channels: NDArray[np.float32] | None
@@ -66,34 +66,34 @@ class Shown:
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """A network, its weights, and what it has to know about frames and classes.
+    """A network with its weights, thresholds and match rules.
 
     Attributes
     ----------
     genome : Genome
-        Inputs, fitted ones resolved; topology; input normalisation.
+        Inputs, with fitted ones resolved; topology; input normalisation.
     weights : dict of str to Tensor
         On the CPU.
     class_names : C str
     thresholds : C float
-        A pixel is of a class where its probability reaches the threshold.
+        A pixel is of a class if its probability reaches the threshold.
     detectors : C MatchRule
-        How the defects of each class are counted; tolerances and areas in pixels of `pixel_size`.
+        Match rule of each class, with tolerances and areas in pixels of `pixel_size`.
     pixel_size : (y, x) float [nm] or None
-        Of the frames trained on.
+        Pixel size of the training frames.
     frame_shape : (Y, X) or None
-        Of the frames trained on [px].
+        Shape of the training frames [px].
     seen : tuple of Character
-        Of the frames trained on; none in files of versions that did not keep it.
+        Character of the training frames; empty in files of versions that did not store it.
     device : str or None
-        Where to predict; None: a GPU if there is one. Not saved.
+        Device for predictions; None: a GPU if there is one. Not saved.
     steps : tuple of Step
-        What was done to the movie before it was trained on, to be done to others too (`Movie.prepared`).
+        Preparation steps of the movie trained on, to be applied to other movies too (`Movie.prepared`).
 
     Raises
     ------
     InputError
-        If the parts do not belong together.
+        If the parts do not match.
     """
 
     genome: Genome
@@ -127,7 +127,7 @@ class TrainedNetwork:
         thresholds: Sequence[float],
         fold: int | str,
     ) -> TrainedNetwork:
-        """One of the networks that `training.evaluate` returned the weights of.
+        """Return one of the networks whose weights `training.evaluate` returned.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class TrainedNetwork:
         weights : bytes
         thresholds : C float
         fold : int or str
-            Which of them.
+            Fold or member of the network.
         """
         tensors, remarks = from_bytes(weights)
         if fitted := remarks.get(f"resolved/{fold}"):
@@ -156,12 +156,12 @@ class TrainedNetwork:
 
     @cached_property
     def plan(self) -> Plan:
-        """Shapes, stride, receptive radius, cost."""
+        """Plan of the network: shapes, stride, receptive radius, cost."""
         return make_plan(self.genome, len(self.class_names))
 
     @property
     def reach(self) -> int:
-        """Neighbouring frames on each side that are looked at."""
+        """Neighbouring frames on each side that the network uses."""
         return self.genome.reach
 
     @cached_property
@@ -183,53 +183,53 @@ class TrainedNetwork:
     def predict_frame(
         self, frame: ArrayLike, pixel_size: PixelSize | None = None, window: int | None = None
     ) -> NDArray[np.float32]:
-        """Probabilities of a frame, at its own resolution.
+        """Predict the probabilities of a frame, at its own resolution.
 
         Parameters
         ----------
         frame : (Y, X) or (5, Y, X) real
-            As recorded, NaN in its gaps; as from `movie.neighbours.read_frame`, with its neighbours where `reach` is
-            not 0.
+            As recorded, NaN in gaps; from `movie.neighbours.read_frame`, with its neighbours if `reach` is not 0.
         pixel_size : (y, x) float [nm], optional
-            Where it differs from that of the training, the frame is resampled and the probabilities brought back.
+            Pixel size of the frame; if it differs from that of the training, the frame is resampled, and the
+            probabilities are resampled back.
         window : int, optional
-            Edge of the overlapping windows a large frame goes through the network in [px]; does not change the result.
-            Left out: that with which it is soonest done.
+            Edge of the overlapping windows in which a large frame is predicted [px]; does not change the result. By
+            default the fastest.
 
         Returns
         -------
         (C, Y, X) float32
-            0 in gaps, and everywhere for a frame without any contrast; both with a warning.
+            0 in gaps, and everywhere in a frame without contrast, both with a warning.
 
         Raises
         ------
         InputError
-            If the frame is not (Y, X) or not finite, or if only one of the two pixel sizes is known.
+            If the frame has another shape or infinite pixels, or if only one of the two pixel sizes is known.
 
         Warns
         -----
         UserWarning
-            Where neighbours are looked at and there are none: the frame stands in for them.
+            If the network uses neighbours and none are given: the frame replaces them.
         """
         return self.say_whole(self.show(frame, pixel_size), window)
 
     def predict_parts(
         self, frame: ArrayLike, parts: Sequence[Part], pixel_size: PixelSize | None = None
     ) -> Iterator[NDArray[np.float32]]:
-        """As `predict_frame`, part by part: probabilities (C, y, x) of each, predicted when it is asked for.
+        """Predict a frame part by part: yield the probabilities (C, y, x) of each on request.
 
-        Where the frame has to be resampled, or has gaps, the whole of it is predicted for the first.
+        If the frame must be resampled or has gaps, all of it is predicted for the first part.
         """
         return self.say_parts(self.show(frame, pixel_size), parts)
 
     @property
     def view(self) -> tuple[object, ...]:
-        """What tells how frames are shown to a network: those of the same view are shown the same."""
+        """Key of the input processing: networks with equal keys have equal inputs."""
         genes = self.genome.training
         return self.genome.inputs, genes.normalisation, genes.radius, self.pixel_size
 
     def show(self, frame: ArrayLike, pixel_size: PixelSize | None) -> Shown:
-        """Turn a frame into what networks of the same view are shown of it; see `predict_frame`."""
+        """Compute the input of networks with the same `view` from a frame; see `predict_frame`."""
         values = np.asarray(frame, np.float32)
         planes = values[None] if values.ndim == 2 else values
         if planes.ndim != 3 or len(planes) not in (1, 1 + len(OFFSETS)) or not planes.size:
@@ -255,9 +255,9 @@ class TrainedNetwork:
         return Shown(channels(values, self.genome, len(self.class_names)), gaps, factors)
 
     def say(self, shown: Shown, window: int | None = None) -> Iterator[tuple[Part, NDArray[np.float32]]]:
-        """Predict a frame that was shown, part by part: where each lies, and its probabilities (C, y, x).
+        """Predict a frame from its input: yield parts that cover it, with their probabilities (C, y, x).
 
-        All parts together are the frame; nothing comes of one without any contrast.
+        Nothing is yielded for a frame without contrast.
         """
         if shown.channels is None:
             return
@@ -278,7 +278,7 @@ class TrainedNetwork:
             yield part, np.where(shown.gaps[part], np.float32(0), said) if gappy else said
 
     def say_parts(self, shown: Shown, parts: Sequence[Part]) -> Iterator[NDArray[np.float32]]:
-        """As `say`, in parts of someone else's choice."""
+        """Predict given parts of a frame from its input; see `say`."""
         if shown.channels is None or shown.factors or shown.gaps.any():
             whole = self.say_whole(shown)
             return iter([whole[:, *part] for part in parts])
@@ -286,18 +286,18 @@ class TrainedNetwork:
         return predict_parts(self._network, shown.channels, parts, stride=stride, radius=radius)
 
     def say_whole(self, shown: Shown, window: int | None = None) -> NDArray[np.float32]:
-        """As `say`, of the whole frame: (C, Y, X) float32."""
+        """Predict a whole frame from its input: (C, Y, X) float32; see `say`."""
         whole = np.zeros((len(self.class_names), *shown.gaps.shape), np.float32)
         for part, said in self.say(shown, window):
             whole[:, *part] = said
         return whole
 
     def with_thresholds(self, thresholds: Sequence[float]) -> TrainedNetwork:
-        """The same network, read off at other thresholds."""
+        """Return the same network with other thresholds."""
         return replace(self, thresholds=tuple(float(t) for t in thresholds))
 
     def describe(self) -> dict[str, Any]:
-        """All but the weights, as JSON."""
+        """Return everything but the weights, as plain data for JSON."""
         return {
             "genome": self.genome.to_json(),
             "class_names": list(self.class_names),
@@ -311,7 +311,7 @@ class TrainedNetwork:
 
     @classmethod
     def from_description(cls, about: Mapping[str, Any], weights: Mapping[str, Tensor]) -> TrainedNetwork:
-        """Undo `describe`.
+        """Create a network from the output of `describe` and its weights.
 
         Raises
         ------
@@ -336,17 +336,17 @@ class TrainedNetwork:
             raise InputError("a complete description of a network", repr(problem), predictor_file.REMEDY) from problem
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it to one file (safetensors)."""
+        """Write the network to a single safetensors file."""
         return predictor_file.save_file(path, KIND, self.describe(), self.weights)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> TrainedNetwork:
-        """Read what `save` wrote.
+        """Read the file of `save`.
 
         Raises
         ------
         InputError
-            If the file is missing, damaged, foreign, newer, or holds something else.
+            If the file is missing, damaged, not from napari-menndl, from a newer version, or not a single network.
         """
         about, tensors = predictor_file.open_file(path)
         if about["kind"] != KIND:
@@ -356,7 +356,7 @@ class TrainedNetwork:
 
 @lru_cache(maxsize=4)
 def _characters(task: TrainingTask) -> tuple[Character, ...]:
-    """Of the frames of a task, which all members of an ensemble have in common."""
+    """Return the character of a task's frames, cached for all members of an ensemble."""
     return tuple(one for frame in task.frames if (one := Character.of(frame)) is not None)
 
 

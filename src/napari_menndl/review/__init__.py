@@ -1,0 +1,5 @@
+"""Reviews of predictions against annotations: right, false and missed defects, scores, pictures."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""The two sides of a review, brought to the same classes."""
+"""Predicted and annotated labels of a review, aligned to the same classes."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AlignedLabels:
-    """A predicted side and an annotated one, in the numbers of their common classes.
+    """Predicted and annotated labels, numbered by their common classes.
 
     Attributes
     ----------
     names : C str
         The common classes, in the annotation's order.
     not_compared : tuple of str
-        Classes of one side alone.
+        Classes that only one side has.
     detectors : C MatchRule
     annotation : Annotation
     steps : tuple of Step
-        What was done to the movie.
+        Preparation steps of the movie.
     pixel_size : (y, x) float [nm] or None
-        As far as one of the two knows it.
+        From whichever side has it.
     """
 
     names: tuple[str, ...]
@@ -58,12 +58,12 @@ class AlignedLabels:
 
     @classmethod
     def of(cls, predicted: Any, annotation: Annotation, probabilities: Any) -> AlignedLabels:
-        """From what `Review.of` takes.
+        """Align the two sides of a review; see `Review.of` for the parameters.
 
         Raises
         ------
         InputError
-            No class in common, frames of different shapes or pixel sizes.
+            If there is no common class, or frame shapes or pixel sizes differ.
         """
         named = getattr(predicted, "outline", predicted)  # of a Prediction
         steps = getattr(named, "steps", None)
@@ -111,17 +111,17 @@ class AlignedLabels:
         return range(1, len(self.names) + 1)
 
     def frames(self, wanted: Sequence[int] | None) -> tuple[int, ...]:
-        """The frames that are annotated, predicted and wanted.
+        """Return the frames that are annotated, predicted and wanted.
 
         Raises
         ------
         InputError
-            If there is none, or if one that is wanted does not exist on both sides.
+            If there is none, or if a wanted one does not exist on both sides.
 
         Warns
         -----
         UserWarning
-            Of frames that are wanted and not annotated.
+            For frames that are wanted but not annotated.
         """
         shared = min(len(self.annotation), int(self._labels.shape[0]))
         if beyond := sorted(t for t in wanted or () if not 0 <= t < shared):
@@ -143,10 +143,10 @@ class AlignedLabels:
         return frames
 
     def say_blank(self, frames: Sequence[int]) -> None:
-        """Warn of frames of a label file that have no label while others have: perhaps nobody looked at them."""
+        """Warn of frames of a label file that have no label while others have: perhaps they were not looked at."""
         for side, name in ((self.annotation, "annotation"), (self._second, "second annotation")):
             if not getattr(side, "background", ""):
-                continue  # our own format says for each frame whether it was looked at
+                continue  # our own format records for each frame whether it was looked at
             blank = [t for t in frames if not side.frame(t).any()]
             if 0 < len(blank) < len(frames):
                 one = len(blank) == 1
@@ -159,16 +159,16 @@ class AlignedLabels:
                 )
 
     def known(self, t: int) -> NDArray[np.bool_]:
-        """(Y, X) bool: where both sides say something."""
+        """Return where both sides are known, (Y, X) bool."""
         known = self.annotation.known(t)
         return known if self._second is None else known & self._second.known(t)
 
     def true(self, t: int) -> NDArray[np.uint8]:
-        """(Y, X) uint8, as annotated."""
+        """Return the annotated labels of a frame, (Y, X) uint8."""
         return self._from_true[self.annotation.frame(t)]
 
     def predicted(self, t: int) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
-        """(Y, X) uint8, as predicted, and (C, Y, X) float32 probabilities or None."""
+        """Return the predicted labels, (Y, X) uint8, and the probabilities, (C, Y, X) float32 or None."""
         # Together, because a lazy prediction makes its labels from its probabilities.
         labels, chances = compute(self._labels[t], None if self._probabilities is None else self._probabilities[t])
         labels = np.asarray(labels)
@@ -186,7 +186,7 @@ class AlignedLabels:
 
 
 def _numbers(classes: Sequence[int], total: int) -> NDArray[np.uint8]:
-    """Table from a side's labels to those of the common classes: the k-th of `classes` becomes k + 1, others 0."""
+    """Return the table from a side's labels to common ones: the k-th of `classes` becomes k + 1, others 0."""
     table = np.zeros(total + 1, np.uint8)
     for number, c in enumerate(classes, start=1):
         table[c + 1] = number

@@ -1,4 +1,4 @@
-"""An expert's word on single defects, taken into the annotation of their frame."""
+"""An expert's decisions about single defects, written to the annotation of their frame."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from napari_menndl.annotation.annotation import Annotation
 
-#: What a decision about a defect is taken to cover beside its own pixels [px].
+#: Margin around a defect that a decision about it also covers [px].
 MARGIN = 2
 
 
 def defect_at(labels: NDArray[np.integer], y: int, x: int) -> NDArray[np.bool_]:
-    """The defect under a pixel.
+    """Return the defect under a pixel.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def defect_at(labels: NDArray[np.integer], y: int, x: int) -> NDArray[np.bool_]:
     Returns
     -------
     (Y, X) bool
-        False throughout where there is none.
+        All False if there is none.
     """
     inside = 0 <= y < labels.shape[0] and 0 <= x < labels.shape[1]
     if not inside or not labels[y, x]:
@@ -41,14 +41,14 @@ def defect_at(labels: NDArray[np.integer], y: int, x: int) -> NDArray[np.bool_]:
 
 
 def accepted(labels: NDArray[np.uint8], pixels: NDArray[np.bool_], label: int) -> NDArray[np.uint8]:
-    """Labels (Y, X) of a frame in which these pixels (Y, X) are one defect; it replaces those that it touches."""
+    """Return labels (Y, X) in which these pixels (Y, X) are one defect; it replaces those that it touches."""
     after = rejected(labels, pixels)
     after[pixels] = label
     return after
 
 
 def rejected(labels: NDArray[np.uint8], pixels: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Labels (Y, X) of a frame without the defects that touch these pixels (Y, X)."""
+    """Return labels (Y, X) without the defects that touch these pixels (Y, X)."""
     after = labels.copy()
     for value in np.unique(labels[pixels & (labels > 0)]):
         components = label_components(labels == value, 1).labels
@@ -57,7 +57,7 @@ def rejected(labels: NDArray[np.uint8], pixels: NDArray[np.bool_]) -> NDArray[np
 
 
 def accept(annotation: Annotation, t: int, pixels: NDArray[np.bool_], name: str) -> None:
-    """Say that there is a defect: it is annotated, in place of those that it touches.
+    """Annotate a defect, in place of those that it touches.
 
     Parameters
     ----------
@@ -65,36 +65,36 @@ def accept(annotation: Annotation, t: int, pixels: NDArray[np.bool_], name: str)
     t : int
     pixels : (Y, X) bool
     name : str
-        Its class.
+        Name of its class.
 
     Raises
     ------
     InputError
-        No such frame or class, or an annotation that cannot be written.
+        If there is no such frame or class, or the annotation cannot be written.
     """
     label = annotation.class_index(name) + 1
     _decide(annotation, t, accepted(annotation.frame(t), pixels, label), pixels)
 
 
 def reject(annotation: Annotation, t: int, pixels: NDArray[np.bool_]) -> None:
-    """Say that there is no defect, be it predicted or annotated; see `accept`."""
+    """Record that there is no defect, whether it is predicted or annotated; see `accept`."""
     _decide(annotation, t, rejected(annotation.frame(t), pixels), pixels)
 
 
 def complete(annotation: Annotation, t: int, predicted: NDArray[np.uint8] | None = None) -> None:
-    """Say that all of a frame has been looked at.
+    """Mark a frame as complete.
 
     Parameters
     ----------
     annotation : Annotation
     t : int
     predicted : (Y, X) uint8, optional
-        In the annotation's classes: its defects are taken over where nothing was known so far.
+        In the annotation's classes; its defects are added where the annotation was unknown so far.
 
     Raises
     ------
     InputError
-        No such frame or class, or an annotation that cannot be written.
+        If there is no such frame or class, or the annotation cannot be written.
     """
     after, known = annotation.frame(t).copy(), annotation.known(t)
     for value in () if predicted is None else np.unique(predicted[predicted > 0]):
@@ -107,13 +107,13 @@ def complete(annotation: Annotation, t: int, predicted: NDArray[np.uint8] | None
 
 
 def begin(annotation: Annotation, t: int) -> None:
-    """A frame that was painted is no longer untouched."""
+    """Set the status of an untouched frame to in progress if it has labels."""
     if annotation.status[t] is FrameStatus.UNTOUCHED and annotation.frame(t).any():
         annotation.set_status(t, FrameStatus.IN_PROGRESS)
 
 
 def _decide(annotation: Annotation, t: int, after: NDArray[np.uint8], pixels: NDArray[np.bool_]) -> None:
-    """Write, and see to it that the decision is known: in a frame that is not complete only a region says "none"."""
+    """Write labels and make the decision known: in an incomplete frame only a region says that there is no defect."""
     before, regions = annotation.frame(t), annotation.regions.get(t, ())
     annotation.paint(t, after)
     if annotation.status[t] is FrameStatus.COMPLETE and not regions:
@@ -121,7 +121,7 @@ def _decide(annotation: Annotation, t: int, after: NDArray[np.uint8], pixels: ND
     covered = ndimage.binary_dilation(pixels, iterations=MARGIN)
     if regions and annotation.known(t)[covered].all():
         return
-    # Once there is a region nothing is known outside of them: what was marked by hand gets one each.
+    # As soon as there is a region, nothing is known outside of regions: each defect marked so far gets one.
     marked = () if regions else ndimage.find_objects(label_components(before > 0, 1).labels)
     boxes = [Region(y.start, x.start, y.stop, x.stop) for y, x in (*marked, *ndimage.find_objects(covered.view("u1")))]
     annotation.set_regions(t, [*regions, *boxes])

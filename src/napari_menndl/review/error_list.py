@@ -1,4 +1,4 @@
-"""From one error of a prediction to the next, across frames."""
+"""List of a prediction's errors over all frames, and steps from one error to the next."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Place = tuple[int, float, float]
 
 
 def errors_in(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """The false and missed defects among tables of defects, in the order in which one walks through them.
+    """Return the false and missed defects among tables of defects, in the order in which they are reviewed.
 
     Parameters
     ----------
     tables : iterable of DataFrame
-        With the columns of `tables.defect_table`.
+        Tables with the columns of `tables.defect_table`.
 
     Returns
     -------
@@ -40,20 +40,20 @@ def errors_in(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
 
 def next_error(errors: pd.DataFrame, place: Place, step: int) -> int | None:
-    """The number of the error after (step 1) or before (step -1) a place; past the last comes the first.
+    """Return the index of the error after (step 1) or before (step -1) a place; wraps around at either end.
 
     Parameters
     ----------
     errors : DataFrame
         See `errors_in`.
     place : (frame, y, x)
-        Where one stands now.
+        The current place.
     step : 1 or -1
 
     Returns
     -------
     int or None
-        None where there is no error.
+        None if there is no error.
     """
     if not len(errors):
         return None

@@ -1,4 +1,4 @@
-"""One frame of a prediction against its annotation, in white, purple and orange."""
+"""Review of one frame: prediction against annotation, in white, purple and orange."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
 WHITE, PURPLE, ORANGE = "#ffffff", "#b14bff", "#ff8c00"
-#: Value in a mask of colours to its colour; 0 is transparent.
+#: Colour of each value in a mask of colours; 0 is transparent.
 COLOURS = {TRUE_POSITIVE: WHITE, FALSE_POSITIVE: PURPLE, FALSE_NEGATIVE: ORANGE}
 OUTCOMES = {TRUE_POSITIVE: "true positive", FALSE_POSITIVE: "false positive", FALSE_NEGATIVE: "false negative"}
 
 
 @dataclass(frozen=True)
 class ReviewedFrame:
-    """One frame, defect by defect.
+    """Review of one frame, defect by defect.
 
     Attributes
     ----------
@@ -44,12 +44,12 @@ class ReviewedFrame:
 
     @property
     def counts(self) -> tuple[Counts, ...]:
-        """One per class, in defects."""
+        """Counts of defects, one per class."""
         return tuple(m.counts for m in self.matches)
 
     @property
     def total(self) -> Counts:
-        """All classes together, in defects."""
+        """Counts of defects, over all classes."""
         return sum(self.counts, Counts())
 
 
@@ -59,20 +59,20 @@ def review_labels(
     known: NDArray[np.bool_] | None,
     detectors: Sequence[MatchRule],
 ) -> ReviewedFrame:
-    """Set predicted against annotated labels.
+    """Compare predicted with annotated labels.
 
     Parameters
     ----------
     predicted, true : (Y, X) uint8
         0 = no defect, c + 1 = class c.
     known : (Y, X) bool, or None for everywhere
-        Where the annotation says something; a defect is judged where its centre lies.
+        Where the annotation is known; a defect is judged if its centre lies there.
     detectors : C MatchRule
 
     Raises
     ------
     InputError
-        Shapes differ.
+        If the shapes differ.
     """
     if predicted.shape != true.shape:
         raise InputError(
@@ -92,14 +92,14 @@ def review_labels(
 
 
 def pixels_of(labels: NDArray[np.int32], chosen: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Where some components are.
+    """Return the pixels of chosen components.
 
     Parameters
     ----------
     labels : (Y, X) int32
         As `Components.labels`.
     chosen : (k,) int
-        Their indices, from 0.
+        Indices of the components, from 0.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Which defects of a later frame the labelled frame did not have."""
+"""Detection of the defects that were born after the labelled frames."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class NewDefects:
-    """Tells the defects born after the labelled frames from those that were there; frames are asked for in order.
+    """Detection of defects born after the labelled frames; frames must be passed in order.
 
-    A defect was there if it is the same as one of its class in a labelled frame, or as one in the previous frame asked
-    for that was there. The same are: point defects whose centres are within the tolerance; extended ones that overlap.
+    A defect is old if it is the same as one of its class in a labelled frame, or as an old one in the frame passed
+    before. Point defects are the same if their centres are within the tolerance; extended ones if they overlap.
     Following a defect from frame to frame lets it drift with the sample, by up to the tolerance per frame.
 
     Parameters
     ----------
     detectors : C MatchRule
     labelled : sequence of C Components
-        The classes' defects in each labelled frame.
+        The defects of each class in each labelled frame.
     """
 
     def __init__(self, detectors: Sequence[MatchRule], labelled: Sequence[Sequence[Components]]) -> None:
@@ -37,7 +37,7 @@ class NewDefects:
         self._previous: list[tuple[Components, NDArray[np.bool_]]] = []
 
     def born(self, frame: int, true: Sequence[Components]) -> list[NDArray[np.bool_]]:
-        """C times (m,) bool: which of a later frame's defects, class by class, are new."""
+        """Return which of a later frame's defects are new, for each class (m,) bool."""
         old = []
         for c, (components, detector) in enumerate(zip(true, self._detectors, strict=True)):
             there = np.zeros(len(components), dtype=bool)
@@ -51,9 +51,9 @@ class NewDefects:
 
 
 class NewDefectsFromEvents:
-    """As `NewDefects`, from the event table of a simulated movie.
+    """Detection of new defects as in `NewDefects`, from the event table of a simulated movie.
 
-    A defect's place at a frame is that of its latest event up to then.
+    The position of a defect in a frame is that of its latest event up to then.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class NewDefectsFromEvents:
         its first event.
     class_names : C str
     labelled : int
-        The last labelled frame: what was born after it is new.
+        The last labelled frame; defects born after it are new.
     """
 
     def __init__(self, events: pd.DataFrame, class_names: Sequence[str], labelled: int) -> None:
@@ -71,7 +71,7 @@ class NewDefectsFromEvents:
         self._names = class_names
 
     def born(self, frame: int, true: Sequence[Components]) -> list[NDArray[np.bool_]]:
-        """C times (m,) bool: which of a frame's defects, class by class, are new."""
+        """Return which of a frame's defects are new, for each class (m,) bool."""
         now = self._events[self._events["frame"] <= frame].groupby("defect").tail(1)
         born = []
         for components, name in zip(true, self._names, strict=True):
@@ -79,7 +79,8 @@ class NewDefectsFromEvents:
             new = np.zeros(len(components), dtype=bool)
             if len(there) and len(components):
                 distance, nearest = KDTree(there[["y", "x"]].to_numpy(float)).query(components.centres)
-                # One further off than twice its radius is another defect: this one's centre is beyond the border.
+                # A defect further away than twice the radius is another one: the centre of this one is outside the
+                # frame.
                 new = there["new"].to_numpy(bool)[nearest] & (distance <= 2 * np.sqrt(components.areas / np.pi))
             born.append(new)
         return born
@@ -88,7 +89,7 @@ class NewDefectsFromEvents:
 def _same(
     components: Components, others: Components, chosen: NDArray[np.bool_], detector: MatchRule
 ) -> NDArray[np.bool_]:
-    """(m,) bool: which components are the same defect as one of the chosen others."""
+    """Return which components are the same defect as one of the chosen others, (m,) bool."""
     if detector.extended:
         covered = np.concatenate([[False], chosen])[others.labels]
         touched = np.unique(components.labels[covered])

@@ -1,4 +1,4 @@
-"""Panels of a picture: frames, dimmed, under defects in colours that can be seen in print."""
+"""Panels of a picture: dimmed frames with defects in colours that are visible in print."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
     from napari_menndl.review.frame import ReviewedFrame
 
-#: Inches per panel, pixels per inch.
+#: Width of a panel [inch], and resolution [pixels per inch].
 _PANEL, _RESOLUTION = 4.2, 150
-#: Inches that a letter of the legend takes, and a coloured patch with the space around it.
+#: Width of a letter of the legend, and of a coloured patch with the space around it [inch].
 _LETTER, _PATCH = 0.085, 1.04
-#: Grey values under the colours are dimmed to this share.
+#: Factor by which grey values under the colours are dimmed.
 _DIMMED = 0.6
-#: Defects are drawn at least this large: their radius as a share of the frame's width.
+#: Smallest radius of a drawn defect, as a share of the frame's width.
 _SMALLEST = 0.006
-#: Share of a panel's width that the scale bar may take.
+#: Largest share of a panel's width that the scale bar takes.
 _BAR = 0.3
-#: Width of the solid edge of an extended defect, as a share of the frame's width; its inside is tinted only.
+#: Width of the solid edge of an extended defect, as a share of the frame's width; opacity of its inside.
 _EDGE, _TINT = 0.009, 0.25
 _BACKGROUND, _INK, _FAINT = "#101014", "#f2f2f2", "#b8b8c0"
-#: Pixels of a web page per inch of a figure.
+#: Pixels on a web page per inch of a figure.
 _PAGE = 80
 
-#: What values in a mask of colours mean: value to colour and words.
+#: Meaning of the values in a mask of colours: value to colour and words.
 Key = dict[int, tuple[str, str]]
 OUTCOME_KEY: Key = {
     TRUE_POSITIVE: (WHITE, "found (true positive) · expert's defects"),
@@ -51,7 +51,7 @@ OUTCOME_KEY: Key = {
 
 
 class Picture(Figure):
-    """A figure that a notebook shows by itself: matplotlib's own is shown only with pyplot's help."""
+    """Figure that a notebook displays by itself; matplotlib's own needs pyplot for that."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         data = BytesIO()
@@ -61,7 +61,7 @@ class Picture(Figure):
 
 @dataclass(frozen=True)
 class Panel:
-    """A frame with something drawn over it.
+    """A frame with an overlay.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Panel:
     colours : (Y, X) uint8, optional
         Values of a `Key`; 0 is transparent. The frame is dimmed under them.
     heading, below : str
-        Two lines over the panel.
+        Two lines above the panel.
     """
 
     frame: NDArray[np.generic]
@@ -86,13 +86,13 @@ def draw_panels(
     pixel_size: tuple[float, float] | None = None,
     title: str = "",
 ) -> Picture:
-    """Draw rows of equally many panels on a dark ground, with a scale bar per row and a legend.
+    """Draw rows of equally many panels on a dark background, with a scale bar per row and a legend.
 
     Parameters
     ----------
     rows : sequence of rows of Panel
     key : dict of value to (colour, words)
-        Of the panels' colours.
+        Key of the panels' colours.
     pixel_size : (y, x) float [nm], optional
         For the scale bar.
     title : str
@@ -138,20 +138,20 @@ def draw_panels(
 
 
 def reviewed_panel(frame: NDArray[np.generic], name: str, reviewed: ReviewedFrame) -> Panel:
-    """Return the panel of one method: what it found, made up and missed, and its score."""
+    """Return the panel of one method: its found, false and missed defects, and its score."""
     counts = reviewed.total
     below = f"{counts.tp} found · {counts.fp} false · {counts.fn} missed"
     return Panel(frame, reviewed.colours, f"{name}: F1 {counts.f1:.2f}", below)
 
 
 def expert_panel(frame: NDArray[np.generic], annotated: NDArray[np.generic], reviewed: ReviewedFrame) -> Panel:
-    """Return the panel of the annotation, all of it white; `reviewed` says how many defects it has."""
+    """Return the panel of the annotation, all in white; `reviewed` gives the number of defects."""
     number = sum(len(m.true) for m in reviewed.matches)
     return Panel(frame, (np.asarray(annotated) > 0) * TRUE_POSITIVE, "Expert", counted(number))
 
 
 def counted(number: int) -> str:
-    """``"1 defect"``, ``"2 defects"``."""
+    """Format a number of defects: ``"1 defect"``, ``"2 defects"``."""
     return f"{number} defect{'' if number == 1 else 's'}"
 
 
@@ -161,7 +161,7 @@ def _heading(axis: Axes, name: str, below: str = "") -> None:
 
 
 def _grey(frame: ArrayLike) -> NDArray[np.float64]:
-    """(Y, X, 3) from 0 to 1, the darkest and brightest 0.5 % clipped."""
+    """Convert a frame to grey values from 0 to 1, (Y, X, 3), with the darkest and brightest 0.5 % clipped."""
     values = np.asarray(frame, dtype=float)
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite if finite.size else [0.0], (0.5, 99.5))
@@ -172,7 +172,7 @@ def _grey(frame: ArrayLike) -> NDArray[np.float64]:
 def _overlay(
     grey: NDArray[np.float64], colours: NDArray[np.integer], palette: Mapping[int, str]
 ) -> NDArray[np.float64]:
-    """(Y, X, 3): the frame dimmed; point defects solid, extended ones outlined and tinted, all with a dark rim."""
+    """Draw defects over the dimmed frame, (Y, X, 3): large ones outlined and tinted, others solid, with a dark rim."""
     image = grey * _DIMMED
     grown = _visible(np.asarray(colours), palette)
     image[(ndimage.grey_dilation(grown, size=(3, 3)) > 0) & (grown == 0)] = 0.0
@@ -188,7 +188,7 @@ def _overlay(
 
 
 def _visible(colours: NDArray[np.integer], values: Iterable[int]) -> NDArray[np.integer]:
-    """Small defects grown to discs that can be seen in print."""
+    """Grow small defects to discs that are visible in print."""
     radius = round(_SMALLEST * colours.shape[1])
     if radius < 1:
         return colours
@@ -207,7 +207,7 @@ def _visible(colours: NDArray[np.integer], values: Iterable[int]) -> NDArray[np.
 
 
 def _scale_bar(axis: Axes, shape: tuple[int, ...], pixel_size: tuple[float, float] | None) -> None:
-    """A bar of 1, 2 or 5 times a power of ten nanometres, lower left."""
+    """Draw a scale bar of 1, 2 or 5 times a power of ten nanometres at the lower left."""
     height, width = shape
     if pixel_size is None:
         return

@@ -1,4 +1,4 @@
-"""The picture of the field: raw, expert, Fourier method, network, with what is right, made up and missed."""
+"""Comparison picture: raw frame, expert, Fourier method and network, with found, false and missed defects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PictureRow:
-    """What one row of the picture shows.
+    """One row of the comparison picture.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class PictureRow:
     expert : (Y, X) uint8 or bool
         The annotation.
     fourier, network : ReviewedFrame
-        Both against that annotation.
+        Reviews of both methods against that annotation.
     title : str
         For example ``"frame 8"``.
     """
@@ -64,7 +64,7 @@ def four_panel(
         For the scale bar.
     title : str
     names : (str, str)
-        The two methods.
+        Names of the two methods.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def four_panel(
     Raises
     ------
     InputError
-        No row, or a place that cannot be written.
+        If there is no row, or the file cannot be written.
     """
     rows = [rows] if isinstance(rows, PictureRow) else list(rows)
     if not rows:
@@ -91,7 +91,7 @@ def overlay_picture(
     heading: str = "",
     below: str = "",
 ) -> Path:
-    """Draw a frame, and beside it the frame under its review.
+    """Draw a frame beside the same frame with its review.
 
     Parameters
     ----------
@@ -105,24 +105,24 @@ def overlay_picture(
     pixel_size : (y, x) float [nm], optional
         For the scale bar.
     heading, below : str
-        Two lines over the review.
+        Two lines above the review.
 
     Raises
     ------
     InputError
-        A place that cannot be written.
+        If the file cannot be written.
     """
     row = [Panel(frame, None, "Raw", below and " "), Panel(frame, colours, heading, below)]
     return save_picture(draw_panels([row], key=key, pixel_size=pixel_size), path)
 
 
 def save_picture(figure: Picture, path: str | os.PathLike[str]) -> Path:
-    """Write a picture as PNG; it appears whole or not at all.
+    """Write a picture as PNG, atomically.
 
     Raises
     ------
     InputError
-        A place that cannot be written.
+        If the file cannot be written.
     """
     place = Path(path)
     drawn = io.BytesIO()

@@ -1,4 +1,4 @@
-"""A movie's prediction, or a second expert, against its annotation."""
+"""Review of a movie's prediction, or of a second expert, against its annotation."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ __all__ = ["Review", "review_labels"]
 
 @dataclass(frozen=True)
 class Review:
-    """What was found, missed and made up, frame by frame.
+    """Found, missed and false defects of a movie, frame by frame.
 
     Attributes
     ----------
     frames : tuple of int
-        The frames reviewed: those of which the annotation says something.
+        The frames reviewed: those in which the annotation is known somewhere.
     class_names : tuple of str
-        The classes reviewed: those that both sides know.
+        The classes reviewed: those that both sides have.
     not_compared : tuple of str
-        Classes that only one side knows.
+        Classes that only one side has.
     labelled : tuple of int
-        Frames that were learned from.
+        The frames that were learned from.
     defects : DataFrame
-        One row per defect; see `tables.defect_table`, and `tracing.with_origin` for a prepared movie's.
+        One row per defect; see `tables.defect_table` and, for a prepared movie, `tracing.with_origin`.
     scores : DataFrame
-        By scope (``"all"``; ``"later"``: without the labelled frames; ``"born"``: defects born after them, for which
-        every false positive of a frame counts, since none can be told to be old), frame and class, with totals;
-        see `tables.Tallies.scores`.
+        By scope, frame and class, with totals; see `tables.Tallies.scores`. The scopes are ``"all"``; ``"later"``,
+        without the labelled frames; and ``"born"``, defects born after them, for which every false positive of a frame
+        counts, since none can be known to be old.
     """
 
     frames: tuple[int, ...]
@@ -75,31 +75,31 @@ class Review:
         Parameters
         ----------
         predicted : Prediction, Annotation or (T, Y, X) uint8 array, also of dask or zarr
-            An array has the annotation's classes: 0 = no defect, c + 1 = class c. Between two annotations only what
-            both know is compared.
+            An array has the annotation's classes: 0 = no defect, c + 1 = class c. Two annotations are compared only
+            where both are known.
         annotation : Annotation
         labelled : int or sequence of int, optional
             The frames learned from.
         events : DataFrame, optional
-            Event table of a simulated movie, which says when a defect was born; see `born.NewDefectsFromEvents`.
-            Left out: a defect is new when none of its class was within the tolerance in a labelled frame or, drifting,
+            Event table of a simulated movie, with the births of its defects; see `new_defects.NewDefectsFromEvents`.
+            Without it, a defect is new if none of its class was within the tolerance in a labelled frame or, drifting,
             in the frame before.
         probabilities : (T, C, Y, X) float array, optional
-            For confidence and average precision; a Prediction brings its own.
+            For confidence and average precision; a Prediction has its own.
         frames : sequence of int, optional
-            Only these; what is not annotated of them is left out, with a warning.
+            Only these frames; those that are not annotated are left out, with a warning.
         progress : callable, optional
             Called with the number of frames done and of all frames.
 
         Raises
         ------
         InputError
-            Shapes that differ, no class in common, no annotated frame, frames that do not exist.
+            If shapes differ, no class is common, no frame is annotated, or frames do not exist.
 
         Warns
         -----
         UserWarning
-            Of frames of a label file without any label, which count as frames without defects.
+            For frames of a label file without any label, which count as frames without defects.
         """
         both = AlignedLabels.of(predicted, annotation, probabilities)
         reviewed = both.frames(frames)
@@ -136,15 +136,18 @@ class Review:
         return cls(reviewed, both.names, both.not_compared, labelled, defects, tallies.scores(), both.look)
 
     def look(self, t: int) -> ReviewedFrame:
-        """Review one frame again: its mask of colours and its matches."""
+        """Review one frame again, for its mask of colours and its matches."""
         return self._look(t)
 
     def colours(self, t: int) -> NDArray[np.uint8]:
-        """(Y, X) uint8: 1 true positive, 2 false positive, 3 false negative; see `frame.ReviewedFrame`."""
+        """Return a frame's mask of colours, (Y, X) uint8: 1 true positive, 2 false positive, 3 false negative.
+
+        See `frame.ReviewedFrame`.
+        """
         return self._look(t).colours
 
     def summary(self) -> dict[str, Any]:
-        """The totals, for JSON: by scope, then by class and for all classes; null where there is nothing to score."""
+        """Return the totals for JSON, by scope, then by class and for all classes; null without anything to score."""
         totals = self.scores[self.scores["frame"] == TOTAL].drop(columns="frame")
         scores: dict[str, dict[str, Any]] = {}
         for row in totals.to_dict("records"):
@@ -160,12 +163,12 @@ class Review:
         }
 
     def to_csv(self, path: str | os.PathLike[str]) -> tuple[Path, Path]:
-        """Write the defects to `path` and the scores beside it, to ``<stem>.scores.csv``; returns both paths.
+        """Write the defects to `path` and the scores beside it, to ``<stem>.scores.csv``; return both paths.
 
         Raises
         ------
         InputError
-            A place that cannot be written.
+            If a file cannot be written.
         """
         defects = Path(path)
         scores = defects.with_name(f"{defects.stem}.scores.csv")

@@ -1,4 +1,4 @@
-"""The tables of a review: one row per defect, one row per score."""
+"""Tables of a review: one row per defect, one row per score."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Which defects a score is about: all; all but those of the labelled frames; those born after the labelled frames.
+#: Scopes of a score: all defects; those outside the labelled frames; those born after the labelled frames.
 SCOPES = ("all", "later", "born")
-#: What stands for "all together" in the columns frame and class of the scores.
+#: Value for "all together" in the columns frame and class of the scores.
 TOTAL = "all"
 DEFECT_COLUMNS = (
     "frame",
@@ -63,7 +63,7 @@ def defect_table(
     born: NDArray[np.bool_] | None,
     pixel_size: tuple[float, float] | None,
 ) -> pd.DataFrame:
-    """Defects of one class in one frame.
+    """Return the defects of one class in one frame.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def defect_table(
     Returns
     -------
     DataFrame
-        With `DEFECT_COLUMNS`. Place and area of true and false positives are as predicted, of false negatives as
-        annotated; the confidence is the mean probability over these pixels. NaN where unknown.
+        With `DEFECT_COLUMNS`. Position and area are as predicted for true and false positives, as annotated for false
+        negatives; the confidence is the mean probability over these pixels. NaN if unknown.
     """
     scale = np.array(pixel_size if pixel_size else (np.nan, np.nan))
     pairs = match.counted_pairs
@@ -114,13 +114,13 @@ def defect_table(
 
 @dataclass
 class ScoreCounts:
-    """Counts of one class in one frame, or of many of them added up.
+    """Counts of one class in one frame, or sums of such counts.
 
     Attributes
     ----------
     defects, pixels : Counts
     sweep : list of Counts
-        In defects, one per threshold; empty without probabilities.
+        Counts of defects, one per threshold; empty without probabilities.
     """
 
     defects: Counts = field(default_factory=Counts)
@@ -139,7 +139,7 @@ class ScoreCounts:
 
 
 class Tallies:
-    """Counts by scope, frame and class, from which every score is made.
+    """Counts by scope, frame and class, from which every score is computed.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ class Tallies:
         probability: NDArray[np.floating] | None,
         scopes: dict[str, NDArray[np.bool_]],
     ) -> None:
-        """Count class c of one frame.
+        """Add the counts of class c in one frame.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class Tallies:
         known : (Y, X) bool
         probability : (Y, X) float, optional
         scopes : dict of scope to (m,) bool
-            Which of the true defects it is about.
+            The true defects that belong to each scope.
         """
         for scope, among in scopes.items():
             others = match.pairs[~among[match.pairs[:, 1]], 0]
@@ -188,20 +188,20 @@ class Tallies:
     def _levels_of(
         self, c: int, probability: NDArray[np.floating], match: Match, known: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
-        """The thresholds of a class: the same for all frames, so that their counts can be added."""
+        """Return the thresholds of a class: the same for all frames, so that their counts can be added."""
         if c not in self._levels:
             share = np.count_nonzero(match.true.labels[known]) / np.count_nonzero(known)
             self._levels[c] = choose_thresholds([probability[known]], max(share, 1e-3))
         return self._levels[c]
 
     def scores(self) -> pd.DataFrame:
-        """Every score: by class and frame, and `TOTAL` over either.
+        """Return every score: by class and frame, and `TOTAL` over either.
 
         Returns
         -------
         DataFrame
             With `SCORE_COLUMNS`. Counts are added over frames and over classes, except that the average precision of
-            all classes is the mean over the classes that occur. Shares of nothing are NaN.
+            all classes is the mean over the classes that occur. Scores with nothing to count are NaN.
         """
         rows = []
         for scope in SCOPES:
@@ -219,11 +219,11 @@ class Tallies:
 def score_rows(
     by_class: Mapping[str, ScoreCounts], scope: str = "all", frame: int | str = TOTAL
 ) -> list[tuple[object, ...]]:
-    """Scores of all classes together, then of each; every row with `SCORE_COLUMNS`."""
+    """Return the scores of all classes together, then of each; every row has `SCORE_COLUMNS`."""
     precisions = [average_precision(t.sweep) if _occurs(t) else np.nan for t in by_class.values()]
     occurring = [p for p in precisions if not np.isnan(p)]
     mean = float(np.mean(occurring)) if occurring else np.nan
-    # Each class has thresholds of its own: sweeps of different classes cannot be added.
+    # Sweeps of different classes cannot be added, because each class has its own thresholds.
     together = ScoreCounts.sum(ScoreCounts(t.defects, t.pixels) for t in by_class.values())
     rows = [_row(scope, frame, TOTAL, together, mean)]
     return rows + [
@@ -233,12 +233,12 @@ def score_rows(
 
 
 def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
-    """Write a table as CSV; it appears whole or not at all.
+    """Write a table as CSV, atomically.
 
     Raises
     ------
     InputError
-        A place that cannot be written.
+        If the file cannot be written.
     """
     place = Path(path)
     try:

@@ -1,8 +1,8 @@
-"""The answer of a search at any moment: the networks whose mean predicts best out of fold.
+"""Ensemble answer of a search: the networks whose mean predicts best out of fold.
 
-Every evaluation leaves the networks of its folds, and the probabilities that each labelled pixel was given by the one
-that had not seen it. From those of the best candidates an ensemble is chosen, class by class, and anew whenever they
-change: nothing has to be trained for it, and whatever ends the search, the best known is there.
+Every evaluation leaves the networks of its folds and, for every labelled pixel, the probabilities predicted by the
+network that had not seen it. The ensemble is chosen from the best candidates, class by class, and again whenever they
+change: this needs no training, and however the search ends, its best answer so far is available.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 Probabilities = NDArray[np.float32]
 Codes = NDArray[np.uint8]
-#: Candidates to choose from, and the memory that their probabilities may take [byte].
+#: Number of candidates to choose from, and limit of the memory for their probabilities [byte].
 CANDIDATES, MEMORY = 12, 2**29
-#: What a further member must add to the fitness to be worth the time it takes in every prediction.
+#: Smallest gain in fitness that justifies a further member, which adds to the time of every prediction.
 MINIMAL_GAIN = 0.002
-#: A member is clearly better at a class than the others where its score is by so much, over the root of the number of
-#: labelled defects: for a class of two a fifth. It then predicts the class without them; who is clearly worse has no
-#: say in it, even where the few defects do not show the harm.
+#: A member is clearly better at a class than the mean if its score is higher by this value over the root of the number
+#: of labelled defects (by a fifth for two defects). It then predicts the class alone. A clearly worse member does not
+#: take part in the class, even if the few labelled defects do not show the harm.
 CLEARLY = 0.3
 
 
@@ -55,7 +55,7 @@ class Entry:
         At the rung of the evaluation.
     fitness : float
     thresholds : mapping of str to float
-        By class, for its own mean of folds.
+        By class, for this candidate alone.
     """
 
     candidate: Candidate
@@ -68,18 +68,18 @@ class Entry:
 
     @property
     def rank(self) -> tuple[float, int]:
-        """Smaller is better; ties go to the earlier birth."""
+        """Sort key: smaller is better; ties go to the earlier birth."""
         return -self.fitness, self.candidate.id
 
 
 class Judge:
-    """Scores out-of-fold probabilities against the task's labels, as `training.evaluate` does.
+    """Judge of out-of-fold probabilities against the task's labels, as in `training.evaluate`.
 
     Parameters
     ----------
     task : TrainingTask
     seed : int
-        Of the standard error's bootstrap.
+        Seed of the bootstrap that gives the standard error.
     """
 
     def __init__(self, task: TrainingTask, seed: int) -> None:
@@ -91,12 +91,12 @@ class Judge:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the classes."""
+        """Names of the classes."""
         return tuple(self._task.class_names)
 
     @property
     def places(self) -> int:
-        """How many candidates' probabilities may be held at a time."""
+        """Number of candidates whose probabilities may be held in memory."""
         size = self._task.labels.size * len(self._task.class_names)
         return max(1, min(CANDIDATES, MEMORY // size))
 
@@ -105,7 +105,7 @@ class Judge:
         return self._truth.judge(probabilities, np.random.default_rng(self._seed))
 
     def alone(self, codes: Mapping[str, Codes]) -> dict[str, Fitness]:
-        """Return the fitness of candidates by themselves, by key; those of the last call are known still."""
+        """Return the fitness of each candidate alone, by key; results of the previous call are reused."""
         known, self._alone = self._alone, {}
         for key, one in codes.items():
             judged = known.get(key)
@@ -115,16 +115,17 @@ class Judge:
 
 @dataclass(frozen=True)
 class Answer:
-    """Members to be averaged, class by class, and how good their means are out of fold.
+    """Ensemble of members averaged class by class, with its fitness out of fold.
 
     Attributes
     ----------
     members : tuple of Entry
-        Each predicts one class at least.
+        Each predicts at least one class.
     votes : tuple of frozenset of str
         The classes that each member predicts; the mean of a class is over the members that do.
     fitness : Fitness
-        Of the means. They were chosen on these labels, and so it is optimistic by some of its standard error.
+        Fitness of the means. Optimistic by part of its standard error, because the members were chosen on the same
+        labels.
     """
 
     members: tuple[Entry, ...]
@@ -140,15 +141,15 @@ class Answer:
         return -math.inf if self.fitness.value is None else self.fitness.value
 
     def fact(self, class_names: Sequence[str], folds: int, refits: Mapping[str, Sequence[int]]) -> AnswerChosen:
-        """Return what the journal keeps: members with their networks and thresholds, thresholds of the mean, scores.
+        """Return the fact for the journal: members with their networks and thresholds, thresholds of the mean, scores.
 
         Parameters
         ----------
         class_names : sequence of str
         folds : int
         refits : mapping of str to sequence of int
-            The folds whose networks were trained on with all labels, by the key of that training. They predict in place
-            of those that have seen a part of the labels each; thresholds and scores stay those judged out of fold.
+            The folds whose networks were refit on all labels, by the key of the refit. They predict instead of the
+            networks that have each seen part of the labels; thresholds and scores stay those measured out of fold.
         """
         members = tuple(
             AnswerMember(
@@ -174,7 +175,7 @@ class Answer:
 
     @classmethod
     def from_fact(cls, fact: AnswerChosen, ladder: Sequence[Rung]) -> Answer | None:
-        """Undo `fact`; None where an earlier version chose without classes: the answer is then chosen anew."""
+        """Read the answer from a fact; None if an earlier version chose it without classes: choose it again."""
         rungs = {rung.name: rung for rung in ladder}
         members, votes = [], []
         for one in fact.members:
@@ -187,21 +188,21 @@ class Answer:
 
 
 class AnswerKeeper:
-    """The best candidates, and the ensemble chosen from them.
+    """Keeper of the best candidates and of the ensemble chosen from them.
 
     Parameters
     ----------
     judge : Judge
     most : int
-        Members at most; each takes as long to predict as it takes alone.
+        Maximum number of members; each adds its own time to a prediction.
     read : callable
-        Key of an evaluation to the out-of-fold probabilities that it left, (N, C, Y, X) uint8, as
-        `metrics.codes.encode` writes them, or None where there are none.
+        Returns the out-of-fold probabilities of an evaluation by its key, (N, C, Y, X) uint8, as `metrics.codes.encode`
+        writes them; None if there are none.
 
     Attributes
     ----------
     answer : Answer or None
-        The latest chosen.
+        The latest choice.
     """
 
     def __init__(self, judge: Judge, most: int, read: Callable[[str], Codes | None]) -> None:
@@ -214,7 +215,7 @@ class AnswerKeeper:
         self._changed = self._outdated = False
 
     def take(self, entry: Entry) -> None:
-        """Take in an evaluation; it stands in for an earlier one of the same candidate."""
+        """Add an evaluation; it replaces an earlier one of the same candidate."""
         others = [one for one in self._entries if one.candidate.id != entry.candidate.id]
         ranked = sorted([*others, entry], key=lambda one: one.rank)[: self._judge.places]
         self._changed |= ranked != self._entries
@@ -223,24 +224,24 @@ class AnswerKeeper:
             self._outdated |= entry.key not in self.answer.keys
 
     def restore(self, answer: Answer) -> None:
-        """Go on from an answer that was chosen earlier; what was evaluated until then has been taken in."""
+        """Continue with an earlier answer; the evaluations up to it must have been added already."""
         self.answer = answer
         now = {one.candidate.id: one.key for one in self._entries}
         self._outdated = any(now.get(one.candidate.id, one.key) != one.key for one in answer.members)
 
     @property
     def wanted_weights(self) -> set[str]:
-        """Keys of the evaluations whose networks are in the answer, or may come into it, and of their refits."""
+        """Keys of the evaluations whose networks are in the answer or may enter it, and of their refits."""
         members = self.answer.members if self.answer else ()
         return {one.key for one in (*self._entries, *members)} | {one.key.refit for one in members}
 
     def renew(self) -> bool:
-        """Choose anew where something has changed; a worse answer only where a member was evaluated again.
+        """Choose again if something has changed; accept a worse answer only if a member was evaluated again.
 
         Returns
         -------
         bool
-            Whether the answer is another one now.
+            Whether a new answer was chosen.
         """
         if not (self._changed or self._outdated):
             return False
@@ -259,21 +260,21 @@ class AnswerKeeper:
 
 
 def choose(entries: Sequence[Entry], codes: Mapping[str, Codes], judge: Judge, most: int) -> Answer:
-    """Take the best, then whichever adds most, while it adds enough.
+    """Choose the best candidate, then add whichever helps most while the gain is large enough.
 
-    Greedy forward selection without repetition (Caruana et al. 2004, doi:10.1145/1015330.1015432), the mean of each
-    class by itself: a further member takes part in it, or stays out, or takes it over where it is clearly better
+    Greedy forward selection without repetition (Caruana et al. 2004, doi:10.1145/1015330.1015432). The mean of each
+    class is decided separately: a further member joins it, stays out of it, or replaces it if clearly better
     (`CLEARLY`). The answer is never worse out of fold than the best candidate alone.
 
     Parameters
     ----------
     entries : sequence of Entry
-        One at least.
+        At least one.
     codes : mapping of str to (N, C, Y, X) uint8
-        The out-of-fold probabilities by key.
+        Out-of-fold probabilities by key.
     judge : Judge
     most : int
-        Members at most.
+        Maximum number of members.
     """
     ranked = sorted(entries, key=lambda one: one.rank)
     alone = judge.alone({one.key: codes[one.key] for one in ranked})
@@ -298,11 +299,11 @@ class _Mean:
     ----------
     members : list of Entry
     votes : dict of str to list of Entry
-        Who takes part in the mean of each class.
+        The members in the mean of each class.
     probabilities : (N, C, Y, X) float32
         The means.
     scores : dict of str to ClassScore
-        Of the classes that were judged.
+        Scores of the classes that were judged.
     """
 
     def __init__(self, names: Sequence[str], first: Entry, probabilities: Probabilities, found: Fitness) -> None:
@@ -316,7 +317,7 @@ class _Mean:
         return mean_over_classes(list(self.scores.values())) if self.scores else -math.inf
 
     def joined_by(self, entry: Entry, probabilities: Probabilities, alone: Fitness, judge: Judge) -> _Mean:
-        """These and one more, which takes part where that helps."""
+        """Return this mean with one more member, which joins the classes where it helps."""
         shares = np.array([1 / (len(votes) + 1) for votes in self.votes.values()], np.float32)[:, None, None]
         both = self.probabilities + (probabilities - self.probabilities) * shares
         together = {score.name: score for score in judge(both).scores}
@@ -325,7 +326,7 @@ class _Mean:
         joined.members = [*self.members, entry]
         joined.votes, joined.scores, joined.probabilities = dict(self.votes), dict(self.scores), both.copy()
         for c, name in enumerate(self.votes):
-            if name not in self.scores:  # nothing is known of it: everybody has a say
+            if name not in self.scores:  # nothing is known of the class: every member takes part
                 joined.votes[name] = [*self.votes[name], entry]
                 continue
             before, now, own = (scores[name].worth for scores in (self.scores, together, by_itself))
@@ -341,7 +342,7 @@ class _Mean:
 
 
 def read_oof(weights: bytes) -> Codes | None:
-    """Read the out-of-fold probabilities (N, C, Y, X) uint8 that an evaluation left, where they are whole."""
+    """Read the out-of-fold probabilities (N, C, Y, X) uint8 that an evaluation left; None if absent or damaged."""
     try:
         return load(weights)["oof"] if is_intact(weights) else None
     except (SafetensorError, KeyError):
@@ -349,6 +350,6 @@ def read_oof(weights: bytes) -> Codes | None:
 
 
 def thresholds_of(scores: Sequence[ClassScore], class_names: Sequence[str]) -> dict[str, float]:
-    """The threshold to predict each class with: by name, `UNKNOWN` for a class that no defect was labelled of."""
+    """Return the threshold of each class by name; `UNKNOWN` for a class without labelled defects."""
     by_class = {score.name: min(score.cutoff, NEVER) for score in scores}
     return {name: by_class.get(name, UNKNOWN) for name in class_names}

@@ -1,4 +1,4 @@
-"""Asynchronous successive halving: who may go on to the next rung.
+"""Asynchronous successive halving: selection of the candidates that are promoted to the next rung.
 
 Li et al. 2020, "A system for massively parallel hyperparameter tuning", arXiv:1810.05934: a candidate is promoted as
 soon as it is among the best 1/eta of its rung, without waiting for a rung to be full.
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 class Bracket:
     """The evaluations of one rung.
 
-    The published algorithm ranks against all evaluations ever made, which suits candidates drawn at random. Those of an
-    evolution get better: soon almost every newborn would be among the best third of history and be promoted. Ranking
-    against the last `window` evaluations keeps the bar high, and memory and time constant. As the bar moves, more than
-    1/eta pass under it sooner or later; no more than that are let through in all.
+    The published algorithm ranks against all evaluations so far, which suits candidates drawn at random. In an
+    evolution candidates improve: soon almost every new one would be among the best 1/eta of all and be promoted.
+    Ranking against the last `window` evaluations keeps the criterion strict, and memory and time constant. Because the
+    criterion moves, more than 1/eta meet it sooner or later; promotions are limited to 1/eta of all evaluations.
 
     Parameters
     ----------
     eta : int
     window : int
-        Evaluations a candidate is compared with.
+        Number of latest evaluations that a candidate is compared with.
     """
 
     def __init__(self, eta: int, window: int) -> None:
@@ -38,7 +38,7 @@ class Bracket:
         self._entered = self._promoted = 0
 
     def add(self, scored: Scored) -> None:
-        """Enter an evaluation."""
+        """Add an evaluation."""
         self._entered += 1
         self._recent.append(scored)
         insort(self._ranked, _rank(scored))
@@ -49,32 +49,32 @@ class Bracket:
             self._waiting.pop(oldest.id, None)
 
     def next(self) -> Scored | None:
-        """The best among the best 1/eta that was not promoted yet; None when it is nobody's turn."""
+        """Return the best candidate among the best 1/eta that is not promoted yet; None if no promotion is due."""
         ready = self.close() if self._promoted < self._entered // self.eta else []
         return ready[0] if ready else None
 
     @property
     def best(self) -> Scored | None:
-        """The best that was not promoted yet, whoever else is at the rung; None where nobody waits."""
+        """The best candidate that is not promoted yet, whatever its rank; None if none waits."""
         ids = (-negative for _, negative in reversed(self._ranked))
         return next((self._waiting[one] for one in ids if one in self._waiting), None)
 
     def close(self, besides: int = 0) -> list[Scored]:
-        """Those among the best 1/eta, and `besides` more, that were not promoted yet; best first."""
+        """Return the candidates among the best 1/eta, and `besides` more, that are not promoted yet; best first."""
         top = min(len(self._ranked), len(self._ranked) // self.eta + besides)
         best = reversed(self._ranked[len(self._ranked) - top :])
         return [self._waiting[-negative] for _, negative in best if -negative in self._waiting]
 
     def waiting(self, identity: int) -> Scored:
-        """One that was not promoted yet."""
+        """Return a candidate that is not promoted yet, by its id."""
         return self._waiting[identity]
 
     def promote(self, identity: int) -> None:
-        """Take one out of those waiting: it goes on."""
+        """Remove a candidate from those waiting, because it is promoted."""
         del self._waiting[identity]
         self._promoted += 1
 
 
 def _rank(scored: Scored) -> tuple[float, int]:
-    """Ties go to the earlier birth."""
+    """Return the sort key; ties go to the earlier birth."""
     return scored.fitness, -scored.id

@@ -1,4 +1,4 @@
-"""A candidate with what it is asked to do, the key of that evaluation, and a candidate with the fitness it got."""
+"""Candidates, the keys of their evaluations, and candidates with a fitness."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from napari_menndl.genome.evaluation import Rung
 if TYPE_CHECKING:
     from napari_menndl.genome.genome import Genome
 
-#: Follows the name of the rung that a candidate was evaluated at, where its networks are trained on all labels.
+#: Origin of a candidate from another island.
+IMMIGRANT = "immigrant"
+#: Suffix of the rung in the key of a refit, in which a candidate's networks are trained on all labels.
 _REFIT = "+"
 
 
 class EvaluationKey(str):
-    """The name of an evaluation in pool, journal and run folder: network and rung, ``"17/2"``.
+    """Key of an evaluation in pool, journal and run folder: network and rung, as in ``"17/2"``.
 
-    Where a network was trained on with all labels after that evaluation, the key of this ends with a plus: ``"17/2+"``.
+    The key of the refit that follows an evaluation ends with a plus: ``"17/2+"``.
     """
 
     __slots__ = ()
@@ -36,7 +38,7 @@ class EvaluationKey(str):
         Raises
         ------
         ValueError
-            For a text that is no key.
+            If the text is not a key.
         """
         return int(self.partition("/")[0])
 
@@ -47,12 +49,12 @@ class EvaluationKey(str):
 
     @property
     def level(self) -> int | None:
-        """The rung's number, counted from 0; None for what is not judged: a training with all labels."""
+        """Number of the rung, counted from 0; None for a refit, which is not judged."""
         return int(self.rung) if self.rung.isdigit() else None
 
     @property
     def refit(self) -> EvaluationKey:
-        """Of the training with all labels that follows this evaluation."""
+        """Key of the refit on all labels that follows this evaluation."""
         return EvaluationKey(self + _REFIT)
 
 
@@ -63,18 +65,18 @@ class Candidate:
     Attributes
     ----------
     id : int
-        Its birth, counted from 0.
+        Number of its birth, counted from 0.
     genome : Genome
     rung : Rung
-        What it is to be evaluated at.
+        The rung at which it is to be evaluated.
     parents : tuple of int
-        Ids; none for founders and random ones.
+        Ids; empty for founders and random candidates.
     origin : str
         ``"founder unet"``, ``"random"``, ``"crossover"``, ``"mutation: layer 3: filters 16 → 24"``.
     weights_of : EvaluationKey or None
-        Its own evaluation at the rung below, which it goes on from.
+        Its own evaluation at the rung below, from which its training continues.
     inherits : EvaluationKey or None
-        Of an offspring: the parent's evaluation whose layers it begins with.
+        For offspring: the parent's evaluation whose layers it inherits.
     """
 
     id: int
@@ -87,29 +89,29 @@ class Candidate:
 
     @property
     def starts_from(self) -> EvaluationKey | None:
-        """Key of the evaluation whose weights it is given; None: it starts from nothing."""
+        """Key of the evaluation whose weights it starts from; None if it starts from scratch."""
         return self.weights_of or self.inherits
 
     @property
     def key(self) -> EvaluationKey:
-        """Names this evaluation."""
+        """Key of this evaluation."""
         return EvaluationKey.of(self.id, self.rung.name)
 
     def refit(self, pixels: int, networks: int) -> Candidate:
-        """The training of this candidate's networks on all labels.
+        """Return the candidate for a refit of this one's networks on all labels.
 
         Parameters
         ----------
         pixels : int
-            That each is shown [px].
+            Pixels that each network is shown [px].
         networks : int
-            Those of the first so many folds.
+            Number of networks, those of the first folds.
         """
         rung = Rung(self.key.refit.rung, pixels, tuple(range(networks)), self.rung.split, all_labels=True)
         return replace(self, rung=rung, weights_of=self.key, inherits=None)
 
     def seed(self, search: int) -> int:
-        """Seed of its training, from the search's seed; the same at every rung."""
+        """Return the seed of its training, from the search's seed; the same at every rung."""
         return int(np.random.SeedSequence([search, self.id]).generate_state(1)[0])
 
 
@@ -123,7 +125,7 @@ class Scored:
         At that rung.
     fitness : float
     seconds_per_pixel : float [s/px]
-        Its evaluation's time over the labelled pixels that each fold was shown.
+        Time of its evaluation over the labelled pixels that each fold was shown.
     """
 
     candidate: Candidate

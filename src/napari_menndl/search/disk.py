@@ -1,4 +1,4 @@
-"""Waiting where the disk is full."""
+"""Writing that waits while the disk is full."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TypeVar
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 T = TypeVar("T")
 
-#: Called when the disk is full; returns when it is worth trying again, or raises to give up.
+#: Called when the disk is full; returns when the write should be tried again, or raises to give up.
 Pause = Callable[[OSError], None]
 
 
 def wait_for_room(write: Callable[[], T], pause: Pause | None) -> T:
-    """Call `write` until it no longer fails for lack of room; without `pause` the error is the caller's."""
+    """Call `write` until it no longer fails for lack of space; without `pause`, let the error through."""
     while True:
         try:
             return write()

@@ -1,4 +1,4 @@
-"""Keeps a pool busy with candidates, and tells a genome's failures from the machinery's."""
+"""Queue that keeps a pool busy with candidates and separates failures of genomes from losses of the pool."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from napari_menndl.pool.protocol import Outcome, Pool
     from napari_menndl.search.candidate import Candidate
 
-#: Losses after which a candidate is given up: where others went through meanwhile; where it always raises an error.
+#: Losses after which a candidate is given up: if others succeeded meanwhile; if it ends with an error.
 _LOSSES_AMONG_SUCCESSES, _ERRORS = 3, 5
 #: First and longest wait before a lost candidate is submitted again; doubled each time [s].
 _WAIT, _LONGEST_WAIT = 0.25, 30.0
-#: A pool in which nothing is on its way is asked so often whether it has room [s].
+#: Longest sleep while nothing is in flight [s].
 _IDLE = 0.02
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came back for a candidate.
+    """Result of a candidate's job.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Result:
     attachment : bytes
     outcome : Outcome
     lost : Failure or None
-        Not the genome's fault: the evaluation does not count, and the candidate is submitted again.
+        Loss that is not the genome's failure: the evaluation does not count, and the candidate is submitted again.
     """
 
     candidate: Candidate
@@ -58,13 +58,13 @@ class _Losses:
 
 
 class EvaluationQueue:
-    """Candidates on their way through a pool.
+    """Queue of candidates that a pool evaluates.
 
     Parameters
     ----------
     pool : Pool
     job : callable
-        Candidate → (payload, attachment), made when the pool takes it.
+        Returns payload and attachment of a candidate's job; called when the pool takes the candidate.
     """
 
     def __init__(self, pool: Pool, job: Callable[[Candidate], tuple[dict[str, Any], bytes]]) -> None:
@@ -78,9 +78,9 @@ class EvaluationQueue:
 
     @property
     def free(self) -> int:
-        """Candidates the pool would take now besides those that wait already.
+        """Number of candidates that the pool would take now, beyond those already queued.
 
-        One that waits after a loss keeps no slot from others, unless the pool has lost whatever came last.
+        A candidate that waits after a loss takes no slot from others, unless the latest result was a loss.
         """
         now, queue = time.monotonic(), self._queue
         waiting = len(queue) if self._lost_in_a_row else sum(due <= now for due, _ in queue)
@@ -88,17 +88,17 @@ class EvaluationQueue:
 
     @property
     def idle(self) -> bool:
-        """Nothing is on its way."""
+        """Whether nothing is in flight."""
         return not self.in_flight
 
     @property
     def waits(self) -> bool:
-        """Whether no slot is at work and none is free: whoever works here has not come yet, or has gone."""
+        """Whether no slot is busy and none is free: no worker has joined yet, or all have left."""
         at_work = self.pool.slots > 0 and len(self._queue) < len(self.in_flight)
         return not at_work and not self.pool.free
 
     def submit(self, candidates: Iterable[Candidate]) -> None:
-        """Send candidates to the pool, or let them wait until it has room; those on their way already stay so."""
+        """Submit candidates to the pool, or queue them until it has room; those already in flight are skipped."""
         for candidate in candidates:
             if candidate.key not in self.in_flight:
                 self.in_flight[candidate.key] = candidate
@@ -116,7 +116,7 @@ class EvaluationQueue:
                 self._queue.append((due, candidate))
 
     def finished(self, timeout: float) -> list[Result]:
-        """Wait for results; those of candidates that nobody waits for (late, double) are dropped.
+        """Wait for results; late and duplicate results are dropped.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class EvaluationQueue:
         Raises
         ------
         InputError
-            When the pool loses whatever it is given.
+            If the pool loses every job.
         """
         self._send()
         if self.idle:
@@ -139,7 +139,7 @@ class EvaluationQueue:
         return [self._judge(one) for one in outcomes if one.key in self.in_flight]
 
     def cancel(self) -> None:
-        """Give up whatever is on its way; it can be submitted again."""
+        """Give up all candidates in flight; they can be submitted again."""
         for key in self.in_flight:
             self.pool.cancel(key)
         self.in_flight.clear()
@@ -171,7 +171,7 @@ class EvaluationQueue:
         return True
 
     def _check_pool(self, failure: Failure) -> None:
-        """An outage is waited out for some minutes; errors from the start on are no outage."""
+        """Raise InputError after too many losses in a row; fewer are tolerated if nothing has succeeded yet."""
         self._lost_in_a_row += 1
         slots = self.pool.slots
         broken = failure.kind == "error" and not self._successes

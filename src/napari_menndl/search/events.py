@@ -1,10 +1,10 @@
-"""What a search says aloud."""
+"""Events of a search."""
 
 from psygnal import Signal, SignalGroup
 
 
 class SearchEvents(SignalGroup):
-    """What happened in a search, after it was recorded.
+    """Signals that a search emits after it has recorded the event.
 
     ``evaluation_finished(key, Evaluation)``, ``best_improved(Scored)``, ``state_changed(str)``.
     """

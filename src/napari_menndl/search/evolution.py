@@ -1,7 +1,7 @@
-"""Asynchronous steady-state evolution: ask for candidates, tell their evaluations, in any order, at any time.
+"""Asynchronous steady-state evolution: ask for candidates and tell their evaluations in any order, at any time.
 
-There are no generations: whoever asks gets the offspring of the population as it is now. Ageing follows Real et al.
-2019, "Regularized evolution for image classifier architecture search", arXiv:1802.01548.
+There are no generations: `ask` returns offspring of the population as it is now. Ageing follows Real et al. 2019,
+"Regularized evolution for image classifier architecture search", arXiv:1802.01548.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.variation import crossover, mutate
 from napari_menndl.search.asha import Bracket
-from napari_menndl.search.candidate import Candidate, Scored
+from napari_menndl.search.candidate import IMMIGRANT, Candidate, Scored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,25 +31,23 @@ if TYPE_CHECKING:
     from napari_menndl.search.candidate import EvaluationKey
     from napari_menndl.search.settings import SearchSettings
 
-#: Draws for one birth before the space is taken to be exhausted.
+#: Attempts at one birth before the space counts as exhausted.
 _ATTEMPTS = 100
-#: A promotion is judged against so many populations of evaluations.
+#: Number of evaluations that a promotion is compared with, in populations.
 _MEMORY = 4
-#: The best ever are kept, some more than are asked for.
+#: Number of best candidates that are kept; some more than are asked for.
 _KEPT = 48
-#: Share of the newborn that are drawn at random once there are parents: most are poor, and take as long to train.
+#: Share of births drawn at random once there are parents; small, because most are poor and take as long to train.
 _RANDOM = 0.1
-#: Newborn whose evaluations say how long the next takes.
+#: Number of latest first evaluations from which the time of the next is estimated.
 _RECENT = 15
-#: Origin of a genome that another search found.
-IMMIGRANT = "immigrant"
 
 
 class Evolution:
-    """The candidates of a search; plain bookkeeping that trains nothing, writes nothing and knows no clock.
+    """Candidates of a search; pure bookkeeping without training, file access or clock.
 
-    The n-th birth draws from ``default_rng([seed, n])``: given the same evaluations in the same order the same
-    candidates are born, in one go or with interruptions. Time per birth is constant; of the dead the digest is kept.
+    The n-th birth draws from ``default_rng([seed, n])``: the same evaluations in the same order give the same
+    candidates, with or without interruptions. Time per birth is constant; the digest of every genome born is kept.
 
     Parameters
     ----------
@@ -59,13 +57,13 @@ class Evolution:
     Attributes
     ----------
     births, immigrants : int
-        Candidates born so far; of them those that other searches found.
+        Candidates born so far, and how many of them came from other islands.
     in_flight : dict of str to Candidate
-        Asked for and not told yet, by key.
+        Candidates asked for and not told yet, by key.
     population : list of Scored
         The possible parents, oldest first.
     best : Scored or None
-        The highest fitness, each candidate counting with its highest rung.
+        The candidate of highest fitness, each counting with its highest rung.
     stale : int
         Births since `best` was last surpassed.
     """
@@ -89,7 +87,7 @@ class Evolution:
         self._contests = [Bracket(settings.eta, window) for _ in self.rungs[:-1]]
         self._newborn_seconds: deque[float] = deque(maxlen=_RECENT)
         founders = [(name, space.inputs.narrowed(FOUNDERS[name]())) for name in settings.founders]
-        # Methods without layers are judged in any space of networks: the answer is never worse than they are.
+        # Methods without layers are judged in any space: the answer is then never worse than they are.
         usable = {name for name, genome in founders if self._usable(genome)}
         self._founders = [(name, genome) for name, genome in founders if not genome.layers or name in usable]
         self._outside = {genome.digest for name, genome in self._founders if name not in usable}
@@ -102,12 +100,12 @@ class Evolution:
         Parameters
         ----------
         number : int
-            At most so many; fewer where nothing is left to promote and nothing new can be born.
+            Maximum number of candidates; fewer if nothing is left to promote and no new genome is found.
         births : float
-            At most so many of them newborn.
+            Maximum number of births among them.
         seconds : float [s]
-            Time left; what would take longer is not asked for, and where a newborn could not come as far as the best,
-            those that are there are trained further instead.
+            Time left. Evaluations that would take longer are not proposed; if a newborn could not be trained as long as
+            the best, waiting candidates are promoted instead.
         """
         asked: list[Candidate] = []
         last = self.births + births
@@ -124,7 +122,7 @@ class Evolution:
         return asked
 
     def adopt(self, candidate: Candidate) -> None:
-        """Count a candidate as asked for: one that `ask` just made, or one from the journal of an earlier process."""
+        """Register a candidate as asked for: a new one from `ask`, or one from the journal of an earlier process."""
         level = self._levels[candidate.rung.name]
         if level:
             self._contests[level - 1].promote(candidate.id)
@@ -135,12 +133,12 @@ class Evolution:
         self.in_flight[candidate.key] = candidate
 
     def welcome(self, genome: Genome) -> Candidate | None:
-        """Give the next birth to a genome that another search found; None where it was born here before.
+        """Register a genome from another island as the next birth; None if it was born here before.
 
         Returns
         -------
         Candidate or None
-            Asked for, like those of `ask`.
+            The candidate, in flight like those of `ask`.
         """
         if int(genome.digest, 16) in self._digests:
             return None
@@ -149,21 +147,21 @@ class Evolution:
         return candidate
 
     def promoted(self, identity: int, rung: str) -> Candidate:
-        """Make the candidate that a promotion to `rung` yields."""
+        """Return the candidate for a promotion to `rung`."""
         level = self._levels[rung]
         below = self._contests[level - 1].waiting(identity)
         return replace(below.candidate, rung=self.rungs[level], weights_of=below.key, inherits=None)
 
     def _promotion(self, seconds: float) -> Candidate | None:
         if self.births < len(self._founders):
-            return None  # the founders are compared with each other first: they were made to differ
+            return None  # founders differ by design: all are compared before the first promotion
         for level, contest in reversed(list(enumerate(self._contests))):
             if (scored := contest.next()) is not None and self._further_takes(scored, level) <= seconds:
                 return self.promoted(scored.id, self.rungs[level + 1].name)
         return None
 
     def _late_promotion(self, seconds: float) -> Candidate | None:
-        """The best that waits at any rung and can still be trained further; its share of the rung does not matter."""
+        """Return the best waiting candidate that there is time to promote, whatever its rank at its rung."""
         if self.births < len(self._founders):
             return None
         waiting = [(level, contest.best) for level, contest in enumerate(self._contests)]
@@ -174,22 +172,22 @@ class Evolution:
         return self.promoted(scored.id, self.rungs[level + 1].name)
 
     def _further_takes(self, scored: Scored, level: int) -> float:
-        """Time to train a candidate further, from a rung to the next [s]."""
+        """Return the time to train a candidate from a rung to the next [s]."""
         return scored.seconds_per_pixel * (self.rungs[level + 1].pixels - self.rungs[level].pixels)
 
     @property
     def _newborn_takes(self) -> float:
-        """What the evaluation of a newborn takes, as far as that is known: the median of the latest [s]."""
+        """Median time of the latest first evaluations [s]; 0 before the first."""
         return statistics.median(self._newborn_seconds) if self._newborn_seconds else 0.0
 
     @property
     def _newborn_needs(self) -> float:
-        """Time to train a newborn for as long as the best was [s]."""
+        """Time to train a newborn for as long as the best candidate was [s]."""
         reached = self.best.candidate.rung.pixels if self.best else self.rungs[0].pixels
         return self._newborn_takes * reached / self.rungs[0].pixels
 
     def _birth(self) -> Candidate | None:
-        """The next unseen genome; None where the space seems to hold no other."""
+        """Return the next unseen genome as a candidate; None if the space seems exhausted."""
         rng = np.random.default_rng([self._root, self.births])
         for genome, parents, origin in self._proposals(rng):
             if int(genome.digest, 16) not in self._digests:
@@ -197,7 +195,7 @@ class Evolution:
         return None
 
     def _source(self, parents: tuple[int, ...]) -> EvaluationKey | None:
-        """Key of the evaluation that an offspring of these inherits from: its first parent's latest."""
+        """Return the key of the evaluation that offspring inherit from: the latest of the first parent."""
         if not (parents and self.settings.inherit):
             return None
         return next((one.key for one in self.population if one.id == parents[0]), None)
@@ -207,7 +205,7 @@ class Evolution:
             name, genome = self._founders[self.births]
             yield genome, (), f"founder {name}"
         if len(self.population) > 1 and rng.random() > _RANDOM:
-            with suppress(InputError):  # nothing but the parent lies in the space
+            with suppress(InputError):  # the space may hold no genome but the parent
                 for _ in range(_ATTEMPTS):
                     yield self._offspring(rng)
         for _ in range(_ATTEMPTS):
@@ -238,14 +236,14 @@ class Evolution:
     # ------------------------------------------------------------------ tell
 
     def tell(self, key: str, evaluation: Evaluation) -> tuple[int, ...]:
-        """Take in an evaluation; one nobody waits for (late or double) changes nothing.
+        """Add an evaluation; a late or duplicate one changes nothing.
 
-        Without a fitness the candidate is never a parent.
+        A candidate without a fitness never becomes a parent.
 
         Returns
         -------
         tuple of int
-            Ids of those that left the population for it.
+            Ids of the candidates that left the population.
         """
         candidate = self.in_flight.pop(key, None)
         if candidate is None or evaluation.fitness is None or not math.isfinite(evaluation.fitness):
@@ -262,16 +260,16 @@ class Evolution:
         return self._enter_population(scored, newborn=level == 0)
 
     def _gains_by_training(self, scored: Scored, error: float) -> bool:
-        """Whether a candidate may do better when it is trained for longer.
+        """Whether a candidate may improve with longer training.
 
-        Without layers there is but a regression on the inputs, which the first rung has trained in full; and who did
-        worse than at the rung below, by more than half a standard error, will do no better at the next.
+        A genome without layers is a regression on the inputs, which the first rung trains completely. A candidate that
+        scored lower than at the rung below, by more than half a standard error, will not improve at the next.
         """
         below = next((one.fitness for one in self._hall if one.id == scored.id), -math.inf)
         return bool(scored.candidate.genome.layers) and scored.fitness > below - error / 2
 
     def _shown(self, candidate: Candidate) -> float:
-        """Labelled pixels of this evaluation's own training, of each fold [px]."""
+        """Return the labelled pixels that the training of this evaluation shows each fold [px]."""
         level = self._levels[candidate.rung.name]
         return candidate.rung.pixels - (self.rungs[level - 1].pixels if candidate.weights_of else 0)
 
@@ -282,20 +280,20 @@ class Evolution:
             self.population = [scored if one.id == scored.id else one for one in self.population]
         if len(self.population) <= self.settings.population:
             return ()
-        # By the time of joining, not of birth: a network that trains slowly must not be old when it arrives.
+        # Age counts from joining, not from birth: a network that trains slowly must not be old when it arrives.
         by_age = self.settings.replacement == "age"
         leaving = 0 if by_age else min(range(len(self.population)), key=lambda i: self.population[i].fitness)
         return (self.population.pop(leaving).id,)
 
     def _enter_hall(self, scored: Scored) -> None:
-        """Keep the best ever, some more than are needed: one that does worse at a higher rung sinks again."""
+        """Add a candidate to the best; one that scores lower at a higher rung moves down."""
         hall = [one for one in self._hall if one.id != scored.id]
         hall = sorted([*hall, scored], key=lambda one: (-one.fitness, one.id))
         self._hall = hall[:_KEPT]
         if scored.fitness > self._record:
             self._record, self._record_birth = scored.fitness, self.births
 
-    # ------------------------------------------------------------------ where the search stands
+    # ------------------------------------------------------------------ state
 
     @property
     def best(self) -> Scored | None:
@@ -303,7 +301,7 @@ class Evolution:
 
     @property
     def median(self) -> float | None:
-        """Fitness of the population; None without any."""
+        """Median fitness of the population; None if it is empty."""
         fitness = sorted(one.fitness for one in self.population)
         return fitness[len(fitness) // 2] if fitness else None
 
@@ -312,7 +310,7 @@ class Evolution:
         return self.births - self._record_birth
 
     def seconds_per_pixel(self, identity: int) -> float:
-        """The pace of a candidate's latest evaluation [s/px of each fold]; 0 where it is not among the best ever."""
+        """Return the pace of a candidate's latest evaluation [s/px of each fold]; 0 if not among the best."""
         return next((one.seconds_per_pixel for one in self._hall if one.id == identity), 0.0)
 
     def leaders(self, number: int) -> list[Scored]:
@@ -321,7 +319,7 @@ class Evolution:
 
     @property
     def wanted_weights(self) -> set[str]:
-        """Keys of the evaluations whose weights may be asked for: population, best, those close to promotion."""
+        """Keys of the evaluations whose weights may be needed: population, best, close to promotion, in flight."""
         about_to = [one for contest in self._contests for one in contest.close(besides=self.settings.eta)]
         wanted = {one.key for one in (*self.population, *self._hall[:1], *about_to)}
         return wanted | {one.starts_from for one in self.in_flight.values() if one.starts_from}

@@ -1,7 +1,7 @@
-"""The facts of a journal, typed: the schema of ``journal.jsonl``.
+"""Typed facts of a journal: the schema of ``journal.jsonl``.
 
 A line of the journal is a JSON object with ``kind``, ``time`` [unix s] and the fields of the fact of that kind. Fields
-with a default are missing in journals of earlier versions; fields and kinds that are not known here are passed over.
+with a default are missing in journals of earlier versions; unknown fields and kinds are ignored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-#: By kind; filled as the classes below are made.
+#: Fact classes by kind; filled as the classes below are defined.
 _KINDS: dict[str, type[Fact]] = {}
 
 
@@ -55,12 +55,12 @@ class Fact:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Undo `to_json`; what is not known is left out.
+        """Read a fact from plain data; unknown fields are ignored.
 
         Raises
         ------
         TypeError, KeyError
-            For data that no search wrote.
+            If no search wrote the data.
         """
         known = {one.name for one in fields(cls)}
         values = {name: value for name, value in data.items() if name in known}
@@ -77,10 +77,10 @@ class Started(Fact, kind="started"):
     Attributes
     ----------
     slots : int
-        Of the pool.
+        Slots of the pool.
     budget : str
     learns : dict
-        ``"frames"``, how many are learned from, and ``"defects"``, how many are labelled of each class.
+        ``"frames"``, the number of frames learned from, and ``"defects"``, the number of labelled defects by class.
     """
 
     slots: int
@@ -90,26 +90,26 @@ class Started(Fact, kind="started"):
 
 @dataclass(frozen=True, kw_only=True)
 class Resumed(Started, kind="resumed"):
-    """The search goes on, in another process."""
+    """Continuation of a search in another process."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Born(Fact, kind="born"):
-    """A new candidate, to be evaluated at the first rung.
+    """Birth of a candidate, to be evaluated at the first rung.
 
     Attributes
     ----------
     id : int
-        Births are counted from 0.
+        Number of the birth, counted from 0.
     rung : Rung
     parents : tuple of int
     origin : str
         See `Candidate`.
     inherits : EvaluationKey or None
-        The parent's evaluation whose layers it begins with.
+        The parent's evaluation whose layers it inherits.
     genome : dict or None
-        As `Genome.to_json` gives it; None where the journal is read without genomes. It is the last of the line, so
-        that such a reader need not parse it.
+        As `Genome.to_json` returns it; None if the journal was read without genomes. It is the last field of the line,
+        so that such a reader need not parse it.
     """
 
     id: int
@@ -133,7 +133,7 @@ class Born(Fact, kind="born"):
 
     @property
     def candidate(self) -> Candidate:
-        """Who was born; of a journal read with genomes."""
+        """The candidate that was born; the journal must have been read with genomes."""
         return Candidate(
             int(self.id),
             Genome.from_json(self.genome or {}),
@@ -146,7 +146,7 @@ class Born(Fact, kind="born"):
 
 @dataclass(frozen=True, kw_only=True)
 class Promoted(Fact, kind="promoted"):
-    """A candidate is to be trained further.
+    """Promotion of a candidate to a higher rung.
 
     Attributes
     ----------
@@ -154,7 +154,7 @@ class Promoted(Fact, kind="promoted"):
     rung : str
         The rung it is promoted to.
     weights_of : EvaluationKey
-        Its evaluation at the rung below, which it goes on from.
+        Its evaluation at the rung below, from which its training continues.
     """
 
     id: int
@@ -164,19 +164,19 @@ class Promoted(Fact, kind="promoted"):
 
 @dataclass(frozen=True, kw_only=True)
 class Arrived(Fact, kind="arrived"):
-    """The next birth came from another island.
+    """Arrival of an immigrant, which is the next birth.
 
     Attributes
     ----------
     id : int
-        Of the birth.
+        Id of the birth.
     island : str
     theirs : int
-        The network's number there.
+        Id of the network on that island.
     rung : str
-        The highest that it was evaluated at there.
+        The highest rung at which it was evaluated there.
     fitness : float
-        There.
+        Its fitness there.
     """
 
     id: int
@@ -188,13 +188,13 @@ class Arrived(Fact, kind="arrived"):
 
 @dataclass(frozen=True, kw_only=True)
 class _Ended(Fact):
-    """Something that a slot of the pool was given has ended.
+    """End of a job that the pool ran.
 
     Attributes
     ----------
     key : EvaluationKey
     slot : str
-        Which ran it.
+        The slot that ran it.
     started, finished : float [unix s]
     """
 
@@ -206,14 +206,14 @@ class _Ended(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated(_Ended, kind="evaluated"):
-    """An evaluation that ended with a fitness."""
+    """Evaluation that ended with a fitness."""
 
     evaluation: Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed(Evaluated, kind="failed"):
-    """An evaluation that ended with a failure of the network's own."""
+    """Evaluation that ended with a failure of the network itself."""
 
     @property
     def failure(self) -> Failure:
@@ -224,12 +224,12 @@ class Failed(Evaluated, kind="failed"):
 
 @dataclass(frozen=True, kw_only=True)
 class Refit(_Ended, kind="refit"):
-    """Networks of a member of the answer were trained on with all labels, or that failed.
+    """Refit of networks of a member of the answer on all labels, whether it succeeded or failed.
 
     Attributes
     ----------
     folds : tuple of int
-        The folds whose networks were.
+        The folds whose networks were to be refit.
     """
 
     folds: tuple[int, ...]
@@ -238,14 +238,14 @@ class Refit(_Ended, kind="refit"):
 
 @dataclass(frozen=True, kw_only=True)
 class Lost(_Ended, kind="lost"):
-    """An evaluation that the pool lost; it is tried again."""
+    """Evaluation that the pool lost; it is tried again."""
 
     failure: Failure
 
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsMissing(Fact, kind="weights_missing"):
-    """A candidate begins from nothing, because the weights it should start from are gone or damaged."""
+    """Start of a candidate from scratch, because the weights to start from are missing or damaged."""
 
     key: EvaluationKey
     weights_of: EvaluationKey
@@ -261,7 +261,7 @@ class Retired(Fact, kind="retired"):
 
 @dataclass(frozen=True, kw_only=True)
 class Best(Fact, kind="best"):
-    """Another candidate has the highest fitness now, or the same at another rung."""
+    """Change of the candidate with the highest fitness, or of the rung of that fitness."""
 
     id: int
     key: EvaluationKey
@@ -276,16 +276,16 @@ class AnswerMember:
     ----------
     id : int
     key : EvaluationKey
-        The evaluation that it was chosen by.
+        The evaluation on which it was chosen.
     networks : tuple of (EvaluationKey, int)
-        Those that predict: whose weights they are in, and which fold.
+        The networks that predict: the key of their weights, and the fold.
     genome : dict
     fitness : float
-        By itself.
+        Fitness of this member alone.
     thresholds : dict of str to float or None
-        By class, for this network alone; None, in journals of earlier versions: the class is never predicted.
+        By class, for this member alone; None in journals of earlier versions: the class is never predicted.
     classes : tuple of str or None
-        Those that it predicts; None, in journals of earlier versions: all.
+        The classes that it predicts; None in journals of earlier versions: all.
     """
 
     id: int
@@ -312,15 +312,15 @@ class AnswerMember:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerChosen(Fact, kind="answer"):
-    """Another ensemble is the answer now.
+    """Choice of a new answer.
 
     Attributes
     ----------
     members : tuple of AnswerMember
     thresholds : dict of str to float or None
-        By class, for their mean.
+        Thresholds by class, for the mean of the members.
     fitness, error : float or None
-        Of the mean, out of fold, with its standard error; None without members.
+        Out-of-fold fitness of the mean and its standard error; None without members.
     scores : tuple of ClassScore
     """
 
@@ -331,7 +331,7 @@ class AnswerChosen(Fact, kind="answer"):
     scores: tuple[ClassScore, ...] = ()
 
     def values(self) -> dict[str, Any]:
-        """Return the fields of an answer, whichever fact tells it."""
+        """Return the fields of the answer alone, without those that a subclass adds."""
         return {one.name: getattr(self, one.name) for one in fields(AnswerChosen)}
 
 
@@ -375,11 +375,11 @@ class Telemetry(Fact, kind="telemetry"):
         Time searched.
     slots : int
     slot_seconds, gpu_seconds : float [s]
-        Slot time and GPU time there was.
+        Available slot time and GPU time.
     median : float or None
-        Fitness of the population.
+        Median fitness of the population.
     pool : dict
-        The pool's own account (`pool.telemetry.PoolTelemetry`); empty in journals of versions that kept none.
+        The pool's own figures (`pool.protocol.PoolTelemetry`); empty in journals of versions without them.
     """
 
     elapsed: float
@@ -392,17 +392,17 @@ class Telemetry(Fact, kind="telemetry"):
 
 @dataclass(frozen=True, kw_only=True)
 class Merged(Fact, kind="merged"):
-    """One of the runs that a merged run folder was made from.
+    """Summary of one of the runs that a merged run folder was made from.
 
     Attributes
     ----------
     run : str
-        Its folder.
+        Its run folder.
     island : str
     networks : int
     finished : bool
     fitness : float or None
-        Of its answer.
+        Fitness of its answer.
     """
 
     run: str
@@ -438,16 +438,16 @@ def _plain(value: Any) -> Any:
 
 
 def iterate_facts(path: Path, offset: int = 0, *, genomes: bool = True) -> Iterator[tuple[Fact, int]]:
-    """Yield each fact of a journal that is known here, and the offset [byte] at which its line ends.
+    """Yield each known fact of a journal and the offset [byte] at which its line ends.
 
-    The parameters are those of `journal.iterate_journal`.
+    See `journal.iterate_journal` for the parameters.
 
     Raises
     ------
     InputError
-        For a line that no search wrote.
+        If no search wrote a line.
     FileNotFoundError
-        Where there is no journal yet.
+        If there is no journal yet.
     """
     for data, end in iterate_journal(path, offset, genomes=genomes):
         with understood(path):

@@ -1,4 +1,4 @@
-"""The run folder: one search, and the interface between the search process and its views."""
+"""Run folder of one search, the interface between the search process and its views."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class RunFolder:
         merged: Sequence[str] = (),
         metadata: Metadata = UNKNOWN,
     ) -> RunFolder:
-        """Make the folder of a new search, or of what is merged from several.
+        """Create the folder of a new search, or of a merged run.
 
         Raises
         ------
         InputError
-            When there is something in it already, or it cannot be written.
+            If the folder is not empty, or cannot be written.
         """
         folder = Path(path).absolute()
         try:
@@ -80,7 +80,7 @@ class RunFolder:
             # Last, because it is what makes a folder a run folder.
             record.write(folder)
         except (OSError, InputError) as error:
-            # What is half made would bar the next attempt.
+            # A half-made folder would block the next attempt.
             for part in ("networks", "requests", "task.zarr"):
                 shutil.rmtree(folder / part, ignore_errors=True)
             with suppress(OSError):
@@ -97,14 +97,14 @@ class RunFolder:
         Raises
         ------
         InputError
-            When it is no run folder, is damaged, a newer version wrote it, or a link in it leads out of it.
+            If it is no run folder, is damaged, was written by a newer version, or contains a link that leads out of it.
         """
         folder = Path(path).absolute()
         record = RunConfig.read(folder)
         check_links(folder)
         return cls(folder, record)
 
-    # ------------------------------------------------------------------ what it was started with
+    # ------------------------------------------------------------------ configuration
 
     @property
     def settings(self) -> SearchSettings:
@@ -116,36 +116,36 @@ class RunFolder:
 
     @property
     def task_digest(self) -> str:
-        """Of the training task."""
+        """Digest of the training task."""
         return self._record.task
 
     @property
     def metadata(self) -> Metadata:
-        """How the movie was recorded that it was started on."""
+        """Recording metadata of the movie that the search was started on."""
         return self._record.metadata
 
     @property
     def merged(self) -> tuple[str, ...]:
-        """The run folders that it was merged from; none for a search."""
+        """The run folders that it was merged from; empty for a search."""
         return self._record.merged
 
     def change_budget(self, budget: str) -> None:
-        """Give a search that is not running another budget, to be resumed with.
+        """Change the budget of a search that is not running, for its next resume.
 
         Raises
         ------
         InputError
-            For a bad budget, or while a search is at work in the folder.
+            If the budget is invalid, or a search is running in the folder.
         """
         self._change(budget=budget)
 
     def change_pool(self, pool: str) -> None:
-        """Give a search that is not running another pool, to be resumed on.
+        """Change the pool of a search that is not running, for its next resume.
 
         Raises
         ------
         InputError
-            While a search is at work in the folder.
+            If a search is running in the folder.
         """
         self._change(pool=pool)
 
@@ -155,7 +155,7 @@ class RunFolder:
             record.write(self.path)
             self._record = record
 
-    # ------------------------------------------------------------------ where things are
+    # ------------------------------------------------------------------ paths
 
     @property
     def journal_path(self) -> Path:
@@ -171,18 +171,18 @@ class RunFolder:
 
     @cached_property
     def task(self) -> TrainingTask:
-        """What the networks learn from."""
+        """The training task."""
         return TrainingTask.open(self.task_path)
 
-    # ------------------------------------------------------------------ the writer's
+    # ------------------------------------------------------------------ writing
 
     def lock(self) -> AbstractContextManager[None]:
-        """Be the only writer; raises InputError when there is another, or it is no search. May be nested."""
+        """Lock the folder for writing; raises InputError if it is locked already, or merged. May be nested."""
         self.check_search()
         return self._lock.held()
 
     def check_search(self) -> None:
-        """Raise InputError for what was merged from several: it has no population and no random stream of its own."""
+        """Raise InputError for a merged run, which has no population and no random stream to continue."""
         if self.merged:
             raise InputError(
                 "a search that can go on",
@@ -191,33 +191,33 @@ class RunFolder:
             )
 
     def note(self, state: str | None = None) -> None:
-        """Tell views how the writer is doing: "running", "waiting …", "paused: …"; None: as before, and still there."""
+        """Publish the writer's state to views: "running", "waiting …", "paused: …"; None repeats the last one."""
         self._lock.note(state)
 
     def weights_path(self, key: str) -> Path:
-        """Where the weights of an evaluation are; one file each, lest one is overwritten that is still counted on."""
+        """Return the path of an evaluation's weights; each has its own file, so that none in use is overwritten."""
         name = f"{key.replace('/', '-')}.safetensors"
-        if Path(name).name != name:  # a journal of elsewhere may name anything
+        if Path(name).name != name:  # a journal from elsewhere may contain any text
             raise InputError("the key of an evaluation", repr(key), "Restore the journal from a copy.")
         return self.path / "networks" / name
 
     def write_weights(self, key: str, data: bytes, pause: Pause | None = None) -> None:
-        """Keep the weights of an evaluation; whole on the disk on return."""
+        """Save the weights of an evaluation; they are completely on disk on return."""
         wait_for_room(lambda: atomic_write(self.weights_path(key), data), pause)
 
     def read_weights(self, key: str) -> bytes:
-        """Return the weights of an evaluation; empty when they are not kept."""
+        """Return the weights of an evaluation; empty if there are none."""
         try:
             return self.weights_path(key).read_bytes()
         except FileNotFoundError:
             return b""
 
     def remove_weights(self, key: str) -> None:
-        """Keep the weights of an evaluation no longer."""
+        """Delete the weights of an evaluation."""
         self.weights_path(key).unlink(missing_ok=True)
 
     def kept_weights(self) -> set[EvaluationKey]:
-        """Keys of all evaluations whose weights are kept."""
+        """Return the keys of all evaluations whose weights are kept."""
         return {
             EvaluationKey(path.stem.replace("-", "/")) for path in (self.path / "networks").glob("[0-9]*.safetensors")
         }
@@ -225,31 +225,31 @@ class RunFolder:
     # ------------------------------------------------------------------ requests
 
     def request(self, what: str) -> None:
-        """Ask the search process for something: ``"stop"``."""
+        """Send a request to the search process: ``"stop"``."""
         try:
             atomic_write(self.path / "requests" / what, b"")
         except OSError as error:
             raise unwritable(self.path, error) from error
 
     def requested(self, what: str) -> bool:
-        """Whether it was asked for and not answered yet."""
+        """Whether a request was sent and is not answered yet."""
         return (self.path / "requests" / what).exists()
 
     def clear_requests(self) -> None:
-        """Take all requests as answered."""
+        """Remove all requests, as answered."""
         for one in (self.path / "requests").glob("*"):
             one.unlink(missing_ok=True)
 
-    # ------------------------------------------------------------------ the views'
+    # ------------------------------------------------------------------ reading
 
     def facts(self, *, genomes: bool = True) -> Iterator[Fact]:
-        """Every fact of the journal, in order; the births' genomes, which are most of it, can be left out."""
+        """Yield every fact of the journal in order; the genomes of births, most of its size, can be left out."""
         if self.journal_path.exists():
             for fact, _ in iterate_facts(self.journal_path, genomes=genomes):
                 yield fact
 
     def monitor(self) -> RunMonitor:
-        """Return a reader of the search's state for a view that has a thread of its own."""
+        """Return a monitor of the search for a view with its own thread."""
         return self._open_monitor(WriterLock(self.path))
 
     def _open_monitor(self, lock: WriterLock) -> RunMonitor:
@@ -257,13 +257,13 @@ class RunFolder:
 
     @property
     def reader(self) -> RunReader:
-        """As far as `status` has read the journal; for one thread."""
+        """Reader of the journal at the position of the latest `status`; for one thread."""
         return self._monitor.reader
 
     def status(self) -> dict[str, Any]:
-        """State, counts, rates and best of the search; only what is new in the journal is read.
+        """Return state, counts, rates and best of the search; only new lines of the journal are read.
 
         ``state`` is ``"running"``, ``"stopped"``, ``"finished"``, ``"interrupted"`` or ``"new"``; ``note`` says what
-        the running search is waiting for, if it is; the rest is `RunSnapshot.summary`.
+        the running search waits for, if anything; the other keys are those of `RunSnapshot.summary`.
         """
         return {"path": str(self.path), **self._monitor.look(math.inf, fresh=True).summary()}

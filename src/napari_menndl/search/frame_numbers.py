@@ -1,4 +1,4 @@
-"""Frame numbers as a person writes them: ``"0, 5-8"``."""
+"""Frame numbers as text: ``"0, 5-8"``."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _PART = re.compile(r"(\d+)(?:\s*[-–…]\s*(\d+))?")
 
 
 def parse_frames(text: str, frames: int) -> tuple[int, ...]:
-    """Read ``"0, 5-8"``; in order, each once.
+    """Read frame numbers such as ``"0, 5-8"``; sorted, without duplicates.
 
     Parameters
     ----------
     text : str
     frames : int
-        Of the movie.
+        Number of frames of the movie.
 
     Raises
     ------
     InputError
-        For anything else, for nothing, and for frames beyond the movie's end.
+        For any other text, for an empty one, and for frames beyond the end of the movie.
     """
     found: set[int] = set()
     for part in filter(None, (one.strip() for one in re.split(r"[,;]", text))):
@@ -46,19 +46,19 @@ def parse_frames(text: str, frames: int) -> tuple[int, ...]:
 
 
 def frames_text(frames: Iterable[int]) -> str:
-    """Write what `parse_frames` reads, with runs of frames as ranges."""
+    """Format frame numbers for `parse_frames`, with consecutive frames as ranges."""
     ordered = sorted(set(frames))
     groups = [[t for _, t in group] for _, group in groupby(enumerate(ordered), lambda pair: pair[1] - pair[0])]
     return ", ".join(str(one[0]) if len(one) == 1 else f"{one[0]}-{one[-1]}" for one in groups)
 
 
 def nearest_frames(frames: Iterable[int], here: int) -> tuple[int, ...]:
-    """Of some frames the one that is nearest to another, the earlier of two; none where there are none."""
+    """Return the frame nearest to `here`, the earlier of two; empty if there are no frames."""
     return tuple(sorted(frames, key=lambda t: (abs(t - here), t))[:1])
 
 
 def finished_frames(annotation: Annotation) -> tuple[int, ...]:
-    """The frames that can be learned from: complete, or annotated within regions."""
+    """Return the frames that can be learned from: complete, or annotated within regions."""
     regions = annotation.regions
     return tuple(
         frame

@@ -1,4 +1,4 @@
-"""When a search ends: the budget a person writes, and the goal it stands for."""
+"""Budget of a search as text, and the limits it sets."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _PLATEAU = re.compile(r"plateau\s*(\d+)")
 
 @dataclass(frozen=True)
 class Goal:
-    """What ends a search, whichever comes first.
+    """Limits that end a search, whichever is reached first.
 
     Attributes
     ----------
     seconds : float [s]
         Time the search may take, over all resumes.
     networks : float
-        Candidates born. Once all are born those that earned it are still promoted.
+        Number of births; promotions that are due still follow.
     fitness : float
-        Of the best candidate.
+        Fitness of the best candidate.
     plateau : float
         Births without a better candidate.
     """
@@ -37,7 +37,7 @@ class Goal:
     plateau: float = math.inf
 
     def reached(self, elapsed: float, best: float | None, stale: int) -> str:
-        """Say why the search should end now; empty while it should go on.
+        """Return why the search should end now; empty if it should go on.
 
         Parameters
         ----------
@@ -45,7 +45,7 @@ class Goal:
         best : float or None
             Fitness of the best candidate.
         stale : int
-            Births since the best was found.
+            Births since the best candidate was found.
         """
         if elapsed >= self.seconds:
             return f"{elapsed:.0f} s are over"
@@ -56,17 +56,17 @@ class Goal:
         return ""
 
     def births_left(self, births: int) -> float:
-        """Candidates that may still be born."""
+        """Return the number of candidates that may still be born."""
         return max(0, self.networks - births)
 
 
 def parse_budget(budget: str) -> Goal:
-    """Read ``"10min"``, ``"500networks"``, ``"fitness 0.9"``, ``"plateau 200"``, or several joined by commas.
+    """Read a budget: ``"10min"``, ``"500networks"``, ``"fitness 0.9"``, ``"plateau 200"``, or several with commas.
 
     Raises
     ------
     InputError
-        On anything else, on a limit of zero, and on two limits of one kind.
+        For any other text, a limit of zero, a fitness above 1, and two limits of one kind.
     """
     limits: dict[str, float] = {}
     for part in budget.lower().split(","):

@@ -1,4 +1,4 @@
-"""The journal: one checksummed JSON object per line, one writer, any number of readers."""
+"""Journal of a search: one checksummed JSON object per line, one writer, any number of readers."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Fact = dict[str, Any]
-#: Length of a line's end with the checksum [byte].
+#: Length of the checksum at the end of a line [byte].
 _TAIL = len(b',"crc32":"01234567"}\n')
-#: How a birth begins, and what stands before its genome, which is the last of it; in text a quote is escaped.
+#: Start of a birth's line, and the text before its genome, the last field; quotes within text are escaped.
 _BIRTH, _GENOME = b'{"kind":"born",', b',"genome":{'
 _parse = json.JSONDecoder().raw_decode
 
 
 class Journal:
-    """The writing end of a journal.
+    """Writer of a journal.
 
-    What was recorded is on the disk when `commit` returns, all of it or nothing of it: a torn end, left by a process
-    that died while writing, is cut off on opening.
+    When `commit` returns, everything recorded is on disk; a write that failed leaves nothing. An incomplete last line,
+    left by a process that died while writing, is cut off on opening.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Journal:
     Raises
     ------
     InputError
-        When a line before the last is damaged: a search must not go on from a history with a hole.
+        If a line before the last is damaged: a search must not continue from an incomplete history.
     """
 
     def __init__(self, path: Path, pause: Pause | None = None) -> None:
@@ -58,24 +58,24 @@ class Journal:
         os.ftruncate(self._file, self._length)
 
     def record(self, kind: str, **facts: Any) -> Fact:
-        """Note a fact, with the time [unix s]; it is on the disk after the next `commit`."""
+        """Record a fact with the time [unix s]; it is on disk after the next `commit`."""
         fact = {"kind": kind, "time": round(time.time(), 3), **facts}
         self._lines.append(_to_line(fact))
         return fact
 
     def show(self) -> None:
-        """Write everything recorded so that readers see it; a power failure may still take it back."""
+        """Write everything recorded so that readers see it; a power failure may still undo it."""
         if self._lines:
             wait_for_room(lambda: self._write(sync=False), self._pause)
 
     def commit(self) -> None:
-        """Bring everything recorded to the disk; waits while the disk is full."""
+        """Write everything recorded to disk for good; wait while the disk is full."""
         if self._lines:
             self._length = wait_for_room(lambda: self._write(sync=True), self._pause)
             self._lines.clear()
 
     def _write(self, sync: bool) -> int:
-        """Write all lines since the last commit, those that were shown once more; returns where they end."""
+        """Write all lines since the last commit, including those already shown; return the offset of their end."""
         try:
             os.lseek(self._file, self._length, os.SEEK_SET)
             left = memoryview(b"".join(self._lines))
@@ -85,13 +85,13 @@ class Journal:
             if sync:
                 os.fsync(self._file)
         except OSError:
-            # A part of the lines must not stay: the next attempt writes them all.
+            # Remove lines that were partly written: the next attempt writes them all.
             os.ftruncate(self._file, self._length)
             raise
         return end
 
     def close(self) -> None:
-        """Close the file; what was not committed is dropped."""
+        """Close the file without committing."""
         os.close(self._file)
 
     def __enter__(self) -> Journal:
@@ -108,22 +108,22 @@ def iterate_journal(
 ) -> Iterator[tuple[Fact, int]]:
     """Yield each fact and the offset [byte] at which its line ends, keeping one line in memory.
 
-    Lines after the last good one are not there yet: their writer is at work, or died at work.
+    Damaged lines at the end are ignored: their writer is still writing, or died while writing.
 
     Parameters
     ----------
     path : Path
     offset : int [byte]
-        Where a line begins.
+        Offset of the start of a line.
     strict : bool
-        Whether a damaged line with good ones after it is an error, not a warning.
+        Whether a damaged line followed by good ones raises an error instead of a warning.
     genomes : bool
-        Whether births come with their genomes, which are most of a journal.
+        Whether births include their genomes, which are most of a journal.
 
     Raises
     ------
     InputError
-        If `strict`, for a damaged line with good ones after it.
+        If `strict`, for a damaged line followed by good ones.
     """
     for body, end in _good_lines(path, offset, strict=strict):
         if not genomes and body.startswith(_BIRTH):
@@ -135,12 +135,12 @@ def iterate_journal(
 
 @contextmanager
 def understood(path: Path) -> Iterator[None]:
-    """Take what cannot be made sense of as damage, though its checksum is right: of a line that no search wrote.
+    """Report content that cannot be interpreted as damage, even if its checksum is right.
 
     Raises
     ------
     InputError
-        For whatever goes wrong within.
+        For any such error raised within.
     """
     try:
         yield
@@ -155,7 +155,7 @@ def understood(path: Path) -> Iterator[None]:
 
 
 def _good_lines(path: Path, offset: int, *, strict: bool = False) -> Iterator[tuple[bytes, int]]:
-    """Yield the text before the checksum of each line that it is right for, and the offset at which the line ends."""
+    """Yield the text before the checksum of each intact line, and the offset at which the line ends."""
     damaged: list[int] = []
     with path.open("rb") as file:
         file.seek(offset)
@@ -198,7 +198,7 @@ def _tail(body: bytes) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's scalars."""
+    """Convert a NumPy scalar to a Python number."""
     if hasattr(value, "item"):
         return value.item()
     raise TypeError(f"{type(value).__name__} does not belong in a journal")
@@ -208,7 +208,7 @@ _write = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no NaN: what is not finite is not known."""
+    """Replace numbers that are not finite by None, because JSON has no NaN."""
     if isinstance(value, dict):
         return {k: _finite(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""One writer per run folder: a lock that dies with its process, and a note saying who holds it."""
+"""Lock for the one writer of a run folder, released when its process dies, with a note that names the holder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: The note has room for this much from the start, so that it can be changed in place on a full disk [byte].
+#: Length of the note, reserved from the start so that it can be changed in place on a full disk [byte].
 _NOTE = 1024
-#: Where locks cannot be tried (read-only), a holder that has not touched its note for so long is gone [s].
+#: Age of the note from which its holder counts as gone, where locks cannot be tried (read-only) [s].
 _SILENCE = 120.0
 
 
 class WriterLock:
-    """The right to write a run folder.
+    """Lock of a run folder for its one writer.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ class WriterLock:
         Raises
         ------
         InputError
-            When another process holds it, or the folder cannot be written.
+            If another process holds it, or the folder cannot be written.
         """
         try:
-            # Views try the lock for a moment to see whether it is held: that must not turn the writer away.
+            # Views try the lock briefly to see whether it is held: that must not turn the writer away.
             self._lock.acquire(timeout=1.0, poll_interval=0.05)
         except Timeout:
             who = self.holder()
@@ -69,7 +69,7 @@ class WriterLock:
             self._lock.release()
 
     def note(self, state: str | None = None) -> None:
-        """Say in the folder who holds it and how it is doing, as well as it can be said; None: as it was doing."""
+        """Write holder and state to the note if possible; None keeps the state."""
         self._state = state = self._state if state is None else state
         text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "state": state})
         with suppress(OSError):
@@ -80,7 +80,7 @@ class WriterLock:
                 os.close(file)
 
     def holder(self) -> dict[str, Any]:
-        """Who holds the lock, or held it last: pid, host, state; empty when nobody ever did."""
+        """Return who holds the lock or held it last: pid, host, state; empty if nobody ever did."""
         try:
             note: dict[str, Any] = json.loads(self._note.read_bytes())
         except (OSError, ValueError, RecursionError):
@@ -89,13 +89,13 @@ class WriterLock:
 
     @property
     def is_held(self) -> bool:
-        """Whether a search is at work in the folder, in this process or another."""
+        """Whether a search is running in the folder, in this process or another."""
         if self._lock.is_locked:
             return True
         if not self._path.exists():
             return False
         try:
-            # Another view may be trying it at this moment; a search holds it longer.
+            # Another view may be trying the lock at this moment; a search holds it longer.
             with FileLock(str(self._path), timeout=0.1, poll_interval=0.02):
                 return False
         except Timeout:
@@ -105,7 +105,7 @@ class WriterLock:
 
 
 def unwritable(folder: Path, error: OSError) -> InputError:
-    """Say that a folder cannot be written."""
+    """Return the error for a folder that cannot be written."""
     return InputError(
         "a folder that can be written",
         f"{folder}: {error.strerror or error}",

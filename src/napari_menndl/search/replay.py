@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def replay(facts: Iterable[Fact], evolution: Evolution) -> Iterator[tuple[Candidate, Evaluation]]:
-    """Tell a fresh evolution what it was told before, without breeding or evaluating anything.
+    """Tell a new evolution the facts of an earlier process, without breeding or evaluating anything.
 
     Raises
     ------
     InputError
-        For a journal of a version that promoted by other rules.
+        If an earlier version promoted by other rules.
 
     Yields
     ------
     candidate, evaluation
-        Each evaluation that the evolution waited for, once it was told.
+        Each evaluation of a candidate in flight, after it was told.
     """
     for fact in facts:
         match fact:

@@ -1,4 +1,4 @@
-"""What a search found, read from its journal and its weights."""
+"""Results of a search, read from its journal and its weights."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from napari_menndl.search.folder import RunFolder
     from napari_menndl.search.views.reader import Leader
 
-#: Threshold of a class that was never judged; one above any probability, for a class that is never to be predicted.
+#: Threshold of a class that was never judged; threshold above any probability, for a class that is never predicted.
 UNKNOWN, NEVER = 0.5, 2.0
 
 
 @dataclass(frozen=True)
 class ChosenNetwork:
-    """A network as the search left it.
+    """Trained network of a search.
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ class ChosenNetwork:
     weights : bytes
         safetensors; tensors named "<fold>/…".
     fold : int or str
-        Which of them to predict with.
+        The fold whose network predicts.
     thresholds : C float
-        On the probability of each class of the task, for this network alone.
+        For the probability of each class of the task, for this network alone.
     """
 
     id: int
@@ -54,15 +54,15 @@ class ChosenNetwork:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a search has to show: networks to be averaged.
+    """Networks of a search that predict together, as a mean.
 
     Attributes
     ----------
     members : tuple of ChosenNetwork
     thresholds : C float
-        For their mean.
+        Thresholds for their mean.
     weights : tuple of C float
-        One row per member: its weight in the mean of each class; none: all the same.
+        One row per member: its weight in the mean of each class; empty if all are equal.
     """
 
     members: tuple[ChosenNetwork, ...]
@@ -71,20 +71,20 @@ class Chosen:
 
 
 def evaluations(folder: RunFolder) -> list[tuple[int, Evaluation]]:
-    """Every recorded evaluation with its candidate's id, in the order of the journal."""
+    """Return every recorded evaluation with its candidate's id, in the order of the journal."""
     with understood(folder.journal_path):
         facts = folder.facts(genomes=False)
         return [(fact.key.network, fact.evaluation) for fact in facts if isinstance(fact, Evaluated)]
 
 
-#: What the history tells of an evaluation, besides fields that begin like this.
+#: Fields of an evaluation that are not columns of the history under their own name or order.
 _LEFT_OUT = {"scores", "loss", "failure", "rung"}
 _MEASURED = [one.name for one in fields(Evaluation) if one.name not in _LEFT_OUT]
 _PLACE = ("slot", "started", "finished")
 
 
 def history(folder: RunFolder) -> pd.DataFrame:
-    """One row per evaluation: candidate, rung, origin, parents, scores, costs, slot and times [unix s]."""
+    """Return one row per evaluation: candidate, rung, origin, parents, scores, costs, slot and times [unix s]."""
     with understood(folder.journal_path):
         return _table(folder.facts(genomes=False))
 
@@ -93,7 +93,7 @@ def _table(facts: Iterable[Fact]) -> pd.DataFrame:
     import pandas as pd
 
     born: dict[int, tuple[str, tuple[int, ...]]] = {}
-    # Column by column: a search of a million networks has rows enough.
+    # Column by column: a search may have a million rows.
     columns: dict[str, list[Any]] = {
         name: [] for name in ("id", "rung", "origin", "parents", *_MEASURED, "failure", *_PLACE)
     }
@@ -113,18 +113,18 @@ def _table(facts: Iterable[Fact]) -> pd.DataFrame:
             for source, names in ((fact.evaluation, _MEASURED), (fact, _PLACE)):
                 for name in names:
                     value = getattr(source, name)
-                    # One and the same device, slot or rung need not be kept a million times.
+                    # Equal devices, slots and rungs share one string.
                     add[name](known.setdefault(value, value) if type(value) is str else value)
     return pd.DataFrame(columns) if columns["id"] else pd.DataFrame()
 
 
 def chosen(folder: RunFolder) -> Chosen:
-    """Return the answer so far, or the best network where there is none.
+    """Return the answer so far, or the best network if there is none.
 
     Raises
     ------
     InputError
-        When no network has a fitness yet, or its weights are gone.
+        If no network has a fitness yet, or its weights are gone.
     """
     with understood(folder.journal_path):
         return _chosen(folder)
@@ -143,7 +143,7 @@ def _chosen(folder: RunFolder) -> Chosen:
             for one in left
             for key, fold in one.networks
         )
-        # The mean's thresholds are near those of the most of its members, but not of one alone.
+        # The thresholds of the mean suit most of its members together, but not a single one.
         ordered = left[0].thresholds if len(left) == 1 else answer.thresholds
         return Chosen(networks, _in_order(folder, ordered), _shares(left, folder.task.class_names))
     reader = folder.reader
@@ -159,7 +159,7 @@ def _chosen(folder: RunFolder) -> Chosen:
 
 
 def _shares(members: Sequence[AnswerMember], class_names: Sequence[str]) -> tuple[tuple[float, ...], ...]:
-    """The weight of each network of each member in the mean of each class; the same where a class has no member."""
+    """Return the weight of each network in the mean of each class; equal weights for a class without a member."""
     votes = [[one.classes is None or name in one.classes for name in class_names] for one in members]
     rows = [row for one, row in zip(members, votes, strict=True) for _ in one.networks]
     counts = [sum(column) for column in zip(*rows, strict=True)]
@@ -169,20 +169,20 @@ def _shares(members: Sequence[AnswerMember], class_names: Sequence[str]) -> tupl
 
 
 def _answer(folder: RunFolder) -> tuple[AnswerChosen | None, dict[EvaluationKey, bytes]]:
-    """The latest answer, and the weights of its members as far as they are whole."""
+    """Return the latest answer, and the weights of its members that are intact."""
     folder.reader.read()
     while answer := folder.reader.status.answer:
         keys = {key for one in answer.members for key, _ in one.networks}
         weights = {key: data for key in keys if is_intact(data := folder.read_weights(key))}
         folder.reader.read()
-        # A search at work may have found another answer, and have dropped what this one was made of.
+        # A running search may have chosen another answer and deleted weights of this one.
         if len(weights) == len(keys) or folder.reader.status.answer is answer:
             return answer, weights
     return None, {}
 
 
 def _first_with_weights(folder: RunFolder, leaders: Sequence[Leader]) -> tuple[Leader, bytes]:
-    """The best whose weights are whole: those of the very best may be lost, as with one of several merged runs."""
+    """Return the best network with intact weights; those of the very best may be missing in a merged run."""
     for one in leaders:
         weights = folder.read_weights(one.key)
         if is_intact(weights):
@@ -197,7 +197,7 @@ def _first_with_weights(folder: RunFolder, leaders: Sequence[Leader]) -> tuple[L
 
 
 def _in_order(folder: RunFolder, thresholds: Mapping[str, float | None]) -> tuple[float, ...]:
-    """In the order of the task's classes: absent ones at a half; those that no threshold served (None) never found."""
+    """Order thresholds as the task's classes: `UNKNOWN` for an absent class, `NEVER` for None."""
     found = (thresholds.get(name, UNKNOWN) for name in folder.task.class_names)
     return tuple(NEVER if one is None else one for one in found)
 

@@ -1,4 +1,4 @@
-"""``search.json``: what a search was started with; it is what makes a folder a run folder."""
+"""``search.json``: configuration that a search was started with; its presence makes a folder a run folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PACKAGES = ("napari-menndl", "numpy", "scipy", "torch", "dask", "distributed", 
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of what a search's numbers depend on; "unknown" where a package is not installed as one."""
+    """Return the versions of the packages that a search's numbers depend on; "unknown" without package metadata."""
     found = {}
     for name in _PACKAGES:
         try:
@@ -35,7 +35,7 @@ def installed_versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a search was started with.
+    """Configuration that a search was started with.
 
     Attributes
     ----------
@@ -44,11 +44,11 @@ class RunConfig:
     task : str
         Digest of the training task.
     merged : tuple of str
-        The run folders that it was merged from; none for a search.
+        The run folders that it was merged from; empty for a search.
     versions : dict of str to str
-        Of the packages it was started with.
+        Versions of the packages it was started with.
     metadata : Metadata
-        How the movie was recorded.
+        Recording metadata of the movie.
     """
 
     settings: SearchSettings
@@ -59,7 +59,7 @@ class RunConfig:
     metadata: Metadata = UNKNOWN
 
     def write(self, folder: Path) -> None:
-        """Put it into a folder; whole or not at all."""
+        """Write the configuration to a folder, atomically."""
         record = {
             "format": FORMAT,
             "schema": SCHEMA,
@@ -74,12 +74,12 @@ class RunConfig:
 
     @classmethod
     def read(cls, folder: Path) -> RunConfig:
-        """Read that of a folder.
+        """Read the configuration of a folder.
 
         Raises
         ------
         InputError
-            When there is none, it is damaged, or a newer version wrote it.
+            If there is none, it is damaged, or a newer version wrote it.
         """
         try:
             record = json.loads((folder / NAME).read_bytes())

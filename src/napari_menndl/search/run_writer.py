@@ -1,4 +1,4 @@
-"""What a search writes into its run folder: journal, weights and running totals."""
+"""Writer of a search's journal, weights and running totals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
-    from napari_menndl.pool.telemetry import PoolTelemetry
+    from napari_menndl.pool.protocol import PoolTelemetry
     from napari_menndl.search.candidate import Candidate, EvaluationKey
     from napari_menndl.search.disk import Pause
     from napari_menndl.search.evaluation_queue import Result
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_menndl.search.folder import RunFolder
 
 log = logging.getLogger(__name__)
-#: Of a pool's account, what adds up over all resumes.
+#: Fields of the pool's telemetry that are summed over all resumes.
 _SUMS = (
     "busy_seconds",
     "available_seconds",
@@ -36,22 +36,22 @@ _SUMS = (
 
 
 class RunWriter:
-    """Everything that the search writes into its folder. The folder's lock must be held.
+    """Writer of a run folder; the caller holds the folder's lock.
 
     Parameters
     ----------
     folder : RunFolder
     usage : callable
-        What the pool did since it was opened.
+        Returns the pool's telemetry since it was opened.
     pause : callable
         Called with the error while the disk is full.
     waits : callable
-        Whether the search waits for workers now: that is no time of its budget.
+        Returns whether the search waits for workers; the budget does not run meanwhile.
 
     Attributes
     ----------
     status : Totals
-        Sums over all facts so far.
+        Totals of all facts so far.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class RunWriter:
         self._count_on()
 
     def replay(self) -> Iterator[Fact]:
-        """Yield every fact of the journal, adding it to the sums; time is counted on from there."""
+        """Yield every fact of the journal and add it to the totals; time is counted on from there."""
         for fact in self._folder.facts():
             self.status.take(fact)
             yield fact
         self._count_on()
 
     def _count_on(self) -> None:
-        """Add what comes to what was: time and the pool's sums begin where those of the journal end."""
+        """Continue time and the pool's sums from the end of the journal."""
         status, pool = self.status, self._usage()
         self._telemetry_at = self._seen_at = time.monotonic()
         self._elapsed, self._gpu_seconds = status.elapsed, status.gpu_seconds
@@ -84,7 +84,7 @@ class RunWriter:
 
     @property
     def elapsed(self) -> float:
-        """Time the search has run, over all resumes [s]; while it waits for workers, none passes."""
+        """Time the search has run, over all resumes, without waits for workers [s]."""
         now = time.monotonic()
         if not self._waited:
             self._elapsed += now - self._seen_at
@@ -92,18 +92,18 @@ class RunWriter:
         return self._elapsed
 
     def note(self, fact: Fact) -> None:
-        """Note a fact; it is on the disk after the next `commit`."""
+        """Record a fact; it is on disk after the next `commit`."""
         self._journal.record(**fact.to_json())
         self.status.take(fact)
 
     def commit(self) -> None:
-        """Bring everything noted to the disk."""
+        """Write all recorded facts to disk."""
         self._journal.commit()
 
     def announce(self, candidates: Iterable[Candidate]) -> None:
-        """Show births and promotions; they are committed with the first evaluation that follows.
+        """Show births and promotions to views; they are committed with the first evaluation that follows.
 
-        Should they be lost before, nothing that counted on them was recorded either.
+        If they are lost before that, no recorded fact depends on them.
         """
         for one in candidates:
             above = one.weights_of
@@ -111,7 +111,7 @@ class RunWriter:
         self._journal.show()
 
     def result(self, result: Result) -> None:
-        """Keep the weights, then note the evaluation that counts on them."""
+        """Save the weights, then record the evaluation that refers to them."""
         where = {name: getattr(result.outcome, name) for name in ("slot", "started", "finished")}
         key, evaluation, rung = result.candidate.key, result.evaluation, result.candidate.rung
         if result.lost is not None:
@@ -127,7 +127,7 @@ class RunWriter:
             self.note((Failed if evaluation.failure else Evaluated)(key=key, evaluation=evaluation, **where))
 
     def weights_for(self, candidate: Candidate) -> bytes:
-        """Return the weights a candidate starts from; empty, and noted, where they are gone or damaged."""
+        """Return the weights a candidate starts from; if they are gone or damaged, record that and return nothing."""
         source = candidate.starts_from
         if not source:
             return b""
@@ -143,7 +143,7 @@ class RunWriter:
         return self._kept
 
     def keep(self, wanted: set[str]) -> None:
-        """Drop all weights save those wanted."""
+        """Delete all weights except those wanted."""
         for key in self._kept - wanted:
             self._folder.remove_weights(key)
             self._kept.discard(key)
@@ -154,12 +154,12 @@ class RunWriter:
         return time.monotonic() - self._telemetry_at
 
     def telemetry(self, median: float | None) -> None:
-        """Note time and rates, and what the pool did.
+        """Record time, rates and the pool's telemetry.
 
         Parameters
         ----------
         median : float or None
-            Fitness of the population.
+            Median fitness of the population.
         """
         pool, seconds = self._usage(), self.since_telemetry
         self._telemetry_at += seconds

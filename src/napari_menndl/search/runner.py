@@ -1,4 +1,4 @@
-"""The search itself: evolution proposes, the pool evaluates, the journal remembers."""
+"""Search loop: evolution proposes, the pool evaluates, the journal records."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ if TYPE_CHECKING:
     from napari_menndl.search.folder import RunFolder
 
 log = logging.getLogger(__name__)
-#: Between two telemetry facts; between two looks for requests [s].
+#: Interval between telemetry facts; interval between checks for requests [s].
 _TELEMETRY, _REQUESTS = 5.0, 0.2
-#: The answer is renewed so seldom that it takes no more than this share of the time.
+#: Largest share of the time that renewing the answer may take.
 _RENEWAL = 0.05
-#: So many networks at least predict together, where they have seen all labels: fewer are noisier, and thresholds, which
-#: are chosen on single networks of each member, hold less for the mean of more (docs/benchmarks.md).
+#: Smallest number of networks that predict together after a refit: fewer are noisier, and the thresholds, which are
+#: chosen on single networks of each member, fit the mean of more networks less well (docs/benchmarks.md).
 _LEAST_NETWORKS = 8
-#: Pixels of a refit, in those of the first rung: the networks know most already.
+#: Pixels of a refit, as a share of those of the first rung: the networks are trained already.
 _REFIT = 0.5
-#: A refit may take so much longer than its share of the evaluation did.
+#: Factor by which a refit may exceed its estimated time.
 _REFIT_MARGIN = 1.25
 _PAUSED, WAITING = "paused: disk full", "waiting for workers; the budget does not run meanwhile"
 REFITTING = "training the chosen networks on all labels"
 
 
 class SearchRunner:
-    """Runs the search of a run folder, from its start or from where its journal ends.
+    """Runner of the search of a run folder, from its start or from the end of its journal.
 
     Parameters
     ----------
     folder : RunFolder
     pool : Pool
-        Its jobs are `training.job.run` or something of the same shape.
+        Its jobs are `training.job.run` or a function with the same signature.
     evolution : Evolution, optional
-        Left out: that of the folder's space and settings.
+        By default that of the folder's space and settings.
     grace : float [s]
-        When asked to stop, what is being evaluated may take so long to end; the rest is evaluated when resumed.
+        Time that running evaluations have to end after a stop; the others are evaluated when the search is resumed.
     stop : threading.Event, optional
-        Set by whoever wants the search to stop, such as a signal's handler.
+        Set from outside to stop the search, for example by a signal handler.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class SearchRunner:
         return AnswerKeeper(judge, self.settings.members, lambda key: read_oof(self.folder.read_weights(key)))
 
     def stop(self) -> None:
-        """Ask for an end at the next opportunity; from a signal handler or another thread."""
+        """Request an end at the next opportunity; safe from a signal handler or another thread."""
         self._stop.set()
 
     def run(self) -> str:
@@ -111,7 +111,7 @@ class SearchRunner:
         Raises
         ------
         InputError
-            When another process searches in the folder, the journal is damaged, or the pool trains nothing.
+            If another process searches in the folder, the journal is damaged, or the pool trains nothing.
         """
         exchange = open_exchange(self.folder, self.evolution)
         recorder = RunWriter(self.folder, self._pool.telemetry, self._pause, lambda: self._jobs.waits)
@@ -136,13 +136,13 @@ class SearchRunner:
                 if self.state != "finished":
                     self._leave("asked to stop")
             except _StillFullError:
-                self.state = "stopped"  # views, for which nothing could be recorded, see it as interrupted
+                self.state = "stopped"  # nothing could be recorded: views see the search as interrupted
             return self.state
 
-    # ------------------------------------------------------------------ the heart
+    # ------------------------------------------------------------------ loop
 
     def _search(self) -> str:
-        """Evolve until the goal is reached; returns why it ended, or nothing where it was asked to stop."""
+        """Evolve until the goal is reached; return why the search ended, or "" if it was asked to stop."""
         reason = ""
         while not self._stopping():
             if self.state != (state := self._doing):
@@ -158,7 +158,7 @@ class SearchRunner:
             elif free:
                 candidates = self._refits(free, seconds)
             self._jobs.submit(candidates)
-            # A pool without a free slot, such as one that no worker has joined yet, is waited for.
+            # A pool without a free slot, for example before the first worker has joined, is waited for.
             if self._jobs.idle and (free or not self._births_left()):
                 return reason or self._nothing_left(seconds)
             self._collect()
@@ -166,20 +166,20 @@ class SearchRunner:
 
     @property
     def _doing(self) -> str:
-        """What views are told while the search runs."""
+        """State that views show while the search runs."""
         if self._jobs.waits:
             return WAITING
         at_work = self._jobs.in_flight.values()
         return REFITTING if at_work and all(one.rung.all_labels for one in at_work) else "searching"
 
     def _candidates(self, free: int, seconds: float) -> list[Candidate]:
-        """What comes from other islands and from evolution, as far as it leaves time for the refits."""
+        """Return candidates from other islands and from evolution, as far as they leave time for the refits."""
         welcome = self._welcome(free)
         left = seconds - sum(self._refit_takes(one) for one in self._to_refit()) / max(1, self._pool.slots)
         return welcome + self.evolution.ask(free - len(welcome), self._births_left(), left)
 
     def _to_refit(self) -> list[Candidate]:
-        """Members of the answer whose networks were not trained on all labels yet."""
+        """Return the refits of the answer's members that are still to be done."""
         members = self._keeper.answer.members if self._keeper.answer else ()
         networks = math.ceil(_LEAST_NETWORKS / max(1, len(members)))
         failed = {key for key, folds in self._record.status.refits.items() if not folds}
@@ -192,17 +192,17 @@ class SearchRunner:
         ]
 
     def _refits(self, free: int, seconds: float) -> list[Candidate]:
-        """Trainings of the answer's members on all labels, once nothing else fits into the time that is left."""
+        """Return the refits of the answer's members that fit into the time left; called when nothing else does."""
         self._renew_answer()
         return [one for one in self._to_refit() if self._refit_takes(one) <= seconds][:free]
 
     def _refit_takes(self, candidate: Candidate) -> float:
-        """Time for its networks, at the pace of the candidate's evaluations [s]."""
+        """Return the time of a refit, estimated from the candidate's evaluations [s]."""
         share = len(candidate.rung.folds or ()) / self.folder.task.folds
         return _REFIT_MARGIN * share * candidate.rung.pixels * self.evolution.seconds_per_pixel(candidate.id)
 
     def _welcome(self, most: int) -> list[Candidate]:
-        """What comes from other islands; the births themselves are announced with all others."""
+        """Admit immigrants and record their arrival; their births are recorded with all others."""
         arrived = self._exchange.arrivals(min(most, self._births_left())) if self._exchange else []
         for candidate, island, elite in arrived:
             fact = Arrived(id=candidate.id, island=island, theirs=elite.id, rung=elite.rung, fitness=elite.fitness)
@@ -215,7 +215,7 @@ class SearchRunner:
         return "no new genome left" if seconds == math.inf else f"{seconds:.0f} s left are too few for another network"
 
     def _finish(self, reason: str) -> None:
-        """Give the answer; what is still being evaluated is evaluated again if the search is resumed."""
+        """Record the final answer; evaluations in flight are repeated if the search is resumed."""
         self._jobs.cancel()
         self._renew_answer()
         self._send_telemetry()
@@ -231,22 +231,22 @@ class SearchRunner:
         return {key: folds for key, folds in self._record.status.refits.items() if key in self._record.kept}
 
     def _consider(self, candidate: Candidate, evaluation: Evaluation) -> None:
-        """Let an evaluation take part in the answer."""
+        """Let an evaluation take part in the choice of the answer."""
         if evaluation.fitness is not None:
             thresholds = thresholds_of(evaluation.scores, self.folder.task.class_names)
             self._keeper.take(Entry(candidate, evaluation.fitness, thresholds))
 
     def _renew_answer(self, refit: bool = False) -> None:
-        """Choose the answer anew, and record it where it is another one, or predicts with other networks."""
+        """Choose the answer again; record it if it has changed, or predicts with other networks."""
         began = time.monotonic()
         if self._keeper.renew() or refit:
             self._record.note(self._answer_fact())
-            self._commit()  # before the weights that the last answer counted on may go
+            self._commit()  # before weights of the previous answer may be deleted
         self._renewed_at = time.monotonic()
         self._renewal_took = self._renewed_at - began
 
     def _collect(self) -> None:
-        """Wait for evaluations; as many as have ended are on disk, at one go, before they are bred from or shown."""
+        """Wait for evaluations; all that have ended are committed together before they breed or are shown."""
         results = self._jobs.finished(timeout=_REQUESTS)
         for result in results:
             self._record.result(result)
@@ -265,7 +265,7 @@ class SearchRunner:
             self._record.note(Retired(ids=tuple(retired)))
         if refit or time.monotonic() - self._renewed_at > self._renewal_took / _RENEWAL:
             self._renew_answer(refit)
-        if results and self._record.kept:  # not before all are told: until then nobody wants their weights
+        if results and self._record.kept:  # not before all are told: until then their weights are not wanted
             self._record.keep(self.evolution.wanted_weights | self._keeper.wanted_weights)
         self._send_telemetry(every=_TELEMETRY)
 
@@ -280,7 +280,7 @@ class SearchRunner:
         return retired
 
     def _job(self, candidate: Candidate) -> tuple[dict[str, Any], bytes]:
-        """What `training.job.run` is called with."""
+        """Return the arguments of `training.job.run`."""
         payload = {
             "genome": candidate.genome.to_json(),
             "rung": candidate.rung.to_json(),
@@ -290,7 +290,7 @@ class SearchRunner:
         }
         return payload, self._record.weights_for(candidate)
 
-    # ------------------------------------------------------------------ beginning and end
+    # ------------------------------------------------------------------ start and end
 
     def _begin(self) -> None:
         kind = Resumed if self._record.status.phase else Started
@@ -302,7 +302,7 @@ class SearchRunner:
             self._jobs.submit(list(self.evolution.in_flight.values()))
 
     def _leave(self, reason: str) -> None:
-        """End cleanly what can be ended soon; the rest is evaluated when resumed."""
+        """Stop; wait briefly for running evaluations, the others are repeated when the search is resumed."""
         deadline = time.monotonic() + self._grace
         with suppress(InputError):
             while not self._jobs.idle and time.monotonic() < deadline:
@@ -323,7 +323,7 @@ class SearchRunner:
         return self._stop.is_set()
 
     def _goal_reached(self) -> str:
-        # What views show is the answer's, as soon as there is one.
+        # Views show the fitness of the answer as soon as there is one.
         known = [self.evolution.best.fitness] if self.evolution.best else []
         best = max([*known, self._keeper.answer.value] if self._keeper.answer else known, default=None)
         return self.goal.reached(self._record.elapsed, best, self.evolution.stale)
@@ -343,7 +343,7 @@ class SearchRunner:
             self._change_state(self._paused_from)
 
     def _pause(self, error: OSError) -> None:
-        """Wait for room on the disk."""
+        """Wait for space on the disk."""
         if self.state != _PAUSED:
             log.warning("the disk is full (%s); the search goes on when there is room", error)
             self._paused_from = self.state
@@ -359,4 +359,4 @@ class SearchRunner:
 
 
 class _StillFullError(Exception):
-    """Asked to stop while the disk is full: nothing more can be recorded."""
+    """Stop requested while the disk is full: nothing more can be recorded."""

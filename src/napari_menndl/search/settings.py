@@ -1,4 +1,4 @@
-"""What a person can set about a search: one frozen dataclass, from which forms, options and the file are made."""
+"""Settings of a search: one frozen dataclass from which forms, options and the file are made."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from napari_menndl.settings import setting
 from napari_menndl.typed import check_types, from_mapping
 
 REPLACEMENTS = ("age", "worst")
-#: Founders by default, the quickest to train first: a good answer is there early.
+#: Default founders, the quickest to train first, so that a good answer comes early.
 FIRST = ("bank_logistic", "blobs", "deep_fcn", "coarse_fcn", "fourier", "bank_mlp")
-#: Settings of earlier versions that nothing corresponds to now; a run folder that has them is still read.
+#: Settings of earlier versions without a counterpart now; a run folder that has them can still be read.
 RETIRED = {"rung_folds", "finalists", "final_split", "finish_share"}
-#: An island's name is that of its file in the shared folder.
+#: Valid names of islands, which are also file names in the shared folder.
 ISLAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """Settings of a search; title, unit, range and help stand in each field's metadata.
+    """Settings of a search; title, unit, range and help are in each field's metadata.
 
     Raises
     ------
     InputError
-        On a value of the wrong type or outside its range.
+        For a value of the wrong type or outside its range.
     """
 
     budget: str = setting(
@@ -96,19 +96,19 @@ class SearchSettings:
                 repr(self.island),
                 "Give each island a name of its own, such as a1.",
             )
-        if self.exchange:  # the search process and whoever resumes it may stand elsewhere
+        if self.exchange:  # the search process and a later resume may run in another working directory
             object.__setattr__(self, "exchange", os.path.abspath(os.path.expanduser(self.exchange)))
 
     @property
     def root(self) -> int:
-        """What all random streams of the search begin with: the seed, and on an island its name too."""
+        """Seed of all random streams of the search: from `seed` and, on an island, its name."""
         if not self.island:
             return self.seed
         return int(np.random.SeedSequence([self.seed, *self.island.encode()]).generate_state(1)[0])
 
     @property
     def ladder(self) -> tuple[Rung, ...]:
-        """The rungs of the search, named "0", "1", …; each shows `eta` times the pixels of the one below."""
+        """Rungs of the search, named "0", "1", …; each shows `eta` times the pixels of the one below."""
         return tuple(Rung(str(level), self.pixels * self.eta**level) for level in range(self.rungs))
 
     def to_json(self) -> dict[str, Any]:
@@ -116,12 +116,12 @@ class SearchSettings:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SearchSettings:
-        """Read what `to_json` wrote, in this version or an earlier one; what is left out keeps its default.
+        """Read what `to_json` wrote, in this version or an earlier one; missing fields get their defaults.
 
         Raises
         ------
         InputError
-            On an unknown field, a wrong type or a value outside its range.
+            For an unknown field, a wrong type or a value outside its range.
         """
         rungs = {"rungs": len(data["rung_folds"])} if data.get("rung_folds") else {}
         return from_mapping(cls, {**rungs, **{name: value for name, value in data.items() if name not in RETIRED}})

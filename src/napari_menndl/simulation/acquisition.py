@@ -1,4 +1,4 @@
-"""The parameters of a recording: beam, probe, scan, detector and dirt."""
+"""Acquisition parameters of a simulated movie: beam, probe, scan, detector and contamination."""
 
 from __future__ import annotations
 
@@ -164,13 +164,13 @@ class Acquisition:
 
     @property
     def beam_current(self) -> float:
-        """[pA]."""
+        """Beam current [pA]."""
         return self.electrons / (self.dwell_time * 1e-6) * 1.602176634e-19 * 1e12
 
     def line_time(self, width: int) -> float:
-        """From the start of one line to the start of the next [s]."""
+        """Return the time from the start of one line to the start of the next [s]."""
         return (width * self.dwell_time + self.flyback_time) * 1e-6
 
     def frame_time(self, height: int, width: int) -> float:
-        """From the start of one frame to the start of the next [s]."""
+        """Return the time from the start of one frame to the start of the next [s]."""
         return height * self.line_time(width)

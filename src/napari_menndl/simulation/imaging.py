@@ -1,4 +1,4 @@
-"""From columns to the detected share of the beam to grey values."""
+"""Image formation: from atomic columns to the detected share of the beam, and to grey values."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 #: Atomic numbers.
 W, MO, S = 74, 42, 16
-_REACH = 4.0  # standard deviations to which the core of the probe is drawn
+_REACH = 4.0  # radius to which the probe's core is computed [standard deviations]
 
 
 def strengths(metal: NDArray[np.bool_], kind: NDArray[Any], z_exponent: float) -> NDArray[np.float64]:
-    """HAADF strength of columns over that of one W atom: the sum of Z to a power over their atoms.
+    """Return the HAADF strength of columns relative to a W atom: the sum of Z to a power over their atoms.
 
     Parameters
     ----------
@@ -45,12 +45,12 @@ def strengths(metal: NDArray[np.bool_], kind: NDArray[Any], z_exponent: float) -
 
 @dataclass(frozen=True)
 class Scan:
-    """What the scan does to one frame, drawn anew for each.
+    """Scan errors of one frame, drawn for each frame.
 
     Attributes
     ----------
     dy, dx : (Y, X) or (Y, 1) float64 [px]
-        Where the beam is, beside where it should be.
+        Deviation of the beam from its nominal position.
     defocus : float [nm]
     """
 
@@ -60,23 +60,23 @@ class Scan:
 
 
 def perfect_scan(height: int, width: int) -> Scan:
-    """No jitter, no flyback distortion, in focus."""
+    """Return a scan without jitter or flyback distortion, in focus."""
     return Scan(np.zeros((height, 1)), np.zeros((height, width)))
 
 
 def columns_signal(
     positions: NDArray[np.float64], strengths: NDArray[np.float64], acquisition: Acquisition, scan: Scan
 ) -> NDArray[np.float64]:
-    """Detected share of the beam per pixel, columns only.
+    """Return the share of the beam detected per pixel, from columns only.
 
-    The probe is a Gaussian core and Gaussian tails. Defocus widens the core like a Gaussian beam,
-    σ = σ₀ √(1 + (defocus / depth of focus)²), and leaves its integral as it is.
+    The probe is a Gaussian core with Gaussian tails. Defocus widens the core like a Gaussian beam, σ = σ₀ √(1 +
+    (defocus / depth of focus)²), and conserves its integral.
 
     Parameters
     ----------
     positions : (n, 2) float64 (y, x) [px]
     strengths : (n,) float64
-        Over that of a W column.
+        Relative to a W column.
     acquisition : Acquisition
     scan : Scan
 
@@ -89,10 +89,11 @@ def columns_signal(
     best, tails = acquisition.probe_sigma / pixel, acquisition.tail_sigma / pixel
     core = best * math.sqrt(1 + (scan.defocus / acquisition.depth_of_focus) ** 2)
     share = acquisition.tail_fraction
-    # What one W column scatters in all, from what it scatters under the centre of the focused probe.
+    # Total scattering of a W column, from its scattering under the centre of the focused probe.
     whole = acquisition.scattered_fraction / ((1 - share) / (2 * np.pi * best**2) + share / (2 * np.pi * tails**2))
 
-    # The tails are smooth: drawn as points shared among four pixels and blurred; their spread by that is taken off.
+    # The tails are smooth, so they are rendered as blurred points, each distributed over four pixels; the variance that
+    # this distribution adds is subtracted from the blur's.
     edge = math.ceil(4 * tails) + 1
     points = np.zeros((height + 2 * edge, width + 2 * edge))
     low = np.floor(positions).astype(int)
@@ -124,7 +125,7 @@ def columns_signal(
 
 
 def detect(fraction: NDArray[np.float64], acquisition: Acquisition, rng: np.random.Generator) -> NDArray[np.uint16]:
-    """Grey values: Poisson counts of detected electrons, times gain, plus offset and read-out noise; 16 bit.
+    """Return 16 bit grey values: Poisson counts of detected electrons, times gain, plus offset and read-out noise.
 
     Parameters
     ----------

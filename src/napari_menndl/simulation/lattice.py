@@ -1,4 +1,4 @@
-"""The sites of a WS2 monolayer, and what the electron beam does to them from frame to frame."""
+"""Sites of a WS2 monolayer, and their changes under the electron beam from frame to frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lattice:
-    """The sites of an area.
+    """Lattice sites of an area.
 
     Attributes
     ----------
@@ -30,11 +30,11 @@ class Lattice:
     metal : (n,) bool
         W sites; the others are S2 columns.
     area : (n,) bool
-        In the area itself, not in the margin around it.
+        Whether in the area itself, not in the margin around it.
     bonds : (m, 2) int
         Pairs of neighbouring sites, W and S2.
     steps : (k, 2) int
-        Pairs of neighbouring sites of one kind, both ways.
+        Pairs of neighbouring sites of the same kind, in both directions.
     """
 
     positions: NDArray[np.float64]
@@ -46,16 +46,16 @@ class Lattice:
 
 @dataclass(frozen=True)
 class SampleFrame:
-    """The sample during one frame.
+    """State of the sample during one frame.
 
     Attributes
     ----------
     kind : (n,) int8
         `Kind` of each site.
     defect : (n,) int32
-        Number of the defect at each site; 0 where there is none.
+        Number of the defect at each site; 0 if there is none.
     changes : dict of int to str
-        What happened to defects before this frame: ``"born"``, ``"moved"``, ``"grew"``, ``"vanished"``.
+        Changes of defects since the previous frame: ``"born"``, ``"moved"``, ``"grew"``, ``"vanished"``.
     """
 
     kind: NDArray[np.int8]
@@ -64,7 +64,7 @@ class SampleFrame:
 
 
 def make_lattice(sample: Sample, height: float, width: float, margin: float, rng: np.random.Generator) -> Lattice:
-    """The honeycomb of 1H-WS2 seen along c, over (height, width) and a margin around it [nm], at a random offset."""
+    """Return the sites of 1H-WS2 along c, over (height, width) plus a margin [nm], at a random offset."""
     a = sample.lattice_constant
     angle = np.deg2rad(sample.rotation)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -84,7 +84,7 @@ def make_lattice(sample: Sample, height: float, width: float, margin: float, rng
 
 
 def evolve(sample: Sample, lattice: Lattice, frames: int, rng: np.random.Generator) -> list[SampleFrame]:
-    """The sample's state in each frame; one random stream, drawn in one order."""
+    """Return the sample's state in each frame, from one random stream drawn in a fixed order."""
     return list(_Evolution(sample, lattice, rng).frames(frames))
 
 
@@ -127,7 +127,7 @@ class _Evolution:
             self._open(int(site))
             for _ in range(2):
                 self._grow(0.5)
-            self._grow(0)  # no column dangles at its edge
+            self._grow(0)  # removes columns left with a single bond at its edge
 
     def _step(self) -> None:
         sample, kind = self.sample, self.kind
@@ -146,7 +146,7 @@ class _Evolution:
         self._grow(sample.hole_growth)
 
     def _make(self, sites: NDArray[np.intp], kind: Kind) -> None:
-        """A new defect at each site; what was there is no more."""
+        """Create a new defect at each site, replacing any that is there."""
         for site in sites:
             self._end(self.defect[site])
             self.last += 1
@@ -161,7 +161,7 @@ class _Evolution:
         sites = np.flatnonzero(self.kind == kind)
         for site in sites[self.rng.random(len(sites)) < probability]:
             free = [s for s in self.steps[site] if self.kind[s] == Kind.PERFECT]
-            # A vacancy that was born in this very frame stays, so that one change tells all.
+            # A defect born in this frame does not move, so that each defect has one change per frame.
             if free and int(self.defect[site]) not in self.changes:
                 to = free[self.rng.integers(len(free))]
                 self.kind[[site, to]] = self.kind[[to, site]]
@@ -169,7 +169,7 @@ class _Evolution:
                 self.changes[int(self.defect[to])] = "moved"
 
     def _open(self, site: int) -> None:
-        """A hole where a column and its bonded neighbours are gone."""
+        """Open a hole by removing a column and its bonded neighbours."""
         self._make(np.array([site]), Kind.HOLE)
         self._widen(self.neighbours[site], int(self.defect[site]))
         self._merge()
@@ -182,7 +182,7 @@ class _Evolution:
                 self.changes.setdefault(hole, "grew")
 
     def _grow(self, probability: float) -> None:
-        """Columns with a lost neighbour go with a probability, those with one bond left or none at once."""
+        """Remove columns with one lost neighbour with a probability, those with more at once."""
         bonds = self.lattice.bonds
         hole = self.kind == Kind.HOLE
         lost = np.bincount(bonds[:, 0][hole[bonds[:, 1]]], minlength=len(hole))
@@ -194,7 +194,7 @@ class _Evolution:
         self._merge()
 
     def _merge(self) -> None:
-        """Holes that touch are one: the oldest."""
+        """Merge touching holes into the oldest of them."""
         bonds = self.lattice.bonds
         hole = self.kind == Kind.HOLE
         joined = bonds[hole[bonds].all(axis=1)]

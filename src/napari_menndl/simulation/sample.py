@@ -1,4 +1,4 @@
-"""The parameters of a monolayer of Mo-doped 1H-WS2 with defects."""
+"""Parameters of a monolayer of Mo-doped 1H-WS2 with defects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHOSEN = "chosen"
 
 
 class Kind(IntEnum):
-    """What is at a site; also the value in the labels, 0 being the perfect lattice."""
+    """State of a site; also the value in the labels, where 0 is the perfect lattice."""
 
     PERFECT = 0
     MO = 1

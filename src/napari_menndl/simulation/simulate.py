@@ -1,4 +1,4 @@
-"""`simulate_movie`: a HAADF-STEM movie of Mo-doped WS2 of which every defect is known."""
+"""`simulate_movie`: a HAADF-STEM movie of Mo-doped WS2 with every defect known."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ LABEL_RADIUS = 0.08
 #: Random streams of an area: lattice, changes, drift, dirt; of a recording: focus, and one per frame.
 _LATTICE, _CHANGES, _DRIFT, _DIRT = range(4)
 _FOCUS = 0
-_MARGIN, _MARGIN_STEP = 0.8, 2.0  # [nm] beyond what drift brings into view
+_MARGIN, _MARGIN_STEP = 0.8, 2.0  # [nm] beyond the area that drift brings into view
 _DIRT_WIDTH = 1.5  # [nm]
 
 
 @dataclass(frozen=True, eq=False)
 class SimulatedMovie:
-    """A movie and all that is true of it.
+    """A simulated movie with its ground truth.
 
     Attributes
     ----------
     movie : Movie
-        uint16 frames, rendered when looked at, always to the same bits.
+        uint16 frames, rendered on access and bit-identical each time.
     labels : (T, Y, X) uint8
-        0 the lattice, c + 1 class c: discs of `LABEL_RADIUS` for point defects; for holes every pixel nearer to a lost
+        0 = lattice, c + 1 = class c: discs of `LABEL_RADIUS` for point defects; for holes every pixel nearer to a lost
         column than to any other.
     class_names : tuple of str
     events : DataFrame
-        One row per defect and frame, for all whose centre is in the frame: ``defect`` (number), ``frame``, ``class``
-        (name), ``y``, ``x`` [px], ``event``, ``born`` (frame of its birth; 0 also for those there from the start).
-        An event is ``"present"``, ``"born"``, ``"moved"``, ``"grew"``, or ``"vanished"`` with the last known place,
-        in the first frame without it.
+        One row per defect and frame, for all defects whose centre is in the frame: ``defect`` (number), ``frame``,
+        ``class`` (name), ``y``, ``x`` [px], ``event``, ``born`` (first frame; 0 also for defects present from the
+        start). An event is ``"present"``, ``"born"``, ``"moved"``, ``"grew"``, or ``"vanished"`` with the last known
+        position, in the first frame without the defect.
     sample : Sample
     acquisition : Acquisition
     snr : float
-        Of one single S vacancy, see `vacancy_snr`.
+        Signal-to-noise ratio of a single S vacancy, see `vacancy_snr`.
     """
 
     movie: Movie
@@ -75,21 +75,21 @@ def simulate_movie(
 ) -> SimulatedMovie:
     """Simulate a movie of a WS2 monolayer with Mo on W sites, vacancies, and holes that grow under the beam.
 
-    Imaging is taken as linear and incoherent (columns times probe), as is usual for HAADF of a monolayer; Poisson noise
-    is that of the detected electrons.
+    Imaging is assumed to be linear and incoherent (columns convolved with the probe), as is usual for HAADF of a
+    monolayer; Poisson noise is that of the detected electrons.
 
     Parameters
     ----------
     frames : int
-        T.
+        Number of frames, T.
     shape : (Y, X) int [px]
     snr : float, optional
-        Difficulty: the signal-to-noise ratio of one single S vacancy, reached by the dose; 1.5 is nearly hopeless,
-        3, 5 and 10 ever easier. By default the acquisition's own dose, which gives 5.
+        Signal-to-noise ratio of a single S vacancy, reached by adjusting the dose; 1.5 is very difficult, 3, 5 and 10
+        increasingly easy. By default that of the acquisition's own dose, which gives 5.
     area_seed : int
-        Another one is a fresh area: other defects, drift and dirt.
+        Seed of the area: its defects, drift and dirt.
     noise_seed : int
-        Another one is the same area recorded again: the same labels and events, other noise, scan and focus errors.
+        Seed of the recording: noise, scan and focus errors; labels and events do not depend on it.
     sample : Sample, optional
     acquisition : Acquisition, optional
 
@@ -100,7 +100,7 @@ def simulate_movie(
     Raises
     ------
     InputError
-        If there would be no frame, frames of less than 16 px, or a parameter outside its range.
+        If there are no frames, frames are smaller than 16 px, or a parameter is outside its range.
     """
     _check(frames, shape, area_seed, noise_seed)
     sample = sample or Sample()
@@ -131,7 +131,7 @@ def _check(frames: int, shape: tuple[int, int], *seeds: int) -> None:
 
 
 class _Area:
-    """What the beam finds: the same for every recording of it."""
+    """Everything that is independent of the recording: sample, defects, drift and dirt."""
 
     def __init__(
         self, frames: int, shape: tuple[int, int], sample: Sample, acquisition: Acquisition, area_seed: int
@@ -141,7 +141,7 @@ class _Area:
         pixel = acquisition.pixel_size
         self.drift = _drift(frames, shape, acquisition, np.random.default_rng([area_seed, _DRIFT]))
         needed = _MARGIN + float(np.abs(self.drift).max()) * pixel
-        # In wide steps, so that a longer movie begins like a shorter one of the same area.
+        # In large steps, so that a longer movie begins like a shorter one of the same area.
         margin = _MARGIN_STEP * np.ceil(needed / _MARGIN_STEP)
         rng = np.random.default_rng([area_seed, _LATTICE])
         self.lattice: Lattice = make_lattice(sample, shape[0] * pixel, shape[1] * pixel, margin, rng)
@@ -154,34 +154,34 @@ class _Area:
         dirty = (shape[0] + 2 * round(margin / pixel), shape[1] + 2 * round(margin / pixel))
         self.margin = round(margin / pixel)
         self.background = np.maximum(1 + acquisition.background_variation * _smooth(shape, pixel, rng), 0)
-        # Squares of a smooth field, mean 1: islands, as contamination comes.
+        # The square of a smooth field, mean 1: contamination forms islands.
         self.dirt = _smooth(dirty, pixel, rng) ** 2
 
     def seen(self, t: int, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Where points of the sample (y, x) [px] are in frame `t`, which shears as the sample drifts meanwhile."""
+        """Return positions (y, x) [px] of sample points in frame `t`, which is sheared by drift during the scan."""
         rows = np.arange(self.shape[0])
         drift = self.drift[t]
         image = points.copy()
-        for _ in range(3):  # the drift where the point is, at the time when the beam comes by
+        for _ in range(3):  # fixed-point iteration: the drift depends on the row in which the point is scanned
             shift = np.stack([np.interp(image[:, 0], rows, drift[:, axis]) for axis in (0, 1)], axis=1)
             image = points + shift
         return image
 
     def holes(self, t: int, positions: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """(Y, X) bool: pixels nearer to a lost column than to any other."""
+        """Return (Y, X) bool: pixels nearer to a lost column than to any other."""
         lost = self.states[t].kind == Kind.HOLE
         mask = np.zeros(self.shape, bool)
         if lost.any():
             height, width = self.shape
             pixels = np.mgrid[:height, :width].reshape(2, -1).T
-            # No pixel of the layer is further than this from its nearest column.
+            # Every pixel of the layer is within this distance of its nearest column.
             reach = 1.1 * self.bond / self.acquisition.pixel_size
             near = np.isfinite(cKDTree(positions[lost]).query(pixels, distance_upper_bound=reach)[0])
             mask.ravel()[near] = lost[cKDTree(positions).query(pixels[near])[1]]
         return mask
 
     def labels(self, t: int) -> NDArray[np.uint8]:
-        """(Y, X) uint8."""
+        """Return the label image of frame `t`, (Y, X) uint8."""
         positions = self.seen(t, self.positions)
         state = self.states[t]
         labels = np.zeros(self.shape, np.uint8)
@@ -198,7 +198,7 @@ class _Area:
 
 
 class _Recording:
-    """Renders frame `t` of an area; the same bits for the same seed, in any order."""
+    """Renders frame `t` of an area, bit-identical for the same seed in any order."""
 
     def __init__(self, area: _Area, noise_seed: int) -> None:
         self.area, self.noise_seed = area, noise_seed
@@ -224,7 +224,7 @@ class _Recording:
         return Scan(jitter[0], jitter[1] + settling, float(self.defocus[t]))
 
     def _dirt(self, t: int, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Detected share from background and contamination; none of the latter where the layer is gone."""
+        """Return the share detected from background and contamination; no contamination where the layer is gone."""
         area, acquisition = self.area, self.area.acquisition
         rows, cols = np.indices(area.shape, float)
         shift = area.drift[t][:, :, None]
@@ -237,7 +237,7 @@ class _Recording:
 
 
 def _smooth(shape: tuple[int, int], pixel: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A smooth random field, normally distributed, of zero mean and unit variance over many areas."""
+    """Return a smooth Gaussian random field of zero mean and unit variance over many areas."""
     sigma = _DIRT_WIDTH / pixel
     # Blurred white noise on a coarse grid; its variance is 1 / (4 π σ²).
     step = max(sigma / 4, 1.0)
@@ -250,7 +250,7 @@ def _smooth(shape: tuple[int, int], pixel: float, rng: np.random.Generator) -> N
 def _drift(
     frames: int, shape: tuple[int, int], acquisition: Acquisition, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """(T, Y, 2) float64 (y, x) [px]: where the sample is during each line, beside where it was at the start."""
+    """Return (T, Y, 2) float64 (y, x) [px]: displacement of the sample during each line, relative to the start."""
     lines, dt = frames * shape[0], acquisition.line_time(shape[1])
     angle = rng.uniform(0, 2 * np.pi)
     speed = acquisition.drift * np.array([np.sin(angle), np.cos(angle)])

@@ -1,4 +1,4 @@
-"""How hard a simulated movie is: the signal-to-noise ratio of one single S vacancy."""
+"""Difficulty of a simulated movie: the signal-to-noise ratio of a single S vacancy."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from napari_menndl.simulation.sample import Sample
 
 
 def vacancy_snr(sample: Sample, acquisition: Acquisition) -> float:
-    """Signal-to-noise ratio of one single S vacancy for a matched filter.
+    """Return the signal-to-noise ratio of a single S vacancy for a matched filter.
 
     SNR² = Σ s² / v over the pixels around it, where s = N Δf is the missing signal [e⁻], N the incident electrons per
     pixel, Δf the detected share of one S atom, and v = N f + (read-out noise / gain)² the variance: Poisson noise of
-    all that is detected there, the neighbouring W columns' tails and the background included. This is the deflection
-    of the optimal linear detector for uncorrelated noise (Turin, IRE Trans. Inf. Theory 6, 311 (1960)), in focus,
-    without scan noise, in the first frame.
+    all electrons detected there, including those from the tails of neighbouring W columns and the background. This is
+    the deflection of the optimal linear detector for uncorrelated noise (Turin, IRE Trans. Inf. Theory 6, 311 (1960)),
+    in focus, without scan noise, in the first frame.
     """
     pixel = acquisition.pixel_size
     half = math.ceil((0.6 + 3 * acquisition.tail_sigma) / pixel)
@@ -45,12 +45,12 @@ def vacancy_snr(sample: Sample, acquisition: Acquisition) -> float:
 def acquisition_for_snr(
     snr: float, sample: Sample | None = None, acquisition: Acquisition | None = None
 ) -> Acquisition:
-    """The acquisition with the dose, and where need be a lower gain, at which a single S vacancy has this SNR.
+    """Return the acquisition with the dose, and if needed a lower gain, at which a single S vacancy has this SNR.
 
     Raises
     ------
     InputError
-        If it is not between 0.1 and 100.
+        If the SNR is not between 0.1 and 100.
     """
     if not 0.1 <= snr <= 100:
         raise InputError(
@@ -61,7 +61,8 @@ def acquisition_for_snr(
     sample, acquisition = sample or Sample(), acquisition or Acquisition()
 
     def at(dose: float) -> Acquisition:
-        # The brightness is turned down as in the laboratory: the read-out noise counts the same number of electrons.
+        # The gain is lowered to avoid saturation, and the read-out noise with it, so that it stays the same in
+        # electrons.
         bright = replace(acquisition, dose=1.0, gain=1.0)
         top = 1.5 * bright.electrons * dose * acquisition.scattered_fraction
         gain = min(acquisition.gain, 0.999 * (65535 - acquisition.offset) / top)

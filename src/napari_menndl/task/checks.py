@@ -1,4 +1,4 @@
-"""What would make training senseless is said before it starts."""
+"""Checks of frames, labels and pixel sizes before training."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from napari_menndl.errors import InputError
 
 
 def check_frame(frame: npt.ArrayLike, t: int) -> npt.NDArray[np.float32]:
-    """Frame `t` as (Y, X) float32.
+    """Return frame `t` as (Y, X) float32.
 
     Raises
     ------
     InputError
-        The same value everywhere; what is not finite a movie refuses itself.
+        If all values are equal; values that are not finite are refused by the movie.
     """
     values = np.asarray(frame, np.float32)
     if values.min() == values.max():
@@ -25,7 +25,7 @@ def check_frame(frame: npt.ArrayLike, t: int) -> npt.NDArray[np.float32]:
 
 
 def check_labels(labels: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_], class_names: tuple[str, ...]) -> None:
-    """Make sure that there is something to tell apart.
+    """Check that the labels contain both defects and background.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def check_labels(labels: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_], cl
     Raises
     ------
     InputError
-        A label without a class, no defect, or nothing but defects.
+        A label without a class, no defect, or no background.
     """
     if labels.max() > len(class_names):
         raise InputError(
@@ -62,12 +62,12 @@ def check_labels(labels: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_], cl
 def check_pixel_sizes(
     movie: tuple[float, float] | None, annotation: tuple[float, float] | None
 ) -> tuple[float, float] | None:
-    """The pixel size [nm] of movie and annotation, from the one that knows it.
+    """Return the pixel size [nm] of the movie, or of its annotation if the movie has none.
 
     Raises
     ------
     InputError
-        They differ by more than 1 %.
+        If the two differ by more than 1 %.
     """
     if movie is not None and annotation is not None and not np.allclose(movie, annotation, rtol=0.01, atol=0):
         raise InputError(

@@ -1,11 +1,11 @@
-"""Cutting a frame into rectangles, so that each fold has its share of every class."""
+"""Cutting of a frame into rectangular folds with an even share of each class."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-#: A cut leaves at least this much of its even share of the known pixels on either side: 0.35 to 0.65 for two halves.
+#: Each side of a cut gets at least this fraction of its even share of the known pixels: 0.35 to 0.65 for two halves.
 _LEAST = 0.7
 
 
@@ -16,31 +16,33 @@ def cut_folds(
     folds: int,
     split: int,
 ) -> npt.NDArray[np.uint8]:
-    """Bisect a frame again and again until there are as many rectangles as folds (a k-d tree of labelled pixels).
+    """Bisect a frame recursively into as many rectangles as folds (a k-d tree of labelled pixels).
 
-    Each cut lies where the defects of every class part most evenly, among the places that also part the known pixels
-    fairly. The first cut parts rows for even splits and columns for odd ones, and each split aims at other places, so
-    that what was next to a border in one split is not in another.
+    Each cut is where it divides the defects of each class most evenly, among the positions that also divide the known
+    pixels evenly enough. The first cut is between rows for even splits and between columns for odd ones, and each split
+    aims at different positions, so that pixels next to a border in one split are not in another.
 
     Parameters
     ----------
     weight : (Y, X) float
-        How many frames know each pixel.
+        Number of frames in which each pixel is known.
     points : (n, 2) float64
         Centres (y, x) of the defects of all frames [px].
     kinds : (n,) int
-        Class of each.
+        Class of each defect.
     folds : int
+        Number of folds.
     split : int
+        Number of the split, from 0.
 
     Returns
     -------
     (Y, X) uint8
-        Which fold validates each pixel.
+        The fold that validates each pixel.
     """
     fold_map = np.zeros(weight.shape, np.uint8)
     rng = np.random.default_rng([split, folds])
-    # The first split cuts evenly, the others beside that, so that their folds are not the same ones again.
+    # The first split aims at even cuts, the others are shifted, so that their folds differ.
     shift = (0.0, 0.09)[split] if split < 2 else rng.uniform(0.06, 0.12)
 
     def bisect(y0: int, x0: int, y1: int, x1: int, inside: npt.NDArray[np.intp], first: int, count: int) -> None:
@@ -51,10 +53,10 @@ def cut_folds(
         left = count // 2
         aim = left / count + shift * rng.choice([-1, 1])
         if count == folds:
-            # Another axis only where this one would leave a fold without a class.
+            # The other axis only if this one would leave a fold without a class.
             extra = np.array([1.0, 0.0] if split % 2 else [0.0, 1.0])
         else:
-            # Across the longer side of what is known, unless the classes part much better across the other.
+            # Across the longer side of the known area, unless the other axis divides the classes much more evenly.
             sides = np.array([np.count_nonzero(known.sum(axis=1 - axis)) for axis in (0, 1)], float)
             extra = 0.3 * (sides.max() - sides) / sides.max() if sides.max() else np.zeros(2)
         options = []
@@ -84,24 +86,24 @@ def _best_cut(
     right: int,
     aim: float,
 ) -> tuple[float, int]:
-    """Where to cut along one axis, counted from its start, and how bad that is.
+    """Return cost and position of the best cut along one axis.
 
     Parameters
     ----------
     profile : (L,) float
-        Known pixels per line.
+        Number of known pixels per line.
     places, kinds : (n,)
-        The defects along the axis, and their classes.
+        Positions of the defects along the axis [px], and their classes.
     left, right : int
-        Folds on either side.
+        Number of folds on either side.
     aim : float
-        The share of the known pixels, and of each class, to have before the cut.
+        Target fraction of the known pixels, and of each class, before the cut.
 
     Returns
     -------
     cost : float
     cut : int
-        The first line of the second part.
+        The first line of the second part, counted from the start of the profile.
     """
     total = profile.sum()
     if total <= 0 or len(profile) < 2:
@@ -118,7 +120,7 @@ def _best_cut(
         of_kind = np.sort(places[kinds == kind])
         before = np.searchsorted(of_kind, cuts - 0.5)
         n = len(of_kind)
-        # First that no fold is left without the class, where there is enough of it; then that it parts evenly.
+        # First that each fold can have a defect of the class, if there are enough; then that they are divided evenly.
         if n >= left + right:
             cost += 10.0 * ((before < left).astype(float) + (n - before < right))
         cost += np.abs(before / n - aim)

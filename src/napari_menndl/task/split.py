@@ -1,4 +1,4 @@
-"""Which pixels teach and which ones judge."""
+"""Division of the pixels into those for training and those for validation."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One fold of one split.
+    """Training and validation pixels of one fold of one split.
 
     Attributes
     ----------
     train : (N, Y, X) bool
-        Known pixels to learn from.
+        Known pixels to train on.
     validate : (N, Y, X) bool
-        Known pixels to be judged on; none when training on everything.
+        Known pixels to validate on; none when training on all labels.
     area : (Y, X) bool
-        Where tiles may lie, known or not: everything but the validation block and the guard band around it.
+        Area for tiles, known or not: everything except the validation block and the guard band around it.
     """
 
     train: npt.NDArray[np.bool_]

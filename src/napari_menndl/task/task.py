@@ -1,4 +1,4 @@
-"""What a search trains on: labelled frames, what is known of them, and how they are split."""
+"""The training task of a search: labelled frames, known pixels, classes, match rules and folds."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ _ARRAYS = {"frames": "float32", "labels": "uint8", "known": "bool"}
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the labelled frames of a task came from; no part of its digest.
+    """Origin of the labelled frames of a task; not part of its digest.
 
     Attributes
     ----------
     frames : tuple of int
-        Their numbers in the movie.
+        Frame numbers in the movie.
     digests : tuple of str
-        Theirs in the movie (`movie.identity`).
+        Digests of these frames (`movie.identity`).
     annotation : str
-        Path of the annotation; empty where it was in memory.
+        Path of the annotation; empty for an annotation in memory.
     """
 
     frames: tuple[int, ...]
@@ -63,7 +63,7 @@ class Origin:
 
     @classmethod
     def from_json(cls, data: Any) -> Origin | None:
-        """Undo `asdict`; None where nothing, or no such thing, was noted."""
+        """Restore from `asdict`; None if the data are missing or invalid."""
         try:
             origin = cls(tuple(map(int, data["frames"])), tuple(map(str, data["digests"])), str(data["annotation"]))
         except (KeyError, TypeError, ValueError):
@@ -73,7 +73,7 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class TrainingTask:
-    """Labelled frames, immutable and addressed by their digest.
+    """Labelled frames with classes, match rules and folds; immutable, and identified by a digest.
 
     Attributes
     ----------
@@ -82,21 +82,21 @@ class TrainingTask:
     labels : (N, Y, X) uint8
         0 = no defect, c + 1 = class c.
     known : (N, Y, X) bool
-        Where the labels say something; elsewhere nothing is learned and nothing is judged.
+        Pixels whose labels are known; the others are used neither in training nor in validation.
     class_names : tuple of str
     detectors : tuple of MatchRule
-        How the defects of each class are counted [px].
+        Match rule of each class [px].
     pixel_size : (y, x) float [nm] or None
     folds : int
-        Rectangles that a frame is cut into; each is validated on once per split.
+        Number of rectangles that a frame is cut into; each is validated on once per split.
     guard : int
-        Width of the band around a validation block that no tile may touch [px].
+        Width of the guard band around a validation block, which no tile may touch [px].
     neighbours : (N, 4, Y, X) float32, or None
-        The frames around each, moved to lie on it (`movie.neighbours.with_neighbours`); None where there are none.
+        The neighbouring frames of each, registered to it (`movie.neighbours.with_neighbours`); None if there are none.
     steps : tuple of Step
-        What was done to the movie before, see `Movie.prepared`.
+        Preparation steps of the movie, see `Movie.prepared`.
     origin : Origin or None
-        Where the frames came from, as far as it is known.
+        Origin of the frames, if known.
     """
 
     frames: npt.NDArray[np.float32]
@@ -143,7 +143,7 @@ class TrainingTask:
         folds: int = 4,
         guard: int | None = None,
     ) -> TrainingTask:
-        """Take the labelled frames out of a movie.
+        """Create a task from the labelled frames of a movie.
 
         Parameters
         ----------
@@ -153,15 +153,15 @@ class TrainingTask:
             The labelled frames to train on.
         folds : int
         guard : int, optional
-            By default 8 px or, where that is more, twice the largest tolerance of a point defect.
+            Width of the guard band [px]; by default 8 px or, if larger, twice the largest tolerance of a point defect.
 
         Raises
         ------
         InputError
-            Anything that would make training senseless: another shape, a frame that does not exist, is not annotated,
-            constant or not finite, no defect, nothing but defects, an unknown class, a frame too small to be split.
+            If training is impossible: an annotation of another shape, a frame that does not exist, is not annotated,
+            constant or not finite, no defect, no background, a label without a class, a frame too small to be split.
         """
-        from napari_menndl.annotation.carrying import fitted  # trainers make no task, and start the sooner
+        from napari_menndl.annotation.carrying import fitted  # here, to keep the start of trainers fast
 
         chosen = [frames] if isinstance(frames, int) else [int(t) for t in frames]
         given, annotation = annotation, fitted(annotation, movie.steps, movie.shape, movie.raw.shape)
@@ -201,10 +201,10 @@ class TrainingTask:
         alone = (neighbours == raw[:, None]).all()
         detectors = tuple(annotation.detector(name) for name in annotation.class_names)
         if guard is None:
-            # Extended defects are matched by overlap: their tolerance is a size, not a distance.
+            # Without extended defects: they are matched by overlap, and their tolerance is no distance.
             tolerances = [d.tolerance for d in detectors if not d.extended]
             guard = max([LEAST_GUARD, *(math.ceil(2 * tolerance) for tolerance in tolerances)])
-        # What lies outside the known area must not steer anything, not even through a digest.
+        # Labels outside the known area must have no effect, not even on the digest.
         labels = np.where(known, labels, 0).astype(np.uint8)
         task = cls(
             raw,
@@ -227,7 +227,7 @@ class TrainingTask:
 
     @cached_property
     def digest(self) -> str:
-        """Sha256 of all that it holds, as hex."""
+        """SHA-256 of arrays and attributes, except the origin, as hexadecimal digits."""
         sha = hashlib.sha256(json.dumps(self._attributes(), sort_keys=True).encode())
         for name, values in self._arrays().items():
             array = np.ascontiguousarray(values)
@@ -236,24 +236,24 @@ class TrainingTask:
         return sha.hexdigest()
 
     def fold_map(self, split: int) -> npt.NDArray[np.uint8]:
-        """(Y, X) uint8: which fold validates each pixel; the same rectangles in every frame, since defects persist."""
+        """(Y, X) uint8: the fold that validates each pixel; equal in all frames, since defects persist."""
         points, kinds = self._defects
         return cut_folds(self.known.sum(axis=0), points, kinds, self.folds, split)
 
     def split(self, split: int, fold: int) -> Split:
-        """Pixels to train on and to validate on.
+        """Return the pixels to train on and to validate on.
 
         Parameters
         ----------
         split : int
-            Which way the frame is cut, from 0.
+            Number of the way in which the frame is cut, from 0.
         fold : int
-            Which rectangle validates.
+            Number of the rectangle to validate on, from 0.
 
         Raises
         ------
         InputError
-            No such fold.
+            If there is no such fold or split.
         """
         if not 0 <= fold < self.folds or split < 0:
             raise InputError(
@@ -269,21 +269,21 @@ class TrainingTask:
         return Split(self.known & area, self.known & block, area)
 
     def everything(self) -> Split:
-        """Train on all that is known, validate on nothing."""
+        """Return the split to train on all known pixels, without validation."""
         return Split(self.known, np.zeros_like(self.known), np.ones(self.known.shape[1:], bool))
 
     def tiles(self, split: Split, size: int, rng: np.random.Generator) -> Tiles:
-        """`choose_tiles` for one split; the tiles are smaller than `size` where that does not fit."""
+        """Choose the tiles of one split (`choose_tiles`), smaller than `size` if that does not fit."""
         fitting = fit_tile(size, split.area, split.train)
         return choose_tiles(self.labels, split.train, split.area, fitting, rng)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a zarr group, whole or not at all.
+        """Write the task as a zarr group, atomically.
 
         Raises
         ------
         InputError
-            The place cannot be written, or something stands there already.
+            If `path` exists already, or cannot be written.
         """
         path = Path(path)
         if path.exists():
@@ -297,18 +297,18 @@ class TrainingTask:
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> TrainingTask:
-        """Read what `save` wrote, and make sure that it is unchanged.
+        """Open a task written by `save`, and check that it is unchanged.
 
         Raises
         ------
         InputError
-            No training task of ours, from a newer version, damaged or changed.
+            A file that is no training task, from a newer version, damaged or changed.
         """
         path = Path(path)
         group = open_own_group(path, FORM, SCHEMA)
         attributes: dict[str, Any] = dict(group.attrs)
         stored = {name: own_array(group, name, np.dtype(dtype).kind, 3) for name, dtype in _ARRAYS.items()}
-        if (path / "neighbours").exists():  # asked of the folder: a damaged one is not one that was never there
+        if (path / "neighbours").exists():  # the folder tells a damaged array from one that was never written
             stored["neighbours"] = own_array(group, "neighbours", "f", 4)
         try:
             pixel_size = attributes["pixel_size"]
@@ -342,7 +342,7 @@ class TrainingTask:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many defects of each class are labelled, in all frames."""
+        """Number of labelled defects of each class, over all frames."""
         kinds = self._defects[1]
         return {name: int(np.count_nonzero(kinds == c)) for c, name in enumerate(self.class_names)}
 

@@ -1,4 +1,4 @@
-"""Windows of the labelled frames to train on: around all defects, and anywhere."""
+"""Choice of the tiles to train on: around all defects, and anywhere."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from napari_menndl.metrics.components import label_components
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Smaller tiles hold no defect with its surroundings [px].
+#: Smaller tiles cannot contain a defect with its surroundings [px].
 SMALLEST_TILE = 16
-#: Windows of a usable size together reach at least this share of the area.
+#: Tiles of a usable size cover together at least this fraction of the pixels to train on.
 _REACH = 0.9
-#: Windows around a defect, each with it at another place; together no more than so many. A network that is shown a
-#: defect at three places only learns the places.
+#: Maximum number of tiles around one defect, with the defect at different positions, and approximately around all. With
+#: only a few positions, a network would learn these instead of the defect.
 _PLACES, _AROUND = 256, 200_000
-#: Windows anywhere, with a defect or without.
+#: Maximum number of tiles anywhere, with a defect or without.
 _ANYWHERE = 20_000
 
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """Windows to train on.
+    """Tiles to train on.
 
     Attributes
     ----------
     origins : (n, 3) int64
         (frame, y, x) of the upper left pixel.
     size : int
-        Edge of the square windows [px].
+        Side of the square tiles [px].
     weights : (n,) float64
-        How often to draw each; they add up to 1.
+        Probability to draw each tile, with a sum of 1.
     defects : int
-        The first so many are chosen around a defect, the others anywhere.
+        Number of tiles around defects, which come first; the others are anywhere.
     """
 
     origins: npt.NDArray[np.int64]
@@ -51,7 +51,7 @@ class Tiles:
 
 
 def permitted_origins(area: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
-    """Where a window may begin, so that it lies wholly in the area.
+    """Return the possible origins of tiles that lie entirely in the area.
 
     Parameters
     ----------
@@ -68,16 +68,16 @@ def permitted_origins(area: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.
 
 
 def fit_tile(size: int, area: npt.NDArray[np.bool_], train: npt.NDArray[np.bool_] | None = None) -> int:
-    """The largest usable tile: inside the area, and such tiles reach nine tenths of what is to be learned.
+    """Return the size of the largest tile that fits the area and covers nine tenths of the pixels to train on.
 
     Parameters
     ----------
     size : int
-        What one would like [px].
+        The desired size [px].
     area : (Y, X) or (N, Y, X) bool
-        Where tiles may lie.
+        Area for tiles.
     train : (N, Y, X) bool, optional
-        Known pixels to learn from; the area when left out.
+        Known pixels to train on; by default the area.
 
     Returns
     -------
@@ -87,10 +87,10 @@ def fit_tile(size: int, area: npt.NDArray[np.bool_], train: npt.NDArray[np.bool_
     Raises
     ------
     InputError
-        Not even a tile of `SMALLEST_TILE` fits, or none reaches a known pixel.
+        If not even a tile of `SMALLEST_TILE` fits, or none contains a pixel to train on.
     """
     planes = _planes(area)
-    # Windows do not know of frames, so the frames of one area are looked at together.
+    # The frames of a common area have the same tiles, and are evaluated together.
     wanted = planes if train is None else train.sum(axis=0)[np.newaxis] if len(planes) == 1 else train
 
     def reached(edge: int) -> float:
@@ -122,18 +122,18 @@ def choose_tiles(
     size: int,
     rng: np.random.Generator,
 ) -> Tiles:
-    """Windows around every defect that one reaches, at many places, and windows anywhere.
+    """Choose tiles around each defect, with it at many positions, and tiles anywhere.
 
-    Drawn by weight, both kinds come equally often, and the defects of a class by the root of its number: rare ones are
-    not drowned, single ones not learned by heart.
+    By their weights both kinds are drawn equally often, and each class in proportion to the square root of its number
+    of defects: rare classes are not neglected, and single defects not memorised.
 
     Parameters
     ----------
     labels : (N, Y, X) uint8
     train : (N, Y, X) bool
-        Known pixels that may be learned from.
+        Known pixels to train on.
     area : (Y, X) or (N, Y, X) bool
-        Where tiles may lie, known or not: outside the validation block and its guard band.
+        Area for tiles, known or not: outside the validation block and its guard band.
     size : int
         At most `fit_tile`.
     rng : Generator
@@ -145,7 +145,7 @@ def choose_tiles(
     Raises
     ------
     InputError
-        No window of this size holds a known pixel.
+        If no tile of this size contains a known pixel.
     """
     permitted = np.stack([permitted_origins(a, size) for a in _planes(area)])
     permitted = np.broadcast_to(permitted, (len(labels), *permitted.shape[1:]))
@@ -171,7 +171,7 @@ def choose_tiles(
 def _around_defects(
     marked: npt.NDArray[np.uint8], permitted: npt.NDArray[np.bool_], size: int, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Permitted windows around each defect, (n, 3), and a weight for each, (n,)."""
+    """Return origins (n, 3) of permitted tiles around each defect, and their weights (n,)."""
     anchors = {
         int(value): [
             (n, *anchor) for n, plane in enumerate(marked == value) for anchor in label_components(plane, 1).anchors()
@@ -191,7 +191,7 @@ def _around_defects(
 def _windows_around(
     anchor: Sequence[int], permitted: npt.NDArray[np.bool_], size: int, places: int, rng: np.random.Generator
 ) -> npt.NDArray[np.intp]:
-    """(n, 2): origins of at most so many windows that hold a pixel, not at their very edge if possible."""
+    """(n, 2): origins of up to `places` tiles that contain a pixel, if possible not close to their edge."""
     edge = size // 16
     for margin in (edge, 0):
         low = [max(0, a - size + 1 + margin) for a in anchor]
@@ -208,7 +208,7 @@ def _planes(area: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def _window_sums(mask: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.int64]:
-    """(..., Y - size + 1, X - size + 1): how much of each window is set."""
+    """(..., Y - size + 1, X - size + 1): number of pixels set in each window."""
     sums = np.pad(mask.astype(np.int32), [(0, 0)] * (mask.ndim - 2) + [(1, 0), (1, 0)]).cumsum(-1).cumsum(-2)
     across = sums[..., size:] - sums[..., :-size]
     return across[..., size:, :] - across[..., :-size, :]

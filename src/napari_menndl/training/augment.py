@@ -1,4 +1,4 @@
-"""Random changes to a batch of tiles that leave its labels true."""
+"""Random augmentations of tiles that keep their labels valid."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from napari_menndl.genome.genes import TrainingGenes
 
 
-#: What strength 1 of a gene means: offset [standard deviations of a normalised frame], factors of gain, gamma and
-#: magnification either way, standard deviations of noise [standard deviations] and blur [px].
+#: Ranges at gene strength 1: offset [standard deviations of a normalised frame], factors of gain, gamma and
+#: magnification in either direction, standard deviations of noise [standard deviations] and blur [px].
 STRONGEST = {"offset": 0.5, "gain": 2.0, "gamma": 1.5, "zoom": 1.5, "noise": 1.0, "blur": 2.0}
 
 
 def augment(tiles: Tensor, target: Tensor, genes: TrainingGenes, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Change every tile of a batch by its own random amounts, all its channels alike; their noise is independent.
+    """Augment each tile of a batch by random amounts, equal for all its channels; only noise is independent.
 
-    Turning and shifting is done where tiles are cut (`data.TileSource`).
+    Flips and shifts are applied when tiles are cut (`data.TileSource`).
 
     Parameters
     ----------
     tiles : (B, K, Y, X) float32
     target : (B, Y, X) uint8
-        Moved along with the tiles, by nearest neighbour; `UNKNOWN` where a tile now shows what lies outside it.
+        Transformed along with the tiles, by nearest neighbour; `UNKNOWN` where a tile extends beyond its original area.
     genes : TrainingGenes
         The strengths.
     rng : numpy.random.Generator
@@ -38,7 +38,7 @@ def augment(tiles: Tensor, target: Tensor, genes: TrainingGenes, rng: np.random.
     Returns
     -------
     tiles, target
-        Of the same shapes and dtypes.
+        With the same shapes and dtypes.
     """
     draws = rng.uniform(-1.0, 1.0, (6, len(tiles), 1, 1, 1)).astype(np.float32)
     offset, gain, gamma, zoom, noise, blur = torch.from_numpy(draws).to(tiles.device)
@@ -59,7 +59,7 @@ def augment(tiles: Tensor, target: Tensor, genes: TrainingGenes, rng: np.random.
 
 
 def factor(draw: Tensor, strength: float, name: str) -> Tensor:
-    """Turn a draw from -1 to 1 into a factor between the strongest one and its inverse, evenly in the logarithm."""
+    """Convert a draw from -1 to 1 to a factor from the inverse of the strongest to the strongest, log-uniformly."""
     return torch.exp(draw * (strength * math.log(STRONGEST[name])))
 
 
@@ -71,7 +71,7 @@ def zoomed(tiles: Tensor, target: Tensor, magnification: Tensor) -> tuple[Tensor
     tiles : (B, K, Y, X) float32
     target : (B, Y, X) uint8
     magnification : (B,) float32
-        Above 1 enlarges; below 1 the margin is a reflection whose target is `UNKNOWN`.
+        Above 1 enlarges; below 1 the margin is filled by reflection and its target is `UNKNOWN`.
     """
     zero = torch.zeros_like(magnification)
     scale = 1 / magnification
@@ -92,9 +92,9 @@ def blurred(tiles: Tensor, sigma: Tensor, radius: int) -> Tensor:
     ----------
     tiles : (B, K, Y, X) float32
     sigma : (B,) float32
-        [px]; 0 leaves a tile as it is.
+        [px]; 0 leaves a tile unchanged.
     radius : int
-        Half the kernel's width [px]; cut to the tile's.
+        Half the kernel's width [px]; limited to the tile's size.
     """
     count, channels, height, width = tiles.shape
     radius = min(radius, height - 1, width - 1)

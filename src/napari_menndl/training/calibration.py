@@ -1,4 +1,4 @@
-"""Bringing the logits of networks that were trained apart to one scale: they can then share thresholds."""
+"""Calibration of logits from separately trained networks to one scale, so that they can share thresholds."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from scipy.special import expit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Logits beyond this are taken as this: a float32 probability does not tell them apart.
+#: Logits are clipped to ± this; beyond it probabilities hardly differ in float32.
 LARGEST = 16.0
-#: Where the logarithm of the scale is looked for: a network that says nothing must not be blown up.
+#: Bounds of the logarithm of the scale, so that an uninformative network is not amplified without limit.
 _LOG_SCALE = (-3.0, 4.0)
 _BINS = 2048
 
 
 def fit_scale(logits: NDArray[np.floating], positive: NDArray[np.bool_]) -> tuple[float, float]:
-    """Scale and shift after which the sigmoid of one class's logits is the share of its pixels.
+    """Fit scale and shift so that the sigmoid of one class's logits is the fraction of its pixels.
 
     Platt 1999, "Probabilistic outputs for support vector machines", with his softened targets, which keep the fit
-    finite where a threshold parts the two sides without an error. Logits are counted in bins first: the cost does not
+    finite if a threshold separates the two groups without error. Logits are binned first, so that the cost does not
     grow with the frame.
 
     Parameters
     ----------
     logits : (n,) float
     positive : (n,) bool
-        Which pixels are of the class.
+        Whether a pixel is of the class.
 
     Returns
     -------
     scale, shift : float
-        1 and 0 where one of the sides is empty.
+        1 and 0 if there are no pixels of the class, or no others.
     """
     counts = [int(np.count_nonzero(~positive)), int(np.count_nonzero(positive))]
     if not all(counts):

@@ -1,4 +1,4 @@
-"""Tiles for training, cut from the channels of whole frames."""
+"""Training tiles, cut from the channels of whole frames."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from napari_menndl.task.tiles import permitted_origins
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: How often a shift is drawn anew where a tile would leave the permitted area, before it stays where it was.
+#: Attempts to draw a shift that keeps a tile within the permitted area, before the tile stays unshifted.
 SHIFT_PROPOSALS = 4
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Which tiles to cut, and how each is turned.
+    """Tiles to cut, each with its flips.
 
     Attributes
     ----------
     origins : (n, 3) int64
-        Frame, y, x of the upper left corner.
+        Frame, y, x of the top left corner.
     turns : (n, 3) bool
         Flipped along y, flipped along x, transposed: together the eight symmetries of the square.
     """
@@ -41,23 +41,23 @@ class Draw:
 
 @dataclass(frozen=True)
 class TileSource:
-    """Frames and labels on a device, and where tiles may be cut from them.
+    """Frames and labels on a device, with the places where tiles can be cut.
 
     Attributes
     ----------
     frames : (N, K, Y, X) float32
-        Their channels (`network.inputs.channels`); fastest to cut where those of a pixel lie side by side in memory
-        (`torch.channels_last`).
+        Channels of the frames (`network.inputs.channels`); cutting is fastest if those of a pixel are adjacent in
+        memory (`torch.channels_last`).
     target : (N, Y, X) uint8
         0 = no defect, c + 1 = class c, `losses.UNKNOWN`.
     origins : (n, 3) int64
-        Of the chosen tiles: frame, y, x.
+        Frame, y, x of the chosen tiles.
     weights : (n,) float64
-        How often each is to be shown, relative to the others.
+        Relative frequency of each tile.
     size : int
         Edge of a tile [px].
     area : (Y, X) bool
-        A shifted tile lies wholly in here.
+        Permitted area: shifted tiles lie entirely within it.
     """
 
     frames: Tensor
@@ -68,14 +68,14 @@ class TileSource:
     area: np.ndarray
 
     def draw(self, count: int, rng: np.random.Generator, jitter: float = 1.0, flips: bool = True) -> Draw:
-        """Choose tiles by their weights, shift each by up to `jitter` times a quarter of its edge, and turn it."""
+        """Draw tiles by weight, shift each by up to `jitter` times a quarter of its edge, and flip it."""
         chosen = self.origins[rng.choice(len(self.origins), count, p=self.weights / self.weights.sum())]
         turns = rng.random((count, 3)) < (0.5 if flips else 0.0)
         reach = int(jitter * self.size / 4)
         return Draw(self._shifted(chosen, reach, rng) if reach else chosen, turns)
 
     def cut(self, draw: Draw) -> tuple[Tensor, Tensor]:
-        """Cut tiles out.
+        """Cut the tiles of a draw.
 
         Returns
         -------

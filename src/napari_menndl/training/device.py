@@ -1,4 +1,4 @@
-"""What a network is trained and run on."""
+"""Devices for training and prediction: choice, determinism, memory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def choose_device(wanted: str | torch.device | None = None) -> torch.device:
-    """The device asked for, or the first GPU, or the processor with as many threads as ``OMP_NUM_THREADS`` says."""
+    """Return the requested device, or the first GPU, or the CPU with ``OMP_NUM_THREADS`` threads."""
     device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
     if device.type == "cuda":
-        # Read when the process first uses cuBLAS, which without it adds up in any order.
+        # Read on first use of cuBLAS, which is not deterministic without it.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     threads = os.environ.get("OMP_NUM_THREADS", "")
     if device.type == "cpu" and threads.isdigit() and int(threads) > 0 and int(threads) != torch.get_num_threads():
@@ -26,21 +26,21 @@ def choose_device(wanted: str | torch.device | None = None) -> torch.device:
 
 
 def describe(device: torch.device) -> str:
-    """A name for a person and for a table of results."""
+    """Return the device's display name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 @contextlib.contextmanager
 def repeatable(device: torch.device, seed: int) -> Iterator[None]:
-    """Within: the same seed gives the same numbers on the same device; afterwards torch's own streams are as before.
+    """Make results deterministic for a seed and device; restore torch's random streams afterwards.
 
-    Dropout draws from torch's global stream, which is why it is seeded here.
+    The global stream is seeded because dropout draws from it.
     """
     strict = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     cuda = device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if cuda else []):
         torch.manual_seed(seed)
-        # An operation without a deterministic form is better run than refused.
+        # Operations without a deterministic version warn instead of failing.
         torch.use_deterministic_algorithms(cuda or strict[0], warn_only=cuda or strict[1])
         try:
             yield
@@ -50,7 +50,7 @@ def repeatable(device: torch.device, seed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def out_of_memory_as(error: type[Exception]) -> Iterator[None]:
-    """Turn what torch and Python raise when memory is short into `error`, called with a message."""
+    """Convert out-of-memory errors of torch and Python to `error`, called with a message."""
     try:
         yield
     except MemoryError as problem:
@@ -63,7 +63,7 @@ def out_of_memory_as(error: type[Exception]) -> Iterator[None]:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Most memory held by the process so far, or by its GPU since `reset_peak_memory` [byte]; 0 where not counted."""
+    """Return the peak memory [byte] of the process, or of its GPU since `reset_peak_memory`; 0 if unknown."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     if sys.platform == "win32":
@@ -74,12 +74,12 @@ def peak_memory(device: torch.device) -> int:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Count a GPU's peak from here."""
+    """Reset a GPU's peak memory counter."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def wait(device: torch.device) -> None:
-    """Return when the device has done what it was given, so that a clock can be read."""
+    """Wait until the device has finished its work, so that times can be measured."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

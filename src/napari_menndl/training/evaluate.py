@@ -1,4 +1,4 @@
-"""Train one network for one rung and judge it on what it has not seen."""
+"""Evaluation of a genome at a rung: training and out-of-fold scoring."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def evaluate(
     weights: bytes = b"",
     device: str | torch.device | None = None,
 ) -> tuple[Evaluation, bytes]:
-    """Train a genome once per fold of a rung and judge the folds together.
+    """Train a genome's networks, one per fold of a rung, and score them together.
 
     Every known pixel is predicted by the network of the fold that validates it, so that every labelled defect counts
-    once. On a rung of all labels the networks of its folds are trained on with all that is known, and nothing is
-    validated. The same arguments give the same weights on the same device. What a genome cannot do is the evaluation's
-    failure and raises nothing.
+    once. At a rung with all labels, the networks of its folds are trained further on everything known, and nothing is
+    validated. The same arguments give the same weights on the same device. Failures of a genome are returned in the
+    evaluation, not raised.
 
     Parameters
     ----------
@@ -54,22 +54,22 @@ def evaluate(
     rung : Rung
     seed : int
     weights : bytes
-        Of an evaluation on the same split: from a lower rung of the same genome, to go on from, or of a parent, whose
-        layers the networks begin with (`inheritance.inherit`). Those of another split are not used: a network may have
-        seen what it would now be judged on.
+        From an evaluation on the same split: of the same genome at a lower rung, to continue training, or of a parent,
+        whose layers the networks start with (`inheritance.inherit`). Weights of another split are ignored: a network
+        might have seen what it is now validated on.
     device : str or torch.device, optional
-        Left out: a GPU if there is one.
+        By default a GPU if there is one.
 
     Returns
     -------
     evaluation : Evaluation
     weights : bytes
-        As `network.weights` writes them: the networks' tensors, named ``"<fold>/<parameter>"``, their logits on one
-        scale (`FoldTrainer.calibrate`), and ``"oof"``, (N, C, Y, X) uint8: the out-of-fold probabilities that the
-        networks were judged by, as `metrics.codes.encode` writes them (none on a rung of all labels). The metadata are
-        ``"genome"``, its digest, ``"described"``, the genome as JSON, ``"split"`` and, for each fold, ``"seen/<fold>"``
-        [px], ``"scale/<fold>"`` and, where its inputs were fitted, ``"resolved/<fold>"``, the fold's genome as JSON.
-        Empty on failure.
+        As written by `network.weights`: the networks' tensors, named ``"<fold>/<parameter>"``, with their logits on one
+        scale (`FoldTrainer.calibrate`), and ``"oof"``, (N, C, Y, X) uint8: the out-of-fold probabilities that were
+        scored, as written by `metrics.codes.encode` (none at a rung with all labels). The metadata are ``"genome"``,
+        its digest, ``"described"``, the genome as JSON, ``"split"`` and, for each fold, ``"seen/<fold>"`` [px],
+        ``"scale/<fold>"`` and, if its inputs were fitted, ``"resolved/<fold>"``, the fold's genome as JSON. Empty on
+        failure.
     """
     started = time.perf_counter()
     on = devices.choose_device(device)
@@ -84,7 +84,7 @@ def evaluate(
     except TrainingStopped as stopped:
         found["failure"] = stopped.failure
     if on.type == "cuda":
-        # Other trainers share this GPU.
+        # Released for the other trainers that share this GPU.
         torch.cuda.empty_cache()
     seconds = time.perf_counter() - started
     peak = devices.peak_memory(on)
@@ -92,7 +92,7 @@ def evaluate(
 
 
 class OutOfMemory(TrainingStopped):
-    """The device's memory did not suffice."""
+    """The device ran out of memory."""
 
     def __init__(self, message: str) -> None:
         super().__init__("out_of_memory", message)
@@ -107,7 +107,7 @@ def _evaluate(
     device: torch.device,
     found: dict[str, Any],
 ) -> bytes:
-    """Fill `found` with fields of the evaluation as they become known, so that a failure keeps those before it."""
+    """Fill `found` with fields of the evaluation as they become known, so that a failure keeps the earlier ones."""
     plan = make_plan(genome, len(task.class_names))
     found |= {"parameters": plan.parameters, "flops": plan.flops_per_pixel}
     stream = (seed, int(genome.digest, 16), zlib.crc32(rung.name.encode()))
@@ -141,10 +141,10 @@ def _evaluate(
             continue
         look = trainer.look(trained, split)
         if not validated.any():
-            # A network that learned nothing on the first fold is not trained on the others.
+            # Fail early: if the first fold learned nothing, the others are not trained.
             check_informative(look.probabilities, split.validate, task)
         seconds, looked = seconds + look.seconds, looked + look.pixels
-        # Where no fold validates, only a defect's part beyond the border is wanted.
+        # Pixels that no fold validates matter only for the parts of defects that extend there.
         pooled = np.where(validated[:, None], pooled, np.maximum(pooled, look.probabilities))
         pooled = np.where(split.validate[:, None], look.probabilities, pooled)
         validated |= split.validate
@@ -154,7 +154,7 @@ def _evaluate(
     check_informative(pooled, validated, task)
     oof = encode(pooled)
     tensors["oof"] = torch.from_numpy(oof)
-    # Judged as it is kept: whoever judges it again finds the same.
+    # Scored as stored, so that scoring again gives the same result.
     rng = np.random.default_rng(stream)
     result = fitness(decode(oof), task.labels, validated, task.class_names, task.detectors, rng)
     found |= {"fitness": result.value, "error": result.error, "scores": result.scores, "absent": result.absent}
@@ -162,19 +162,19 @@ def _evaluate(
 
 
 def mean_curve(curves: list[tuple[float, ...]]) -> tuple[float, ...]:
-    """Average loss curves, stretched to the longest one's number of points."""
+    """Average loss curves, stretched to the number of points of the longest."""
     points = max(map(len, curves), default=0)
     stretched = [np.interp(np.linspace(0, 1, points), np.linspace(0, 1, len(curve)), curve) for curve in curves]
     return tuple(np.mean(stretched, axis=0).tolist()) if curves else ()
 
 
 def carried_on(weights: bytes, about: dict[str, str], plan: Plan) -> dict[int, tuple[int, dict[str, Tensor]]]:
-    """Networks of an earlier evaluation that may be trained on: those of the same genome and split.
+    """Return the networks of an earlier evaluation that can be trained further: same genome, same split.
 
     Returns
     -------
     dict of int to (int, dict of str to Tensor)
-        By fold: the pixels the network was shown [px], and its weights as the training left them, uncalibrated.
+        By fold: the number of pixels the network was trained on, and its weights before calibration.
     """
     tensors, metadata = from_bytes(weights) if weights else ({}, {})
     if any(metadata.get(key) != value for key, value in about.items()):
@@ -192,7 +192,7 @@ def carried_on(weights: bytes, about: dict[str, str], plan: Plan) -> dict[int, t
 
 
 def check_informative(probabilities: np.ndarray, validated: np.ndarray, task: TrainingTask) -> None:
-    """Make sure that a network says anything at all.
+    """Check that a network's output is informative.
 
     Parameters
     ----------
@@ -203,9 +203,9 @@ def check_informative(probabilities: np.ndarray, validated: np.ndarray, task: Tr
     Raises
     ------
     TrainingStopped
-        "diverged" where a validated probability is not finite. "constant" where no class's probability varies, or where
-        none of the present classes' is higher on its defects than beside them: then the best that any scaling of the
-        output can do is a constant.
+        "diverged" if a validated probability is not finite. "constant" if no class's probability varies, or if for none
+        of the classes present it is higher on defects than on average: then no scaling of the output is better than a
+        constant.
     """
     inside = np.moveaxis(probabilities, 1, 0)[:, validated]
     if not np.isfinite(inside).all():

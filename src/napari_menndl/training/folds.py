@@ -1,4 +1,4 @@
-"""One fold of an evaluation: a network is trained on one side of a split and looked at on the other."""
+"""Training, calibration and validation of the network of one fold."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained fold.
+    """A trained network of a fold.
 
     Attributes
     ----------
     network : Network
         In evaluation mode.
     genome : Genome
-        With the inputs that were fitted to the pixels it was trained on, if any are.
+        With its inputs fitted to the training pixels, if any are to be fitted.
     frames : (N, K, Y, X) float32
-        What it is shown of the task's frames.
+        Its input channels of the task's frames.
     loss : tuple of float
-        Its curve.
+        Loss curve.
     pixels : int
-        Shown in this training [px].
+        Number of pixels trained on in this training.
     """
 
     network: Network
@@ -60,14 +60,14 @@ class Trained:
 
 @dataclass(frozen=True)
 class Look:
-    """What a network sees where a fold validates.
+    """Validation output of a fold's network.
 
     Attributes
     ----------
     probabilities : (N, C, Y, X) float32
         0 far from the validated area.
     seconds, pixels : float, int
-        Time [s] for so many pixels.
+        Prediction time [s] and number of pixels predicted.
     """
 
     probabilities: np.ndarray
@@ -77,14 +77,14 @@ class Look:
 
 @dataclass(frozen=True)
 class FoldTrainer:
-    """What the folds of one evaluation have in common.
+    """Trains the networks of all folds of an evaluation.
 
     Attributes
     ----------
     genome, plan, task
-        What is trained on what.
+        Genome, its plan, and the task to train on.
     stream : tuple of int
-        Seeds everything random, together with the fold's name.
+        Seed of all randomness, together with the fold's name.
     device : torch.device
     """
 
@@ -96,37 +96,37 @@ class FoldTrainer:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        """(N, K, Y, X) float32: their channels, made of whole frames, as prediction will do it."""
+        """(N, K, Y, X) float32: channels of the whole frames, computed as in prediction."""
         return self._frames_for(self.genome)
 
     def _frames_for(self, genome: Genome) -> np.ndarray:
         return np.stack([shared_channels(planes, genome, self.plan.classes) for planes in self.task.planes])
 
     def _shown(self, name: str, split: Split) -> tuple[Genome, np.ndarray]:
-        """The genome, its inputs fitted to the trained pixels of a fold, and the frames as it is shown them."""
-        # Of genome and fold alone: a network that goes on at the next rung is shown what it was.
+        """Fit the genome's inputs to a fold's training pixels; return the genome and its channels of the frames."""
+        # Seeded by genome and fold alone, so that a network trained further at the next rung has the same inputs.
         rng = np.random.default_rng([int(self.genome.digest, 16), zlib.crc32(name.encode())])
         task = self.task
         genome = fit_inputs(self.genome, task.frames, task.labels, split.train, task.detectors, rng)
         return genome, self.frames if genome is self.genome else self._frames_for(genome)
 
     def train(self, name: str, split: Split, pixels: int, weights: Mapping[str, Tensor] | None = None) -> Trained:
-        """Train one network.
+        """Train the network of a fold.
 
         Parameters
         ----------
         name : str
-            Of the fold.
+            Name of the fold.
         split : Split
         pixels : int
-            To be shown [px]; nothing is trained where it is not positive.
+            Number of pixels to train on; no training if not positive.
         weights : mapping of str to Tensor, optional
-            To start from.
+            Initial weights.
 
         Raises
         ------
         TrainingStopped
-            By a gate of the loop.
+            If a check of the training loop fails.
         """
         rng = np.random.default_rng([*self.stream, zlib.crc32(name.encode())])
         genome, frames = self._shown(name, split)
@@ -147,20 +147,20 @@ class FoldTrainer:
         return Trained(network, genome, frames, curve, shown)
 
     def calibrate(self, trained: Trained, split: Split) -> tuple[Tensor, Tensor]:
-        """Bring logits to the scale on which the trained pixels' probabilities are the shares of the classes.
+        """Scale logits so that probabilities match the class fractions on the training pixels.
 
-        Networks of different folds then mean the same by a probability, though each was trained on other pixels and
-        stopped in another place: a threshold holds for all of them and for their mean.
+        Probabilities of different folds' networks then have the same meaning, although each was trained on other pixels
+        and to another loss: one threshold holds for all of them and for their mean.
 
         Returns
         -------
         scale, shift : (C,) float32 tensor
-            What each class's logits were multiplied by; what was then added.
+            Factor and offset applied to each class's logits.
 
         Raises
         ------
         TrainingStopped
-            "diverged" where a probability is not finite.
+            "diverged" if a probability is not finite.
         """
         seen = self._probabilities(trained, split.train)
         if not np.isfinite(seen).all():
@@ -174,7 +174,7 @@ class FoldTrainer:
         return scale, shift
 
     def _probabilities(self, trained: Trained, inside: np.ndarray) -> np.ndarray:
-        """(N, C, Y, X) float32, at least in the pixels `inside` (N, Y, X) bool; 0 in windows without any of them."""
+        """Return (N, C, Y, X) float32, valid at least `inside` (N, Y, X) bool; 0 in windows without such pixels."""
         result = np.zeros((len(inside), self.plan.classes, *inside.shape[1:]), np.float32)
         for frame, where, probabilities in zip(trained.frames, inside, result, strict=True):
             if where.any():
@@ -186,13 +186,13 @@ class FoldTrainer:
     def _source(self, frames: np.ndarray, split: Split, rng: np.random.Generator) -> TileSource:
         tiles = self.task.tiles(split, self.genome.training.tile, rng)
         target = np.where(split.train, self.task.labels, UNKNOWN).astype(np.uint8)
-        # The channels of a pixel side by side, as they are cut.
+        # With the channels of a pixel adjacent in memory, which is faster to cut.
         shown = torch.from_numpy(frames).to(self.device).contiguous(memory_format=torch.channels_last)
         labels = torch.from_numpy(target).to(self.device)
         return TileSource(shown, labels, tiles.origins, tiles.weights, tiles.size, split.area)
 
     def look(self, trained: Trained, split: Split) -> Look:
-        """Predict where a fold validates, and a margin beyond, since a defect is matched across the border."""
+        """Predict the validated area of a fold with a margin, since defects are matched across its border."""
         reach = max((d.tolerance for d in self.task.detectors if not d.extended), default=0.0)
         margin = 2 * max(16, round(4 * reach)) + 1
         network, frames = trained.network, trained.frames
@@ -200,7 +200,7 @@ class FoldTrainer:
         result = np.zeros((len(frames), self.plan.classes, *shape), np.float32)
         seconds, pixels = 0.0, 0
         options = {"stride": self.plan.stride, "radius": self.plan.receptive_radius}
-        # What a process does on its first prediction only is no part of the latency.
+        # Warm-up: the first prediction of a process must not count towards the latency.
         predict_tiled(network, frames[0, :, :64, :64], size=64, where=None, **options)
         wait(self.device)
         for frame, inside, probabilities in zip(frames, split.validate, result, strict=True):

@@ -1,8 +1,8 @@
-"""A whole frame through a network, by overlapping windows that leave no seam.
+"""Tiled inference: a whole frame is predicted in overlapping windows without seams.
 
-Two things make a window's output equal that of the undivided frame. Every window starts on a multiple of the network's
-total stride, so that its grid of pooled pixels is the frame's. And a window reaches past the part that is kept by at
-least the receptive radius, so that no kept pixel feels the window's edge; at the frame's edge both end alike.
+A window's output equals that of the undivided frame for two reasons. Every window starts at a multiple of the network's
+total stride, so that its pooling grid is that of the frame. And every window extends beyond its kept part by at least
+the receptive radius, so that no kept pixel depends on the window's edge; at the frame's edge both end alike.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 #: A rectangle of a frame, along y and x [px].
 Part = tuple[slice, slice]
-#: Edge of a window [px]: a frame of a usual camera goes through at once, a larger one does not exhaust the memory.
+#: Edge of a window [px]: typical camera frames fit in one window, and larger ones do not exhaust the memory.
 WINDOW = 1024
-#: Tensors up to this size [byte] are made in memory that the process has already: glibc gives larger ones back at once,
-#: and to have their pages anew takes as long as to compute them.
+#: Size of the largest tensors on a CPU [byte]: glibc returns larger allocations to the system at once, and mapping
+#: their pages again takes as long as the computation.
 _KEPT = 2**25
-#: A window is at least so many times as wide as its overlap, so that not too much of the work is thrown away.
+#: Smallest ratio of window width to overlap, which limits the discarded work.
 _OVERLAPS = 10
 
 
 @dataclass(frozen=True)
 class Window:
-    """A part of a frame: what is read, and what of its output is kept.
+    """A part of a frame to read, and the part of its output to keep.
 
     Attributes
     ----------
@@ -53,19 +53,19 @@ class Window:
 
     @property
     def pixels(self) -> int:
-        """Pixels that go through the network."""
+        """Number of pixels that pass through the network."""
         return (self.read[0].stop - self.read[0].start) * (self.read[1].stop - self.read[1].start)
 
 
 def fitting_window(widest: float, overlap: int, device: torch.device) -> int:
-    """Edge of the windows [px] in which a network gets through a large frame soonest.
+    """Return the edge of the windows [px] in which a network predicts a large frame fastest.
 
     Parameters
     ----------
     widest : float
-        Most numbers that it makes at a time for each pixel.
+        Largest number of values that the network holds at a time per pixel.
     overlap : int
-        Its receptive radius, rounded up to its total stride [px].
+        The network's receptive radius, rounded up to its total stride [px].
     device : torch.device
     """
     if device.type != "cpu":
@@ -76,25 +76,25 @@ def fitting_window(widest: float, overlap: int, device: torch.device) -> int:
 def cut_windows(
     shape: tuple[int, int], stride: int, radius: int, size: int = WINDOW, where: np.ndarray | None = None
 ) -> Iterator[Window]:
-    """Windows whose kept parts cover a frame once.
+    """Yield windows whose kept parts cover a frame exactly once.
 
     Parameters
     ----------
     shape : (Y, X)
-        Of the frame [px].
+        Shape of the frame [px].
     stride, radius : int
         Total stride and receptive radius of the network [px].
     size : int
-        Edge of a window [px]; larger where stride and radius need it.
+        Edge of a window [px]; enlarged if stride and radius require it.
     where : (Y, X) bool, optional
-        Only these pixels need to be covered.
+        Pixels that must be covered; by default all.
     """
     overlap = round_up(radius, stride)
-    # A kept part narrower than its overlap would spend most of the work on pixels that are thrown away.
+    # With a kept part narrower than the overlap, most of the work would be discarded.
     core = max(round_up(size - 2 * overlap, stride), round_up(size // 4, stride), stride)
     if max(shape) <= size:
         core = round_up(max(shape), stride)
-    # As many as are needed, and all as large as each other.
+    # As few windows as needed, of equal size.
     down, across = (round_up(-(-length // -(-length // core)), stride) for length in shape)
     for top in range(0, shape[0], down):
         for left in range(0, shape[1], across):
@@ -109,7 +109,7 @@ def cut_windows(
 
 
 def window_around(keep: Part, shape: tuple[int, int], stride: int, radius: int) -> Window:
-    """What has to be read for a part of a frame (Y, X)."""
+    """Return the window that must be read to predict a part of a frame (Y, X)."""
     overlap = round_up(radius, stride)
     y, x = (
         slice(max(0, part.start // stride * stride - overlap), min(length, round_up(part.stop, stride) + overlap))
@@ -119,7 +119,7 @@ def window_around(keep: Part, shape: tuple[int, int], stride: int, radius: int) 
 
 
 def cut_parts(shape: tuple[int, int], centre: tuple[float, float], size: int) -> list[Part]:
-    """Cut a frame (Y, X) into parts of an edge [px]; those around a place (y, x) [px] come first."""
+    """Cut a frame (Y, X) into parts of an edge [px]; those closest to a centre (y, x) [px] come first."""
     parts = [
         (slice(top, min(top + size, shape[0])), slice(left, min(left + size, shape[1])))
         for top in range(0, shape[0], size)
@@ -141,21 +141,21 @@ def predict_tiled(
     size: int = WINDOW,
     where: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Probabilities of a frame, on the device the network is on.
+    """Predict the probabilities of a frame, on the network's device.
 
     Parameters
     ----------
     network : torch.nn.Module
-        In evaluation mode; ``(1, K, Y, X)`` to logits ``(1, C, Y, X)``.
+        In evaluation mode; maps ``(1, K, Y, X)`` to logits ``(1, C, Y, X)``.
     frame : (K, Y, X) or, of one channel, (Y, X) float32
-        Its channels as in training.
+        Input channels, as in training.
     stride, radius, size, where
         See `cut_windows`.
 
     Returns
     -------
     (C, Y, X) float32
-        0 outside `where`'s windows.
+        0 outside the windows that cover `where`.
     """
     result: np.ndarray | None = None
     windows = cut_windows((frame.shape[-2], frame.shape[-1]), stride, radius, size, where)
@@ -171,7 +171,7 @@ def predict_tiled(
 def predict_windows(
     network: nn.Module, frame: np.ndarray, windows: Iterable[Window]
 ) -> Iterator[tuple[Part, np.ndarray]]:
-    """As `predict_tiled`, window by window: what is kept of each, and its probabilities (C, y, x) float32."""
+    """Predict window by window; yield each kept part with its probabilities (C, y, x) float32."""
     for window in windows:
         yield window.keep, _predict_window(network, frame, window)
 
@@ -179,7 +179,7 @@ def predict_windows(
 def predict_parts(
     network: nn.Module, frame: np.ndarray, parts: Iterable[Part], *, stride: int, radius: int
 ) -> Iterator[np.ndarray]:
-    """As `predict_tiled`, part by part of a frame: probabilities (C, y, x) float32 of each, when it is asked for."""
+    """Predict parts of a frame lazily; yield the probabilities (C, y, x) float32 of each."""
     shape = (frame.shape[-2], frame.shape[-1])
     for _, said in predict_windows(network, frame, (window_around(part, shape, stride, radius) for part in parts)):
         yield said
@@ -200,5 +200,5 @@ def _predict_window(network: nn.Module, frame: np.ndarray, window: Window) -> np
 
 
 def round_up(length: int, stride: int) -> int:
-    """The next multiple of `stride` that is not below `length`."""
+    """Return the smallest multiple of `stride` that is at least `length`."""
     return -(-length // stride) * stride

@@ -1,4 +1,4 @@
-"""Weights that an offspring takes over from its parent, layer by layer."""
+"""Inheritance of weights from a parent by its offspring, layer by layer."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
 
 
 def inherit(weights: bytes, split: int, genome: Genome, plan: Plan, seed: int) -> dict[int, dict[str, Tensor]]:
-    """Initial weights of an offspring's networks, one for each fold.
+    """Return the initial weights of an offspring's networks, one network per fold.
 
-    The network of a fold begins with what the parent's network of the same fold has learned, which has not seen what
-    that fold validates. Layers are matched in order (longest common subsequence); of a layer whose width has changed
-    the channels that both have are taken over. A convolution that was put between two layers begins as the identity,
-    so that the others find what they are used to (Chen, Goodfellow & Shlens 2016, "Net2Net", arXiv:1511.05641; here
-    the normalisation behind it keeps that from being exact). All else is drawn at random.
+    A fold's network starts with the weights of the parent's network of the same fold, which has not seen that fold's
+    validation data. Layers are matched in order (longest common subsequence); if the width of a layer has changed, the
+    channels common to both are copied. A convolution inserted between two layers starts as the identity, so that the
+    other layers receive their usual inputs (Chen, Goodfellow & Shlens 2016, "Net2Net", arXiv:1511.05641; here only
+    approximately, because of the normalisation after it). All other weights are random.
 
     Parameters
     ----------
     weights : bytes
-        What `training.evaluate` returned for the parent.
+        Weights that `training.evaluate` returned for the parent.
     split : int
-        Of the offspring's rung.
+        Number of the split of the offspring's rung.
     genome, plan : Genome, Plan
-        The offspring's.
+        Genome and plan of the offspring.
     seed : int
-        Of the random weights.
+        Seed of the random weights.
 
     Returns
     -------
     dict of int to dict of str to Tensor
-        By fold; none where the parent was trained on another split or is shown other channels.
+        Weights by fold; empty if the parent was trained on another split or has other input channels.
     """
     tensors, metadata = from_bytes(weights)
     try:
@@ -66,7 +66,7 @@ def inherit(weights: bytes, split: int, genome: Genome, plan: Plan, seed: int) -
 
 
 def _matches(parent: Genome, offspring: Genome) -> Iterator[tuple[int, int]]:
-    """Yield which layer of a parent is which of its offspring; a changed layer is the one in its place."""
+    """Yield indices of matching layers of parent and offspring; a changed layer matches the one in its place."""
     matcher = SequenceMatcher(None, parent.layers, offspring.layers, autojunk=False)
     for kind, i0, i1, j0, j1 in matcher.get_opcodes():
         if kind == "equal" or (kind == "replace" and i1 - i0 == j1 - j0):
@@ -76,7 +76,7 @@ def _matches(parent: Genome, offspring: Genome) -> Iterator[tuple[int, int]]:
 def _taken_over(
     old: Mapping[str, Tensor], start: Mapping[str, Tensor], matched: Mapping[int, int]
 ) -> dict[str, Tensor]:
-    """The offspring's weights: those of its parent where a layer of both is matched, `start`'s elsewhere."""
+    """Return the offspring's weights: the parent's in matched layers, those of `start` elsewhere."""
     result = {name: tensor.clone() for name, tensor in start.items()}
     for name, tensor in old.items():
         module, _, rest = name.removeprefix("steps.").partition(".")
@@ -99,7 +99,7 @@ def _taken_over(
 
 @torch.no_grad()
 def _make_identity(network: Network, prefix: str, layer: object) -> None:
-    """Have a plain convolution pass on what it is given, channel by channel."""
+    """Initialise a plain convolution as the identity, channel by channel."""
     if not isinstance(layer, Conv) or layer.depthwise or layer.stride > 1:
         return
     conv = dict(network.steps.items()).get(f"{prefix}_conv")

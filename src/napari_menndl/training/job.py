@@ -1,4 +1,4 @@
-"""What a trainer child is told to run: one evaluation, as plain data and bytes."""
+"""Job function of a trainer: one evaluation, with arguments and results as plain data and bytes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], byt
     Parameters
     ----------
     payload : dict
-        ``"genome"``, ``"rung"``: JSON; ``"seed"``: int; ``"task"``: path; ``"digest"``: of the task.
+        ``"genome"``, ``"rung"``: JSON; ``"seed"``: int; ``"task"``: path; ``"digest"``: digest of the task.
     attachment : bytes
-        Weights to go on from; see `evaluate`.
+        Weights to start from; see `evaluate`.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], byt
     Raises
     ------
     InputError
-        Where the task at the path is another one than the search was started with.
+        If the task at the path is not the one the search was started with.
     """
     task = open_task(payload["task"], payload["digest"])
     genome, rung = Genome.from_json(payload["genome"]), Rung.from_json(payload["rung"])
@@ -42,7 +42,7 @@ def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], byt
 
 @lru_cache(maxsize=2)
 def open_task(path: str, digest: str) -> TrainingTask:
-    """Open a task once per process."""
+    """Open a task, cached per process."""
     task = TrainingTask.open(path)
     if task.digest != digest:
         found = f"digest {task.digest[:12]} in {path}"

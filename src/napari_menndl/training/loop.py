@@ -1,4 +1,4 @@
-"""The one training loop, and the gates that stop what will come to nothing."""
+"""Training loop, with early stopping of failing trainings."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
     from napari_menndl.network.module import Network
     from napari_menndl.training.data import TileSource
 
-#: Fewest steps of a training: where the budget is smaller, the batch is.
+#: Fewest steps of a training; for a smaller budget, the batch is reduced.
 MIN_STEPS = 8
-#: Points of a loss curve, and moments at which the gates are checked.
+#: Number of points of the loss curve, at each of which the training is checked.
 STRETCHES = 32
-#: So many of the last points are averaged before a training is called diverged.
+#: Number of latest points averaged before a training counts as diverged.
 RECENT = 4
 #: Largest norm of the gradient over all parameters.
 CLIP = 5.0
-#: A loss this many times that of a network that says "0.5" everywhere, and no lower than at the start, has diverged.
+#: A training has diverged if its loss exceeds its initial one and this many times that of a network with constant
+#: output 0.5.
 DIVERGED = 10.0
-#: Probabilities whose standard deviation over a batch is below this say the same everywhere.
+#: Smallest standard deviation of probabilities over a batch; below it the output counts as constant.
 CONSTANT = 1e-4
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -43,7 +44,7 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 class TrainingStopped(Exception):  # noqa: N818 - it is an outcome, not an error
-    """A gate closed; `failure` is what the evaluation reports."""
+    """A check stopped the training; `failure` is reported by the evaluation."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -51,22 +52,22 @@ class TrainingStopped(Exception):  # noqa: N818 - it is an outcome, not an error
 
 
 def plan_steps(pixels: int, batch: int, tile: int) -> tuple[int, int]:
-    """Steps and tiles per step that show a network so many pixels, or a few more.
+    """Return the number of steps and tiles per step for a budget of at least `pixels`.
 
     Returns
     -------
     steps, batch : int
-        The batch of the genes, or a smaller one where the budget would not last for `MIN_STEPS`.
+        The batch is that of the genes, or smaller if the budget is too small for `MIN_STEPS`.
     """
     batch = max(1, min(batch, pixels // (MIN_STEPS * tile**2)))
     return max(MIN_STEPS, math.ceil(pixels / (batch * tile**2))), batch
 
 
 def rate(schedule: str, progress: float) -> float:
-    """Learning rate over its peak, at `progress` from 0 to 1.
+    """Return the learning rate relative to its peak, at `progress` from 0 to 1.
 
-    ``"cosine"``: Loshchilov & Hutter 2017 (arXiv:1608.03983); ``"onecycle"``: up from 1/25 during the first 30 %, then
-    down by a cosine, Smith & Topin 2018 (arXiv:1708.07120).
+    ``"cosine"``: Loshchilov & Hutter 2017 (arXiv:1608.03983); ``"onecycle"``: rises from 1/25 during the first 30 %,
+    then falls as a cosine, Smith & Topin 2018 (arXiv:1708.07120).
     """
     if schedule == "onecycle":
         if progress < 0.3:
@@ -98,7 +99,7 @@ def train(
     Returns
     -------
     tuple of float
-        Training loss, averaged over at most `STRETCHES` equal stretches.
+        Training loss, averaged over each of at most `STRETCHES` equal stretches.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def train(
             probe(loss, norm)
         optimiser.step()
         total, since = total + loss.detach(), since + 1
-        # Reading a value waits for the device: only at the end of a stretch.
+        # Reading a value synchronises with the device, so it is done only at the end of a stretch.
         if step in ends:
             curve.append(float(total) / since)
             total, since = torch.zeros((), device=device), 0
@@ -140,7 +141,7 @@ def train(
 
 
 def probe(loss: Tensor, norm: Tensor) -> None:
-    """Refuse, after one batch, what cannot learn."""
+    """Stop a training whose first batch has a non-finite loss or gradient."""
     if not bool(torch.isfinite(loss)):
         raise TrainingStopped("diverged", "The first batch's loss is not finite.")
     if not bool(torch.isfinite(norm)):
@@ -148,10 +149,10 @@ def probe(loss: Tensor, norm: Tensor) -> None:
 
 
 def check(curve: list[float], criterion: MixedLoss, logits: Tensor, target: Tensor, halfway: bool) -> None:
-    """Refuse a training that has left the rails; all but a loss that is not finite is forgiven in the first half."""
+    """Stop a diverging or constant training; in the first half only a non-finite loss counts."""
     if not math.isfinite(curve[-1]):
         raise TrainingStopped("diverged", "The loss is not finite.")
-    # One stretch may well be an outlier.
+    # Averaged, since a single stretch may be an outlier.
     mean_loss = sum(curve[-RECENT:]) / len(curve[-RECENT:])
     undecided = float(criterion(torch.zeros_like(logits), target))
     if halfway and mean_loss > max(DIVERGED * undecided, curve[0]):
@@ -162,7 +163,7 @@ def check(curve: list[float], criterion: MixedLoss, logits: Tensor, target: Tens
 
 
 def is_constant(probabilities: Tensor, known: Tensor) -> bool:
-    """Whether no class's probability varies.
+    """Whether the probabilities of all classes are constant.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What training minimises: a weighted mix of losses over independent sigmoid channels, on known pixels alone."""
+"""Loss function: a weighted sum of losses over independent sigmoid channels, on known pixels only."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-#: Value of a target pixel about which nothing is known.
+#: Target value of unknown pixels.
 UNKNOWN = 255
 #: Focusing exponent of the focal loss (Lin et al. 2017, arXiv:1708.02002).
 FOCAL_GAMMA = 2.0
-#: No class weighs more than so many times the average one, nor less than its inverse.
+#: Largest ratio of a class's weight to the average; the smallest is its inverse.
 LARGEST_BALANCE = 4.0
 
 
 @dataclass(frozen=True)
 class MixedLoss:
-    """Binary cross-entropy, focal and Dice loss in a fixed mixture.
+    """Weighted sum of binary cross-entropy, focal and Dice loss.
 
     Attributes
     ----------
     cross_entropy, focal, dice : float
-        Share of each; they are divided by their sum.
+        Weight of each loss; normalised by their sum.
     positive_weights : (C,) float32 tensor or float
-        Weight of a pixel of each class in the two pixel-wise losses; background weighs 1.
+        Weight of each class's pixels in the two pixel-wise losses; background weighs 1.
     """
 
     cross_entropy: float
@@ -34,18 +34,18 @@ class MixedLoss:
     positive_weights: Tensor | float = 1.0
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Loss of a batch.
+        """Return the loss of a batch.
 
         Parameters
         ----------
         logits : (B, C, Y, X) float
         target : (B, Y, X) uint8
-            0 = no defect, c + 1 = class c, `UNKNOWN` = says nothing.
+            0 = no defect, c + 1 = class c, `UNKNOWN` = ignored.
 
         Returns
         -------
         () float32 tensor
-            0 where no pixel is known.
+            0 if no pixel is known.
         """
         logits = logits.float()
         classes = torch.arange(1, logits.shape[1] + 1, device=logits.device, dtype=target.dtype)
@@ -70,10 +70,10 @@ class MixedLoss:
 
 
 def class_weights(target: Tensor, classes: int, weight: float, balance: float) -> Tensor:
-    """Weight of a defect's pixel, class by class, so that a rare class is not held back by the others.
+    """Return the weight of each class's defect pixels, so that frequent classes do not dominate rare ones.
 
     ``weight * (n / n_c) ** balance``, where n_c is the number of pixels of class c and n the geometric mean of these
-    numbers over the classes that occur; the factor stays between a quarter and four.
+    numbers over the classes present; the factor is clipped to between 1/4 and 4.
 
     Parameters
     ----------
@@ -102,9 +102,9 @@ def soft_dice(probability: Tensor, true: Tensor) -> Tensor:
     Parameters
     ----------
     probability, true : (B, C, Y, X) float
-        Zero where a pixel is to be ignored.
+        Zero at ignored pixels.
     """
     overlap = (probability * true).sum((0, 2, 3))
     sizes = (probability**2).sum((0, 2, 3)) + (true**2).sum((0, 2, 3))
-    # The added pixel keeps a batch without a defect from a gradient of 0/0.
+    # The added 1 avoids a gradient of 0/0 in a batch without defects.
     return (1 - (2 * overlap + 1) / (sizes + 1)).mean()

@@ -1,4 +1,4 @@
-"""Questions about a file that is opened: whether somebody is there to answer, and what follows from Cancel."""
+"""Questions when a file is opened: whether a person is there to answer, and the meaning of Cancel."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from napari_menndl.errors import InputError
 
 
 class DeclinedError(InputError):
-    """A person pressed Cancel: nothing is opened, and there is nothing to complain about."""
+    """Cancel was pressed: nothing is opened, and no error is shown."""
 
 
 def somebody_is_there() -> bool:
-    """Whether a person is at a window: one is on screen, and its event loop runs rather than a script."""
+    """Whether a person can answer: a window is visible, and its event loop is running rather than a script."""
     app = QApplication.instance()
     thread = None if app is None else app.thread()
     on_screen = any(window.isVisible() for window in QApplication.topLevelWidgets())
@@ -20,13 +20,13 @@ def somebody_is_there() -> bool:
 
 
 def window_in_use() -> QWidget | None:
-    """The window that a dialog belongs to, whose colours it takes."""
+    """Return the window that a dialog belongs to, whose colours it takes."""
     windows = [one for one in QApplication.topLevelWidgets() if isinstance(one, QMainWindow) and one.isVisible()]
     return QApplication.activeWindow() or next(iter(windows), None)
 
 
 def buttons(dialog: QDialog) -> QDialogButtonBox:
-    """Open and Cancel for a dialog."""
+    """Return the buttons Open and Cancel for a dialog."""
     box = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
     box.accepted.connect(dialog.accept)
     box.rejected.connect(dialog.reject)
@@ -34,7 +34,7 @@ def buttons(dialog: QDialog) -> QDialogButtonBox:
 
 
 def is_accepted(dialog: QDialog) -> bool:
-    """Show a dialog until it is answered; it goes when the event that opened it is over."""
+    """Show a dialog until it is answered, then delete it; return whether it was accepted."""
     accepted = dialog.exec() == int(QDialog.DialogCode.Accepted.value)
     dialog.deleteLater()
     return bool(accepted)

@@ -1,4 +1,4 @@
-"""Asks which axis of a file is time."""
+"""Dialog that asks which axis of a file is time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class AxesDialog(QDialog):
-    """One row per axis: whether it is time, and where to cut it if not.
+    """Dialog with one row per axis: whether it is time, and otherwise which index of it to open.
 
     Parameters
     ----------
@@ -47,13 +47,13 @@ class AxesDialog(QDialog):
         layout.addWidget(buttons(self), len(self.times) + 1, 0, 1, 3)
 
     def movie(self) -> Movie:
-        """What was chosen."""
+        """Return the movie that was chosen."""
         time = next(axis for axis, button in self.times.items() if button.isChecked())
         return self.found.movie(time, {axis: cut.value() for axis, cut in self.cuts.items() if axis != time})
 
 
 def ask_for_axes(found: Hyperstack) -> Movie:
-    """The movie that a person chooses from an array of many axes.
+    """Let a person choose a movie from an array of many axes.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""Work beside the window, and how it ends with it.
+"""Background threads of the window, and how they end with it.
 
-Work is done in threads of its own. What a thread has to say reaches the window through one object that outlives every
-dock (`in_window`): it is said in the window's thread, or not at all where whoever was to hear it has gone. A process
-that ends has its threads stop first, and its closed docks go (`end_all`): a thread that still computes while Python
-takes itself apart brings the process down, and so does PyQt, which takes apart last what nobody owns.
+Threads report to the window through one object that outlives every dock (`in_window`): the call is made in the window's
+thread, or dropped if its receiver is gone. When the process ends, its threads are stopped first and closed docks are
+deleted (`end_all`): a thread that still computes while Python shuts down crashes the process, and so does PyQt, which
+deletes objects without an owner last.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from qtpy.QtWidgets import QApplication
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Threads at work, and whether a process that ends waits for what they do.
+#: Running threads, and whether the end of the process waits until they have finished.
 _threads: dict[threading.Thread, bool] = {}
-#: How long a process that ends waits: for what is to be finished, and for a step of what is not [s].
+#: Longest waits at the end of the process: for threads to finish, and for a step of the others [s].
 _FINISH, _STEP = 30.0, 60.0
 
 
 class _Left(SystemExit):
-    """Ends a thread at its next step, without a word; no ``except Exception`` takes it for a failure."""
+    """Silent end of a thread at its next step; no ``except Exception`` catches it."""
 
 
 def begin(
@@ -45,10 +45,10 @@ def begin(
     ----------
     function, *arguments
     niceness : int, optional
-        Leave the processor to the window, and to what is less nice. Where the system knows priorities of threads
-        (Linux), torch's threads that it starts inherit them. A search on the same computer is as nice as can be.
+        Leave the processor to the window, and to threads of lower niceness. Where threads have priorities (Linux),
+        torch's threads that it starts inherit them. A search on the same computer has the highest niceness.
     to_finish : bool
-        Have a process that ends wait until the function returns; otherwise it ends at its next step.
+        Whether the end of the process waits until the function returns; otherwise the thread ends at its next step.
     """
 
     def run() -> None:
@@ -61,7 +61,7 @@ def begin(
         finally:
             _threads.pop(threading.current_thread(), None)
 
-    # A daemon: Python would wait for any other one before anything could tell it to end.
+    # A daemon thread: Python would wait for any other before it could be told to end.
     thread = threading.Thread(target=run, name=getattr(function, "__qualname__", "work"), daemon=True)
     _threads[thread] = to_finish
     thread.start()
@@ -70,22 +70,22 @@ def begin(
 
 @atexit.register
 def end_all() -> None:
-    """Wait for what is to be finished, end all other threads, delete closed docks; called where the process ends."""
+    """Wait for threads to finish, end all others, delete closed docks; called at the end of the process."""
     for thread in [one for one, to_finish in _threads.copy().items() if to_finish]:
         thread.join(_FINISH)
     end = time.monotonic() + _STEP
     while (left := [one for one in _threads.copy() if one.is_alive()]) and time.monotonic() < end:
         for thread in left:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Left))
-        left[0].join(5.0)  # what it leaves behind is put in order undisturbed
+        left[0].join(5.0)  # its cleanup is not interrupted
     _delete_closed_docks()
 
 
 def _delete_closed_docks() -> None:
-    """Delete docks that were taken out of their window, which napari leaves to whoever opened them.
+    """Delete docks that were taken out of their window, which napari leaves to their owners.
 
-    PyQt (6.11) deletes at exit, while it goes through a table of all objects, those that have no parent: one with so
-    many parts as a dock changes the table under it, and the process ends with a segmentation fault.
+    At exit PyQt (6.11) deletes the objects without a parent while it goes through a table of all objects: a dock with
+    its many parts changes that table, and the process ends with a segmentation fault.
     """
     app = QCoreApplication.instance()
     if not isinstance(app, QApplication):
@@ -97,7 +97,7 @@ def _delete_closed_docks() -> None:
 
 
 class _Post(QObject):
-    """Takes what threads say to the window's thread."""
+    """Messenger from other threads to the window's thread."""
 
     came = Signal(object, tuple)
 
@@ -117,7 +117,7 @@ _post: list[_Post] = []
 
 
 def in_window(method: Callable[..., Any]) -> Callable[..., None]:
-    """A method of a Qt object, to be called from any thread: it is called in the window's, while the object is alive.
+    """Return a function for any thread that calls a Qt object's method in the window's thread, while the object lives.
 
     Parameters
     ----------
@@ -128,29 +128,29 @@ def in_window(method: Callable[..., Any]) -> Callable[..., None]:
     post, there = _post[0], WeakMethod(method)
 
     def say(*arguments: Any) -> None:
-        with suppress(RuntimeError):  # Qt itself has gone
+        with suppress(RuntimeError):  # Qt itself is gone
             post.came.emit(there, arguments)
 
     return say
 
 
 class LatestTask(QObject):
-    """Answers questions one at a time in a thread; a new question replaces the one that waits.
+    """Task that answers questions in a thread, one at a time; a new question replaces the one that waits.
 
     Parameters
     ----------
     answer : callable
         Called in the thread with a question; never by two threads at once.
     niceness : int, optional
-        As for `begin`.
+        See `begin`.
 
     Attributes
     ----------
     answered : Signal(question, answer)
     failed : Signal(question, exception)
-        One of the two for every question that was begun, on the thread of this object.
+        One of the two for every question started, in the thread of this object.
     warned : Signal(text)
-        What an answer came with.
+        A warning issued while answering.
     """
 
     answered = Signal(object, object)
@@ -171,7 +171,7 @@ class LatestTask(QObject):
         return self._at_work is not None
 
     def ask(self, question: Any) -> None:
-        """Begin now, or when the question at work has its answer."""
+        """Start now, or after the current question is answered."""
         self._waiting = [question]
         self._next()
 
@@ -212,19 +212,19 @@ def _answer(
 
 
 class BackgroundTask(QObject):
-    """Calls a function in a thread; whoever began it hears the outcome on the thread of this object.
+    """Task that calls a function in a thread; its outcome is signalled in the thread of this object.
 
     Parameters
     ----------
     parent : QObject
     to_finish : bool
-        As for `begin`.
+        See `begin`.
 
     Attributes
     ----------
     done : Signal(outcome)
     failed : Signal(exception)
-        One of the two, unless a later call was begun meanwhile: then only that one is heard of.
+        One of the two, unless a later call was started meanwhile: then only that of the later call.
     """
 
     done = Signal(object)
@@ -238,13 +238,13 @@ class BackgroundTask(QObject):
         self._say_end = in_window(self._on_ended)
 
     def begin(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Call a function; what an earlier call still brings is dropped."""
+        """Call a function; the outcome of an earlier call is dropped."""
         self._number += 1
         self.busy = True
         begin(_call, self._say_end, self._number, function, arguments, to_finish=self._to_finish)
 
     def forget(self) -> None:
-        """Drop what the call at work will bring."""
+        """Drop the outcome of the current call."""
         self._number += 1
         self.busy = False
 

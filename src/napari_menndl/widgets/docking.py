@@ -1,4 +1,4 @@
-"""What every dock does to the window that it comes into: the frame stays whole, the wheel scrolls, buttons are seen."""
+"""Behaviour that all docks share in their window: the frame stays visible, the wheel scrolls, buttons are shown."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from napari_menndl.widgets.layers import frame_in_view, pixel_size_of
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-#: What the wheel would change, or keep for itself, where a person scrolls a dock.
+#: Fields that would react to the wheel, or keep it, while a person scrolls a dock.
 FIELDS = (QAbstractSpinBox, QComboBox, QAbstractSlider, QTabBar, QGraphicsView)
-#: A dock may be made so narrow, and begins so wide [px]: a screen of 1280 x 800 has napari's own docks beside it.
+#: Smallest and initial width of a dock [px]: on a screen of 1280 x 800 napari's own docks are beside it.
 NARROW, WIDE = 320, 360
-#: A field of numbers may be made so narrow; room around what is brought into sight [px].
+#: Smallest width of a number field; margin around a widget that is scrolled into view [px].
 _FIELD, _MARGIN = 96, 12
 
 
 class Docking(QObject):
-    """A dock's manners; made at the end of its ``__init__``.
+    """Behaviour of a dock in its window; created at the end of its ``__init__``.
 
-    A dock that comes where another of ours lies becomes a tab over it: side by side they would leave no room for the
-    frame. Where the frame was whole before the dock took its place, it is fitted to what is left of the canvas. A
-    calibrated movie gets a scale bar, and an annotation that comes is shown at a frame that it speaks of. Over a field
-    the wheel scrolls the dock.
+    A dock that is added where another of ours lies becomes a tab over it: side by side they would leave no room for the
+    frame. If the frame was completely visible before the dock was placed, it is fitted to the rest of the canvas. A
+    calibrated movie gets a scale bar, and a new annotation is shown at an annotated frame. Over a field the wheel
+    scrolls the dock.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Docking(QObject):
     Attributes
     ----------
     placed : bool
-        Whether the dock has its place in the window.
+        Whether the dock was placed in the window.
     """
 
     def __init__(self, dock: QWidget, viewer: Viewer) -> None:
@@ -72,7 +72,7 @@ class Docking(QObject):
         inserted.connect(take_up)
 
         def leave() -> None:
-            with suppress(AttributeError, ValueError):  # the viewer itself is half gone when its window closes
+            with suppress(AttributeError, ValueError):  # the viewer is partly deleted when its window closes
                 inserted.disconnect(take_up)
 
         dock.destroyed.connect(leave)
@@ -97,12 +97,12 @@ class Docking(QObject):
                 one.setMinimumWidth(_FIELD)
 
     def point_to(self, widget: QWidget | None) -> None:
-        """Bring a widget into sight, now and whenever the dock is shown: what to do next needs it."""
+        """Scroll a widget into view, now and whenever the dock is shown: the next step needs it."""
         self._named = widget
         self._take_up()
 
     def _take_up(self, event: Any = None) -> None:
-        self._soon.start(0)  # when all that is to be laid out has its place
+        self._soon.start(0)  # after everything is laid out
 
     def _arrange(self) -> None:
         dock = self._dock
@@ -113,7 +113,7 @@ class Docking(QObject):
         frame = dock.parent()
         if not isinstance(frame, QDockWidget):
             return  # a part of another dock, which does the rest
-        if not self.placed:  # once: a person may lay it elsewhere
+        if not self.placed:  # once: a person may move it elsewhere
             self.placed = True
             if _lay_over_others(frame):
                 self._take_up()  # when the canvas has its new size
@@ -134,7 +134,7 @@ class Docking(QObject):
 
 
 def _lay_over_others(frame: QDockWidget) -> bool:
-    """Make a dock a tab, in front, where docks of ours lie on the same side of the window; whether there were any."""
+    """Make a dock a tab in front of our docks on the same side of the window; return whether there were any."""
     window = frame.parent()
     if not isinstance(window, QMainWindow) or frame.isFloating():
         return False
@@ -152,7 +152,7 @@ def _lay_over_others(frame: QDockWidget) -> bool:
 
 
 def bring_into_sight(widget: QWidget) -> None:
-    """Unfold and scroll whatever a widget lies in, so that it is seen."""
+    """Expand and scroll everything around a widget, so that it is visible."""
     around = widget.parentWidget()
     while around is not None:
         if isinstance(around, QCollapsible) and not around.isExpanded():
@@ -168,7 +168,7 @@ def bring_into_sight(widget: QWidget) -> None:
 
 
 def is_whole(viewer: Viewer) -> bool:
-    """Whether the canvas shows the layers from edge to edge."""
+    """Whether the canvas shows the layers completely."""
     if not len(viewer.layers) or viewer.dims.ndisplay != 2:
         return False
     canvas, camera = np.array(viewer.canvas.size, float), viewer.scene.camera
@@ -177,7 +177,7 @@ def is_whole(viewer: Viewer) -> bool:
 
 
 def show_annotated(viewer: Viewer, layer: Labels) -> None:
-    """Bring a frame into view of which an annotation says something, unless one is."""
+    """Bring an annotated frame into view, unless one is."""
     annotation = layer.metadata.get("annotation")
     if annotation is None or layer.ndim != 3:
         return
@@ -189,7 +189,7 @@ def show_annotated(viewer: Viewer, layer: Labels) -> None:
 
 
 def _scroll_around(widget: QWidget, event: Any) -> bool:
-    """Give a turn of the wheel to the innermost part around a field that can scroll; True: it is dealt with."""
+    """Pass a wheel event to the innermost scrollable part around a field; True, as the event is handled."""
     around = widget.parentWidget()
     while around is not None:
         bar = around.verticalScrollBar() if isinstance(around, QScrollArea) else None

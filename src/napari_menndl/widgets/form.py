@@ -1,4 +1,4 @@
-"""Forms made from settings dataclasses: a setting is described once, on its field."""
+"""Forms made from settings dataclasses; a setting is described once, on its field."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from napari_menndl.widgets.preferences import recall, remember
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: Which key of a setting's metadata is which option of magicgui.
+#: Options of magicgui, and the metadata of a setting that they are taken from.
 OPTIONS = {"tooltip": "help", "min": "min", "max": "max", "choices": "options"}
 
 
 def make_form(settings: type, **options: dict[str, Any]) -> Container[Any]:
-    """One row per field of a dataclass, titled, limited and explained by the field's metadata.
+    """Make a form with one row per field of a dataclass; title, limits and help come from the field's metadata.
 
     Parameters
     ----------
     settings : type
-        A dataclass; the metadata of its fields are those of `napari_menndl.settings`, ``form`` being further options
-        of magicgui.
+        A dataclass; the metadata of its fields are those of `napari_menndl.settings`, where ``form`` holds further
+        options of magicgui.
     **options
-        By field: options of magicgui that only the view knows, such as ``choices``.
+        By field: options of magicgui that are known only to the view, such as ``choices``.
 
     Returns
     -------
     magicgui.widgets.Container
-        Its widgets bear the names of the fields.
+        Its widgets have the names of the fields.
     """
     hints = get_type_hints(settings)
     rows = [_make_row(field, hints[field.name], options.get(field.name, {})) for field in fields(settings)]
@@ -50,7 +50,7 @@ def _make_row(field: Field[Any], hint: Any, options: dict[str, Any]) -> Widget:
     unit = f" [{unit}]" if (unit := unit_of(about)) else ""
     given = {name: about[key] for name, key in OPTIONS.items() if about.get(key, "") != ""}
     if get_origin(hint) is tuple:
-        # Limits are those of each value, which magicgui's rows of several cannot be told.
+        # The limits apply to each value, which magicgui's rows of several values cannot express.
         given = {name: one for name, one in given.items() if name not in ("min", "max")}
         given |= {"widget_type": "Select"} if "choices" in given else {}
         inner = get_args(hint)
@@ -65,7 +65,7 @@ def _make_row(field: Field[Any], hint: Any, options: dict[str, Any]) -> Widget:
         options=given | about.get("form", {}) | options,
     )
     if type(row) is FloatSpinBox and isinstance(default, float):
-        # Two decimals, as it begins with, would round what is given: a step in between makes it hold more.
+        # The initial two decimals would round the value: a temporary step makes the field hold more.
         finest = min(0.01, 10.0 ** cast("int", Decimal(repr(default)).as_tuple().exponent))
         row.step = about.get("form", {}).get("step", finest)
         row.step = None
@@ -74,7 +74,7 @@ def _make_row(field: Field[Any], hint: Any, options: dict[str, Any]) -> Widget:
 
 
 def lay_out(form: Iterable[Any]) -> QWidget:
-    """Rows with their titles in a column of its own; magicgui measures titles in another font than napari draws."""
+    """Lay out rows with their titles in a column; magicgui measures titles in another font than napari draws."""
     body = QWidget()
     layout = QFormLayout(body)
     layout.setContentsMargins(0, 0, 0, 0)
@@ -88,40 +88,40 @@ def lay_out(form: Iterable[Any]) -> QWidget:
 
 
 def remember_form(form: Container[Any], place: str, names: Iterable[str]) -> dict[str, Any]:
-    """Have rows hold what they held when napari was last closed, and keep what they are changed to.
+    """Restore the values that rows had when napari was last closed, and keep their changes.
 
-    What is as by default is not kept: a better default reaches everybody.
+    Default values are not kept, so that a better default reaches everybody.
 
     Parameters
     ----------
     form : Container
     place : str
-        Under which name in the file of `preferences.remember`.
+        Name in the file of `preferences.remember`.
     names : iterable of str
-        Of rows.
+        Names of the rows.
 
     Returns
     -------
     dict
-        What they hold by default.
+        Their default values.
     """
     defaults = {name: form[name].value for name in names}
     for name, default in defaults.items():
         row, key = form[name], f"{place}/{name}"
         if (kept := recall(key)) is not None:
-            with suppress(ValueError, TypeError):  # no longer among what can be chosen
+            with suppress(ValueError, TypeError):  # no longer a valid choice
                 row.value = kept
         row.changed.connect(partial(_keep, row, key, default))
     return defaults
 
 
 def changes(form: Container[Any], defaults: dict[str, Any]) -> list[str]:
-    """Titles and values of the rows that hold something else."""
+    """Return titles and values of the rows that differ from their defaults."""
     return [f"{form[name].label} {form[name].value}" for name, one in defaults.items() if form[name].value != one]
 
 
 def fill_form(form: Container[Any], values: dict[str, Any]) -> None:
-    """Set rows; a path that says nothing leaves its row empty."""
+    """Set rows; an empty path leaves its row empty."""
     for name, value in values.items():
         row = form[name]
         if value == Path():
@@ -136,7 +136,7 @@ def _keep(row: Any, key: str, default: Any, *_: Any) -> None:
 
 
 def read_form(form: Container[Any], settings: type) -> Any:
-    """The settings that a form holds."""
+    """Return the settings that a form holds."""
     hints = get_type_hints(settings)
     values = {field.name: form[field.name].value for field in fields(settings)}
     return settings(**{name: tuple(one) if get_origin(hints[name]) is tuple else one for name, one in values.items()})

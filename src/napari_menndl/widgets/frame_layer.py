@@ -1,4 +1,4 @@
-"""The layers that docks lay over a movie, and one with a single image, over whatever frame is in view."""
+"""Layers that docks put over a movie, and one with a single image over whatever frame is in view."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class OwnLayer:
-    """A layer of a dock over a movie; it has all axes of the movie.
+    """Layer of a dock over a movie; it has all axes of the movie.
 
     napari 0.9.2 crashes (segmentation fault while drawing) when the movie is removed and a labels layer of fewer axes
     stays.
@@ -33,11 +33,11 @@ class OwnLayer:
         self.layer: Any = None
 
     def make(self, data: Any, place: dict[str, Any]) -> Layer:
-        """The layer itself."""
+        """Return a new layer."""
         raise NotImplementedError
 
     def place(self, movie: Image) -> int:
-        """Where among the layers it goes: on top."""
+        """Return the position among the layers: on top."""
         return len(self._viewer.layers)
 
     def owns(self, layer: object) -> bool:
@@ -46,17 +46,17 @@ class OwnLayer:
 
     @property
     def removed(self) -> bool:
-        """Whether someone took the layer out of the viewer."""
+        """Whether the layer was removed from the viewer."""
         return self.layer is not None and self.layer not in self._viewer.layers
 
     def remove(self) -> None:
-        """Take the layer out of the viewer."""
+        """Remove the layer from the viewer."""
         layer, self.layer = self.layer, None
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
 
     def _lay(self, data: Any, movie: Image) -> None:
-        """Lay a new layer over a movie, or the one that is there where the movie lies now."""
+        """Add the layer over a movie, or move the existing one to where the movie is."""
         if self.layer is None or self.removed:
             self.layer = self.make(data, {name: getattr(movie, name) for name in PLACE})
             add_unselected(self._viewer, self.layer, self.place(movie))
@@ -67,12 +67,12 @@ class OwnLayer:
 
 
 class FrameLayer(OwnLayer):
-    """One image in a layer over whatever frame is in view; written in place, which takes about a millisecond.
+    """Layer of one image over whatever frame is in view; changed in place, which takes about a millisecond.
 
     Attributes
     ----------
     image : (Y, X)
-        What it shows.
+        The image that is shown.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -80,7 +80,7 @@ class FrameLayer(OwnLayer):
         self.image = np.zeros((0, 0), np.uint8)
 
     def show(self, image: np.ndarray, movie: Image) -> None:
-        """Lay an image (Y, X) over a movie."""
+        """Show an image (Y, X) over a movie."""
         shape = (*movie.data.shape[:-2], *image.shape)
         if self.layer is not None and self.layer.data.shape != shape:
             self.remove()
@@ -101,7 +101,7 @@ class FrameLayer(OwnLayer):
 
 
 def add_unselected(viewer: Viewer, layer: Layer, place: int) -> None:
-    """Add a layer; a brush in someone's hand stays on their layer."""
+    """Add a layer without selecting it, so that a brush in use stays on its layer."""
     selected, active = set(viewer.layers.selection), viewer.layers.selection.active
     viewer.layers.insert(place, layer)
     viewer.layers.selection = selected

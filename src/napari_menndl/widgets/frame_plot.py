@@ -1,4 +1,4 @@
-"""A plot over the frames of a movie that is a scrubber, too: click or drag to go to a frame."""
+"""Plot over the frames of a movie: click or drag to go to a frame."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
 
 
 class FramePlot(pg.PlotWidget):
-    """What plots over frames share: the frame in view as a line, and the mouse.
+    """Common part of plots over frames: the frame in view as a line, and the mouse.
 
     Parameters
     ----------
     width, height : int
-        `width` is a wish: the dock decides how wide it is.
+        `width` is a hint: the dock decides how wide the plot is.
     line : int
         Width of the line.
 
@@ -41,11 +41,11 @@ class FramePlot(pg.PlotWidget):
         return self._size
 
     def frame_of(self, x: float) -> int:
-        """The frame at a place of the axis."""
+        """Return the frame at a position of the axis."""
         raise NotImplementedError
 
     def recolour(self, ground: str, ink: str) -> None:
-        """Colours of the theme."""
+        """Set the colours of the theme."""
         self.setBackground(ground)
         for side in ("left", "bottom"):
             axis = self.item.getAxis(side)
@@ -54,7 +54,7 @@ class FramePlot(pg.PlotWidget):
         self._line.setPen(pg.mkPen(ink, width=self._width))
 
     def frame_at(self, position: Any) -> int:
-        """The frame under a position of this widget."""
+        """Return the frame under a position of this widget."""
         return self.frame_of(float(self.item.vb.mapSceneToView(self.mapToScene(position)).x()))
 
     def mousePressEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)

@@ -1,4 +1,4 @@
-"""A layer that shows of each frame what is known of it: it comes and goes with the frame itself."""
+"""Layer with an image for each frame of a movie, shown together with the frame."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
-#: How much of what was drawn is kept ready to be drawn again [bytes].
+#: Size of drawn images that are kept to be shown again [bytes].
 READY = 256 * 2**20
 
 
 class FrameArray:
-    """(T, Y, X) or (Y, X) uint8 whose frames are asked for when they are looked at.
+    """Array (T, Y, X) or (Y, X) uint8 whose frames are read when they are accessed.
 
     Parameters
     ----------
     shape : (T, Y, X) or (Y, X)
     read : callable
-        ``read(t)``: (Y, X) uint8, or None where nothing is known of the frame.
+        ``read(t)`` returns (Y, X) uint8, or None if nothing is known of the frame.
     """
 
     dtype = np.dtype(np.uint8)
@@ -58,27 +58,27 @@ class FrameArray:
 
     def _frame(self, t: int) -> np.ndarray:
         known = self._read(t)
-        # The movie may have been replaced by one of another size a moment ago.
+        # The movie may just have been replaced by one of another size.
         return self._nothing if known is None or known.shape != self.shape[-2:] else known
 
 
 class FramesLayer(OwnLayer):
-    """What is known of each frame of a movie, in a layer.
+    """Layer with an image of what is known of each frame of a movie.
 
-    napari asks for a frame's image together with the frame, so that one drawing shows both, and never the image of
-    another frame.
+    napari requests the image together with the frame, so that one drawing shows both, and never the image of another
+    frame.
 
     Parameters
     ----------
     viewer : napari.Viewer
     source : callable
-        ``source(t)``: whatever the image of a frame is drawn from, the same object as long as that does not change; or
-        None.
+        ``source(t)`` returns what the image of a frame is drawn from, the same object as long as that does not change,
+        or None.
 
     Attributes
     ----------
     drawn : object or None
-        What the image in view was drawn from.
+        The source of the image in view.
     image : (Y, X) uint8
         The image in view.
     """
@@ -91,15 +91,15 @@ class FramesLayer(OwnLayer):
         self.image = np.zeros((0, 0), np.uint8)
 
     def draw(self, source: Any) -> np.ndarray:
-        """(Y, X) uint8 of what is known of a frame."""
+        """Return the image (Y, X) uint8 that is drawn from a source."""
         raise NotImplementedError
 
     def show(self, movie: Image) -> None:
-        """Lay what is known over a movie; drawn again only where that is something else for the frame in view."""
+        """Show the layer over a movie; redraw it only if the source of the frame in view has changed."""
         shape = movie.data.shape
         if self.layer is not None and self.layer.data.shape != shape and not self.removed:
             if self.layer.ndim == len(shape) and self.layer.data.shape[-2:] == shape[-2:]:
-                self.layer.data = FrameArray(shape, self._read)  # some frames more: the layer stays
+                self.layer.data = FrameArray(shape, self._read)  # only the number of frames changed: the layer stays
             else:
                 self.remove()
         self._lay(FrameArray(shape, self._read), movie)
@@ -107,7 +107,7 @@ class FramesLayer(OwnLayer):
             self.layer.refresh()
 
     def redraw(self) -> None:
-        """Draw anew: something else is known, or is to be drawn otherwise."""
+        """Redraw all images, because sources or style have changed."""
         self._ready.clear()
         if self.layer is not None:
             self.layer.refresh()
@@ -129,7 +129,7 @@ class FramesLayer(OwnLayer):
 
 
 def outlined(labels: np.ndarray) -> np.ndarray:
-    """Of labels (Y, X) only the outermost pixels of each defect.
+    """Return only the outermost pixels of each defect in labels (Y, X).
 
     A layer's own contour takes 50 ms at 2048² whenever a frame comes into view.
     """

@@ -1,4 +1,4 @@
-"""The dock "Shortcuts": every key that the docks take."""
+"""Dock "Shortcuts": every key that the docks use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_menndl.widgets.shortcuts import SHORTCUTS, Shortcut
 if TYPE_CHECKING:
     import napari.viewer
 
-#: napari's own tools that one uses all the time while annotating; they keep their keys.
+#: Tools of napari that are used all the time while annotating; they keep their keys.
 NAPARI = (
     Shortcut("", "P", "Paint", "Tools of the annotation layer"),
     Shortcut("", "E", "Erase", "Tools of the annotation layer"),
@@ -27,7 +27,7 @@ NAPARI = (
 
 
 class ShortcutHelp(QScrollArea):
-    """The dock.
+    """Dock "Shortcuts".
 
     Parameters
     ----------
@@ -58,15 +58,8 @@ class ShortcutHelp(QScrollArea):
 
 
 def _merged() -> list[Shortcut]:
-    """The registry, the digits of the classes in one line."""
+    """Return all shortcuts, with those of the classes merged into one line."""
     classes = [one for one in SHORTCUTS if one.id.startswith("class-")]
     line = Shortcut("", f"{classes[0].keys} … {classes[-1].keys}", "Paint this defect class", classes[0].dock)
     merged = [line if one is classes[0] else one for one in SHORTCUTS if one not in classes[1:]]
     return sorted(merged, key=lambda one: [m.dock for m in merged].index(one.dock))
-
-
-def show_shortcuts(viewer: napari.viewer.Viewer) -> None:
-    """Open the dock, or bring it to the front."""
-    dock, _ = viewer.window.add_plugin_dock_widget("napari-menndl", "Shortcuts")
-    dock.show()
-    dock.raise_()

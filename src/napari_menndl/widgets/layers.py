@@ -1,4 +1,4 @@
-"""Movies and annotations as napari layers, and back; no window is needed for it."""
+"""Conversion of movies and annotations to napari layers and back; no window is needed for it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     LayerData = tuple[Any, dict[str, Any], str]
 
 AXES = ("t", "y", "x")
-#: What says where the pixels of a layer lie.
+#: Attributes that define where the pixels of a layer lie.
 PLACE = ("scale", "translate", "units", "axis_labels")
 _OF_ANOTHER = 4
 
 
 def grid(pixel_size: tuple[float, float] | None, frame_time: float | None) -> dict[str, Any]:
-    """Where the pixels of a movie lie, in the words of a layer.
+    """Return where the pixels of a movie lie, as attributes of a layer.
 
     Parameters
     ----------
@@ -42,10 +42,10 @@ def grid(pixel_size: tuple[float, float] | None, frame_time: float | None) -> di
     Returns
     -------
     dict
-        ``scale``, ``units`` and ``axis_labels``; whatever is unknown counts in pixels.
+        ``scale``, ``units`` and ``axis_labels``; unknown sizes count in pixels.
     """
-    # In the digits of float32 every product with a frame number is exact; otherwise napari 0.9 rounds the place of the
-    # last frame down for about one frame time in fifteen, and its slider ends before it.
+    # With float32 sizes every product with a frame number is exact; otherwise napari 0.9 rounds the position of the
+    # last frame down for about one frame time in fifteen, and its slider ends before that frame.
     exact = (float(np.float32(size)) for size in (frame_time or 1.0, *(pixel_size or (1.0, 1.0))))
     return {
         "scale": tuple(exact),
@@ -55,7 +55,7 @@ def grid(pixel_size: tuple[float, float] | None, frame_time: float | None) -> di
 
 
 def movie_layer(movie: Movie) -> LayerData:
-    """A movie as image layer; its frames stay lazy, and the contrast is that of its first frame."""
+    """Return a movie as an image layer; its frames stay lazy, and the contrast is that of its first frame."""
     first = np.asarray(movie.frames[0])
     low, high = np.nanpercentile(first[np.isfinite(first)], (0.1, 99.9)) if np.isfinite(first).any() else (0.0, 0.0)
     about: dict[str, Any] = {"name": movie.name, **grid(movie.pixel_size, movie.frame_time)}
@@ -73,7 +73,7 @@ def movie_layer(movie: Movie) -> LayerData:
 
 
 def annotation_layer(annotation: Annotation, frame_time: float | None = None, name: str = "annotation") -> LayerData:
-    """An annotation as labels layer in the colours of its classes; strokes go into its own array."""
+    """Return an annotation as a labels layer in the colours of its classes; strokes change its own array."""
     colours: dict[int | None, str] = {None: "transparent"}
     colours |= {index: defect.colour for index, defect in enumerate(annotation.classes, start=1)}
     about = {
@@ -87,14 +87,14 @@ def annotation_layer(annotation: Annotation, frame_time: float | None = None, na
 
 
 def layer_over(annotation: Annotation, image: Image, name: str) -> Labels:
-    """A labels layer for an annotation, in the same place as its movie."""
+    """Return a labels layer for an annotation, in the same place as its movie."""
     labels, about, _ = annotation_layer(annotation, image.metadata.get("frame_time"), name)
     about |= place_over(image)
     return Labels(labels, **about)
 
 
 def place_over(image: Image) -> dict[str, Any]:
-    """Where a layer of three axes lies over a movie, which may be a single image."""
+    """Return where a layer of three axes lies over a movie, which may be a single image."""
     place: dict[str, Any] = {name: getattr(image, name) for name in PLACE}
     if image.ndim == 3:
         return place
@@ -108,7 +108,7 @@ def place_over(image: Image) -> dict[str, Any]:
 
 
 def movie_of(layer: Image) -> Movie:
-    """The movie that an image layer shows, with the layer's name and the file that it came from.
+    """Return the movie that an image layer shows, with the layer's name and the file that it came from.
 
     Raises
     ------
@@ -137,19 +137,19 @@ def movie_of(layer: Image) -> Movie:
 
 
 def _prepared(layer: Image) -> Movie | None:
-    """The prepared movie that a layer was made of, if it still shows it."""
+    """Return the prepared movie that a layer was made from, if it still shows it."""
     prepared: Movie | None = layer.metadata.get("prepared")
     return prepared if prepared is not None and prepared.frames is layer.data else None
 
 
 def steps_of(layer: Image) -> tuple[Step, ...]:
-    """What was done to the movie that a layer shows (`Movie.prepared`)."""
+    """Return the preparation steps of the movie that a layer shows (`Movie.prepared`)."""
     prepared = _prepared(layer)
     return () if prepared is None else prepared.steps
 
 
 def pixel_size_of(layer: Layer) -> tuple[float, float] | None:
-    """(y, x) [nm] from the file, or else from the layer's scale where its units are lengths; None when unknown."""
+    """Return the pixel size (y, x) [nm] from the file, or else from the layer's scale in units of length, or None."""
     known = layer.metadata.get("pixel_size")
     if known is not None:
         return float(known[0]), float(known[1])
@@ -162,15 +162,15 @@ def pixel_size_of(layer: Layer) -> tuple[float, float] | None:
 
 
 def annotation_of(layer: Labels | None) -> Annotation | None:
-    """The annotation whose labels a layer paints, if it is one of ours."""
+    """Return the annotation whose labels a layer shows; None if it is not one of ours."""
     annotation: Annotation | None = None if layer is None else layer.metadata.get("annotation")
     return annotation if annotation is not None and layer is not None and annotation.labels is layer.data else None
 
 
 def annotations_for(layers: Iterable[Labels], movie: Movie) -> list[Labels]:
-    """The labels layers that may hold the annotation of a movie, those that surely do first.
+    """Return the labels layers that may hold the annotation of a movie, the certain ones first.
 
-    Which they are, the frames say on which they were drawn; plain labels, which do not know, come last.
+    They are recognised by the frames on which they were drawn; plain labels, which do not record these, come last.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def annotations_for(layers: Iterable[Labels], movie: Movie) -> list[Labels]:
     Returns
     -------
     list of napari.layers.Labels
-        Without those that are of frames of another size, or were drawn on other frames.
+        Without layers of another frame size, or drawn on other frames.
     """
     ranks = [(_rank(layer, movie), layer) for layer in layers]
     return [layer for rank, layer in sorted(ranks, key=lambda one: one[0]) if rank < _OF_ANOTHER]
@@ -197,7 +197,7 @@ def _rank(layer: Labels, movie: Movie) -> int:
 
 
 def is_annotation_of(annotation: Annotation, movie: Movie) -> bool | None:
-    """Whether an annotation is a movie's: that it was drawn on, or begun for; None where that cannot be told."""
+    """Whether an annotation was drawn on a movie, or begun for it; None if unknown."""
     of = annotation.is_of(movie)
     begun = annotation.movie
     if of is not None or begun is None or begun is movie:
@@ -206,18 +206,18 @@ def is_annotation_of(annotation: Annotation, movie: Movie) -> bool | None:
 
 
 def frame_in_view(layer: Layer, point: tuple[float, ...]) -> int:
-    """The frame of a layer that a viewer shows at its world position ``viewer.dims.point``."""
+    """Return the frame of a layer that a viewer shows at its world position ``viewer.dims.point``."""
     if layer.ndim < 3:
         return 0
     return int(np.clip(round(layer.world_to_data(point)[0]), 0, layer.data.shape[0] - 1))
 
 
 def annotated_frame(layer: Labels, frame: int) -> tuple[np.ndarray, np.ndarray]:
-    """What a labels layer says about one frame.
+    """Return the labels of one frame of a labels layer, and where they are known.
 
-    A layer that this plugin opened knows which of its pixels are annotated. In any other, a frame with a label on it
-    is taken as annotated throughout, but for pixels of 255 beside the numbers of classes, and one without as not looked
-    at; a single image speaks of frame 0.
+    A layer that this plugin opened records which of its pixels are annotated. In any other layer a frame with a label
+    counts as annotated everywhere, except for pixels of 255 beside the numbers of classes, and a frame without labels
+    as not looked at; a single image is frame 0.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def annotated_frame(layer: Labels, frame: int) -> tuple[np.ndarray, np.ndarray]:
     -------
     labels : (Y, X) uint8
     known : (Y, X) bool
-        Where something is said.
+        Where the labels are known.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What is known of the chosen movie, in one line."""
+"""Line of text with what is known of the chosen movie."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 class MovieLine(WrappedLabel):
-    """Detector, beam energy, dwell time and pixel size of a movie; all that its file says as tooltip."""
+    """Line with detector, beam energy, dwell time and pixel size of a movie; the tooltip has all of its metadata."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent)
-        self.setTextFormat(Qt.TextFormat.PlainText)  # the words are those of a file
+        self.setTextFormat(Qt.TextFormat.PlainText)  # the text comes from a file
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.tell(None)
 
     def tell(self, layer: Image | None) -> None:
-        """Say what is known of the movie of a layer; nothing where it is none."""
+        """Show what is known of the movie of a layer; nothing if it shows none."""
         try:
             movie = None if layer is None else movie_of(layer)
-        except InputError:  # which the hint of the dock says
+        except InputError:  # shown in the hint of the dock
             movie = None
-        # A line ends between two facts, not between a number and its unit, nor within that.
+        # Lines break between two facts, not between a number and its unit, nor within a unit.
         facts = [] if movie is None else movie.line.split(", ")
         self.setText(", ".join(fact.replace(" ", "\u00a0").replace("/", "\u2060/\u2060") for fact in facts))
         self.setToolTip("" if movie is None else f"<qt>{'<br>'.join(map(escape, movie.lines))}</qt>")

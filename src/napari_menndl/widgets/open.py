@@ -1,4 +1,4 @@
-"""Napari with a movie, its annotation and the dock "Review frames", opened from code."""
+"""Opening of a movie, its annotation and the dock "Review frames" in napari, from code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def open_review(
     viewer: napari.Viewer | None = None,
     block: bool = True,
 ) -> ReviewFrames:
-    """Show a movie with the prediction of a run laid over one of its frames.
+    """Show a movie with the prediction of a run over one of its frames.
 
     Parameters
     ----------
@@ -36,16 +36,16 @@ def open_review(
     run : path
         A run folder, a saved network or a stored prediction.
     frame : int
-        Which frame to begin with.
+        The frame to begin with.
     viewer : napari.Viewer, optional
-        Where to show it; a new window by default.
+        The viewer to use; a new window by default.
     block : bool
-        Return when the window is closed, as a script needs it; otherwise at once.
+        Whether to return only when the window is closed, as a script needs it.
 
     Returns
     -------
     ReviewFrames
-        The dock, at work on the frame.
+        The dock, reviewing the frame.
     """
     viewer = viewer or napari.Viewer(title="napari-menndl")
     data, about, _ = movie_layer(movie)
@@ -63,7 +63,7 @@ def open_review(
 
 
 def main() -> None:
-    """``python -m napari_menndl.widgets.open MOVIE ANNOTATION RUN [--frame N]``."""
+    """Run ``python -m napari_menndl.widgets.open MOVIE ANNOTATION RUN [--frame N]``."""
     parser = argparse.ArgumentParser(description="Show a movie with the prediction of a run in napari.")
     for name in ("movie", "annotation", "run"):
         parser.add_argument(name)

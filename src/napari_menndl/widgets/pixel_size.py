@@ -1,4 +1,4 @@
-"""A pixel size that only one of movie and network knows: what a person says of it, asked once for each movie."""
+"""Pixel size that only the movie or only the network has: a person's answer, asked for once per movie."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from napari_menndl.predict.ensemble import Ensemble
     from napari_menndl.predict.trained import TrainedNetwork
 
-#: The answer of who does not know, or wants pixels taken for pixels: ``--pixel-size none``.
+#: Answer of a person who does not know, or wants pixels taken for pixels: ``--pixel-size none``.
 AS_IT_IS = "as it is"
 Answer = PixelSize | str | None
 
 
 def answer_for(movie: Movie | str) -> Answer:
-    """What a person has said of a movie, or of the place where one grows: its pixel size [nm], `AS_IT_IS`, or None."""
+    """Return a person's answer about a movie or a growing source: its pixel size [nm], `AS_IT_IS`, or None."""
     said = recall(_key(movie))
     if isinstance(said, list) and len(said) == 2 and all(isinstance(side, float) and side > 0 for side in said):
         return said[0], said[1]
@@ -34,7 +34,7 @@ def answer_for(movie: Movie | str) -> Answer:
 
 
 def remember_answer(movie: Movie | str, answer: Answer) -> None:
-    """Keep what a person says, in this start of napari and the next ones."""
+    """Keep an answer, for this session of napari and later ones."""
     remember(_key(movie), answer)
 
 
@@ -45,17 +45,17 @@ def _key(movie: Movie | str) -> str:
 def with_answer(
     network: TrainedNetwork | Ensemble, movie: Movie, answer: Answer
 ) -> tuple[TrainedNetwork | Ensemble, Movie]:
-    """Network and movie as they can be used together, after what a person has said where only one knows its pixel size.
+    """Return network and movie as they can be used together, by the answer if only one has a pixel size.
 
     Raises
     ------
     PixelSizeError
-        Where nothing is said that helps.
+        If no answer helps.
     """
     if (movie.pixel_size is None) == (network.pixel_size is None):
         return network, movie
     if answer == AS_IT_IS:
-        from napari_menndl.predict.ensemble import without_pixel_size  # torch takes a moment
+        from napari_menndl.predict.ensemble import without_pixel_size  # here, as torch is slow to import
 
         return without_pixel_size(network), replace(movie, pixel_size=None)
     if movie.pixel_size is None and isinstance(answer, tuple):
@@ -65,12 +65,12 @@ def with_answer(
 
 
 class PixelSizeRow(QWidget):
-    """Asks for the pixel size of a movie, and says what was answered.
+    """Row that asks for the pixel size of a movie, and shows the answer.
 
     Attributes
     ----------
     answered : Signal(answer)
-        (y, x) float [nm], `AS_IT_IS`, or None: to be asked again.
+        (y, x) float [nm], `AS_IT_IS`, or None to be asked again.
     """
 
     answered = Signal(object)
@@ -105,7 +105,7 @@ class PixelSizeRow(QWidget):
         self.hide()
 
     def ask(self, movie: str, error: PixelSizeError) -> None:
-        """Ask for a movie, or several, by name."""
+        """Ask about a movie, or several, by name."""
         unknown = error.trained is not None
         if error.trained is not None:
             said = f"was trained at {side_of_pixel(error.trained, '/px')}"
@@ -120,7 +120,7 @@ class PixelSizeRow(QWidget):
         self.use.setEnabled(False)
 
     def tell(self, answer: Answer) -> None:
-        """Say what was answered before; nothing where nothing was."""
+        """Show an earlier answer; hide the row without one."""
         if answer is None:
             self.hide()
             return

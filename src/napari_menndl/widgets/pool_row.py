@@ -1,4 +1,4 @@
-"""One row of the form: where the networks are trained, and whether that answers."""
+"""Form row for the pool that networks are trained on, with a test of the connection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GOOD, BAD = "#2ea043", "#e5534b"
 
 
 class PoolRow(QWidget):
-    """A kind of pool, its address or file where it has one, and "Test connection".
+    """Kind of pool, its address or file if it has one, and "Test connection".
 
     Attributes
     ----------
@@ -79,9 +79,9 @@ class PoolRow(QWidget):
 
     @property
     def spec(self) -> str:
-        """What a search understands: ``"local"``, ``"tcp://127.0.0.1:8786"``; raises InputError when it is missing.
+        """Specification of the pool: ``"local"``, ``"tcp://127.0.0.1:8786"``; raises InputError if it is missing.
 
-        For ``tls://`` it has the folder of certificates of the Preferences, unless another was typed.
+        For ``tls://`` it includes the certificate folder of the Preferences, unless another was typed.
         """
         return with_certificates(self.chosen.spec_from(self.address.text()))
 
@@ -93,7 +93,7 @@ class PoolRow(QWidget):
         self.address.setText(self.kinds[place].given_in(bare if with_certificates(bare) == spec else spec))
 
     def test(self) -> None:
-        """Ask the pool, away from this thread."""
+        """Test the pool, in a thread."""
         try:
             spec = self.spec
         except InputError as error:
@@ -124,7 +124,7 @@ class PoolRow(QWidget):
         self._rest()
 
     def _rest(self) -> None:
-        """What was tested is not what is chosen now."""
+        """Clear the test result, because it is about another pool."""
         self._job.forget()
         self.button.setEnabled(True)
         self.answer.hide()
@@ -150,12 +150,12 @@ class PoolRow(QWidget):
         self._fit_answer()
 
     def _fit_answer(self) -> None:
-        """Give every line of the answer its place: a form asks a row of several widgets for less."""
+        """Reserve the height of all lines of the answer: a form gives a row of several widgets less."""
         self.answer.setMinimumHeight(max(0, self.answer.heightForWidth(self.answer.width())))
 
 
 def describe(connection: PoolReport) -> str:
-    """A pool's answer as rich text."""
+    """Format the report of a pool as rich text."""
     counts = [_count(connection.workers, "worker"), _count(connection.slots, "slot")]
     counts += [_count(connection.gpus, "GPU")] if connection.gpus else []
     counts += [f"{connection.memory / 2**30:.0f} GiB of memory"]

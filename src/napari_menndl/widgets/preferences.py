@@ -1,7 +1,7 @@
-"""What a person chose once and for all: the Preferences page, and what the docks showed last.
+"""Preferences: values of the Preferences page, and the last state of the docks.
 
-The page is napari's own, made from ``configurations`` in the manifest. What a dock merely keeps between two starts, a
-tab or a folder, stands in a file beside it, so that both go where napari keeps its settings.
+The page is napari's own, made from ``configurations`` in the manifest. State that a dock keeps between sessions, such
+as a tab or a folder, is in a file beside it, so that both are where napari keeps its settings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PLUGIN = "napari-menndl"
 
 
 def preference(name: str) -> Any:
-    """A value from the Preferences page.
+    """Return a value of the Preferences page.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def _group_of(name: str) -> Any:
 
 
 def default_budget() -> str:
-    """The preferred budget in the words of a search: ``"10min"``, ``"500networks"``, ``"fitness 0.9"``."""
+    """Return the preferred budget as a search takes it: ``"10min"``, ``"500networks"``, ``"fitness 0.9"``."""
     kind = preference("budget_kind")
     if kind == "networks":
         return f"{preference('budget_networks')}networks"
@@ -65,13 +65,13 @@ def default_budget() -> str:
 
 
 def default_pool() -> str:
-    """The preferred pool in the words of a search: ``"local"``, or the address of a scheduler."""
+    """Return the preferred pool as a search takes it: ``"local"``, or the address of a scheduler."""
     address = str(preference("scheduler")).strip()
     return address if preference("pool") == "scheduler" and address else "local"
 
 
 def with_certificates(spec: str) -> str:
-    """Add the preferred folder of certificates to a pool that is reached by TLS, unless it names its own."""
+    """Add the preferred certificate folder to a pool that is reached by TLS, unless it names its own."""
     folder = str(preference("certificates")).strip()
     if not spec.startswith("tls://") or "?" in spec or not folder:
         return spec
@@ -79,14 +79,14 @@ def with_certificates(spec: str) -> str:
 
 
 def recall(name: str, default: Any = None) -> Any:
-    """What `remember` kept under this name, in this start of napari or an earlier one.
+    """Return what `remember` kept under this name, in this session of napari or an earlier one.
 
     Parameters
     ----------
     name : str
         ``"dock/what"``.
     default : JSON value
-        Where nothing is kept, or what is kept cannot be read.
+        Returned if nothing is kept, or it cannot be read.
     """
     kept = _file().value(name)
     try:
@@ -96,7 +96,7 @@ def recall(name: str, default: Any = None) -> Any:
 
 
 def remember(name: str, value: Any) -> None:
-    """Keep a JSON value between two starts of napari."""
+    """Keep a JSON value between sessions of napari."""
     _file().setValue(name, json.dumps(value))
 
 

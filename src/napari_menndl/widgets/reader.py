@@ -1,4 +1,4 @@
-"""The reader behind File › Open: what `open_movie` knows, and our annotations."""
+"""Reader behind File › Open, for the formats of `open_movie` and for our annotations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
-    """The function that opens this path, or None for other kinds of files; several paths are one movie.
+    """Return the function that opens this path, or None for other kinds of files; several paths are one movie.
 
     A folder of pictures is a movie as well; a single picture is left to napari.
     """
@@ -43,7 +43,7 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
 
 
 def _read_or_nothing(path: str | list[str]) -> list[Any]:
-    """What napari calls: `read`, or no layer at all where a person pressed Cancel."""
+    """Call `read` for napari; return no layer at all if Cancel was pressed."""
     try:
         return list(read(path))
     except DeclinedError:
@@ -51,18 +51,18 @@ def _read_or_nothing(path: str | list[str]) -> list[Any]:
 
 
 def read(path: str | list[str]) -> list[LayerData]:
-    """Open a movie as image layer, or an annotation as labels layer.
+    """Open a movie as an image layer, or an annotation as a labels layer.
 
-    An annotation that can be written is painted on disk: each stroke is saved at once. Of a file with several images
-    it is asked which one is the movie, of one with more axes than time, height and width which one is time. A script
-    is not asked about images: it gets the likely one, and a notification says which.
+    A writable annotation is painted on disk: each stroke is saved at once. For a file with several images a person is
+    asked which one is the movie, for one with more axes than time, height and width which one is time. A script is not
+    asked about images: it gets the likely one, and a notification says which.
 
     Raises
     ------
     InputError
-        If there is neither a movie nor an annotation, or if nobody says which axis is time.
+        If there is neither a movie nor an annotation, or no axis is chosen as time.
     DeclinedError
-        If a person presses Cancel.
+        If Cancel is pressed.
     """
     if not (isinstance(path, str) and is_annotation(path)):
         return [movie_layer(_open_movie(path))]
@@ -91,7 +91,7 @@ def _open_movie(path: str | list[str]) -> Movie:
 
 
 def _open_aloud(path: str | list[str], ask: Ask | None) -> Movie:
-    """Open a movie; what was guessed or left out becomes notifications, also in a window that a script opened."""
+    """Open a movie and show its warnings as notifications, also in a window that a script opened."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
         movie = open_movie(path, signal=ask)
@@ -102,15 +102,15 @@ def _open_aloud(path: str | list[str], ask: Ask | None) -> Movie:
 
 
 def is_annotation(path: str) -> bool:
-    """Whether a zarr group with our mark stands there."""
+    """Whether the path is an annotation, a zarr group written by napari-menndl."""
     try:
         return bool(zarr.open_group(path, mode="r").attrs.get("format") == FORM)
-    except Exception:  # whatever zarr makes of files that are none of its own
+    except Exception:  # whatever zarr raises for files that are not its own
         return False
 
 
 def place_of_movie(shape: tuple[int, int, int]) -> dict[str, Any]:
-    """Place and scale of an open movie with frames of this shape: an annotation does not know the time of a frame."""
+    """Return place and scale of an open movie with frames of this shape: an annotation has no frame time."""
     viewer = napari.current_viewer()
     for layer in viewer.layers if viewer is not None else ():
         if isinstance(layer, Image) and layer.ndim == 3 and layer.data.shape[-2:] == shape[-2:]:

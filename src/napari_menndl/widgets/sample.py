@@ -1,4 +1,4 @@
-"""The samples behind File › Open Sample › MENNDL."""
+"""Samples in File › Open Sample › MENNDL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def simulated_ws2() -> list[LayerData]:
-    """A simulated movie of Mo-doped WS2 under the beam, and where its defects truly are."""
+    """Return a simulated movie of Mo-doped WS2 under the beam, and its true defects."""
     simulated = simulate_movie(frames=20, shape=(256, 256))
     movie = simulated.movie
     truth = Annotation.from_simulation(simulated)
@@ -31,7 +31,7 @@ def simulated_ws2() -> list[LayerData]:
 
 
 def platinum_on_carbon() -> list[LayerData]:
-    """Real images of single Pt atoms on N-doped carbon, one per frame, and where experts clicked.
+    """Return real images of single Pt atoms on N-doped carbon, one per frame, and where experts clicked.
 
     Raises
     ------
@@ -42,14 +42,14 @@ def platinum_on_carbon() -> list[LayerData]:
 
 
 def image_set_layers(images: ImageSet) -> list[LayerData]:
-    """Images and their annotation as layers, downloaded while the window answers."""
+    """Return images and their annotation as layers; the window stays responsive during the download."""
     movie, annotation = Download(images).wait() if QApplication.instance() else images.fetch()
     data, about, kind = movie_layer(movie)
     return [(data, about | {"name": images.name}, kind), annotation_layer(annotation)]
 
 
 class Download(QObject):
-    """Fetches images in a thread, with a bar that can be cancelled.
+    """Download of images in a thread, with a progress bar that can be cancelled.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Download(QObject):
         self._tell, self._say_end = in_window(self._advance), in_window(self._end)
 
     def wait(self) -> tuple[Movie, Annotation]:
-        """Return when all is there; meanwhile events are dealt with.
+        """Return the images after the download; events are processed meanwhile.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Parts of a dock that fold away, and text in them that takes several lines."""
+"""Foldable sections of a dock, and labels whose text takes several lines."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _UNLIMITED = 2**24 - 1
 
 
 class WrappedLabel(QLabel):
-    """Text that takes as many lines as it needs.
+    """Label that takes as many lines as its text needs.
 
-    What folds away asks its parts how high they have to be, not how high at their width: those beside a text of more
-    lines would be cut.
+    A foldable section asks its parts how high they have to be, not how high at their width: those beside a text of
+    several lines would be cut off.
     """
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
@@ -36,13 +36,13 @@ class WrappedLabel(QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        self.setMinimumHeight(0)  # which it would be at least
+        self.setMinimumHeight(0)  # otherwise its present height counts as the least
         self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
 
 def section(title: str, body: QWidget, opened: bool = False, tip: str = "") -> QCollapsible:
-    """A title that folds a widget away or out; folded out, the widget may grow."""
-    # Its own icons are drawn once, in the colours of the theme of that moment: the arrow stands in the title instead.
+    """Return a section whose title folds a widget away or out; folded out, the widget may grow."""
+    # Its own icons are drawn once, in the colours of the theme of that moment: the arrow is in the title instead.
     none = QPixmap(1, 1)
     none.fill(QColor(0, 0, 0, 0))
     made = QCollapsible(title, expandedIcon=QIcon(none), collapsedIcon=QIcon(none))
@@ -56,7 +56,7 @@ def section(title: str, body: QWidget, opened: bool = False, tip: str = "") -> Q
     made.setContent(body)
 
     def fit(unfolded: bool) -> None:
-        # The class itself keeps the height of the moment: what grows later would be cut.
+        # The class itself keeps the height of that moment: a widget that grows later would be cut off.
         body.setMaximumHeight(_UNLIMITED if unfolded else 0)
         body.setVisible(unfolded)
         made.setText(f"{'▾' if unfolded else '▸'}  {title}")

@@ -1,4 +1,4 @@
-"""Every key that the docks take, in one place: what binds them, and what the help panel lists."""
+"""Registry of all keys that the docks use, from which they are bound and listed in the help."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ ANNOTATE, SEARCH, REVIEW, LIVE = "Annotate defects", "Search networks", "Review 
 
 @dataclass(frozen=True)
 class Shortcut:
-    """One key.
+    """Shortcut of a dock.
 
     Attributes
     ----------
     id : str
-        ``"next-error"``; what `bind` is called with.
+        Such as ``"next-error"``; the id that `bind` takes.
     keys : str
         As napari writes them: ``"Shift-N"``.
     title : str
-        What it does, for the help panel and tooltips.
+        Its action, for the help panel and tooltips.
     dock : str
-        Title of the dock that it belongs to; empty: of all.
+        Title of the dock that it belongs to; empty for all docks.
     """
 
     id: str
@@ -36,12 +36,12 @@ class Shortcut:
 
     @property
     def shown(self) -> str:
-        """The keys as a person reads them: ``"Shift+N"``."""
+        """Keys as shown to a person: ``"Shift+N"``."""
         return self.keys.replace("-", "+")
 
 
-#: Plain letters and digits belong to napari's own tools; digits are bound on the annotation's layer alone, where the
-#: same tools keep their letters (E, P, F, L, Z). A manifest's keybindings are read and ignored by napari 0.9.
+#: Plain letters and digits belong to napari's own tools; digits are bound on the annotation's layer only, where these
+#: tools keep their letters (E, P, F, L, Z). Keybindings in a manifest are read and ignored by napari 0.9.
 SHORTCUTS = (
     Shortcut("next-unannotated", "Shift-N", "Go to the next frame that is not annotated", ANNOTATE),
     Shortcut("frame-complete", "Shift-C", "This frame is annotated completely, or not any more", ANNOTATE),
@@ -59,12 +59,12 @@ _BY_ID = {shortcut.id: shortcut for shortcut in SHORTCUTS}
 
 
 def shortcut(id: str) -> Shortcut:  # noqa: A002 (the registry's own word)
-    """The shortcut of this id; KeyError where there is none."""
+    """Return the shortcut of this id; raises KeyError if there is none."""
     return _BY_ID[id]
 
 
 def bind(viewer: Any, id: str, callback: Callable[[], Any]) -> Callable[[], None]:  # noqa: A002
-    """Give a shortcut its meaning in one viewer, or on one layer alone; a viewer gets the key for help with it.
+    """Bind a shortcut in one viewer, or on one layer only; a viewer also gets the key for help.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def bind(viewer: Any, id: str, callback: Callable[[], Any]) -> Callable[[], None
     Returns
     -------
     callable
-        Takes the key back; for a dock that is closed. Whoever bound the key later keeps it.
+        Unbinds the key, when a dock is closed; if it was bound again since, that binding stays.
     """
     keys = shortcut(id).keys
     # A viewer must not keep a dock that was closed.
@@ -89,7 +89,7 @@ def bind(viewer: Any, id: str, callback: Callable[[], Any]) -> Callable[[], None
 
     viewer.bind_key(keys, press, overwrite=True)
     if hasattr(viewer, "window"):
-        viewer.bind_key(shortcut("help").keys, _show_help, overwrite=True)
+        viewer.bind_key(shortcut("help").keys, show_shortcuts, overwrite=True)
 
     def unbind() -> None:
         bound = viewer.bind_key(keys, None, overwrite=True)
@@ -99,12 +99,13 @@ def bind(viewer: Any, id: str, callback: Callable[[], Any]) -> Callable[[], None
     return unbind
 
 
-def _show_help(viewer: Any) -> None:
-    from napari_menndl.widgets.help import show_shortcuts  # which lists what stands here
-
-    show_shortcuts(viewer)
+def show_shortcuts(viewer: Any) -> None:
+    """Open the dock, or bring it to the front."""
+    dock, _ = viewer.window.add_plugin_dock_widget("napari-menndl", "Shortcuts")
+    dock.show()
+    dock.raise_()
 
 
 def explained(text: str, id: str) -> str:  # noqa: A002
-    """A tooltip with its key: ``"Go to the next error (Shift+E)"``."""
+    """Return a tooltip with its key: ``"Go to the next error (Shift+E)"``."""
     return f"{text} ({shortcut(id).shown})"

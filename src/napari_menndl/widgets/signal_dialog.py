@@ -1,4 +1,4 @@
-"""Asks which of several images in a file is the movie."""
+"""Dialog that asks which of several images in a file is the movie."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_ROWS = 12
 
 
 class SignalDialog(QDialog):
-    """One row per image: what it is called, how large it is, of which type and scale.
+    """Dialog with one row per image: name, size, type and pixel size.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class SignalDialog(QDialog):
         layout = QVBoxLayout(self)
         count = len(question.options)
         title = QLabel(f"{question.source} holds {f'{count} images' if count > 1 else 'one image'}.")
-        title.setTextFormat(Qt.TextFormat.PlainText)  # the name is that of a file
+        title.setTextFormat(Qt.TextFormat.PlainText)  # the name comes from a file
         layout.addWidget(title)
         layout.addWidget(QLabel("Which one is the movie?" if count > 1 else "Is it the movie?"))
         self.list = QTreeWidget()
@@ -54,7 +54,7 @@ class SignalDialog(QDialog):
                 self.list.scrollToItem(self.list.topLevelItem(row))
 
     def _fit(self, rows: int) -> None:
-        """As large as its rows, so that nothing is cut."""
+        """Make the list as large as its rows, so that nothing is cut off."""
         for column in range(self.list.columnCount()):
             self.list.resizeColumnToContents(column)
         height = max(self.list.sizeHintForRow(0), self.fontMetrics().height() + 6)
@@ -69,7 +69,7 @@ class SignalDialog(QDialog):
         opening.setEnabled(bool(self.list.selectedItems()))
 
     def number(self) -> int:
-        """What was chosen."""
+        """Return the number of the image that was chosen."""
         return int(self.list.selectedItems()[0].data(0, Qt.ItemDataRole.UserRole))
 
 
@@ -95,7 +95,7 @@ def _row(option: Option) -> QTreeWidgetItem:
 
 
 def ask_for_signal(question: Question) -> int:
-    """The number of the image that a person chooses.
+    """Let a person choose an image, and return its number.
 
     Raises
     ------

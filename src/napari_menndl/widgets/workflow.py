@@ -1,4 +1,4 @@
-"""The dock "MENNDL workflow": annotate, search, review as numbered steps that hand over to each other."""
+"""Dock "MENNDL workflow": annotate, search and review as numbered steps, each of which continues the one before."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QTabWidget, QToolBu
 
 from napari_menndl.search.frame_numbers import finished_frames
 from napari_menndl.widgets.docking import NARROW, WIDE, Docking
-from napari_menndl.widgets.help import show_shortcuts
 from napari_menndl.widgets.preferences import recall, remember
-from napari_menndl.widgets.shortcuts import explained
+from napari_menndl.widgets.shortcuts import explained, show_shortcuts
 
 if TYPE_CHECKING:
     import napari.viewer
 
 ANNOTATE, SEARCH, REVIEW = range(3)
-#: Title, what it is for, and the dock's class.
+#: Title, purpose, and class of the dock.
 STEPS = (
     ("1  Annotate", "Mark the defects of one frame, or of a few", "annotate.dock:AnnotateDefects"),
     ("2  Search", "Evolve networks that find such defects", "search.dock:SearchNetworks"),
@@ -29,7 +28,7 @@ STEPS = (
 
 
 class Workflow(QWidget):
-    """The dock.
+    """Dock "MENNDL workflow".
 
     Parameters
     ----------
@@ -84,14 +83,14 @@ class Workflow(QWidget):
         self.help.clicked.connect(self._show_help)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Narrow enough to leave most of a small screen to the frame."""
+        """Return a size that leaves most of a small screen to the frame."""
         return QSize(WIDE, 640)
 
     # Steps ------------------------------------------------------------------------------------------------------------
 
     @property
     def step(self) -> int:
-        """Which of `STEPS` is in front."""
+        """Index in `STEPS` of the step in front."""
         return int(self.tabs.currentIndex())
 
     def go_to(self, step: int) -> None:
@@ -99,13 +98,13 @@ class Workflow(QWidget):
         self.tabs.setCurrentIndex(step)
 
     def dock(self, step: int) -> Any:
-        """The dock of a step; made when it is first asked for, so that the first one is there at once."""
+        """Return the dock of a step, made when it is first needed, so that the first step is shown at once."""
         if step not in self._docks:
             module, _, name = STEPS[step][2].partition(":")
             dock = getattr(import_module(f"napari_menndl.widgets.{module}"), name)(self.viewer)
             self._docks[step] = dock
             dock.hint_above = True
-            dock.reset_choices()  # which has it say what it has to say
+            dock.reset_choices()  # this makes it update its hint
             self._pages[step].setWidget(dock)
             dock.hint_changed.connect(self._show_hint)
             if step == SEARCH:
@@ -129,12 +128,12 @@ class Workflow(QWidget):
         self._show_hint()
 
     def reset_choices(self, event: Any = None) -> None:
-        """Take up that layers came, went or changed their names; napari calls this."""
+        """Update the choices after layers were added, removed or renamed; called by napari."""
         for dock in self._docks.values():
             dock.reset_choices(event)
 
     def _lay_down_or_take_up(self, step: int) -> None:
-        """Outside step 1 no brush is in hand: a click there is no stroke, and a review hides what it covers."""
+        """Deactivate the annotation's tool outside step 1: clicks must not paint, and a review hides the layer."""
         annotate: Any = self._docks.get(ANNOTATE)
         layer = None if annotate is None else annotate.annotation_layer
         if layer is None:
@@ -147,7 +146,7 @@ class Workflow(QWidget):
     # Handing over -----------------------------------------------------------------------------------------------------
 
     def _propose(self, search: Any) -> None:
-        """Offer what was annotated in step 1; what a person chose since then stays."""
+        """Propose what was annotated in step 1, unless a person chose something else since."""
         annotate: Any = self._docks.get(ANNOTATE)
         if annotate is None or (layer := annotate.annotation_layer) is None:
             return
@@ -159,7 +158,7 @@ class Workflow(QWidget):
             search.setup.offer_in_view()
 
     def _run_opened(self, run: Any) -> None:
-        self._run = run  # reviewed as soon as someone goes there: a search just begun has no network yet
+        self._run = run  # reviewed when that step is opened: a search just started has no network yet
 
     def _search_again(self, frames: list[int]) -> None:
         inputs = self.dock(REVIEW).inputs
@@ -167,11 +166,11 @@ class Workflow(QWidget):
         self.go_to(SEARCH)
         search.propose(inputs.image, inputs.annotation, sorted({*search.setup.frames, *frames}))
 
-    # What is next -----------------------------------------------------------------------------------------------------
+    # Next step --------------------------------------------------------------------------------------------------------
 
     @property
     def hint(self) -> str:
-        """What to do next."""
+        """The next step."""
         return self._hint
 
     def _show_hint(self, _: str = "") -> None:

@@ -102,6 +102,22 @@ def test_accepting_the_rest_completes_a_frame(qtbot, viewer, open_dock, movie, e
     assert dock.shown.total.f1 == 1
 
 
+def test_accepting_the_rest_loses_no_defect_of_a_class_that_the_annotation_lacks(
+    qtbot, viewer, open_dock, movie, expert, run_folder, reviewed, click
+):
+    dock = open_dock(movie, expert, run_folder)
+    reviewed(dock)
+    viewer.dims.set_current_step(0, 2)
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.frame == 2, timeout=5000)
+    lacking = dock.shown.class_names[dock.shown.predicted.max() - 1]
+    expert.change_class(lacking, name="another")
+    dock.controls.more.expand()
+    qtbot.wait(50)
+    click(dock.controls.complete)
+    assert f"the class {lacking!r} in the annotation" in str(notification_manager.records[-1].message)
+    assert str(expert.status[2]) != "complete"
+
+
 def test_repaint_takes_the_brush_of_the_class_and_painting_counts_as_a_correction(
     qtbot, viewer, open_dock, movie, expert, run_folder, reviewed, press, click
 ):

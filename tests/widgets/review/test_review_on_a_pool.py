@@ -7,8 +7,8 @@ import psutil
 
 from napari_menndl.predict.job import ENTRY
 from napari_menndl.widgets.review.frame_review import Question, Setting
-from napari_menndl.widgets.review.pooled import PooledSource
 from napari_menndl.widgets.review.reviewer import FrameReviewer
+from napari_menndl.widgets.review.sources import PooledSource
 
 
 def trainers():

@@ -1,4 +1,4 @@
-"""The discs that clicked points stand for: what of a frame's labels changes when points come, go or move."""
+"""Clicked points and their discs: changes of a frame's labels when points are added, removed or moved."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Labels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Click:
-    """One point over an annotation.
+    """A clicked point in an annotation.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class Click:
     value : int
         Label of its class.
     radius : float [px]
-        Of its disc.
+        Radius of its disc.
     pixels : (n,) int, or None
-        What it marks where that is no disc: a defect that was marked before, as indices into the flattened frame.
+        Its pixels if it is not a disc but an existing defect: indices into the flattened frame.
     """
 
     frame: int
@@ -44,12 +44,12 @@ class Click:
     pixels: npt.NDArray[np.intp] | None = field(default=None, repr=False)
 
     def marks(self, shape: tuple[int, int]) -> Labels:
-        """(Y, X) uint8: its label where it alone would mark."""
+        """(Y, X) uint8: the labels of this click alone."""
         return draw(shape, [self])
 
 
 def draw(shape: tuple[int, int], clicks: Collection[Click]) -> Labels:
-    """(Y, X) uint8: what clicks mark together, each one defect."""
+    """(Y, X) uint8: the labels of several clicks, one defect each."""
     discs = [click for click in clicks if click.pixels is None]
     centres = np.array([(click.y, click.x) for click in discs], float).reshape(-1, 2)
     values = np.array([click.value for click in discs], np.uint8)
@@ -63,8 +63,8 @@ def draw(shape: tuple[int, int], clicks: Collection[Click]) -> Labels:
 class ClickedFrames:
     """The clicks on each frame of an annotation, and their discs in its labels.
 
-    Labels that other hands made stay: under a disc they are remembered, and come back when it goes. When the labels of
-    a frame become what they were before (undo) or after (redo), so do its clicks.
+    Labels made otherwise are kept: those under a disc are stored, and restored when it is removed. When the labels of
+    a frame return to an earlier state (by undo or redo), so do its clicks.
 
     Parameters
     ----------
@@ -79,25 +79,25 @@ class ClickedFrames:
 
     @property
     def clicks(self) -> list[Click]:
-        """All, frame by frame."""
+        """All clicks, in the order of frames."""
         return [click for t in sorted(self._clicks) for click in self._clicks[t]]
 
     def on(self, t: int) -> tuple[Click, ...]:
-        """Those on a frame."""
+        """Return the clicks on a frame."""
         return self._clicks.get(t, ())
 
     def adopt(self, t: int, clicks: Collection[Click]) -> None:
-        """Take clicks for what is marked on a frame already."""
+        """Register clicks for defects that are labelled on a frame already; the labels do not change."""
         self._clicks[t] = tuple(clicks)
         self._note(t, self._annotation.frame(t))
 
     def change(self, t: int, clicks: Collection[Click]) -> bool:
-        """Have these clicks on a frame in place of those that are there; whether its labels changed by that.
+        """Replace the clicks on a frame and update its labels; return whether these changed.
 
         Raises
         ------
         InputError
-            If they cannot be written.
+            If the labels cannot be written.
         """
         before, after = self.on(t), tuple(clicks)
         labels, shape = self._annotation.frame(t), self._annotation.shape[1:]
@@ -109,7 +109,7 @@ class ClickedFrames:
         drawn = (old != new) & (new > 0)
         below |= {int(i): int(result.flat[i]) for i in np.flatnonzero(drawn & (result > 0))}
         for value in np.unique(new[drawn]):
-            # A line is left between a new disc and a defect of its class that was there: they are two.
+            # A line of other pixels separates a new disc from an existing defect of its class.
             others = (result == value) & (old != value)
             drawn &= ~((new == value) & ndimage.binary_dilation(others, np.ones((3, 3), bool)))
         result[drawn] = new[drawn]
@@ -119,7 +119,7 @@ class ClickedFrames:
         return changed
 
     def follow(self, t: int) -> bool:
-        """Take up that the labels of a frame were changed by others; whether its clicks changed with them."""
+        """Update a frame's clicks after its labels were changed elsewhere; return whether the clicks changed."""
         if t not in self._clicks:
             return False
         labels, before = self._annotation.frame(t), self.on(t)

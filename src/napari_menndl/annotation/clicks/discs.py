@@ -1,4 +1,4 @@
-"""Discs around points, and how many defects they make."""
+"""Drawing of discs around points, and counting of defects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from napari_menndl.metrics.components import label_components
 
-#: Clicks of one class nearer than this are one defect [px]: a gap between them would leave too little of two.
+#: Clicks of one class closer than this are one defect [px]: with a gap between them too little of two would be left.
 SAME_DEFECT = 4.0
 
 
@@ -18,10 +18,10 @@ def draw_discs(
     shape: tuple[int, int],
     radius: float | npt.NDArray[np.float64],
 ) -> npt.NDArray[np.uint8]:
-    """Discs around points, one defect each.
+    """Draw discs around points, one defect each.
 
-    Where discs meet, a pixel belongs to the nearest point, and between discs of one class a line of zeros is left so
-    that they stay two components: as wide as blocking an 8-connected path at its angle takes. Clicks nearer than
+    Where discs overlap, a pixel belongs to the nearest point. Discs of one class are separated by a line of zeros, just
+    wide enough at its angle to block an 8-connected path, so that they stay two components. Clicks closer than
     `SAME_DEFECT` are one defect.
 
     Parameters
@@ -49,7 +49,7 @@ def draw_discs(
     distance, index = map(np.asarray, cKDTree(centres).query(pixels, k=np.arange(1, neighbours + 1)))
     near = index[:, 0]
     keep = distance[:, 0] <= radii[near]
-    # A click between four pixels, or with a radius below half a pixel's diagonal, still marks the pixel it hit.
+    # The clicked pixel is always marked, even by a click between four pixels with a radius below half a diagonal.
     keep |= (np.rint(centres[near]).astype(int) == pixels).all(axis=1)
     for k in range(1, neighbours):
         apart = centres[index[:, k]] - centres[near]
@@ -69,5 +69,5 @@ def draw_discs(
 
 
 def count_defects(labels: npt.NDArray[np.uint8]) -> int:
-    """Count the defects in a frame's labels (Y, X): connected pixels of one class are one."""
+    """Return the number of defects in a frame's labels (Y, X): connected components of each class."""
     return sum(len(label_components(labels == value, min_area=1)) for value in np.unique(labels[labels > 0]))

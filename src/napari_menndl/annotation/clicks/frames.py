@@ -1,4 +1,4 @@
-"""Columns of a table that say the frame, counted from 0 or from 1."""
+"""Frame numbers from the columns of a table, which count from 0 or from 1."""
 
 from __future__ import annotations
 
@@ -32,7 +32,17 @@ _REMEDY = "Name the column frame if it counts from 0, Slice if it counts from 1,
 
 
 class Frames(NamedTuple):
-    """The frames of the points: `numbers` (n,) int from 0, or None; `told`, where from; `used`, names of columns."""
+    """The frames of the points.
+
+    Attributes
+    ----------
+    numbers : (n,) int64 or None
+        From 0; None if the table has no frames.
+    told : str
+        The column they are from and its first number, in words; empty for a column "frame".
+    used : frozenset of str
+        Names of the columns that are accounted for.
+    """
 
     numbers: npt.NDArray[np.int64] | None
     told: str
@@ -40,10 +50,10 @@ class Frames(NamedTuple):
 
 
 def find_frames(columns: Sequence[Column], axes: Sequence[Column], imagej: bool, source: str) -> Frames:
-    """The frame of each point.
+    """Determine the frame of each point.
 
-    Of several columns the one that differs from point to point says the frame; one that stays at its first frame
-    says nothing.
+    If there are several columns, the one whose values differ between points is taken; a column that is constant at its
+    first frame is ignored.
 
     Parameters
     ----------
@@ -51,15 +61,15 @@ def find_frames(columns: Sequence[Column], axes: Sequence[Column], imagej: bool,
     axes : sequence of Column
         napari's axes before y and x.
     imagej : bool
-        The table has ImageJ's X and Y: its Frame counts from 1.
+        Whether the table has ImageJ's columns X and Y, so that its Frame counts from 1.
     source : str
         Named in errors.
 
     Raises
     ------
     InputError
-        Columns that contradict each other, fractions, a column of which nobody knows where it begins to count, and
-        columns of time, depth or file names that differ where nothing says the frame.
+        Columns that contradict each other, fractions, a column that may count from 0 or from 1, and columns of time,
+        depth or file names that differ between points if no column gives the frame.
     """
     asked = [c for c in columns if not c.blank.all()]
     said: list[tuple[Column, npt.NDArray[np.int64], int]] = [(c, *_counted(c, 0, source)) for c in axes]
@@ -72,7 +82,7 @@ def find_frames(columns: Sequence[Column], axes: Sequence[Column], imagej: bool,
             said.append((column, *_counted(column, 0, source)))
         elif column.word in LABELS and (slices := _slices(column)) is not None:
             said.append((column, slices, 1))
-    if not said:  # a column such as "frame number": where it begins is not known
+    if not said:  # a column such as "frame number", which may count from 0 or from 1
         said = [(c, *_counted(c, None, source)) for c in asked if _may_count_frames(c)]
     chosen = _choose(said, source)
     if chosen is not None and _is_capital_frame(chosen[0]) and not imagej and chosen[2] == 1 and chosen[1].any():
@@ -101,7 +111,7 @@ def find_frames(columns: Sequence[Column], axes: Sequence[Column], imagej: bool,
 
 
 def _counted(column: Column, base: int | None, source: str) -> tuple[npt.NDArray[np.int64], int]:
-    """Frames from 0, and where the column counts from."""
+    """Return frames from 0, and the number that the column counts from; InputError if that is ambiguous."""
     values = as_numbers(column.cells, column.name, source)
     numbers = np.rint(values).astype(np.int64)
     if (astray := np.abs(values - numbers) > 0.05).any():
@@ -123,7 +133,7 @@ def _counted(column: Column, base: int | None, source: str) -> tuple[npt.NDArray
 
 
 def _slices(column: Column) -> npt.NDArray[np.int64] | None:
-    """Frames from 0 that ImageJ's labels name; None where not every one does."""
+    """Return frames from 0, parsed from ImageJ's labels; None unless each label contains one."""
     for pattern in _SLICE_IN_LABEL:
         found = column.words.str.extract(pattern, expand=False)
         if len(found) and found.notna().all():
@@ -134,7 +144,7 @@ def _slices(column: Column) -> npt.NDArray[np.int64] | None:
 def _choose(
     said: Sequence[tuple[Column, npt.NDArray[np.int64], int]], source: str
 ) -> tuple[Column, npt.NDArray[np.int64], int] | None:
-    """The one that says the frame; of several that say the same, the last axis or the first column."""
+    """Return the column to take the frames from: if several agree, the first; InputError if they differ."""
     for telling in (lambda numbers: (numbers != numbers[:1]).any(), lambda numbers: numbers.any()):
         if tell := [one for one in said if telling(one[1])]:
             if any((one[1] != tell[0][1]).any() for one in tell):
@@ -148,12 +158,12 @@ def _choose(
 
 
 def _is_capital_frame(column: Column) -> bool:
-    """Whether its name is Frame or Frame #, as ImageJ has it."""
+    """Whether the column's name is Frame or Frame #, as in ImageJ."""
     return re.fullmatch(r"Frame\W*", column.name) is not None
 
 
 def _may_count_frames(column: Column) -> bool:
-    """Whether a column of another name holds numbers of frames, be they all the same."""
+    """Whether a column with another name may contain frame numbers, even if these are all equal."""
     named = re.search("frame|slice|time(point|step)|plane|image(index|number|num|no|nr|id)", column.word)
     return bool(named or column.word in FILE) and column.numeric
 
@@ -164,7 +174,7 @@ def _is_time(column: Column) -> bool:
 
 
 def _explained(column: Column, frames: npt.NDArray[np.int64] | None, source: str) -> bool:
-    """Whether a column that differs says time, depth, channel or image: said where it matters."""
+    """Whether a column with different values is a time, depth, channel or image; warn if information is left out."""
     file = column.word in FILE or (column.word in LABELS and column.words.str.contains(_IMAGE_FILE).any())
     if not (file or _is_time(column) or column.word in DEPTH | CHANNEL):
         return False

@@ -1,4 +1,4 @@
-"""Meanings of the names of a table's columns, however they are spelled."""
+"""Meaning of a table's column names, in many spellings."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ DEPTH = frozenset({"z", "zpos", "posz", "zposition", "positionz", "depth", "mark
 CHANNEL = frozenset({"c", "ch", "channel", "cpos"})
 FILE = frozenset({"image", "imagename", "file", "filename", "path", "title", "movie", "source", "stack", "series"})
 CLASS = ("class", "classname", "classes", "defectclass", "pointclass", "classification", "classlabel", "classid")
-#: Columns that often hold the class. What else they may hold is told by their cells.
+#: Columns that often contain the class; their cells decide whether they do.
 CLASS_PERHAPS = (
     *("defecttype", "defectkind", "defect", "category", "kind", "species", "element", "atomtype", "atom"),
     *("groupname", "group", "counter", "labelname", "type", "typename", "celltype", "tag", "label", "labels", "name"),
 )
-#: Names of objects or of images as often as of classes.
+#: Columns that contain names of objects or images as often as classes.
 LABELS = frozenset({"label", "labels", "name", "tag"})
-#: Measurements, numbers of rows and objects: nothing that an annotation could use.
+#: Columns without a use in an annotation: measurements, numbers of rows and objects.
 NO_MATTER = re.compile(
     "|".join(
         (
@@ -56,16 +56,16 @@ NO_MATTER = re.compile(
 
 @dataclass(frozen=True)
 class Column:
-    """A column, and what its name says.
+    """A column of a table, with its name parsed.
 
     Attributes
     ----------
     name : str
-        As the table has it.
+        As in the table.
     word : str
-        Letters and digits of the name in lower case, without the unit: "posx" of "Pos. X [nm]".
+        Letters and digits of the name in lower case, without the unit: "posx" from "Pos. X [nm]".
     unit : str or None
-        As in brackets or at the end of the name.
+        From the brackets in the name, or its end.
     cells : (n,) Series
     """
 
@@ -81,14 +81,14 @@ class Column:
 
     @property
     def words(self) -> pd.Series:
-        """The cells as text, whole numbers without a fraction: (n,) str."""
+        """(n,) str: the cells as text, whole numbers without a fraction."""
         text = self.cells.where(self.cells.notna(), "").astype(str).str.strip()
         whole = text.str.extract(r"^([+-]?\d+)(?:\.0*)?$", expand=False)  # as pandas and napari write a class 1
         return whole.where(text.ne(""), "") if len(text) and (whole.notna() | text.eq("")).all() else text
 
     @property
     def differs(self) -> bool:
-        """Whether not every cell is the same."""
+        """Whether the cells have more than one value."""
         return self.words.nunique() > 1
 
     @property
@@ -98,7 +98,7 @@ class Column:
 
 
 def split_name(name: str) -> tuple[str, str | None]:
-    """The word and the unit of a column's name: ``("centroidx", "µm")`` of "Centroid X µm"."""
+    """Return word and unit of a column's name: ``("centroidx", "µm")`` for "Centroid X µm"."""
     text, unit = name.strip().lstrip("\ufeff"), None
     if found := _BRACKETS.fullmatch(text) or _TAIL.fullmatch(text):
         text, unit = found[1], found[2]
@@ -106,7 +106,7 @@ def split_name(name: str) -> tuple[str, str | None]:
 
 
 def read_columns(table: pd.DataFrame) -> list[Column]:
-    """The columns of a table, each with what its name says."""
+    """Return the columns of a table, with their names parsed."""
     return [
         Column(str(name).strip(), *split_name(str(name)), table.iloc[:, i].reset_index(drop=True))
         for i, name in enumerate(table.columns)
@@ -114,7 +114,7 @@ def read_columns(table: pd.DataFrame) -> list[Column]:
 
 
 def find_places(words: Sequence[str]) -> list[str]:
-    """The words of the columns that place a point, y and x last; before them napari's further axes. Empty if none."""
+    """Return the words of the coordinate columns, y and x last, napari's further axes before; empty if none."""
     for pair in _PAIRS:
         if set(pair) <= set(words):
             return list(pair)
@@ -126,11 +126,11 @@ def find_places(words: Sequence[str]) -> list[str]:
 
 
 def names_places(fields: list[str]) -> bool:
-    """Whether a line of a file names columns that place a point."""
+    """Whether the fields of a line contain names of coordinate columns."""
     return bool(find_places([split_name(field)[0] for field in fields]))
 
 
 def same_axis(field: str, word: str) -> bool:
-    """Whether a cell repeats what its column is: "X" below "POSITION_X"."""
+    """Whether a cell repeats the axis of its column: "X" below "POSITION_X"."""
     given = split_name(field)[0]
     return any(given == pair[axis] for axis in (0, 1) if any(word == p[axis] for p in _PAIRS) for pair in _PAIRS)

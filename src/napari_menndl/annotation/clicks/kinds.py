@@ -1,4 +1,4 @@
-"""Columns of a table that say the class of each point."""
+"""Classes of points from the columns of a table."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from napari_menndl.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: More values than this in a column that only perhaps holds the class are names of objects.
+#: If a column that may contain names of objects has more values than this, they are no classes.
 MOST_KINDS = 20
 
 
 def find_classes(columns: Sequence[Column], source: str) -> tuple[pd.Series | None, str]:
-    """The class of each point.
+    """Determine the class of each point.
 
     Parameters
     ----------
     columns : sequence of Column
-        Those that say neither place nor frame.
+        The columns that are neither coordinates nor frames.
     source : str
         Named in errors.
 
@@ -32,12 +32,12 @@ def find_classes(columns: Sequence[Column], source: str) -> tuple[pd.Series | No
     -------
     (n,) Series of str or None
     str
-        From which column.
+        The column it is from, in words; empty for a column "class" and without classes.
 
     Raises
     ------
     InputError
-        Points without a class where others have one; several columns that sort the points differently.
+        Points without a class if others have one; several possible columns that group the points differently.
     """
     filled = [c for c in columns if not c.blank.all()]
     sure = sorted((c for c in filled if c.word in CLASS), key=lambda c: (c.numeric, CLASS.index(c.word)))
@@ -77,14 +77,14 @@ def find_classes(columns: Sequence[Column], source: str) -> tuple[pd.Series | No
 
 
 def _named_like_a_class(column: Column) -> bool:
-    """Such as "annotation class" or "Defektklasse", with words or whole numbers in it."""
+    """Whether a column has a name such as "annotation class" or "Defektklasse", and words or whole numbers in it."""
     if not re.search("class|klasse|categor|kategor|species|spezies", column.word):
         return False
     return not column.numeric or bool((pd.to_numeric(column.words) % 1 == 0).all())
 
 
 def _sorts(column: Column) -> bool:
-    """Whether a column that perhaps holds the class does, rather than numbers or names of objects."""
+    """Whether a column that may contain the class does so, rather than numbers or names of objects."""
     kinds = column.words.nunique()
     if kinds == 1:
         return not column.numeric and column.word not in LABELS
@@ -94,13 +94,13 @@ def _sorts(column: Column) -> bool:
 
 
 def _alike(one: Column, other: Column) -> bool:
-    """Whether two columns sort the points into the same groups."""
+    """Whether two columns group the points in the same way."""
     groups = pd.MultiIndex.from_arrays([one.words, other.words]).nunique()
     return bool(groups == one.words.nunique() == other.words.nunique())
 
 
 def _may_sort(column: Column) -> bool:
-    """Whether a column of an unknown name holds different words or whole numbers."""
+    """Whether a column with an unknown name contains different words or whole numbers, and so may be classes."""
     if NO_MATTER.fullmatch(column.word) or not column.differs:
         return False
     return not column.numeric or bool((pd.to_numeric(column.words) % 1 == 0).all())

@@ -1,4 +1,4 @@
-"""Points that ImageJ's plugins keep as XML: markers of Cell Counter, spots of TrackMate."""
+"""Reading XML files of ImageJ's plugins: markers of Cell Counter, spots of TrackMate."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def read_markers(path: Path) -> pd.DataFrame:
-    """Markers of Cell Counter, or spots of TrackMate.
+    """Read markers of Cell Counter, or spots of TrackMate.
 
     Returns
     -------
     DataFrame
-        Of Cell Counter X, Y : float [px]; Slice (from 1) and Type of each marker. Of TrackMate x, y : float; frame
-        (from 0), and z where it differs.
+        For Cell Counter X, Y : float [px]; Slice (from 1) and Type of each marker. For TrackMate x, y : float; frame
+        (from 0), and z if it is not constant.
 
     Raises
     ------
     InputError
-        Another XML file, or a damaged one; one with a document type, the one way in which XML can grow beyond its file.
+        Another XML file, or a damaged one; one with a document type, whose entities could expand without limit.
     """
     try:
         root = _parsed(path.read_bytes())
@@ -46,7 +46,7 @@ def read_markers(path: Path) -> pd.DataFrame:
 
 
 def _parsed(data: bytes) -> ElementTree.Element:
-    # Asked of the parser, not of the bytes: they may be in any encoding.
+    # Detected by the parser, not in the bytes, which may have any encoding.
     first = expat.ParserCreate()
     first.StartDoctypeDeclHandler = _refuse
     first.Parse(data, True)
@@ -93,7 +93,7 @@ def _trackmate(root: ElementTree.Element, path: Path) -> pd.DataFrame:
     image = root.find("Settings/ImageData")
     sizes = [0.0 if image is None else float(image.get(f"pixel{side}", 0)) for side in ("width", "height")]
     unit = model.get("spatialunits", "")
-    if min(sizes) > 0:  # of the image that TrackMate's places are of, whatever it calls the unit
+    if min(sizes) > 0:  # pixel size of the image in TrackMate's unit, whatever its name
         table[["x", "y"]] /= sizes
         unit = "px"
     elif not is_unit(unit):

@@ -1,4 +1,4 @@
-"""A table of points as people have it -> y, x and, where it says them, class and frame."""
+"""Interpretation of a table of points: coordinates and, if the table has them, class and frame."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from napari_menndl.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Rows that ImageJ and spreadsheets put below a table.
+#: Names of the summary rows that ImageJ and spreadsheets add below a table.
 SUMMARIES = frozenset({"mean", "sd", "std", "stddev", "min", "max", "sum", "total", "average", "median"})
 
 
 def interpret(table: pd.DataFrame, source: str) -> pd.DataFrame:
-    """The points that a table holds.
+    """Return the points in a table.
 
     Parameters
     ----------
     table : DataFrame
-        As read: of any columns, cells as text or as numbers.
+        As read, with any columns, cells as text or numbers.
     source : str
         Named in errors and warnings.
 
     Returns
     -------
     DataFrame
-        y, x : float; class : str and frame : int from 0 where the table has them. ``attrs["unit"]``: that of y and x,
-        None where the table does not say it; ``attrs["columns"]``: where frame and class are from.
+        y, x : float; class : str and frame : int from 0 if the table has them. ``attrs["unit"]``: unit of y and x,
+        None if the table has none; ``attrs["columns"]``: the columns that frame and class are from, in words.
 
     Raises
     ------
     InputError
-        No such columns, a coordinate that is no number, columns of which it is not clear what they mean.
+        No such columns, a coordinate that is no number, columns whose meaning is ambiguous.
     """
     attrs = dict(table.attrs)
     if new := [n for n in table.index.names if n is not None and n not in table.columns]:
@@ -79,10 +79,10 @@ def interpret(table: pd.DataFrame, source: str) -> pd.DataFrame:
 
 
 def _places(columns: Sequence[Column], words: Sequence[str], source: str) -> tuple[Column, Column]:
-    """The columns of y and x; where there are several in different units, those in px."""
+    """Return the columns of y and x; if there are several in different units, those in px."""
     found = [[c for c in columns if c.word == word] for word in words]
     both = {c.unit for c in found[0]} & {c.unit for c in found[1]}
-    if not both:  # shared_unit says so
+    if not both:  # shared_unit reports the error
         return found[0][0], found[1][0]
     unit = min(both, key=lambda u: (not is_pixels(u), u is not None, u))
     places = []
@@ -98,7 +98,7 @@ def _places(columns: Sequence[Column], words: Sequence[str], source: str) -> tup
 
 
 def _without_summary(columns: list[Column], source: str) -> list[Column]:
-    """Without the rows Mean, SD, Min, Max that stand below ImageJ's results."""
+    """Remove the rows Mean, SD, Min, Max below ImageJ's results, with a warning."""
     marks = [c.words.str.casefold() for c in columns if c.word in ("", "unnamed0", "index", "label")]
     end = len(columns[0].cells)
     while end and any(mark.iloc[end - 1] in SUMMARIES for mark in marks):
@@ -112,7 +112,7 @@ def _without_summary(columns: list[Column], source: str) -> list[Column]:
 def _without_header_rows(
     columns: list[Column], y: Column, x: Column
 ) -> tuple[list[Column], Column, Column, str | None]:
-    """Without the names and units that TrackMate, or a person, writes below the header; and that unit."""
+    """Remove rows below the header with names and units, as in TrackMate's tables, and return that unit."""
     start, unit = 0, None
     for pair in zip(y.cells.iloc[:4], x.cells.iloc[:4], strict=True):
         cells = [str(cell).strip() for cell in pair]

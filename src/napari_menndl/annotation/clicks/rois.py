@@ -1,4 +1,4 @@
-"""Points and outlines of other programs: ImageJ's ROIs, QuPath's objects; and which file is read by what."""
+"""Reading points and outlines of other programs: ImageJ's ROIs, QuPath's objects; and the readers by suffix."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-#: A ROI is some hundred bytes; larger ones carry pictures [bytes].
+#: ROIs larger than this are skipped; without an embedded image a ROI has a few hundred bytes [bytes].
 LARGEST_ROI = 1 << 24
 
 
 def read_imagej_rois(path: Path) -> pd.DataFrame:
-    """ImageJ's .roi, or .zip of the ROI Manager: points as they are, areas as their centres.
+    """Read ImageJ's .roi, or a .zip of the ROI Manager: points unchanged, areas as their centres.
 
     Returns
     -------
     DataFrame
-        X, Y : float [px]; Slice and Frame (from 1), Counter and Group where any ROI has them.
+        X, Y : float [px]; Slice and Frame (from 1), Counter and Group if any ROI has them.
 
     Raises
     ------
     InputError
-        Not readable, lines or text among them, or some with a position in the stack and some without; where the
-        package roifile is not installed.
+        An unreadable file, lines or text among the ROIs, ROIs partly with and partly without a position in the stack;
+        or if the package roifile is not installed.
     """
     try:
         from roifile import ImagejRoi
@@ -80,7 +80,7 @@ def _of_roi(roi: Any, name: str, path: Path) -> pd.DataFrame:
     elif kind in ("OVAL", "RECT", "POLYGON", "FREEHAND", "TRACED") and roi.subtype.name in (
         *("UNDEFINED", "ELLIPSE", "ROTATED_RECT", "ROTATED_TEXT"),
     ):
-        # ImageJ draws areas along the edges of pixels, half a pixel before their centres.
+        # ImageJ measures outlines from the edge of the first pixel, half a pixel before its centre.
         places = (_centre(roi) - 0.5)[None]
     else:
         raise InputError(
@@ -106,12 +106,12 @@ def _centre(roi: Any) -> npt.NDArray[np.float64]:
 
 
 def read_geojson(path: Path) -> pd.DataFrame:
-    """Annotations and detections of QuPath as GeoJSON: points as they are, areas as their centres.
+    """Read annotations and detections of QuPath as GeoJSON: points unchanged, areas as their centres.
 
     Returns
     -------
     DataFrame
-        x, y : float [px]; t, z (from 0), class and name where any object has them.
+        x, y : float [px]; t, z (from 0), class and name if any object has them.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def read_geojson(path: Path) -> pd.DataFrame:
 
 
 def _places(geometry: dict[str, Any]) -> tuple[str, npt.NDArray[np.float64]]:
-    """The kind of a geometry, and its points (n, 2) as (x, y); of areas the centre of the largest part."""
+    """Return the type of a geometry, and its points (n, 2) as (x, y); for areas the centre of the largest part."""
     kind, coordinates = str(geometry["type"]), geometry["coordinates"]
     if kind in ("Point", "MultiPoint"):
         points = coordinates if kind == "MultiPoint" else [coordinates]
@@ -163,7 +163,7 @@ def _about(feature: dict[str, Any]) -> dict[str, Any]:
     return {"t": plane.get("t"), "z": plane.get("z"), "class": kind, "name": properties.get("name")}
 
 
-#: How files are read that are no text tables, by their names' ends.
+#: Readers of files that are no text tables, by suffix.
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".roi": read_imagej_rois,
     ".zip": read_imagej_rois,

@@ -1,4 +1,4 @@
-"""Outlines drawn around defects -> their centres."""
+"""Centres of outlines drawn around defects."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def centre_of(outline: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Centre of the area inside an outline (n, 2), by the shoelace formula; without one, the mean of its corners."""
+    """Return the centroid of an outline (n, 2), by the shoelace formula; the mean of its corners if its area is 0."""
     first = outline[0]
-    a = outline - first  # near zero: no digits are lost
+    a = outline - first  # small numbers, which avoids rounding errors
     b = np.roll(a, -1, axis=0)
     cross = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
     area = cross.sum() / 2
@@ -30,7 +30,7 @@ def centre_of(outline: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def say_centres(number: int, source: str) -> None:
-    """Warn that outlines became points."""
+    """Warn that outlines are used as points at their centres."""
     doubt(
         f"{number} outlines of {source} count as points at their centres; their sizes are not used. "
         "For their sizes, save them as labels."
@@ -38,7 +38,7 @@ def say_centres(number: int, source: str) -> None:
 
 
 def centres_of_shapes(columns: Sequence[Column], source: str) -> pd.DataFrame:
-    """Centres of napari's shapes, from a table with a row per corner.
+    """Return the centres of napari's shapes, from a table with a row per corner.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def centres_of_shapes(columns: Sequence[Column], source: str) -> pd.DataFrame:
     Raises
     ------
     InputError
-        Lines and paths, which have no inside.
+        For lines and paths, which have no inside.
     """
     table = pd.DataFrame({c.name: c.cells for c in columns})
     at = {c.word: c.name for c in columns}
@@ -69,7 +69,7 @@ def centres_of_shapes(columns: Sequence[Column], source: str) -> pd.DataFrame:
     axes = [c.name for c in columns if c.word.startswith("axis")]
     for axis in axes:
         table[axis] = as_numbers(table[axis], axis, source)
-    # A shape begins where its first corner is: napari's index alone would join shapes of joined files.
+    # A shape starts at its first corner; by napari's index, shapes from concatenated files would be merged.
     shape = (as_numbers(table[at["vertexindex"]], at["vertexindex"], source) == 0).cumsum()
     drop = [at["shapetype"], at["vertexindex"]]
     centres = table.groupby(shape).first().drop(columns=drop)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-#: How far down a header may stand, below titles and comments.
+#: The header is searched within this number of lines, since titles and comments may precede it.
 HEADER_WITHIN = 30
 #: First bytes of workbooks: .xlsx, and .xls since 1997. ImageJ's .xls are text.
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -29,29 +29,29 @@ class PointsWarning(UserWarning):
 
 
 def doubt(text: str) -> None:
-    """Warn of what was guessed or left out."""
+    """Warn about something that was guessed or left out."""
     warnings.warn(text, PointsWarning, stacklevel=3)
 
 
 def read_cells(path: Path, is_header: Callable[[list[str]], bool]) -> pd.DataFrame:
-    """A text file's table, its cells as they are.
+    """Read the table in a text file, with its cells as text.
 
     Parameters
     ----------
     path : Path
-        Fields between tabs, semicolons, commas or spaces.
+        Fields separated by tabs, semicolons, commas or spaces.
     is_header : callable
-        Whether these fields name the columns; lines above the first such line are no data.
+        Whether a list of fields is the header; lines above the first such line are ignored.
 
     Returns
     -------
     DataFrame of str
-        Empty where a field is; ``attrs["separator"]`` is what stood between fields.
+        "" for an empty field; ``attrs["separator"]`` is the separator of the fields.
 
     Raises
     ------
     InputError
-        Missing, empty, a workbook, or rows with more fields than the header.
+        A file that is missing, empty or a workbook, or rows with more fields than the header.
     """
     try:
         lines = _decoded(path).splitlines(keepends=True)
@@ -82,7 +82,7 @@ def _decoded(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1")  # as spreadsheets and ImageJ write µ on Windows
+        return data.decode("latin-1")  # the encoding of µ by spreadsheets and ImageJ on Windows
 
 
 def _fields(lines: list[str], is_header: Callable[[list[str]], bool]) -> tuple[str, list[str], list[list[str]]]:
@@ -118,7 +118,7 @@ def _rows(lines: list[str], separator: str) -> list[list[str]]:
 
 
 def as_numbers(cells: pd.Series, column: str, source: str, separator: str | None = None) -> npt.NDArray[np.float64]:
-    """Numbers from cells with decimal points or commas.
+    """Convert cells with decimal points or commas to numbers.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def as_numbers(cells: pd.Series, column: str, source: str, separator: str | None
     column, source : str
         Named in errors.
     separator : str, optional
-        What stood between the fields.
+        The separator of the file's fields.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def as_numbers(cells: pd.Series, column: str, source: str, separator: str | None
     Raises
     ------
     InputError
-        A cell that is no finite number; commas that may be decimal or between thousands.
+        A cell that is no finite number; commas that may be decimal or thousands separators.
     """
     if cells.dtype.kind in "biuf":
         numbers = cells.to_numpy(np.float64)

@@ -1,4 +1,4 @@
-"""Pixels or nanometres: the unit of clicked points."""
+"""Unit of clicked points: pixels or a length such as nm."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from napari_menndl.annotation.clicks.header import Column
 
 _PIXELS = ("px", "pix", "pixel", "pixels")
-#: Lengths in which an image program may write coordinates [nm]. What fits the frame in µm fits it in nm, too.
+#: Units of length to test whether coordinates are in them [nm]. Points that fit the frame in µm fit it in nm, too.
 _LENGTHS = {"nm": 1.0, "Å": 0.1}
-#: Points that lie by chance in that part of the frame where they would lie in nm: warned of below the first chance,
-#: refused below the second.
+#: Limits of the probability that points in px lie by chance within the frame's size in nm: a warning below the first,
+#: an error below the second.
 DOUBTFUL, REFUSED = 0.01, 0.001
-#: Points that all lie in so small a part of each side of the frame, by so small a chance, are perhaps no pixels.
+#: Points that all lie within this fraction of each side of the frame, with a probability below the second number, are
+#: possibly not in px.
 CORNER, CORNER_CHANCE = 0.25, 1e-6
 _ASK = 'Say which: unit="px" or unit="nm" (--unit on the command line).'
 
@@ -33,18 +34,18 @@ def is_pixels(unit: str | None) -> bool:
 
 
 def is_unit(cell: str) -> bool:
-    """Whether a cell holds a unit of places, as in "(micron)"."""
+    """Whether a cell is a unit of coordinates, as in "(micron)"."""
     bare = cell.strip().strip("()[] ")
     return is_pixels(bare) or unit_in_nm(bare) is not None
 
 
 def shared_unit(y: Column, x: Column, source: str) -> str | None:
-    """The unit that the names of both columns say; None where they say none.
+    """Return the unit in the names of both columns; None if they have none.
 
     Raises
     ------
     InputError
-        Two units, or one that is none of places.
+        If the units differ, or are no unit of coordinates.
     """
     if y.unit == x.unit and (y.unit is None or is_unit(y.unit)):
         return y.unit
@@ -60,16 +61,16 @@ def to_pixels(
     pixel_size: tuple[float, float] | None,
     source: str,
 ) -> tuple[npt.NDArray[np.float64], str]:
-    """Places in pixels.
+    """Convert coordinates to pixels.
 
     Parameters
     ----------
     places : (n, 2) float64
         (y, x).
     unit : str or None
-        That the points' file says.
+        The unit in the points' file.
     given : str or None
-        That the user says.
+        The unit given by the user.
     pixel_size : (y, x) float [nm] or None
     source : str
         Named in errors.
@@ -78,12 +79,12 @@ def to_pixels(
     -------
     (n, 2) float64 [px]
     str
-        What was done, in words.
+        The conversion, in words.
 
     Raises
     ------
     InputError
-        A unit that is none, or another than the file's; a length where the pixel size is not known.
+        An invalid unit, or one that contradicts the file's; a unit of length if the pixel size is unknown.
     """
     if given is not None and not is_unit(given):
         raise InputError("a unit of points, px or nm (or pm, Å, µm)", f"{given!r}", "Correct it, or leave it out.")
@@ -104,14 +105,14 @@ def to_pixels(
 
 
 def _size(unit: str) -> float:
-    """In nanometres; 0 for the pixel."""
+    """Return the size of a unit [nm]; 0 for the pixel."""
     return 0.0 if is_pixels(unit) else float(unit_in_nm(unit) or 0.0)
 
 
 def fits_in(
     places: npt.NDArray[np.float64], shape: tuple[int, int], pixel_size: tuple[float, float] | None
 ) -> str | None:
-    """The unit of length in which places (n, 2) lie inside a frame of (Y, X) px; None where there is none."""
+    """Return the unit of length in which points (n, 2) fit a frame of (Y, X) px; None if there is none."""
     if pixel_size is None or not len(places):
         return None
     for unit, size in _LENGTHS.items():
@@ -124,14 +125,14 @@ def fits_in(
 def check_unit(
     places: npt.NDArray[np.float64], shape: tuple[int, int], pixel_size: tuple[float, float] | None, source: str
 ) -> None:
-    """Refuse points of which nobody said the unit, where they are hardly in pixels; warn where they may not be.
+    """Refuse points without a unit that are very probably not in pixels; warn if they may not be.
 
-    Were they pixels, the n points of a frame would lie in one corner of it, by a chance of (part of each side)^2n.
+    If in pixels, n points lie within one corner of a frame by chance with probability (fraction of each side)^2n.
 
     Parameters
     ----------
     places : (n, 2) float64
-        (y, x), inside the frame if in px.
+        (y, x), which lie inside the frame if they are in px.
     shape : (Y, X)
     pixel_size : (y, x) float [nm] or None
     source : str
@@ -140,7 +141,8 @@ def check_unit(
     Raises
     ------
     InputError
-        Points that fit the frame's size in nm or Å and would by chance hardly lie in that part of it.
+        Points that fit the frame's size in nm or Å and are very improbable in px; points in one corner of the frame,
+        closer to each other than defects.
     """
     if not len(places):
         return

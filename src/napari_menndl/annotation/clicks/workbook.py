@@ -1,4 +1,4 @@
-"""Tables of points in workbooks of spreadsheet programs."""
+"""Reading tables of points from workbooks of spreadsheet programs."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from napari_menndl.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: What the parts of a workbook may hold once they are unpacked [bytes].
+#: Limit of a workbook's unpacked size [bytes].
 LARGEST = 1 << 28
 
 
 def read_workbook(path: Path) -> pd.DataFrame:
-    """The table of points in a workbook (.xlsx): values as they are shown, no formula is computed.
+    """Read the table of points in a workbook (.xlsx), with the stored results of formulas.
 
     Returns
     -------
     DataFrame of str
-        Empty where a cell is.
+        "" for an empty cell.
 
     Raises
     ------
     InputError
-        Not readable, no sheet with points or several; where the package openpyxl is not installed.
+        An unreadable file, no sheet with points or several; or if the package openpyxl is not installed.
     """
     try:
         import openpyxl
@@ -64,7 +64,7 @@ def read_workbook(path: Path) -> pd.DataFrame:
 
 
 def _rows(sheet: Any) -> list[list[str]]:
-    """The rows that hold anything, without the empty cells at their ends."""
+    """Return the rows that are not empty, without the empty cells at their ends."""
     rows = []
     for cells in sheet.iter_rows(values_only=True):
         row = ["" if cell is None else str(cell).strip() for cell in cells]

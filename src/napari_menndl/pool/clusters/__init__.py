@@ -1,1 +1,1 @@
-"""Where Dask workers come from: one module per kind of cluster, all of one shape (`cluster.Cluster`)."""
+"""Sources of Dask workers: one module per kind of cluster, with a common interface (`cluster.Cluster`)."""

@@ -1,7 +1,7 @@
-"""Who may take part in a pool beyond this machine: an authority of its own, and one certificate for each role.
+"""TLS certificates for pools beyond this machine: an own certificate authority, and a certificate for each role.
 
-The authority's key is never written: nobody, not even whoever gets hold of the folder, can make further certificates,
-and renewing them is making all of them anew.
+The authority's key is never stored, so that even access to the folder does not allow further certificates to be signed.
+To renew certificates, all are created again.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from distributed.security import Security
 
 ROLES = ("scheduler", "worker", "client")
-#: How long certificates are good for, unless a person says otherwise [days].
+#: Default validity of certificates [days].
 DAYS = 30
-#: Those of a run stay in memory, or in a folder that goes with it [days].
+#: Validity of the certificates of a run, which are kept in memory or in a temporary folder [days].
 RUN = 365
-#: Clocks of machines differ: certificates are good from a little before now.
+#: Certificates are valid from a little earlier, since clocks of machines differ.
 _SKEW = timedelta(minutes=10)
 _REMEDY = "Make them with `napari-menndl pool certificates {}`, and bring each machine its own (docs/security.md)."
 
 
 @dataclass(frozen=True, repr=False)
 class Certificates:
-    """An authority and what it has signed, as PEM text; never shown.
+    """A certificate authority and the certificates it has signed, as PEM text; excluded from repr.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Certificates:
 
     @property
     def security(self) -> Security:
-        """For Dask, with the roles that are there; anything unencrypted is refused."""
+        """Dask's security settings with the available roles; unencrypted connections are refused."""
         from distributed.security import Security
 
         roles = {
@@ -57,7 +57,7 @@ class Certificates:
         return Security(require_encryption=True, tls_ca_file=self.authority, **roles)
 
     def write(self, folder: Path, roles: Sequence[str] = ROLES) -> tuple[Path, ...]:
-        """Write the authority's certificate and what these roles need, readable by their owner alone."""
+        """Write the authority's certificate and the files of these roles, readable by their owner only."""
         texts = {"ca.pem": self.authority}
         for role in roles:
             texts[f"{role}.pem"], texts[f"{role}.key"] = self.signed[role]
@@ -71,12 +71,12 @@ class Certificates:
 
 
 def make_certificates(days: float = DAYS) -> Certificates:
-    """Make an authority and certificates of the three roles; a client's cannot play the scheduler or a worker.
+    """Create an authority and certificates of the three roles; a client's cannot be used as scheduler or worker.
 
     Raises
     ------
     InputError
-        The library that makes them is not installed.
+        If the library cryptography is not installed.
     """
     try:
         from cryptography import x509
@@ -113,14 +113,14 @@ def make_certificates(days: float = DAYS) -> Certificates:
 
 
 def write_certificates(folder: Path, days: float = DAYS) -> tuple[Path, ...]:
-    """Make certificates and write them as ``ca.pem``, ``ROLE.pem`` and ``ROLE.key``; return the files.
+    """Create certificates, write them as ``ca.pem``, ``ROLE.pem`` and ``ROLE.key``, and return the files.
 
-    The folder is for its owner alone (0700), and so are the keys (0600).
+    Only the owner has access to the folder (0700) and the keys (0600).
 
     Raises
     ------
     InputError
-        Something else is in the folder already.
+        If the folder contains other files.
     """
     made = make_certificates(days)
     names = {"ca.pem", *(f"{role}.{end}" for role in ROLES for end in ("pem", "key"))}
@@ -133,19 +133,19 @@ def write_certificates(folder: Path, days: float = DAYS) -> tuple[Path, ...]:
 
 
 def certificates_folder(given: str = "") -> Path:
-    """Return the folder that was given, or the one that belongs to the user."""
+    """Return the given folder, or the user's default one."""
     from napari_menndl.pool.settings import path_of
 
     return path_of(given) if given else user_data() / "certificates"
 
 
 def client_security(folder: Path) -> Security:
-    """Return what a client needs, from a folder that `write_certificates` made.
+    """Return the security settings of a client, from a folder written by `write_certificates`.
 
     Raises
     ------
     InputError
-        A file is missing, a key is for others to read, or the certificates are no longer good.
+        If a file is missing, a key is readable by others, or a certificate is not valid now.
     """
     from distributed.security import Security
 
@@ -168,7 +168,7 @@ def client_security(folder: Path) -> Security:
 
 
 def check_valid(file: Path, remedy: str) -> None:
-    """Refuse a certificate that is not good now.
+    """Refuse a certificate that is not valid now.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def check_valid(file: Path, remedy: str) -> None:
     try:
         from cryptography import x509
     except ImportError:
-        return  # the connection will be refused all the same, in fewer words
+        return  # the connection will fail anyway, with a less helpful message
     try:
         certificate = x509.load_pem_x509_certificate(file.read_bytes())
     except ValueError as error:
@@ -185,7 +185,7 @@ def check_valid(file: Path, remedy: str) -> None:
     began, ends, now = certificate.not_valid_before_utc, certificate.not_valid_after_utc, datetime.now(UTC)
     if now < began:
         found = f"one that is good from {began:%Y-%m-%d %H:%M} UTC on: {file}"
-        raise InputError("a certificate that is good now", found, "Set this machine's clock, or make them anew.")
+        raise InputError("a currently valid certificate", found, "Set this machine's clock, or create new ones.")
     if now > ends:
         found = f"one that ended on {ends:%Y-%m-%d %H:%M} UTC: {file}"
-        raise InputError("a certificate that is good now", found, remedy)
+        raise InputError("a currently valid certificate", found, remedy)

@@ -1,4 +1,4 @@
-"""A Dask client as the pool wants it: quiet, with our configuration, and only of workers with our versions."""
+"""Dask client of a pool: configuration, log levels, and version checks of workers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from napari_menndl.pool.worker.tasks import versions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-#: How long a scheduler that is starting is waited for [s].
+#: Time to wait for a starting scheduler [s].
 CONNECT = 8.0
 CONFIG: dict[str, Any] = {
-    # A slot gets its next job when it is free, and no pile that would have to move when its worker dies.
+    # A slot gets its next job when it is free; queued jobs would have to move if their worker died.
     "distributed.scheduler.worker-saturation": 1.0,
-    # Every loss of a worker is told to us at once: we count, and know whom not to blame.
+    # Each loss of a worker is reported at once: the pool itself counts them and decides whether a job is at fault.
     "distributed.scheduler.allowed-failures": 0,
-    # One that is stopped or hangs is given up after this.
+    # A worker that is stopped or hangs is dropped after this time.
     "distributed.scheduler.worker-ttl": "120 s",
     "distributed.worker.profile.enabled": False,
     "distributed.admin.large-graph-warning-threshold": "1 GiB",
 }
-#: Between two looks at who is new [s].
+#: Interval of the checks for new workers [s].
 _LOOK = 2.0
 _log = logging.getLogger(__name__)
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
@@ -36,7 +36,7 @@ _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "t
 
 @contextlib.contextmanager
 def configured() -> Iterator[None]:
-    """Set Dask up as the pool wants it, and keep it from the terminal: what dies is counted and told by the pool."""
+    """Configure Dask for the pool, and silence its logs: the pool itself counts and reports losses."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -51,16 +51,16 @@ def configured() -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def client_of(cluster: Any, **options: Any) -> AsyncIterator[Client]:
-    """Yield a client of a cluster, or of the scheduler at an address.
+    """Connect a client to a cluster, or to the scheduler at an address.
 
     Raises
     ------
     OSError
-        Nobody answers within `CONNECT`.
+        If nothing answers within `CONNECT`.
     """
     client = Client(cluster, asynchronous=True, set_as_default=False, timeout=CONNECT, **options)
     try:
-        # Its own limit does not cover a port that takes the connection and then is silent.
+        # Dask's own timeout does not cover a port that accepts the connection and never answers.
         await asyncio.wait_for(client, CONNECT + 1)
         yield client
     finally:
@@ -69,14 +69,14 @@ async def client_of(cluster: Any, **options: Any) -> AsyncIterator[Client]:
 
 
 async def check_versions(client: Client, where: str, workers: list[str] | None = None) -> None:
-    """Refuse workers that have other versions than we: those named, by default all.
+    """Refuse workers whose versions differ from ours: the given ones, by default all.
 
     Raises
     ------
     InputError
-        With the versions and what to do.
+        If versions differ.
     TimeoutError
-        They do not answer within `CONNECT`.
+        If they do not answer within `CONNECT`.
     """
     ours = versions()
     remedy = "Install the same versions there as here, and start its workers from that environment."
@@ -85,7 +85,7 @@ async def check_versions(client: Client, where: str, workers: list[str] | None =
     except TimeoutError:
         raise
     except Exception as error:
-        # Most often ModuleNotFoundError: no napari-menndl over there.
+        # Most often ModuleNotFoundError: napari-menndl is not installed there.
         raise InputError("workers with napari-menndl installed", f"{type(error).__name__}: {error}", remedy) from error
     for worker, found in theirs.items():
         wrong = [name for name in ours if found.get(name) != ours[name]]
@@ -99,7 +99,7 @@ async def check_versions(client: Client, where: str, workers: list[str] | None =
 
 @contextlib.asynccontextmanager
 async def guarded(client: Client, where: str) -> AsyncIterator[None]:
-    """Look at workers that come later, too: one that has other versions than we is told of and sent away."""
+    """Check workers that join later, too; those with other versions are logged and retired."""
     watching = asyncio.create_task(_watch(client, where))
     try:
         yield
@@ -111,7 +111,7 @@ async def _watch(client: Client, where: str) -> None:
     scheduler: Any = client.scheduler
     known: set[str] = set()
     while True:
-        with contextlib.suppress(OSError):  # its end is noticed by whoever uses the client
+        with contextlib.suppress(OSError):  # users of the client handle its end
             present = set(await scheduler.ncores())
             for worker in present - known:
                 try:

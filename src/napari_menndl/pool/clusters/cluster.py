@@ -1,4 +1,4 @@
-"""What every kind of cluster is to the pool."""
+"""Interface of all kinds of clusters."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class Cluster(ABC):
-    """Where Dask workers come from.
+    """Source of Dask workers.
 
     Attributes
     ----------
     ours : bool
-        Whether the pool makes it anew when it has lost its workers; otherwise they are waited for.
+        Whether the pool restarts the cluster when its workers are lost; otherwise it waits for them.
     far : bool
-        Whether workers may be on other machines, to which carried folders have to be staged.
+        Whether workers may be on other machines, to which shared inputs must be staged.
     """
 
     ours: ClassVar[bool] = False
@@ -27,16 +27,16 @@ class Cluster(ABC):
 
     @abstractmethod
     def connect(self) -> AbstractAsyncContextManager[Client]:
-        """Yield an asynchronous client for as long as the context lasts; what was started for it ends with it.
+        """Provide an asynchronous client for the duration of the context; what was started for it ends with it.
 
         Raises
         ------
         InputError
-            Nobody answers, or not with our versions.
+            If nothing answers, or versions differ.
         """
 
-    def check(self) -> None:  # noqa: B027 - there is not always something that can be looked at
-        """Refuse what nothing can be begun with now, without connecting to it for good.
+    def check(self) -> None:  # noqa: B027 - optional: not every kind can be checked
+        """Check that the cluster is usable now, without keeping a connection.
 
         Raises
         ------
@@ -45,5 +45,5 @@ class Cluster(ABC):
 
     @property
     def troubles(self) -> dict[str, str]:
-        """Machines that are away at present, and why, where that is known."""
+        """Unreachable machines by name, with the reason, as far as known."""
         return {}

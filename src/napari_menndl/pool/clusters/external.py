@@ -1,4 +1,4 @@
-"""A Dask cluster that somebody else has started."""
+"""Dask clusters that were started outside napari-menndl."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-#: How long a scheduler has to say that it is there [s].
+#: Timeout of the connection to a scheduler's port [s].
 LISTEN = 2.0
 _REMEDY = 'Start one (dask scheduler --host 127.0.0.1), correct the address, or use pool "local".'
 
 
 class ExternalScheduler(Cluster):
-    """The cluster of a scheduler that runs already; its workers come and go as they are started.
+    """Cluster of a running scheduler, to which workers can be added and removed independently.
 
     Parameters
     ----------
     settings : SchedulerSettings, SchedulerFileSettings or str
-        A string is an address.
+        Settings, or just an address.
 
     Raises
     ------
     InputError
-        The address or its certificates are refused.
+        If the address or its certificates are not accepted.
     """
 
     def __init__(self, settings: SchedulerSettings | SchedulerFileSettings | str) -> None:
@@ -50,7 +50,7 @@ class ExternalScheduler(Cluster):
 
     @contextlib.asynccontextmanager
     async def connect(self) -> AsyncIterator[Client]:
-        # Anew each time: a scheduler that was started again writes another address into its file.
+        # Read each time, since a restarted scheduler writes another address to its file.
         address, options = self._options()
         with configured():
             async with contextlib.AsyncExitStack() as stack:
@@ -62,12 +62,12 @@ class ExternalScheduler(Cluster):
                 yield client
 
     def check(self) -> None:
-        """Refuse a scheduler at which nothing listens, after `LISTEN` at the latest."""
+        """Refuse an address at which nothing listens, after `LISTEN` at the latest."""
         address, _ = self._options()
         check_listening(address)
 
     def _options(self) -> tuple[str, dict[str, Any]]:
-        """Return the address, and what a client of it needs besides."""
+        """Return the address, and the client options that it requires."""
         settings = self._settings
         given = settings.address if isinstance(settings, SchedulerSettings) else address_in(Path(settings.file))
         address = check_address(given, settings.insecure)
@@ -77,8 +77,8 @@ class ExternalScheduler(Cluster):
 
 
 def _refused(address: str, error: OSError) -> InputError:
-    """Say why a scheduler does not answer, and what to do."""
-    words = " ".join(str(error).split()) or "silence"
+    """Return the error for a scheduler that does not answer, with its likely cause."""
+    words = " ".join(str(error).split()) or "no answer"
     closed = isinstance(error, CommClosedError) or "closed" in words or "reset" in words
     if address.startswith("tls://") and (closed or "certificate" in words):
         return InputError(
@@ -92,7 +92,7 @@ def _refused(address: str, error: OSError) -> InputError:
 
 
 def address_in(file: Path) -> str:
-    """Return the address in a file that ``dask scheduler --scheduler-file`` writes.
+    """Return the address in a file written by ``dask scheduler --scheduler-file``.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def address_in(file: Path) -> str:
 
 
 def check_address(address: str, insecure: bool = False) -> str:
-    """Return the address of a scheduler, or refuse it.
+    """Check the address of a scheduler and return it.
 
     Parameters
     ----------
@@ -118,8 +118,8 @@ def check_address(address: str, insecure: bool = False) -> str:
     Raises
     ------
     InputError
-        It is not of the form ``tcp://host:port`` or ``tls://host:port``, or leads beyond loopback by plain TCP,
-        where anybody on the network could run code here.
+        If it is not of the form ``tcp://host:port`` or ``tls://host:port``, or is that of another machine over plain
+        TCP, where anyone on the network could run code here.
     """
     parts = _parts(address)
     if parts is None:
@@ -142,7 +142,7 @@ def check_address(address: str, insecure: bool = False) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or number means this machine, whatever a name server says."""
+    """Whether a host name or address is this machine by definition, without a DNS lookup."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -150,7 +150,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_listening(address: str) -> None:
-    """Refuse an address of the right form at which nothing takes connections now.
+    """Refuse a valid address at which nothing accepts connections.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The machines of an ssh pool: one per line, with what is particular about it."""
+"""Hosts file of an SSH pool: one machine per line, with options."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from napari_menndl.typed import check_types, from_mapping
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """A machine that ssh knows how to reach.
+    """A machine reachable by ssh.
 
     Attributes
     ----------
     name : str
-        What is given to ssh: a name of ``~/.ssh/config``, ``host`` or ``user@host``.
+        Argument of ssh: a name from ``~/.ssh/config``, ``host`` or ``user@host``.
     """
 
     name: str = setting("", "Name")
@@ -28,17 +28,17 @@ class Host:
     def __post_init__(self) -> None:
         check_types(self)
         if not self.name or self.name.startswith("-"):
-            # To ssh it would be an option.
+            # ssh would take it for an option.
             raise InputError("a machine's name", repr(self.name), "Write one machine per line.")
 
 
 def read_hosts(path: str | Path) -> tuple[Host, ...]:
-    """Read a hosts file: ``name slots=4 python=/opt/env/bin/python``, one machine per line; ``#`` begins a remark.
+    """Read a hosts file: ``name slots=4 python=/opt/env/bin/python``, one machine per line; ``#`` starts a comment.
 
     Raises
     ------
     InputError
-        There is no such file, no machine in it, one that is there twice, or a line that means nothing.
+        If there is no such file, it lists no machine or one twice, or a line is invalid.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()

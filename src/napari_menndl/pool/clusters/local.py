@@ -1,4 +1,4 @@
-"""A Dask cluster of our own on this machine."""
+"""Local Dask cluster, started by the pool on this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _SafeNanny(Nanny):
-    """Starts its worker, and starts it again, where nothing is imported from the current folder."""
+    """Starts and restarts its worker so that nothing is imported from the current folder."""
 
     async def instantiate(self) -> Status:
         with safe_to_start_from():
@@ -33,16 +33,16 @@ class _SafeNanny(Nanny):
 
 
 class Local(Cluster):
-    """One worker process with a thread per slot; it listens on 127.0.0.1 alone and dies with this process.
+    """A worker process with a thread per slot, which listens on 127.0.0.1 only and ends with this process.
 
     Parameters
     ----------
     slots : int, optional
         By default one per core.
     local_directory : path, optional
-        Where the worker keeps its files.
+        Folder for the worker's files.
     tls : bool
-        Keep other users of this machine out, by certificates that are never written.
+        Exclude other users of this machine, with certificates that are never stored.
     """
 
     ours = True
@@ -70,7 +70,7 @@ class Local(Cluster):
             threads_per_worker=self._slots,
             worker_class=_SafeNanny,
             host="127.0.0.1",
-            # Left out, both would serve pages on every interface.
+            # By default both would be served on every interface.
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
@@ -90,7 +90,7 @@ class Local(Cluster):
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(cluster._close(), 3.0)
             for nanny in nannies:
-                # One that does not listen, such as a stopped one, is not asked twice.
+                # A worker that does not respond, such as a stopped one, is killed.
                 process = nanny.process and nanny.process.process
                 if process is not None and process.is_alive():
                     with contextlib.suppress(Exception):
@@ -99,7 +99,7 @@ class Local(Cluster):
 
 
 def has_lost_its_worker(client: Client) -> bool:
-    """Whether our own cluster has no worker process just now: its nanny does not restart one that died at its start."""
+    """Whether the local cluster has no worker process, because its nanny does not restart one that failed at start."""
     nannies = getattr(client.cluster, "workers", {}).values()
     processes = [nanny.process for nanny in nannies]
     return client.cluster is not None and all(

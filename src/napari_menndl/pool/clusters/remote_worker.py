@@ -1,8 +1,8 @@
-"""A Dask worker at the far end of an ssh connection: ``python -m napari_menndl.pool.clusters.remote_worker``.
+"""Dask worker at the remote end of an ssh connection: ``python -m napari_menndl.pool.clusters.remote_worker``.
 
-What it needs, keys included, comes as one line of JSON on standard input; nothing of it stands on the command line or
-on disk. After that, beats come: when they stop, or standard input closes, whoever started the worker is gone, and it
-exits at once, its trainers with it.
+The worker's settings, including keys, arrive as one line of JSON on standard input, and are never on the command line
+or on disk. Afterwards, heartbeats arrive there. If they stop, or standard input closes, the pool is gone, and the
+worker exits at once, together with its trainers.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from typing import Any
 
 import psutil
 
-#: Without a beat for so long the connection is dead, whatever ssh says [s].
+#: Time without a heartbeat after which the connection counts as dead, whatever ssh reports [s].
 SILENCE = 90.0
 _PREFIX = "napari-menndl-"
 
 
 def main() -> int:
-    """Work until standard input closes or falls silent, or the scheduler is lost."""
+    """Work until standard input closes or heartbeats stop, or until the scheduler is lost."""
     message = json.loads(sys.stdin.buffer.readline())
-    # What is staged is nobody else's, on a machine that may have many users.
+    # Staged files must be private on a machine with several users.
     os.umask(0o077)
     _tidy()
     folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
 
     def leave(code: int = 0) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        os._exit(code)  # whatever hangs; trainers go when their standard input closes
+        os._exit(code)  # even if something hangs; trainers exit when their standard input closes
 
     threading.Thread(target=_listen, args=(leave,), daemon=True).start()
     code = 1
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _tidy() -> None:
-    """Remove what workers have left that were killed."""
+    """Remove the folders of workers that were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
@@ -61,7 +61,7 @@ def _tidy() -> None:
 
 
 def _check(message: dict[str, Any]) -> str:
-    """Return in which way this machine is not fit for the pool."""
+    """Describe which versions differ from the pool's; empty if none does."""
     from napari_menndl.pool.worker.tasks import versions
 
     ours, theirs = versions(), message["versions"]
@@ -105,7 +105,7 @@ async def _work(message: dict[str, Any], folder: str) -> None:
 
 
 def _listen(leave: Any) -> None:
-    """Leave when nobody speaks any more."""
+    """Exit when heartbeats stop or standard input closes."""
     with contextlib.suppress(OSError, ValueError), selectors.DefaultSelector() as selector:
         selector.register(sys.stdin.buffer, selectors.EVENT_READ)
         while selector.select(SILENCE) and os.read(sys.stdin.fileno(), 4096):

@@ -1,4 +1,4 @@
-"""Workers in jobs of a SLURM cluster, by way of dask-jobqueue: one job, one node, one worker."""
+"""Workers in SLURM jobs, by dask-jobqueue: one worker per job and node."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Between two looks at whether a job has ended and another is to be asked for [s].
+#: Interval of the checks for jobs that have ended and must be replaced [s].
 LOOK = 30.0
 _CLOSE = 15.0
 
 
 class Slurm(Cluster):
-    """A scheduler where `sbatch` runs, and as many jobs as there are to be nodes; those that end are asked for again.
+    """A scheduler on the submit host, and a job per requested node; jobs that end are replaced.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Slurm(Cluster):
     Raises
     ------
     InputError
-        dask-jobqueue is not installed, or the shared folder cannot be used.
+        If dask-jobqueue is not installed, or the shared folder cannot be used.
     """
 
     def __init__(self, settings: SlurmSettings) -> None:
@@ -60,7 +60,7 @@ class Slurm(Cluster):
             raise InputError("a shared folder without blanks and the like", str(self._shared), "Name another `shared`.")
 
     def check(self) -> None:
-        """Refuse a machine that jobs cannot be submitted from."""
+        """Refuse a machine from which jobs cannot be submitted."""
         if shutil.which("sbatch") is None:
             remedy = "Start the search where jobs are submitted: on a login node of the cluster."
             raise InputError("the program sbatch", "none here", remedy)
@@ -82,7 +82,7 @@ class Slurm(Cluster):
                     keeping.cancel()
 
     def job_script(self) -> str:
-        """Return what would be submitted, but for the scheduler's address and the certificates."""
+        """Return the job script, with placeholders for the scheduler's address and the worker's name."""
         from dask_jobqueue.slurm import SLURMJob
 
         job = SLURMJob("tls://SCHEDULER:PORT", name="WORKER", protocol="tls://", **self._job_options())
@@ -101,7 +101,7 @@ class Slurm(Cluster):
             "memory": settings.memory,
             "walltime": settings.walltime,
             "job_extra_directives": [*gpus, *settings.directives],
-            # A job begins in the folder that it was submitted from, which is no place to import from.
+            # A job starts in the folder it was submitted from, from which nothing may be imported.
             "job_script_prologue": ["export PYTHONSAFEPATH=1", *settings.setup],
             "python": settings.python or shlex.quote(sys.executable),
             "local_directory": settings.scratch or None,
@@ -111,7 +111,7 @@ class Slurm(Cluster):
             "worker_extra_args": [
                 *("--lifetime", f"{lifetime:.0f}s"),
                 *("--lifetime-stagger", f"{stagger:.0f}s"),
-                # Left out, it would serve pages on the interface.
+                # By default it would be served on the network interface.
                 *("--dashboard-address", "127.0.0.1:0"),
             ],
         }
@@ -122,7 +122,7 @@ class Slurm(Cluster):
         certificates = make_certificates(RUN)
         authority, certificate, key = certificates.write(folder, ["worker"])
         security: Any = certificates.security
-        # A job is told where its own lie; the others' never leave this process.
+        # Only the worker's files are written for the jobs; the other roles' certificates never leave this process.
         security.tls_ca_file = str(authority)
         security.tls_worker_cert, security.tls_worker_key = str(certificate), str(key)
         return SLURMCluster(
@@ -140,7 +140,7 @@ class Slurm(Cluster):
             try:
                 await cluster
                 cluster.scale(jobs=self._settings.nodes)
-                # Without waiting for it, what sbatch says would be lost.
+                # Awaited again, since errors of sbatch would otherwise be lost.
                 await cluster
             except (RuntimeError, ValueError, OSError) as error:
                 found, remedy = " ".join(str(error).split())[-500:], "Correct the profile: queue, account, times."
@@ -151,7 +151,7 @@ class Slurm(Cluster):
                 await asyncio.wait_for(cluster._close(), _CLOSE)
 
     async def _keep(self, cluster: SLURMCluster) -> None:
-        """Ask for a new job wherever one has ended, in the queue or at its work."""
+        """Replace every job that has ended, whether it was queued or running."""
         scheduler: Any = cluster.scheduler
         squeue = ["squeue", "--noheader", "--format=%i", "--user", getpass.getuser()]
         while True:

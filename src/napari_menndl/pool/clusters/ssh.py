@@ -1,4 +1,4 @@
-"""Workers on machines that ssh reaches: nothing listens anywhere but on loopback, and all goes through ssh and TLS."""
+"""Workers on machines reached by ssh; everything listens on loopback only, and is tunnelled through ssh with TLS."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: For the first worker to come [s].
+#: Time to wait for the first worker [s].
 FIRST = 60.0
-#: Between two beats to a machine, and the pauses before a lost one is tried again [s].
+#: Interval of heartbeats to a machine; shortest and longest pause before reconnecting to a lost one [s].
 BEAT = 5.0
 PAUSES = (1.0, 300.0)
 _WELL = 60.0
@@ -42,7 +42,7 @@ _OPTIONS = {
     "ExitOnForwardFailure": "yes",
     "ServerAliveInterval": "15",
     "ServerAliveCountMax": "4",
-    # A shared connection would outlive this one, and its tunnels with it.
+    # A shared connection would outlive this process, with its tunnels.
     "ControlMaster": "no",
     "ControlPath": "none",
     "RequestTTY": "no",
@@ -52,10 +52,10 @@ _OPTIONS = {
 
 
 class Ssh(Cluster):
-    """A scheduler here, on loopback, and one worker on each machine, through a pair of tunnels.
+    """A scheduler on this machine's loopback, and a worker on each remote machine through a pair of tunnels.
 
-    The system's own ``ssh`` makes the connections: it has the user's keys, configuration and known hosts, and asks
-    nothing. A machine that cannot be reached is told and the others go on; a lost one is tried again and again.
+    Connections use the system's ``ssh``, with the user's keys, configuration and known hosts, without prompts. A
+    machine that cannot be reached is reported while the others work; a lost one is retried repeatedly.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Ssh(Cluster):
     Raises
     ------
     InputError
-        There is no ssh, or the hosts file cannot be used.
+        If ssh is not installed, or the hosts file cannot be used.
     """
 
     def __init__(self, settings: SshSettings, networks_per_gpu: int = 1) -> None:
@@ -78,12 +78,12 @@ class Ssh(Cluster):
 
     @property
     def troubles(self) -> dict[str, str]:
-        """Machines that are away at present, and the last words of their ssh or worker."""
+        """Unreachable machines, with the last output of their ssh or worker."""
         return self._troubles
 
     @property
     def reachable(self) -> int:
-        """How many machines there are but for those that are away."""
+        """Number of machines without the unreachable ones."""
         return len(self._hosts) - len(self.troubles)
 
     @contextlib.asynccontextmanager
@@ -113,7 +113,7 @@ class Ssh(Cluster):
                     await asyncio.gather(*tending, return_exceptions=True)
 
     async def _first(self, client: Client) -> None:
-        """Return once a worker is there; all have answered with our versions by then."""
+        """Wait for the first worker, which has checked its versions; InputError if none can be started."""
         scheduler: Any = client.scheduler
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST):
@@ -123,7 +123,7 @@ class Ssh(Cluster):
                     await asyncio.sleep(0.05)
                 else:
                     return
-        words = "; ".join(f"{name}: {words}" for name, words in self._troubles.items()) or "silence"
+        words = "; ".join(f"{name}: {words}" for name, words in self._troubles.items()) or "no answer"
         names = " ".join(one.name for one in self._hosts)
         raise InputError(
             "at least one machine that a worker can be started on",
@@ -133,7 +133,7 @@ class Ssh(Cluster):
         )
 
     async def _tend(self, host: Host, scheduler: str, certificates: Certificates) -> None:
-        """Keep a worker on one machine."""
+        """Keep a worker running on one machine."""
         pause, longest = PAUSES
         while True:
             began = asyncio.get_running_loop().time()
@@ -149,7 +149,7 @@ class Ssh(Cluster):
             pause = min(2 * pause, longest)
 
     async def _work(self, host: Host, scheduler: str, certificates: Certificates) -> str:
-        """Run a worker there until it ends; return its last words."""
+        """Run a worker on a machine until it ends; return its last output."""
         there, back, here = *random.sample(_PORTS, 2), _free_port()
         tunnels = [
             *("-R", f"127.0.0.1:{back}:127.0.0.1:{scheduler.rpartition(':')[2]}"),
@@ -200,7 +200,7 @@ class Ssh(Cluster):
             await process.wait()
             await reading
         finally:
-            # The worker ends when this closes; ssh itself is given a moment to say so there.
+            # Closing this ends the worker; ssh gets a moment to forward it.
             process.stdin.close()
             with contextlib.suppress(TimeoutError):
                 await asyncio.shield(asyncio.wait_for(process.wait(), 2.0))
@@ -212,7 +212,7 @@ class Ssh(Cluster):
 
 
 async def _read(stream: asyncio.StreamReader | None, tail: deque[str]) -> None:
-    """Keep the last lines: what Dask itself logs is left out."""
+    """Keep the last lines of output, without Dask's own logs."""
     while stream is not None and (line := await stream.readline()):
         words = line.decode(errors="replace").strip()
         if words and " - distributed" not in words:

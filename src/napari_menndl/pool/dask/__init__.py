@@ -1,1 +1,1 @@
-"""The pool on Dask distributed: jobs, the tasks that carry them, and the workers that run these."""
+"""Dask pool: job queue, dispatch of jobs as Dask tasks, and registry of workers."""

@@ -1,4 +1,4 @@
-"""Rolling dispatch: jobs go to a Dask cluster as it takes them, and every one is seen to its end."""
+"""Continuous dispatch of jobs to a Dask cluster, with each job followed to its end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from distributed import Client, Future, KilledWorker
 from distributed.core import Status
 
 from napari_menndl.errors import Failure
-from napari_menndl.pool.dask.uploader import Carrier
+from napari_menndl.pool.dask.uploader import Uploader
 from napari_menndl.pool.dask.worker_registry import WorkerRegistry
 from napari_menndl.pool.process.messages import outcome_from_message, pack, unpack
-from napari_menndl.pool.protocol import Outcome
-from napari_menndl.pool.telemetry import PoolTelemetry, SlotClock
+from napari_menndl.pool.protocol import Outcome, PoolTelemetry
+from napari_menndl.pool.telemetry import SlotClock
 from napari_menndl.pool.worker.tasks import run_jobs
 
 if TYPE_CHECKING:
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from napari_menndl.pool.dask.job_queue import Job, JobQueue
     from napari_menndl.pool.worker.slots import SlotSettings
 
-#: What a sick machine does to jobs, too: another machine has the second say.
+#: Failures that a faulty machine can cause as well: the job is tried on another one.
 _DOUBTFUL = frozenset({"crashed", "error", "disk_full"})
 
 
 class Dispatcher:
-    """Sends what waits in a ledger through one client after another; everything happens on the clients' event loop.
+    """Sends the jobs of a queue through one client after another; runs entirely on the clients' event loop.
 
     Parameters
     ----------
     ledger : JobQueue
     settings : SlotSettings
-        Of the slots on every machine.
+        Settings of the slots on every machine.
     """
 
     def __init__(self, ledger: JobQueue, settings: SlotSettings) -> None:
         self.roster = WorkerRegistry()
         self._ledger = ledger
         self._settings = settings
-        self._carrier = None if settings.cargo is None else Carrier(settings.cargo)
+        self._uploader = None if settings.cargo is None else Uploader(settings.cargo)
         self._numbers = itertools.count()
         self._client: Client | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,20 +53,20 @@ class Dispatcher:
         self._sent = self._received = 0
 
     def use(self, client: Client | None) -> None:
-        """Send through this client from now on; None: through none."""
+        """Use this client from now on; None: none."""
         self._client = client
 
     def see(self, threads: Mapping[str, int]) -> None:
-        """Say which workers there are now."""
+        """Update the workers that are present."""
         self.roster.see(threads)
         for future, allowed in list(self._restricted.items()):
             if not allowed & self.roster.present:
-                # It would wait for them for ever.
+                # The task would wait for its workers forever.
                 future.release()
                 self._restricted.pop(future)
 
     def send(self) -> None:
-        """Send whatever waits, where there is a client."""
+        """Send all waiting jobs if there is a client."""
         client = self._client
         while client is not None and self._ledger.waiting and self.roster.fit:
             jobs = self._ledger.next_batch()
@@ -78,21 +78,21 @@ class Dispatcher:
                 task.add_done_callback(self._tasks.discard)
 
     def cancel(self, key: str) -> None:
-        """Fail a job, and stop the trainer that works at it."""
+        """Fail a job as cancelled, and stop its trainer."""
         task = self._ledger.cancel(key)
         if task is not None:
             # Releasing the task makes its worker stop the trainer.
             task.cancel()
 
     async def stop(self) -> None:
-        """Follow no job any further."""
+        """Stop following jobs."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def count(self, slots: int) -> None:
-        """Say how many slots are used from now on."""
+        """Set the number of slots in use from now on."""
         self._clock.see(slots, len(self._ledger))
 
     def telemetry(self, slots: int) -> PoolTelemetry:
@@ -104,15 +104,15 @@ class Dispatcher:
             busy,
             available,
             waited,
-            self._carrier.sent if self._carrier else 0,
-            self._carrier.seconds if self._carrier else 0.0,
+            self._uploader.sent if self._uploader else 0,
+            self._uploader.seconds if self._uploader else 0.0,
             self._sent,
             self._received,
             self.roster.quarantined,
         )
 
     async def _follow(self, client: Client, jobs: list[Job]) -> None:
-        """Send jobs as one task and see them to their end."""
+        """Send jobs as one task and handle its result."""
         try:
             packed = pack([({"key": job.key, "payload": job.payload}, job.attachment) for job in jobs])
         except (TypeError, ValueError) as error:
@@ -132,7 +132,8 @@ class Dispatcher:
             going = getattr(error.last_worker, "status", None) in (Status.closing, Status.closing_gracefully)
             self._again(jobs, str(error), count=not going)
         except (concurrent.futures.CancelledError, OSError) as error:
-            # The scheduler is gone, or has forgotten the task: no job's doing. An error of the task itself is counted.
+            # The scheduler is gone, or has lost the task: not the job's fault. Only an error of the task itself counts
+            # as an attempt.
             self._again(jobs, str(error), count=future is not None and future.status == "error")
         except Exception as error:
             if client.status != "running":
@@ -156,8 +157,8 @@ class Dispatcher:
             elif "shelf" in report:
                 await self._carry(client, list(unheard.values()), worker, report, asked)
             else:
-                # A worker on its way out stops its trainers and answers without them, one that is held up by a job
-                # gives back those that came with it.
+                # A worker that is closing stops its trainers and answers without them; one that is delayed by a job
+                # returns the others of its batch.
                 self._again(list(unheard.values()), "the worker gave it back", count=True)
         finally:
             self._clock.ended(number, outcomes)
@@ -178,7 +179,7 @@ class Dispatcher:
         return future
 
     def _receive(self, job: Job, outcome: Outcome, worker: str) -> None:
-        """Hand an outcome back, unless another worker is to be heard first."""
+        """Deliver an outcome, unless another worker should try the job first."""
         if outcome.failure is None:
             self.roster.succeeded(worker)
             if job.first is not None and job.first[0] != worker:
@@ -191,20 +192,20 @@ class Dispatcher:
         self._ledger.deliver(outcome, job)
 
     async def _whereabouts(self, client: Client, future: Future[Any] | None) -> str:
-        """Return the worker that a result lies on, "" if there is none."""
+        """Return the worker that holds a result, "" if there is none."""
         with contextlib.suppress(Exception):
             holders = (await client.who_has([future]))[future.key] if future is not None else ()
             return next((one for one in holders if one in self.roster.present), "")
         return ""
 
     async def _carry(self, client: Client, jobs: list[Job], worker: str, report: dict[str, Any], asked: float) -> None:
-        """Bring what these jobs need to the worker's machine; then they wait to be sent again."""
-        assert self._carrier is not None
+        """Stage the shared input of these jobs on the worker's machine, and queue the jobs again."""
+        assert self._uploader is not None
         trouble = str(report["trouble"])
         try:
             if worker and not trouble:
                 place = str(report["host"]), str(report["shelf"])
-                trouble = await self._carrier.bring(client, worker, place, asked)
+                trouble = await self._uploader.bring(client, worker, place, asked)
         except Exception as error:
             trouble = f"{type(error).__name__}: {error}"
         if worker and trouble:

@@ -1,4 +1,4 @@
-"""What a pool on Dask has been given and has not handed back: every job in it leaves it exactly once."""
+"""Job queue of a Dask pool: every job that enters leaves exactly once, with an outcome."""
 
 from __future__ import annotations
 
@@ -20,29 +20,30 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Jobs that take less than this together travel as one task, and so many at most: a task costs the scheduler 1 ms.
+#: Largest total duration [s] and number of jobs sent as one task, since each task costs the scheduler 1 ms.
 _BATCH_SECONDS = 0.25
 _BATCH_JOBS = 32
-#: From the end of a job to the arrival of the next in its slot; to longer jobs that is nothing [s].
+#: Time from the end of a job to the arrival of the next in its slot, and duration of jobs for which this is negligible
+#: [s].
 _ROUND_TRIP, _LONG = 0.02, 5.0
 
 
 @dataclass
 class Job:
-    """One job in flight.
+    """A job in flight.
 
     Attributes
     ----------
     key, payload, attachment
         As submitted.
     attempts : int
-        Workers lost with it, when it was alone.
+        Number of workers lost while they ran this job alone.
     alone : bool
-        It travels with no other job.
+        Whether it must be sent without other jobs.
     first : (str, Failure) or None
-        The worker on which it failed, and how: another one has the second say.
+        The worker on which it failed first, and how; another worker then tries it.
     task : asyncio.Task or None
-        Follows it through the cluster.
+        Task that follows it through the cluster.
     """
 
     key: str
@@ -55,12 +56,12 @@ class Job:
 
 
 class JobQueue:
-    """Jobs in flight, which of them wait to be sent, and outcomes that nobody has fetched. Thread-safe.
+    """Jobs in flight, those waiting to be sent, and outcomes not yet fetched. Thread-safe.
 
     Parameters
     ----------
     attempts : int
-        How many workers a job may lose before it fails as ``"worker_lost"``.
+        Number of workers a job may lose before it fails as ``"worker_lost"``.
     """
 
     def __init__(self, attempts: int) -> None:
@@ -72,29 +73,29 @@ class JobQueue:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many jobs are in flight."""
+        """Number of jobs in flight."""
         return len(self._jobs)
 
     @property
     def waiting(self) -> int:
-        """How many of them have not been sent."""
+        """Number of jobs that have not been sent."""
         return len(self._waiting)
 
     @property
     def batch(self) -> int:
-        """How many jobs travel together."""
+        """Number of jobs sent as one task."""
         if self._seconds is None:
             return 1
         return max(1, min(_BATCH_JOBS, int(_BATCH_SECONDS / max(self._seconds, 1e-6))))
 
     def window(self, slots: int) -> int:
-        """How many jobs keep so many slots busy: a batch for each, and of short jobs a few on their way."""
+        """Return how many jobs keep this many slots busy: a batch each, plus a few in transit if jobs are short."""
         if not slots or self._seconds is None or self._seconds > _LONG:
             return slots
         return slots * self.batch + math.ceil(slots * min(1.0, _ROUND_TRIP / max(self._seconds, 1e-6)))
 
     def add(self, job: Job) -> None:
-        """Take a job in; ValueError where one of its key is in flight."""
+        """Add a job; ValueError if its key is in flight."""
         with self._lock:
             if job.key in self._jobs:
                 raise ValueError(f"{job.key!r} is in flight already")
@@ -102,7 +103,7 @@ class JobQueue:
             self._waiting.append(job)
 
     def next_batch(self) -> list[Job]:
-        """Take jobs that wait and go together, none when none waits."""
+        """Remove and return waiting jobs to be sent together; empty if none waits."""
         jobs: list[Job] = []
         while self._waiting and len(jobs) < self.batch:
             job = self._waiting.popleft()
@@ -117,12 +118,12 @@ class JobQueue:
         return jobs
 
     def deliver(self, outcome: Outcome, job: Job) -> None:
-        """Turn a job into its outcome, unless it has left or another has its key."""
+        """Replace a job by its outcome, unless it has left or its key belongs to another job."""
         with self._lock:
-            # A late result of a job that was sent again, or cancelled, finds another or none in its place.
+            # A job that was sent again or cancelled may still return a late result, which is dropped.
             if self._jobs.get(outcome.key) is not job:
                 return
-            # In this order: whoever sees nothing in flight finds everything in the queue.
+            # In this order, so that when no job is in flight all outcomes are in the queue.
             self._outcomes.put(outcome)
             del self._jobs[outcome.key]
         if outcome.slot:
@@ -138,9 +139,9 @@ class JobQueue:
         self.fail(list(self._jobs.values()), failure)
 
     def again(self, jobs: list[Job], why: str, *, count: bool) -> bool:
-        """Let jobs wait again; whether any of them was still in flight.
+        """Queue jobs again; return whether any of them was still in flight.
 
-        Where it counts, each goes alone from now on, and one that has lost too many workers alone fails.
+        If `count` is true, each is sent alone from now on, and a job that has lost too many workers while alone fails.
         """
         jobs = [job for job in jobs if self._jobs.get(job.key) is job]
         for job in jobs:
@@ -155,12 +156,12 @@ class JobQueue:
         return bool(jobs)
 
     def all_again(self) -> None:
-        """Let every job wait: nothing that was sent will come back."""
+        """Queue all jobs again, because no results will arrive for those that were sent."""
         with self._lock:
             self._waiting = deque(self._jobs.values())
 
     def cancel(self, key: str) -> asyncio.Task[None] | None:
-        """Fail a job as cancelled; its task, unless other jobs travel with it or there is none."""
+        """Fail a job as cancelled; return its task, or None if it has none or shares it with other jobs."""
         job = self._jobs.get(key)
         if job is None:
             return None
@@ -169,7 +170,7 @@ class JobQueue:
         return None if shared else job.task
 
     def fetch(self, timeout: float | None) -> list[Outcome]:
-        """Return outcomes, waiting for the first while jobs are in flight, `timeout` [s] at most, or until `wake`."""
+        """Return outcomes; wait for the first while jobs are in flight, for at most `timeout` [s] or until `wake`."""
         outcomes: list[Outcome] = []
         with contextlib.suppress(queue.Empty):
             while True:
@@ -182,5 +183,5 @@ class JobQueue:
         return outcomes
 
     def wake(self) -> None:
-        """Let whoever waits in `fetch` return."""
+        """Make a waiting `fetch` return."""
         self._outcomes.put(None)

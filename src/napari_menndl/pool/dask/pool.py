@@ -1,4 +1,4 @@
-"""The pool on Dask: rolling dispatch, and every job back once whatever dies in between."""
+"""Pool on Dask, with continuous dispatch; each job is returned exactly once, whatever fails."""
 
 from __future__ import annotations
 
@@ -27,55 +27,54 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from napari_menndl.pool.clusters.cluster import Cluster
-    from napari_menndl.pool.protocol import Outcome
-    from napari_menndl.pool.telemetry import PoolTelemetry
+    from napari_menndl.pool.protocol import Outcome, PoolTelemetry
 
 _log = logging.getLogger(__name__)
 
-#: How often the workers are counted, and how often while there are fewer than there have been [s].
+#: Interval at which workers are counted, and that while there are fewer than before [s].
 _WATCH, _WATCH_CLOSELY = 1.0, 0.2
-#: A scheduler that is stopped or overloaded is waited for; a network that is cut shows sooner, by TCP's own means [s].
+#: Time to wait for a stopped or overloaded scheduler; broken connections are noticed sooner, by TCP [s].
 _ANSWER = 120.0
-#: Our own cluster is made anew when it has been without a worker process, or with one that is deaf, for so long [s].
+#: Time without a worker process, and with an unresponsive one, after which the pool's own cluster is restarted [s].
 _NO_WORKER = 2.5
 _DEAF_WORKER = 60.0
 
 
 class DaskPool:
-    """Jobs on the slots of a Dask cluster: each of a worker's threads drives one trainer child.
+    """Runs jobs on the slots of a Dask cluster: each thread of a worker controls one trainer.
 
-    Everything about the cluster happens on an event loop in a thread of the pool's own; when the scheduler is lost,
-    the connection (or the machine-local cluster) is made anew and what was in flight is sent again.
+    The cluster is handled on an event loop in the pool's own thread. When the scheduler is lost, the pool reconnects
+    (or restarts its local cluster) and sends the jobs in flight again.
 
     Parameters
     ----------
     entry : str
         ``"module:function"`` with the signature of `napari_menndl.pool.protocol.Entry`, importable on the workers.
     cluster : Cluster
-        Where workers come from; connected to again when it is lost.
+        Source of workers; reconnected when it is lost.
     slots : int, optional
-        The most that are used; by default all.
+        Largest number of slots used; by default all.
     timeout : float, optional
-        Of each job [s].
+        Time limit of each job [s].
     carried : SharedInput, optional
-        What every job needs; where workers may be far, each machine gets a copy, once.
+        Input shared by all jobs; copied once to each remote machine.
     threads : int, optional
-        Per trainer; by default each machine's cores shared among its slots.
+        Threads per trainer; by default each machine's cores divided among its slots.
     networks_per_gpu : int
-        How many slots share a GPU, where there are any; 0 keeps trainers off the GPUs.
+        Number of slots that share a GPU; 0 runs trainers on CPUs only.
     memory : int, optional
-        What a trainer may hold; by default each machine's memory, less a margin, shared among its slots [byte].
+        Memory limit of a trainer; by default each machine's memory, less a margin, divided among its slots [byte].
     env : mapping of str to str, optional
-        Environment of the trainers besides their worker's.
+        Environment variables of the trainers, added to those of the worker.
     attempts : int
-        How many workers a job may lose before it fails as ``"worker_lost"``.
+        Number of workers a job may lose before it fails as ``"worker_lost"``.
     patience : float
-        How long a lost scheduler is waited for before jobs fail as ``"scheduler_lost"`` [s].
+        Time to wait for a lost scheduler before jobs fail as ``"scheduler_lost"`` [s].
 
     Raises
     ------
     InputError
-        The cluster cannot be used.
+        If the cluster cannot be used.
     """
 
     def __init__(
@@ -126,7 +125,7 @@ class DaskPool:
             self.close()
             raise
 
-    # What the owner calls.
+    # Called by the owner.
 
     @property
     def slots(self) -> int:
@@ -166,7 +165,7 @@ class DaskPool:
         if threading.current_thread() is not self._thread:
             self._thread.join(10)
 
-    # What happens on the loop.
+    # Runs on the event loop.
 
     def _call(self, function: Any, *arguments: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
@@ -190,7 +189,7 @@ class DaskPool:
                 self._ledger.fail_all(failure)
 
     async def _supervise(self, ready: concurrent.futures.Future[None]) -> None:
-        """Be connected; when that ends, be connected again."""
+        """Keep a connection to the cluster, reconnecting when it is lost."""
         pause, lost = _WATCH_CLOSELY, 0.0
         while not self._closing.is_set():
             try:
@@ -214,9 +213,9 @@ class DaskPool:
             pause = min(2 * pause, 15.0)
 
     async def _serve(self, client: Client, ready: concurrent.futures.Future[None]) -> None:
-        """Dispatch through this client for as long as it lives."""
+        """Dispatch through a client until it is lost or the pool closes."""
         seen, most = time.monotonic(), 1
-        # Beside: a worker that is stopped must not keep the others from work.
+        # As a separate task: a stopped worker must not delay the others.
         plugins = None if self._cluster.ours else asyncio.create_task(install_plugins(client))
         try:
             with contextlib.suppress(OSError):
@@ -229,7 +228,7 @@ class DaskPool:
                     most = max(most, slots)
                     self._slots = slots if self._most is None else min(slots, self._most)
                     if self._slots > before and ready.done():
-                        # Whoever waits for outcomes has room for more jobs now.
+                        # The thread that waits for outcomes can now submit more jobs.
                         self._ledger.wake()
                     self._dispatcher.count(self._slots)
                     if not ready.done():
@@ -248,7 +247,7 @@ class DaskPool:
             self._slots = 0
             self._dispatcher.count(0)
             if self._closing.is_set() and client.status == "running":
-                # First: a worker whose trainers are gone closes at once.
+                # Before the workers close: without trainers they close at once.
                 with contextlib.suppress(Exception):
                     await asyncio.wait_for(client.run(forget_pool, self._settings.pool), 2.0)
             await self._dispatcher.stop()

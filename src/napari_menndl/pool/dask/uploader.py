@@ -1,4 +1,4 @@
-"""Brings what every job needs to machines that have no copy: once to each, however many of its workers ask."""
+"""Upload of the shared input to machines without a copy, once per machine, whatever its number of workers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-#: A worker has so long for each parcel [s].
+#: Time limit of a worker for each upload message [s].
 _ANSWER = 120.0
 
 
-class Carrier:
-    """Sends one cargo to machine after machine.
+class Uploader:
+    """Uploads a shared input to machines as needed.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ class Carrier:
     Attributes
     ----------
     sent : int
-        [byte]
+        Number of bytes sent.
     seconds : float
-        Spent on sending, sums over machines [s].
+        Time spent on sending, summed over machines [s].
     """
 
     def __init__(self, cargo: StagedInput) -> None:
@@ -43,21 +43,22 @@ class Carrier:
         self.seconds = 0.0
 
     async def bring(self, client: Client, worker: str, place: tuple[str, str], asked: float) -> str:
-        """Bring the cargo to a place, by way of a worker; return what went wrong there.
+        """Upload the shared input through a worker; return an error message of the worker, "" on success.
 
         Parameters
         ----------
         client : Client
         worker : str
         place : (str, str)
-            Host, and folder there.
+            Host and folder of the copy.
         asked : float
-            When that was sent which found no copy; nothing is sent if one was brought since [s, monotonic].
+            Time at which the task that found no copy was sent; nothing is uploaded if a copy was made since [s,
+            monotonic].
 
         Raises
         ------
         OSError
-            It cannot be read here, or the worker is lost.
+            If the input cannot be read here, or the worker is lost.
         """
         if self._brought.get(place, -1.0) >= asked:
             return ""
@@ -65,7 +66,7 @@ class Carrier:
         if task is None:
             task = self._under_way[place] = asyncio.create_task(self._send(client, worker, place))
             task.add_done_callback(lambda _: self._under_way.pop(place, None))
-        # Shielded: others may be waiting for the same.
+        # Shielded, since others may wait for the same upload.
         return await asyncio.shield(task)
 
     async def _send(self, client: Client, worker: str, place: tuple[str, str]) -> str:
@@ -91,7 +92,7 @@ class Carrier:
 
 
 def _parcels(cargo: StagedInput) -> Iterator[bytes]:
-    """Yield the cargo's pieces, small ones packed together."""
+    """Yield the input's chunks, packing small ones together."""
     together: list[Message] = []
     for piece in pieces_of(Path(cargo.source)):
         together.append(piece)

@@ -1,4 +1,4 @@
-"""The workers of a cluster, and what a pool has learned of each: which of them may be given a job now."""
+"""Registry of a cluster's workers: which of them may be given jobs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: A worker is given no more jobs when so many that failed on it have succeeded on others, and none on it meanwhile.
+#: Number of jobs that failed on a worker and succeeded on others, with no success on it in between, after which it is
+#: quarantined.
 CONTRADICTIONS = 3
-#: One that cannot make its copy of what is carried is left alone for so long [s].
+#: Pause of a worker that cannot store the shared input [s].
 _PAUSE = 5.0
 
 
 class WorkerRegistry:
-    """Who is there, who is left alone for a while, and who is quarantined.
+    """Workers that are present, paused or quarantined.
 
     Parameters
     ----------
     clock : callable
-        [s]
+        Returns the time [s].
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,14 +39,14 @@ class WorkerRegistry:
         self._quarantined: dict[str, None] = {}
 
     def see(self, threads: Mapping[str, int]) -> None:
-        """Say which workers are there, by address, and how many threads each has."""
+        """Update the workers that are present: address to number of threads."""
         self._threads = dict(threads)
         for known in (self._gpus, self._avoided, self._contradictions):
             for gone in set(known) - set(threads):
                 del known[gone]
 
     def hear(self, report: Mapping[str, Any]) -> str:
-        """Take note of what a worker says of itself; return its address, "" if there is no such worker."""
+        """Store a worker's report; return its address, "" if there is no such worker."""
         address = str(report["worker"])
         if address not in self._threads:
             return ""
@@ -58,7 +59,7 @@ class WorkerRegistry:
 
     @property
     def fit(self) -> frozenset[str]:
-        """The workers that may be given a job now."""
+        """Workers that may be given a job now."""
         now = self._clock()
         return frozenset(
             one for one in self._threads if one not in self._quarantined and self._avoided.get(one, 0.0) <= now
@@ -66,12 +67,12 @@ class WorkerRegistry:
 
     @property
     def slots(self) -> int:
-        """Of the fit ones."""
+        """Number of slots of the fit workers."""
         return sum(self._threads[one] for one in self.fit)
 
     @property
     def gpus(self) -> int:
-        """Of all machines from which something was heard."""
+        """Number of GPUs of all machines that have reported."""
         return sum(dict(self._gpus.values()).values())
 
     @property
@@ -79,22 +80,22 @@ class WorkerRegistry:
         return tuple(self._quarantined)
 
     def others(self, address: str) -> frozenset[str]:
-        """The fit workers besides one; those whose word was never contradicted, where there are any."""
+        """Return the fit workers besides one, preferring those whose failures were never contradicted."""
         others = self.fit - {address}
         return frozenset(one for one in others if not self._contradictions[one]) or others
 
     def pause(self, address: str, why: str) -> None:
-        """Leave a worker alone for a while."""
+        """Give a worker no jobs for a while."""
         if self._avoided.get(address, 0.0) <= self._clock():
             _log.warning("Worker %s cannot be given jobs for now: %s. Make room on its disk, or stop it.", address, why)
         self._avoided[address] = self._clock() + _PAUSE
 
     def succeeded(self, address: str) -> None:
-        """A job succeeded on a worker."""
+        """Record that a job succeeded on a worker."""
         self._contradictions.pop(address, None)
 
     def contradicted(self, address: str, failure: Failure) -> None:
-        """A job that failed on one worker has succeeded on another."""
+        """Record that a job that failed on a worker has succeeded on another."""
         if address not in self._threads or address in self._quarantined:
             return
         self._contradictions[address] += 1

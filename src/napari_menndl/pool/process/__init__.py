@@ -1,1 +1,1 @@
-"""One slot: a child process that calls the job function, watched for time, memory and life."""
+"""A slot's child process, which runs the job function with limits on time and memory."""

@@ -1,8 +1,8 @@
-"""The trainer child: ``python -m napari_menndl.pool.process.child ENTRY`` calls one function for each message.
+"""Main program of a trainer: ``python -m napari_menndl.pool.process.child ENTRY`` calls a function per message.
 
-Standard input and output carry messages and nothing else: whatever libraries print goes to standard error. The child
-lives exactly as long as its standard input: when that closes, its owner is dead or done with it, and it exits at once,
-in the middle of training if need be, taking along whatever processes it started.
+Standard input and output carry messages only; output of libraries goes to standard error. The child lives as long as
+its standard input is open: when that closes, its owner has exited or no longer needs it, and the child exits at once,
+even during a training, together with all processes it started.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from typing import IO
 from napari_menndl.pool.process.entry import call_entry, failure_of, load_entry, needs_fresh_process
 from napari_menndl.pool.process.messages import Message, read_message, write_message
 
-#: The owner ends a child at its time limit; where it is dead and nothing else works, this ends it so much later [s].
+#: Time after the job's time limit at which a child ends itself, if its owner has died and nothing else works [s].
 _BACKSTOP = 60.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until standard input closes or nothing came for `--idle` seconds."""
+    """Serve until standard input closes or no message arrives for `--idle` seconds."""
     parser = argparse.ArgumentParser(prog="napari_menndl.pool.process.child")
     parser.add_argument("entry", help="module:function")
     parser.add_argument("--nice", type=int, default=0)
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.nice and hasattr(os, "nice"):
         os.nice(options.nice)
     for name in ("SIGINT", "SIGTERM"):
-        # Ctrl-C and a batch system's SIGTERM are for the owner to act on, who may want this job finished.
+        # Ctrl-C and a batch system's SIGTERM are handled by the owner, which may want this job to finish.
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, all_threads=True)
@@ -59,8 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
         except queue.Empty:
             return 0
         if header["timeout"] is not None:
-            # Needs no GIL: ends the job even where the owner died and `_listen` cannot run. Where the owner cannot ask
-            # where it hangs, it says so at the time limit itself.
+            # Needs no GIL: ends the job even if the owner has died and `_listen` cannot run. Without SIGUSR1 the owner
+            # cannot request a traceback, so the child dumps it at the time limit itself.
             later = header["timeout"] + (_BACKSTOP if hasattr(signal, "SIGUSR1") else 0.0)
             faulthandler.dump_traceback_later(max(0.001, later), exit=True)
         payload, blob, failed = call_entry(function, header["payload"], attachment)
@@ -74,13 +74,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _be_the_first_to_go() -> None:
-    """Have Linux choose this process, not its owner, when the machine runs out of memory."""
+    """Make Linux kill this process rather than its owner when memory runs out."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
-    """Keep the protocol's pipes to ourselves: descriptor 0 becomes empty and 1 becomes standard error."""
+    """Reserve the pipes for the protocol: redirect descriptor 0 to empty input and 1 to standard error."""
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
     empty = os.open(os.devnull, os.O_RDONLY)
@@ -88,7 +88,7 @@ def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     os.close(empty)
     os.dup2(2, 1)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # What was printed before a crash is worth having.
+        # Line buffering, so that output before a crash is not lost.
         sys.stdout.reconfigure(line_buffering=True)
     return requests, replies
 
@@ -104,7 +104,7 @@ def _listen(requests: IO[bytes], jobs: queue.SimpleQueue[Message]) -> None:
 
 
 if __name__ == "__main__":
-    # Not sys.exit: threads that a library left behind must not keep a child alive that is done.
+    # Not sys.exit, which would wait for threads that libraries left running.
     code = main()
     sys.stderr.flush()
     os._exit(code)

@@ -1,4 +1,4 @@
-"""Calling the function that a pool runs, so that whatever it does comes back as data."""
+"""Calls of the job function, with results and all errors returned as data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def load_entry(entry: str) -> Entry:
     Raises
     ------
     ImportError, AttributeError, ValueError
-        There is no such module or function, or the text is not of that form.
+        If there is no such module or function, or the text is not of that form.
     """
     module, _, name = entry.partition(":")
     if not module or not name:
@@ -34,9 +34,9 @@ def load_entry(entry: str) -> Entry:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Say in one word what an exception means for whoever sent the job.
+    """Convert an exception to a failure of the matching kind.
 
-    Torch's and CUDA's own out-of-memory errors are known by their names, since nothing here imports torch.
+    Out-of-memory errors of torch and CUDA are recognised by name, to avoid importing torch.
     """
     names = {cls.__name__ for cls in type(error).__mro__}
     if names & {"MemoryError", "OutOfMemoryError"}:
@@ -54,7 +54,7 @@ def failure_of(error: BaseException) -> Failure:
 def call_entry(
     function: Entry, payload: dict[str, Any], attachment: bytes
 ) -> tuple[dict[str, Any] | None, bytes, Failure | None]:
-    """Call the function: its payload and attachment, or the failure that its exception or its result amount to."""
+    """Call the job function; return its payload and attachment, or the failure of its exception or invalid result."""
     try:
         result = function(payload, attachment)
         reply, blob = result
@@ -63,14 +63,14 @@ def call_entry(
         text = json.dumps(reply)
         if len(text) > HEADER_LIMIT or len(blob) > LIMIT:
             raise ValueError(f"the result of {len(text)} + {len(blob)} bytes is over the limit")
-        # Through JSON, so that a job sees the same result in every pool.
+        # Converted through JSON, so that results are the same in every pool.
         return json.loads(text), bytes(blob), None
     except (Exception, SystemExit) as error:
         return None, b"", failure_of(error)
 
 
 def needs_fresh_process(failure: Failure | None) -> bool:
-    """Whether the process a job failed in may be damaged: memory in pieces, or a CUDA context that is gone for good."""
+    """Whether a failure may have damaged the process: fragmented memory, or a lost CUDA context."""
     if failure is None:
         return False
     return failure.kind in {"out_of_memory", "crashed"} or _CUDA.search(failure.message) is not None

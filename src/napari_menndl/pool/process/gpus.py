@@ -1,4 +1,4 @@
-"""Which GPUs there are, without importing torch."""
+"""Detection of GPUs without importing torch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PROC = Path("/proc/driver/nvidia/gpus")
 
 
 def visible_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """Return the names by which ``CUDA_VISIBLE_DEVICES`` calls each CUDA GPU that this process may use.
+    """Return the CUDA GPUs that this process may use, by their names in ``CUDA_VISIBLE_DEVICES``.
 
-    They are taken from that variable where it is set, otherwise from ``nvidia-smi -L`` (a GPU that is cut into
-    MIG instances counts as these), otherwise from the kernel driver's list. Empty without an NVIDIA driver.
+    Taken from that variable if it is set, otherwise from ``nvidia-smi -L`` (with MIG instances in place of a
+    partitioned GPU), otherwise from the kernel driver's list. Empty without an NVIDIA driver.
     """
     present = _listed_gpus()
     chosen = environment.get("CUDA_VISIBLE_DEVICES")
@@ -28,7 +28,7 @@ def visible_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]
     names: list[str] = []
     for name in (part.strip() for part in chosen.split(",")):
         if not name or name.startswith("-"):
-            # CUDA itself ignores whatever follows an invalid name.
+            # CUDA ignores everything after an invalid name.
             break
         names.append(name)
     return tuple(names)
@@ -50,7 +50,7 @@ def _listed_gpus() -> tuple[str, ...]:
 
 
 def parse_nvidia_smi(listing: str) -> tuple[str, ...]:
-    """Return the UUIDs in the output of ``nvidia-smi -L``, those of MIG instances in place of their GPU's."""
+    """Return the UUIDs in the output of ``nvidia-smi -L``, MIG instances in place of their GPU."""
     names: list[str] = []
     for uuid in re.findall(r"UUID: ((?:GPU|MIG)-[^\s)]+)", listing):
         if uuid.startswith("MIG-") and names and names[-1].startswith("GPU-"):

@@ -1,4 +1,4 @@
-"""How much memory there is, and how much of it a process holds."""
+"""Memory of the machine and of processes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import psutil
 
-#: Kept for the worker, the system and whoever sits at the machine.
+#: Share of memory kept for the worker, the system and other programs.
 _MARGIN = 0.1
-#: A trainer with torch and a GPU's libraries holds most of this before it trains anything [byte].
+#: Smallest memory of a trainer: torch and CUDA libraries take most of this before any training [byte].
 _LEAST = 2 * 2**30
 _CGROUP = Path("/sys/fs/cgroup")
 
 
 def machine_memory() -> int:
-    """Return what the processes of this machine, or of the container or batch job we are in, may use [byte]."""
+    """Return the memory available to processes of this machine, or of this container or batch job [byte]."""
     limits = [psutil.virtual_memory().total]
     if sys.platform == "linux":
         for path in _cgroup_limits():
@@ -27,13 +27,13 @@ def machine_memory() -> int:
 
 
 def memory_per_slot(slots: int) -> int:
-    """Return what each of so many trainers may hold, with a margin for everything else [byte]."""
+    """Return the memory limit of each of `slots` trainers, less a margin [byte]."""
     usable = int((1 - _MARGIN) * machine_memory())
     return min(usable, max(_LEAST, usable // slots))
 
 
 def held_memory(pid: int) -> int:
-    """Return what a process holds in memory [byte]; 0 when it is gone."""
+    """Return the resident memory of a process [byte]; 0 if it has ended."""
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
@@ -41,7 +41,7 @@ def held_memory(pid: int) -> int:
 
 
 def _cgroup_limits() -> list[Path]:
-    """Our own control group and those it lies in: a batch system sets the limit several levels up."""
+    """Return limit files of our control group and its parents: batch systems set the limit several levels up."""
     found = [_CGROUP / "memory.max", _CGROUP / "memory/memory.limit_in_bytes"]
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()

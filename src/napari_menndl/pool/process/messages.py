@@ -1,4 +1,4 @@
-"""Messages of a JSON header and raw bytes, framed by their lengths: over a trainer's pipes and to Dask workers alike.
+"""Messages of a JSON header and raw bytes, length-prefixed; used on trainers' pipes and with Dask workers.
 
 Layout: ``b"NMPL"``, header length (uint32), attachment length (uint64), header (UTF-8 JSON), attachment; big-endian.
 """
@@ -17,7 +17,7 @@ from napari_menndl.pool.protocol import Outcome
 _HEAD = struct.Struct(">4sIQ")
 _MAGIC = b"NMPL"
 
-#: The largest header and the largest attachment that are sent or believed [byte].
+#: Largest header and attachment that are sent or accepted [byte].
 HEADER_LIMIT = 64 * 2**20
 LIMIT = 2**30
 
@@ -30,9 +30,9 @@ def write_message(stream: IO[bytes], header: dict[str, Any], attachment: bytes =
     Raises
     ------
     ValueError
-        Header or attachment are over the limit; nothing has been written then.
+        If header or attachment exceed the limit; nothing is written then.
     TypeError
-        The header is not JSON.
+        If the header cannot be converted to JSON.
     """
     text = json.dumps(header, separators=(",", ":")).encode()
     if len(text) > HEADER_LIMIT or len(attachment) > LIMIT:
@@ -46,12 +46,12 @@ def write_message(stream: IO[bytes], header: dict[str, Any], attachment: bytes =
 
 
 def read_message(stream: IO[bytes]) -> Message | None:
-    """Read one message; None where the stream ends, be it between messages or within one.
+    """Read one message; None if the stream ends, between messages or within one.
 
     Raises
     ------
     ValueError
-        What arrives is no message, or claims to be over the limit.
+        If the data are not a message, or its lengths exceed the limit.
     """
     head = stream.read(_HEAD.size)
     if len(head) < _HEAD.size:
@@ -70,7 +70,7 @@ def read_message(stream: IO[bytes]) -> Message | None:
 
 
 def pack(messages: list[Message]) -> bytes:
-    """Join messages to one piece of bytes; `unpack` undoes it."""
+    """Concatenate messages to bytes; `unpack` is the inverse."""
     stream = io.BytesIO()
     for header, attachment in messages:
         write_message(stream, header, attachment)
@@ -78,12 +78,12 @@ def pack(messages: list[Message]) -> bytes:
 
 
 def unpack(data: bytes) -> list[Message]:
-    """Split what `pack` joined.
+    """Split the output of `pack` into messages.
 
     Raises
     ------
     ValueError
-        The bytes are no sequence of whole messages.
+        If the bytes are not a sequence of complete messages.
     """
     stream = io.BytesIO(data)
     messages = []
@@ -96,7 +96,7 @@ def unpack(data: bytes) -> list[Message]:
 
 
 def outcome_to_message(outcome: Outcome) -> Message:
-    """Everything of an outcome as one message."""
+    """Convert an outcome to a message."""
     failure = outcome.failure
     header = {
         "key": outcome.key,
@@ -110,7 +110,7 @@ def outcome_to_message(outcome: Outcome) -> Message:
 
 
 def outcome_from_message(message: Message) -> Outcome:
-    """Undo `outcome_to_message`; raises KeyError, TypeError or ValueError on a foreign message."""
+    """Convert a message to an outcome; raises KeyError, TypeError or ValueError for any other message."""
     header, attachment = message
     payload, failure = header["payload"], header["failure"]
     started, finished = float(header["started"]), float(header["finished"])

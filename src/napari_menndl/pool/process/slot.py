@@ -1,4 +1,4 @@
-"""Room for one job at a time: owns a trainer child, replaces it when it dies, and decides who is to blame."""
+"""A slot for one job at a time: owns a trainer, replaces it when it dies, and assigns failures to jobs."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from napari_menndl.pool.protocol import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Before its first job a child dies of what is around it: so often it is started.
+#: Attempts to start a trainer: one that dies before its first job fails for external reasons.
 _STARTS = 5
 _CANCELLED = Failure("cancelled", "The job was cancelled.")
 _numbers = itertools.count()
 
 
 class Slot:
-    """Runs jobs one after another in a child process of its own, started when first needed.
+    """Runs jobs one after another in its own child process, which is started when first needed.
 
     Parameters
     ----------
     entry : str
         ``"module:function"`` with the signature of `napari_menndl.pool.protocol.Entry`, importable in the child.
     threads : int
-        For BLAS and OpenMP in the child.
+        Threads of BLAS and OpenMP in the child.
     env : mapping of str to str, optional
-        Environment of the child besides ours, such as ``CUDA_VISIBLE_DEVICES``.
+        Environment variables of the child, added to those of this process, such as ``CUDA_VISIBLE_DEVICES``.
     nice : bool
-        Run the child at a low priority, so that a desktop stays usable.
+        Whether to run the child at low priority, so that a desktop stays usable.
     name : str, optional
-        For `Outcome.slot`; host, process and a number by default.
+        Name in `Outcome.slot`; host, process id and a number by default.
     memory : int, optional
-        What the child may hold [byte]; beyond that it is killed (``"out_of_memory"``).
+        Memory limit of the child [byte]; beyond it the child is killed (``"out_of_memory"``).
     max_jobs : int
-        Replace the child after so many jobs, with what libraries have lost or cached in it by then. Starting torch
-        anew takes 2 s or so: at this number next to nothing of the time, and leaks come to nothing either.
+        Number of jobs after which the child is replaced, to free what libraries have leaked or cached. Starting torch
+        takes about 2 s: at this number that is negligible, and so are leaks.
     idle, start_timeout : float
-        The child exits after so long without a job, and must have imported the entry within [s].
+        Time without a job after which the child exits, and time limit for importing the entry [s].
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Slot:
 
     @property
     def pid(self) -> int | None:
-        """Of the trainer child, None while there is none."""
+        """Process id of the trainer, None while there is none."""
         trainer = self._trainer
         return trainer.pid if trainer is not None and trainer.alive else None
 
@@ -91,17 +91,17 @@ class Slot:
         timeout: float | None = None,
         wanted: Callable[[], bool] | None = None,
     ) -> Outcome:
-        """Run one job; whatever becomes of it, an outcome is returned.
+        """Run one job; an outcome is returned whatever happens.
 
-        A child that dies is replaced and the job run once more, alone in the fresh one; dying again is the job's fault
-        (``"crashed"``). Being killed from outside is hardly a job's doing: such a job gets one attempt more.
+        If the child dies, the job is run again in a new one; if that dies too, the job is at fault (``"crashed"``). A
+        SIGKILL usually has an external cause, so a job whose child was killed gets one more attempt.
 
         Parameters
         ----------
         timeout : float, optional
-            Of the job itself, without the start of the child [s]; then the child is killed (``"timeout"``).
+            Time limit of the job, without the start of the child [s]; then the child is killed (``"timeout"``).
         wanted : callable, optional
-            Asked twice a second; when it says no, the child is killed (``"cancelled"``).
+            Polled while waiting; if it returns False, the child is killed (``"cancelled"``).
         """
         with self._one_job:
             started = time.time()
@@ -111,13 +111,13 @@ class Slot:
                 self._discard()
                 result = None, b"", _CANCELLED
             except BaseException:
-                # Ctrl-C while waiting: the answer still to come is not that of the next job.
+                # On Ctrl-C while waiting: the pending answer must not be taken for that of the next job.
                 self._discard()
                 raise
             return Outcome(key, *result, self.name, started, time.time())
 
     def close(self) -> None:
-        """Kill the child, from any thread, at any time; a job in it ends as ``"cancelled"``. Idempotent."""
+        """Kill the child, from any thread at any time; its job ends as ``"cancelled"``. Idempotent."""
         self._closed.set()
         self._discard()
 
@@ -140,7 +140,7 @@ class Slot:
                 late = isinstance(error, TrainerTimedOutError)
                 if late:
                     trainer.say_where()
-                elif not hasattr(signal, "SIGUSR1"):  # there the child ends itself
+                elif not hasattr(signal, "SIGUSR1"):  # on systems without it the child ends itself
                     late = timeout is not None and time.monotonic() - began >= timeout
                 self._discard()
                 if self._closed.is_set():
@@ -160,7 +160,7 @@ class Slot:
                 return reply["payload"], blob, None if reply["failure"] is None else Failure(*reply["failure"])
 
     def _ready_trainer(self, wanted: Callable[[], bool] | None) -> tuple[Trainer | None, Failure | None]:
-        """Return a child that has imported the entry, or why there is none."""
+        """Return a trainer that has imported the entry, or a failure."""
         if self._trainer is not None and not self._trainer.alive:
             self._discard()
         failure = _CANCELLED

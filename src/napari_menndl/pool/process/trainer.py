@@ -1,4 +1,4 @@
-"""The handle on one trainer child: start it, ask it, kill it. It never blocks longer than it was told to."""
+"""Handle of a trainer process: start, send, receive, kill; no call blocks longer than its timeout."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 _TAIL = 16_384
 _POLL = 0.25
-#: Woken up so much later than asked, this process has been asleep, and the child most likely with it [s].
+#: Delay of a wake-up beyond which this process, and probably the child, was suspended [s].
 _ASLEEP = 1.0
-#: How long the child has to say where it hangs [s].
+#: Time for the child to dump its traceback [s].
 _WHERE = 0.5
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -31,11 +31,12 @@ _THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-#: That of numpy and scipy is asked for small things alone, a fit of two numbers for one, where its threads wait for
-#: each other: with two of them calibration took fifteen times as long, on a busy machine longer than the training.
+#: OpenBLAS, of numpy and scipy, is used for small problems only, such as a fit of two numbers, where its threads spend
+#: their time waiting for each other: with two threads calibration took fifteen times as long, on a busy machine longer
+#: than the training.
 _BLAS = {"OPENBLAS_NUM_THREADS": "1"}
-#: glibc keeps what a training lets go of for the next step. A Dask worker has it given back at once
-#: (MALLOC_TRIM_THRESHOLD_=65536), which its children inherit: two fifths of a training's time went into page faults.
+#: Makes glibc keep freed memory for the next step. Dask workers return it at once (MALLOC_TRIM_THRESHOLD_=65536), and
+#: trainers would inherit that: two fifths of the training time went into page faults.
 _MEMORY_VARIABLES = {
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
@@ -44,36 +45,36 @@ _MEMORY_VARIABLES = {
 
 
 class TrainerDiedError(Exception):
-    """The child's process is gone."""
+    """The trainer's process has ended."""
 
 
 class TrainerTimedOutError(Exception):
-    """The child did not answer in time."""
+    """The trainer did not answer in time."""
 
 
 class TrainerUnwantedError(Exception):
-    """Nobody wants the answer any more."""
+    """The answer is no longer wanted."""
 
 
 class TrainerTooLargeError(Exception):
-    """The child holds more memory than it may."""
+    """The trainer exceeds its memory limit."""
 
 
 class Trainer:
-    """One child process, started at once and used by one thread at a time.
+    """A child process, started at once and used by one thread at a time.
 
     Parameters
     ----------
     entry : str
         ``"module:function"``, importable in the child.
     threads : int
-        For BLAS and OpenMP.
+        Threads of BLAS and OpenMP.
     env : mapping of str to str
-        Over the environment of this process.
+        Environment variables, which override those of this process.
     nice : bool
-        Run at a low priority.
+        Whether to run at low priority.
     idle : float
-        The child exits after so long without a job [s].
+        Time without a job after which the child exits.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Trainer:
             priority = subprocess.BELOW_NORMAL_PRIORITY_CLASS if nice else 0
             options["creationflags"] = priority | subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
         else:
-            # A group of its own, so that what it starts dies with it.
+            # Its own process group, so that processes it starts are killed with it.
             options["process_group"] = 0
             command += ["--nice", "10"] if nice else []
         self._process = subprocess.Popen(
@@ -127,16 +128,16 @@ class Trainer:
         Parameters
         ----------
         timeout : float or None
-            While this process is stopped or its machine asleep, no time passes [s].
+            Time limit [s]; does not advance while this process is stopped or the machine is suspended.
         wanted : callable, optional
-            Asked a few times a second; when it says no, waiting ends.
+            Polled a few times a second; if it returns False, waiting ends.
         memory : int, optional
-            What the child may hold [byte].
+            Memory limit of the child [byte].
 
         Raises
         ------
         TrainerDiedError, TrainerTimedOutError, TrainerTooLargeError, TrainerUnwantedError
-            After all but the first the child is still running.
+            After all but the first, the child is still running.
         """
         left, dead = timeout, False
         while True:
@@ -152,7 +153,7 @@ class Trainer:
                         raise TrainerTimedOutError from None
                 if memory is not None and (held := held_memory(self.pid)) > memory:
                     raise TrainerTooLargeError(held) from None
-                # What a dead child had started may hold its pipe open: no end of the stream will come then.
+                # Processes started by a dead child may keep its pipe open, so that the stream does not end.
                 if dead:
                     raise TrainerDiedError from None
                 dead = not self.alive
@@ -164,11 +165,11 @@ class Trainer:
                 return message
 
     def send(self, header: dict[str, Any], attachment: bytes = b"") -> None:
-        """Send a message; returns at once, however long the child takes to read it."""
+        """Queue a message and return at once."""
         self._requests.put((header, attachment))
 
     def say_where(self) -> None:
-        """Have the child write to its standard error what each of its threads is doing, where it can."""
+        """Make the child dump its threads' tracebacks to standard error, if the system supports it."""
         words = b"most recent call first"
         if hasattr(signal, "SIGUSR1") and self.alive:
             said = self._tail.count(words)
@@ -179,7 +180,7 @@ class Trainer:
             time.sleep(0.05)  # for the lines that follow
 
     def kill(self) -> None:
-        """End the child and all it started, whatever state they are in. Idempotent."""
+        """Kill the child and all processes it started, in whatever state. Idempotent."""
         self._requests.put(None)
         if sys.platform == "win32":
             self._process.kill()
@@ -187,17 +188,17 @@ class Trainer:
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
-                # PermissionError: macOS says so of a group that has only zombies left.
+                # PermissionError: raised by macOS for a group with only zombies left.
                 self._process.kill()
         try:
             self._process.wait(5)
-        except subprocess.TimeoutExpired:  # in the kernel's hands (a driver, a network file system): nothing to be done
+        except subprocess.TimeoutExpired:  # blocked in the kernel (driver, network file system): cannot be killed
             return
         self._drainer.join(0.5)
 
     @property
     def exit_words(self) -> str:
-        """How the process ended, for a person to read."""
+        """Description of how the process ended."""
         code = self._process.poll()
         if code is None:
             return "still running"
@@ -210,16 +211,16 @@ class Trainer:
 
     @property
     def was_killed(self) -> bool:
-        """Whether SIGKILL ended it: something outside, since no program does that to itself by mistake."""
+        """Whether it ended by SIGKILL, hence by an external cause: programs do not kill themselves by mistake."""
         return sys.platform != "win32" and self._process.poll() == -signal.SIGKILL
 
     @property
     def tail(self) -> str:
-        """The end of what it wrote to standard output and error."""
+        """The end of its standard output and error."""
         return self._tail.decode(errors="replace")
 
     def _converse(self) -> None:
-        """Write and read in a thread of its own: a child that is stopped blocks both."""
+        """Write and read in a separate thread, since a stopped child blocks both."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:

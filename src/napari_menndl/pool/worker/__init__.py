@@ -1,1 +1,1 @@
-"""What runs in a Dask worker, and in no other process."""
+"""Code that runs only in Dask workers."""

@@ -1,4 +1,4 @@
-"""Copies of what jobs need, on the machine they run on: brought there once, verified, kept for the next pool."""
+"""Copies of the shared input on a machine: staged once, verified, and kept for later pools."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from filelock import FileLock, Timeout
 
 from napari_menndl.pool.worker.staging import StagedInput, digest_of, pieces_of, write_piece
 
-#: Copies that nobody has used for so long are removed, and what an interrupted staging left [s].
+#: Age at which unused copies are removed, and that for remains of an interrupted staging [s].
 _UNUSED, _UNFINISHED = 7 * 86400.0, 3600.0
-#: Another process that stages the same is waited for so long [s].
+#: Time to wait for another process that stages the same input [s].
 _WAIT = 600.0
 
 
 class NotStagedError(Exception):
-    """There is no copy on this machine, and it cannot make one by itself."""
+    """There is no copy on this machine, and the source cannot be read here."""
 
 
 class NodeCache:
-    """The copies on one machine, shared by all its workers; each process verifies one before it first uses it.
+    """Copies on one machine, shared by its workers; each process verifies a copy before its first use.
 
     Parameters
     ----------
     folder : path
-        On a disk of this machine.
+        Folder on a disk of this machine.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,14 +36,14 @@ class NodeCache:
         self._verified: set[str] = set()
 
     def find(self, cargo: StagedInput) -> Path:
-        """Return the path of a copy, made from the source if that can be read here.
+        """Return the path of a copy, made from the source if it can be read here.
 
         Raises
         ------
         NotStagedError
-            The bytes have to be sent.
+            If the bytes must be sent.
         OSError
-            There is no room, or no permission.
+            If there is no disk space or no permission.
         """
         place = self.folder / cargo.digest / cargo.base
         if cargo.digest not in self._verified or not place.exists():
@@ -56,7 +56,7 @@ class NodeCache:
         return place
 
     def intact(self, cargo: StagedInput) -> bool:
-        """Read the copy again; when it is damaged, `find` makes a new one."""
+        """Whether the copy is intact, by reading it again; `find` replaces a damaged one."""
         place = self.folder / cargo.digest / cargo.base
         try:
             intact = place.exists() and digest_of(place) == cargo.digest
@@ -67,7 +67,7 @@ class NodeCache:
         return intact
 
     def part(self, cargo: StagedInput) -> Path:
-        """Make a folder beside, for pieces."""
+        """Create a temporary folder in the cache to write chunks to."""
         part = self.folder / f".{cargo.digest}.{uuid.uuid4().hex}"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._prune()
@@ -75,12 +75,12 @@ class NodeCache:
         return part
 
     def put(self, cargo: StagedInput, part: Path) -> None:
-        """Take what pieces have made a copy of into use.
+        """Verify the copy assembled from chunks and make it available.
 
         Raises
         ------
         ValueError
-            It is not what was announced.
+            If its digest is not the announced one.
         """
         with self._lock(cargo.digest):
             self._take(cargo, part)
@@ -108,7 +108,7 @@ class NodeCache:
             for piece in pieces_of(source):
                 write_piece(part, piece)
             self._take(cargo, part)
-        except ValueError as error:  # the source changes, or the disk does not keep what is written
+        except ValueError as error:  # the source is being changed, or the disk is faulty
             raise NotStagedError from error
         finally:
             shutil.rmtree(part, ignore_errors=True)

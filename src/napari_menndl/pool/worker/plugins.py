@@ -1,4 +1,4 @@
-"""What workers that others have started are taught: to end what they run when told to go, and not to get stuck."""
+"""Plugins for externally started workers: graceful shutdown, and protection from known hangs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from distributed.core import Status
 if TYPE_CHECKING:
     from distributed import Client
 
-#: Batch systems kill 30 s after they have asked (SLURM's KillWait, Kubernetes' grace period) [s].
+#: Time for jobs to end after SIGTERM; batch systems kill after 30 s (SLURM's KillWait, Kubernetes' grace period) [s].
 GRACE = 15.0
-#: For results to be fetched; a scheduler that says nothing for so long is gone, too [s].
+#: Time for results to be fetched, and time after which a silent scheduler counts as lost [s].
 _FETCH, _ANSWER = 0.5, 3.0
 
 
 class Drain(NannyPlugin):
-    """On SIGTERM the nanny first has its worker given no more jobs, and waits for those it has."""
+    """On SIGTERM, makes the nanny stop its worker from getting jobs, and wait for those it has."""
 
     name = "napari-menndl-drain"
 
     async def teardown(self, nanny: Any) -> None:
-        # A plugin is torn down, too, where another of its name takes its place.
+        # teardown is also called when a plugin of the same name replaces this one.
         if nanny.status != Status.closing or nanny.process is None or nanny.worker_address is None:
             return
         worker, scheduler = nanny.worker_address, nanny.scheduler
@@ -39,22 +39,22 @@ class Drain(NannyPlugin):
 
 
 class WorkerPlugins(WorkerPlugin):
-    """What a worker that somebody else has started does otherwise than it would."""
+    """Adapts the signal handling and profiling of externally started workers."""
 
-    name = "napari-menndl-manners"
+    name = "napari-menndl-plugins"
 
     def setup(self, worker: Any) -> None:
         if worker.nanny:
-            # It is the nanny's to act on; a batch system sends it to every process.
+            # The nanny handles it; a batch system sends it to every process.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         for sampling in ("profile", "profile-cycle"):
-            # sys._current_frames can block a process for ever on Python 3.11 (python/cpython#106883).
+            # sys._current_frames can block a process forever on Python 3.11 (python/cpython#106883).
             if callback := worker.periodic_callbacks.pop(sampling, None):
                 callback.stop()
 
 
 async def install_plugins(client: Client) -> None:
-    """Have the workers of a cluster, and those still to come, end well, and not sample what they do meanwhile."""
+    """Install the plugins on all workers of a cluster, including those that join later."""
     with contextlib.suppress(Exception):
         await client.register_plugin(WorkerPlugins())
         await client.register_plugin(Drain())

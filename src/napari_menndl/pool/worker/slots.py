@@ -1,4 +1,4 @@
-"""The slots of one machine, as a pool wants them."""
+"""Slots of a pool on one worker."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
 
     from napari_menndl.pool.worker.staging import StagedInput
 
-#: A trainer that nobody has needed for so long ends: its pool may have been killed [s].
+#: Time without a job after which a trainer exits, as its pool may have been killed [s].
 _IDLE = 30.0
 
 
 @dataclass(frozen=True)
 class SlotSettings:
-    """How a pool wants its slots on every machine.
+    """Settings of a pool's slots on every machine.
 
     Attributes
     ----------
     pool : str
-        The pool's own id: two pools on one cluster share no trainer.
+        Unique id of the pool: pools on the same cluster share no trainers.
     entry : str
         ``"module:function"``.
     timeout : float or None
-        Of each job [s].
+        Time limit of each job [s].
     threads : int or None
-        For each trainer; None: the machine's cores shared among the worker's slots.
+        Threads per trainer; None: the machine's cores divided among the worker's slots.
     networks_per_gpu : int
-        How many slots share a GPU; 0 keeps trainers off the GPUs.
+        Number of slots that share a GPU; 0 runs trainers on CPUs only.
     memory : int or None
-        What each trainer may hold [byte]; None: the machine's, less a margin, shared among the worker's slots.
+        Memory limit of each trainer [byte]; None: the machine's, less a margin, divided among the worker's slots.
     env : tuple of (str, str)
-        Environment of the trainers besides the worker's.
+        Environment variables of the trainers, added to those of the worker.
     cargo : StagedInput or None
-        What every job needs a copy of on its machine.
+        Shared input, of which every job needs a copy on its machine.
     versions : tuple of (str, str)
-        What the pool has installed; a worker that has other versions runs nothing.
+        Versions installed for the pool; a worker with other versions runs nothing.
     """
 
     pool: str
@@ -61,7 +61,7 @@ class SlotSettings:
 
 
 class WorkerSlots:
-    """The slots of one pool on this worker, made when first needed and then reused, the warmest first."""
+    """Slots of one pool on this worker, created when needed and reused, the most recently used first."""
 
     def __init__(self, settings: SlotSettings, threads: int, address: str) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""What every job needs, known by its digest, and how it travels: in pieces."""
+"""Shared inputs: their digest, and their transfer in chunks."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from napari_menndl.pool.process.messages import Message
 
-#: Files travel in pieces of this size, so that a worker still answers meanwhile [byte].
+#: Size of the chunks in which files are sent, so that a worker can respond in between [byte].
 PIECE = 8 * 2**20
 
 
 @dataclass(frozen=True)
 class SharedInput:
-    """A folder or file of this machine that every job needs.
+    """A folder or file of this machine that all jobs need.
 
     Attributes
     ----------
     name : str
-        The field of a job's payload in which its path stands.
+        Name of the field of the job's payload that holds the path.
     path : str or path
-        It must not change while the pool is open.
+        Path, whose content must not change while the pool is open.
     """
 
     name: str
@@ -38,16 +38,16 @@ class SharedInput:
 
 @dataclass(frozen=True)
 class StagedInput:
-    """What a worker is told of something carried.
+    """Description of a shared input for workers.
 
     Attributes
     ----------
     name : str
         As in `SharedInput`.
     source : str
-        Its path where the pool was opened; on a shared file system it is there for the worker, too.
+        Path on the machine that opened the pool; workers on a shared file system can read it.
     digest : str
-        SHA-256 over names and contents.
+        SHA-256 of names, sizes and contents.
     """
 
     name: str
@@ -56,12 +56,12 @@ class StagedInput:
 
     @classmethod
     def of(cls, carried: SharedInput) -> StagedInput:
-        """Look at what is to be carried.
+        """Describe a shared input.
 
         Raises
         ------
         InputError
-            There is nothing at its path.
+            If nothing exists at its path.
         """
         source = Path(carried.path).absolute()
         if not source.exists():
@@ -74,7 +74,7 @@ class StagedInput:
 
 
 def files_of(path: Path) -> list[tuple[str, Path]]:
-    """Return the files of a folder, or a lone one: name from its own name on, and path; in the order of names."""
+    """Return the files of a folder, or a single file, as (relative name, path), sorted by name."""
     if path.is_file():
         return [(path.name, path)]
     found = (Path(place) / name for place, _, names in os.walk(path) for name in names)
@@ -82,7 +82,7 @@ def files_of(path: Path) -> list[tuple[str, Path]]:
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 over names, sizes and contents."""
+    """Return the SHA-256 of names, sizes and contents."""
     sha = hashlib.sha256()
     for name, file in files_of(path):
         with file.open("rb") as stream:
@@ -93,7 +93,7 @@ def digest_of(path: Path) -> str:
 
 
 def pieces_of(path: Path) -> Iterator[Message]:
-    """Yield the files in pieces: a header of ``"name"`` and ``"offset"``, and at most `PIECE` bytes."""
+    """Yield the files in chunks: a header with ``"name"`` and ``"offset"``, and at most `PIECE` bytes."""
     for name, file in files_of(path):
         with file.open("rb") as stream:
             offset = 0
@@ -105,14 +105,14 @@ def pieces_of(path: Path) -> Iterator[Message]:
 
 
 def write_piece(folder: Path, piece: Message) -> None:
-    """Write a piece below a folder.
+    """Write a chunk below a folder.
 
     Raises
     ------
     ValueError
-        Its name leads elsewhere.
+        If its name leads out of the folder.
     OSError
-        It cannot be written.
+        If it cannot be written.
     """
     header, chunk = piece
     name, offset = header["name"], header["offset"]

@@ -1,4 +1,4 @@
-"""What runs on a Dask worker: jobs go to the machine's slots, of which every worker thread uses one at a time."""
+"""Tasks on a Dask worker: jobs run in the pool's slots on it, one slot per worker thread."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from napari_menndl.pool.protocol import Outcome
 
-#: Of jobs that travel together each is given so long; one that takes longer is sent again alone [s].
+#: Time limit of each job in a batch; one that takes longer is sent again alone [s].
 TOGETHER = 5.0
-#: After so many crashes in one task the machine may be sick: the rest goes back.
+#: Number of crashes in a task after which the other jobs are returned, as the machine may be faulty.
 CRASHES = 2
-#: Whose versions must be the same everywhere.
+#: Packages whose versions must be the same everywhere.
 PACKAGES = ("napari-menndl", "distributed", "dask", "torch")
 
 
@@ -39,13 +39,14 @@ _machines_lock = threading.Lock()
 
 
 def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
-    """Run packed jobs (`key`, `payload`; attachment) one after another in one slot; return their packed outcomes.
+    """Run packed jobs (`key`, `payload`; attachment) in order in one slot; return their packed outcomes.
 
-    A report comes first: ``"worker"``, ``"host"``, ``"gpus"``, and ``"shelf"`` (where a copy of the cargo belongs)
-    with ``"trouble"`` (why it cannot be made, or "") if it is not staged here, or ``"unfit"`` if this worker has other
-    versions than the pool; then nothing was run.
+    The first message is a report: ``"worker"``, ``"host"``, ``"gpus"``; ``"shelf"`` (folder for the copy of the shared
+    input) with ``"trouble"`` (why the copy failed, or "") if it is not staged here; ``"unfit"`` if this worker has
+    other versions than the pool, in which case nothing was run.
 
-    Stops early, killing the trainer, when the task is released: cancelled, or its client or this worker is going away.
+    Stops early, killing the trainer, if the task is released: because it is cancelled, or its client or this worker is
+    closing.
     """
     worker = get_worker()
     task = worker.get_current_task()
@@ -94,7 +95,7 @@ def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
 
 
 def _with_cargo(run: Callable[[str], Outcome], cargo: StagedInput | None, shelf: NodeCache) -> Outcome:
-    """Run a job with the path of its cargo's copy; once more with a new one, should damage to it be why it failed."""
+    """Run a job with the path of the shared input's copy; repeat it with a new copy if a damaged one made it fail."""
     if cargo is None:
         return run("")
     outcome = run(str(shelf.find(cargo)))
@@ -104,12 +105,12 @@ def _with_cargo(run: Callable[[str], Outcome], cargo: StagedInput | None, shelf:
 
 @cache
 def _shelf(local_directory: str) -> NodeCache:
-    """Beside the worker's own folder, which goes with it: workers that share a disk share it."""
+    """Return the cache next to the worker's temporary folder; workers on one disk share it."""
     return NodeCache(Path(local_directory).parent / "napari-menndl")
 
 
 async def receive_pieces(cargo: StagedInput, part: str, pieces: bytes, dask_worker: Any) -> tuple[str, str]:
-    """Write pieces of the cargo into a part folder, made where `part` is ""; return it, and what went wrong."""
+    """Write chunks to a part folder, created if `part` is ""; return the folder and an error message."""
     shelf = _shelf(dask_worker.local_directory)
 
     def write() -> str:
@@ -127,7 +128,7 @@ async def receive_pieces(cargo: StagedInput, part: str, pieces: bytes, dask_work
 
 
 async def take_pieces(cargo: StagedInput, part: str, dask_worker: Any) -> str:
-    """Take what was written into use; return what went wrong."""
+    """Verify the uploaded copy and make it available; return an error message."""
     try:
         await asyncio.to_thread(_shelf(dask_worker.local_directory).put, cargo, Path(part))
     except (OSError, ValueError) as error:
@@ -145,18 +146,18 @@ def forget_pool(pool: str) -> None:
 
 @cache
 def version_mismatch(theirs: tuple[tuple[str, str], ...]) -> str:
-    """Say in which versions this machine differs from another; "" where it does not."""
+    """Describe which versions differ from the given ones; "" if none do."""
     ours = versions()
     wrong = [(name, there) for name, there in theirs if ours.get(name) != there]
     return ", ".join(f"{name} {ours.get(name)} instead of {there}" for name, there in wrong)
 
 
 def versions() -> dict[str, str]:
-    """Return what must be the same here and on every worker; "absent" where a package is not installed."""
+    """Return the versions that must be equal here and on every worker; "absent" for packages not installed."""
     found: dict[str, Any] = {"python": ".".join(map(str, sys.version_info[:2]))}
     for package in PACKAGES:
         try:
-            # Without "+cu128" and the like: builds of one version work together.
+            # Without "+cu128" and the like, since builds of one version are compatible.
             found[package] = (
                 metadata.version(package).partition("+")[0] if package == "torch" else metadata.version(package)
             )

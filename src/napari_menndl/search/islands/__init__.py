@@ -1,4 +1,4 @@
-"""Searches side by side that share their best through a folder, and their run folders joined into one.
+"""Islands: parallel searches that share their best networks through a folder, and the merging of their runs.
 
-A search by itself needs none of this.
+A single search needs none of this.
 """

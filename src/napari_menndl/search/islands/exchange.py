@@ -1,8 +1,8 @@
-"""An island's exchange with the others, beside the search: it offers its best, and takes in some of theirs.
+"""Exchange of an island with the others while it searches: it offers its best and takes in some of theirs.
 
-All to all: an elite reaches every island in one step, and an island that dies is missed by nobody; since there is one
-small file per island, that costs a listing and a few reads per period. What a ring would give, time for islands to
-become different, comes from taking in few: one birth in twenty, from the islands in turn, each genome once.
+All to all: an elite reaches every island in one step, and the loss of an island affects no other; with one small file
+per island, this costs a listing and a few reads per period. A ring would give islands time to become different; here
+they have it because few immigrants are admitted: one birth in twenty, from the islands in turn, each genome once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
-from napari_menndl.search.evolution import IMMIGRANT
+from napari_menndl.search.candidate import IMMIGRANT
 from napari_menndl.search.islands.shared_folder import Elite, SharedFolder
 
 if TYPE_CHECKING:
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from napari_menndl.search.folder import RunFolder
 
 log = logging.getLogger(__name__)
-#: Between two looks at the shared folder; the longest wait for it at the beginning and at the end [s].
+#: Interval between exchanges; longest wait for the shared folder at the start and at the end [s].
 PERIOD, PATIENCE = 10.0, 5.0
-#: Elites that an island offers; births for each that it takes in.
+#: Number of elites that an island offers; births per immigrant admitted.
 OFFERED, BIRTHS_PER_IMMIGRANT = 4, 20
 
 
 class Exchange:
-    """Runs while it is entered; a file system that hangs holds its thread and nothing else.
+    """Exchange in a thread of its own while entered; a file system that hangs blocks only that thread.
 
     Parameters
     ----------
     shared : SharedFolder
     evolution : Evolution
-        Touched by the thread that calls the methods alone.
+        Used only by the thread that calls the methods.
     """
 
     def __init__(self, shared: SharedFolder, evolution: Evolution) -> None:
@@ -58,22 +58,22 @@ class Exchange:
     # ------------------------------------------------------------------ on the search's thread
 
     def arrivals(self, most: float) -> list[tuple[Candidate, str, Elite]]:
-        """Give births to networks of other islands; now and then offer this one's. Returns at once.
+        """Admit networks from other islands, and offer this island's best periodically. Returns at once.
 
         Parameters
         ----------
         most : float
-            At most so many.
+            Maximum number.
 
         Returns
         -------
         list of (Candidate, str, Elite)
-            The newborn, asked for already; the island it comes from; what it is there.
+            The newborn, already in flight; its island; the elite it comes from.
 
         Raises
         ------
         InputError
-            When the shared folder turned out to be that of another search.
+            If the shared folder turned out to belong to another search.
         """
         if self._refused is not None:
             raise self._refused
@@ -129,7 +129,7 @@ class Exchange:
                 self._refused = refused
                 return
             except OSError as error:
-                # Said once; tried again at the next offer.
+                # Logged once; tried again at the next offer.
                 if str(error) != trouble:
                     log.warning("nothing is exchanged with other islands for now: %s", error)
                 trouble = str(error)
@@ -142,15 +142,15 @@ class Exchange:
         if self._offered:
             self._shared.publish(self._offered)
         others = self._shared.others()
-        # Begin after the island whose turn it was last, or after this one: not all islands take in the same first.
+        # Begin after the island whose turn it was last, or after this one: islands should not all admit the same first.
         names = sorted(others, key=lambda name: (name <= self._last, name))
         columns = zip_longest(*([(name, one) for one in others[name]] for name in names))
-        # Those not taken yet stand again in the list, unless their island has better ones by now.
+        # Elites not admitted yet are listed again, unless their island has better ones by now.
         self._arrived = deque(one for one in chain.from_iterable(columns) if one is not None)
 
 
 def open_exchange(folder: RunFolder, evolution: Evolution) -> AbstractContextManager[Exchange | None]:
-    """Return the exchange that the folder's settings ask for; None when it is entered, where they ask for none."""
+    """Return the exchange that the folder's settings name; if they name none, entering it gives None."""
     if not folder.settings.exchange:
         return nullcontext()
     return Exchange(SharedFolder(folder.settings, folder.space, folder.task_digest, folder.path), evolution)

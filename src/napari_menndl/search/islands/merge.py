@@ -1,7 +1,7 @@
-"""The run folders of several islands, joined into one that every view can read.
+"""Merging of the run folders of several islands into one that every view can read.
 
-All facts are there, once, in the order of their times, with births counted anew. A merged folder is a record, not a
-search: the evolutions it came from had populations and random streams of their own, and go on in their own folders.
+It contains every fact once, ordered by time, with births renumbered. A merged folder is a record, not a search: the
+original evolutions had their own populations and random streams, and continue in their own folders.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_menndl.search.islands.shared_folder import Island
     from napari_menndl.task.task import TrainingTask
 
-#: Facts that are on the disk before further ones are read.
+#: Number of facts between two commits.
 _BATCH = 10_000
 
 
@@ -39,23 +39,23 @@ def merge_folders(
     path: str | os.PathLike[str],
     note: Callable[[str], Any] = warnings.warn,
 ) -> RunFolder:
-    """Join run folders of one task, search space and rungs.
+    """Merge run folders of the same task, search space and rungs.
 
-    What an interrupted or damaged one still holds is taken; one at work is taken as it stands.
+    Whatever an interrupted or damaged run still holds is merged; a running search is merged in its current state.
 
     Parameters
     ----------
     paths : sequence of path
         Run folders; their order does not matter.
     path : path
-        The folder to create; whole or not at all.
+        The folder to create, completely or not at all.
     note : callable
-        Told what is missing.
+        Called with a message about anything missing.
 
     Raises
     ------
     InputError
-        When they do not belong together, none can be read, or `path` is taken.
+        If the runs do not belong together, none can be read, or `path` is not empty.
     """
     target = Path(path).absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -114,7 +114,7 @@ def _identity(folder: RunFolder) -> Island:
 
 
 def _task(folders: list[RunFolder], note: Callable[[str], Any]) -> TrainingTask:
-    """The first that can be read and is what its search says it is."""
+    """Return the first task that can be read and has the digest its search recorded."""
     for folder in folders:
         try:
             if folder.task.digest == folder.task_digest:
@@ -166,13 +166,13 @@ def _merge(merged: RunFolder, sources: list[Source], note: Callable[[str], Any])
 
 
 def _ahead(sources: list[Source]) -> Best | None:
-    """The best of the islands' best, with merged numbers."""
+    """Return the best of the islands' best networks, with merged numbers."""
     known = [one.best for one in sources if one.best]
     return max(known, key=lambda fact: (fact.fitness, -fact.id), default=None)
 
 
 def _end(sources: list[Source]) -> list[Fact]:
-    """The end of the merged run: the answer of its best island, and whether any island had finished."""
+    """Return the last facts of the merged run: the answer of the best island, and whether any island had finished."""
     elapsed = max(one.elapsed for one in sources)
     stopped = Stopped(elapsed=elapsed, reason=f"merged from {len(sources)} runs, none of them finished")
     done = [one for one in sources if one.answer]

@@ -1,4 +1,4 @@
-"""One run's journal on its way into a merged one: its facts in order, its numbers translated."""
+"""Journal of one run as a source of a merged one: its facts in order, its numbers translated."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from array import array
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_menndl.search.candidate import EvaluationKey
-from napari_menndl.search.evolution import IMMIGRANT
+from napari_menndl.search.candidate import IMMIGRANT, EvaluationKey
 from napari_menndl.search.facts import AnswerChosen, Arrived, Best, Born, Finished, Merged, Resumed, Stopped, Telemetry
 
 if TYPE_CHECKING:
@@ -18,14 +17,14 @@ if TYPE_CHECKING:
     from napari_menndl.search.facts import Fact
     from napari_menndl.search.folder import RunFolder
 
-#: By how much the clocks of two islands may differ [s].
+#: Largest difference between the clocks of two islands that is allowed for [s].
 _SKEW = 60.0
 _UNBORN = -1
 F = TypeVar("F", bound="Fact")
 
 
 class Source:
-    """The journal of one run; of each of its networks 16 bytes are remembered.
+    """Journal of one run; 16 bytes of memory are kept for each of its networks.
 
     Parameters
     ----------
@@ -34,20 +33,20 @@ class Source:
     Attributes
     ----------
     name : str
-        Of the island, or of the run folder.
-    head : dict or None
+        Name of the island, or of the run folder.
+    head : Fact or None
         The next fact.
     telemetry : Telemetry or None
-        The latest.
+        The latest telemetry.
     best : Best or None
-        The latest, with merged numbers.
+        The latest best network, with merged numbers.
     answer : AnswerChosen or None
-        The latest.
+        The latest answer.
     elapsed : float [s]
         Time searched.
     finished : bool
     unknown : int
-        Facts of networks whose birth is not in the journal.
+        Number of facts about networks whose birth is not in the journal.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -66,10 +65,10 @@ class Source:
         self.head: Fact | None = None
         self.advance()
 
-    # ------------------------------------------------------------------ its facts, one by one
+    # ------------------------------------------------------------------ facts
 
     def advance(self) -> None:
-        """Go on to the next fact that is worth one of the merged run; keep in mind what the others say."""
+        """Advance to the next fact that belongs in the merged journal; skipped facts update the attributes."""
         for fact in self._facts:
             match fact:
                 case Arrived():  # its birth follows
@@ -89,7 +88,7 @@ class Source:
         self.head = None
 
     def awaits(self, sources: Sequence[Source]) -> Source | None:
-        """The island on which a network was born that is about to be born here, while it is not yet born there."""
+        """Return the island that must come first, because the network to be born here is not yet born there."""
         fact = self.head
         if not isinstance(fact, Born) or fact.origin != IMMIGRANT:
             return None
@@ -100,20 +99,20 @@ class Source:
         return native[0] if head is not None and head.time <= fact.time + _SKEW else None
 
     def _native(self, fact: Born, sources: Sequence[Source]) -> tuple[Source, int] | None:
-        """Island and number of a network before it came here, if that island is among those that are merged."""
+        """Return the original island and number of a network, if that island is among those merged."""
         arrived = self._arrived.get(fact.id)
         homes = [one for one in sources if arrived and one.folder.settings.island == arrived.island]
         return (homes[0], arrived.theirs) if arrived and len(homes) == 1 and homes[0] is not self else None
 
-    # ------------------------------------------------------------------ its numbers
+    # ------------------------------------------------------------------ numbers
 
     def number(self, network: int) -> int | None:
-        """The merged number of a network; None where it is not born."""
+        """Return the merged number of a network; None if it is not born."""
         number = self._ids[network] if 0 <= network < len(self._ids) else _UNBORN
         return None if number == _UNBORN else number
 
     def key(self, key: EvaluationKey) -> EvaluationKey | None:
-        """The merged key of an evaluation."""
+        """Return the merged key of an evaluation; None if its network is not born."""
         number = self.number(key.network)
         return None if number is None else EvaluationKey.of(number, key.rung)
 
@@ -135,11 +134,11 @@ class Source:
         return [*told, replace(fact, id=number, parents=parents, inherits=inherits)]
 
     def has(self, network: int, genome: Any) -> bool:
-        """Whether this is the genome of that network: the island may have begun anew under its name."""
+        """Whether a network has this genome; not so if its island was started again under the same name."""
         return self.number(network) is not None and self._genomes[network] == _digest(genome)
 
     def renumbered(self, fact: F) -> F | None:
-        """Return a fact with merged numbers; None where it tells of a network that was not born."""
+        """Return a fact with merged numbers; None if it is about a network that was not born."""
         values = vars(fact)
         new: dict[str, Any] = {}
         if "id" in values:
@@ -168,7 +167,7 @@ class Source:
         return AnswerChosen(**{**answer.values(), "members": tuple(members)})
 
     def account(self, time: float) -> Merged:
-        """What the merged journal says of this run."""
+        """Return the summary of this run for the merged journal."""
         born = sum(one != _UNBORN for one in self._ids)
         fitness = self.answer.fitness if self.answer else None
         run = str(self.folder.path)
@@ -176,7 +175,7 @@ class Source:
 
 
 def in_order(sources: Sequence[Source]) -> Iterator[tuple[Source, Fact]]:
-    """Yield all facts by time, each network's birth before its births on other islands, whatever their clocks say."""
+    """Yield all facts by time, each network's birth before its births on other islands, whatever the clocks say."""
     while ready := [one for one in sources if one.head is not None]:
         chosen = min(ready, key=lambda one: one.head.time if one.head else 0.0)
         asked = [chosen]
@@ -185,7 +184,7 @@ def in_order(sources: Sequence[Source]) -> Iterator[tuple[Source, Fact]]:
             chosen = awaited
         fact = chosen.head
         if fact is None:
-            return  # for the type checker: whoever is chosen has one
+            return  # for the type checker: a chosen source has a fact
         if isinstance(fact, Telemetry):
             chosen.telemetry, chosen.elapsed = fact, fact.elapsed
         elif isinstance(fact, Best) and (best := chosen.renumbered(fact)):
@@ -195,7 +194,7 @@ def in_order(sources: Sequence[Source]) -> Iterator[tuple[Source, Fact]]:
 
 
 def total(readings: Sequence[Telemetry], time: float) -> Telemetry:
-    """Add up telemetry of searches side by side: sums of counts and times, the longest `elapsed`, the mean median."""
+    """Add up telemetry of parallel searches: sums of counts and times, the longest `elapsed`, the mean median."""
     medians = [one.median for one in readings if one.median is not None]
     pool: dict[str, Any] = {}
     for one in readings:

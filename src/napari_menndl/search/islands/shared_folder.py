@@ -1,7 +1,7 @@
-"""The folder through which islands share their best: one small checksummed JSON file per island, `<island>.json`.
+"""Folder through which islands share their best: one small checksummed JSON file per island, `<island>.json`.
 
-Islands are independent searches for the same task. Each writes its own file, whole or not at all, and reads those of
-all others. Nothing that stands in a file is believed: whoever can write the folder can at most suggest genomes.
+Islands are independent searches for the same task. Each writes its own file atomically and reads those of all others.
+The files are treated as untrusted input: anyone who can write to the folder can at most suggest genomes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SCHEMA = 1
-#: A file of more, or a folder of more islands, is not read [byte].
+#: Limits of what is read: size of a file [byte], number of islands in a folder.
 _LARGEST, _MOST = 2**20, 4096
 _GROUNDS = {"task": "another task", "space": "another search space", "rungs": "other rungs"}
 
@@ -40,11 +40,11 @@ class Elite:
     Attributes
     ----------
     id : int
-        Its birth on that island.
+        Number of its birth on that island.
     rung : str
-        The highest it was evaluated at there.
+        The highest rung at which it was evaluated there.
     fitness : float
-        There; it says little elsewhere, and is only shown.
+        Fitness there; means little elsewhere, and is only shown.
     genome : Genome
     """
 
@@ -60,7 +60,7 @@ class Elite:
 
 @dataclass(frozen=True)
 class Island:
-    """What an island says of itself.
+    """Description of an island that the others can read.
 
     Attributes
     ----------
@@ -68,9 +68,9 @@ class Island:
     run : str
         Its run folder.
     task, space, rungs : str
-        Digests of what islands must have in common.
+        Digests of what all islands must have in common.
     elites : tuple of Elite
-        Born on it; best first.
+        Networks born on it, best first.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Island:
     elites: tuple[Elite, ...] = ()
 
     def to_bytes(self) -> bytes:
-        """Return the file: JSON with the SHA-256 of its content."""
+        """Return the content of the file: JSON with the SHA-256 of the description."""
         plain = encode(self)
         record = {"format": "napari-menndl island", "schema": SCHEMA, "sha256": _digest(plain), "island": plain}
         return json.dumps(record, allow_nan=False).encode()
@@ -93,7 +93,7 @@ class Island:
         Raises
         ------
         InputError
-            On anything else.
+            For anything else.
         """
         try:
             record = json.loads(data)
@@ -109,7 +109,7 @@ class Island:
         return island
 
     def difference(self, other: Island) -> str:
-        """Why both cannot be islands of one search; empty if they can."""
+        """Return why two islands cannot belong to the same search; empty if they can."""
         return " and ".join(words for name, words in _GROUNDS.items() if getattr(self, name) != getattr(other, name))
 
 
@@ -119,10 +119,10 @@ class SharedFolder:
     Parameters
     ----------
     settings : SearchSettings
-        They name the shared folder and the island.
+        Settings that name the shared folder and the island.
     space : SearchSpace
     task : str
-        Its digest.
+        Digest of the training task.
     run : Path
         The island's run folder.
     """
@@ -132,7 +132,7 @@ class SharedFolder:
         self.own = describe(settings, space, task, run)
         self._space = space
         self._written = b""
-        #: By file name: what told it from an earlier one, and the elites that may be taken in.
+        #: By file name: the version of the file that was read, and its elites that may be taken in.
         self._known: dict[str, tuple[tuple[int, ...], tuple[Elite, ...]]] = {}
 
     @property
@@ -140,12 +140,12 @@ class SharedFolder:
         return self.path / f"{self.own.name}.json"
 
     def check(self) -> None:
-        """Make sure that there is a place for this island among those in the folder.
+        """Check that this island fits in with those in the folder.
 
         Raises
         ------
         InputError
-            When another search has its name, or is for something else.
+            If another run uses its name, or an island there belongs to another search.
         """
         for path in self._files() if self.path.exists() else ():
             try:
@@ -163,12 +163,12 @@ class SharedFolder:
                 raise InputError(
                     f"islands of one search in {self.path}",
                     f"island {other.name!r} ({other.run}) with {grounds}",
-                    "Give all islands the same movie, annotation, frames, space, pixels, folds per rung and reduction, "
+                    "Give all islands the same movie, annotation, frames, space, pixels, rungs and promotion factor, "
                     "or this one another folder.",
                 )
 
     def join(self) -> None:
-        """Take the place: of two that come at the same time and do not fit together, both see it.
+        """Join the islands; of two that join at the same time and do not fit together, both notice.
 
         Raises
         ------
@@ -183,19 +183,19 @@ class SharedFolder:
             try:
                 self.check()
             except InputError:
-                if _read(self._own_path) == self._written:  # else it is that of a namesake, who was later
+                if _read(self._own_path) == self._written:  # else a later namesake has written it
                     self._own_path.unlink()
                 raise
 
     def publish(self, elites: tuple[Elite, ...]) -> None:
-        """Let the island's file say these; nothing is written where it says so already."""
+        """Write these elites to the island's file, unless it already contains them."""
         data = Island(**{**vars(self.own), "elites": elites}).to_bytes()
         if data != self._written:
             atomic_write(self._own_path, data)
             self._written = data
 
     def others(self) -> dict[str, tuple[Elite, ...]]:
-        """Elites of the other islands that belong to this search's space; files that did not change are not read."""
+        """Return the elites of the other islands that fit this search's space; unchanged files are not read again."""
         known = {}
         for path in self._files():
             if path != self._own_path:
@@ -204,7 +204,7 @@ class SharedFolder:
         return {name.removesuffix(".json"): elites for name, (_, elites) in known.items()}
 
     def _files(self) -> list[Path]:
-        """Those of all islands, in the order of their names."""
+        """Return the files of all islands, sorted by name."""
         with os.scandir(self.path) as entries:
             names = [one.name for one in entries if one.name.endswith(".json")][:_MOST]
         return [self.path / name for name in sorted(names) if ISLAND.fullmatch(name.removesuffix(".json"))]
@@ -237,7 +237,7 @@ class SharedFolder:
 
 
 def describe(settings: SearchSettings, space: SearchSpace, task: str, run: Path) -> Island:
-    """Say what a search has in common with others, without its elites."""
+    """Return the description of an island, without elites."""
     rungs = [one.to_json() for one in settings.ladder]
     return Island(settings.island, str(run), task, _digest(space.to_json()), _digest(rungs))
 
@@ -247,7 +247,7 @@ def _digest(plain: Any) -> str:
 
 
 def _read(path: Path) -> bytes:
-    """A small regular file's content; neither a link's nor a pipe's, which could hold the reader for ever."""
+    """Read a small regular file; refuse links and pipes, which could block the reader for ever."""
     flags = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_BINARY"))
     with os.fdopen(os.open(path, os.O_RDONLY | flags), "rb") as file:
         info = os.fstat(file.fileno())

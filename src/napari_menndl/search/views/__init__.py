@@ -1,1 +1,1 @@
-"""What views show of a search, all of it read from the run folder: docks, notebook and command line alike."""
+"""Views of a search for docks, notebook and command line, read from the run folder alone."""

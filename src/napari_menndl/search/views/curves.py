@@ -1,4 +1,4 @@
-"""Fitness over births and over time, as curves that stay small however long a search runs."""
+"""Curves of fitness over births and over time, of bounded size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class HasFitness(Protocol):
-    """What `best_of` compares."""
+    """Object with a fitness, for `best_of`."""
 
     @property
     def fitness(self) -> float | None: ...
@@ -30,12 +30,12 @@ CURVES = ("best", "median", "evaluations", "failures", "answers")
 
 
 class Curve:
-    """Points that come one by one; when there are too many, every other one is dropped, and of those to come too.
+    """Curve of bounded size: beyond the limit every other point is dropped, and of later points likewise.
 
     Parameters
     ----------
     most : int
-        Points that are kept, at most.
+        Maximum number of points.
     """
 
     def __init__(self, most: int = 2000) -> None:
@@ -65,16 +65,16 @@ class Curves:
     Attributes
     ----------
     best : Curve
-        `best_of` what there was by then, where it changed.
+        `best_of` network and answer, wherever it changed.
     median : Curve
-        Of the population.
+        Median fitness of the population.
     evaluations, failures : Curve
-        Every evaluation that has a fitness, at its network's birth; every failure (its fitness is NaN).
+        Every evaluation with a fitness, at its network's birth; every failure, with NaN as its fitness.
     answers : Curve
-        The answers chosen.
+        Fitness of every answer chosen.
     births : int
     elapsed : float [s]
-        Time searched up to the last fact; pauses between resumes do not count.
+        Time searched up to the last fact, without pauses between resumes.
     """
 
     best: Curve = field(default_factory=Curve)
@@ -123,12 +123,12 @@ class Curves:
 
 
 def best_of(network: HasFitness | None, answer: HasFitness | None) -> float | None:
-    """The one fitness of a search, in table, curve, figures and on the command line: the highest out of fold.
+    """Return the fitness of a search that all views and the command line show: the highest out of fold.
 
     Parameters
     ----------
     network, answer : with a ``fitness``, or None
-        The best network, and the answer, whose mean is as good or better.
+        The best network, and the answer, whose mean is at least as good.
     """
     known = [one.fitness for one in (network, answer) if one is not None and one.fitness is not None]
     return max(known, default=None)

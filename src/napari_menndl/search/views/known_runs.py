@@ -1,4 +1,4 @@
-"""The runs that a person has started or opened on this machine, remembered from one start to the next."""
+"""List of the runs that were started or opened on this machine, kept between sessions."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from napari_menndl.search.views.curves import best_of
 from napari_menndl.search.views.monitor import state_of
 from napari_menndl.user_data import user_data
 
-#: So many are remembered, the latest.
+#: Maximum number of runs remembered, the latest.
 _MOST = 100
-#: Of a journal's end, enough to see how its search stands [byte].
+#: Length of the end of a journal from which the state of a search is read [byte].
 _TAIL = 2**18
 
 
 @dataclass(frozen=True)
 class KnownRun:
-    """One remembered run.
+    """A remembered run.
 
     Attributes
     ----------
     path : str
-        Of the run folder.
+        Path of the run folder.
     movie : str
         Name of the movie it was started for; empty where unknown.
     opened : float [unix s]
@@ -56,7 +56,7 @@ class KnownRuns:
         self.path = path or user_data() / "runs.json"
 
     def list(self) -> list[KnownRun]:
-        """Return the remembered runs, latest first; none where the file is absent or damaged."""
+        """Return the remembered runs, latest first; empty if the file is absent or damaged."""
         try:
             entries = json.loads(self.path.read_text(encoding="utf-8"))["runs"]
             runs = [KnownRun(str(one["path"]), str(one["movie"]), float(one["opened"])) for one in entries]
@@ -77,7 +77,7 @@ class KnownRuns:
         self._change(where, KnownRun(where, movie or before, time.time()))
 
     def forget(self, path: str | os.PathLike[str]) -> None:
-        """Take a run off the list; its folder stays."""
+        """Remove a run from the list; its folder stays."""
         self._change(str(Path(path).absolute()), None)
 
     def _change(self, path: str, run: KnownRun | None) -> None:
@@ -86,7 +86,7 @@ class KnownRuns:
             with FileLock(f"{self.path}.lock", timeout=2.0):
                 self._write(path, run)
         except Timeout:
-            self._write(path, run)  # a lost entry is worth less than a window that waits
+            self._write(path, run)  # a lost entry is better than a window that waits
 
     def _write(self, path: str, run: KnownRun | None) -> None:
         runs = [*([run] if run else []), *(one for one in self.list() if one.path != path)][:_MOST]
@@ -95,16 +95,16 @@ class KnownRuns:
 
 @dataclass(frozen=True)
 class Peek:
-    """How a run stands, told from the end of its journal.
+    """State of a run, read from the end of its journal.
 
     Attributes
     ----------
     state : str
         ``"running"``, ``"stopped"``, ``"finished"``, ``"interrupted"``, ``"new"``, or ``"missing"`` without a folder.
     networks : int
-        Born so far, as far as the journal's end tells; 0 where it does not.
+        Networks born so far; 0 if the end of the journal does not say.
     fitness : float or None
-        `RunReader.best_fitness`, likewise.
+        `RunReader.best_fitness`; None if the end of the journal does not say.
     """
 
     state: str
@@ -113,7 +113,7 @@ class Peek:
 
 
 def peek(path: str | os.PathLike[str]) -> Peek:
-    """Look at the end of a run's journal; it takes about a tenth of a second, however long the search was."""
+    """Read the state of a run from the end of its journal, in about a tenth of a second however long it is."""
     folder = Path(path)
     journal = folder / "journal.jsonl"
     if not (folder / NAME).exists():
@@ -121,7 +121,7 @@ def peek(path: str | os.PathLike[str]) -> Peek:
     running = WriterLock(folder).is_held
     if not journal.exists():
         return Peek("running" if running else "new")
-    # Telemetry fills the end of a search that was long at it: whatever else, it had begun.
+    # The end of a long search may contain telemetry alone: it has begun in any case.
     phase, networks = "", 0
     best: Best | None = None
     answer: AnswerChosen | None = None
@@ -139,7 +139,7 @@ def peek(path: str | os.PathLike[str]) -> Peek:
 
 
 def _start_of_line(path: Path, offset: int) -> int:
-    """Where the first line after an offset begins [byte]."""
+    """Return the offset of the first line that begins after an offset [byte]."""
     if offset <= 0:
         return 0
     with path.open("rb") as file:
@@ -149,7 +149,7 @@ def _start_of_line(path: Path, offset: int) -> int:
 
 
 def suggest_folder(movie: str, source: str | os.PathLike[str] | None = None) -> Path:
-    """Suggest a run folder that is not there yet: beside the movie's file, or in the user's home.
+    """Suggest a run folder that does not exist yet: beside the movie's file, or in the user's home.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A network's line back to the founders: what each step changed, and what it gained."""
+"""Lineage of a network back to its founder, with the change and the gain of each step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """One birth on the line.
+    """One birth in a lineage.
 
     Attributes
     ----------
@@ -19,11 +19,11 @@ class Step:
     origin : str
         ``"founder unet"``, ``"random"``, ``"crossover"``, or what the mutation changed: ``"layer 3: filters 16 → 24"``.
     parents : tuple of int
-        The line goes on with the first.
+        The lineage continues with the first.
     fitness : float or None
-        At the highest rung; None where it failed or is not evaluated yet.
+        Fitness at the highest rung; None if it failed or is not evaluated yet.
     gained : float or None
-        Over the first parent, at the highest rung at which both were evaluated.
+        Gain over the first parent, at the highest rung at which both were evaluated.
     """
 
     id: int
@@ -34,12 +34,12 @@ class Step:
 
 
 def lineage(reader: RunReader, network: int) -> list[Step]:
-    """Follow a network back to the founder or random network its line began with.
+    """Return the lineage of a network, back to its founder or random ancestor.
 
     Parameters
     ----------
     reader : RunReader
-        Of the search, having read at least up to the network's birth.
+        Reader of the search that has read at least up to the network's birth.
     network : int
 
     Returns
@@ -50,7 +50,7 @@ def lineage(reader: RunReader, network: int) -> list[Step]:
     Raises
     ------
     InputError
-        If the journal knows no such birth.
+        If there is no such birth in the journal.
     """
     steps: list[Step] = []
     while True:

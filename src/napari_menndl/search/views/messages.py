@@ -19,11 +19,13 @@ from napari_menndl.search.facts import (
     Stopped,
     WeightsMissing,
 )
+from napari_menndl.search.views.totals import ORIGINS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_menndl.search.facts import Fact
+    from napari_menndl.search.views.totals import OriginTotals
 
 _FAILURES = {
     "unbuildable": "cannot be built",
@@ -74,14 +76,27 @@ def describe_fact(fact: Fact) -> str | None:
 
 
 def learning(learns: Mapping[str, Any]) -> str:
-    """Say what a search learns from: ``"learns from 1 frame: S vacancy 24, hole 2"``; `Totals.learns`."""
+    """Format `Totals.learns`, what a search learns from: ``"learns from 1 frame: S vacancy 24, hole 2"``."""
     frames = learns["frames"]
     defects = ", ".join(f"{name} {count}" for name, count in learns["defects"].items())
     return f"learns from {frames} frame{'' if frames == 1 else 's'}: {defects}"
 
 
+def origins_line(origins: Mapping[str, OriginTotals]) -> str:
+    """Say what networks of each origin have reached: ``"Best by origin: founders 0.71 (6 networks, 80 s), …"``.
+
+    Times are summed over slots. Empty before anything has a fitness.
+    """
+    reached = [
+        f"{name} {one.best:.3f} ({one.networks} network{'' if one.networks == 1 else 's'}, {one.seconds:.0f} s)"
+        for name in ORIGINS
+        if (one := origins.get(name)) and one.best is not None
+    ]
+    return f"Best by origin: {', '.join(reached)}" if reached else ""
+
+
 def came_to_nothing(status: Mapping[str, Any]) -> str:
-    """Say why a search that is over has found no network at all, and what to do; empty for every other.
+    """Explain why a finished search has found no network, and what to do; empty for any other search.
 
     Parameters
     ----------
@@ -101,7 +116,7 @@ def came_to_nothing(status: Mapping[str, Any]) -> str:
 
 
 def never_predicted_by(answer: Mapping[str, Any] | None) -> str:
-    """Say which classes the answer of a search never predicts, and why; see `metrics.scores.never_predicted`."""
+    """Explain which classes the answer of a search never predicts; see `metrics.scores.never_predicted`."""
     if not answer or not answer["thresholds"]:
         return ""
     thresholds = answer["thresholds"]

@@ -1,15 +1,15 @@
-"""Monitoring of a search through its run folder: an immutable snapshot as often as a view likes."""
+"""Monitoring of a search through its run folder, with immutable snapshots for views."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.search.views.curves import CURVES
 from napari_menndl.search.views.reader import Leader, RunReader
-from napari_menndl.search.views.totals import Rate, seconds_left
+from napari_menndl.search.views.totals import OriginTotals, Rate, seconds_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from napari_menndl.search.facts import AnswerChosen, Finished
     from napari_menndl.search.lock import WriterLock
 
-#: Networks that the summary lists as the best, and what it says of each.
+#: Number of best networks in the summary, and the fields of each.
 _LEADERS, _PLAIN = 10, ("id", "key", "fitness", "error", "parameters", "latency")
-#: Whether the search is alive is asked so often; it takes a tenth of a second [s].
+#: Interval between checks whether the search is alive; each takes a tenth of a second [s].
 _LIVENESS = 1.0
-#: A clock that stands still for longer than from one telemetry to the next is not guessed at [s].
+#: Longest time since the latest fact that is added to the time searched [s].
 _SILENCE = 10.0
 
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """How a search stands.
+    """State of a search at one moment.
 
     Attributes
     ----------
     state : str
         ``"running"``, ``"stopped"``, ``"finished"``, ``"interrupted"`` or ``"new"``.
     phase : str
-        While running: ``"searching"``; else as the journal ends.
+        ``"searching"`` while it runs; otherwise as the journal ends.
     note : str
-        What the running search waits for, if it does.
+        What the running search waits for, if anything.
     reason : str
         Why it ended.
     whole : bool
-        Whether the journal was read to its end; at first a long one takes several looks.
+        Whether the journal was read to its end; at first a long one takes several calls.
     stopping : bool
-        Whether it was asked to stop and has not ended yet.
+        Whether a stop was requested and the search has not ended yet.
     budget : str
     holder : dict or None
         ``pid`` and ``host`` of the search process, while it runs.
@@ -57,13 +57,15 @@ class RunSnapshot:
     elapsed : float [s]
         Time searched.
     left : float or None [s]
-        Until the budget is used up, as far as can be told.
+        Estimated time until the budget is used up; None if unknown.
     rate : Rate
-        Of the last minutes.
+        Over the last minutes.
     mean : Rate
-        Of the whole search.
+        Over the whole search.
     failures, lost : dict of str to int
-        By kind: what counts against networks; what was tried again.
+        Counts by kind: failures charged to networks; evaluations that are tried again.
+    origins : dict of str to OriginTotals
+        `Totals.origins`.
     best : Leader or None
         The best network.
     best_fitness : float or None
@@ -76,11 +78,11 @@ class RunSnapshot:
     answer : AnswerChosen or None
         The networks that predict best together.
     finished : Finished or None
-        The end of the search, where it reached its goal.
+        The end of the search, if it reached its goal.
     gain : float or None
         `Totals.gain`.
     pool : dict
-        `Totals.pool_summary`: workers, waits, bytes and the like; empty where the journal does not say.
+        `Totals.pool_summary`: workers, waits, bytes and others; empty if the journal does not say.
     """
 
     state: str
@@ -104,6 +106,7 @@ class RunSnapshot:
     mean: Rate
     failures: dict[str, int]
     lost: dict[str, int]
+    origins: dict[str, OriginTotals]
     best: Leader | None
     best_fitness: float | None
     median: float | None
@@ -117,18 +120,17 @@ class RunSnapshot:
 
     @property
     def version(self) -> str:
-        """Changes whenever `Run.best` is another network."""
+        """Text that changes whenever `Run.best` is another network."""
         if self.answer:
             members = (f"{one.key} {'+'.join(one.classes or ())}" for one in self.answer.members)
             return f"answer {' '.join(members)}"
         return self.best.key if self.best else ""
 
     def summary(self) -> dict[str, Any]:
-        """Return plain numbers, JSON-able: what `Run.status` gives.
+        """Return plain numbers that JSON can hold, as `Run.status` returns them.
 
-        Those of the attributes by their names, without curves and log; ``median_fitness``, and of the whole search
-        ``networks_per_hour``, ``slots_busy`` and ``flops_per_second``; each network's own fitness stands in
-        ``leaders``.
+        The attributes by their names, without curves and log; ``median_fitness``; over the whole search
+        ``networks_per_hour``, ``slots_busy`` and ``flops_per_second``; the fitness of each network is in ``leaders``.
         """
         plain = (
             *("state", "note", "budget", "holder", "phase", "reason", "learns", "births", "networks", "evaluations"),
@@ -144,20 +146,21 @@ class RunSnapshot:
             "answer": self.answer.to_json() if self.answer else None,
             "finished": self.finished.to_json() if self.finished else None,
             "best": {"id": best.id, "key": best.key, "fitness": best.fitness} if best else None,
+            "origins": {name: vars(one) for name, one in self.origins.items()},
             "leaders": [{name: getattr(one, name) for name in _PLAIN} for one in self.leaders[:_LEADERS]],
         }
 
 
 class RunMonitor:
-    """Reads a run folder again and again; for one thread at a time.
+    """Monitor of a run folder, to be polled by one thread at a time.
 
     Parameters
     ----------
     folder, journal : Path
     lock : WriterLock
-        Of the folder.
+        Lock of the folder.
     budget : callable
-        What the search's is now.
+        Returns the current budget of the search.
 
     Attributes
     ----------
@@ -173,16 +176,17 @@ class RunMonitor:
         self._running = False
 
     def look(self, seconds: float = 0.1, *, fresh: bool = False) -> RunSnapshot:
-        """Read what is new, for so long at most [s], and say how the search stands.
+        """Read new facts for a limited time and return a snapshot of the search.
 
         Parameters
         ----------
         seconds : float [s]
         fresh : bool
-            Whether to ask now if the search is alive; otherwise once a second.
+            Whether to check now if the search is alive; otherwise at most once a second.
         """
         if fresh or time.monotonic() - self._asked_at >= _LIVENESS:
-            # Before the journal: a search that ends in between is then still "running", not "interrupted".
+            # Checked before the journal is read: a search that ends in between is then still "running", not
+            # "interrupted".
             self._running, self._asked_at = self._lock.is_held, time.monotonic()
         running, reader = self._running, self.reader
         whole = reader.read(seconds)
@@ -191,7 +195,7 @@ class RunMonitor:
         holder = self._lock.holder() if running else {}
         elapsed = curves.elapsed
         note = str(holder.get("state", ""))
-        if note == "running" and whole and reader.last:  # it waits for nothing
+        if note == "running" and whole and reader.last:  # it is not waiting
             elapsed += min(_SILENCE, max(0.0, time.time() - reader.last))
         state = state_of(running, status.phase, begun=reader.last > 0)
         return RunSnapshot(
@@ -216,6 +220,7 @@ class RunMonitor:
             mean=status.mean,
             failures=dict(status.failures),
             lost=dict(status.lost),
+            origins={name: replace(one) for name, one in status.origins.items()},
             best=reader.best,
             best_fitness=reader.best_fitness,
             median=status.median,
@@ -230,7 +235,7 @@ class RunMonitor:
 
 
 def state_of(running: bool, phase: str, *, begun: bool) -> str:
-    """Return the state of a search, of whether its process is alive and how its journal ends.
+    """Return the state of a search, from whether its process is alive and how its journal ends.
 
     Parameters
     ----------
@@ -238,7 +243,7 @@ def state_of(running: bool, phase: str, *, begun: bool) -> str:
     phase : str
         `Totals.phase`.
     begun : bool
-        Whether the journal says anything.
+        Whether the journal contains any fact.
 
     Returns
     -------

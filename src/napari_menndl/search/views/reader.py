@@ -1,4 +1,4 @@
-"""Everything that a view shows of a search, kept up with its journal as that grows."""
+"""Incremental reader of a journal that keeps everything a view shows of a search."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_menndl.search.facts import Fact
 
 _LOG_LINES = 500
-#: More than a search's settings allow are of no search.
+#: Largest number of rungs that the settings allow; more are damage.
 MOST_RUNGS = 16
 
 
@@ -38,15 +38,15 @@ class Leader:
     ----------
     id : int
     rung : int
-        The highest it was evaluated at.
+        The highest rung at which it was evaluated.
     fitness, error : float
-        With its standard error.
+        Fitness at that rung, and its standard error.
     f1 : float
         Defect F1, mean over the classes that occur.
     parameters : int
     latency : float [ms per megapixel]
     device : str
-        What it was trained and timed on.
+        Device on which it was trained and timed.
     """
 
     id: int
@@ -60,7 +60,7 @@ class Leader:
 
     @property
     def key(self) -> EvaluationKey:
-        """Of that evaluation."""
+        """Key of that evaluation."""
         return EvaluationKey.of(self.id, self.rung)
 
     @classmethod
@@ -80,15 +80,15 @@ class Leader:
 
 
 class RunReader:
-    """Sums, leaderboard, curves, rates and log of a search: whatever a view shows is read from the journal here.
+    """Totals, leaderboard, curves, rates and log of a search, read from its journal.
 
-    Each line is read once, and a birth without its genome. Of a network 8 bytes say where its birth stands in the
-    journal, and 8 bytes per rung how fit it was, so that a search of a million networks is followed in little memory.
+    Each line is read once, and births without their genomes. For each network 8 bytes hold the offset of its birth in
+    the journal, and 8 bytes per rung its fitness, so that a search of a million networks needs little memory.
 
     Parameters
     ----------
     path : Path
-        Of the journal.
+        Path of the journal.
     places : int
         Rows of the leaderboard.
 
@@ -98,7 +98,7 @@ class RunReader:
     curves : Curves
     rates : Rates
     log : deque of (time [unix s], str)
-        The latest lines.
+        The latest lines of the log.
     last : float [unix s]
         When the latest fact was recorded; 0 before the first.
     """
@@ -111,7 +111,7 @@ class RunReader:
         self.last = 0.0
         self._path = path
         self._places = places
-        # More than are shown: one that does worse at a higher rung sinks, and others move up.
+        # More rows than are shown: a network that scores lower at a higher rung moves down, and others move up.
         self._hall: dict[int, Leader] = {}
         self._judged_at: dict[int, int] = {}
         self._bar = -math.inf
@@ -120,17 +120,17 @@ class RunReader:
         self._offset = 0
 
     def read(self, seconds: float = math.inf) -> bool:
-        """Take in what is new in the journal.
+        """Read the new facts of the journal.
 
         Parameters
         ----------
         seconds : float [s]
-            How long to read at most.
+            Longest time to read.
 
         Returns
         -------
         bool
-            Whether the end was reached; otherwise call again.
+            Whether the end of the journal was reached; otherwise call again.
         """
         deadline = time.monotonic() + seconds
         try:
@@ -151,16 +151,16 @@ class RunReader:
 
     @property
     def best(self) -> Leader | None:
-        """The first of the leaderboard."""
+        """First row of the leaderboard; None if it is empty."""
         return min(self._hall.values(), key=_order, default=None)
 
     @property
     def best_fitness(self) -> float | None:
-        """The fitness of the search, wherever one number is shown: see `best_of`."""
+        """Fitness of the search that all views show; see `best_of`."""
         return best_of(self.best, self.status.answer)
 
     def birth(self, network: int) -> Born:
-        """Return what the journal says of a network's birth: genome, parents, origin.
+        """Return the birth of a network: genome, parents, origin.
 
         Raises
         ------
@@ -173,12 +173,12 @@ class RunReader:
         raise InputError(f"the birth of network {network}", f"none in {self._path}", "Restore the journal from a copy.")
 
     def evaluation(self, network: int) -> Evaluation:
-        """Return the evaluation at its highest rung of a network among the best.
+        """Return the evaluation of a leading network at its highest rung.
 
         Raises
         ------
         InputError
-            If it is none of them, or the journal has changed.
+            If it is not among the leaders kept, or the journal has changed.
         """
         fact = self._fact(self._judged_at[network]) if network in self._judged_at else None
         if isinstance(fact, Evaluated) and fact.key.network == network:
@@ -192,7 +192,7 @@ class RunReader:
             return next((fact for fact, _ in lines), None)
 
     def fitness(self, network: int) -> list[float | None]:
-        """Return a network's fitness at each rung; None where it was not evaluated, or failed."""
+        """Return a network's fitness at each rung; None if it was not evaluated there, or failed."""
         values = (rung[network] if network < len(rung) else math.nan for rung in self._fitness)
         return [None if math.isnan(value) else value for value in values]
 
@@ -214,8 +214,8 @@ class RunReader:
             self.log.append((fact.time, line))
 
     def _check(self, network: int, level: int = 0) -> None:
-        """Refuse numbers that no search comes to: room is made for as many."""
-        if not 0 <= network <= self._offset or level > MOST_RUNGS:  # a birth has more than one byte
+        """Refuse numbers that no search reaches, because arrays are extended to them."""
+        if not 0 <= network <= self._offset or level > MOST_RUNGS:  # a birth takes more than one byte
             raise ValueError(f"network {network} at rung {level}, at byte {self._offset}")
 
     def _rank(self, key: EvaluationKey, level: int, evaluation: Evaluation) -> None:
@@ -238,5 +238,5 @@ class RunReader:
 
 
 def _order(leader: Leader) -> tuple[float, int]:
-    """Ties go to the earlier birth."""
+    """Return the sort key; ties go to the earlier birth."""
     return -leader.fitness, leader.id

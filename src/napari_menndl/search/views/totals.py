@@ -1,11 +1,14 @@
-"""Totals of a search, summed up from the facts of its journal, and its rates."""
+"""Totals and rates of a search, summed up from the facts of its journal."""
 
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter, deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from napari_menndl.search.candidate import IMMIGRANT
 from napari_menndl.search.facts import (
     AnswerChosen,
     Born,
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Rate(NamedTuple):
-    """How fast a search is going.
+    """Speed of a search.
 
     Attributes
     ----------
@@ -37,7 +40,7 @@ class Rate(NamedTuple):
     slots_busy : float
         Share of slot time spent on evaluations, 0 to 1.
     flops_per_second : float [FLOP/s]
-        Training arithmetic that is sustained.
+        Sustained rate of training arithmetic.
     """
 
     networks_per_hour: float = 0.0
@@ -46,36 +49,61 @@ class Rate(NamedTuple):
     flops_per_second: float = 0.0
 
 
+#: Origins of networks: designed by hand, drawn at random, bred in this search, bred on another island.
+ORIGINS = ("founders", "random", "offspring", "immigrants")
+
+
+@dataclass
+class OriginTotals:
+    """Totals of the networks of one origin.
+
+    Attributes
+    ----------
+    networks : int
+        Evaluated at least once.
+    seconds : float [s]
+        Time of all their evaluations, summed over slots.
+    best : float or None
+        Their highest fitness.
+    """
+
+    networks: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+
+
 class Totals:
-    """Running sums over a journal's facts; the search and its views add them up the same way.
+    """Running totals of a journal's facts, the same for the search and its views.
 
     Attributes
     ----------
     phase, reason : str
         ``""`` before the start, ``"searching"``, ``"stopped"``, ``"finished"``; why it ended.
     learns : dict
-        ``"frames"``, how many are learned from, and ``"defects"``, how many are labelled of each class; empty in
-        journals of versions that did not say.
+        ``"frames"``, the number of frames learned from, and ``"defects"``, the number of labelled defects by class;
+        empty in journals of versions that did not record it.
     slots, births, evaluations, promotions : int
     networks : int
         Candidates evaluated at least once.
     failures, lost : Counter of str
-        By kind: what counts against networks; what was tried again.
+        Counts by kind: failures charged to networks; evaluations that were tried again.
+    origins : dict of str to OriginTotals
+        Evaluated networks by origin, of `ORIGINS`: what evolution adds to founders and random networks.
     elapsed : float [s]
         Time the search has run, over all resumes.
     slot_seconds, busy_seconds, gpu_seconds : float [s]
-        Slot time there was over that time; that went into evaluations; GPU time there was.
+        Available slot time; slot time spent on evaluations; available GPU time.
     pool : dict
-        The pool's own account at the latest telemetry, its sums over all resumes (`pool.telemetry.PoolTelemetry`);
-        empty in journals of versions that kept none.
+        The pool's own figures at the latest telemetry, summed over all resumes (`pool.protocol.PoolTelemetry`); empty
+        in journals of versions without them.
     median : float or None
-        Fitness of the population.
+        Median fitness of the population.
     answer : AnswerChosen or None
         The networks that predict best together.
     refits : dict of EvaluationKey to sequence of int
-        The folds whose networks were trained on with all labels, by key; none where that failed.
+        The folds whose networks were refit on all labels, by the key of the refit; empty if that failed.
     finished : Finished or None
-        The fact that ends the search; what the latest answer says, it says, too.
+        The fact that ends the search; it repeats the latest answer.
     """
 
     def __init__(self) -> None:
@@ -83,6 +111,8 @@ class Totals:
         self.slots = self.births = self.networks = self.evaluations = self.promotions = 0
         self.failures: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
+        self.origins: dict[str, OriginTotals] = {}
+        self._origin_of = array("b")
         self.refits: dict[EvaluationKey, Sequence[int]] = {}
         self.elapsed = self.slot_seconds = self.busy_seconds = self.gpu_seconds = self.train_flops = 0.0
         self.learns: dict[str, Any] = {}
@@ -95,20 +125,21 @@ class Totals:
 
     @property
     def in_flight(self) -> int:
-        """Evaluations of the evolution that were asked for and have not ended."""
+        """Number of evaluations in flight, without refits."""
         return max(0, self.births + self.promotions - self._settled)
 
     @property
     def gain(self) -> float | None:
-        """Gain of the answer's fitness in the latter half of the time searched; None if there was none by then."""
+        """Gain of the answer's fitness in the second half of the time searched; None if there was no answer before."""
         before = [fitness for elapsed, fitness in self._answers if elapsed <= self.elapsed / 2]
         return self._answers[-1][1] - before[-1] if before else None
 
     def take(self, fact: Fact) -> None:
-        """Add one fact; kinds that say nothing about the status are passed over."""
+        """Add one fact; kinds that do not affect the totals are ignored."""
         match fact:
             case Born():
                 self.births += 1
+                self._note_origin(fact)
             case Promoted():
                 self.promotions += 1
             case Evaluated():
@@ -141,8 +172,23 @@ class Totals:
         self.networks += level == 0
         self._settled += level is not None
         self._add_effort(fact)
+        if level is not None and 0 <= fact.key.network < len(self._origin_of):
+            self._add_to_origin(fact, level)
         if isinstance(fact, Failed):
             self.failures[fact.failure.kind] += 1
+
+    def _note_origin(self, fact: Born) -> None:
+        first = fact.origin.partition(" ")[0]
+        number = {"founder": 0, "random": 1, IMMIGRANT: 3}.get(first, 2)
+        if fact.id == len(self._origin_of):  # ids are births, counted from 0
+            self._origin_of.append(number)
+
+    def _add_to_origin(self, fact: Evaluated, level: int) -> None:
+        one = self.origins.setdefault(ORIGINS[self._origin_of[fact.key.network]], OriginTotals())
+        one.networks += level == 0
+        one.seconds += fact.evaluation.seconds
+        if fact.evaluation.fitness is not None:
+            one.best = max(fact.evaluation.fitness, one.best or 0.0)
 
     def _add_effort(self, fact: Evaluated | Refit) -> None:
         self.train_flops += fact.evaluation.train_flops
@@ -154,12 +200,12 @@ class Totals:
         self.slot_seconds = fact.slot_seconds
         self.pool = fact.pool or self.pool
         if self.pool:
-            # By the clock of the slots, that knows of what is running, not only of what has ended.
+            # From the clock of the slots, which counts running jobs as well as those that have ended.
             self.busy_seconds, self.gpu_seconds = self.pool["busy_seconds"], fact.gpu_seconds
 
     @property
     def mean(self) -> Rate:
-        """Over the whole search."""
+        """Rates over the whole search."""
         if not self.elapsed:
             return Rate()
         return Rate(
@@ -170,10 +216,10 @@ class Totals:
         )
 
     def pool_summary(self) -> dict[str, Any]:
-        """Return what the pool did over the whole search; empty where the journal does not say.
+        """Return figures of the pool over the whole search; empty if the journal does not say.
 
-        ``waited`` is the share of slot time in which a job was there and did not run yet; ``networks_per_gpu_hour`` is
-        None without GPUs; ``bytes_per_network`` went to the slots and back for each, without what was staged.
+        ``waited`` is the share of slot time in which a job was present but not running yet; ``networks_per_gpu_hour``
+        is None without GPUs; ``bytes_per_network`` counts transfers to the slots and back, without staged bytes.
         """
         if not self.pool:
             return {}
@@ -200,12 +246,12 @@ class _Reading(NamedTuple):
 
 
 class Rates:
-    """Rates over the latest stretch of a search, from the sums at each telemetry.
+    """Rates over the latest part of a search, from the totals at each telemetry.
 
     Parameters
     ----------
     window : float [s]
-        How much of the search's time is looked back on; more where evaluations are rarer.
+        Length of that part in time searched; longer if evaluations are rare.
     """
 
     def __init__(self, window: float = 120.0) -> None:
@@ -213,7 +259,7 @@ class Rates:
         self._readings: deque[_Reading] = deque([_Reading(0.0, 0, 0, 0.0, 0.0, 0.0)])
 
     def take(self, totals: Totals) -> None:
-        """Note the sums as they are after a telemetry fact."""
+        """Record the totals after a telemetry fact."""
         now = _Reading(
             totals.elapsed,
             totals.networks,
@@ -223,7 +269,7 @@ class Rates:
             totals.slot_seconds,
         )
         self._readings.append(now)
-        # An evaluation counts when it ends: a stretch in which few end would swing from nothing to too much.
+        # An evaluation counts when it ends: over a time in which few end, the rate would swing widely.
         while (
             len(self._readings) > 2
             and now.elapsed - self._readings[1].elapsed >= self._window
@@ -232,7 +278,7 @@ class Rates:
             self._readings.popleft()
 
     def now(self) -> Rate:
-        """Return the rates between the first and the last reading that count."""
+        """Return the rates between the first and the last reading of the window."""
         first, last = self._readings[0], self._readings[-1]
         seconds, slots = last.elapsed - first.elapsed, last.slot_seconds - first.slot_seconds
         if seconds <= 0:
@@ -246,9 +292,9 @@ class Rates:
 
 
 def seconds_left(budget: str, elapsed: float, births: int, rate: Rate) -> float | None:
-    """Estimate when a budget will be used up, by its time or its number of networks [s].
+    """Estimate the time until the budget's time or number of networks is used up [s].
 
-    None where that cannot be told: a fitness or a plateau comes when it comes.
+    None if unknown: fitness and plateau limits have no predictable end.
     """
     goal = parse_budget(budget)
     left = goal.seconds - elapsed

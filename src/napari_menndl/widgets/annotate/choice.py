@@ -1,4 +1,4 @@
-"""Which movie is annotated, and which annotation is painted on: chosen, begun, or found again on disk."""
+"""Choice of the movie that is annotated and of the annotation that is painted on."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ if TYPE_CHECKING:
 
 
 class AnnotationChooser(QWidget):
-    """The two layers, and the buttons that begin or open an annotation.
+    """Choice of the two layers, with buttons that begin or open an annotation.
 
     Parameters
     ----------
     viewer : napari.Viewer
     ignored : callable
-        Whether a layer is a helper's, never to be chosen.
+        Returns whether a layer belongs to a helper and must not be offered.
 
     Attributes
     ----------
     movie_chosen, annotation_chosen : Signal()
-        Another layer, or none, is chosen now.
+        Another layer, or none, was chosen.
     """
 
     movie_chosen = Signal()
@@ -67,7 +67,7 @@ class AnnotationChooser(QWidget):
         self.viewer = viewer
         self.index = default_index()
         self.offered: Path | None = None
-        #: Lies where one of this movie is looked for, but was drawn on other frames.
+        #: Annotation in the place where one of this movie is expected, but drawn on other frames.
         self.of_others: Path | None = None
         self._ignored = ignored
         self._movie: tuple[Any, str, Movie] | None = None
@@ -106,7 +106,7 @@ class AnnotationChooser(QWidget):
         row.addWidget(self.more)
         layout.addLayout(row)
 
-    # What is chosen ---------------------------------------------------------------------------------------------------
+    # Chosen layers ----------------------------------------------------------------------------------------------------
 
     @property
     def movie_layer(self) -> Image | None:
@@ -115,23 +115,23 @@ class AnnotationChooser(QWidget):
 
     @property
     def annotation_layer(self) -> Labels | None:
-        """The labels layer that is chosen; it need not be an annotation of ours."""
+        """The chosen labels layer; it need not be one of our annotations."""
         layer: Labels | None = self.form["annotation"].value
         return layer
 
     @property
     def in_memory(self) -> bool:
-        """Whether the chosen layer is one whose strokes are not kept."""
+        """Whether the strokes on the chosen layer are kept in memory only."""
         layer, annotation = self.annotation_layer, annotation_of(self.annotation_layer)
         return layer is not None and (annotation is None or annotation.path is None)
 
     def movie(self) -> Movie:
-        """The movie that is annotated.
+        """Return the movie that is annotated.
 
         Raises
         ------
         InputError
-            If there is none, or the layer shows none.
+            If no layer is chosen, or it shows no movie.
         """
         layer = self.movie_layer
         if layer is None:
@@ -141,7 +141,7 @@ class AnnotationChooser(QWidget):
         return self._movie[2]
 
     def movie_and_layer(self) -> tuple[Movie, Image]:
-        """The movie that is annotated and its layer; InputError as of `movie`."""
+        """Return the movie that is annotated and its layer; raises InputError as `movie` does."""
         movie, layer = self.movie(), self.movie_layer
         assert layer is not None
         return movie, layer
@@ -155,20 +155,20 @@ class AnnotationChooser(QWidget):
         return [layer for layer in self.viewer.layers if isinstance(layer, kind) and not self._ignored(layer)]
 
     def _fits(self, labels: Labels) -> bool:
-        movie = self.movie_layer if hasattr(self, "form") else None  # asked already while the form is made
+        movie = self.movie_layer if hasattr(self, "form") else None  # called already while the form is made
         if movie is None or not labels.editable or labels.data.shape[-2:] != movie.data.shape[-2:]:
             return False
         annotation = annotation_of(labels)
         return annotation is None or drawn_on(annotation, steps_of(movie))
 
-    # What changes -----------------------------------------------------------------------------------------------------
+    # Changes ----------------------------------------------------------------------------------------------------------
 
     def reset_choices(self) -> None:
-        """Take up that layers came, went or changed their names."""
+        """Update the choices after layers were added, removed or renamed."""
         for name in ("movie", "annotation"):
             row = self.form[name]
             layer = row.value
-            # A drop-down lets go of its choice while it is filled anew: only the outcome is a change.
+            # A drop-down loses its choice while it is refilled: only the outcome is a change.
             with row.changed.blocked():
                 row.reset_choices()
                 if layer in row.choices:
@@ -182,7 +182,7 @@ class AnnotationChooser(QWidget):
         self._offer()
 
     def _suggested(self, name: str) -> Any:
-        """A layer to choose where none is chosen: any movie, but only an annotation of ours, and of this movie."""
+        """Return the layer to choose by default: any movie, but only an annotation of ours, of this movie."""
         choices = [one for one in self.form[name].choices if one is not None]
         if name == "annotation":
             choices = self._of_movie([one for one in choices if annotation_of(one) is not None])
@@ -215,7 +215,7 @@ class AnnotationChooser(QWidget):
         self.annotation_chosen.emit()
 
     def _recognise(self) -> None:
-        """Have what is annotated noted from now on, and say where the movie's frames are other ones than were."""
+        """Attach the movie to the annotation, and warn if frames are not those that were annotated."""
         annotation = annotation_of(self.annotation_layer)
         if annotation is None:
             return
@@ -239,7 +239,7 @@ class AnnotationChooser(QWidget):
                 )
 
     def _offer(self) -> None:
-        """Show what the movie is, and which annotation of it is on disk, as long as none is open."""
+        """Show what is known of the movie, and offer its annotation on disk as long as none is open."""
         self.about.tell(self.movie_layer)
         self.offered = self.of_others = None
         if self.movie_layer is not None and self.annotation_layer is None:
@@ -262,17 +262,17 @@ class AnnotationChooser(QWidget):
     # Annotations on disk ----------------------------------------------------------------------------------------------
 
     def begin(self, path: Path | None = None) -> None:
-        """Begin an annotation of the movie, or keep on disk what the chosen layer says.
+        """Begin an annotation of the movie, or save the labels of the chosen layer as one.
 
         Parameters
         ----------
         path : Path, optional
-            By default beside the movie, or in napari's folder of user data.
+            By default beside the movie, or in napari's user data folder.
 
         Raises
         ------
         InputError
-            No movie, or a place that cannot be written.
+            If there is no movie, or the place cannot be written.
         """
         movie = self.movie()
         if path is None and not preference("autosave"):
@@ -283,7 +283,7 @@ class AnnotationChooser(QWidget):
         annotation = begin_annotation(path, movie, layer)
         if layer is not None:
             self.viewer.layers.remove(layer)
-        self._add(annotation, path, brush=layer is None)  # who keeps what is there has not asked to paint
+        self._add(annotation, path, brush=layer is None)  # saving existing labels is no request to paint
 
     def begin_elsewhere(self) -> None:
         """Ask for the place first."""
@@ -293,23 +293,23 @@ class AnnotationChooser(QWidget):
             self.begin(Path(path if path.endswith(".zarr") else path + SUFFIX))
 
     def open(self, path: Path) -> None:
-        """Go on with an annotation of the movie.
+        """Open an annotation of the movie to continue it.
 
         Raises
         ------
         InputError
-            No annotation, or one of another movie.
+            If there is no annotation, or one of another movie.
         """
         self._add(open_annotation(path, self.movie()), path)
 
     def open_elsewhere(self) -> None:
-        """Ask for its place."""
+        """Ask for the folder of an annotation and open it."""
         place = str(self.index.place(self.movie()).parent)
         if path := QFileDialog.getExistingDirectory(self, f"Folder of an annotation (*{SUFFIX})", place):
             self.open(Path(path))
 
     def open_offered(self) -> None:
-        """Go on with the annotation that is offered."""
+        """Open the annotation that is offered."""
         if self.offered is not None:
             self.open(self.offered)
 
@@ -324,7 +324,7 @@ class AnnotationChooser(QWidget):
         row = self.form["annotation"]
         if layer in row.choices:
             row.value = layer
-        if row.value != layer:  # somebody else paints it
+        if row.value != layer:  # another process paints it
             self.viewer.layers.remove(layer)
             return
         self.viewer.layers.selection.active = layer

@@ -1,4 +1,4 @@
-"""How defects of the selected class are counted: by their centres within a tolerance, or by overlap."""
+"""Form for how defects of the selected class are matched: by centres within a tolerance, or by overlap."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ClassMatching(QWidget):
-    """A form for the fields of a class that its row in the table has no room for."""
+    """Form for the fields of a class that its table row has no room for."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,7 +33,7 @@ class ClassMatching(QWidget):
         self.form.changed.connect(self._changed)
 
     def show_class(self, annotation: Annotation | None, row: int) -> None:
-        """Show the fields of a class, by its row; of none where there is no annotation."""
+        """Show the fields of a class, by its row; disabled without an annotation."""
         self._annotation, self._row = annotation, row
         self.setEnabled(annotation is not None)
         if annotation is None or row >= len(annotation.classes):

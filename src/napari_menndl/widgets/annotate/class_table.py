@@ -1,4 +1,4 @@
-"""The defect classes as a table: key, colour, name, and how many are marked on the frame in view."""
+"""Table of the defect classes: key, colour, name, and number of defects on the frame in view."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FLAG = Qt.ItemFlag
 
 
 class ClassModel(QAbstractTableModel):
-    """The classes of an annotation, row by row."""
+    """Table model with one row per class of an annotation."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,7 +45,7 @@ class ClassModel(QAbstractTableModel):
         self.counts: dict[str, int] = {}
 
     def show(self, annotation: Annotation | None) -> None:
-        """Show other classes, or the same ones after a change."""
+        """Show the classes of another annotation, or of the same one after a change."""
         self.beginResetModel()
         self.annotation = annotation
         self.endResetModel()
@@ -101,12 +101,12 @@ class ClassModel(QAbstractTableModel):
 
 
 class ClassTable(QWidget):
-    """The table with its buttons.
+    """Table of the classes, with its buttons.
 
     Attributes
     ----------
     chosen : Signal(int)
-        The label of the class that was clicked, 1 … C.
+        Label of the class that was selected, 1 … C.
     """
 
     chosen = Signal(int)

@@ -1,4 +1,4 @@
-"""Clicked points: each is a disc in the annotation, and on disk, as soon as it is clicked."""
+"""Clicked points: each is a disc in the annotation, saved as soon as it is clicked."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from napari_menndl.annotation.annotation import Annotation
 
 NAME = "clicked defects"
-#: Least size of a point, so that it can be seen and taken hold of [px].
+#: Smallest size of a point, so that it can be seen and grabbed [px].
 LEAST_SIZE = 3.0
-#: In the metadata of another points layer: its points when discs were made of them.
+#: Metadata key of another points layer: its points at the time when discs were made of them.
 MARKED = "menndl discs"
-#: Opacity of a point, after its colour: the disc below and the frame are to be seen.
+#: Opacity appended to the colour of a point, so that disc and frame below stay visible.
 CLEAR = "30"
 
 
 class ClickLayer:
-    """A points layer over an annotation; each point is one defect of the class in its feature ``class``.
+    """Points layer over an annotation; each point is one defect of the class in its feature ``class``.
 
-    What is done to the points is done to their discs at once, as one stroke that can be undone; what is undone, or
-    erased, takes the points with it. The layer can go: the discs stay.
+    Every change of the points changes their discs at once, as one stroke that can be undone; undoing or erasing a disc
+    removes its point. If the layer is removed, the discs stay.
 
     Parameters
     ----------
@@ -49,10 +49,10 @@ class ClickLayer:
         self._annotation: Annotation | None = None
         self._over: Labels | None = None
         self._frames: ClickedFrames | None = None
-        #: By the feature ``click`` of each point.
+        #: Clicks by the feature ``click`` of their points.
         self._known: dict[int, Click] = {}
         self._numbers = count(1)
-        # Of the next disc, and of those of each class that was clicked [px].
+        # Radius of the next disc, and of the discs of each class that was clicked [px].
         self._radius = 1.0
         self._radii: dict[int, float] = {}
         self._classes = 0
@@ -60,13 +60,13 @@ class ClickLayer:
 
     @property
     def layer(self) -> Points | None:
-        """The layer, if there is one in the viewer."""
+        """The layer, if it is in the viewer."""
         if self._points is not None and self._points not in self._viewer.layers:
             self._forget()
         return self._points
 
     def follow(self, annotation: Annotation | None, over: Labels | None) -> None:
-        """Click on another annotation, over its layer; None for none."""
+        """Switch to another annotation and its layer; None for none."""
         if annotation is self._annotation:
             return
         self.finish()
@@ -80,14 +80,14 @@ class ClickLayer:
             annotation.changes.classes.connect(self._classes_changed)
 
     def click(self, value: int, radius: float) -> None:
-        """Take up the tool that adds points of a class, `value` being its label and `radius` [px] that of its discs."""
+        """Activate the tool that adds points of the class with label `value`, with discs of `radius` [px]."""
         layer = self._get()
         self._viewer.layers.selection.active = layer
         layer.mode = "add"
         self.take(value, radius)
 
     def take(self, value: int, radius: float) -> None:
-        """The class of the points that come next, and the radius [px] of their discs."""
+        """Set the class of the next points, and the radius [px] of their discs."""
         self._radius = radius
         if (layer := self.layer) is not None and self._annotation is not None:
             layer.selected_data = set()
@@ -96,16 +96,16 @@ class ClickLayer:
             layer.current_size = _size(radius)
 
     def radius(self, value: int) -> float | None:
-        """Of the discs of a class [px]; None where none was clicked yet."""
+        """Return the radius of the discs of a class [px]; None if none was clicked yet."""
         return self._radii.get(value)
 
     def resize(self, value: int, radius: float) -> int:
-        """Give the discs of all points of a class another radius [px]; how many there are.
+        """Set the radius [px] of the discs of all points of a class; return their number.
 
         Raises
         ------
         InputError
-            For a radius that is not positive, or larger than the frame; where the discs cannot be written.
+            If the radius is not positive or exceeds the frame, or the discs cannot be written.
         """
         if self._annotation is None:
             return 0
@@ -125,7 +125,7 @@ class ClickLayer:
         return number
 
     def from_discs(self, t: int) -> int:
-        """Points for the point defects of a frame, to be moved or deleted; how many.
+        """Make points of the point defects of a frame, to be moved or deleted; return their number.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class ClickLayer:
         return len(clicks)
 
     def finish(self) -> int:
-        """Take the layer away; the discs stay. How many points there were."""
+        """Remove the layer but keep the discs; return the number of points."""
         layer, number = self.layer, len(self._known)
         self._forget()
         if layer is not None:
@@ -156,21 +156,21 @@ class ClickLayer:
         return number
 
     def add_discs(self, points: Points, value: int, radius: float) -> int:
-        """Discs around all points of another layer, each frame one stroke; how many.
+        """Draw discs around all points of another layer, one stroke per frame; return their number.
 
         Parameters
         ----------
         points : napari.layers.Points
             Over the same frames.
         value : int
-            Label of the points without a class.
+            Label for points without a class.
         radius : float
-            [nm] where the pixel size is known, else [px].
+            [nm] if the pixel size is known, else [px].
 
         Raises
         ------
         InputError
-            Points outside the movie, or of a class that the annotation does not have.
+            For points outside the movie, or of a class that the annotation does not have.
         """
         annotation, over = self._annotation, self._over
         if annotation is None or over is None:
@@ -191,7 +191,7 @@ class ClickLayer:
         return len(places)
 
     def unmarked(self) -> Points | None:
-        """Another points layer over the frames, as long as its points are no discs."""
+        """Return another points layer over the frames whose points are not discs yet; None if there is none."""
         over = self._over
         for layer in self._viewer.layers if over is not None else ():
             if not isinstance(layer, Points) or layer == self.layer or not layer.editable or not len(layer.data):
@@ -203,7 +203,7 @@ class ClickLayer:
     # Points and discs -------------------------------------------------------------------------------------------------
 
     def _changed(self, event: Any = None) -> None:
-        """Take over what a person did to the points."""
+        """Apply changes that were made to the points."""
         action = "" if event is None else str(event.action)
         if self._busy or self.layer is None or action in ("adding", "changing", "removing"):
             return
@@ -216,7 +216,7 @@ class ClickLayer:
         self._number()
 
     def _read(self) -> dict[int, Click]:
-        """What the layer shows; of points that are new, under new numbers."""
+        """Return the clicks that the layer shows; new points get new numbers."""
         layer, annotation = self._points, self._annotation
         assert layer is not None
         assert annotation is not None
@@ -238,7 +238,7 @@ class ClickLayer:
         return found
 
     def _change(self, wanted: dict[int, Click]) -> None:
-        """Have these points' discs in place of those that are there."""
+        """Replace the discs by those of these points."""
         assert self._frames is not None
         touched = {
             click.frame
@@ -256,23 +256,23 @@ class ClickLayer:
         self._known = wanted
 
     def _number(self) -> None:
-        """Give the layer's points their numbers."""
+        """Write the numbers of the points to the layer."""
         layer = self._points
         if layer is not None and list(layer.features["click"]) != list(self._known):
             layer.features = {"class": list(layer.features["class"]), "click": list(self._known)}
 
     def _told(self, t: int) -> None:
-        """The labels of a frame changed: by a brush, an eraser, undo or redo."""
+        """Follow a change of a frame's labels by brush, eraser, undo or redo."""
         if not self._busy and self.layer is not None:
             self._follow(t)
-            QTimer.singleShot(0, partial(self._follow, t))  # a bucket tells of itself before it pours
+            QTimer.singleShot(0, partial(self._follow, t))  # a bucket announces its change before it fills
 
     def _follow(self, t: int) -> None:
         if not self._busy and self.layer is not None and self._frames is not None and self._frames.follow(t):
             self._show()
 
     def _show(self) -> None:
-        """Show the points that there are."""
+        """Show the current points."""
         layer, annotation = self.layer, self._annotation
         if layer is None or annotation is None or self._frames is None:
             return
@@ -294,7 +294,7 @@ class ClickLayer:
             self._busy = False
 
     def _classes_changed(self) -> None:
-        """Follow names and colours; where a class is removed, labels have other numbers."""
+        """Follow names and colours; finish if a class is removed, because labels are then renumbered."""
         before, self._classes = self._classes, 0 if self._annotation is None else len(self._annotation.classes)
         if self._classes < before:
             self._radii = {}
@@ -329,7 +329,7 @@ class ClickLayer:
 
 
 def check_inside(places: np.ndarray, annotation: Annotation) -> None:
-    """Make sure that points (n, 3) lie inside the frames of an annotation; InputError where they do not."""
+    """Raise InputError unless points (n, 3) lie inside the frames of an annotation."""
     edge = np.array(annotation.shape) - 0.5
     outside = int(((places < -0.5) | (places >= edge)).any(axis=1).sum()) if len(places) else 0
     if outside:

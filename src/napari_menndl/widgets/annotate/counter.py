@@ -1,4 +1,4 @@
-"""How many defects are marked on the frame in view, counted beside the window once the hand rests."""
+"""Background count of the defects that are marked on the frame in view."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.widgets.annotate.class_table import ClassModel
 
-#: Strokes and frames that follow each other faster are counted once [ms].
+#: Shortest interval between two counts while strokes or frames follow each other [ms].
 PAUSE = 150
 
 
 class Counter(QObject):
-    """Fills the column of counts of the class table.
+    """Background counter for the column of counts in the class table.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Counter(QObject):
         self._throttle.triggered.connect(self._count)
 
     def count(self, annotation: Annotation | None, frame: int) -> None:
-        """Count soon; nothing where there is no annotation, or none of this frame."""
+        """Request a count; ignored without an annotation, or for a frame beyond its end."""
         self._wanted = (annotation, frame) if annotation is not None and frame < len(annotation) else None
         self._throttle.throttle()
 

@@ -1,4 +1,4 @@
-"""The dock "Annotate defects": what is painted or clicked over a movie is on disk at once."""
+"""Dock "Annotate defects": whatever is painted or clicked over a movie is saved at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class AnnotateDefects(QWidget):
-    """The dock.
+    """Dock "Annotate defects".
 
     Parameters
     ----------
@@ -42,13 +42,13 @@ class AnnotateDefects(QWidget):
     Attributes
     ----------
     hint_changed : Signal(str)
-        What to do next.
+        The next step.
     annotation_changed : Signal(object)
-        The layer that is painted on now, or None.
+        The layer that is painted on, or None.
     """
 
     hint_changed = Signal(str)
-    #: Whether the hint stands above the dock already.
+    #: Whether the hint is shown above the dock already.
     hint_above = False
     annotation_changed = Signal(object)
 
@@ -99,16 +99,16 @@ class AnnotateDefects(QWidget):
         return guarded(act, self._say)
 
     def reset_choices(self, event: Any = None) -> None:
-        """Take up that layers came, went or changed their names; napari calls this."""
+        """Update the choices after layers were added, removed or renamed; called by napari."""
         self.choice.reset_choices()
         self.panel.prepare.reset_choices()
         self._say()
 
-    # What others see --------------------------------------------------------------------------------------------------
+    # Interface for other docks ----------------------------------------------------------------------------------------
 
     @property
     def hint(self) -> str:
-        """What to do next, in one sentence."""
+        """Next step, in one sentence."""
         return self._hint
 
     @property
@@ -117,7 +117,7 @@ class AnnotateDefects(QWidget):
 
     @property
     def annotation_layer(self) -> Labels | None:
-        """The layer that is painted on; its ``metadata["annotation"]`` is the `Annotation`."""
+        """Layer that is painted on; its ``metadata["annotation"]`` is the `Annotation`."""
         return None if self.painted is None else self.painted.layer
 
     @property
@@ -161,7 +161,7 @@ class AnnotateDefects(QWidget):
         self.annotation_changed.emit(self.annotation_layer)
 
     def _let_go(self) -> None:
-        """Stop listening to the annotation."""
+        """Disconnect from the annotation."""
         painted, self.painted, self.tools.painted = self.painted, None, None
         if painted is not None:
             painted.release()
@@ -179,7 +179,7 @@ class AnnotateDefects(QWidget):
             self.viewer.dims.set_point(self.viewer.dims.ndim - 3, layer.data_to_world((frame, 0, 0))[0])
 
     def go_to_next(self) -> None:
-        """Bring the next frame into view that is not complete."""
+        """Bring the next frame that is not complete into view."""
         if self.annotation is None:
             self._say()
             return
@@ -190,13 +190,13 @@ class AnnotateDefects(QWidget):
             self.show_frame(following)
 
     def complete(self) -> None:
-        """Say that the frame in view is complete or, where it is, that it is not."""
+        """Set the frame in view to complete or, if it is, back to in progress."""
         if self.annotation is not None and self.frame < len(self.annotation):
             done = self.annotation.status[self.frame] is FrameStatus.COMPLETE
             self.set_status(FrameStatus.IN_PROGRESS if done else FrameStatus.COMPLETE)
 
     def set_status(self, status: str) -> None:
-        """Say how far the frame in view is."""
+        """Set the status of the frame in view."""
         if self.annotation is not None:
             self._guarded(partial(self.annotation.set_status, self.frame, status))()
             if status == FrameStatus.COMPLETE and (name := self._unmarked):
@@ -204,12 +204,12 @@ class AnnotateDefects(QWidget):
 
     @property
     def _unmarked(self) -> str:
-        """Name of another points layer over the movie, as long as its points are no discs."""
+        """Name of another points layer over the movie whose points are not discs yet; empty without one."""
         layer = self.clicks.unmarked()
         return "" if layer is None else layer.name
 
     def _moved(self) -> None:
-        """Another frame, or another movie, is in view."""
+        """Update the dock for another frame or movie in view."""
         self.panel.frames.show_frame(self.frame)
         self.panel.classes.model.show_counts({})
         self._lead()
@@ -217,7 +217,7 @@ class AnnotateDefects(QWidget):
         self._say()
 
     def _lead(self) -> None:
-        """Tell the helpers what is in view."""
+        """Pass what is in view to the helpers."""
         scene = self._scene()
         for helper in self.panel.helpers:
             helper.follow(scene)
@@ -263,10 +263,10 @@ class AnnotateDefects(QWidget):
     def _show_matching(self) -> None:
         self.panel.matching.show_class(self.annotation, self.tools.value - 1)
 
-    # Saying what is next ----------------------------------------------------------------------------------------------
+    # Status and hint --------------------------------------------------------------------------------------------------
 
     def _say(self, said: str = "") -> None:
-        """Show what just happened, or else what to do next; and what can be undone."""
+        """Show a message or else the next step, and whether there is anything to undo or redo."""
         annotation = self.annotation
         self.panel.undo.setEnabled(annotation is not None and annotation.can_undo)
         self.panel.redo.setEnabled(annotation is not None and annotation.can_redo)

@@ -1,4 +1,4 @@
-"""The frames of a movie with the status of each, and the status of the one in view."""
+"""List of a movie's frames with their status, and buttons for the status of the frame in view."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HELP = {
 
 
 class FrameModel(QAbstractListModel):
-    """One row per frame of an annotation."""
+    """List model with one row per frame of an annotation."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,14 +50,14 @@ class FrameModel(QAbstractListModel):
 
 
 class FrameList(QWidget):
-    """The list, and buttons for the frame in view.
+    """List of the frames, and buttons for the frame in view.
 
     Attributes
     ----------
     chosen : Signal(int)
-        A frame that was clicked.
+        The frame that was clicked.
     status_chosen : Signal(str)
-        For the frame in view.
+        The status chosen for the frame in view.
     """
 
     chosen = Signal(int)
@@ -102,7 +102,7 @@ class FrameList(QWidget):
         self.setEnabled(annotation is not None)
 
     def show_frame(self, frame: int) -> None:
-        """Say which frame is in view, and how far it is."""
+        """Show which frame is in view, and its status."""
         annotation = self.model.annotation
         if annotation is None or frame >= len(annotation):
             self.title.setText("")

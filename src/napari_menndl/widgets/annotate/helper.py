@@ -1,4 +1,4 @@
-"""A method that proposes defects, as a helper: turn its settings, see at once what it would mark, and accept that."""
+"""Helper that proposes defects by a method: adjust its settings, preview what it would mark, accept that."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.movie.movie import Movie
 
-#: Random Fourier settings to try, and changes after that: about ten seconds at 1024².
+#: Number of random Fourier settings to try, and of changes after that: about ten seconds at 1024².
 SAMPLES, STEPS = 24, 12
 COLOUR = "#ff4df0"
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the helper works on.
+    """Input of a helper.
 
     Attributes
     ----------
     layer : napari.layers.Image
-        The movie's.
+        Image layer of the movie.
     movie : Movie
     annotation : Annotation
     frame : int
-        In view.
+        The frame in view.
     value : int
-        Label of the class that is proposed for.
+        Label of the class to propose defects of.
     """
 
     layer: Image
@@ -61,15 +61,15 @@ class Scene:
 
 
 class Responding(Protocol):
-    """A frame opened by a method; asked again and again while its settings are turned."""
+    """Frame opened by a method, for repeated use while settings are adjusted."""
 
     def response(self, settings: Any) -> np.ndarray:
-        """(Y, X) float32: a defect where it reaches the threshold of the settings."""
+        """Return the response (Y, X) float32; there is a defect where it reaches the threshold of the settings."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method to propose by.
+    """Method of proposing defects.
 
     Attributes
     ----------
@@ -77,15 +77,15 @@ class Method:
     settings : type
         A dataclass of settings, `threshold` among them.
     sliders : mapping of str to (low, high)
-        Settings that are always in sight; the others are folded away.
+        Settings that are always visible, with their range; the others are folded away.
     shown : tuple of str
-        Further ones in sight, without a slider.
+        Further visible settings, without a slider.
     open : callable
-        Raw frame (Y, X) to what responds.
+        Opens a raw frame (Y, X) as a `Responding`.
     tune : callable
-        `Scene` to the settings that come nearest to what is marked there for the class.
+        Returns the settings that come nearest to what is marked in a `Scene` for its class.
     finds : str
-        What it does, for a tooltip.
+        Description of what it finds, for a tooltip.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Method:
 
 
 class Proposal(FrameLayer):
-    """Outlines of what would be marked, over the frame in view: labels (Y, X) uint8."""
+    """Outlines of a proposal over the frame in view: labels (Y, X) uint8."""
 
     def __init__(self, viewer: Viewer, name: str) -> None:
         super().__init__(viewer)
@@ -112,14 +112,14 @@ class Proposal(FrameLayer):
 
 
 class Previewer:
-    """Proposes for one frame after the other; remembers the latest, opened. For one thread at a time."""
+    """Computation of proposals frame by frame; keeps the latest frame open. For one thread at a time."""
 
     def __init__(self, method: Method) -> None:
         self._method = method
         self._known: tuple[Any, int, Responding] | None = None
 
     def answer(self, question: tuple[Scene, Any]) -> tuple[np.ndarray, np.ndarray, int]:
-        """A proposal and its outline, each (Y, X) bool, and how many defects that is."""
+        """Return a proposal and its outline, each (Y, X) bool, and the number of its defects."""
         scene, settings = question
         known = self._known
         if known is None or known[0] is not scene.movie or known[1] != scene.frame:
@@ -130,7 +130,7 @@ class Previewer:
 
 
 def _outline(mask: np.ndarray) -> np.ndarray:
-    """Pixels of a mask (Y, X) bool with a neighbour outside; made here: a layer takes the window's time for it."""
+    """Return the pixels of a mask (Y, X) bool with a neighbour outside; a layer would block the window for it."""
     inner = mask.copy()
     inner[1:] &= mask[:-1]
     inner[:-1] &= mask[1:]
@@ -140,7 +140,7 @@ def _outline(mask: np.ndarray) -> np.ndarray:
 
 
 def _labelled(scene: Scene) -> tuple[Any, ...]:
-    """Frame, what is marked for the class, where the labels say something, how the class is counted."""
+    """Return the frame, the labels of the class, where labels are known around them, and the match rule."""
     annotation, t = scene.annotation, scene.frame
     marked = annotation.frame(t) == scene.value
     return scene.movie.frame(t), marked, surroundings(annotation, t), annotation.detector(scene.value - 1)
@@ -171,7 +171,7 @@ COLUMNS = Method(
 
 
 class Helper(QWidget):
-    """The part of the dock for one method.
+    """Part of the dock for one method.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ class Helper(QWidget):
     Attributes
     ----------
     accepted : Signal(str)
-        What to say when a proposal became labels.
+        Message about a proposal that was turned into labels.
     """
 
     accepted = Signal(str)
@@ -244,7 +244,7 @@ class Helper(QWidget):
     # Following the view -----------------------------------------------------------------------------------------------
 
     def follow(self, scene: Scene | None) -> None:
-        """Another frame, class or annotation is in view; None for none."""
+        """Follow the frame, class or annotation in view; None for none."""
         moved = (
             self.scene is None or scene is None or (scene.movie, scene.frame) != (self.scene.movie, self.scene.frame)
         )
@@ -256,11 +256,11 @@ class Helper(QWidget):
 
     @property
     def settings(self) -> Any:
-        """Settings in the form; InputError where they do not go together."""
+        """Settings in the form; raises InputError if they contradict each other."""
         return read_form(self.form, self.method.settings)
 
     def ask(self) -> None:
-        """Preview anew, if the preview is on."""
+        """Update the preview, if it is on."""
         if self.scene is None or not self.button.isChecked():
             return
         try:
@@ -270,7 +270,7 @@ class Helper(QWidget):
             self.status.setText(str(error))
 
     def accept(self) -> None:
-        """Turn what is outlined into labels, as one stroke."""
+        """Turn the outlined proposal into labels, as one stroke."""
         scene, proposed = self.scene, self.proposed
         if scene is None or proposed is None:
             self.status.setText("Nothing is outlined yet: switch the preview on first.")

@@ -1,4 +1,4 @@
-"""What to do next in the dock "Annotate defects"."""
+"""Next step in the dock "Annotate defects"."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 def next_step(
     choice: AnnotationChooser, annotation: Annotation | None, frame: int, unmarked: str = ""
 ) -> tuple[str, str]:
-    """One sentence, and which button of the dock it names; empty for none.
+    """Return the next step in one sentence, and the name of the button to press; empty for none.
 
     Parameters
     ----------
     choice : AnnotationChooser
     annotation : Annotation or None
-        What is painted on.
+        The annotation that is painted on.
     frame : int
-        In view.
+        The frame in view.
     unmarked : str
-        Name of a points layer whose points are no discs yet.
+        Name of a points layer whose points are not discs yet.
     """
     offered = choice.offered
     try:
@@ -57,7 +57,7 @@ def next_step(
 
 
 def no_discs_yet(name: str) -> str:
-    """Of a points layer: its points would be lost."""
+    """Return the warning that the points of a layer are not discs yet."""
     return (
         f"The points in {name!r} are no discs yet, and count as background: select that layer, press “Points → discs”."
     )

@@ -1,4 +1,4 @@
-"""Annotations of a movie's layer: found again, begun, and put over it."""
+"""Annotations of a movie's layer: finding, beginning and opening them."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 
 
 def default_index() -> AnnotationIndex:
-    """The index in the folder of user data."""
+    """Return the index in the user data folder."""
     return AnnotationIndex(user_data())
 
 
 def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> Annotation:
-    """A new annotation on disk, opened to be edited.
+    """Create an annotation on disk, opened for editing.
 
     Parameters
     ----------
     path : Path
     movie : Movie
     layer : napari.layers.Labels, optional
-        To begin with what it says: an annotation in memory, or plain labels, whose labelled frames are in progress;
-        255 beside the numbers of classes is "not looked at".
+        Labels to begin with: an annotation in memory, or plain labels, whose labelled frames are set to in progress;
+        255 beside the numbers of classes means "not looked at".
 
     Raises
     ------
     InputError
-        The place is taken or cannot be written; labels that are none of this movie's classes.
+        If the place is taken or cannot be written, or the labels are not classes of this movie.
     """
     if layer is None:
         made = Annotation.create(path, movie.shape, pixel_size=movie.pixel_size, steps=movie.steps)
@@ -73,7 +73,7 @@ def begin_annotation(path: Path, movie: Movie, layer: Labels | None = None) -> A
 
 
 def _keep_colours(annotation: Annotation, layer: Labels) -> None:
-    """Give the classes the colours in which a person knows them from the layer."""
+    """Give the classes the colours that they have in the layer."""
     for index in range(len(annotation.classes)):
         t = next(iter(annotation.frames_with(index)), None)
         if t is not None:
@@ -85,7 +85,7 @@ def _keep_colours(annotation: Annotation, layer: Labels) -> None:
 
 
 def _lengthened(annotation: Annotation, length: int) -> Annotation:
-    """The same, with untouched frames up to the end of its movie."""
+    """Return the annotation with untouched frames appended up to the end of its movie."""
     missing = length - len(annotation)
     if not missing:
         return annotation
@@ -102,12 +102,12 @@ def _lengthened(annotation: Annotation, length: int) -> Annotation:
 
 
 def open_annotation(path: Path, movie: Movie) -> Annotation:
-    """An annotation of this movie from disk, opened to be edited.
+    """Open an annotation of this movie for editing.
 
     Raises
     ------
     InputError
-        Not an annotation, or one of another movie.
+        If there is no annotation, or one of another movie.
     """
     annotation = Annotation.open(path, mode="r+")
     check_drawn_on(annotation, movie)
@@ -116,7 +116,7 @@ def open_annotation(path: Path, movie: Movie) -> Annotation:
 
 
 def layer_name(path: Path, movie: Movie) -> str:
-    """``"WS2 area 0 annotation"``, ``"WS2 area 0 (2) annotation"``: by the movie, however its file had to be called."""
+    """Return a layer's name: that of the movie, not of the file, as in ``"WS2 area 0 (2) annotation"``."""
     own = path.name.removesuffix(SUFFIX)
     for stem in (stem_for(movie.name), movie.name):
         if number := re.fullmatch(re.escape(stem) + r"(?:\.(\d+))?", own):
@@ -125,5 +125,5 @@ def layer_name(path: Path, movie: Movie) -> str:
 
 
 def length_unit(image: Image | None) -> str:
-    """In what lengths on a movie are given."""
+    """Return the unit of lengths on a movie."""
     return "px" if image is None or pixel_size_of(image) is None else "nm"

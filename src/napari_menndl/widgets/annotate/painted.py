@@ -1,4 +1,4 @@
-"""A labels layer and the annotation that it paints: what changes in one is said to the other."""
+"""Binding of a labels layer to the annotation that it paints: each follows changes of the other."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from napari_menndl.annotation.annotation import Annotation
 
 
-#: Who records the strokes on an annotation, by its place: with two docks or windows there must be one.
+#: Bindings that record strokes, by the annotation's path: with two docks or windows there must be one only.
 _recording: WeakValueDictionary[str, AnnotationBinding] = WeakValueDictionary()
 
 
 class AnnotationBinding:
-    """Keeps strokes on disk, with undo and redo, for as long as it is not released.
+    """Recorder of the strokes on an annotation, with undo and redo, until it is released.
 
-    napari's own undo forgets when the window closes; the layer's `undo` and `redo` are therefore the annotation's,
-    whatever key, menu or button they are called from.
+    napari's own undo history is lost when the window closes; `undo` and `redo` of the layer are therefore replaced by
+    those of the annotation, whatever key, menu or button calls them.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ class AnnotationBinding:
         Its data are the annotation's labels.
     annotation : Annotation
     show_frame : callable
-        Brings a frame into view: what is undone must be seen.
+        Brings a frame into view, so that what is undone is seen.
 
     Raises
     ------
     InputError
-        Another napari paints this annotation.
+        If another napari process paints this annotation.
     """
 
     def __init__(self, layer: Labels, annotation: Annotation, show_frame: Callable[[int], None]) -> None:
@@ -57,7 +57,7 @@ class AnnotationBinding:
         self._key = str(annotation.path or id(annotation))
         if earlier := _recording.get(self._key):
             earlier.release()
-            # Two layers of one place, in two windows: the one that was taken up last is painted.
+            # Of two layers of one annotation, in two windows, the one that was bound last is painted.
             earlier.layer.editable = earlier.layer == layer
         self._lock = claim(annotation.path) if annotation.path else None
         _recording[self._key] = self
@@ -71,7 +71,7 @@ class AnnotationBinding:
         self._unbind = [bind(layer, f"class-{n}", partial(self.select, n)) for n in range(1, 10)]
 
     def release(self) -> None:
-        """Leave both alone; strokes then still reach the disk, but cannot be undone after napari is closed."""
+        """Unbind layer and annotation; later strokes are still saved, but cannot be undone after napari is closed."""
         if _recording.get(self._key) is not self:
             return
         del _recording[self._key]
@@ -87,7 +87,7 @@ class AnnotationBinding:
             unbind()
 
     def _hold(self) -> None:
-        """Let the disk wait for the end of a stroke, as napari's own history does, of which `_painted` is told."""
+        """Delay saving until the end of a stroke, as napari's own history does, which then calls `_painted`."""
         if isinstance(self.annotation.labels, FrameCache):
             self.annotation.labels.under_way = lambda: getattr(self.layer, "_block_history", False)
 
@@ -100,7 +100,7 @@ class AnnotationBinding:
             show_error(str(error))
 
     def select(self, value: int) -> None:
-        """Take the brush of a class, 1 … C."""
+        """Select the brush of a class, 1 … C."""
         if value <= len(self.annotation.classes):
             self.layer.selected_label = value
             if self.layer.mode not in ("paint", "fill", "polygon"):

@@ -1,4 +1,4 @@
-"""What the dock "Annotate defects" looks like; `dock` says what its parts do."""
+"""Layout of the dock "Annotate defects"; `dock` has its behaviour."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TOOLS = {
 
 
 class Panel(QScrollArea):
-    """The parts, one below the other; they scroll where the window is low.
+    """Parts of the dock, one below the other; they scroll in a low window.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Panel(QScrollArea):
         self.to_points = _button(
             "Discs → points", "Turn the defects of this frame into points that can be moved or deleted"
         )
-        #: By the names that hints have for them.
+        #: Buttons by the names that hints use.
         self.buttons = {
             "new": self.choice.new,
             "offer": self.choice.offer,
@@ -81,11 +81,11 @@ class Panel(QScrollArea):
         self.setMinimumWidth(NARROW)
 
     def name_unit(self, unit: str) -> None:
-        """In what the radius is given."""
+        """Show the unit of the radius."""
         self.radius_title.setText(f"Radius [{unit}]")
 
     def show_section(self, title: str) -> None:
-        """Unfold a section and bring it into sight."""
+        """Expand a section and scroll it into view."""
         self.sections[title].expand(animate=False)
         QTimer.singleShot(0, lambda: self.ensureWidgetVisible(self.sections[title]))
 
@@ -120,7 +120,7 @@ class Panel(QScrollArea):
 def _button(text: str, tip: str) -> QPushButton:
     button = QPushButton(text)
     button.setToolTip(tip)
-    # Four of them share a row of a narrow dock.
+    # Four buttons share a row of a narrow dock.
     button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return button
 

@@ -1,4 +1,4 @@
-"""Preparing a movie before it is annotated: what is asked for becomes a new layer, and the recorded one stays."""
+"""Preparation of a movie before it is annotated: the result is a new layer, and the recorded movie stays."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class _Question(NamedTuple):
 
 
 class Prepare(QWidget):
-    """The form, its button, and how far the measuring of the drift is.
+    """Form, button and progress of the preparation.
 
     Parameters
     ----------
     viewer : napari.Viewer
     movie : callable
-        Yields the movie that is chosen and its layer; InputError where there is none.
+        Returns the chosen movie and its layer; raises InputError if there is none.
 
     Attributes
     ----------
@@ -87,11 +87,11 @@ class Prepare(QWidget):
         layout.addWidget(self.said)
 
     def reset_choices(self) -> None:
-        """Take up that layers of shapes came, went or changed their names."""
+        """Update the choices after shapes layers were added, removed or renamed."""
         self.form["crop"].reset_choices()
 
     def begin(self) -> None:
-        """Prepare the chosen movie as the form says, beside the window."""
+        """Prepare the chosen movie as set in the form, in a thread."""
         try:
             movie, image = self._movie()
             question = _Question(movie, image, self.steps(image))
@@ -103,18 +103,18 @@ class Prepare(QWidget):
         self._work.ask(question)
 
     def steps(self, image: Image) -> tuple[Step, ...]:
-        """What the form asks for, for the movie of a layer.
+        """Return the preparation steps chosen in the form, for the movie of a layer.
 
         Raises
         ------
         InputError
-            If it asks for nothing, or for a cut to what is no rectangle.
+            If no step is chosen, or there is no rectangle to cut to.
         """
         asked: PrepareSettings = read_form(self.form, PrepareSettings)
         steps: list[Step] = [Drift()] if asked.drift else []
         if asked.crop == COMMON:
             steps.append(Crop(common=True))
-        elif asked.crop != WHOLE:  # drawn in the pixels that are seen, before they are binned
+        elif asked.crop != WHOLE:  # drawn in the pixels in view, before binning
             steps.append(self._rectangle(asked.crop, image))
         steps += [Average(asked.average)] if asked.average > 1 else []
         steps += [Bin(asked.binned)] if asked.binned > 1 else []
@@ -123,17 +123,17 @@ class Prepare(QWidget):
         return tuple(steps)
 
     def _areas(self) -> list[str]:
-        """What frames can be cut to."""
+        """Return the areas that frames can be cut to."""
         return [WHOLE, COMMON, *(layer.name for layer in self._viewer.layers if isinstance(layer, Shapes))]
 
     def _rectangle(self, name: str, image: Image) -> Crop:
-        """The last shape of a layer, as a rectangle of whole pixels within the frame."""
+        """Return the last shape of a layer as a rectangle of whole pixels within the frame."""
         shapes = self._viewer.layers[name].data
         if not shapes:
             raise InputError("a rectangle", f"no shape in the layer {name!r}", "Draw one around what is to be kept.")
         layer = self._viewer.layers[name]
         corners = np.array([image.world_to_data(layer.data_to_world(point))[-2:] for point in shapes[-1]])
-        # A pixel's centre lies on its number.
+        # Centres of pixels have whole coordinates.
         low = np.ceil(corners.min(axis=0) - 1e-6).astype(int).clip(0)
         high = (np.floor(corners.max(axis=0) + 1e-6).astype(int) + 1).clip(0, image.data.shape[-2:])
         height, width = (high - low).clip(0)

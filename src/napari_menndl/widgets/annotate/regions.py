@@ -1,4 +1,4 @@
-"""Rectangles that are fully annotated, drawn in a shapes layer."""
+"""Regions of an annotation, as rectangles in a shapes layer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME = "regions"
 
 
 class RegionLayer:
-    """Shows the regions of an annotation, and takes over what is drawn, moved or deleted.
+    """Shapes layer with the regions of an annotation; follows what is drawn, moved or deleted.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ class RegionLayer:
 
     @property
     def layer(self) -> Shapes | None:
-        """The layer, if there is one in the viewer."""
+        """The layer, if it is in the viewer."""
         if self._shapes is not None and self._shapes not in self._viewer.layers:
             self._shapes.events.data.disconnect(self._drawn)
             self._shapes = None
         return self._shapes
 
     def follow(self, annotation: Annotation | None, over: Labels | None) -> None:
-        """Show the regions of another annotation, drawn over its layer; None for none."""
+        """Show the regions of another annotation over its layer; None for none."""
         if annotation is self._annotation:
             return
         if self._annotation is not None:
@@ -61,7 +61,7 @@ class RegionLayer:
                 self._show()
 
     def draw(self) -> None:
-        """Take up the tool that draws rectangles."""
+        """Activate the tool that draws rectangles."""
         layer = self._get()
         self._viewer.layers.selection.active = layer
         layer.mode = "add_rectangle"
@@ -87,7 +87,7 @@ class RegionLayer:
         return self._shapes
 
     def _show(self, frame: int = 0) -> None:
-        """Draw what the annotation says."""
+        """Draw the regions of the annotation."""
         if self._busy or self._annotation is None:
             return
         layer, regions = self._get(), self._annotation.regions
@@ -116,7 +116,7 @@ class RegionLayer:
 
 
 def _corners(t: int, region: Region) -> np.ndarray:
-    """(4, 3): the corners of a region; pixels reach half a pixel around their centre."""
+    """Return the corners of a region, (4, 3); pixels extend half a pixel around their centre."""
     y0, x0, y1, x1 = np.array(region) - 0.5
     return np.array([(t, y0, x0), (t, y0, x1), (t, y1, x1), (t, y1, x0)])
 

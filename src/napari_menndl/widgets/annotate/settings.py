@@ -1,6 +1,6 @@
-"""What the forms of the dock "Annotate defects" ask for."""
+"""Settings in the forms of the dock "Annotate defects"."""
 
-# No postponed annotations: the forms are made from the types themselves.
+# No postponed annotations: the forms need the types themselves.
 
 from dataclasses import dataclass
 
@@ -11,19 +11,19 @@ from napari_menndl.settings import setting
 
 @dataclass(frozen=True)
 class AnnotateSettings:
-    """What to annotate, and where the labels go."""
+    """Movie to annotate, and layer for the labels."""
 
     movie: Image | None = setting(None, "Movie", note="The movie whose defects are marked")
     annotation: Labels | None = setting(None, "Annotation", note="The layer that is painted on")
 
 
-#: What frames can be cut to, beside the rectangles of layers of shapes.
+#: Areas that frames can be cut to, besides the rectangles in shapes layers.
 WHOLE, COMMON = "whole frame", "common area"
 
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """What is done to a movie before it is annotated."""
+    """Preparation of a movie before it is annotated."""
 
     drift: bool = setting(
         True, "Correct drift", note="Move every frame by whole pixels to where the first one lies; measured once"
@@ -41,7 +41,7 @@ class PrepareSettings:
 
 @dataclass(frozen=True)
 class MatchSettings:
-    """How defects of a class are counted."""
+    """Matching of the defects of a class."""
 
     extended: bool = setting(
         False,
@@ -61,7 +61,7 @@ class MatchSettings:
 
 @dataclass(frozen=True)
 class ClickSettings:
-    """How clicked points become defects."""
+    """Discs that clicked points become."""
 
     radius: float = setting(
         0.1,

@@ -1,4 +1,4 @@
-"""What napari tells of a stroke -> strokes as an annotation remembers them."""
+"""Conversion of napari's paint events to the strokes of an annotation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def strokes_of(atoms: Sequence[Any], labels: Any) -> list[Stroke]:
-    """The strokes, one per frame, that napari tells of.
+    """Return the strokes of a paint event, one per frame.
 
     Parameters
     ----------
@@ -21,8 +21,8 @@ def strokes_of(atoms: Sequence[Any], labels: Any) -> list[Stroke]:
         Value of the event ``paint`` of a labels layer, in the order in which they were painted; each a tuple of
         indices, old and new values (``data_setitem``) or, from napari 0.9 on, a rectangle with a mask.
     labels : (T, Y, X) uint8
-        As they are now; numpy or zarr. A bucket tells of itself before it pours, a brush after the last drop: what
-        they are does not matter where the stroke went.
+        The labels now; numpy or zarr. A bucket sends its event before it fills, a brush after the last pixel: values
+        under the stroke do not matter.
     """
     changes = [_pixels(atom) for atom in atoms]
     strokes = []
@@ -41,7 +41,7 @@ def strokes_of(atoms: Sequence[Any], labels: Any) -> list[Stroke]:
 
 
 def _pixels(atom: Any) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
-    """Pixels (t, y, x) that change, and their values before and after."""
+    """Return the pixels (t, y, x) that change, and their values before and after."""
     if not hasattr(atom, "slice_key"):
         indices, old, new = atom
         where = tuple(np.atleast_1d(np.asarray(axis)) for axis in indices)

@@ -1,4 +1,4 @@
-"""The tools of the dock "Annotate defects": what its buttons do to the annotation that is painted on."""
+"""Tools of the dock "Annotate defects": actions of its buttons on the annotation that is painted on."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Tools(QObject):
     ----------
     viewer : napari.viewer.Viewer
     panel : Panel
-        Its buttons.
+        The panel with the buttons.
     frame : callable
-        The frame in view.
+        Returns the frame in view.
 
     Attributes
     ----------
     said : Signal(str)
-        What happened, or what to do with the tool that was taken up.
+        A message, or how to use the tool that was activated.
     painted : AnnotationBinding or None
-        What they work on.
+        The annotation that the tools work on.
     """
 
     said = Signal(str)
@@ -64,19 +64,19 @@ class Tools(QObject):
         panel.click_form["radius"].changed.connect(guarded(self.resize, self.said.emit))
 
     def enable(self) -> None:
-        """Offer them where there is something to paint on."""
+        """Enable the tools if there is an annotation to paint on."""
         panel = self._panel
         for part in (*panel.tools.values(), panel.to_discs, panel.to_points):
             part.setEnabled(self.painted is not None)
 
     @property
     def value(self) -> int:
-        """Label of the class that is selected."""
+        """Label of the selected class."""
         return self._panel.classes.row + 1
 
     @property
     def radius(self) -> float:
-        """Of the disc around a click, as the form says: [nm] where the pixel size is known, else [px]."""
+        """Radius of the disc around a click, from the form: [nm] if the pixel size is known, else [px]."""
         return float(self._panel.click_form["radius"].value)
 
     @property
@@ -86,7 +86,7 @@ class Tools(QObject):
         return 1.0 if size is None else float(np.sqrt(np.prod(size)))
 
     def choose(self, value: int) -> None:
-        """Take the brush, and the clicks, of a class."""
+        """Select a class for brush and clicks."""
         if self.painted is not None:
             if self.painted.layer.selected_label != value:
                 self.painted.layer.selected_label = value
@@ -96,13 +96,13 @@ class Tools(QObject):
             self.clicks.take(value, self.radius / self.pixel)
 
     def resize(self) -> None:
-        """Give what is clicked of the selected class the radius in the form."""
+        """Apply the radius in the form to the clicked discs of the selected class."""
         if self.painted is not None:
             number = self.clicks.resize(self.value, self.radius / self.pixel)
             self.said.emit(f"{number} discs have another radius." if number else "")
 
     def take(self, mode: str) -> None:
-        """Take up a tool of the annotation's layer."""
+        """Activate a tool of the annotation's layer."""
         if self.painted is not None:
             self._viewer.layers.selection.active = self.painted.layer
             self.painted.layer.mode = mode
@@ -145,7 +145,7 @@ class Tools(QObject):
 
 
 def guarded(act: Callable[[], Any], say: Callable[[str], Any]) -> Callable[..., None]:
-    """What a button does: an error is shown, and said in the dock."""
+    """Return the action of a button, with errors shown in napari and in the dock."""
 
     def run(*_: Any) -> None:
         try:

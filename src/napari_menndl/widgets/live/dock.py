@@ -1,4 +1,4 @@
-"""The dock "Live review": frames predicted and overlaid while the microscope writes them."""
+"""Dock "Live review": frames are predicted and overlaid while the microscope writes them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HINT = "Choose a network and what to follow, then press Follow."
 
 
 class LiveReview(LivePanel):
-    """The dock.
+    """Dock "Live review".
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class LiveReview(LivePanel):
     Attributes
     ----------
     hint : str
-        What to do next.
+        The next step.
     hint_changed : Signal(text)
     """
 
@@ -106,14 +106,14 @@ class LiveReview(LivePanel):
     def changeEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None and hasattr(self, "feed"):
-            self.stop()  # taken out of its window
+            self.stop()  # removed from its window
 
     def _images(self) -> list[Image]:
         layers = self.viewer.layers if hasattr(self, "viewer") else ()
         return [one for one in layers if isinstance(one, Image) and not one.rgb and one.ndim in (2, 3)]
 
     def reset_choices(self, event: Any = None) -> None:
-        """Take up that layers came, went or changed their names; napari calls this."""
+        """Update the choices after layers were added, removed or renamed; called by napari."""
         chosen = self.form["layer"].value
         self.form.reset_choices()
         if chosen in self.form["layer"].choices:
@@ -129,14 +129,14 @@ class LiveReview(LivePanel):
         return self.feed is not None
 
     def toggle(self) -> None:
-        """Follow, or stop."""
+        """Start or stop following."""
         if self.button.text() == STOP:
             self.stop()
         else:
             self.follow()
 
     def follow(self) -> None:
-        """Open the network, then predict every frame that appears from now on."""
+        """Open the network, then predict every new frame."""
         self._said = ""
         try:
             self.check()
@@ -148,7 +148,7 @@ class LiveReview(LivePanel):
         self.opening.ask((self.settings.network.expanduser(), self.settings.fast))
 
     def stop(self) -> None:
-        """Follow no more; what is shown stays."""
+        """Stop following; what is shown stays."""
         feed, self.feed = self.feed, None
         if feed is not None:
             feed.stop()
@@ -182,7 +182,7 @@ class LiveReview(LivePanel):
         self.feed.start()
 
     def _begin(self, layer: Image | None) -> None:
-        """Nothing has arrived yet."""
+        """Reset the dock before the first frame arrives."""
         self.frames, self._newest = LiveFrames(), -1
         self.view.begin(layer, tuple(self._colours.values()))
         self.begin(self._colours, None if layer is None else layer.metadata.get("frame_time"))
@@ -194,7 +194,7 @@ class LiveReview(LivePanel):
 
     def _hear(self, feed: Feed, news: NewFrame | Notice | Exception) -> None:
         if feed is not self.feed:
-            return  # on its way when following was stopped
+            return  # sent before following was stopped
         if isinstance(news, Exception):
             self._cannot_open(None, news)
         elif isinstance(news, NewFrame):
@@ -235,14 +235,14 @@ class LiveReview(LivePanel):
 
     @property
     def _followed(self) -> str:
-        """The place that is followed, for what is said of its pixel size."""
+        """Name of what is followed, under which the answer about its pixel size is kept."""
         layer = self.settings.layer
         return str(self.settings.source) if layer is None else str(layer.metadata.get("source") or layer.name)
 
     # Showing ----------------------------------------------------------------------------------------------------------
 
     def _show_arrived(self) -> None:
-        """Let the layer grow by what has arrived, and go to the newest frame."""
+        """Add the new frames to the layer, and go to the newest."""
         feed = self.feed
         if feed is None:
             return
@@ -281,7 +281,7 @@ class LiveReview(LivePanel):
         colours = get_theme(self.viewer.theme)
         self.plot.recolour(colours.background.as_hex(), colours.text.as_hex())
 
-    # Saying -----------------------------------------------------------------------------------------------------------
+    # Messages ---------------------------------------------------------------------------------------------------------
 
     def _say(self, text: str) -> None:
         self.status.setText(text)

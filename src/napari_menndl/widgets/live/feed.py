@@ -1,4 +1,4 @@
-"""Where new frames come from: a source on disk, or a layer that grows."""
+"""Sources of new frames: a path on disk, or a layer that grows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.following import MovieWatcher, NewFrames, Notice, watch
+from napari_menndl.movie.following import FollowedFrame, MovieWatcher, Notice, watch
 from napari_menndl.widgets.background import begin, in_window
 from napari_menndl.widgets.layers import pixel_size_of
 
@@ -25,43 +25,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NewFrame:
-    """A frame that has arrived; it is read where it is predicted."""
+    """New frame; it is read when it is predicted."""
 
     number: int
     appeared: float
 
 
 class Feed(QObject):
-    """New frames, one signal each.
+    """Source of new frames, each announced by a signal.
 
     Attributes
     ----------
     news : Signal(feed, NewFrame or Notice or exception)
-        After an exception nothing arrives any more.
+        No news arrives after an exception.
     """
 
     news = Signal(object, object)
 
     def start(self) -> None:
-        """Begin to look for new frames."""
+        """Start looking for new frames."""
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking for new frames."""
         raise NotImplementedError
 
     def read(self, number: int) -> NDArray[Any]:
-        """Frame (Y, X)."""
+        """Return a frame (Y, X)."""
         raise NotImplementedError
 
     @property
     def pixel_size(self) -> tuple[float, float] | None:
-        """(y, x) [nm]."""
+        """Pixel size (y, x) [nm]; None if unknown."""
         raise NotImplementedError
 
 
 class PathFeed(Feed):
-    """Follows a source on disk, in a thread of its own: the pool's threads are for work that ends."""
+    """New frames of a path on disk, watched in a thread of its own: the pool's threads are for work that ends."""
 
     def __init__(self, path: Path, existing: bool, parent: QObject) -> None:
         super().__init__(parent)
@@ -79,7 +79,7 @@ class PathFeed(Feed):
     def _watch(self) -> None:
         try:
             for one in watch(self.follower, stop=self._stop.is_set):
-                self._tell(NewFrame(one.number, one.appeared) if isinstance(one, NewFrames) else one)
+                self._tell(NewFrame(one.number, one.appeared) if isinstance(one, FollowedFrame) else one)
         except InputError as error:
             self._tell(error)
 
@@ -95,7 +95,7 @@ class PathFeed(Feed):
 
 
 class LayerFeed(Feed):
-    """Follows a layer: frames that are added to it or, where it has one frame only, that frame whenever it changes."""
+    """New frames of a layer: those added to it or, if it has one frame only, that frame whenever it changes."""
 
     def __init__(self, layer: Image, existing: bool, parent: QObject) -> None:
         super().__init__(parent)
@@ -123,8 +123,8 @@ class LayerFeed(Feed):
             return
         if length < self._known:
             self._known = 0
-            self.news.emit(self, Notice(f"{self.layer.name} became shorter: its frames are counted anew.", anew=True))
-        first = min(self._known, length - 1)  # the same length again: its last frame was replaced
+            self.news.emit(self, Notice(f"{self.layer.name} became shorter: frame numbering restarts.", anew=True))
+        first = min(self._known, length - 1)  # same length as before: the last frame was replaced
         self._known = length
         for number in range(first, length):
             self.news.emit(self, NewFrame(number, now))

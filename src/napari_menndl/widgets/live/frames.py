@@ -1,4 +1,4 @@
-"""What is known of the frames of a live review: which wait, which are predicted, what is in them."""
+"""Frames of a live review: those that wait, those predicted, and their defects."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class PackedLabels:
-    """Labels of a frame of which only the defects are kept, a few per cent of its pixels.
+    """Labels of a frame, stored as the pixels of its defects, a few per cent of all.
 
     Attributes
     ----------
     shape : (Y, X)
     where : (n,) int
-        Into the flattened frame.
+        Indices into the flattened frame.
     values : (n,) uint8
     """
 
@@ -35,7 +35,7 @@ class PackedLabels:
         return cls(labels.shape, where, labels.flat[where])
 
     def unpack(self) -> np.ndarray:
-        """(Y, X) uint8."""
+        """Return the labels (Y, X) uint8."""
         labels = np.zeros(self.shape, np.uint8)
         labels.flat[self.where] = self.values
         return labels
@@ -43,20 +43,20 @@ class PackedLabels:
 
 @dataclass
 class LiveFrames:
-    """Frames by number. The newest is predicted first; those that came meanwhile wait for a pause.
+    """Frames by number; the newest is predicted first, those that came meanwhile wait for a pause.
 
     Attributes
     ----------
     waiting : list of NewFrame
         The newest last.
     counts : dict of int to dict of str to int
-        Defects by class, of every predicted frame.
+        Number of defects by class, for every predicted frame.
     labels : dict of int to PackedLabels
-        Of every predicted frame.
+        For every predicted frame.
     latencies : list of float [s]
         From a frame's appearance to its defects on the screen.
     seconds : float [s]
-        What the latest prediction took.
+        Duration of the latest prediction.
     """
 
     waiting: list[NewFrame] = field(default_factory=list)
@@ -66,24 +66,24 @@ class LiveFrames:
     seconds: float = 0.0
 
     def add(self, new: NewFrame) -> None:
-        """A frame has arrived; one that came again is predicted again."""
+        """Add a new frame; one that arrives again is predicted again."""
         self.waiting = [one for one in self.waiting if one.number != new.number]
         self.waiting.append(new)
 
     def enter(self, frame: LiveFrame) -> None:
-        """A frame was predicted."""
+        """Add a predicted frame."""
         self.labels[frame.number] = PackedLabels.of(frame.labels)
         self.counts[frame.number] = frame.counts
         self.seconds = frame.seconds
 
     def curves(self) -> tuple[list[int], dict[str, list[int]]]:
-        """Numbers of the predicted frames in order, and the counts of each class."""
+        """Return the numbers of the predicted frames in order, and the counts of each class."""
         numbers = sorted(self.counts)
         names = self.counts[numbers[-1]] if numbers else {}
         return numbers, {name: [self.counts[t].get(name, 0) for t in numbers] for name in names}
 
     def behind(self) -> str:
-        """What to say of frames that wait; empty where none does."""
+        """Return a message about the frames that wait; empty if none does."""
         count = len(self.waiting)
         if count == 0:
             return ""

@@ -1,4 +1,4 @@
-"""The layer that shows a live prediction over the frame in view, while the movie grows under it."""
+"""Layer with the live prediction of the frame in view, over a movie that grows."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class LiveOverlay(FramesLayer):
-    """Predicted labels (Y, X) uint8 of each frame in the colours of their classes, as outlines.
+    """Outlines of the predicted labels (Y, X) uint8 of each frame, in the colours of their classes.
 
     Parameters
     ----------
     viewer : napari.Viewer
     labels : callable
-        ``labels(t)``: (Y, X) uint8, or None where a frame is not predicted.
+        ``labels(t)`` returns the packed labels of a frame, or None if it is not predicted.
     """
 
     def __init__(self, viewer: Viewer, labels: Callable[[int], PackedLabels | None]) -> None:

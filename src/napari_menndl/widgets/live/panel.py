@@ -1,4 +1,4 @@
-"""What the dock "Live review" is made of: form, button, messages, plot."""
+"""Parts of the dock "Live review": form, button, messages, plot."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ FOLLOW, STOP = "Follow", "Stop following"
 
 
 class LivePanel(QScrollArea):
-    """The controls, without what they do.
+    """Controls of the dock, without their actions.
 
     Parameters
     ----------
     images : callable
-        The layers that can be followed.
+        Returns the layers that can be followed.
     """
 
     def __init__(self, images: Callable[[], list[Any]]) -> None:
@@ -67,7 +67,7 @@ class LivePanel(QScrollArea):
         self.setAcceptDrops(True)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Narrow enough to leave most of a small screen to the frame."""
+        """Return a size that leaves most of a small screen to the frame."""
         return QSize(WIDE, 560)
 
     def dragEnterEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
@@ -83,12 +83,12 @@ class LivePanel(QScrollArea):
 
     @property
     def settings(self) -> LiveSettings:
-        """What the form says."""
+        """Settings in the form."""
         settings: LiveSettings = read_form(self.form, LiveSettings)
         return settings
 
     def check(self) -> None:
-        """InputError where something is missing to begin with."""
+        """Raise InputError if something is missing to begin with."""
         if not self.form["network"].line_edit.value:
             raise InputError("a network", "an empty field", "Choose the folder of a search or a saved network.")
         if self.form["layer"].value is None and not self.form["source"].line_edit.value:
@@ -97,7 +97,7 @@ class LivePanel(QScrollArea):
     # Messages ---------------------------------------------------------------------------------------------------------
 
     def begin(self, colours: Mapping[str, str], frame_time: float | None) -> None:
-        """Forget what was followed before; classes and their colours, and the time between two frames [s]."""
+        """Reset messages and plot; takes the classes with their colours, and the time between two frames [s]."""
         self.say_behind("")
         self.say_notice("")
         self.plot.begin(colours, frame_time)
@@ -105,11 +105,11 @@ class LivePanel(QScrollArea):
         self.legend.setText("&nbsp;&nbsp; ".join(squares))
 
     def say_behind(self, text: str) -> None:
-        """Which frames wait."""
+        """Show a message about frames that wait."""
         self.behind.setText(text)
         self.behind.setVisible(bool(text))
 
     def say_notice(self, text: str) -> None:
-        """What happened to the source."""
+        """Show a message about the source."""
         self.notice.setText(escape(text))
         self.notice.setVisible(bool(text))

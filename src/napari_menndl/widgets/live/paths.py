@@ -24,7 +24,7 @@ FILES = {
 
 
 def choose_by_menu(row: FileEdit, name: str, example: str) -> QMenu:
-    """Give a row's button a menu of what can be chosen, and let the whole dock take what is dropped."""
+    """Give a row's button a menu of what can be chosen; drops are left to the whole dock."""
     edit, button = row.line_edit.native, row.choose_btn.native
     edit.setPlaceholderText(example)
     edit.setAcceptDrops(False)

@@ -1,4 +1,4 @@
-"""The number of defects over time, which one can click to go to a frame."""
+"""Plot of the number of defects over time; a click goes to a frame."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-#: Up to so many frames each has its number below.
+#: Up to this number of frames, each has its own tick.
 FEW = 10
 
 
 class CountPlot(FramePlot):
-    """One curve per class."""
+    """Plot with one curve per class."""
 
     def __init__(self) -> None:
         super().__init__(320, 170, line=1)
@@ -28,7 +28,7 @@ class CountPlot(FramePlot):
         self._second, self._in_frames = 1.0, True
 
     def begin(self, classes: Mapping[str, str], frame_time: float | None) -> None:
-        """Forget everything; classes and their colours, and the time between two frames [s]."""
+        """Reset the plot; takes the classes with their colours, and the time between two frames [s]."""
         item = self.item
         for curve in self._curves.values():
             item.removeItem(curve)

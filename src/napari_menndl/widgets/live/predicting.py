@@ -1,4 +1,4 @@
-"""What the dock "Live review" has done in a worker: opening a network, predicting a frame."""
+"""Work of the dock "Live review" in a thread: opening a network, predicting a frame."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from napari_menndl.widgets.live.feed import Feed, NewFrame
     from napari_menndl.widgets.pixel_size import Answer
 
-#: Share of an answer's time that its fast variant takes.
+#: Share of an answer's prediction time that its fast variant takes.
 FAST = 0.25
 
 
 def open_live(question: tuple[Path, bool]) -> LivePredictor:
-    """A saved network, or the best of a run, renewed as long as its search finds better ones; fast, if so wanted.
+    """Open a saved network, or the best of a run, renewed while its search improves; fast if wanted.
 
     Raises
     ------
     InputError
-        If there is none yet.
+        If there is no network yet.
     """
-    # Here, in a worker: it takes a moment that a window would notice.
+    # Imported here, in a thread: it takes a moment that a person would notice in the window.
     from napari_menndl.api import open_run
     from napari_menndl.opening import is_run, open_network
     from napari_menndl.predict.live import LivePredictor
@@ -40,30 +40,30 @@ def open_live(question: tuple[Path, bool]) -> LivePredictor:
 
 
 def predict(question: tuple[LivePredictor, Feed, NewFrame, Answer]) -> LiveFrame:
-    """Predict a frame that has arrived; the question names predictor, feed, frame, and what is said of its pixel size.
+    """Predict a new frame; the question is predictor, feed, frame, and the answer about its pixel size.
 
     Raises
     ------
     PixelSizeError
-        Where only the network or the frame knows its pixel size.
+        If only the network or only the frame has a pixel size, and the answer does not help.
     InputError
-        Where the frame cannot be read or predicted.
+        If the frame cannot be read or predicted.
     """
     predictor, feed, new, answer = question
     trained, known = predictor.network.pixel_size, feed.pixel_size
     pixel_size = answer if known is None and isinstance(answer, tuple) else known
     if (trained is None) != (pixel_size is None):
         if answer != AS_IT_IS:
-            scale_between(pixel_size, trained)  # asks
+            scale_between(pixel_size, trained)  # raises, so that a person is asked
         pixel_size = trained
     return predictor.predict(new.number, feed.read(new.number), pixel_size)
 
 
 def by_how_many(used: int, whole: int) -> str:
-    """``"1 network"``, ``"16 networks"``, ``"4 of 16 networks"``."""
+    """Format how many networks predict: ``"1 network"``, ``"16 networks"``, ``"4 of 16 networks"``."""
     return f"{used} of {whole} networks" if used < whole else f"{used} network{'s' * (used != 1)}"
 
 
 def duration(seconds: float) -> str:
-    """``"0.21 s"``, ``"45 ms"``."""
+    """Format a duration: ``"0.21 s"``, ``"45 ms"``."""
     return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"

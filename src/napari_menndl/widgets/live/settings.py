@@ -1,6 +1,6 @@
-"""What the form of the dock "Live review" asks for."""
+"""Settings in the form of the dock "Live review"."""
 
-# No postponed annotations: the form is made from the types themselves.
+# No postponed annotations: the form needs the types themselves.
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from napari_menndl.settings import setting
 
 @dataclass(frozen=True)
 class LiveSettings:
-    """What to follow, and with which network."""
+    """Source to follow, and network to predict with."""
 
     network: Path = setting(
         Path(),

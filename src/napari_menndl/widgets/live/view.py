@@ -1,4 +1,4 @@
-"""The followed movie and its live prediction in the viewer."""
+"""Followed movie and its live prediction in the viewer."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class LiveView:
-    """A layer that grows, and the overlay over the frame in view.
+    """Layer that grows, and the overlay over the frame in view.
 
     Parameters
     ----------
     viewer : napari.Viewer
     labels : callable
-        ``labels(t)``: of a frame of the layer, or None where it is not predicted.
+        ``labels(t)`` returns the labels of a frame of the layer, or None if it is not predicted.
 
     Attributes
     ----------
     layer : napari.layers.Image or None
-        With the frames.
+        Image layer with the frames.
     overlay : LiveOverlay
     """
 
@@ -41,18 +41,18 @@ class LiveView:
         self.overlay = LiveOverlay(viewer, labels)
 
     def begin(self, layer: Image | None, colours: Sequence[str]) -> None:
-        """Follow a layer, or one that `grow` will add."""
+        """Follow a layer, or None for one that `grow` will add."""
         self.layer = layer
         self.overlay.remove()
         self.overlay.colours = tuple(colours)
 
     @property
     def removed(self) -> bool:
-        """Whether someone took the layer out of the viewer."""
+        """Whether the layer was removed from the viewer."""
         return self.layer is not None and self.layer not in self._viewer.layers
 
     def grow(self, movie: Movie) -> bool:
-        """Show all frames so far; True where a layer had to be added."""
+        """Show all frames so far; return whether a layer had to be added."""
         layer = self.layer
         if layer is not None and layer.data.shape[1:] == movie.shape[1:]:
             if layer.data.shape != movie.shape:
@@ -63,14 +63,14 @@ class LiveView:
         return True
 
     def frame(self, newest: int) -> int:
-        """The frame in view; of a single image the newest."""
+        """Return the frame in view; for a single image the newest."""
         layer = self.layer
         if layer is None or layer.ndim == 2:
             return newest
         return frame_in_view(layer, self._viewer.dims.point)
 
     def show(self) -> None:
-        """Lay what is predicted over the frame in view."""
+        """Show the prediction over the frame in view."""
         if self.layer is not None and not self.removed:
             self.overlay.show(self.layer)
 

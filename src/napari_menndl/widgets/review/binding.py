@@ -1,4 +1,4 @@
-"""What a dock takes from its viewer, and gives back when it is closed."""
+"""Bindings of a dock to its viewer, released when the dock is closed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def bind_viewer(
     themed: Callable[..., Any],
     clicked: Callable[..., Any],
 ) -> None:
-    """Bind shortcuts and events for as long as a dock lives.
+    """Bind shortcuts and events until a dock is destroyed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The one defect that one speaks of: found under the mouse or in the list of errors, and decided about."""
+"""Selected defect: found under the mouse or in the list of errors, then accepted or rejected."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_menndl.widgets.review.frame_review import FrameReview
 
 MISSED = OUTCOMES[FALSE_NEGATIVE]
-#: What the outcomes of a review are called in the window.
+#: Names of the outcomes of a review in the window.
 WORDS = {"true positive": "found", "false positive": "false", MISSED: "missed", ALONE: "predicted"}
 
 
@@ -33,7 +33,7 @@ class SelectedDefect:
     ----------
     frame : int
     name : str
-        Its class, in the prediction's words.
+        Its class, as the prediction names it.
     outcome : str
     centre : (y, x) float [px]
     confidence : float
@@ -50,17 +50,17 @@ class SelectedDefect:
 
     @property
     def radius(self) -> float:
-        """Of a disc of its area [px]."""
+        """Radius of a disc of the same area [px]."""
         return float(np.sqrt(self.pixels.sum() / np.pi))
 
     def describe(self) -> str:
-        """``"missed: S vacancy"``, ``"false: hole, confidence 0.61"``."""
+        """Describe the defect: ``"missed: S vacancy"``, ``"false: hole, confidence 0.61"``."""
         sure = "" if np.isnan(self.confidence) else f", confidence {self.confidence:.2f}"
         return f"{WORDS[self.outcome]}: {self.name}{sure}"
 
 
 def choose_at(review: FrameReview, layer: Labels | None, y: int, x: int) -> SelectedDefect | None:
-    """The defect whose colour one sees at a pixel; None where there is none."""
+    """Return the defect whose colour is visible at a pixel; None if there is none."""
     overlay = review.overlay
     if not (0 <= y < overlay.shape[0] and 0 <= x < overlay.shape[1]) or not overlay[y, x]:
         return None
@@ -78,7 +78,7 @@ def choose_at(review: FrameReview, layer: Labels | None, y: int, x: int) -> Sele
 
 
 def choose_row(review: FrameReview, layer: Labels | None, row: pd.Series) -> SelectedDefect:
-    """The defect of a row of the review's table."""
+    """Return the defect of a row of the review's table."""
     name, outcome, centre = str(row["class"]), str(row["outcome"]), (float(row["y"]), float(row["x"]))
     wanted = _side(review, layer, outcome) == review.class_names.index(name) + 1
     found = label_components(wanted, 1)
@@ -90,21 +90,21 @@ def choose_row(review: FrameReview, layer: Labels | None, row: pd.Series) -> Sel
 
 
 def decide(chosen: SelectedDefect, layer: Labels | None, class_names: tuple[str, ...], accept: bool) -> None:
-    """Say that there is such a defect, or that there is none: it goes into the annotation of its frame.
+    """Record in the annotation of its frame that there is such a defect, or that there is none.
 
     Parameters
     ----------
     chosen : SelectedDefect
     layer : napari.layers.Labels or None
-        With the annotation.
+        The layer of the annotation.
     class_names : C str
-        Of the prediction.
+        Classes of the prediction.
     accept : bool
 
     Raises
     ------
     InputError
-        Without an annotation, or where it does not have the class or cannot be written.
+        Without an annotation, or if it does not have the class or cannot be written.
     """
     if layer is None:
         raise InputError(
@@ -139,12 +139,13 @@ def decide(chosen: SelectedDefect, layer: Labels | None, class_names: tuple[str,
 
 
 def accept_rest(review: FrameReview, layer: Labels | None) -> None:
-    """Take over what is predicted where the annotation says nothing yet, and call the frame complete.
+    """Accept what is predicted where the annotation is not known yet, and mark the frame as complete.
 
     Raises
     ------
     InputError
-        Without an annotation of ours, or where it does not have a class or cannot be written.
+        Without an annotation that records which frames are complete, if it lacks a class that is predicted in the
+        frame, or if it cannot be written.
     """
     annotation = None if layer is None else layer.metadata.get("annotation")
     if layer is None or annotation is None:
@@ -154,13 +155,20 @@ def accept_rest(review: FrameReview, layer: Labels | None) -> None:
             "Press 'New annotation' in the dock 'Annotate defects', and choose it under 'Annotation'.",
         )
     given = classes_of(layer, review.class_names)
+    lacking = [n for c, n in enumerate(review.class_names, start=1) if n not in given and (review.predicted == c).any()]
+    if lacking:
+        raise InputError(
+            f"the class {' and '.join(map(repr, lacking))} in the annotation",
+            ", ".join(given),
+            "Add it in the dock 'Annotate defects', or raise its threshold until nothing of it is predicted here.",
+        )
     place = np.array([0, *(given.index(n) + 1 if n in given else 0 for n in review.class_names)], np.uint8)
     corrections.complete(annotation, review.frame, place[review.predicted])
     layer.refresh()
 
 
 def _side(review: FrameReview, layer: Labels | None, outcome: str) -> np.ndarray:
-    """(Y, X) uint8, in the prediction's classes: the labels in which a defect of this outcome lies."""
+    """Return the labels (Y, X) uint8 that contain defects of this outcome, in the prediction's classes."""
     if outcome != MISSED:
         return review.predicted
     return annotation_in(review.class_names, layer, review.frame, review.predicted.shape)[0]

@@ -1,4 +1,4 @@
-"""The dock's parts and where they lie: basics above, the rest folded under "More"."""
+"""Parts of the dock and their layout: basics above, the rest folded under "More"."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ GO, STOP = "Review movie", "Stop"
 
 
 class Controls(QScrollArea):
-    """Everything in the dock that one sees.
+    """Controls of the dock.
 
     Parameters
     ----------
     layers : callable
-        ``layers(kind)``: the layers of a kind that can be chosen.
+        ``layers(kind)`` returns the layers of a kind that can be chosen.
     shadings : callable
-        What can glow.
+        Returns what can be shown as shading.
     classes : callable
-        What the threshold can be for.
+        Returns the classes that the threshold can be set for.
     order : callable
-        What several movies are predicted with.
+        Returns the request to predict several movies.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Controls(QScrollArea):
         self.movies = MovieList(order)
         self.network = QPushButton("Export network …")
         self.network.setToolTip("The network as one file, to predict with here and elsewhere")
-        #: By the names that hints have for them.
+        #: Buttons by the names that hints use.
         self.buttons = {
             "source": self.what["source"].native,
             "go": self.button,
@@ -111,7 +111,7 @@ class Controls(QScrollArea):
         self._lay_out()
 
     def show_parts(self, reviewed: bool) -> None:
-        """What there is to do with a review is seen once there is one."""
+        """Show the parts that need a review, or hide them while there is none."""
         for part in (self.scores, self.errors, self.again):
             part.setVisible(reviewed)
 

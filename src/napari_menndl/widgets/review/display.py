@@ -1,4 +1,4 @@
-"""What one sees of a review: overlay, probabilities, scores, plot, progress."""
+"""Display of a review: overlay, probabilities, scores, plot, progress."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Display(QObject):
-    """Shows the review of the frame in view, and of all frames so far.
+    """Display of the review of the frame in view, and of all frames so far.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Display(QObject):
     shading : Shading
         Probabilities or agreement, on demand.
     shown : FrameReview or None
-        What the overlay shows.
+        The review that the overlay shows.
     failed : Signal(exception)
     """
 
@@ -44,7 +44,7 @@ class Display(QObject):
         super().__init__(parent)
         self._viewer, self._controls, self._inputs, self._movie = viewer, controls, inputs, movie
         self._view = controls.view
-        #: Colours of predicted classes, by their names.
+        #: Colours of the predicted classes, by name.
         self.classes: dict[str, str] = {}
         self.overlay = Overlay(viewer, overlay_colours(self._view["colours"].value, {}), self._seen)
         self.shading = Shading(viewer)
@@ -60,18 +60,18 @@ class Display(QObject):
         self._view["quantity"].changed.connect(self.show_movie)
 
     def owns(self, layer: object) -> bool:
-        """Whether a layer is one of ours."""
+        """Whether a layer belongs to this display."""
         return self.overlay.owns(layer) or self.shading.owns(layer)
 
     def move(self, frame: int) -> None:
-        """Another frame is in view: its overlay, if there is one, came with it; the rest follows with `show`."""
+        """Follow the view to another frame: a known overlay comes with it; the rest follows with `show`."""
         self.shown, self._told = self._known(frame), None
         if self.shading.frame != frame:
             self.shading.clear()  # never the probabilities of one frame over another
 
     @property
     def centre(self) -> tuple[float, float]:
-        """What is looked at, (y, x) [px] of the frame in view."""
+        """Centre of the view, (y, x) [px] of the frame in view."""
         image = self._inputs.image
         if image is None:
             return 0.0, 0.0
@@ -79,7 +79,7 @@ class Display(QObject):
         return float(y), float(x)
 
     def show_part(self, frame: int) -> None:
-        """A part more of the frame in view is predicted."""
+        """Show one more predicted part of the frame in view."""
         image, part = self._inputs.image, self._movie.partial
         if image is None or part is None or frame != self._inputs.frame:
             return
@@ -116,7 +116,7 @@ class Display(QObject):
         self._ask_shading()
 
     def show_movie(self) -> None:
-        """Everything that is about all frames: progress, table, plot."""
+        """Show everything about all frames: progress, table, plot."""
         controls, movie, view = self._controls, self._movie, self._view
         frames = 0 if movie.setting is None else len(movie.setting.movie)
         controls.progress.setRange(0, max(frames, 1))
@@ -141,7 +141,7 @@ class Display(QObject):
         self.shading.clear()
 
     def forget_removed(self) -> bool:
-        """Take up that someone took our layers out of the viewer; whether it was the overlay."""
+        """Notice that our layers were removed from the viewer; return whether the overlay was."""
         if self.shading.removed:
             self.shading.layer = None
             self._view["shading"].value = NOTHING
@@ -151,7 +151,7 @@ class Display(QObject):
         return True
 
     def shadings(self) -> list[str]:
-        """What can be shown as probability."""
+        """Return what can be shown as shading."""
         review = next(iter(self._movie.reviews.values()), None)
         return [NOTHING, ANY, *(review.class_names if review is not None else ()), AGREEMENT]
 
@@ -170,7 +170,7 @@ class Display(QObject):
         self._controls.scores.show_frame(self.shown, self._view["colours"].value, self.classes)
 
     def _colour_classes(self, names: tuple[str, ...]) -> None:
-        """Give each predicted class a colour of its own: that of the annotation, where no outcome has it."""
+        """Give each predicted class its own colour: that of the annotation, unless an outcome has it."""
         palette = self._view["colours"].value
         classes = class_colours(names, self._inputs.annotation, palette)
         if classes != self.classes:

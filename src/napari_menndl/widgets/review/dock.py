@@ -1,4 +1,4 @@
-"""The dock "Review frames": a movie's prediction, laid over its annotation in three colours, and corrected."""
+"""Dock "Review frames": a movie's prediction, laid over its annotation in three colours, and corrected."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class ReviewFrames(QWidget):
-    """The dock.
+    """Dock "Review frames".
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class ReviewFrames(QWidget):
 
     search_again = Signal(list)
     hint_changed = Signal(str)
-    #: Whether the hint stands above the dock already.
+    #: Whether the hint is shown above the dock already.
     hint_above = False
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
@@ -133,20 +133,20 @@ class ReviewFrames(QWidget):
 
     @property
     def shown(self) -> FrameReview | None:
-        """What the overlay shows."""
+        """The review that the overlay shows."""
         return self.display.shown
 
     # For other docks --------------------------------------------------------------------------------------------------
 
     def open_run(self, path: str | os.PathLike[str]) -> None:
-        """Take the run, saved network or stored prediction at `path`, and review if there is a movie."""
+        """Choose the run, saved network or stored prediction at `path`, and review if there is a movie."""
         self.controls.what["source"].value = path
         if self.inputs.image is not None:
             self.predict()
 
     @property
     def hint(self) -> str:
-        """What to do next."""
+        """The next step."""
         return self._next_step()[0]
 
     def _next_step(self) -> tuple[str, str]:
@@ -161,7 +161,7 @@ class ReviewFrames(QWidget):
             corrected=bool(self.corrected),
         )
 
-    # What changes -----------------------------------------------------------------------------------------------------
+    # Changes ----------------------------------------------------------------------------------------------------------
 
     def _layers(self, kind: type) -> list[Any]:
         display = getattr(self, "display", None)
@@ -178,7 +178,7 @@ class ReviewFrames(QWidget):
         return self.inputs.order(folder, movies)
 
     def reset_choices(self, event: Any = None) -> None:
-        """Take up that layers came, went or changed their names; napari calls this."""
+        """Update the choices after layers were added, removed or renamed; called by napari."""
         self.inputs.reset_choices()
         self.controls.movies.show_layers([one for one in self._layers(Image) if not one.rgb and one.ndim in (2, 3)])
         if self.display.forget_removed():
@@ -190,7 +190,7 @@ class ReviewFrames(QWidget):
         self._rest()
 
     def _compared_anew(self, _: object) -> None:
-        self.walk.let_go()  # an error of another annotation
+        self.walk.let_go()  # the selected error is of another annotation
 
     def _pixel_size_said(self, answer: Answer) -> None:
         self.inputs.take_answer(answer)
@@ -225,10 +225,10 @@ class ReviewFrames(QWidget):
     def _flip_outlines(self) -> None:
         self.controls.view["outlines"].value = not self.controls.view["outlines"].value
 
-    # Asking -----------------------------------------------------------------------------------------------------------
+    # Reviewing --------------------------------------------------------------------------------------------------------
 
     def predict(self) -> None:
-        """Review the frame in view, follow the view from now on, and go on with the other frames."""
+        """Review the frame in view, follow the view from now on, and continue with the other frames."""
         self.following.begin()
 
     def go_to(self, frame: int) -> None:
@@ -243,7 +243,7 @@ class ReviewFrames(QWidget):
         self.walk.step(1)
 
     def previous_error(self) -> None:
-        """Go to the false or missed defect before."""
+        """Go to the previous false or missed defect."""
         self.walk.step(-1)
 
     # Showing ----------------------------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ class ReviewFrames(QWidget):
         self._say_hint()
 
     def _tell(self) -> None:
-        """What a dock that follows nothing has to say."""
+        """Show the note or the hint of a dock that follows nothing."""
         self.controls.status.setText(escape(self._note or ("" if self.hint_above else self.hint)))
 
     def _say_hint(self, _: object = None) -> None:

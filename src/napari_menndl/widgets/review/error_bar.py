@@ -1,4 +1,4 @@
-"""Going from error to error, and deciding about each: a row of buttons, each with its key."""
+"""Row of buttons to go from error to error and to decide about each, with their keys."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ HINT = "Click a defect, or go from error to error."
 
 
 class ErrorBar(QWidget):
-    """Previous, next, accept, reject, repaint.
+    """Buttons previous, next, accept, reject and repaint.
 
     Attributes
     ----------
-    previous, next, accept, reject, repaint : QPushButton
+    previous, next, accept, reject, repaint_button : QPushButton
     about : QLabel
-        The defect that the buttons are about.
+        The defect that the buttons apply to.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class ErrorBar(QWidget):
         self.show_chosen(None)
 
     def show_chosen(self, chosen: SelectedDefect | None, place: str = "") -> None:
-        """Speak of a defect; `place` such as ``"error 3 of 12"``, or what else is to say."""
+        """Show a defect; `place` is a text such as ``"error 3 of 12"``, or another message."""
         for button in (self.accept, self.reject, self.repaint_button):
             button.setEnabled(chosen is not None)
         parts = [place, "" if chosen is None else chosen.describe()]

@@ -1,4 +1,4 @@
-"""An annotation layer in the words of a prediction."""
+"""Annotation layer in the classes of a prediction."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def annotation_in(
     names: tuple[str, ...], layer: Labels | None, frame: int, shape: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray, list[bool]]:
-    """The annotation in a prediction's classes.
+    """Return the annotation in a prediction's classes.
 
     Parameters
     ----------
@@ -29,20 +29,20 @@ def annotation_in(
     layer : napari.layers.Labels, optional
     frame : int
     shape : (Y, X)
-        Of the movie's frames.
+        Shape of the movie's frames.
 
     Returns
     -------
     labels : (Y, X) uint8
     known : (Y, X) bool
-        Where they hold; nowhere without annotation.
+        Where the labels are known; nowhere without an annotation.
     compared : C bool
-        Whether the annotation knows the class.
+        Whether the annotation has the class.
 
     Raises
     ------
     InputError
-        If the layer is not the annotation of such a movie in such classes.
+        If the layer is not an annotation of such a movie in such classes.
     """
     if layer is None:
         return np.zeros(shape, np.uint8), np.zeros(shape, bool), [True] * len(names)
@@ -60,23 +60,23 @@ def annotation_in(
             f"the label {labels.max()} in the layer {layer.name!r}",
             "Choose the annotation that this run learned from, or one with the same classes.",
         )
-    # A class that the network never met is neither right nor wrong.
+    # A class that the network was not trained on is neither right nor wrong.
     place = np.array([0, *(names.index(name) + 1 if name in names else 0 for name in given)], np.uint8)
     return place[labels], known & ((labels == 0) | (place[labels] > 0)), [name in given for name in names]
 
 
 def classes_of(layer: Labels, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The classes of a layer's labels 1, 2, …, in the words of a prediction with classes `names`."""
+    """Return the classes of a layer's labels 1, 2, …, as a prediction with classes `names` calls them."""
     annotation = layer.metadata.get("annotation")
     given: tuple[str, ...] = annotation.class_names if annotation else names
-    # Other words for the same classes: their order decides.
+    # Different names for the same classes: their order decides.
     return given if set(given) & set(names) else names
 
 
 def annotated_detectors(
     names: tuple[str, ...], layer: Labels | None, frame: int, pixel_size: tuple[float, float] | None
 ) -> list[MatchRule]:
-    """How classes are counted, judged by what is annotated: C detectors, in pixels of the movie."""
+    """Return the match rule of each class, in pixels of the movie, derived from what is annotated."""
     annotation = None if layer is None else layer.metadata.get("annotation")
     given = names if layer is None else classes_of(layer, names)
     if annotation is not None and set(given) & set(names):

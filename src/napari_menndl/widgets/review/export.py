@@ -1,4 +1,4 @@
-"""Taking a review out of the window: its defects as a table, the frame in view as a picture."""
+"""Export of a review: its defects as a table, the frame in view as a picture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def export_defects(reviews: Iterable[FrameReview], path: str) -> Path:
     Raises
     ------
     InputError
-        A place that cannot be written.
+        If the file cannot be written.
     """
     tables = [review.defects.drop(columns="born") for review in sorted(reviews, key=lambda r: r.frame)]
     full = [table for table in tables if len(table)]
@@ -32,14 +32,14 @@ def export_defects(reviews: Iterable[FrameReview], path: str) -> Path:
 
 
 def export_picture(review: FrameReview, movie: Movie, palette: str, classes: Mapping[str, str], path: str) -> Path:
-    """Write a frame and its review side by side as PNG; `classes` are the colours of predicted ones.
+    """Write a frame and its review side by side as PNG; `classes` are the colours of predicted classes.
 
     Raises
     ------
     InputError
-        A place that cannot be written.
+        If the file cannot be written.
     """
-    from napari_menndl.review.picture import overlay_picture  # matplotlib takes a moment: a dock opens without it
+    from napari_menndl.review.picture import overlay_picture  # here, as matplotlib is slow to import
 
     total = review.total
     below = f"{total.tp} found · {total.fp} false · {total.fn} missed"
@@ -56,5 +56,5 @@ def export_picture(review: FrameReview, movie: Movie, palette: str, classes: Map
 
 
 def with_suffix(path: str, suffix: str) -> Path:
-    """The path with this suffix, unless it has it already; a name may hold other dots."""
+    """Return the path with this suffix, unless it has it already; other dots in the name stay."""
     return Path(path) if path.lower().endswith(suffix) else Path(path + suffix)

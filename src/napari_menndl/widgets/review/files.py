@@ -1,4 +1,4 @@
-"""The dock's file dialogs: what to review, and where to put what came of it."""
+"""File dialogs of the dock: what to review, and where to save results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Files(QObject):
-    """Opens dialogs for the buttons and the menu of the dock.
+    """Dialogs for the buttons and the menu of the dock.
 
     Attributes
     ----------
@@ -90,8 +90,8 @@ class Files(QObject):
 
 
 def _export_network(source: str, path: str) -> Path:
-    """Save what a run has found, or a network that is saved elsewhere; the dialog has asked whether to replace."""
-    from napari_menndl.opening import network_file, open_network  # in a worker: torch takes a moment
+    """Save the best of a run, or a copy of a saved network; the dialog has asked whether to replace a file."""
+    from napari_menndl.opening import network_file, open_network  # called in a thread: importing torch takes a moment
 
     place = network_file(path, overwrite=True)
     open_network(source).save(place)

@@ -1,4 +1,4 @@
-"""Keeps a review in step with the view: at once what is cheap, the rest when the view rests."""
+"""Synchronization of a review with the view: cheap work at once, the rest when the view rests."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 
 class Following(QObject):
-    """Asks for the frame in view first, then for the others, and shows what comes.
+    """Follower of the view: requests the frame in view first, then the others, and shows the results.
 
-    The overlay of a frame that is known is drawn with the frame itself; while frames go by, no more is done for them.
+    The overlay of a known frame is drawn with the frame itself; while frames go by, nothing more is done for them.
 
     Attributes
     ----------
     on : bool
         Whether the overlay follows the view.
     failed : bool
-        Whether the last thing asked for could not be reviewed.
+        Whether the latest request could not be reviewed.
     waits : bool
-        Whether a person is asked for the pixel size.
+        Whether a person has been asked for the pixel size.
     asked : Signal
-        What is shown has been brought up to date.
+        The display has been updated.
     """
 
     asked = Signal()
@@ -67,7 +67,7 @@ class Following(QObject):
         movie.failed.connect(self.fail)
 
     def begin(self) -> None:
-        """Review the frame in view, follow the view from now on, and go on with the other frames."""
+        """Review the frame in view, follow the view from now on, and continue with the other frames."""
         self._inputs.reading += 1
         self.on, self._whole, self.failed = True, True, False
         self._teller.begin()
@@ -80,7 +80,7 @@ class Following(QObject):
         self._ask()
 
     def go_or_stop(self) -> None:
-        """What the button does."""
+        """Start the review of the movie, or stop it if it is running."""
         if self._movie.going:
             self._whole = False
             self._movie.stop()
@@ -89,7 +89,7 @@ class Following(QObject):
             self.begin()
 
     def end(self) -> None:
-        """Follow no more, and forget."""
+        """Stop following and drop the reviews."""
         self.on = self.failed = self.waits = False
         self._controls.pixel_size.hide()
         self._movie.forget()
@@ -98,7 +98,7 @@ class Following(QObject):
         self._display.show_movie()
 
     def fail(self, error: Exception) -> None:
-        """Say why there is nothing to see."""
+        """Show why there is no review."""
         self.failed = True
         self._display.clear()
         self._display.show_movie()
@@ -110,13 +110,13 @@ class Following(QObject):
             self._controls.status.setText(escape(self._teller.error(error)))
 
     def show_answer(self) -> None:
-        """Say what was said of the movie's pixel size; whoever takes it back is asked again."""
+        """Show the answer about the movie's pixel size; without one it is asked for again."""
         self.waits = False
         with suppress(InputError):  # no movie: `_ask` says so
             self._controls.pixel_size.tell(self._inputs.answer)
 
     def move(self) -> None:
-        """Another frame is in view."""
+        """Follow the view to another frame."""
         if not self.on:
             return
         self._display.move(self._inputs.frame)
@@ -124,7 +124,7 @@ class Following(QObject):
         (self._asking if self._display.shown is None else self._resting).throttle()
 
     def renew(self) -> None:
-        """Something changed that the overlay depends on."""
+        """Update the review after a change that it depends on."""
         if self.on:
             self._asking.throttle()
 
@@ -143,20 +143,20 @@ class Following(QObject):
         movie = self._movie
         movie.centre = self._display.centre
         if setting != movie.setting and not movie.begin(setting):
-            self._display.overlay.redraw()  # never what another network said, or of another movie
+            self._display.overlay.redraw()  # never results of another network or movie
         review = movie.look(frame)
         if review is not None:
             self._display.show(review)
         else:
             self._controls.status.setText(f"Reviewing frame {frame} …")
-        # When the rest was stopped, what is known already still follows the threshold.
+        # After the rest was stopped, frames that are known still follow the threshold.
         frames = self._order() if self._whole else [t for t in self._order() if t in movie.reviews]
         movie.review_rest(frames)
         self._drawing.throttle()
         self.asked.emit()
 
     def _order(self) -> list[int]:
-        """All frames, the annotated first, from the one in view on."""
+        """Return all frames, the annotated ones first, from the one in view on."""
         count, here = len(self._inputs.movie), self._inputs.frame
         return sorted(range(count), key=lambda t: (not self._movie.speaks_of(t), (t - here) % count))
 

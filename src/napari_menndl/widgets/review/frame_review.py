@@ -1,4 +1,4 @@
-"""One frame, set against its annotation: what is asked, and what comes out."""
+"""Review of one frame against its annotation: the question and its result."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from napari_menndl.review.tables import ScoreCounts
     from napari_menndl.widgets.pixel_size import Answer
 
-#: The overlay's value where the first class is predicted and nothing annotated, the next ones follow; 1 to 3 are the
-#: review's.
+#: Overlay value of the first class where it is predicted and nothing is annotated; the other classes follow. 1 to 3 are
+#: the outcomes of the review.
 PREDICTED = 4
-#: The outcome of such a defect in tables.
+#: Outcome of such a defect in tables.
 ALONE = "predicted"
-#: What can be shown as a glow beside the classes.
+#: Choices of shading besides the classes.
 NOTHING, ANY, AGREEMENT = "not shown", "any defect", "agreement of the networks"
 
 
@@ -35,7 +35,7 @@ Level = tuple[float | None, tuple[tuple[str, float], ...]]
 
 @dataclass(frozen=True)
 class Setting:
-    """What to set against what.
+    """Setting of a review: source, movie, annotation, thresholds and pool.
 
     Attributes
     ----------
@@ -46,15 +46,15 @@ class Setting:
     threshold : float or None
         For every class; None for the thresholds of the network.
     of_classes : tuple of (str, float)
-        Thresholds of single classes, before `threshold`.
+        Thresholds of single classes, which override `threshold`.
     reading : int
-        At another number the source is read anew: a search may have found a better network.
+        When it changes, the source is read again: a search may have found a better network.
     keep : bool
         Whether to keep the probabilities on disk, beside the run or network.
     pool : str
-        Who predicts, as `open_pool` takes it; empty: this process.
+        The pool that predicts, as `open_pool` takes it; empty for this process.
     answer : (y, x) float [nm], str or None
-        What a person has said of the movie's pixel size, see `pixel_size.answer_for`.
+        A person's answer about the movie's pixel size; see `pixel_size.answer_for`.
     """
 
     source: str | Labels
@@ -69,17 +69,17 @@ class Setting:
 
     @property
     def pixel_size(self) -> PixelSize | None:
-        """Of the movie, (y, x) [nm], as its file or else a person says."""
+        """Pixel size of the movie, (y, x) [nm], from its file or else from a person's answer."""
         known: PixelSize | None = self.movie.pixel_size
         return self.answer if known is None and isinstance(self.answer, tuple) else known
 
     @property
     def level(self) -> Level:
-        """Where the prediction is read off: at another level labels and scores are others."""
+        """Thresholds that the labels and scores depend on."""
         return self.threshold, self.of_classes
 
     def thresholds(self, class_names: Sequence[str], own: Sequence[float] | None) -> tuple[float, ...] | None:
-        """One per class; None of a second annotation, which has none (`own` is None)."""
+        """Return one threshold per class; None for a second annotation, which has none (`own` is None)."""
         if own is None:
             return None
         chosen = dict(self.of_classes)
@@ -89,16 +89,17 @@ class Setting:
 
 @dataclass(frozen=True)
 class Question:
-    """One frame to review.
+    """Request to review one frame.
 
     Attributes
     ----------
     setting : Setting
     frame : int
     revision : int
-        Of the frame's annotation.
+        Revision of the frame's annotation.
     thorough : bool
-        Also the average precision or, where nothing is annotated, how far the networks agree: it takes a moment more.
+        Whether to compute the average precision, too, or, if nothing is annotated, the agreement of the networks; this
+        takes a moment more.
     """
 
     setting: Setting
@@ -109,17 +110,17 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class PartialFrame:
-    """A frame that is being predicted: what is known of it so far, not judged yet.
+    """Frame that is being predicted: the parts known so far, not judged yet.
 
     Attributes
     ----------
     frame : int
     done, parts : int
-        How many of its parts are predicted, of how many.
+        Number of parts that are predicted, and of all parts.
     overlay : (Y, X) uint8
         `PREDICTED` where there is a defect of the first class, and so on.
     class_names : C str
-        Of the prediction.
+        Classes of the prediction.
     """
 
     frame: int
@@ -130,32 +131,32 @@ class PartialFrame:
 
 
 def drawn(labels: np.ndarray) -> np.ndarray:
-    """Values in an overlay of labels (Y, X) uint8 that are predicted alone: each class its own."""
+    """Return overlay values for labels (Y, X) uint8 that are predicted alone, one value per class."""
     return np.where(labels > 0, np.minimum(labels.astype(np.uint16) + PREDICTED - 1, 255), 0).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class FrameReview:
-    """One frame, reviewed.
+    """Review of one frame.
 
     Attributes
     ----------
     frame : int
     class_names : C str
-        Of the prediction.
+        Classes of the prediction.
     annotated : bool
-        Whether the annotation says anything about this frame.
+        Whether the annotation is known anywhere in this frame.
     tallies : dict of str to ScoreCounts
-        By class that both sides know; empty without annotation.
+        By class that both sides have; empty without an annotation.
     defects : DataFrame
-        `tables.DEFECT_COLUMNS`; what is not judged has the outcome ``"predicted"``.
+        `tables.DEFECT_COLUMNS`; defects that are not judged have the outcome ``"predicted"``.
     thresholds : (C,) float or None
-        What was applied.
+        The thresholds applied.
     agreement : dict of str to float
-        Of an ensemble's networks in the pixels predicted, by class; empty where not asked for.
+        Agreement of an ensemble's networks in the predicted pixels, by class; empty if not requested.
     thorough : bool
     seconds : float
-        What the prediction took; 0 when it was known.
+        Duration of the prediction; 0 if it was known.
     """
 
     frame: int
@@ -176,12 +177,12 @@ class FrameReview:
 
     @property
     def overlay(self) -> np.ndarray:
-        """(Y, X) uint8: 0 = nothing, 1 = true positive, 2 = false positive, 3 = false negative; on: see `drawn`."""
+        """Overlay (Y, X) uint8: 0 nothing, 1 true positive, 2 false positive, 3 false negative, others see `drawn`."""
         return self._image(0)
 
     @property
     def predicted(self) -> np.ndarray:
-        """(Y, X) uint8: 0 = no defect, c + 1 = class c."""
+        """Predicted labels (Y, X) uint8: 0 = no defect, c + 1 = class c."""
         return self._image(1)
 
     def _image(self, number: int) -> np.ndarray:
@@ -189,5 +190,5 @@ class FrameReview:
 
 
 def pack(*images: np.ndarray) -> tuple[bytes, ...]:
-    """What `FrameReview` keeps of its images (Y, X) uint8, mostly zeros: so a long movie's fit into memory."""
+    """Compress images (Y, X) uint8, mostly zeros, so that those of a long movie fit into memory."""
     return tuple(zlib.compress(image.tobytes(), 1) for image in images)

@@ -1,4 +1,4 @@
-"""Annotations make room for a review, and come back when that is over."""
+"""Hiding of the annotations while a review is shown."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class HideAnnotation(QObject):
-    """Hides annotations under a review, whose colours one could take theirs for.
+    """Hiding of annotations under a review, whose colours could be confused with theirs.
 
-    Whoever selects one of them, to paint on it, sees it again; so does everyone once the review is over.
+    Selecting one of them, to paint on it, shows it again; so does the end of the review.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class HideAnnotation(QObject):
         self._covered: Labels | None = None
         self._hidden: list[Labels] = []
         self._active: Any = None
-        # A layer that is added is selected for a moment, and then again what was selected before.
+        # An added layer is selected for a moment, and then the previous selection is restored.
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.timeout.connect(self._look)
@@ -39,19 +39,19 @@ class HideAnnotation(QObject):
         selected.connect(act)
 
         def leave() -> None:
-            with suppress(AttributeError, ValueError):  # the viewer itself is half gone when its window closes
+            with suppress(AttributeError, ValueError):  # the viewer is partly deleted when its window closes
                 selected.disconnect(act)
 
         self.destroyed.connect(leave)
 
     def lay(self, annotation: Labels | None) -> None:
-        """Hide all of them, once for each that is compared, but for those that someone has a tool for in hand."""
+        """Hide all annotations, once for each that is compared, except those with an active tool."""
         if self._laid and annotation is self._covered:
             return
         self.lift()
         self._laid, self._covered = True, annotation
         if annotation is not None and annotation_of(annotation) is None and _can_hide(annotation):
-            annotation.contour = annotation.contour or 1  # hidden, such a layer would not tell of an undo
+            annotation.contour = annotation.contour or 1  # hidden layers announce undo only with a contour
         labels = [one for one in self._viewer.layers if isinstance(one, Labels)]
         self._hidden = [one for one in labels if annotation_of(one) is not None and _can_hide(one)]
         self._active = self._viewer.layers.selection.active
@@ -59,7 +59,7 @@ class HideAnnotation(QObject):
             one.visible = False
 
     def lift(self) -> None:
-        """Show them again."""
+        """Show the annotations again."""
         self._laid, self._covered = False, None
         hidden, self._hidden = self._hidden, []
         for one in hidden:

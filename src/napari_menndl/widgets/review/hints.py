@@ -1,4 +1,4 @@
-"""What to do next, in one sentence, and which button of the dock it names."""
+"""Next step in the dock "Review frames"."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def next_step(
     reviews: Collection[FrameReview],
     corrected: bool,
 ) -> tuple[str, str]:
-    """Choose the hint: a sentence, and which button of the dock it names; empty for none.
+    """Return the next step in one sentence, and the name of the button to press; empty for none.
 
     Parameters
     ----------
     movie, named : bool
-        Whether there is a movie, and something that predicts it.
+        Whether there is a movie, and a source that predicts it.
     following : bool
-        Whether a review was begun.
+        Whether a review was started.
     asked : bool
         Whether it waits for the pixel size.
     failed : bool
         Whether it ended with an error.
     reviews : collection of FrameReview
-        What came of it so far.
+        The reviews so far.
     corrected : bool
         Whether frames were corrected.
     """

@@ -1,4 +1,4 @@
-"""What the dock was told to review: its forms, kept in step with the layers of the viewer."""
+"""Inputs of the dock: its forms, kept up to date with the layers of the viewer."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from napari_menndl.widgets.review.controls import Controls
 
 
-#: What `Inputs.painted` says when all of an annotation was exchanged.
+#: Value of `Inputs.painted` when a whole annotation was replaced.
 EVERY_FRAME = -1
 
 
 class Inputs(QObject):
-    """Movie, annotation, source and threshold as they are chosen now.
+    """Movie, annotation, source and threshold as currently chosen.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ class Inputs(QObject):
     Attributes
     ----------
     changed : Signal
-        Something that the review depends on.
+        Something that the review depends on has changed.
     replaced : Signal
-        The movie or what predicts it: nothing of the review holds any longer.
+        The movie or the source of the prediction was replaced: no review is valid any longer.
     painted : Signal(frame)
         The annotation of a frame changed, or of `EVERY_FRAME`.
     """
@@ -71,15 +71,15 @@ class Inputs(QObject):
         self._answer: tuple[Movie, Answer] | None = None
         self._watched: Labels | None = None
         self._states: dict[int, int] = {}
-        # What was chosen for a person, who may choose otherwise.
+        # Annotation that was chosen by default, not by a person.
         self._suggested: Labels | None = None
-        # What the run learned from, and the layer that was found to be it; it may be corrected since.
+        # Labels that the run learned from, and the layer recognised as theirs; it may have been corrected since.
         self._learned: tuple[str, Learned | None] | None = None
         self._theirs: Labels | None = None
         self._of_classes: dict[str, float] = {}
         self._names: tuple[str, ...] = ()
         self._thresholds: tuple[float, ...] = ()
-        #: Layers that were there to be chosen already: who chose none of them is not offered one again.
+        #: Layers that could be chosen before: if a person chose none of them, none is suggested again.
         self._met: set[int] = set()
         self.reading = 0
         self._what["source"].changed.connect(self._replaced)
@@ -95,13 +95,13 @@ class Inputs(QObject):
 
     @property
     def image(self) -> Image | None:
-        """The movie's layer."""
+        """The layer of the movie."""
         layer: Image | None = self._what["movie"].value
         return layer
 
     @property
     def annotation(self) -> Labels | None:
-        """The annotation's layer."""
+        """The layer of the annotation."""
         layer: Labels | None = self._what["annotation"].value
         return layer
 
@@ -112,7 +112,7 @@ class Inputs(QObject):
 
     @property
     def pool(self) -> str:
-        """Who predicts, as `open_pool` takes it; empty: this process.
+        """The pool that predicts, as `open_pool` takes it; empty for this process.
 
         Raises
         ------
@@ -124,17 +124,17 @@ class Inputs(QObject):
 
     @property
     def named(self) -> bool:
-        """Whether something is chosen that predicts."""
+        """Whether a source of predictions is chosen."""
         return bool(self._what["source"].line_edit.value) or self._view["second"].value is not None
 
     @property
     def movie(self) -> Movie:
-        """The movie.
+        """The movie that is chosen.
 
         Raises
         ------
         InputError
-            If there is none, or its layer is none.
+            If no layer is chosen, or it shows no movie.
         """
         layer = self.image
         if layer is None:
@@ -145,7 +145,7 @@ class Inputs(QObject):
 
     @property
     def answer(self) -> Answer:
-        """What a person has said of the movie's pixel size.
+        """A person's answer about the movie's pixel size.
 
         Raises
         ------
@@ -158,7 +158,7 @@ class Inputs(QObject):
         return self._answer[1]
 
     def take_answer(self, answer: Answer) -> None:
-        """Remember what a person says of the movie's pixel size."""
+        """Keep a person's answer about the movie's pixel size."""
         remember_answer(self.movie, answer)
         self._answer = self.movie, answer
         self.changed.emit()
@@ -169,7 +169,7 @@ class Inputs(QObject):
         return 0 if self.image is None else frame_in_view(self.image, self._viewer.dims.point)
 
     def setting(self) -> Setting:
-        """What to review.
+        """Return what to review.
 
         Raises
         ------
@@ -207,12 +207,12 @@ class Inputs(QObject):
         )
 
     def order(self, folder: Path, movies: Movies) -> Order:
-        """What predicts several movies.
+        """Return the request to predict several movies.
 
         Raises
         ------
         InputError
-            If nothing is chosen that predicts, or it is incomplete.
+            If no source of predictions is chosen, or it is incomplete.
         """
         source = self._what["source"].line_edit.value
         if not source:
@@ -228,10 +228,10 @@ class Inputs(QObject):
         )
 
     def reset_choices(self) -> None:
-        """Take up that layers came, went or changed their names."""
+        """Update the choices after layers were added, removed or renamed."""
         rows = [self._what["movie"], self._what["annotation"], self._view["second"]]
         before = [row.value for row in rows]
-        # A drop-down lets go of its choice while it is filled anew: only the outcome is a change.
+        # A drop-down loses its choice while it is refilled: only the outcome is a change.
         for row, layer in zip(rows, before, strict=True):
             with row.changed.blocked():
                 row.reset_choices()
@@ -254,9 +254,9 @@ class Inputs(QObject):
             row.value = fitting[0]
 
     def _fitting(self) -> list[Labels]:
-        """The layers that may hold the annotation of the movie, the likeliest first."""
+        """Return the layers that may hold the annotation of the movie, the likeliest first."""
         second = self._view["second"].value
-        # What cannot be painted is what some dock shows.
+        # A layer that cannot be painted is one that a dock shows.
         layers = [c for c in self._what["annotation"].choices if c is not None and c != second and c.editable]
         try:
             return annotations_for(layers, self.movie)
@@ -264,14 +264,14 @@ class Inputs(QObject):
             return []
 
     def take_learned(self) -> str:
-        """Set the prediction of a run against what that run learned from, unless a person chose otherwise.
+        """Compare the prediction of a run with what that run learned from, unless a person chose otherwise.
 
-        Where no open annotation is that, the labels that the run kept become a layer.
+        If no open annotation is that, the labels that the run kept become a layer.
 
         Returns
         -------
         str
-            What a person has to know of it; mostly empty.
+            Message for the person; usually empty.
         """
         row, learned = self._what["annotation"], self._read_learned()
         if self.image is None or learned is None or learned.is_of(self.movie) is False:
@@ -318,7 +318,7 @@ class Inputs(QObject):
         self._met = set()
         row = self._what["annotation"]
         if layer is not None and row.value is not None and row.value not in self._fitting():
-            row.value = None  # of another movie
+            row.value = None  # it is of another movie
         self._suggest_annotation()
 
     def _annotation_chosen(self, layer: Labels | None) -> None:
@@ -335,7 +335,7 @@ class Inputs(QObject):
 
     def _watch(self, layer: Labels, act: str) -> None:
         getattr(layer.events.paint, act)(self._painted)
-        # Undo and redo in memory tell of themselves by set_data alone, as does everything else.
+        # In memory, undo and redo are announced by set_data only, as is everything else.
         getattr(layer.events.set_data, act)(self._redrawn)
         getattr(layer.events.data, act)(self._exchanged)
         annotation = layer.metadata.get("annotation")
@@ -354,7 +354,7 @@ class Inputs(QObject):
         self.painted.emit(self.frame)
 
     def note(self) -> bool:
-        """Take up what is annotated in the frame in view; whether that changed since. On disk it tells of itself."""
+        """Return whether the labels of the frame in view changed since the last call; False for those on disk."""
         layer, t = self._watched, self.frame
         if layer is None or not isinstance(layer.data, np.ndarray) or t >= len(layer.data):
             return False
@@ -394,7 +394,7 @@ class Inputs(QObject):
             self._show_threshold()
 
     def show_thresholds(self, class_names: tuple[str, ...], thresholds: tuple[float, ...]) -> None:
-        """Offer the classes of what is shown, and move the slider to where the probabilities are read off."""
+        """Offer the classes of the current review, and move the slider to the threshold applied."""
         self._thresholds = thresholds
         if class_names != self._names:
             self._names = class_names
@@ -404,7 +404,7 @@ class Inputs(QObject):
 
     @property
     def classes(self) -> list[str]:
-        """What the threshold can be for."""
+        """Choices of what the threshold is set for."""
         return [EVERY_CLASS, *self._names]
 
     def _show_threshold(self) -> None:

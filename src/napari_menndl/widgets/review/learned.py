@@ -1,4 +1,4 @@
-"""The labels that a run learned from: which annotation they were, and they themselves where that is not open."""
+"""Labels that a run learned from: the annotation they came from, and a copy for when that is not open."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Learned:
     Attributes
     ----------
     name : str
-        Of the run.
+        Name of the run.
     labels : (N, Y, X) uint8
-        0 where nothing is known.
+        0 where unknown.
     known : (N, Y, X) bool
     class_names : C str
     origin : Origin or None
@@ -47,7 +47,7 @@ class Learned:
 
     @classmethod
     def open(cls, run: Path) -> Learned | None:
-        """What a run learned from; None where `run` is no run folder."""
+        """Read what a run learned from; None if `run` is no run folder, or damaged."""
         path = run / "task.zarr"
         if not path.is_dir():
             return None
@@ -55,12 +55,12 @@ class Learned:
             group = open_own_group(path, FORM, SCHEMA)
             labels, known = (np.asarray(own_array(group, *one, 3)[:]) for one in (("labels", "u"), ("known", "b")))
             names = tuple(map(str, dict(group.attrs)["class_names"]))
-        except (InputError, KeyError, TypeError):  # damaged: what is wrong is said when the run is opened
+        except (InputError, KeyError, TypeError):  # damaged: reported when the run is opened
             return None
         return cls(run.name, labels, known, names, Origin.from_json(dict(group.attrs).get("origin")))
 
     def is_of(self, movie: Movie) -> bool | None:
-        """Whether the frames that were learned from are this movie's; None where that was not noted."""
+        """Whether frames that were learned from are in this movie; None if that was not recorded."""
         origin = self.origin
         if origin is None:
             return None
@@ -74,7 +74,7 @@ class Learned:
             return False
 
     def is_in(self, layer: Labels) -> bool:
-        """Whether a labels layer says on the frames that were learned from what was learned."""
+        """Whether a labels layer has the same labels on the frames that were learned from."""
         if layer.data.shape[-2:] != self.labels.shape[1:]:
             return False
         annotation, count = layer.metadata.get("annotation"), layer.data.shape[0] if layer.ndim > 2 else 1
@@ -86,7 +86,7 @@ class Learned:
         tried: list[tuple[int, ...]]
         if self.origin is not None:
             tried = [(t,) for t in self.origin.frames]
-        else:  # of older versions: on any frame
+        else:  # older versions: on any frame
             tried = [tuple(range(count))] * len(self.labels)
         try:
             return all(
@@ -100,12 +100,12 @@ class Learned:
             return False
 
     def was(self, annotation: Annotation | None) -> bool:
-        """Whether it was an annotation that lies where this one does."""
+        """Whether the labels came from an annotation in the place of this one."""
         place = "" if annotation is None or annotation.path is None else str(annotation.path.resolve())
         return self.origin is not None and bool(place) and self.origin.annotation == place
 
     def as_annotation(self, movie: Movie) -> Annotation:
-        """The labels as an annotation of the movie, in memory."""
+        """Return the labels as an annotation of the movie, in memory."""
         assert self.origin is not None
         labels = np.zeros(movie.shape, np.uint8)
         status = [FrameStatus.UNTOUCHED] * len(movie)

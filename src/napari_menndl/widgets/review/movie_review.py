@@ -1,4 +1,4 @@
-"""The review of a whole movie, in threads beside the window: the frame in view first, then the rest."""
+"""Review of a whole movie in threads: the frame in view first, then the rest."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-#: Niceness of what someone waits for, behind the window but before a search on the same computer; and of the rest.
+#: Niceness of work that a person waits for, after the window but before a search on the same computer; and of the rest.
 WAITED_FOR, BESIDE = 10, 19
 
 
 class MovieReview(QObject):
-    """Keeps a review of each frame, as far as they have come, and renews what no longer holds.
+    """Reviews of the frames of a movie, renewed when they become invalid.
 
     Attributes
     ----------
     reviewer : FrameReviewer
     reviews : dict of int to FrameReview
-        The latest of each frame, of this source, movie and annotation; the threshold may have moved since.
+        Latest review of each frame, for this source, movie and annotation; the threshold may have changed since.
     in_view : int
-        The frame that comes first.
+        The frame that is reviewed first.
     partial : PartialFrame or None
-        What is known of a frame in view that is being predicted.
+        Parts known so far of a frame in view that is being predicted.
     centre : (y, x) float [px]
-        What is looked at in the frame in view.
+        Centre of the view in the frame in view.
     reviewed : Signal(frame)
-        A frame's review is new.
+        The review of a frame is new.
     predicting : Signal(frame)
-        A part more of the frame in view is predicted.
+        One more part of the frame in view is predicted.
     failed : Signal(exception)
         A frame could not be reviewed; the rest is not tried.
     warned : Signal(text)
@@ -77,23 +77,23 @@ class MovieReview(QObject):
 
     @property
     def going(self) -> bool:
-        """Whether frames beside the one in view are still to come."""
+        """Whether frames besides the one in view are still to be reviewed."""
         return self._going and self.done < len(self._frames)
 
     @property
     def left(self) -> float | None:
-        """Until all frames are reviewed [s], as far as can be told."""
+        """Estimated time until all frames are reviewed [s]; None if unknown."""
         return self.pace.left(self.done, len(self._frames)) if self.going else None
 
     @property
     def part_left(self) -> float | None:
-        """Until the frame in view is predicted [s], as far as can be told."""
+        """Estimated time until the frame in view is predicted [s]; None if unknown."""
         part = self.partial
         return None if part is None else self._part_pace.left(part.done, part.parts)
 
     @property
     def done(self) -> int:
-        """How many frames are reviewed as things stand."""
+        """Number of frames whose review is valid."""
         return sum(self._holds(t) for t in self._frames)
 
     def _answer_first(self, question: Question) -> FrameReview:
@@ -108,11 +108,11 @@ class MovieReview(QObject):
             self.predicting.emit(part.frame)
 
     def now(self, frame: int) -> FrameReview | None:
-        """The review of a frame if it still holds."""
+        """Return the review of a frame if it is still valid."""
         return self.reviews[frame] if self._holds(frame) else None
 
     def begin(self, setting: Setting) -> bool:
-        """Review by this setting from now on; whether what is there is kept until it is renewed, or forgotten."""
+        """Review by this setting from now on; return whether existing reviews are kept until they are renewed."""
         before, self.setting = self.setting, setting
         kept = before is not None and _what(before) == _what(setting)
         if not kept:
@@ -123,7 +123,7 @@ class MovieReview(QObject):
         return kept
 
     def look(self, frame: int) -> FrameReview | None:
-        """Come to this frame first; its review if that is at hand."""
+        """Review this frame first; return its review if it is available already."""
         self.in_view = frame
         self.reviewer.look(frame)
         if self._holds(frame):
@@ -134,12 +134,12 @@ class MovieReview(QObject):
         return None
 
     def touch(self, frames: Iterable[int]) -> None:
-        """The annotation of some frames has changed."""
+        """Mark some frames as changed in their annotation."""
         for frame in frames:
             self._revisions[frame] = self._revisions.get(frame, 0) + 1
 
     def review_rest(self, frames: Iterable[int]) -> None:
-        """Go on with these frames when the one in view is done, in this order."""
+        """Continue with these frames, in this order, after the one in view."""
         if not self.going:
             self._frames = tuple(frames)
             self.pace.begin(self.done)
@@ -147,13 +147,13 @@ class MovieReview(QObject):
         self._continue()
 
     def stop(self) -> None:
-        """Leave the rest as it is."""
+        """Stop reviewing the rest."""
         self._going = False
         self._rest.forget()
         self.reviewer.rest()
 
     def forget(self) -> None:
-        """Drop everything; what is at work is not waited for."""
+        """Drop everything, without waiting for running work."""
         self.stop()
         self.reviewer.close()
         self._first.forget()
@@ -192,7 +192,7 @@ class MovieReview(QObject):
             self.failed.emit(error)
 
     def _continue(self) -> None:
-        """The next of the rest, unless someone waits for the frame in view."""
+        """Start the next review of the rest, unless the frame in view is waited for."""
         if self.setting is None or self._first.busy or self._rest.busy:
             return
         if (seen := self.now(self.in_view)) is not None and not seen.thorough:
@@ -206,7 +206,7 @@ class MovieReview(QObject):
         return known is None or (known.annotated and not known.thorough)
 
     def speaks_of(self, frame: int) -> bool:
-        """Whether the annotation says something about a frame, as far as one can tell without reading its labels."""
+        """Whether a frame is annotated, as far as can be told without reading its labels."""
         known = self.reviews.get(frame)
         if known is not None:
             return known.annotated

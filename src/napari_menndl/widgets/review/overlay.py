@@ -1,4 +1,4 @@
-"""The layers that show a review over the frame in view."""
+"""Layers that show a review over the frame in view."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ YELLOW = "#ffe14d"
 
 
 class Overlay(FramesLayer):
-    """The reviews in their colours: labels (Y, X) uint8 of each frame.
+    """Overlay of the reviews in their colours: labels (Y, X) uint8 of each frame.
 
     Parameters
     ----------
     viewer : napari.Viewer
     colours : dict
-        Of its labels.
+        Colours of its labels.
     review : callable
-        ``review(t)``: the review of a frame, what is predicted of it so far, or None.
+        ``review(t)`` returns the review of a frame, the parts predicted so far, or None.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class Overlay(FramesLayer):
 
 
 class Shading(FrameLayer):
-    """Probabilities or agreement, from 0 to 1, as a glow: (Y, X) float32.
+    """Layer of probabilities or agreement, from 0 to 1: (Y, X) float32.
 
     Attributes
     ----------
     frame : int or None
-        Of which frame.
+        The frame that is shown.
     """
 
     frame: int | None = None
@@ -87,12 +87,12 @@ class Shading(FrameLayer):
             super().clear()
 
     def place(self, movie: Image) -> int:
-        """Where among the layers it goes: below the review."""
+        """Return the position among the layers: below the review."""
         return self._viewer.layers.index(movie) + 1 if movie in self._viewer.layers else len(self._viewer.layers)
 
 
 class Ring:
-    """A ring around the defect that one speaks of.
+    """Ring around the selected defect.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class Ring:
         self.layer: Points | None = None
 
     def show(self, frame: int, place: tuple[float, float], radius: float, movie: Image) -> None:
-        """Around a place (y, x) [px] of a frame; seen there alone."""
+        """Show the ring around a place (y, x) [px] of a frame, on that frame only."""
         self.hide()
         self.layer = Points(
             np.array([(frame, *place)[-movie.ndim :]]),

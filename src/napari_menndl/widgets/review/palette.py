@@ -1,4 +1,4 @@
-"""The colours of a review and of predicted classes, and legend and tables as rich text for a narrow dock."""
+"""Colours of a review and of predicted classes; legend and tables as rich text for a narrow dock."""
 
 from __future__ import annotations
 
@@ -21,34 +21,35 @@ if TYPE_CHECKING:
     from napari_menndl.widgets.review.frame_review import FrameReview
 
 #: True positives, false positives, false negatives. The second set (Okabe & Ito, https://jfly.uni-koeln.de/color/) and
-#: the third (Tol, https://sronpersonalpages.nl/~pault/, "vibrant") stay apart for all common kinds of colour blindness.
+#: the third (Tol, https://sronpersonalpages.nl/~pault/, "vibrant") can be told apart with all common kinds of colour
+#: blindness.
 PALETTES = {
     "white · purple · orange": (WHITE, PURPLE, ORANGE),
     "colour-blind safe": ("#ffffff", "#0072b2", "#f0e442"),
     "colour-blind safe, blue · orange": ("#ffffff", "#0077bb", "#ee7733"),
 }
 WORDS = ("found", "false", "missed")
-#: Colours for classes that bring none: those of annotations, then hues all around the circle.
+#: Colours for classes without one: those of annotations, then hues all around the circle.
 SPARE = (
     *COLOURS,
     *(f"#{bytes(round(230 * one) for one in hsv_to_rgb(0.618 * n % 1, 0.6, 1)).hex()}" for n in range(40)),
 )
-#: Colours nearer to each other than this, of 255 per channel, are taken for one another.
+#: Distance below which two colours can be confused, of 255 per channel.
 APART = 90.0
 
 Colours = dict[int | None, str]
 
 
 def class_colours(names: Sequence[str], annotation: Labels | None, palette: str = "") -> dict[str, str]:
-    """Colours of a network's classes, by their names, each its own.
+    """Return the colours of a network's classes by name, each its own.
 
     Parameters
     ----------
     names : sequence of str
     annotation : napari.layers.Labels or None
-        Its colours are taken where it knows the classes.
+        Its colours are used for the classes that it has.
     palette : str
-        Of a review in the same picture: what could be taken for one of its outcomes gets another colour.
+        Palette of a review in the same picture: a colour that could be confused with one of its outcomes is replaced.
     """
     known = annotation.metadata.get("annotation") if annotation is not None else None
     given = {one.name: one.colour for one in known.classes if one.name in names} if known is not None else {}
@@ -67,12 +68,12 @@ def _apart(colour: str, others: Iterable[str]) -> bool:
 
 
 def overlay_colours(palette: str, classes: Mapping[str, str]) -> Colours:
-    """Colours of the overlay's labels; `classes` are the colours of predicted ones, in their order."""
+    """Return the colours of the overlay's labels; `classes` are those of predicted classes, in their order."""
     return {**dict(enumerate((*PALETTES[palette], *classes.values()), start=1)), None: "transparent", 0: "transparent"}
 
 
 def picture_key(palette: str, review: FrameReview, classes: Mapping[str, str]) -> Key:
-    """What the overlay's labels mean, for a picture."""
+    """Return the meaning of the overlay's labels, for a picture."""
     outcomes = dict(enumerate(zip(PALETTES[palette], WORDS, strict=True), start=1)) if review.annotated else {}
     alone = set(review.defects["class"][review.defects["outcome"] == ALONE])
     predicted = {
@@ -84,14 +85,14 @@ def picture_key(palette: str, review: FrameReview, classes: Mapping[str, str]) -
 
 
 def legend(colours: Iterable[tuple[str, str]]) -> str:
-    """What colours mean: pairs of colour and word."""
+    """Format a legend from pairs of colour and word."""
     return "&nbsp;&nbsp; ".join(
         f"{_square(colour)}&nbsp;{escape(word).replace(' ', '&nbsp;')}" for colour, word in colours
     )
 
 
 def score_table(title: str, tallies: Mapping[str, ScoreCounts], palette: str) -> str:
-    """Scores by class and together, in defects."""
+    """Format the scores by class and together, in defects."""
     rows = [dict(zip(SCORE_COLUMNS, row, strict=True)) for row in score_rows(tallies)]
     rows = rows[1:] + (rows[:1] if len(rows) > 2 else [])
     shares, counts = ("f1", "precision", "recall", "average_precision"), ("tp", "fp", "fn")
@@ -103,7 +104,7 @@ def score_table(title: str, tallies: Mapping[str, ScoreCounts], palette: str) ->
 
 
 def found_table(title: str, review: FrameReview, classes: Mapping[str, str]) -> str:
-    """What was predicted where nothing is annotated: how much, how surely, and how far the networks agree."""
+    """Format what is predicted where nothing is annotated: number, confidence, agreement of the networks."""
     found = review.defects[review.defects["outcome"] == ALONE]
     lines: list[list[Any]] = []
     for name in review.class_names:
@@ -117,7 +118,7 @@ def found_table(title: str, review: FrameReview, classes: Mapping[str, str]) -> 
 
 
 def pooled(reviews: Iterable[FrameReview]) -> dict[str, ScoreCounts]:
-    """The tallies of many frames added up, by class."""
+    """Return the counts of many frames added up, by class."""
     by_class: dict[str, list[ScoreCounts]] = {}
     for review in reviews:
         for name, tally in review.tallies.items():
@@ -126,7 +127,7 @@ def pooled(reviews: Iterable[FrameReview]) -> dict[str, ScoreCounts]:
 
 
 def share(value: Any) -> str:
-    """``"0.53"``; a dash for a share of nothing."""
+    """Format a ratio: ``"0.53"``; a dash if it is undefined."""
     return "–" if value is None or math.isnan(value) else f"{value:.2f}"
 
 

@@ -1,4 +1,4 @@
-"""A quantity over the frames of a movie, which one can click to go to a frame."""
+"""Plot of a quantity over the frames of a movie; a click goes to a frame."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _confidence(review: FrameReview) -> float:
     return float(found.astype(float).mean()) if len(found) else np.nan
 
 
-#: What can be plotted; the first shows the defect F1 or, as long as no frame has one, the defects found.
+#: Quantities to plot; the first shows the defect F1 or, as long as no frame has one, the defects found.
 QUANTITIES: dict[str, Callable[[FrameReview], float]] = {
     "defect F1": _score("f1"),
     "precision": _score("precision"),
@@ -54,7 +54,7 @@ SHARES = ("defect F1", "precision", "recall", "average precision", "mean confide
 
 
 class QuantityPlot(FramePlot):
-    """One value per frame, and the frame in view as a line: click or drag to go to a frame."""
+    """Plot of one value per frame, with the frame in view as a line: click or drag to go to a frame."""
 
     def __init__(self) -> None:
         super().__init__(200, HEIGHT)
@@ -70,7 +70,7 @@ class QuantityPlot(FramePlot):
             quantity = "defects found"
         if quantity != self._quantity:
             self._quantity, self._measured = quantity, {}
-        # A review never changes: measured once, also while hundreds of frames come in.
+        # A review never changes: its value is computed once, also while hundreds of frames come in.
         known, measure = self._measured, QUANTITIES[quantity]
         self._measured = {
             t: known[t] if t in known and known[t][0] is review else (review, measure(review))
@@ -96,7 +96,7 @@ class QuantityPlot(FramePlot):
         self._line.setValue(frame)
 
     def recolour_all(self, ground: str, ink: str, accent: str) -> None:
-        """Colours of the theme, and of the curve."""
+        """Set the colours of the theme, and of the curve."""
         self.recolour(ground, ink)
         self._curve.setPen(accent)
         self._curve.setSymbolPen(None)

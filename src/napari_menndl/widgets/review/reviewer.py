@@ -1,4 +1,4 @@
-"""Predicts single frames and sets them against their annotation, away from any window."""
+"""Prediction of single frames and their review against the annotation, without a window."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 
 
 class FrameReviewer:
-    """Answers questions about single frames, from any thread; remembers what it opened.
+    """Reviewer of single frames, for any thread; keeps what it has opened.
 
     Parameters
     ----------
     capacity : int [bytes]
-        How much of predictions to remember.
+        Memory for predictions.
     """
 
     def __init__(self, capacity: int = MEMORY) -> None:
@@ -58,7 +58,7 @@ class FrameReviewer:
         self._sweeps: dict[tuple[int, str], tuple[int, list[Counts]]] = {}
 
     def source(self, setting: Setting) -> Source:
-        """What predicts.
+        """Return the source of predictions for a setting, opened if necessary.
 
         Raises
         ------
@@ -85,17 +85,17 @@ class FrameReviewer:
         return AnnotatedSource(setting.source, known.class_names if known else ())
 
     def look(self, t: int) -> None:
-        """Say that a frame is in view: a pool comes to it first."""
+        """Announce the frame in view, so that a pool predicts it first."""
         if (source := self._source) is not None:
             source.look(t)
 
     def rest(self) -> None:
-        """Let a pool predict only what somebody waits for."""
+        """Let a pool predict only what is waited for."""
         if (source := self._source) is not None:
             source.rest()
 
     def close(self) -> None:
-        """Let a pool go."""
+        """Close the source and its pool."""
         if (source := self._source) is not None:
             source.close()
 
@@ -108,7 +108,7 @@ class FrameReviewer:
     def answer_at_once(
         self, question: Question, centre: tuple[float, float], tell: Callable[[Question, PartialFrame], None]
     ) -> FrameReview:
-        """As `answer`, and tell what is predicted of a large frame while it is, around `centre` (y, x) [px] first."""
+        """Answer, and pass on parts of a large frame as they are predicted, from `centre` (y, x) [px] on."""
         source, started = self.source(question.setting), time.perf_counter()
         if not isinstance(source, PredictedSource):
             return self.answer(question)
@@ -123,7 +123,7 @@ class FrameReviewer:
         return replace(review, seconds=time.perf_counter() - started) if done else review
 
     def answer(self, question: Question) -> FrameReview:
-        """Predict the frame, unless that is known, and set it against its annotation.
+        """Review the frame; it is predicted unless its prediction is known.
 
         Raises
         ------
@@ -182,14 +182,14 @@ class FrameReviewer:
         )
 
     def shading(self, setting: Setting, t: int, what: str) -> np.ndarray:
-        """A frame's probabilities as one image.
+        """Return the probabilities of a frame as one image.
 
         Parameters
         ----------
         setting : Setting
         t : int
         what : str
-            A class, `ANY` for the largest of all classes, or `AGREEMENT`: the smallest of all classes.
+            A class, `ANY` for the largest of all classes, or `AGREEMENT` for the smallest agreement of all classes.
 
         Returns
         -------
@@ -198,7 +198,7 @@ class FrameReviewer:
         Raises
         ------
         InputError
-            Where there are no probabilities, or no several networks that could agree.
+            If there are no probabilities, or no several networks whose agreement could be computed.
         """
         source = self.source(setting)
         chances = source.agreement(t) if what == AGREEMENT else source.probabilities(t)
@@ -211,7 +211,7 @@ class FrameReviewer:
         return shown
 
     def _annotated_detectors(self, setting: Setting, names: tuple[str, ...], t: int) -> list[MatchRule]:
-        """How classes are counted where no network says it; the same for all frames."""
+        """Return the match rules of the classes if no network has them; the same for all frames."""
         key = (id(setting.annotation), names)
         if key not in self._detectors:
             self._detectors[key] = annotated_detectors(names, setting.annotation, t, setting.pixel_size)
@@ -226,7 +226,7 @@ class FrameReviewer:
         inside: np.ndarray,
         detector: MatchRule,
     ) -> list[Counts]:
-        """Counts across thresholds, as long as the frame's annotation is the same; empty where not asked for."""
+        """Return counts across thresholds, kept while the frame's annotation is the same; empty if not requested."""
         if chance is None:
             return []
         key, state = (question.frame, name), zlib.crc32(np.packbits([true, inside]).tobytes())
@@ -251,5 +251,5 @@ class FrameReviewer:
 
 
 def _opening(setting: Setting) -> tuple[object, ...]:
-    """What an open source is of."""
+    """Return what identifies an open source."""
     return setting.source, setting.movie, setting.reading, setting.pool, setting.answer

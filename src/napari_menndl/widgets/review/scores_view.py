@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from napari_menndl.widgets.review.frame_review import FrameReview
 
-#: Dark in every theme: white stands for what was found.
+#: Dark in every theme, because white stands for found defects.
 PANEL = "background: #14151a; color: #f0f0f0; padding: 4px; border-radius: 3px;"
 
 
 class ScoresView(QWidget):
-    """Two tables and the plot; and what the colours mean, to be placed where it is always in sight.
+    """Two tables and the plot, and a legend to be placed where it is always visible.
 
     Attributes
     ----------
     silent : QLabel
-        Which classes are never predicted, and why.
+        Classes that are never predicted, and why.
     frame_table, movie_table : QLabel
     plot : QuantityPlot
     """
@@ -57,11 +57,11 @@ class ScoresView(QWidget):
         layout.addWidget(self.plot)
 
     def show_key(self, key: Iterable[tuple[str, str]]) -> None:
-        """What the colours in view mean."""
+        """Show the meaning of the colours in view."""
         self.legend.setText(legend(key))
 
     def show_frame(self, review: FrameReview | None, palette: str, classes: Mapping[str, str]) -> None:
-        """The frame in view; None while it is not known. `classes` are the colours of predicted ones."""
+        """Show the scores of the frame in view, or None if unknown; `classes` are the colours of predicted classes."""
         self.frame_table.setVisible(review is not None)
         silent = never_predicted(review.class_names, review.thresholds) if review and review.thresholds else ""
         self.silent.setText(silent)
@@ -75,7 +75,7 @@ class ScoresView(QWidget):
             self.plot.show_place(review.frame)
 
     def show_movie(self, reviews: Mapping[int, FrameReview], palette: str, quantity: str, frames: int) -> None:
-        """All frames reviewed so far, of `frames` in all."""
+        """Show the scores of all frames reviewed so far, of `frames` in all."""
         judged = [review for review in reviews.values() if review.tallies]
         self.movie_table.setVisible(len(judged) > 1)
         if len(judged) > 1:

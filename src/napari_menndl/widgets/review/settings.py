@@ -1,6 +1,6 @@
-"""What the forms of the dock "Review frames" ask for."""
+"""Settings in the forms of the dock "Review frames"."""
 
-# No postponed annotations: the forms are made from the types themselves.
+# No postponed annotations: the forms need the types themselves.
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +13,13 @@ from napari_menndl.widgets.review.frame_review import NOTHING
 from napari_menndl.widgets.review.palette import PALETTES
 from napari_menndl.widgets.review.plot import QUANTITIES
 
-#: What the slider is for at first.
+#: Initial choice of what the slider is for.
 EVERY_CLASS = "every class"
 
 
 @dataclass(frozen=True)
 class ReviewSettings:
-    """What to review."""
+    """Prediction, movie and annotation to review."""
 
     source: Path = setting(
         Path(),
@@ -35,7 +35,7 @@ class ReviewSettings:
 
 @dataclass(frozen=True)
 class ThresholdSettings:
-    """Where a prediction begins."""
+    """Thresholds of the prediction."""
 
     threshold: float = setting(
         0.5,
@@ -56,7 +56,7 @@ class ThresholdSettings:
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How to show it, and what else there is."""
+    """Display of the review, second expert, and storage of the prediction."""
 
     colours: Literal[tuple(PALETTES)] = setting(  # type: ignore[valid-type]
         next(iter(PALETTES)), "Colours", note="Found · false · missed"

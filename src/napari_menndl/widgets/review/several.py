@@ -1,4 +1,4 @@
-"""Several movies predicted one after the other, each onto disk, with one table of the defects of all."""
+"""Prediction of several movies one after the other, to disk, with one table of all defects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.movie.movie import Movie
 
-#: The name of each movie, as the table has it, and what opens it.
+#: Name of each movie in the table, and the function that opens it.
 Movies = Sequence[tuple[str, "Callable[[], Movie]"]]
 #: Niceness of the work: the window, a review and a search on the same computer come first.
 _BESIDE = 19
@@ -34,16 +34,16 @@ _BESIDE = 19
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one movie.
+    """Result for one movie.
 
     Attributes
     ----------
     name : str
     movie : Movie or None
-        None where it could not be opened.
+        None if it could not be opened.
     defects : int
     lacking : str
-        In words, which frames are missing; empty where none is.
+        Text about the frames that are missing; empty if there are none.
     error : Exception or None
     """
 
@@ -56,7 +56,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be predicted.
+    """Request to predict several movies.
 
     Attributes
     ----------
@@ -66,11 +66,11 @@ class Order:
         See `Movies`.
     folder : Path
     pool : str
-        Who predicts, as `open_pool` takes it; empty: this process.
+        The pool that predicts, as `open_pool` takes it; empty for this process.
     threshold : float or None
         For every class; None for the thresholds of the network.
     of_classes : mapping of str to float
-        Thresholds of single classes, before `threshold`.
+        Thresholds of single classes, which override `threshold`.
     """
 
     source: Path
@@ -82,7 +82,7 @@ class Order:
 
 
 def movies_of(layers: Sequence[Image], files: Sequence[Path]) -> Movies:
-    """Names and movies of layers and files; a layer bears the name of its file where it alone shows that.
+    """Return names and movies of layers and files; a layer gets its file's name if it alone shows that file.
 
     Raises
     ------
@@ -109,20 +109,20 @@ def _same(movie: Movie) -> Movie:
 
 
 class SeveralMovies(QObject):
-    """Predicts movies in turn in a thread of its own.
+    """Prediction of movies in turn, in a thread.
 
     Attributes
     ----------
     busy : bool
     progressed : Signal(text, float)
-        What it is doing, and which share of all is done.
+        Text about the current work, and the share of all that is done.
     predicted : Signal(Outcome)
         One for each movie.
     ended : Signal(text)
-        Where the table is, or why there is none.
+        Text about the table, or about why there is none.
     warned : Signal(text)
     failed : Signal(exception)
-        Nothing could be begun.
+        Nothing could be started.
     """
 
     progressed = Signal(str, float)
@@ -139,13 +139,13 @@ class SeveralMovies(QObject):
         self.destroyed.connect(self._stop.set)
 
     def begin(self, order: Order) -> None:
-        """Predict; what was stopped goes on where it stopped."""
+        """Start predicting; movies that were stopped continue where they stopped."""
         self.busy, self._stop = True, threading.Event()
         self.destroyed.connect(self._stop.set)
         begin(_work, order, self._stop.is_set, self._tell, niceness=_BESIDE)
 
     def stop(self) -> None:
-        """End after the frame at work; what is predicted stays on disk."""
+        """Stop after the current frame; what is predicted stays on disk."""
         self._stop.set()
 
     def _on_told(self, what: str, *said: Any) -> None:

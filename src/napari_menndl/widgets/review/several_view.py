@@ -1,4 +1,4 @@
-"""The list of movies that are predicted one after the other, and what is done with it."""
+"""List of movies that are predicted one after the other, with its buttons."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _WHAT = Qt.ItemDataRole.UserRole
 
 
 class MovieList(QWidget):
-    """Open movies and files to choose from, one button, one progress.
+    """List of open movies and files to choose from, with a button and a progress bar.
 
     Parameters
     ----------
     order : callable
-        ``order(folder, movies)``: what to predict with; raises InputError where that is missing.
+        ``order(folder, movies)`` returns the request; raises InputError if something is missing.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class MovieList(QWidget):
     # The list ---------------------------------------------------------------------------------------------------------
 
     def show_layers(self, layers: Sequence[Image]) -> None:
-        """Take up that movies were opened, closed or have another name; files stay."""
+        """Update the list after movies were opened, closed or renamed; files stay."""
         before = [(one.data(_WHAT), one.checkState()) for one in self._items]
         self.list.clear()
         for layer in layers:
@@ -117,7 +117,7 @@ class MovieList(QWidget):
                 self._put(one, _short(one), state)
 
     def add_files(self, files: Sequence[Path]) -> None:
-        """Put files or folders into the list."""
+        """Add files or folders to the list."""
         there = [one.data(_WHAT) for one in self._items]
         for file in files:
             if file not in there:
@@ -216,7 +216,7 @@ class MovieList(QWidget):
         self.status.setText(text)
 
     def _pixel_size_said(self, answer: Any) -> None:
-        """Remember it for every movie that was asked about, and go on."""
+        """Keep the answer for every movie that was asked about, and continue."""
         for _, movie, _ in self._asked:
             remember_answer(movie, answer)
         if self._last is not None:
@@ -224,5 +224,5 @@ class MovieList(QWidget):
 
 
 def _short(file: Path) -> str:
-    """A file with its folder: many are called ``movie.tif``."""
+    """Return a file with its folder, since many files are called ``movie.tif``."""
     return str(Path(file.parent.name, file.name))

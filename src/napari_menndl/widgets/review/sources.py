@@ -1,4 +1,4 @@
-"""What a review sets against an annotation: a network over the movie, a stored prediction, a second annotation."""
+"""Sources of a review: a network over the movie, a stored prediction, a second annotation."""
 
 from __future__ import annotations
 
@@ -30,16 +30,18 @@ if TYPE_CHECKING:
 
     from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
-    from napari_menndl.predict.prediction import Prediction, Predictor
+    from napari_menndl.predict.background import BackgroundWriter
+    from napari_menndl.predict.prediction import Prediction
+    from napari_menndl.predict.prediction_spec import Predictor
     from napari_menndl.training.inference import Part
     from napari_menndl.widgets.pixel_size import Answer
 
-#: Where what was predicted goes: into memory alone or, where that is too small, a folder that is removed at the end.
+#: Memory for predictions [byte]; where it is too small, they go to a folder that is removed at the end.
 MEMORY = 512 * 2**20
 
 
 class PredictedSource:
-    """A network's probabilities, each frame predicted once as long as there is room for it.
+    """Probabilities of a network, each frame predicted once as long as there is room for it.
 
     Parameters
     ----------
@@ -48,12 +50,12 @@ class PredictedSource:
         None for a stored prediction.
     movie : Movie
     capacity : int [bytes]
-        How much to remember in memory.
+        Memory for predictions.
 
     Attributes
     ----------
     part : int [px]
-        Edge of the parts in which a large frame is predicted while someone waits for it.
+        Edge of the parts in which a large frame is predicted while a person waits for it.
     """
 
     part = 512
@@ -72,12 +74,12 @@ class PredictedSource:
 
     @property
     def digest(self) -> str:
-        """Of the network."""
+        """Digest of the network."""
         return self._prediction.outline.network
 
     @property
     def members(self) -> int:
-        """How many networks predict together; 0 where none is at hand."""
+        """Number of networks that predict together; 0 if none is available."""
         return 0 if self._network is None else len(getattr(self._network, "members", (self._network,)))
 
     def remembers(self, t: int) -> bool:
@@ -85,7 +87,7 @@ class PredictedSource:
         return self._network is None or t in self._stored or ("probabilities", t) in self._known
 
     def probabilities(self, t: int) -> np.ndarray:
-        """(C, Y, X) float32."""
+        """Return the probabilities of a frame, (C, Y, X) float32."""
         return self._remembered(("probabilities", t), lambda: self._predict(t))
 
     def _predict(self, t: int) -> np.ndarray:
@@ -95,21 +97,21 @@ class PredictedSource:
         return self._prediction.frame_probabilities(t)
 
     def look(self, t: int) -> None:
-        """Say that a frame is in view."""
+        """Announce the frame in view."""
 
     def rest(self) -> None:
-        """Predict only what somebody waits for."""
+        """Predict only what is waited for."""
 
     def close(self) -> None:
-        """Predict nothing more."""
+        """Stop predicting."""
 
     def predict_parts(
         self, t: int, thresholds: Sequence[float] | None, centre: tuple[float, float]
     ) -> Iterator[tuple[Part, np.ndarray, int]]:
-        """Predict a large frame part by part, those around a place (y, x) [px] first.
+        """Predict a large frame part by part, from a place (y, x) [px] on.
 
-        Yields each part, labels (y, x) uint8 of it as `labels` has them, and how many parts there are. Nothing comes of
-        a frame that is small, or known. After the last part its probabilities need no other prediction.
+        Yields each part, its labels (y, x) uint8 as `labels` returns them, and the number of parts; nothing for a frame
+        that is small, or known. After the last part the frame's probabilities need no other prediction.
         """
         _, height, width = self._movie.shape
         if self._network is None or self.remembers(t) or max(height, width) <= 2 * self.part:
@@ -129,7 +131,7 @@ class PredictedSource:
         self._prediction.take(t, whole, digest_of(shown))
 
     def agreement(self, t: int) -> np.ndarray | None:
-        """(C, Y, X) float32: see `Ensemble.agreement`; None where there are not several networks."""
+        """Return the agreement (C, Y, X) float32, see `Ensemble.agreement`; None without several networks."""
         if self.members < 2:
             return None
         network: Any = self._network
@@ -139,23 +141,23 @@ class PredictedSource:
         )
 
     def labels(self, t: int, thresholds: Sequence[float] | None) -> np.ndarray:
-        """(Y, X) uint8: 0 = no defect, c + 1 = class c; at the network's own thresholds unless others are given."""
+        """Return labels (Y, X) uint8: 0 = no defect, c + 1 = class c; by default at the network's own thresholds."""
         return label_pixels(self.probabilities(t), self._or_own(thresholds), self._prediction.outline.min_areas)
 
     def _or_own(self, thresholds: Sequence[float] | None) -> Sequence[float]:
         return self._prediction.outline.thresholds if thresholds is None else thresholds
 
     def known(self, t: int) -> np.ndarray | None:
-        """Where something is said; None for everywhere."""
+        """Return where the labels are known; None for everywhere."""
         return None
 
     def keep(self, place: Path | None) -> None:
-        """Write what is predicted from now on to a place; None: as far as memory does not suffice, to a folder of ours.
+        """Write predictions from now on to a place; None for a folder of ours, as far as memory does not suffice.
 
         Raises
         ------
         InputError
-            If something else stands there, or it cannot be written.
+            If something else is there, or it cannot be written.
         """
         if self._network is None:
             return
@@ -168,7 +170,7 @@ class PredictedSource:
         if place is not None and place != self._place:
             self._prediction.write(place, frames=())
             with self._lock:
-                self._known.clear()  # what is predicted already is to be found there too
+                self._known.clear()  # frames predicted already must be found there, too
             self._stored = set()
         self._place = place
 
@@ -192,7 +194,7 @@ class AnnotatedSource:
     ----------
     layer : napari.layers.Labels
     class_names : sequence of str, optional
-        Of a layer that does not know its own.
+        Classes of a layer that does not record its own.
     """
 
     thresholds: tuple[float, ...] | None = None
@@ -243,20 +245,89 @@ class AnnotatedSource:
 Source = PredictedSource | AnnotatedSource
 
 
+class PooledSource(PredictedSource):
+    """`PredictedSource` on a pool: the whole movie is predicted in the background, frames in view first.
+
+    The pool does not compute the agreement of an ensemble's networks.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    network : TrainedNetwork or Ensemble
+    movie : Movie
+    pool : str
+        As `open_pool` takes it.
+    """
+
+    members = 0
+
+    def __init__(self, prediction: Prediction, network: Predictor, movie: Movie, pool: str) -> None:
+        super().__init__(prediction, network, movie)
+        self._pool = pool
+        self._writer: BackgroundWriter | None = None
+
+    def remembers(self, t: int) -> bool:
+        return self._prediction.is_written(t)
+
+    def look(self, t: int) -> None:
+        if self._writer is not None:
+            self._writer.look(t)
+
+    def predict_parts(
+        self, t: int, thresholds: Sequence[float] | None, centre: tuple[float, float]
+    ) -> Iterator[tuple[Part, np.ndarray, int]]:
+        """Return no parts, because the pool predicts whole frames."""
+        return iter(())
+
+    def keep(self, place: Path | None) -> None:
+        """Write what the pool predicts to a place; None for a folder that is removed at the end.
+
+        Raises
+        ------
+        InputError
+            If something else is there, or it cannot be written.
+        """
+        if place is None:
+            if self._temporary is None:
+                self._temporary = tempfile.TemporaryDirectory(prefix="menndl-", ignore_cleanup_errors=True)
+            place = Path(self._temporary.name) / "prediction.zarr"
+        if place != self._place or self._writer is None:
+            self.close()
+            self._prediction.write(place, frames=())
+            from napari_menndl.predict.background import BackgroundWriter
+
+            self._place, self._writer = place, BackgroundWriter(self._prediction, place, self._pool)
+
+    def rest(self) -> None:
+        if self._writer is not None:
+            self._writer.rest()
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _predict(self, t: int) -> np.ndarray:
+        writer = self._writer
+        if writer is not None:
+            writer.wait_for(t)
+        return self._prediction.frame_probabilities(t)
+
+
 def open_source(
     path: Path, movie: Movie, capacity: int = MEMORY, pool: str = "", answer: Answer = None
 ) -> PredictedSource:
-    """Open whatever predicts: a run folder, a saved network or ensemble, or a stored prediction of this movie.
+    """Open a source: a run folder, a saved network or ensemble, or a stored prediction of this movie.
 
-    Where a pool is named, as `open_pool` takes it, that predicts. The answer is what a person has said of the movie's
+    If a pool is named, as `open_pool` takes it, the pool predicts. `answer` is a person's answer about the movie's
     pixel size.
 
     Raises
     ------
     InputError
-        If it is none of them, or does not fit the movie; as `PixelSizeError` where a person can say whether it does.
+        If it is none of them, or does not fit the movie; a `PixelSizeError` if a person can say whether it does.
     """
-    # Here, in a worker: it takes a moment that a window would notice.
+    # Imported here, in a thread: it takes a moment that a person would notice in the window.
     from napari_menndl.opening import open_network
     from napari_menndl.predict.prediction import Prediction
 
@@ -277,20 +348,18 @@ def open_source(
         return PredictedSource(stored, None, movie, capacity)
     network, movie = with_answer(open_network(path), movie, answer)
     if pool:
-        from napari_menndl.widgets.review.pooled import PooledSource
-
         return PooledSource(Prediction(network, movie), network, movie, pool)
     return PredictedSource(Prediction(network, movie), network, movie, capacity)
 
 
 def place_beside(path: Path, movie: Movie, digest: str) -> Path:
-    """Where a run's or a network's prediction of a movie is kept: beside it, one for each movie and network."""
+    """Return where the prediction of a movie is kept: beside its run or network, one for each movie and network."""
     name = re.sub(r"[^\w.-]+", "-", Path(movie.name).stem).strip("-.") or "movie"
     return path.with_name(f"{path.stem}.{name}.{movie_digest(movie)[:8]}.{digest[:8]}.prediction.zarr")
 
 
 def detectors_for(network: Predictor, movie: Movie) -> list[MatchRule]:
-    """How the network's classes are counted, in pixels of this movie."""
+    """Return the match rules of the network's classes, in pixels of this movie."""
     factors = scale_between(movie.pixel_size, network.pixel_size) or (1.0, 1.0)
     areas = PredictionSpec.of(network, movie).min_areas
     return [

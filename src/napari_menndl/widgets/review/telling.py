@@ -1,4 +1,4 @@
-"""What a person is told: as a notification of napari, once."""
+"""Notifications of napari, each shown once."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Notifier(QObject):
-    """Says a thing once, not for every frame passed while scrubbing."""
+    """Notifier that shows a message once, not for every frame passed while scrubbing."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._said = ""
 
     def error(self, error: Exception) -> str:
-        """Say what went wrong; the words. What is no input error goes into the log in full, too."""
+        """Show an error and return its text; errors other than input errors are also logged in full."""
         if not isinstance(error, InputError):
             logging.getLogger(__name__).error("Reviewing a frame failed", exc_info=error)
         text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
@@ -33,7 +33,7 @@ class Notifier(QObject):
         self._say(text, show_warning)
 
     def begin(self) -> None:
-        """What was said may be said again."""
+        """Allow earlier messages to be shown again."""
         self._said = ""
 
     def _say(self, text: str, notify: Callable[[str], None]) -> None:

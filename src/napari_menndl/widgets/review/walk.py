@@ -1,4 +1,4 @@
-"""Which defect one speaks of: clicked on, or the next error; and what is decided about it."""
+"""Selection of defects, by click or by next error, and decisions about them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from napari_menndl.widgets.review.inputs import Inputs
     from napari_menndl.widgets.review.movie_review import MovieReview
 
-#: A defect that one goes to is at least this large on the screen [px], and a click moves the mouse less than that.
+#: Smallest radius of a selected error on the screen, and largest movement of the mouse in a click [px].
 LEAST_RADIUS, STILL = 12.0, 4.0
 
 
 class ErrorNavigator(QObject):
-    """Walks from error to error, and takes decisions into the annotation.
+    """Navigation from error to error; decisions are written to the annotation.
 
     Parameters
     ----------
     viewer : napari.Viewer
     movie : MovieReview
-        Whose reviews are walked through.
+        Its reviews contain the errors.
     inputs : Inputs
-        Which layers are the movie's and the annotation's, and which frame is in view.
+        Layers of the movie and the annotation, and the frame in view.
     go_to : callable
         Brings a frame into view.
 
@@ -44,7 +44,7 @@ class ErrorNavigator(QObject):
     ----------
     chosen : SelectedDefect or None
     changed : Signal(place)
-        Another defect is chosen, or none; `place` is its number among the errors, or empty.
+        Another defect, or none, is selected; `place` is its number among the errors, another message, or empty.
     decided : Signal(frame)
         The annotation of a frame was corrected.
     failed : Signal(exception)
@@ -68,7 +68,7 @@ class ErrorNavigator(QObject):
         self.chosen: SelectedDefect | None = None
 
     def step(self, direction: int) -> None:
-        """Choose the next error (1) or the one before (-1), and bring it into the middle of the view."""
+        """Select the next error (1) or the previous one (-1), and centre the view on it."""
         image, layer = self._inputs.image, self._inputs.annotation
         errors = errors_in(review.defects for review in self._movie.reviews.values())
         beyond = -1.0 if direction > 0 else float("inf")
@@ -88,15 +88,15 @@ class ErrorNavigator(QObject):
         self._centre(image)
 
     def accept(self) -> None:
-        """There is such a defect."""
+        """Accept the selected defect."""
         self._decide(True)
 
     def reject(self) -> None:
-        """There is no such defect."""
+        """Reject the selected defect."""
         self._decide(False)
 
     def repaint(self) -> None:
-        """Take the brush of the chosen defect's class on the annotation."""
+        """Select the brush of the selected defect's class on the annotation."""
         layer = self._inputs.annotation
         if self.chosen is None:
             return
@@ -112,14 +112,14 @@ class ErrorNavigator(QObject):
         self._viewer.layers.selection.active = layer
 
     def let_go(self) -> None:
-        """Speak of no defect."""
+        """Clear the selection."""
         self._ring.hide()
         if self.chosen is not None:
             self.chosen = None
             self.changed.emit("")
 
     def clicked(self, viewer: Viewer, event: Any) -> Iterator[None]:
-        """napari's mouse callback: a click, not a drag, chooses the defect under it."""
+        """Select the defect under a click, not a drag; mouse callback of napari."""
         start = np.asarray(event.pos, float)
         yield
         while event.type == "mouse_move":

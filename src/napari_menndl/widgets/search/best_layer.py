@@ -1,4 +1,4 @@
-"""The best network's prediction as a layer over the frame in view."""
+"""Layer with the best network's prediction of the frame in view."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ NAME = "best network"
 
 @dataclass(frozen=True)
 class PredictionRequest:
-    """One frame to predict.
+    """Request to predict one frame.
 
     Attributes
     ----------
     run : str
         Path of the run folder.
     version : str
-        `RunSnapshot.version`: with another one, the run's best is another network.
+        `RunSnapshot.version`, which changes when another network is the run's best.
     movie : Movie
     frame : int
     """
@@ -46,7 +46,7 @@ class PredictionRequest:
 
 
 class BestPredictor:
-    """Predicts frames with the best network of a run; for one thread at a time."""
+    """Prediction of frames with the best network of a run; for one thread at a time."""
 
     def __init__(self) -> None:
         self._run: Any = None
@@ -61,7 +61,7 @@ class BestPredictor:
         InputError
             If the run has no network, or it does not fit the movie.
         """
-        from napari_menndl.api import open_run  # torch comes with it: in this thread the window does not notice
+        from napari_menndl.api import open_run  # slow, with torch: imported in this thread
         from napari_menndl.predict.labelling import label_pixels
         from napari_menndl.predict.prediction_spec import PredictionSpec
 
@@ -77,7 +77,7 @@ class BestPredictor:
 
 
 class BestLayer(FrameLayer):
-    """The layer; outlines, so that what lies below stays in view."""
+    """Layer with outlines, so that what lies below stays visible."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -91,6 +91,6 @@ class BestLayer(FrameLayer):
         return layer
 
     def show_labels(self, labels: NDArray[np.uint8], movie: Image, colours: Sequence[str]) -> None:
-        """Lay labels (Y, X) over a movie, whatever its frame."""
+        """Show labels (Y, X) over a movie, whatever its frame."""
         self._colours = dict(enumerate(colours, start=1))
         self.show(outlined(labels), movie)

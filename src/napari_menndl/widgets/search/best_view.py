@@ -1,4 +1,4 @@
-"""Keeps the best network's prediction over the frame in view while the search finds better ones."""
+"""View of the best network's prediction for the frame in view, updated while the search finds better ones."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 class BestView(QObject):
-    """Follows the frame in view and the best network.
+    """Follower of the frame in view and of the best network.
 
     Attributes
     ----------
     shown : PredictionRequest or None
-        What the layer shows.
+        The request that the layer shows.
     told : Signal(text)
-        What it is doing.
+        Text about what it is doing.
     failed : Signal(exception)
     removed : Signal()
-        Someone took the layer out of the viewer.
+        The layer was removed from the viewer.
     """
 
     told = Signal(str)
@@ -60,13 +60,13 @@ class BestView(QObject):
         step.connect(follow)
 
         def leave() -> None:
-            with suppress(AttributeError):  # the viewer itself is half gone when its window closes
+            with suppress(AttributeError):  # the viewer is partly deleted when its window closes
                 step.disconnect(follow)
 
         self.destroyed.connect(leave)
 
     def want(self, wanted: bool) -> None:
-        """Show the prediction, or take it away."""
+        """Show the prediction, or remove it."""
         self._wanted = wanted
         self._failed = None
         if not wanted:
@@ -76,7 +76,7 @@ class BestView(QObject):
         self._throttle.throttle()
 
     def follow(self, run: str, version: str, movie: Image | None, annotation: Labels | None) -> None:
-        """Say which run's best is to be shown, on which movie; called as often as one likes."""
+        """Set the run whose best is to be shown, and the movie; may be called at any rate."""
         if movie != self._movie_layer:
             self._clear()
         changed = (run, version, movie) != (self._run, self._version, self._movie_layer)
@@ -86,7 +86,7 @@ class BestView(QObject):
             self._throttle.throttle()
 
     def check_layers(self) -> None:
-        """Take up that layers came or went."""
+        """Check whether the layer was removed."""
         if self.layer.removed:
             self.layer.layer, self.shown, self._wanted = None, None, False
             self.removed.emit()
@@ -138,6 +138,6 @@ class BestView(QObject):
 
     def _on_failure(self, wish: PredictionRequest, error: Exception) -> None:
         self._failed = wish
-        # While the search runs a better network may have taken its place, and its weights have gone.
+        # During a search a better network may have replaced it, and its weights may be deleted.
         if wish == self._wish():
             self.failed.emit(error)

@@ -1,4 +1,4 @@
-"""One row of the form: what ends the search."""
+"""Form row for what ends the search."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS = (
 
 
 class BudgetRow(QWidget):
-    """A kind of limit and its value; `text` is what a search understands.
+    """Kind of limit and its value; `text` is the budget as a search takes it.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class BudgetRow(QWidget):
         self.several = QLineEdit("2h, fitness 0.95")
         self._editors = (self.minutes, self.networks, self.fitness, self.plateau, self.several)
         self._stack = QStackedWidget()
-        self._stack.setMinimumWidth(80)  # it would ask for the widest of all
+        self._stack.setMinimumWidth(80)  # it would be as wide as the widest of all
         for editor in self._editors:
             self._stack.addWidget(editor)
         layout = QHBoxLayout(self)
@@ -64,7 +64,7 @@ class BudgetRow(QWidget):
 
     @property
     def text(self) -> str:
-        """The budget, as in ``"10min"``, ``"500networks"``, ``"fitness 0.9"``."""
+        """Budget as in ``"10min"``, ``"500networks"``, ``"fitness 0.9"``."""
         words: dict[int, Callable[[], str]] = {
             _TIME: lambda: f"{self.minutes.value()}min",
             _NETWORKS: lambda: f"{self.networks.value()}networks",

@@ -1,4 +1,4 @@
-"""Closing napari while a search runs: a question."""
+"""Question before napari is closed while a search is running."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _SETTLED = "menndl-settled"
 
 
 class CloseGuard(QObject):
-    """Asks before a window closes in which a search is watched.
+    """Guard that asks before a window is closed in which a running search is watched.
 
-    A window that code closes (``viewer.close()``) is not held up: the search then goes on, as it does by default.
+    A window closed by code (``viewer.close()``) is not held up: the search then continues, as it does by default.
 
     Parameters
     ----------
     window : QWidget
         The main window.
     running : callable
-        Name of the search that runs; empty when none does.
+        Returns the name of the running search; empty if none is running.
     stop : callable
-        Asks it to stop.
+        Requests the search to stop.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class CloseGuard(QObject):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._window = ref(window)  # a dock that someone still holds must not keep a closed window
+        self._window = ref(window)  # a dock that is still referenced must not keep a closed window
         self._running, self._stop = running, stop
         window.installEventFilter(self)
 
@@ -56,28 +56,28 @@ class CloseGuard(QObject):
         if answer == STAY:
             event.ignore()
         else:
-            # Another dock that watches the same search need not ask again.
+            # Another dock that watches the same search must not ask again.
             window.setProperty(_SETTLED, name)
             QTimer.singleShot(0, self._forget)
         return answer == STAY
 
     def _forget(self) -> None:
         if (window := self._window()) is not None:
-            with suppress(RuntimeError):  # the window is gone by now
+            with suppress(RuntimeError):  # the window is deleted by now
                 window.setProperty(_SETTLED, None)
 
 
 def _canvas_shown(window: QWidget) -> bool:
-    """Whether the canvas is still there: code that closes a viewer closes it first.
+    """Whether the canvas is still visible: code that closes a viewer closes it first.
 
-    By Qt's means, since napari hides its own attributes from plugins.
+    Checked through Qt, since napari hides its own attributes from plugins.
     """
     canvases = [one for one in window.findChildren(QSplitter) if type(one).__name__ == "QtViewer"]
     return any(one.isVisible() for one in canvases)
 
 
 def ask(window: QWidget, name: str) -> str:
-    """Ask what becomes of a running search; returns `LEAVE`, `STOP` or `STAY`."""
+    """Ask what to do with a running search; return `LEAVE`, `STOP` or `STAY`."""
     box = QMessageBox(window)
     box.setIcon(QMessageBox.Icon.Question)
     box.setWindowTitle("A search is running")

@@ -1,4 +1,4 @@
-"""The plot: best and median score against networks begun, or time."""
+"""Plot of best and median score over networks begun, or over time."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from napari_menndl.search.views.monitor import RunSnapshot
 
 BEST, MEDIAN, EVERY = "#2bd4d9", "#f2a93b", "#8a8f99"
-#: Up to so many networks each has its number below.
+#: Up to this number of networks, each has its own tick.
 FEW = 10
 #: Title, column of a curve, axis title.
 _AXES = (("networks", BIRTHS, "networks begun"), ("time", ELAPSED, "time searched"))
 
 
 class CurvesView(QWidget):
-    """Curves of a `RunSnapshot`."""
+    """Plot of the curves of a `RunSnapshot`."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -64,12 +64,12 @@ class CurvesView(QWidget):
         self._adopt_theme()
 
     def show_snapshot(self, snapshot: RunSnapshot | None) -> None:
-        """Draw the curves of a snapshot; None: nothing."""
+        """Draw the curves of a snapshot; None clears the plot."""
         self._snapshot = snapshot
         _, column, _ = _AXES[self.axis.currentIndex()]
         drawn = (column, snapshot and (snapshot.births, snapshot.evaluations, snapshot.median, round(snapshot.elapsed)))
         if drawn == self._drawn:
-            return  # drawing takes longer than all else that a look brings
+            return  # drawing takes longer than all the rest of an update
         self._drawn = drawn
         scale = 1 / self._unit()[1] if column == ELAPSED else 1.0
         curves = snapshot.curves if snapshot else {name: np.zeros((0, 4)) for name in ("best", "median", "evaluations")}

@@ -1,4 +1,4 @@
-"""The dock "Search networks": sets a search up, starts it as a process of its own, and watches its run folder."""
+"""Dock "Search networks": sets a search up, starts it as a process of its own, and watches its run folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class SearchNetworks(Panel):
-    """The dock.
+    """Dock "Search networks".
 
     Parameters
     ----------
@@ -43,18 +43,18 @@ class SearchNetworks(Panel):
     Attributes
     ----------
     run : Run or None
-        The one that is watched.
+        The run that is watched.
     snapshot : RunSnapshot or None
-        Its latest look.
+        Its latest snapshot.
     hint : str
-        What to do next.
+        The next step.
     run_opened : Signal(Run)
     hint_changed : Signal(str)
     """
 
     run_opened = Signal(object)
     hint_changed = Signal(str)
-    #: Whether the hint stands above the dock already.
+    #: Whether the hint is shown above the dock already.
     hint_above = False
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
@@ -106,7 +106,7 @@ class SearchNetworks(Panel):
 
         self.destroyed.connect(leave)
 
-    # What a person asks for -------------------------------------------------------------------------------------------
+    # Actions ----------------------------------------------------------------------------------------------------------
 
     def start(self, _: Any = None) -> None:
         """Start the search that is set up."""
@@ -118,12 +118,12 @@ class SearchNetworks(Panel):
         self._begin(begin, order, self.known)
 
     def resume(self, _: Any = None) -> None:
-        """Go on with the run that is watched, up to the budget of the form."""
+        """Resume the run that is watched, up to the budget of the form."""
         if self.run is not None:
             self._begin(resume, str(self.run.path), self.setup.budget.text, self.known)
 
     def stop(self, _: Any = None) -> None:
-        """Ask the search to stop; it ends cleanly and can be resumed."""
+        """Request the search to stop; it ends cleanly and can be resumed."""
         if self.run is None:
             return
         self._stopping = True
@@ -133,18 +133,18 @@ class SearchNetworks(Panel):
         self._update()
 
     def open_run(self, path: str | Path) -> None:
-        """Watch a run, be its search running or not."""
+        """Watch a run, whether its search is running or not."""
         self._said = ""
         self._opening.begin(look, str(path), self.known)
 
     def propose(self, movie: Image | None, annotation: Labels | None, frames: Iterable[int] | None = None) -> None:
-        """Offer what to learn from; another dock's "search again" ends here. Without frames, the one in view."""
+        """Propose what to learn from, as another dock's "search again" does; without frames, the one in view."""
         self.setup.propose(movie, annotation, frames)
         self.setup_section.expand(animate=False)
         self._update()
 
     def reset_choices(self, event: Any = None) -> None:
-        """Take up that layers came, went or changed their names; napari calls this."""
+        """Update the choices after layers were added, removed or renamed; called by napari."""
         self.setup.reset_choices()
         self.best.check_layers()
         self._follow_best()
@@ -162,11 +162,11 @@ class SearchNetworks(Panel):
             self.open_run(path)
 
     def _setup_changed(self) -> None:
-        """What was said of the setup before holds no longer."""
+        """Clear a message about the previous setup."""
         self._said = ""
         self._update()
 
-    # What comes back --------------------------------------------------------------------------------------------------
+    # Results ----------------------------------------------------------------------------------------------------------
 
     def _on_opened(self, opened: Opened) -> None:
         if self._watch is not None:
@@ -200,7 +200,7 @@ class SearchNetworks(Panel):
     def _on_snapshot(self, snapshot: RunSnapshot) -> None:
         before, self.snapshot = self.snapshot, snapshot
         if self._said == self._lost:
-            self._said = self._lost = ""  # it is seen again
+            self._said = self._lost = ""  # the run can be read again
         if snapshot.state == "running":
             self._starting = False
         elif not self._starting:
@@ -212,7 +212,7 @@ class SearchNetworks(Panel):
             self.runs.refresh()
         self._update()
         if self._watch is not None:
-            # A dock that was taken out of its window has neither; whoever still holds it sees nothing more.
+            # A dock that was removed from its window has neither; if it still exists, it stops watching.
             (self._watch.shown if self.isVisible() or self.parent() is not None else self._watch.close)()
 
     def _on_ended(self, _: None) -> None:
@@ -239,7 +239,7 @@ class SearchNetworks(Panel):
         self._update()
 
     def _on_lost(self, error: Exception) -> None:
-        """The run cannot be seen just now."""
+        """Show that the run cannot be read at the moment."""
         self._on_failure(error)
         self._lost = self._said
 
@@ -266,11 +266,11 @@ class SearchNetworks(Panel):
         if self._watch is not None:
             self.network.show_network(self._watch.monitor.reader, network, self._classes)
 
-    # What is shown ----------------------------------------------------------------------------------------------------
+    # Display ----------------------------------------------------------------------------------------------------------
 
     @property
     def searching(self) -> bool:
-        """Whether the watched search runs, or is being started."""
+        """Whether the watched search is running, or being started."""
         return self._starting or (self.snapshot is not None and self.snapshot.state == "running")
 
     def _update(self) -> None:

@@ -23,7 +23,7 @@ COLOURS = {
     "branches": "#d67f4c",
     "head": "#9aa0a6",
 }
-#: A row; a slab at full resolution; how far its top leans back; the thinnest and the thickest slab [px].
+#: Height of a row; width of a slab at full resolution; shift of its rear edge; smallest and largest thickness [px].
 _ROW, _WIDTH, _LEAN, _THIN, _THICK = 34, 96, 12, 3, 15
 _ARCS = 34
 LEGEND = (
@@ -33,10 +33,10 @@ LEGEND = (
 
 
 class LayerDiagramView(QWidget):
-    """Input on top, head at the bottom.
+    """Layer diagram with the input on top and the head at the bottom.
 
-    A slab is as wide as its resolution is fine, as thick as it has filters; the white window on it is its kernel, drawn
-    to the scale of the slab's own pixels.
+    The width of a slab shows its resolution, the thickness its number of filters; the white window on it is its kernel,
+    drawn to the scale of the slab's own pixels.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -71,7 +71,7 @@ class LayerDiagramView(QWidget):
         painter.end()
 
     def mouseMoveEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
-        """Let the tooltip say the layer under the mouse in full."""
+        """Show the full text of the layer under the mouse as tooltip."""
         if self.slabs:
             place = min(len(self.slabs) - 1, max(0, int(event.position().y() // _ROW)))
             self.setToolTip(f"{self.slabs[place].words}\n\n{LEGEND}")
@@ -105,7 +105,7 @@ class LayerDiagramView(QWidget):
             self._draw_kernel(painter, QPointF(x + lean / 2, y - lean / 2), slab, half, lean)
 
     def _draw_kernel(self, painter: QPainter, centre: QPointF, slab: Slab, half: float, lean: float) -> None:
-        """The kernel on the plate: a plate is taken as 20 pixels of the layer wide."""
+        """Draw the kernel on the top of a slab, whose width stands for 20 pixels of the layer."""
         wide, deep = (min(1.0, size / 20) for size in (slab.kernel[1], slab.kernel[0]))
         dx, dy = half * wide, lean / 2 * deep
         corners = [(-dx - dy, dy), (-dx + dy, -dy), (dx + dy, -dy), (dx - dy, dy)]
@@ -153,15 +153,15 @@ def _lines(slab: Slab, ink: QColor) -> list[tuple[str, int, QColor]]:
 
 
 def width_of(stride: int) -> float:
-    """Width of a slab [px]: half as wide at a quarter of the resolution."""
+    """Return the width of a slab [px]: half as wide at a quarter of the resolution."""
     return max(16.0, _WIDTH / math.sqrt(stride))
 
 
 def lean_of(stride: int) -> float:
-    """How far its plate leans back [px]."""
+    """Return how far the rear edge of a slab's top is shifted [px]."""
     return max(4.0, _LEAN / math.sqrt(stride))
 
 
 def thickness_of(channels: int) -> float:
-    """Thickness of a slab [px], by the logarithm of its number of filters: 1 to 256."""
+    """Return the thickness of a slab [px], from the logarithm of its number of filters, 1 to 256."""
     return _THIN + (_THICK - _THIN) * min(1.0, math.log2(max(1, channels)) / 8)

@@ -1,4 +1,4 @@
-"""The leaderboard: the best networks as a table."""
+"""Leaderboard: the best networks as a table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLUMNS = (
 
 
 class LeaderModel(QAbstractTableModel):
-    """Rows of `Leader`; above them the mean of several, where that is the answer."""
+    """Table model with rows of `Leader`, above them the mean of several networks if that is the answer."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -37,14 +37,14 @@ class LeaderModel(QAbstractTableModel):
 
     @property
     def first(self) -> int:
-        """The row of the best network."""
+        """Row of the best network."""
         return int(self.mean is not None)
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802 (Qt's name)
         return 0 if parent is not None and parent.isValid() else self.first + len(self.leaders)
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
-        """The mean has no layers to be shown, and cannot be chosen."""
+        """Return the flags of a cell; the mean has no layers to show, and cannot be selected."""
         return super().flags(index) if index.row() >= self.first else Qt.ItemFlag.ItemIsEnabled
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802 (Qt's name)
@@ -93,7 +93,7 @@ class LeaderModel(QAbstractTableModel):
         return ", ".join(str(one.id) for one in self.mean.members) if self.mean else ""
 
     def show(self, leaders: tuple[Leader, ...], answer: AnswerChosen | None = None) -> bool:
-        """Take newer rows; returns whether they were reset, so that a selection is to be made anew."""
+        """Show newer rows; return whether they were reset, so that the selection must be restored."""
         mean = answer if answer is not None and len(answer.members) > 1 and leaders else None
         if (leaders, mean) == (self.leaders, self.mean):
             return False
@@ -104,7 +104,7 @@ class LeaderModel(QAbstractTableModel):
 
 
 class Leaderboard(QTableView):
-    """The table; the best is chosen until a person chooses another.
+    """Table of the best networks; the best is selected until a person selects another.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class Leaderboard(QTableView):
         self.network, self._own_choice = None, False
 
     def _select(self) -> None:
-        """Keep the chosen network chosen; without a choice, the best."""
+        """Keep the selected network selected; without a selection, select the best."""
         ids = [one.id for one in self.rows.leaders]
         if not ids:
             return
@@ -178,7 +178,7 @@ def _side(column: int) -> Qt.AlignmentFlag:
 
 
 def short(number: float) -> str:
-    """``"950"``, ``"12.3k"``, ``"4.56M"``."""
+    """Format a number in short: ``"950"``, ``"12.3k"``, ``"4.56M"``."""
     for size, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size:
             return f"{_three_digits(number / size)}{letter}"

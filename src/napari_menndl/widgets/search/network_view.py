@@ -1,4 +1,4 @@
-"""The chosen network: its layers drawn, and its line back to the founders."""
+"""View of the selected network: its layer diagram, and its lineage back to the founders."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class NetworkView(QTabWidget):
         self._job.failed.connect(self._fail)
 
     def show_network(self, reader: RunReader, network: int, classes: int) -> None:
-        """Read a network's birth and line from the journal, away from this thread, and show them."""
+        """Read a network's birth and lineage from the journal in a thread, and show them."""
         self._job.begin(_read, reader, network, classes)
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""The figures of a search at a glance, and its words."""
+"""Main figures of a search, and text about failures and workers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_menndl.progress import diminishing, duration, pool_details, set_aside
+from napari_menndl.search.views.messages import origins_line
 from napari_menndl.widgets.search.leaderboard import short
 
 if TYPE_CHECKING:
     from napari_menndl.search.views.monitor import RunSnapshot
 
 _BUSY = "Share of slot time spent on evaluations, over the last minutes"
-#: Name, title, tooltip: what is always in sight, and what is folded under "Details".
+#: Name, title and tooltip of figures that are always visible, and of those that are folded under "Details".
 FIGURES = (
     ("best", "best score", "Of the networks that are best together, on what they were not trained on; 1 is perfect"),
     ("networks", "networks tried", "Networks that were trained and judged, however far"),
@@ -31,12 +32,12 @@ _COLUMNS = 2
 
 
 class Numbers(QWidget):
-    """Four figures; below them failures, workers set aside, whether more time pays. Details of the pool: a tooltip.
+    """Four figures, and below them failures, excluded workers, and whether more time pays; pool details as tooltip.
 
     Attributes
     ----------
     details : QWidget
-        Four more, to be placed elsewhere.
+        Four more figures, to be placed elsewhere.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -90,7 +91,8 @@ class Numbers(QWidget):
             self._write(self.figures[name], text)
         self.figures["busy"].setToolTip("\n".join([_BUSY, *pool_details(snapshot.pool)]))
         hint = diminishing(snapshot.elapsed, snapshot.gain, snapshot.answer.error if snapshot.answer else None)
-        kinds = "\n".join(filter(None, [failures_text(snapshot), set_aside(snapshot.pool), hint]))
+        told = [failures_text(snapshot), set_aside(snapshot.pool), origins_line(snapshot.origins), hint]
+        kinds = "\n".join(filter(None, told))
         self.kinds.setText(kinds)
         self.kinds.setVisible(bool(kinds))
 
@@ -102,7 +104,7 @@ class Numbers(QWidget):
 
 
 def failures_text(snapshot: RunSnapshot) -> str:
-    """Failures by kind, the most frequent first; empty without any."""
+    """Format the failures by kind, the most frequent first; empty without any."""
     named = [(count, f"{count} {kind.replace('_', ' ')}") for kind, count in snapshot.failures.items()]
     named += [(count, f"{count} {kind.replace('_', ' ')} (tried again)") for kind, count in snapshot.lost.items()]
     return "Failures: " + ", ".join(text for _, text in sorted(named, reverse=True)) if named else ""

@@ -1,4 +1,4 @@
-"""The parts of the dock and their places; what they do, the dock says."""
+"""Parts of the dock and their layout; `dock` has their behaviour."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Panel(QWidget):
         self.progress = QWidget()
         self._lay_out()
         self.progress.hide()
-        #: By the names that hints have for them.
+        #: Buttons by the names that hints use.
         self.buttons: dict[str, QWidget] = {
             "start": self.start_button,
             "resume": self.resume_button,
@@ -136,7 +136,7 @@ class Panel(QWidget):
         layout.addWidget(scroll, 1)
 
     def clear(self) -> None:
-        """Show nothing of the run before."""
+        """Clear everything about the previous run."""
         self.numbers.clear()
         self.curves.show_snapshot(None)
         self.leaderboard.clear()
@@ -145,7 +145,7 @@ class Panel(QWidget):
         self._last_line = None
 
     def show_snapshot(self, snapshot: RunSnapshot) -> None:
-        """Show how the watched search stands."""
+        """Show the state of the watched search."""
         self.numbers.show_snapshot(snapshot)
         self.curves.show_snapshot(snapshot)
         self.leaderboard.show_snapshot(snapshot)

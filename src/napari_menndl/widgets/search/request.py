@@ -1,4 +1,4 @@
-"""A search as it was set up in the window, and its start: made for a thread beside the window."""
+"""Request for a search as it was set up in the window, and its start, to be called in a thread."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """What to search.
+    """Request for a search.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class SearchRequest:
     space : str
         Path of a search space; empty: the default.
     settings : dict
-        Further ones of `SearchSettings`.
+        Further settings of `SearchSettings`.
     """
 
     movie: Image
@@ -52,14 +52,14 @@ class SearchRequest:
 
 @dataclass(frozen=True)
 class Opened:
-    """A run, with what a view needs of its task.
+    """A run, with the properties of its task that a view needs.
 
     Attributes
     ----------
     run : Run
     classes : int
     megapixels : float
-        Of a frame.
+        Size of a frame.
     """
 
     run: Run
@@ -73,7 +73,7 @@ def begin(order: SearchRequest, known: KnownRuns) -> Opened:
     Raises
     ------
     InputError
-        For what cannot be used.
+        If the request cannot be used.
     """
     from napari_menndl.api import run_search
     from napari_menndl.genome.space import SearchSpace
@@ -95,7 +95,7 @@ def begin(order: SearchRequest, known: KnownRuns) -> Opened:
 
 
 def resume(path: str | os.PathLike[str], budget: str, known: KnownRuns) -> Opened:
-    """Start the search process of a run again; raises InputError where that cannot be."""
+    """Start the search process of a run again; raises InputError if that is not possible."""
     from napari_menndl.api import resume_search
 
     run = resume_search(path, budget=budget, wait=False)
@@ -104,7 +104,7 @@ def resume(path: str | os.PathLike[str], budget: str, known: KnownRuns) -> Opene
 
 
 def look(path: str | os.PathLike[str], known: KnownRuns) -> Opened:
-    """Open a run to watch it; raises InputError where there is none."""
+    """Open a run to watch it; raises InputError if there is none."""
     from napari_menndl.api import open_run
 
     run = open_run(path)
@@ -113,7 +113,7 @@ def look(path: str | os.PathLike[str], known: KnownRuns) -> Opened:
 
 
 def annotation_of(layer: Labels, movie: Movie, frames: tuple[int, ...]) -> Annotation:
-    """The annotation that a labels layer shows; of a plain one, the frames named are taken as annotated throughout."""
+    """Return the annotation that a labels layer shows; a plain layer counts as annotated on the frames named."""
     annotation = layer.metadata.get("annotation")
     if annotation is not None and annotation.labels is layer.data:
         known: Annotation = annotation

@@ -1,4 +1,4 @@
-"""The list of known runs: running, finished, interrupted; one is opened with a double click."""
+"""List of the known runs and their state; a double click opens one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RunsList(QWidget):
     asked : Signal(str)
         Path of the run to open.
     browse : Signal()
-        A run that is not in the list is to be opened.
+        A run that is not in the list should be opened.
     listed : Signal(list of (KnownRun, Peek))
     """
 
@@ -77,7 +77,7 @@ class RunsList(QWidget):
         self._on_selection()
 
     def refresh(self) -> None:
-        """Look at all runs anew, away from this thread."""
+        """Read the state of all runs again, in a thread."""
         self._job.begin(_look_at_all, self.known)
 
     def _show(self, looked: list[tuple[KnownRun, Peek]]) -> None:
@@ -125,6 +125,6 @@ def _look_at_all(known: KnownRuns) -> list[tuple[KnownRun, Peek]]:
 
 
 def ago(then: float) -> str:
-    """``"today 14:05"`` or ``"2026-11-23"``."""
+    """Format a time: ``"14:05"`` if it is today, otherwise ``"2026-11-23"``."""
     when, now = time.localtime(then), time.localtime()
     return time.strftime("%H:%M" if when[:3] == now[:3] else "%Y-%m-%d", when)

@@ -1,6 +1,6 @@
-"""What the form of the dock "Search networks" asks for."""
+"""Settings in the form of the dock "Search networks"."""
 
-# No postponed annotations: the form is made from the types themselves.
+# No postponed annotations: the form needs the types themselves.
 
 from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from napari_menndl.settings import setting
 
 @dataclass(frozen=True)
 class LearnSettings:
-    """What to learn from."""
+    """Movie, annotation and frames to learn from."""
 
     movie: Image | None = setting(None, "Movie", note="The movie to learn from")
     annotation: Labels | None = setting(None, "Annotation", note="What an expert says of some of its frames")
@@ -27,12 +27,12 @@ class LearnSettings:
 
 @dataclass(frozen=True)
 class PlaceSettings:
-    """Where the run goes."""
+    """Run folder of the search."""
 
     run: Path = setting(Path(), "Run folder", note="A new folder, in which the search is kept", form={"mode": "w"})
 
 
-#: Of all settings of a search, those that a person may want to change in a window.
+#: Settings of a search that a person may want to change in a window.
 ADVANCED = ("population", "pixels", "rungs", "eta", "members", "tournament", "crossover", "timeout", "seed")
 
 

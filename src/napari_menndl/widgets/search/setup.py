@@ -1,4 +1,4 @@
-"""What a person sets up before a search: what to learn from, where, and how long."""
+"""Set-up of a search: what to learn from, where, and how long."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
     from napari_menndl.movie.movie import Movie
 
-#: Between two looks at which frames are annotated by now [ms].
+#: Interval between checks for frames that were annotated meanwhile [ms].
 _OFFER = 1000
 
 
 class Setup(QWidget):
-    """The forms.
+    """Forms of the set-up.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Setup(QWidget):
     Attributes
     ----------
     changed : Signal()
-        Something else is set now.
+        A setting was changed.
     """
 
     changed = Signal()
@@ -149,7 +149,7 @@ class Setup(QWidget):
         return self.learn["annotation"].value
 
     def reset_choices(self) -> None:
-        """Take up that layers came, went or changed their names."""
+        """Update the choices after layers were added, removed or renamed."""
         chosen: dict[str, Any] = {name: self.learn[name].value for name in ("movie", "annotation")}
         with self.learn["movie"].changed.blocked(), self.learn["annotation"].changed.blocked():
             self.learn.reset_choices()
@@ -170,7 +170,7 @@ class Setup(QWidget):
         try:
             if self._opened is None or self._opened[0] is not image.data:
                 self._opened = image.data, movie_of(image)
-        except InputError:  # said when a search is to be started
+        except InputError:  # reported when a search is started
             return
         movie = self._opened[1]
         if given is None or not annotations_for([given], movie):
@@ -184,7 +184,7 @@ class Setup(QWidget):
         self.changed.emit()
 
     def suggest_place(self) -> None:
-        """Name a run folder that is not there yet."""
+        """Suggest a run folder that does not exist yet."""
         layer: Any = self.movie
         if layer is None:
             return
@@ -204,7 +204,7 @@ class Setup(QWidget):
         self.changed.emit()
 
     def _look_for_frames(self, *, changed: bool = False) -> None:
-        """Offer a frame that is annotated by now, or all of them, unless a person has written others."""
+        """Offer a frame that is annotated by now, or all of them, unless a person has entered others."""
         self._look_at_status()
         layer = self.annotation
         if layer is None or self._offer_job.busy:
@@ -216,7 +216,7 @@ class Setup(QWidget):
             self._offer_job.begin(_labelled_frames, layer.data)
 
     def _look_at_status(self) -> None:
-        """What kept a search from being started may be gone: a frame was annotated."""
+        """Signal a change of the frames' status, which may allow a search to be started."""
         layer = self.annotation
         annotation = None if layer is None else layer.metadata.get("annotation")
         before, self._status = self._status, None if annotation is None else annotation.status
@@ -233,7 +233,7 @@ class Setup(QWidget):
         self._offer(frames if self._all else kept if set(kept) & set(frames) else self._nearest())
 
     def offer_in_view(self) -> None:
-        """Offer the frame in view, or the annotated one nearest to it, unless a person has written others."""
+        """Offer the frame in view, or the annotated one nearest to it, unless a person has entered others."""
         asked = self.sender() is self.one_frame
         if asked or (not self._all and self.learn["frames"].value.strip() in ("", self._offered)):
             self._all = False
@@ -244,7 +244,7 @@ class Setup(QWidget):
         self._offer(self._finished)
 
     def _nearest(self) -> tuple[int, ...]:
-        """Of the annotated frames the one in view, or nearest to it; none where there are none."""
+        """Return the annotated frame that is in view, or nearest to it; empty if there are none."""
         here = 0 if self.movie is None else frame_in_view(self.movie, self.viewer.dims.point)
         return nearest_frames(self._finished, here)
 
@@ -257,7 +257,7 @@ class Setup(QWidget):
     # The outcome ------------------------------------------------------------------------------------------------------
 
     def problem(self) -> InputError | None:
-        """What keeps a search from being started, as far as that can be told at a glance."""
+        """Return what prevents a search from being started, as far as a quick check can tell."""
         try:
             self.order()
         except InputError as error:
@@ -265,12 +265,12 @@ class Setup(QWidget):
         return None
 
     def order(self) -> SearchRequest:
-        """What to search.
+        """Return the request for a search.
 
         Raises
         ------
         InputError
-            Where something is missing or wrong.
+            If something is missing or wrong.
         """
         movie, annotation = self.movie, self.annotation
         if movie is None:
@@ -284,7 +284,7 @@ class Setup(QWidget):
         space = self.advanced["space"].line_edit.value.strip()
         del advanced["space"]
         if advanced["networks_per_gpu"] == 1:
-            del advanced["networks_per_gpu"]  # what a pool file says is not to be overruled unasked
+            del advanced["networks_per_gpu"]  # the value of a pool file is not overridden by default
         SearchSettings.from_json({**advanced, "budget": self.budget.text, "pool": self.pool.spec})
         if not self.learn["frames"].value.strip():
             remedy = "Mark the defects of a frame in the dock Annotate defects, then set it to Complete."
@@ -295,14 +295,14 @@ class Setup(QWidget):
 
     @property
     def frames(self) -> tuple[int, ...]:
-        """The frames to learn from; none while what is typed makes no sense."""
+        """The frames to learn from; empty while the text is invalid."""
         movie = self.learn["movie"].value
         with suppress(InputError):
             return () if movie is None else tuple(parse_frames(self.learn["frames"].value, _frame_count(movie)))
         return ()
 
     def propose(self, movie: Image | None, annotation: Labels | None, frames: Iterable[int] | None = None) -> None:
-        """Fill in what to learn from, as another dock knows it; without frames, the annotated one in view."""
+        """Fill in what to learn from, for another dock; without frames, the annotated one in view."""
         self.learn.reset_choices()
         if movie is not None:
             self.learn["movie"].value = movie
@@ -318,7 +318,7 @@ class Setup(QWidget):
     # Advanced settings ------------------------------------------------------------------------------------------------
 
     def _say_advanced(self) -> None:
-        """Say what is set otherwise than by default: it stays so from one start to the next, folded away."""
+        """Show the settings that differ from their defaults: they are kept between sessions, folded away."""
         changed = changes(self.advanced, self._defaults)
         self.changed_note.setText(f"Not as by default: {', '.join(changed)}")
         self.changed_note.setVisible(bool(changed))
@@ -328,15 +328,15 @@ class Setup(QWidget):
         fill_form(self.advanced, self._defaults)
         self._say_advanced()
 
-    # From one start to the next ---------------------------------------------------------------------------------------
+    # Between sessions -------------------------------------------------------------------------------------------------
 
     def keep(self) -> None:
-        """Remember budget and pool for the next start."""
+        """Remember budget and pool for the next session."""
         remember("search/budget", [default_budget(), self.budget.text])
         remember("search/pool", [default_pool(), self.pool.spec])
 
     def restore(self) -> None:
-        """Take budget and pool from the last start, or from the Preferences if they were changed since."""
+        """Restore budget and pool of the last session, or those of the Preferences if they were changed since."""
         self.budget.text = _kept("search/budget", default_budget())
         self.pool.spec = _kept("search/pool", default_pool())
 
@@ -351,7 +351,7 @@ def _frame_count(movie: Image) -> int:
 
 
 def _labelled_frames(data: Any) -> tuple[int, ...]:
-    """Frames of (T, Y, X) or (Y, X) labels with a label on them."""
+    """Return the frames of (T, Y, X) or (Y, X) labels that have a label."""
     if data.ndim < 3:
         return (0,) if np.asarray(data).any() else ()
     return tuple(t for t in range(data.shape[0]) if np.asarray(data[t]).any())

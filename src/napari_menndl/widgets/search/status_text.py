@@ -1,4 +1,4 @@
-"""What a search is doing and what to do next, in words."""
+"""Text about the state of a search and the next step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLOURS = {
 
 
 def headline(snapshot: RunSnapshot | None, *, starting: bool, stopping: bool) -> str:
-    """The state of a search as rich text."""
+    """Return the state of a search as rich text."""
     if starting and (snapshot is None or snapshot.state != "running"):
         return _coloured("starting …", "running")
     if snapshot is None:
@@ -46,7 +46,7 @@ def _coloured(text: str, state: str) -> str:
 def hint_for(
     problem: InputError | None, snapshot: RunSnapshot | None, *, starting: bool, stopping: bool
 ) -> tuple[str, str]:
-    """What to do next, in one sentence, and which button of the dock it names; empty for none."""
+    """Return the next step in one sentence, and the name of the button to press; empty for none."""
     if starting:
         return "The search process is starting; that takes some seconds.", ""
     if stopping:

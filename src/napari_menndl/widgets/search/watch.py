@@ -1,4 +1,4 @@
-"""A run folder watched from the window: looked at in a thread, shown at the window's own pace."""
+"""Watching of a run folder from the window: read in a thread, shown at the window's own pace."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from napari_menndl.run import Run
     from napari_menndl.search.views.monitor import RunSnapshot
 
-#: Between two looks while the search runs, and when it does not [s].
+#: Interval between snapshots while the search is running, and otherwise [s].
 _PAUSE, _LONG_PAUSE = 0.15, 1.0
-#: Between two slices of a long journal: parsing holds up the window's own thread [s].
+#: Interval between parts of a long journal, because parsing slows down the window's own thread [s].
 _BREATH = 0.02
 
 
 class Watch(QObject):
-    """Looks at a run several times a second, from `start` until closed.
+    """Watcher that takes a snapshot of a run several times a second, from `start` until closed.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ class Watch(QObject):
     Attributes
     ----------
     seen : Signal(RunSnapshot)
-        The next one comes after `shown` was called: a busy window is not flooded.
+        The next one comes after `shown` was called, so that a busy window is not flooded.
     failed : Signal(exception)
-        The run folder cannot be read; the watching goes on.
+        The run folder cannot be read; watching continues.
     """
 
     seen = Signal(object)
@@ -47,19 +47,19 @@ class Watch(QObject):
         self._see, self._fail = in_window(self._on_seen), in_window(self._on_failure)
 
     def start(self) -> None:
-        """Begin, once whoever shows what is seen is connected."""
+        """Start watching; the receivers of the signals should be connected already."""
         begin(self._look)
 
     def shown(self) -> None:
-        """Say that the last snapshot was taken in."""
+        """Confirm that the latest snapshot was shown."""
         self._shown.set()
 
     def hurry(self) -> None:
-        """Look at once, and often again: something is about to happen."""
+        """Take the next snapshot at once, because something is about to happen."""
         self._hurry.set()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._closed.set()
         self._hurry.set()
         self._shown.set()
@@ -81,7 +81,7 @@ class Watch(QObject):
             self._hurry.clear()
 
     def _wait(self, event: threading.Event) -> None:
-        # In steps: a process that ends can end a thread only between them.
+        # In steps: at the end of the process a thread can be ended only between them.
         while not event.wait(1.0) and not self._closed.is_set():
             pass
 

@@ -1,0 +1,9 @@
+from .plots import plot_frame as plot_frame
+from .plots import plot_history as plot_history
+from .watching import watch as watch
+
+__all__ = [
+    "plot_frame",
+    "plot_history",
+    "watch",
+]

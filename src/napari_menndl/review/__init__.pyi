@@ -1,0 +1,5 @@
+from .review import Review as Review
+
+__all__ = [
+    "Review",
+]

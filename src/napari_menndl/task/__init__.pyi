@@ -1,0 +1,7 @@
+from .split import Split as Split
+from .task import TrainingTask as TrainingTask
+
+__all__ = [
+    "Split",
+    "TrainingTask",
+]
