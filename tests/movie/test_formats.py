@@ -10,7 +10,7 @@ import yaml
 
 import napari_menndl
 from napari_menndl.errors import InputError
-from napari_menndl.movie.following import MovieWatcher, NewFrame
+from napari_menndl.movie.following import FollowedFrame, MovieWatcher
 from napari_menndl.movie.formats import FORMATS, PICTURES, READABLE, by_content, by_suffix, suffixes
 from napari_menndl.movie.reading import open_movie
 
@@ -133,7 +133,7 @@ def test_pictures_with_colour_or_holes_are_refused(tmp_path):
 def test_a_folder_of_images_of_any_format_can_be_followed(suffix, tmp_path):
     save_series(tmp_path, FRAMES, "f{}" + suffix)
     follower = MovieWatcher(tmp_path, existing=True)
-    news = [one for one in follower.poll() if isinstance(one, NewFrame)]
+    news = [one for one in follower.poll() if isinstance(one, FollowedFrame)]
     assert [one.name for one in news] == [f"f{t}{suffix}" for t in range(6)]
     assert all(np.array_equal(one.frame, FRAMES[one.number]) for one in news)
 
