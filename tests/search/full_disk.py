@@ -30,7 +30,7 @@ class SmallDisk:
 
     def __init__(self, path):
         self.path = path
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", path], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", path], check=True)
 
     @property
     def free(self):
