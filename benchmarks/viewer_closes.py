@@ -78,8 +78,9 @@ def close_one(folder: Path, work: str, after: float) -> tuple[int | None, int]:
     searches = [folder / "search.menndl"] if work == "search" else []
     for path in searches:
         if path.exists():
-            open_run(path).stop()
-            open_run(path).wait()
+            if (path / "search.json").exists():  # else closed while the folder was being made: no search began
+                open_run(path).stop()
+                open_run(path).wait()
             path.rename(folder / f"search-{time.time_ns()}.menndl")
     _, left = psutil.wait_procs(others, 30)
     return code, len(left)
