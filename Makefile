@@ -16,7 +16,7 @@ SHARED := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 help:
 	@echo "make demo   evolve networks on a simulated movie and show the defects of later frames (about 6 minutes)"
 	@echo "make test   the whole test suite; WORKERS=2 shares it out among two processes"
-	@echo "make test-fast   what needs no window, cluster or patience: under a minute with WORKERS=2"
+	@echo "make test-fast   what needs no window, cluster or patience: a minute and a half with WORKERS=2"
 	@echo "make test-unit, test-pool, test-gui   the three parts of the suite; together they are the whole"
 	@echo "make coverage    test-unit and test-pool, and which lines of src they reach"
 	@echo "make test-pyside6   the tests of the windows with the other Qt binding"

@@ -190,7 +190,7 @@ def search(tasks, budget, seed, folder):
 
 
 def told_of(evaluation, pixels):
-    """What the search knows of an evaluation, as far as the table keeps it."""
+    """Entry of the table for an evaluation, as the search knows it."""
     found = evaluation.to_json()
     kept = ("fitness", "error", "scores", "seconds", "latency", "loss", "failure", "train_flops")
     return {"pixels": pixels, **{key: found[key] for key in kept}}

@@ -1,4 +1,4 @@
-"""How soon a large frame is predicted on the processor by the answer of a search, beside an older commit.
+"""Time in which the answer of a search predicts a large frame on the processor, beside an older commit.
 
     python benchmarks/prediction.py RUN [--size 2048] [--repeats 3] [--threads 2] [--before SRC] [--keep]
 

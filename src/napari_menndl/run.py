@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One search, accessed through its run folder.
+    """A search, accessed through its run folder.
 
     Attributes
     ----------

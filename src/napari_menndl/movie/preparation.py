@@ -31,7 +31,7 @@ AS_RECORDED = "the movie as it was recorded"
 
 
 class Step(ABC):
-    """One preparation step: a frozen dataclass that can be stored as JSON.
+    """Preparation step: a frozen dataclass that can be stored as JSON.
 
     Attributes
     ----------

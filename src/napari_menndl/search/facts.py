@@ -32,7 +32,7 @@ def _now() -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """One line of a journal.
+    """Line of a journal.
 
     Attributes
     ----------

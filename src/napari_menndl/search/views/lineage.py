@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """One birth in a lineage.
+    """A birth in a lineage.
 
     Attributes
     ----------
