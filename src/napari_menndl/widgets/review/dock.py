@@ -194,7 +194,7 @@ class ReviewFrames(QWidget):
 
     def _pixel_size_said(self, answer: Answer) -> None:
         self.inputs.take_answer(answer)
-        self.following.show_answer()
+        self.following.take_answer()
         self._say_hint()
 
     def _painted(self, frame: int) -> None:
