@@ -1,18 +1,21 @@
 """One labelled image, the rest held out: every method on real HAADF-STEM images of single Pt atoms.
 
-    python benchmarks/heldout.py ../shared/data/pt_on_nc [--only search] [--rows 0,4,9] [--budget 10min] [--seed 0]
+    python benchmarks/heldout.py ../shared/data/pt_on_nc [--only search] [--rows 0,4,9] [--budget 10min] [--busy 2]
 
 Each cell (method, training image, seed) trains on one image and is tested on the other ten; it is written to
 ``benchmarks/results/heldout/`` and skipped when it is there. The table is made from the cells. Protocol, scores and
 intervals: `protocol.py`. Every method chooses its input normalisation and its threshold on the training image alone.
+With ``--busy``, so many other processes calculate beside the search, as on a slow or a shared computer.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -85,12 +88,25 @@ def respond(network, frame):
     return network.predict_frame(frame)[0]
 
 
-def run_cell(method, images, row, seed, budget):
+@contextmanager
+def beside(busy):
+    """So many processes beside, each busy on one core."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def run_cell(method, images, row, seed, budget, busy):
     """Fit on one image, test on the others."""
     image = images[row]
     began = time.perf_counter()
     if method == SEARCH:
-        predictor = fit_search(image, seed, budget)
+        with beside(busy):
+            predictor = fit_search(image, seed, budget)
     elif method == BY_HAND:
         predictor = fit_by_hand(image, seed)
     else:
@@ -115,10 +131,10 @@ def run_cell(method, images, row, seed, budget):
     }
 
 
-def cell_name(method, row, seed, budget):
-    """Where a cell is kept; a search's budget is part of what it is."""
+def cell_name(method, row, seed, budget, busy):
+    """Where a cell is kept; a search's budget, and what is busy beside it, are part of what it is."""
     name = f"heldout/{method.replace(' ', '-')}-k{row}-s{seed}"
-    return f"{name}-{budget}" if method == SEARCH else name
+    return f"{name}-{budget}{f'-busy{busy}' if busy else ''}" if method == SEARCH else name
 
 
 def table(cells, rows, seed):
@@ -153,6 +169,7 @@ def main():
     ask.add_argument("--only", action="append", choices=METHODS, help="this method; may be repeated")
     ask.add_argument("--rows", default=",".join(map(str, TRAINING_ROWS)), help="training images, rows of pairs.csv")
     ask.add_argument("--budget", default="10min", help="of the search")
+    ask.add_argument("--busy", type=int, default=0, help="processes that calculate beside the search")
     ask.add_argument("--seed", type=int, default=0)
     ask.add_argument("--quick", action="store_true", help="one training image, a search of one minute, nothing kept")
     given = ask.parse_args()
@@ -165,10 +182,10 @@ def main():
     cells = {}
     for row in rows:
         for method in METHODS:
-            name = cell_name(method, row, given.seed, budget)
+            name = cell_name(method, row, given.seed, budget, given.busy)
             result = None if given.quick else read_cell(name)
             if result is None and method in (given.only or METHODS):
-                result = run_cell(method, images, row, given.seed, budget)
+                result = run_cell(method, images, row, given.seed, budget, given.busy)
                 if not given.quick:
                     write_cell(name, given.seed, result)
             if result is not None:
