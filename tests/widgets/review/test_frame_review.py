@@ -15,10 +15,10 @@ from napari_menndl.errors import InputError
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.predict.prediction import Prediction
-from napari_menndl.review.frame import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE
+from napari_menndl.review.outcomes import FALSE_NEGATIVE, FALSE_POSITIVE, PREDICTED, TRUE_POSITIVE
 from napari_menndl.review.tables import score_rows
 from napari_menndl.widgets.layers import annotation_layer
-from napari_menndl.widgets.review.frame_review import AGREEMENT, ANY, PREDICTED, Question, Setting
+from napari_menndl.widgets.review.frame_review import AGREEMENT, ANY, Question, Setting
 from napari_menndl.widgets.review.reviewer import FrameReviewer
 from napari_menndl.widgets.review.sources import place_beside
 

@@ -10,8 +10,7 @@ from napari_menndl.progress import duration
 from napari_menndl.widgets.background import LatestTask
 from napari_menndl.widgets.review.controls import GO, STOP
 from napari_menndl.widgets.review.frame_review import AGREEMENT, ANY, NOTHING, FrameReview, PartialFrame
-from napari_menndl.widgets.review.hide_annotation import HideAnnotation
-from napari_menndl.widgets.review.overlay import Overlay, Shading
+from napari_menndl.widgets.review.overlay import HideAnnotation, Overlay, Shading
 from napari_menndl.widgets.review.palette import class_colours, overlay_colours
 
 if TYPE_CHECKING:

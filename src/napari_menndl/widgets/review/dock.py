@@ -13,29 +13,66 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.docking import NARROW, Docking
 from napari_menndl.widgets.preferences import preference
-from napari_menndl.widgets.review.binding import bind_viewer
-from napari_menndl.widgets.review.chosen import accept_rest
 from napari_menndl.widgets.review.controls import Controls
 from napari_menndl.widgets.review.display import Display
+from napari_menndl.widgets.review.error_navigator import ErrorNavigator, accept_rest
 from napari_menndl.widgets.review.files import Files
 from napari_menndl.widgets.review.following import Following
 from napari_menndl.widgets.review.frame_review import NOTHING
-from napari_menndl.widgets.review.hints import next_step
 from napari_menndl.widgets.review.inputs import EVERY_FRAME, Inputs
+from napari_menndl.widgets.review.messages import Notifier, next_step
 from napari_menndl.widgets.review.movie_review import MovieReview
 from napari_menndl.widgets.review.settings import EVERY_CLASS
-from napari_menndl.widgets.review.telling import Notifier
-from napari_menndl.widgets.review.walk import ErrorNavigator
+from napari_menndl.widgets.shortcuts import bind
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import napari.viewer
+    from napari.viewer import Viewer
 
     from napari_menndl.widgets.pixel_size import Answer
     from napari_menndl.widgets.review.frame_review import FrameReview
     from napari_menndl.widgets.review.several import Movies, Order
+
+
+def bind_viewer(
+    dock: QWidget,
+    viewer: Viewer,
+    keys: Mapping[str, Callable[[], Any]],
+    *,
+    moved: Callable[..., Any],
+    themed: Callable[..., Any],
+    clicked: Callable[..., Any],
+) -> None:
+    """Bind shortcuts and events until a dock is destroyed.
+
+    Parameters
+    ----------
+    dock : QWidget
+    viewer : napari.Viewer
+    keys : mapping of shortcut to callable
+    moved, themed : callable
+        Called when another frame comes into view, and when the theme changes.
+    clicked : callable
+        A mouse callback of napari.
+    """
+    unbind = [bind(viewer, name, act) for name, act in keys.items()]
+    viewer.dims.events.current_step.connect(moved)
+    viewer.events.theme.connect(themed)
+    viewer.mouse_drag_callbacks.append(clicked)
+
+    def release() -> None:
+        viewer.dims.events.current_step.disconnect(moved)
+        viewer.events.theme.disconnect(themed)
+        if clicked in viewer.mouse_drag_callbacks:
+            viewer.mouse_drag_callbacks.remove(clicked)
+        for act in unbind:
+            act()
+
+    dock.destroyed.connect(release)
 
 
 class ReviewFrames(QWidget):

@@ -1,7 +1,8 @@
-"""File dialogs of the dock: what to review, and where to save results."""
+"""Files of the dock: what to review, and tables, pictures and networks to save."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
@@ -9,15 +10,19 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog
 
 from napari_menndl.errors import InputError
+from napari_menndl.metrics.defect_table import joined
+from napari_menndl.review.outcomes import in_words
+from napari_menndl.review.tables import no_judged, write_table
 from napari_menndl.widgets.background import BackgroundTask
-from napari_menndl.widgets.review.export import export_defects, export_picture
+from napari_menndl.widgets.review.palette import picture_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping
 
+    from napari_menndl.movie.movie import Movie
     from napari_menndl.widgets.review.controls import Controls
     from napari_menndl.widgets.review.display import Display
+    from napari_menndl.widgets.review.frame_review import FrameReview
     from napari_menndl.widgets.review.inputs import Inputs
     from napari_menndl.widgets.review.movie_review import MovieReview
 
@@ -96,3 +101,42 @@ def _export_network(source: str, path: str) -> Path:
     place = network_file(path, overwrite=True)
     open_network(source).save(place)
     return place
+
+
+def export_defects(reviews: Iterable[FrameReview], path: str) -> Path:
+    """Write every defect of the frames reviewed as CSV, with the columns of `Review.defects`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    tables = [review.defects for review in sorted(reviews, key=lambda r: r.frame)]
+    return write_table(joined(tables, no_judged()), with_suffix(path, ".csv"))
+
+
+def export_picture(review: FrameReview, movie: Movie, palette: str, classes: Mapping[str, str], path: str) -> Path:
+    """Write a frame and its review side by side as PNG; `classes` are the colours of predicted classes.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    from napari_menndl.review.picture import overlay_picture  # here, as matplotlib is slow to import
+
+    number = len(review.defects)
+    return overlay_picture(
+        movie.frame(review.frame),
+        review.overlay,
+        with_suffix(path, ".png"),
+        key=picture_key(palette, review, classes),
+        pixel_size=movie.pixel_size,
+        heading=f"frame {review.frame}" + (f": F1 {review.total.f1:.2f}" if review.annotated else ""),
+        below=in_words(review.total) if review.annotated else f"{number} predicted, not annotated",
+    )
+
+
+def with_suffix(path: str, suffix: str) -> Path:
+    """Return the path with this suffix, unless it has it already; other dots in the name stay."""
+    return Path(path) if path.lower().endswith(suffix) else Path(path + suffix)

@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from napari_menndl.review.tables import ScoreCounts
     from napari_menndl.widgets.pixel_size import Answer
 
-#: Overlay value of the first class where it is predicted and nothing is annotated; the other classes follow. 1 to 3 are
-#: the outcomes of the review.
-PREDICTED = 4
-#: Outcome of such a defect in tables.
-ALONE = "predicted"
 #: Choices of shading besides the classes.
 NOTHING, ANY, AGREEMENT = "not shown", "any defect", "agreement of the networks"
 
@@ -118,7 +113,7 @@ class PartialFrame:
     done, parts : int
         Number of parts that are predicted, and of all parts.
     overlay : (Y, X) uint8
-        `PREDICTED` where there is a defect of the first class, and so on.
+        See `outcomes.predicted_alone`.
     class_names : C str
         Classes of the prediction.
     """
@@ -128,11 +123,6 @@ class PartialFrame:
     parts: int
     overlay: np.ndarray = field(repr=False)
     class_names: tuple[str, ...] = ()
-
-
-def drawn(labels: np.ndarray) -> np.ndarray:
-    """Return overlay values for labels (Y, X) uint8 that are predicted alone, one value per class."""
-    return np.where(labels > 0, np.minimum(labels.astype(np.uint16) + PREDICTED - 1, 255), 0).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -149,7 +139,7 @@ class FrameReview:
     tallies : dict of str to ScoreCounts
         By class that both sides have; empty without an annotation.
     defects : DataFrame
-        `tables.DEFECT_COLUMNS`; defects that are not judged have the outcome ``"predicted"``.
+        See `compare.ComparedFrame.defects`; defects that are not judged have the outcome ``"predicted"``.
     thresholds : (C,) float or None
         The thresholds applied.
     agreement : dict of str to float
@@ -177,7 +167,7 @@ class FrameReview:
 
     @property
     def overlay(self) -> np.ndarray:
-        """Overlay (Y, X) uint8: 0 nothing, 1 true positive, 2 false positive, 3 false negative, others see `drawn`."""
+        """Overlay (Y, X) uint8, see `compare.ComparedFrame.overlay`."""
         return self._image(0)
 
     @property

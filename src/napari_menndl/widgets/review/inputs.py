@@ -22,8 +22,8 @@ from napari_menndl.widgets.layers import (
     movie_of,
 )
 from napari_menndl.widgets.pixel_size import answer_for, remember_answer
+from napari_menndl.widgets.review.annotated import Learned
 from napari_menndl.widgets.review.frame_review import Setting
-from napari_menndl.widgets.review.learned import Learned
 from napari_menndl.widgets.review.settings import EVERY_CLASS, ReviewSettings, ThresholdSettings, ViewSettings
 from napari_menndl.widgets.review.several import Movies, Order
 

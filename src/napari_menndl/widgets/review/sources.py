@@ -7,7 +7,6 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,6 @@ from napari_menndl.movie.identity import digest_of, movie_digest
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.movie.preparation import AS_RECORDED, describe, same_frames
 from napari_menndl.predict.labelling import label_pixels
-from napari_menndl.predict.prediction_spec import PredictionSpec
-from napari_menndl.predict.resample import scale_between
 from napari_menndl.widgets.layers import annotated_frame
 from napari_menndl.widgets.pixel_size import with_answer
 
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
     from napari_menndl.predict.background import BackgroundWriter
     from napari_menndl.predict.prediction import Prediction
@@ -70,7 +66,6 @@ class PredictedSource:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self.class_names: tuple[str, ...] = tuple(prediction.outline.class_names)
         self.thresholds: tuple[float, ...] | None = tuple(prediction.outline.thresholds)
-        self.detectors = None if network is None else detectors_for(network, movie)
 
     @property
     def digest(self) -> str:
@@ -198,7 +193,6 @@ class AnnotatedSource:
     """
 
     thresholds: tuple[float, ...] | None = None
-    detectors: list[MatchRule] | None = None
     members = 0
     digest = ""
 
@@ -356,16 +350,6 @@ def place_beside(path: Path, movie: Movie, digest: str) -> Path:
     """Return where the prediction of a movie is kept: beside its run or network, one for each movie and network."""
     name = re.sub(r"[^\w.-]+", "-", Path(movie.name).stem).strip("-.") or "movie"
     return path.with_name(f"{path.stem}.{name}.{movie_digest(movie)[:8]}.{digest[:8]}.prediction.zarr")
-
-
-def detectors_for(network: Predictor, movie: Movie) -> list[MatchRule]:
-    """Return the match rules of the network's classes, in pixels of this movie."""
-    factors = scale_between(movie.pixel_size, network.pixel_size) or (1.0, 1.0)
-    areas = PredictionSpec.of(network, movie).min_areas
-    return [
-        replace(detector, tolerance=detector.tolerance / float(np.sqrt(factors[0] * factors[1])), min_area=area)
-        for detector, area in zip(network.detectors, areas, strict=True)
-    ]
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Labels that a run learned from: the annotation they came from, and a copy for when that is not open."""
+"""The annotation of a review: in the classes of the prediction, and as a run learned from it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.annotation.classes import FrameStatus, regions_of
+from napari_menndl.annotation.classes import DefectClass, FrameStatus, regions_of
 from napari_menndl.annotation.files import open_own_group, own_array
+from napari_menndl.annotation.tolerance import make_detector
 from napari_menndl.errors import InputError
+from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.identity import frame_digest
+from napari_menndl.review.compare import SharedClasses, renumbered
 from napari_menndl.task.task import FORM, SCHEMA, Origin
 from napari_menndl.widgets.layers import annotated_frame
 
@@ -20,7 +23,77 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
+    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
+
+
+def annotation_in(
+    names: tuple[str, ...], layer: Labels | None, frame: int, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the annotation in a prediction's classes.
+
+    Parameters
+    ----------
+    names : C str
+    layer : napari.layers.Labels, optional
+    frame : int
+    shape : (Y, X)
+        Shape of the movie's frames.
+
+    Returns
+    -------
+    labels : (Y, X) uint8
+    known : (Y, X) bool
+        Where the labels are known; nowhere without an annotation.
+
+    Raises
+    ------
+    InputError
+        If the layer is not an annotation of such a movie in such classes.
+    """
+    if layer is None:
+        return np.zeros(shape, np.uint8), np.zeros(shape, bool)
+    labels, known = annotated_frame(layer, frame)
+    if labels.shape != shape:
+        raise InputError(
+            f"an annotation of {shape[0]} × {shape[1]} px, as the movie has",
+            f"{labels.shape[0]} × {labels.shape[1]} px in the layer {layer.name!r}",
+            "Choose the annotation of this movie, or none.",
+        )
+    given = classes_of(layer, names)
+    if labels.max(initial=0) > len(given):
+        raise InputError(
+            f"labels 1 … {len(given)} for the classes {', '.join(given)}",
+            f"the label {labels.max()} in the layer {layer.name!r}",
+            "Choose the annotation that this run learned from, or one with the same classes.",
+        )
+    return SharedClasses(names, given).as_predicted(labels, known)
+
+
+def classes_of(layer: Labels, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the classes of a layer's labels 1, 2, …: by default those of the prediction, `names`."""
+    annotation = layer.metadata.get("annotation")
+    return annotation.class_names if annotation else names
+
+
+def match_rules(
+    names: tuple[str, ...], layer: Labels | None, pixel_size: tuple[float, float] | None
+) -> tuple[MatchRule | None, ...]:
+    """Return the match rule of each class as the annotation has it; None for a class that it lacks.
+
+    Of a layer that records no classes, the rules are derived from all that is drawn on it.
+    """
+    if layer is None:
+        return (None,) * len(names)
+    if (annotation := layer.metadata.get("annotation")) is not None:
+        return tuple(annotation.detector(name) if name in annotation.class_names else None for name in names)
+    frames = [annotated_frame(layer, t)[0] for t in range(layer.data.shape[0] if layer.ndim > 2 else 1)]
+    return tuple(
+        make_detector(
+            DefectClass(name), np.concatenate([label_components(one == c, 1).areas for one in frames]), pixel_size
+        )
+        for c, name in enumerate(names, start=1)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +152,11 @@ class Learned:
             return False
         annotation, count = layer.metadata.get("annotation"), layer.data.shape[0] if layer.ndim > 2 else 1
         names = self.class_names if annotation is None else annotation.class_names
-        place = np.zeros(256, np.uint8)
-        place[: len(names) + 1] = np.array(
-            [0, *(self.class_names.index(n) + 1 if n in self.class_names else 0 for n in names)], np.uint8
-        )
+
+        def same(t: int, labels: np.ndarray, known: np.ndarray) -> bool:
+            drawn = renumbered(annotated_frame(layer, t)[0], names, self.class_names)
+            return np.array_equal(np.where(known, drawn, 0), labels)
+
         tried: list[tuple[int, ...]]
         if self.origin is not None:
             tried = [(t,) for t in self.origin.frames]
@@ -90,13 +164,10 @@ class Learned:
             tried = [tuple(range(count))] * len(self.labels)
         try:
             return all(
-                any(
-                    t < count and np.array_equal(np.where(known, place[annotated_frame(layer, t)[0]], 0), labels)
-                    for t in frames
-                )
+                any(t < count and same(t, labels, known) for t in frames)
                 for frames, labels, known in zip(tried, self.labels, self.known, strict=True)
             )
-        except InputError:  # labels that are no classes
+        except (InputError, IndexError):  # labels that are no classes
             return False
 
     def was(self, annotation: Annotation | None) -> bool:
