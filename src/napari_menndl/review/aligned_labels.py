@@ -11,7 +11,6 @@ from dask.base import compute
 
 from napari_menndl.annotation.carrying import fitted
 from napari_menndl.errors import InputError
-from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.absent import spans
 from napari_menndl.review.compare import Comparison, SharedClasses
 from napari_menndl.task.checks import check_pixel_sizes
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.annotation.annotation import Annotation
-    from napari_menndl.metrics.components import Components
     from napari_menndl.review.compare import ComparedFrame
 
 
@@ -137,12 +135,11 @@ class AlignedLabels:
 
     def known(self, t: int) -> NDArray[np.bool_]:
         """Return where both sides are known, (Y, X) bool."""
-        return self._true(t)[1]
+        return self._annotated(t)[1]
 
-    def true(self, t: int) -> tuple[Components, ...]:
-        """Return the annotated defects of a frame, by class."""
-        labels = self._true(t)[0]
-        return tuple(label_components(labels == c, 1) for c in range(1, len(self.classes.predicted) + 1))
+    def true(self, t: int) -> NDArray[np.uint8]:
+        """Return the annotated labels of a frame in the prediction's classes, (Y, X) uint8."""
+        return self._annotated(t)[0]
 
     def look(self, t: int) -> ComparedFrame:
         """Compare one frame."""
@@ -152,8 +149,8 @@ class AlignedLabels:
         if labels.max(initial=0) > len(names):
             raise InputError(f"labels 0 to {len(names)}", f"the label {labels.max()}", "Compare the same classes.")
         chances = None if chances is None else np.asarray(chances, np.float32)
-        return self.comparison.frame(t, labels, *self._true(t), chances)
+        return self.comparison.frame(t, labels, *self._annotated(t), chances)
 
-    def _true(self, t: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def _annotated(self, t: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         true, known = self.classes.as_predicted(self.annotation.frame(t), self.annotation.known(t))
         return true, known if self._second is None else known & self._second.known(t)

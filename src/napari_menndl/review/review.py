@@ -12,7 +12,6 @@ import numpy as np
 from napari_menndl.metrics.defect_table import joined
 from napari_menndl.movie.tracing import with_origin
 from napari_menndl.review.aligned_labels import AlignedLabels
-from napari_menndl.review.compare import NOT_COMPARED
 from napari_menndl.review.new_defects import NewDefects, NewDefectsFromEvents
 from napari_menndl.review.outcomes import COLOURS, OUTCOMES
 from napari_menndl.review.tables import TOTAL, Tallies, no_judged, write_table
@@ -105,12 +104,11 @@ class Review:
         reviewed = both.frames(frames)
         both.say_blank(reviewed)
         labelled = tuple(sorted({labelled} if isinstance(labelled, int) else set(labelled or ())))
-        rules = [rule or NOT_COMPARED for rule in both.comparison.rules]
         births: NewDefects | NewDefectsFromEvents | None = None
         if labelled and events is not None:
             births = NewDefectsFromEvents(events, both.classes.predicted, labelled[-1])
         elif labelled and all(t < len(annotation) and annotation.known(t).any() for t in labelled):
-            births = NewDefects(rules, [both.true(t) for t in labelled])
+            births = NewDefects.after(both.comparison, [both.true(t) for t in labelled])
         tallies, tables = Tallies(both.classes.common), []
         for done, t in enumerate(reviewed, start=1):
             frame = both.look(t)

@@ -134,17 +134,15 @@ class Learned:
 
     def is_of(self, movie: Movie) -> bool | None:
         """Whether frames that were learned from are in this movie; None if that was not recorded."""
-        origin = self.origin
-        if origin is None:
-            return None
+        return None if self.origin is None else bool(self.frames_in(movie))
+
+    def frames_in(self, movie: Movie) -> tuple[int, ...]:
+        """Return the frames of this movie that were learned from, as far as that was recorded."""
+        frames = () if self.origin is None else zip(self.origin.frames, self.origin.digests, strict=True)
         try:
-            return any(
-                frame_digest(movie, t) == digest
-                for t, digest in zip(origin.frames, origin.digests, strict=True)
-                if t < len(movie)
-            )
+            return tuple(sorted(t for t, digest in frames if t < len(movie) and frame_digest(movie, t) == digest))
         except InputError:
-            return False
+            return ()
 
     def is_in(self, layer: Labels) -> bool:
         """Whether a labels layer has the same labels on the frames that were learned from."""

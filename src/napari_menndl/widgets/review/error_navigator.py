@@ -15,7 +15,7 @@ from napari_menndl.review import corrections
 from napari_menndl.review.compare import renumbered
 from napari_menndl.review.error_list import errors_in, next_error
 from napari_menndl.review.outcomes import ALONE, MISSED, OUTCOMES, WORDS
-from napari_menndl.widgets.review.annotated import annotation_in, classes_of
+from napari_menndl.widgets.review.annotated import classes_of
 from napari_menndl.widgets.review.overlay import Ring
 from napari_menndl.widgets.shortcuts import explained
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.widgets.review.frame_review import FrameReview
     from napari_menndl.widgets.review.inputs import Inputs
+    from napari_menndl.widgets.review.messages import Notifier
     from napari_menndl.widgets.review.movie_review import MovieReview
 
 #: Smallest radius of a selected error on the screen, and largest movement of the mouse in a click [px].
@@ -69,13 +70,13 @@ class SelectedDefect:
         return f"{WORDS[self.outcome]}: {self.name}{sure}"
 
 
-def choose_at(review: FrameReview, layer: Labels | None, y: int, x: int) -> SelectedDefect | None:
+def choose_at(review: FrameReview, y: int, x: int) -> SelectedDefect | None:
     """Return the defect whose colour is visible at a pixel; None if there is none."""
     overlay = review.overlay
     if not (0 <= y < overlay.shape[0] and 0 <= x < overlay.shape[1]) or not overlay[y, x]:
         return None
     seen = OUTCOMES.get(int(overlay[y, x]), ALONE)
-    labels = _side(review, layer, seen)
+    labels = review.true if seen == MISSED else review.predicted
     if not labels[y, x]:
         return None
     pixels = corrections.defect_at(labels, y, x)
@@ -87,10 +88,10 @@ def choose_at(review: FrameReview, layer: Labels | None, y: int, x: int) -> Sele
     return SelectedDefect(review.frame, name, seen, (centre[0], centre[1]), sure, pixels)
 
 
-def choose_row(review: FrameReview, layer: Labels | None, row: pd.Series) -> SelectedDefect:
+def choose_row(review: FrameReview, row: pd.Series) -> SelectedDefect:
     """Return the defect of a row of the review's table."""
     name, outcome, centre = str(row["class"]), str(row["outcome"]), (float(row["y"]), float(row["x"]))
-    wanted = _side(review, layer, outcome) == review.class_names.index(name) + 1
+    wanted = (review.true if outcome == MISSED else review.predicted) == review.class_names.index(name) + 1
     found = label_components(wanted, 1)
     pixels = np.zeros(wanted.shape, bool)
     if len(found):
@@ -175,13 +176,6 @@ def accept_rest(review: FrameReview, layer: Labels | None) -> None:
     layer.refresh()
 
 
-def _side(review: FrameReview, layer: Labels | None, outcome: str) -> np.ndarray:
-    """Return the labels (Y, X) uint8 that contain defects of this outcome, in the prediction's classes."""
-    if outcome != MISSED:
-        return review.predicted
-    return annotation_in(review.class_names, layer, review.frame, review.predicted.shape)[0]
-
-
 class ErrorNavigator(QObject):
     """Navigation from error to error; decisions are written to the annotation.
 
@@ -194,6 +188,8 @@ class ErrorNavigator(QObject):
         Layers of the movie and the annotation, and the frame in view.
     go_to : callable
         Brings a frame into view.
+    teller : Notifier
+        Shows errors.
 
     Attributes
     ----------
@@ -202,12 +198,10 @@ class ErrorNavigator(QObject):
         Another defect, or none, is selected; `place` is its number among the errors, another message, or empty.
     decided : Signal(frame)
         The annotation of a frame was corrected.
-    failed : Signal(exception)
     """
 
     changed = Signal(str)
     decided = Signal(int)
-    failed = Signal(object)
 
     def __init__(
         self,
@@ -215,16 +209,18 @@ class ErrorNavigator(QObject):
         movie: MovieReview,
         inputs: Inputs,
         go_to: Callable[[int], None],
+        teller: Notifier,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._viewer, self._movie, self._inputs, self._go_to = viewer, movie, inputs, go_to
+        self._fail = teller.error
         self._ring = Ring(viewer)
         self.chosen: SelectedDefect | None = None
 
     def step(self, direction: int) -> None:
         """Select the next error (1) or the previous one (-1), and centre the view on it."""
-        image, layer = self._inputs.image, self._inputs.annotation
+        image = self._inputs.image
         errors = errors_in(review.defects for review in self._movie.reviews.values())
         beyond = -1.0 if direction > 0 else float("inf")
         here = (self._inputs.frame, beyond, beyond)
@@ -237,9 +233,7 @@ class ErrorNavigator(QObject):
             return
         row = errors.iloc[number]
         self._go_to(int(row["frame"]))
-        self._choose(
-            choose_row(self._movie.reviews[int(row["frame"])], layer, row), f"error {number + 1} of {len(errors)}"
-        )
+        self._choose(choose_row(self._movie.reviews[int(row["frame"])], row), f"error {number + 1} of {len(errors)}")
         self._centre(image)
 
     def accept(self) -> None:
@@ -256,9 +250,7 @@ class ErrorNavigator(QObject):
         if self.chosen is None:
             return
         if layer is None:
-            self.failed.emit(
-                InputError("an annotation to paint on", "none", "Press 'New annotation' in 'Annotate defects'.")
-            )
+            self._fail(InputError("an annotation to paint on", "none", "Press 'New annotation' in 'Annotate defects'."))
             return
         names = self._review(self.chosen.frame).class_names
         given = classes_of(layer, names)
@@ -282,13 +274,13 @@ class ErrorNavigator(QObject):
         moved = np.hypot(*(np.asarray(event.pos, float) - start))
         active = viewer.layers.selection.active
         painting = active is not None and str(getattr(active, "mode", "pan_zoom")) not in ("pan_zoom", "transform")
-        image, layer = self._inputs.image, self._inputs.annotation
+        image = self._inputs.image
         review = self._movie.now(self._inputs.frame)
         if moved > STILL or painting or image is None or review is None or event.button != 1:
             return
         if viewer.dims.ndisplay == 2:
             y, x = np.rint(image.world_to_data(event.position)[-2:]).astype(int)
-            chosen = choose_at(review, layer, int(y), int(x))
+            chosen = choose_at(review, int(y), int(x))
             if chosen is None:
                 self.let_go()
             else:
@@ -316,7 +308,7 @@ class ErrorNavigator(QObject):
         try:
             decide(chosen, self._inputs.annotation, self._review(chosen.frame).class_names, accept)
         except InputError as error:
-            self.failed.emit(error)
+            self._fail(error)
             return
         self.let_go()
         self.decided.emit(chosen.frame)

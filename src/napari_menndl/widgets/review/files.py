@@ -6,42 +6,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from napari_menndl.errors import InputError
-from napari_menndl.metrics.defect_table import joined
 from napari_menndl.review.outcomes import in_words
-from napari_menndl.review.tables import no_judged, write_table
+from napari_menndl.review.tables import write_table
 from napari_menndl.widgets.background import BackgroundTask
 from napari_menndl.widgets.review.palette import picture_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from napari_menndl.movie.movie import Movie
     from napari_menndl.widgets.review.controls import Controls
     from napari_menndl.widgets.review.display import Display
     from napari_menndl.widgets.review.frame_review import FrameReview
     from napari_menndl.widgets.review.inputs import Inputs
+    from napari_menndl.widgets.review.messages import Notifier
     from napari_menndl.widgets.review.movie_review import MovieReview
 
 
 class Files(QObject):
     """Dialogs for the buttons and the menu of the dock.
 
-    Attributes
+    Parameters
     ----------
-    failed : Signal(exception)
+    controls, inputs, movie, display
+        Of the dock.
+    teller : Notifier
+        Shows errors.
     """
 
-    failed = Signal(object)
-
     def __init__(
-        self, controls: Controls, inputs: Inputs, movie: MovieReview, display: Display, parent: QObject | None = None
+        self,
+        controls: Controls,
+        inputs: Inputs,
+        movie: MovieReview,
+        display: Display,
+        teller: Notifier,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._controls, self._inputs, self._movie, self._display = controls, inputs, movie, display
+        self._fail = teller.error
         controls.menu.addAction("Run folder …", self.choose_folder)
         controls.menu.addAction("Saved network …", self.choose_network)
         controls.menu.addAction("Stored prediction …", self.choose_folder)
@@ -50,7 +58,7 @@ class Files(QObject):
         controls.network.clicked.connect(self.export_network)
         self._job = BackgroundTask(self, to_finish=True)
         self._job.done.connect(lambda place: show_info(f"Wrote {place}"))
-        self._job.failed.connect(self.failed)
+        self._job.failed.connect(self._fail)
 
     def choose_folder(self) -> None:
         if path := QFileDialog.getExistingDirectory(self._controls, "Choose a run folder or a stored prediction"):
@@ -64,13 +72,16 @@ class Files(QObject):
 
     def export_csv(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self._controls, "Defects as CSV", "defects.csv", "Tables (*.csv)")
-        if path:
-            self._write(lambda: export_defects(self._movie.reviews.values(), path))
+        setting, reviewer, reviews = self._movie.setting, self._movie.reviewer, [*self._movie.reviews.values()]
+        if path and setting is None:
+            self._fail(InputError("frames that are reviewed", "none", "Press 'Review movie' first."))
+        elif path and setting is not None:
+            self._write(lambda: write_table(reviewer.defects(setting, reviews), with_suffix(path, ".csv")))
 
     def export_png(self) -> None:
         shown, colours = self._display.shown, self._controls.view["colours"].value
         if shown is None:
-            self.failed.emit(InputError("a frame that is reviewed", "none", "Press 'Review movie' first."))
+            self._fail(InputError("a frame that is reviewed", "none", "Press 'Review movie' first."))
             return
         path, _ = QFileDialog.getSaveFileName(self._controls, "Frame as PNG", "review.png", "Pictures (*.png)")
         if path:
@@ -79,7 +90,7 @@ class Files(QObject):
     def export_network(self) -> None:
         source = self._controls.what["source"]
         if not source.line_edit.value:
-            self.failed.emit(InputError("a run or a network to export", "an empty field", "Choose one above."))
+            self._fail(InputError("a run or a network to export", "an empty field", "Choose one above."))
             return
         path, _ = QFileDialog.getSaveFileName(
             self._controls, "Network as a file", "network.safetensors", "Networks (*.safetensors)"
@@ -91,7 +102,7 @@ class Files(QObject):
         try:
             show_info(f"Wrote {write()}")
         except InputError as error:
-            self.failed.emit(error)
+            self._fail(error)
 
 
 def _export_network(source: str, path: str) -> Path:
@@ -101,18 +112,6 @@ def _export_network(source: str, path: str) -> Path:
     place = network_file(path, overwrite=True)
     open_network(source).save(place)
     return place
-
-
-def export_defects(reviews: Iterable[FrameReview], path: str) -> Path:
-    """Write every defect of the frames reviewed as CSV, with the columns of `Review.defects`.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
-    tables = [review.defects for review in sorted(reviews, key=lambda r: r.frame)]
-    return write_table(joined(tables, no_judged()), with_suffix(path, ".csv"))
 
 
 def export_picture(review: FrameReview, movie: Movie, palette: str, classes: Mapping[str, str], path: str) -> Path:

@@ -50,6 +50,8 @@ class Setting:
         The pool that predicts, as `open_pool` takes it; empty for this process.
     answer : (y, x) float [nm], str or None
         A person's answer about the movie's pixel size; see `pixel_size.answer_for`.
+    labelled : tuple of int
+        Frames of this movie that the network learned from; empty if that is not known.
     """
 
     source: str | Labels
@@ -61,6 +63,7 @@ class Setting:
     pool: str = ""
     of_classes: tuple[tuple[str, float], ...] = ()
     answer: Answer = None
+    labelled: tuple[int, ...] = ()
 
     @property
     def pixel_size(self) -> PixelSize | None:
@@ -174,6 +177,16 @@ class FrameReview:
     def predicted(self) -> np.ndarray:
         """Predicted labels (Y, X) uint8: 0 = no defect, c + 1 = class c."""
         return self._image(1)
+
+    @property
+    def true(self) -> np.ndarray:
+        """Annotated labels (Y, X) uint8 in the prediction's classes."""
+        return self._image(2)
+
+    @property
+    def known(self) -> np.ndarray:
+        """Where the annotation is known, (Y, X) bool."""
+        return self._image(3) > 0
 
     def _image(self, number: int) -> np.ndarray:
         return np.frombuffer(bytearray(zlib.decompress(self._images[number])), np.uint8).reshape(self._shape)

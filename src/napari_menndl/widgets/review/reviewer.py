@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.metrics.defect_table import joined
 from napari_menndl.review.compare import Comparison
+from napari_menndl.review.new_defects import NewDefects
 from napari_menndl.review.outcomes import predicted_alone
+from napari_menndl.review.tables import no_judged
 from napari_menndl.widgets.layers import annotation_of
 from napari_menndl.widgets.review.annotated import annotation_in, classes_of, match_rules
 from napari_menndl.widgets.review.frame_review import AGREEMENT, FrameReview, PartialFrame, pack
@@ -28,7 +31,9 @@ from napari_menndl.widgets.review.sources import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    import pandas as pd
 
     from napari_menndl.metrics.scores import Counts
     from napari_menndl.review.compare import ComparedFrame
@@ -146,9 +151,32 @@ class FrameReviewer:
             self._agreement(source, question, predicted) if not annotated else {},
             question.thorough,
             seconds,
-            pack(frame.overlay, predicted),
+            pack(frame.overlay, predicted, true, known.astype(np.uint8)),
             predicted.shape,
         )
+
+    def defects(self, setting: Setting, reviews: Iterable[FrameReview]) -> pd.DataFrame:
+        """Return the defects of reviewed frames as one table, as `Review.defects`, and those predicted alone.
+
+        Where the frames are known that the network learned from, defects born after them are marked.
+        """
+        ordered, labelled = sorted(reviews, key=lambda review: review.frame), setting.labelled
+        if not ordered:
+            return no_judged()
+        names, births = ordered[0].class_names, None
+        comparison, shape = self._comparison(setting, names), setting.movie.shape[1:]
+        learned = [annotation_in(names, setting.annotation, t, shape) for t in labelled]
+        if learned and all(known.any() for _, known in learned):
+            births = NewDefects.after(comparison, [true for true, _ in learned])
+        tables = []
+        for review in ordered:
+            table = review.defects
+            if births is not None and review.annotated and review.frame > labelled[-1]:
+                frame = comparison.frame(review.frame, review.predicted, review.true, review.known)
+                born = births.born(review.frame, [match.true for match in frame.matches])
+                table = table.assign(born=frame.defects(born, alone=True)["born"].to_numpy())
+            tables.append(table)
+        return joined(tables, no_judged())
 
     def _annotated(self, question: Question, source: Source, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Return the annotated labels (Y, X) uint8 in the prediction's classes, and where both sides are known."""
