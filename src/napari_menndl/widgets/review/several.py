@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 Movies = Sequence[tuple[str, "Callable[[], Movie]"]]
 #: Niceness of the work: the window, a review and a search on the same computer come first.
 _BESIDE = 19
+GO, STOP = "Predict all …", "Stop"
+_WHAT = Qt.ItemDataRole.UserRole
 
 
 @dataclass(frozen=True)
@@ -217,10 +219,6 @@ def _predict(order: Order, cancel: Callable[[], bool], tell: Callable[..., None]
     stopped = "Stopped: " if cancel() else ""
     written = f"{len(table)} defects in {table.path}" if table.path.exists() else "there is no table"
     tell("ended", f"{stopped}{done} of {len(order.movies)} movies predicted, {written}")
-
-
-GO, STOP = "Predict all …", "Stop"
-_WHAT = Qt.ItemDataRole.UserRole
 
 
 class MovieList(QWidget):
