@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.errors import InputError
 from napari_menndl.metrics.defect_table import DEFECT_COLUMNS
 from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.predict.labelling import find_defects
@@ -89,3 +90,15 @@ def test_the_score_of_a_frame_does_not_depend_on_the_others():
         return found[(found["frame"] == 2) & (found["class"] == "vacancy")].reset_index(drop=True)
 
     pd.testing.assert_frame_equal(scores([2]), scores([0, 1, 2]), check_dtype=False)
+
+
+def test_probabilities_that_say_nothing_score_nothing():
+    same = np.full((3, 32, 32), 0.3, np.float32)
+    said = Comparison(NAMES, (MatchRule(40.0),) * 3).frame(0, TRUE, TRUE, KNOWN, same).sweeps()
+    assert all(counts.tp == counts.fp == 0 for sweep in said.values() for counts in sweep)
+
+
+def test_responses_that_are_no_probabilities_are_refused():
+    labels = np.stack([TRUE])
+    with pytest.raises(InputError, match="from 0 to 1"):
+        Review.of(labels, Annotation.from_labels(labels, NAMES[:2]), probabilities=np.full((1, 2, 32, 32), 4.0))

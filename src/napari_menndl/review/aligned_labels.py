@@ -148,7 +148,11 @@ class AlignedLabels:
         labels, names = np.asarray(labels), self.classes.predicted
         if labels.max(initial=0) > len(names):
             raise InputError(f"labels 0 to {len(names)}", f"the label {labels.max()}", "Compare the same classes.")
-        chances = None if chances is None else np.asarray(chances, np.float32)
+        if chances is not None:
+            chances = np.asarray(chances, np.float32)
+            if chances.min(initial=0) < 0 or chances.max(initial=0) > 1:
+                found = f"values from {chances.min():.3g} to {chances.max():.3g} in frame {t}"
+                raise InputError("probabilities from 0 to 1", found, "Scale them, as with scipy.special.expit.")
         return self.comparison.frame(t, labels, *self._annotated(t), chances)
 
     def _annotated(self, t: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

@@ -12,6 +12,7 @@ from scipy.special import expit
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.defect_table import defect_rows, joined
 from napari_menndl.metrics.detection import MatchRule, count_defects, pixel_counts
+from napari_menndl.metrics.scores import Counts
 from napari_menndl.movie.tracing import with_origin
 from napari_menndl.review.frame import ReviewedFrame, pixels_of, review_labels
 from napari_menndl.review.outcomes import ALONE, FALSE, FOUND, MISSED, predicted_alone
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.metrics.components import Components
-    from napari_menndl.metrics.scores import Counts
     from napari_menndl.movie.preparation import Step
 
     Mask = NDArray[np.bool_]
 
-#: Thresholds of the average precision, evenly spaced in the logit: the same for all frames, so that counts can be added
-#: and the score of a frame does not depend on which others are reviewed.
-LEVELS = expit(np.arange(-4.5, 8.1, 0.25))
+#: Thresholds of the average precision, by their logit: the same for all frames, so that counts can be added and the
+#: score of a frame does not depend on which others are reviewed. Fewer below, where noise is found that takes long to
+#: count, and up to what a float32 distinguishes from 1.
+LEVELS = expit(np.concatenate([np.arange(-6, -2, 0.5), np.arange(-2, 8, 0.25), np.arange(8, 17)]))
 #: Rule of a class that is not compared: every predicted defect is listed.
 NOT_COMPARED = MatchRule(0.0, min_area=1)
 
@@ -149,19 +150,18 @@ class ComparedFrame(ReviewedFrame):
 
     def sweeps(self, among: Sequence[Mask] | None = None) -> dict[str, list[Counts]]:
         """Return the counts of each class that is compared at all `LEVELS`; empty without probabilities."""
-        if self.probabilities is None:
-            return {}
-        return {
-            name: count_defects(
-                self.probabilities[c],
-                self.matches[c].true,
-                self.known,
-                rule,
-                LEVELS,
-                None if among is None else among[c],
-            )
-            for c, name, rule in self._compared
-        }
+        sweeps: dict[str, list[Counts]] = {}
+        if self.probabilities is None or not self.known.any():
+            return sweeps
+        for c, name, rule in self._compared:
+            probability, true = self.probabilities[c], self.matches[c].true
+            chosen = None if among is None else among[c]
+            # Below the lowest value everything is one component: nothing is found there.
+            least = int(np.searchsorted(LEVELS, probability[self.known].min(), side="right"))
+            lost = self.matches[c].true_inside if chosen is None else self.matches[c].true_inside & chosen
+            found = count_defects(probability, true, self.known, rule, LEVELS[least:], chosen)
+            sweeps[name] = [Counts(0, 0, int(np.count_nonzero(lost)))] * least + found
+        return sweeps
 
     def tallies(
         self, among: Sequence[Mask] | None = None, sweeps: Mapping[str, list[Counts]] | None = None

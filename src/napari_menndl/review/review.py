@@ -84,7 +84,7 @@ class Review:
             Without it, a defect is new if none of its class was within the tolerance in a labelled frame or, drifting,
             in the frame before.
         probabilities : (T, C, Y, X) float array, optional
-            For confidence and average precision; a Prediction has its own.
+            From 0 to 1, for confidence and average precision; a Prediction has its own.
         frames : sequence of int, optional
             Only these frames; those that are not annotated are left out, with a warning.
         progress : callable, optional

@@ -50,15 +50,19 @@ def partly_known(annotation):
 
 
 @pytest.mark.parametrize("made", [as_it_is, other_classes, partly_known])
-@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("said", ["run", "stored", "second expert"])
 def test_a_frame_is_reviewed_as_from_python_whichever_comes_first(
-    question, run_folder, movie, annotation, tmp_path, made, stored
+    question, run_folder, movie, annotation, tmp_path, made, said
 ):
-    truth, prediction = made(annotation), open_run(run_folder).predict(movie)
+    truth, prediction, source = made(annotation), open_run(run_folder).predict(movie), str(run_folder)
+    if said == "stored":
+        source = str(tmp_path / "stored.zarr")
+        prediction.write(source)
+    if said == "second expert":
+        labels = np.asarray(prediction.labels)
+        prediction = Annotation.from_labels(labels, annotation.class_names[::-1], frames=[0, 1])
+        source = Layer.create(*annotation_layer(prediction))
     whole = compare(prediction, truth, labelled=0)
-    source = str(tmp_path / "stored.zarr") if stored else None
-    if stored:
-        prediction.write(tmp_path / "stored.zarr")
     reviewer, layer = FrameReviewer(), Layer.create(*annotation_layer(truth))
     asked = [question(t, layer, source, thorough=True, labelled=(0,)) for t in (1, 0)]
     reviews = [reviewer.answer(one) for one in asked]
