@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import ndimage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -51,8 +51,6 @@ def defect_rows(
     DataFrame
         With `DEFECT_COLUMNS`.
     """
-    if not len(numbers):
-        return no_defects()
     index = np.arange(len(components)) if chosen is None else chosen
     scale = np.array(pixel_size if pixel_size else (np.nan, np.nan))
     centres, areas = components.centres[index], components.areas[index]
@@ -78,9 +76,7 @@ def no_defects() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
 
 
-def joined(tables: Iterable[pd.DataFrame], empty: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return tables one below the other, numbered from 0; `empty`, by default `no_defects`, if none has a row."""
+def joined(tables: Iterable[pd.DataFrame], empty: Callable[[], pd.DataFrame] = no_defects) -> pd.DataFrame:
+    """Return tables one below the other, numbered from 0; if none has a row, what `empty` returns."""
     full = [table for table in tables if len(table)]
-    if full:
-        return pd.concat(full, ignore_index=True)
-    return no_defects() if empty is None else empty
+    return pd.concat(full, ignore_index=True) if full else empty()

@@ -261,7 +261,7 @@ class Prediction:
 
     def find_defects(self, frames: Iterable[int]) -> pd.DataFrame:
         """Return the defect table of some frames."""
-        return joined(map(self.frame_defects, frames), with_origin(no_defects(), self.outline.steps))
+        return joined(map(self.frame_defects, frames), lambda: with_origin(no_defects(), self.outline.steps))
 
     @property
     def written(self) -> int:

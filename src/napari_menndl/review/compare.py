@@ -221,10 +221,12 @@ class ComparedFrame(ReviewedFrame):
                 parts.append((ALONE, whole, self._alone[c], firsts[c] + self._alone[c], None))
             missed += len(lacking)
             for outcome, components, index, number, flags in parts:
+                if not len(index):
+                    continue
                 about = self.t, self.comparison.names[c], components, number, probability
                 rows = defect_rows(*about, self.comparison.pixel_size, index)
                 tables.append(judged_rows(rows, outcome, flags))
-        return with_origin(joined(tables, no_judged()), self.comparison.steps, self.comparison.pixel_size)
+        return with_origin(joined(tables, no_judged), self.comparison.steps, self.comparison.pixel_size)
 
     @cached_property
     def _predicted(self) -> tuple[Components, ...]:

@@ -33,7 +33,7 @@ def errors_in(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     DataFrame
         Sorted by frame, y, x; numbered from 0.
     """
-    errors = joined((table[table["outcome"].isin(ERRORS)] for table in tables), no_judged())
+    errors = joined((table[table["outcome"].isin(ERRORS)] for table in tables), no_judged)
     return errors.sort_values(["frame", "y", "x"], kind="stable", ignore_index=True)
 
 

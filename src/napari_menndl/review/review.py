@@ -122,7 +122,7 @@ class Review:
             tables.append(frame.defects(born))
             if progress:
                 progress(done, len(reviewed))
-        defects = joined(tables, with_origin(no_judged(), both.comparison.steps))
+        defects = joined(tables, lambda: with_origin(no_judged(), both.comparison.steps))
         common, others = both.classes.common, both.classes.not_compared
         return cls(reviewed, common, others, labelled, defects, tallies.scores(), both.look)
 

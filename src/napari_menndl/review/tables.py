@@ -45,7 +45,7 @@ SCORE_COLUMNS = (
 
 def judged_rows(table: pd.DataFrame, outcome: str, born: NDArray[np.bool_] | None = None) -> pd.DataFrame:
     """Return defects with `JUDGED_COLUMNS`: their outcome, and which of them were born (k,) bool, by default none."""
-    return table.assign(outcome=outcome, born=False if born is None else born) if len(table) else no_judged()
+    return table.assign(outcome=outcome, born=False if born is None else born)
 
 
 def no_judged() -> pd.DataFrame:

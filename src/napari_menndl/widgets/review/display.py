@@ -118,7 +118,8 @@ class Display(QObject):
         if review.thresholds is not None:
             self._inputs.show_thresholds(review.class_names, review.thresholds)
         took = f", predicted in {_time(review.seconds)}" if review.seconds else ""
-        alone = "" if review.annotated else " It has no annotation: the prediction is shown alone."
+        why = "Its annotation has none of these classes" if review.known.any() else "It has no annotation"
+        alone = "" if review.annotated else f" {why}: the prediction is shown alone."
         self._controls.status.setText(f"Frame {review.frame}{took}.{alone}")
         self._show_scores()
         self._ask_shading()

@@ -24,7 +24,6 @@ from napari_menndl.widgets.review.frame_review import AGREEMENT, FrameReview, Pa
 from napari_menndl.widgets.review.sources import (
     MEMORY,
     AnnotatedSource,
-    PredictedSource,
     Source,
     open_source,
     place_beside,
@@ -110,8 +109,6 @@ class FrameReviewer:
     ) -> FrameReview:
         """Answer, and pass on parts of a large frame as they are predicted, from `centre` (y, x) [px] on."""
         source, started = self.source(question.setting), time.perf_counter()
-        if not isinstance(source, PredictedSource):
-            return self.answer(question)
         shape = question.setting.movie.shape[1:]
         overlay, done = np.zeros(shape, np.uint8), 0
         thresholds = question.setting.thresholds(source.class_names, source.thresholds)
@@ -176,7 +173,7 @@ class FrameReviewer:
                 born = births.born(review.frame, [match.true for match in frame.matches])
                 table = table.assign(born=frame.defects(born, alone=True)["born"].to_numpy())
             tables.append(table)
-        return joined(tables, no_judged())
+        return joined(tables, no_judged)
 
     def _annotated(self, question: Question, source: Source, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Return the annotated labels (Y, X) uint8 in the prediction's classes, and where both sides are known."""
