@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from napari_menndl.genome.genes import FrameInput, Gene, GenomeError, Input, Layer, Skip, TrainingGenes
-from napari_menndl.genome.serialization import decode, encode
+from napari_menndl.serialization import decode, encode
 
 
 @dataclass(frozen=True)

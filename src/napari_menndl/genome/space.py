@@ -13,7 +13,7 @@ from napari_menndl.genome.plan import Plan, make_plan
 from napari_menndl.genome.ranges import InputSpace, LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.repair import repair
 from napari_menndl.genome.sampling import draw
-from napari_menndl.genome.serialization import decode, encode
+from napari_menndl.serialization import decode, encode
 
 if TYPE_CHECKING:
     import os

@@ -15,8 +15,8 @@ from napari_menndl.movie.absent import spans, type_with_nan
 from napari_menndl.movie.drift import measure_drift
 from napari_menndl.movie.movie import Movie, lazy_frames
 from napari_menndl.movie.neighbours import overlap
+from napari_menndl.serialization import check_types, from_mapping
 from napari_menndl.settings import setting
-from napari_menndl.typed import check_types, from_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from napari_menndl.errors import InputError
 from napari_menndl.pool.process.gpus import visible_gpus
+from napari_menndl.serialization import check_types
 from napari_menndl.settings import about, documented, setting
-from napari_menndl.typed import check_types
 
 if TYPE_CHECKING:
     from napari_menndl.pool.clusters.cluster import Cluster

@@ -24,7 +24,7 @@ from napari_menndl.pool.settings import (
     SshSettings,
     path_of,
 )
-from napari_menndl.typed import from_mapping
+from napari_menndl.serialization import from_mapping
 
 KINDS: dict[str, type[PoolSettings]] = {
     one.kind: one

@@ -153,14 +153,14 @@ class Answer:
         """
         members = tuple(
             AnswerMember(
-                one.candidate.id,
-                one.key,
-                tuple((one.key.refit, fold) for fold in refits.get(one.key.refit, ()))
+                id=one.candidate.id,
+                key=one.key,
+                networks=tuple((one.key.refit, fold) for fold in refits.get(one.key.refit, ()))
                 or tuple((one.key, fold) for fold in range(folds)),
-                one.candidate.genome.to_json(),
-                one.fitness,
-                dict(one.thresholds),
-                tuple(name for name in class_names if name in votes),
+                genome=one.candidate.genome.to_json(),
+                fitness=one.fitness,
+                thresholds=dict(one.thresholds),
+                classes=tuple(name for name in class_names if name in votes),
             )
             for one, votes in zip(self.members, self.votes, strict=True)
         )
