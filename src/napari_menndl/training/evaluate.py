@@ -16,9 +16,9 @@ from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.codes import decode, encode
 from napari_menndl.metrics.detection import fitness
+from napari_menndl.network import device as devices
 from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes, of_fold, to_bytes
-from napari_menndl.training import device as devices
 from napari_menndl.training.folds import FoldTrainer
 from napari_menndl.training.inheritance import inherit
 from napari_menndl.training.loop import CONSTANT, TrainingStopped

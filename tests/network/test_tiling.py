@@ -7,7 +7,7 @@ from napari_menndl.genome.founders import dilated_fcn
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.network.module import Network
-from napari_menndl.training.inference import cut_parts, cut_windows, predict_parts, predict_tiled
+from napari_menndl.network.tiling import cut_parts, cut_windows, predict_parts, predict_tiled
 
 
 @given(
