@@ -7,13 +7,12 @@ import pytest
 from made_up import UnreliablePool, make_folder
 
 from napari_menndl.errors import InputError
-from napari_menndl.progress import diminishing
 from napari_menndl.search.facts import AnswerChosen, Born, Telemetry
 from napari_menndl.search.results import history
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.views.curves import BIRTHS, CURVES, ELAPSED, FITNESS, Curve
 from napari_menndl.search.views.lineage import lineage
-from napari_menndl.search.views.messages import origins_line
+from napari_menndl.search.views.messages import diminishing, origins_line
 from napari_menndl.search.views.reader import RunReader
 from napari_menndl.search.views.totals import Rate, Totals, seconds_left
 
