@@ -64,7 +64,7 @@ def make_genomes(number, seed):
     from napari_menndl.genome.founders import FOUNDERS
     from napari_menndl.genome.genes import GenomeError
     from napari_menndl.genome.space import SearchSpace
-    from napari_menndl.genome.variation import crossover, mutate
+    from napari_menndl.genome.variation import crossover, mutate, sample_genome
 
     space = SearchSpace()
     made, digests = [], set()
@@ -83,7 +83,7 @@ def make_genomes(number, seed):
         kind = ("random", "of a founder", "random", "mutated", "crossed")[len(made) % 5]
         earlier = [genome for genome, _ in made]
         if kind == "random":
-            genome = space.sample(rng)
+            genome = sample_genome(space, rng)
         elif kind == "of a founder":
             genome = mutate(earlier[rng.integers(founders)], space, rng)[0]
         elif kind == "mutated":

@@ -12,13 +12,13 @@ from napari_menndl.genome.mutations import MUTATIONS
 from napari_menndl.genome.ranges import InputSpace, LayerSpace, Limits, TrainingSpace
 from napari_menndl.genome.repair import repair
 from napari_menndl.genome.space import SearchSpace
-from napari_menndl.genome.variation import crossover, mutate
+from napari_menndl.genome.variation import crossover, mutate, sample_genome
 
 
 @pytest.fixture(scope="module")
 def population():
     rng = np.random.default_rng(0)
-    return [*(SearchSpace().sample(rng) for _ in range(60)), dilated_fcn(), unet()]
+    return [*(sample_genome(SearchSpace(), rng) for _ in range(60)), dilated_fcn(), unet()]
 
 
 def test_mutation_stays_in_space_and_changes_something(population):
@@ -112,7 +112,7 @@ def test_a_space_of_one_genome_has_no_mutants():
         Limits(layers=(2, 2), skips=0),
         InputSpace(("frame",), reaches=(0,)),
     )  # fmt: skip
-    only = one.sample(np.random.default_rng(0))
+    only = sample_genome(one, np.random.default_rng(0))
     with pytest.raises(InputError, match="Widen"):
         mutate(only, one, np.random.default_rng(0))
 

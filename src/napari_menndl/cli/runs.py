@@ -30,8 +30,7 @@ from napari_menndl.search.settings import SearchSettings
 from napari_menndl.search.views.messages import came_to_nothing
 
 if TYPE_CHECKING:
-    from napari_menndl.movie.movie import Movie
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Movie, Step
     from napari_menndl.run import Run
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_menndl.genome.evaluation import Evaluation
     from napari_menndl.genome.genome import Genome
     from napari_menndl.metrics.detection import MatchRule
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Step
     from napari_menndl.network.tiling import Part
     from napari_menndl.predict.resample import PixelSize
     from napari_menndl.predict.trained import Shown

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.metrics.detection import MatchRule
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Step
 
 
 @dataclass(frozen=True)

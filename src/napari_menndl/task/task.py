@@ -19,10 +19,10 @@ from napari_menndl.annotation.files import atomic_folder, open_own_group, own_ar
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import MatchRule
+from napari_menndl.movie.absent import fill_gaps, gaps_said
 from napari_menndl.movie.identity import digest_of
-from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
-from napari_menndl.movie.preparation import Step, steps_from_json
+from napari_menndl.movie.preparation import steps_from_json
 from napari_menndl.movie.tracing import recorded_frames
 from napari_menndl.serialization import decode, encode
 from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from napari_menndl.annotation.annotation import Annotation
-    from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.movie import Movie, Step
 
 FORM = "napari-menndl training task"
 SCHEMA = 1
