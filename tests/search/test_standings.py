@@ -186,7 +186,8 @@ def test_a_search_says_when_more_time_hardly_pays():
     status = Totals()
     said = []
     for minute, fitness in enumerate([0.6, 0.8, 0.81, 0.811, 0.811, 0.811], start=1):
-        status.take(Telemetry(elapsed=60.0 * minute, slots=2))
+        nothing = {"slot_seconds": 0.0, "gpu_seconds": 0.0, "median": None, "pool": {"busy_seconds": 0.0}}
+        status.take(Telemetry(elapsed=60.0 * minute, slots=2, **nothing))
         status.take(AnswerChosen(fitness=fitness, error=0.02))
         said.append(diminishing(status.elapsed, status.gain, status.answer.error))
     assert said[:4] == ["", "", "", ""]  # in its first minute there is no half time; then it gains 0.2, 0.21, 0.011

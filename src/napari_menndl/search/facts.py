@@ -247,14 +247,14 @@ class WeightsMissing(Fact, kind="weights_missing"):
 
     key: EvaluationKey
     weights_of: EvaluationKey
-    damaged: bool = False
+    damaged: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retired(Fact, kind="retired"):
     """Candidates that left the population."""
 
-    ids: tuple[int, ...] = ()
+    ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,12 +342,12 @@ class Stopped(Fact, kind="stopped"):
     Attributes
     ----------
     reason : str
-    elapsed : float or None [s]
+    elapsed : float [s]
         Time searched, over all resumes.
     """
 
     reason: str
-    elapsed: float | None = None
+    elapsed: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -364,15 +364,15 @@ class Telemetry(Fact, kind="telemetry"):
     median : float or None
         Median fitness of the population.
     pool : dict
-        The pool's own figures (`pool.protocol.PoolTelemetry`); empty in journals of versions without them.
+        The pool's own figures (`pool.protocol.PoolTelemetry`).
     """
 
     elapsed: float
     slots: int
-    slot_seconds: float = 0.0
-    gpu_seconds: float = 0.0
-    median: float | None = None
-    pool: dict[str, Any] = field(default_factory=dict)
+    slot_seconds: float
+    gpu_seconds: float
+    median: float | None
+    pool: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
