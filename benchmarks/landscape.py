@@ -147,11 +147,11 @@ def truth_of(network, problem):
 
 def fold_scores(task, weights, seed):
     """What the search would know of each fold alone: its fitness, and F1, average precision and number by class."""
-    from napari_menndl.metrics.codes import decode
     from napari_menndl.metrics.detection import fitness
+    from napari_menndl.metrics.ranking import decode_probabilities
     from napari_menndl.network.weights import from_bytes
 
-    out_of_fold = decode(from_bytes(weights)[0]["oof"].numpy())
+    out_of_fold = decode_probabilities(from_bytes(weights)[0]["oof"].numpy())
     found = []
     for fold in range(task.folds):
         inside, rng = task.split(0, fold).validate, np.random.default_rng([seed, fold])

@@ -9,8 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_menndl.annotation.classes import DefectClass, FrameStatus, Region, as_classes, as_pixel_size, as_status
-from napari_menndl.annotation.tolerance import make_detector
+from napari_menndl.annotation.classes import (
+    DefectClass,
+    FrameStatus,
+    Region,
+    as_classes,
+    as_pixel_size,
+    as_status,
+    make_detector,
+)
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.identity import few, frame_digest

@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from napari_menndl.genome.genome import Genome
-from napari_menndl.metrics.codes import decode
 from napari_menndl.metrics.detection import Fitness, Truth, mean_over_classes
+from napari_menndl.metrics.ranking import decode_probabilities
 from napari_menndl.network.checksum import is_intact
 from napari_menndl.search.candidate import Candidate
 from napari_menndl.search.facts import AnswerChosen, AnswerMember
@@ -109,7 +109,7 @@ class Judge:
         known, self._alone = self._alone, {}
         for key, one in codes.items():
             judged = known.get(key)
-            self._alone[key] = judged if judged and judged[0] is one else (one, self(decode(one)))
+            self._alone[key] = judged if judged and judged[0] is one else (one, self(decode_probabilities(one)))
         return {key: found for key, (_, found) in self._alone.items()}
 
 
@@ -278,10 +278,10 @@ def choose(entries: Sequence[Entry], codes: Mapping[str, Codes], judge: Judge, m
     """
     ranked = sorted(entries, key=lambda one: one.rank)
     alone = judge.alone({one.key: codes[one.key] for one in ranked})
-    mean = _Mean(judge.names, ranked[0], decode(codes[ranked[0].key]), alone[ranked[0].key])
+    mean = _Mean(judge.names, ranked[0], decode_probabilities(codes[ranked[0].key]), alone[ranked[0].key])
     others = ranked[1:]
     while others and len(mean.members) < most:
-        found = [mean.joined_by(one, decode(codes[one.key]), alone[one.key], judge) for one in others]
+        found = [mean.joined_by(one, decode_probabilities(codes[one.key]), alone[one.key], judge) for one in others]
         best = max(found, key=lambda one: one.value)
         if best.value < mean.value + MINIMAL_GAIN:
             break

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.search.disk import Pause, wait_for_room
+from napari_menndl.files import Pause, wait_for_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

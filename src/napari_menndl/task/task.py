@@ -26,8 +26,7 @@ from napari_menndl.movie.preparation import steps_from_json
 from napari_menndl.movie.tracing import recorded_frames
 from napari_menndl.serialization import decode, encode
 from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
-from napari_menndl.task.folds import cut_folds
-from napari_menndl.task.split import Split
+from napari_menndl.task.folds import Split, cut_folds
 from napari_menndl.task.tiles import Tiles, choose_tiles, fit_tile
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from napari_menndl.errors import Failure
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.plan import make_plan
-from napari_menndl.metrics.codes import decode, encode
 from napari_menndl.metrics.detection import fitness
+from napari_menndl.metrics.ranking import decode_probabilities, encode_probabilities
 from napari_menndl.network import device as devices
 from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes, of_fold, to_bytes
@@ -152,11 +152,11 @@ def _evaluate(
         return to_bytes(tensors, about)
     found["latency"] = 1e3 * seconds / (looked / 1e6)
     check_informative(pooled, validated, task)
-    oof = encode(pooled)
+    oof = encode_probabilities(pooled)
     tensors["oof"] = torch.from_numpy(oof)
     # Scored as stored, so that scoring again gives the same result.
     rng = np.random.default_rng(stream)
-    result = fitness(decode(oof), task.labels, validated, task.class_names, task.detectors, rng)
+    result = fitness(decode_probabilities(oof), task.labels, validated, task.class_names, task.detectors, rng)
     found |= {"fitness": result.value, "error": result.error, "scores": result.scores, "absent": result.absent}
     return to_bytes(tensors, about)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.genome.genome import Genome
     from napari_menndl.genome.plan import Plan
-    from napari_menndl.task.split import Split
+    from napari_menndl.task.folds import Split
     from napari_menndl.task.task import TrainingTask
 
 

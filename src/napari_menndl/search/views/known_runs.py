@@ -10,14 +10,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from napari_menndl.files import atomic_write
+from napari_menndl.files import atomic_write, user_data
 from napari_menndl.search.facts import AnswerChosen, Best, Born, Finished, Started, Stopped, iterate_facts
 from napari_menndl.search.lock import WriterLock
 from napari_menndl.search.run_config import NAME
 from napari_menndl.search.views.curves import best_of
 from napari_menndl.search.views.monitor import state_of
 from napari_menndl.serialization import decode, encode
-from napari_menndl.user_data import user_data
 
 #: Maximum number of runs remembered, the latest.
 _MOST = 100

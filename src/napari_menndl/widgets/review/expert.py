@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_menndl.annotation.classes import DefectClass
-from napari_menndl.annotation.tolerance import make_detector
+from napari_menndl.annotation.classes import DefectClass, make_detector
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.widgets.layers import annotated_frame
