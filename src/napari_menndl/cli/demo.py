@@ -18,13 +18,13 @@ from rich.table import Table
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.fourier_tuning import tune_fourier_method
 from napari_menndl.api import compare, run_search, train_alike
-from napari_menndl.cli.progress import SearchProgress
 from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.interpreter import python_command, python_environment
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
+from napari_menndl.notebook.terminal import SearchProgress
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.progress import number
 from napari_menndl.review.picture import PictureRow, four_panel

@@ -20,7 +20,7 @@ from napari_menndl.cli.arguments import (
     read_thresholds,
 )
 from napari_menndl.cli.options import settings_options
-from napari_menndl.cli.terminal import err, measuring_drift, out, say, told
+from napari_menndl.cli.terminal import err, measuring_drift, out, say, scores_table, told
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.scores import never_predicted
 from napari_menndl.simulation.acquisition import Acquisition
@@ -197,7 +197,6 @@ def compare(
     from napari_menndl.annotation.files import is_label_image
     from napari_menndl.api import compare as compare_api
     from napari_menndl.api import open_prediction_or_annotation
-    from napari_menndl.cli.progress import scores_table
     from napari_menndl.errors import InputError
     from napari_menndl.search.frame_numbers import parse_frames
 

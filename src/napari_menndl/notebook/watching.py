@@ -7,11 +7,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+
 from napari_menndl.notebook.board import board
 from napari_menndl.notebook.plots import draw_history
+from napari_menndl.notebook.terminal import SearchProgress
 
 if TYPE_CHECKING:
-    from napari_menndl.cli.progress import SearchProgress
     from napari_menndl.run import Run
     from napari_menndl.search.views.monitor import RunSnapshot
 
@@ -37,21 +39,13 @@ def watch(run: Run, interval: float = 1.0) -> None:
         If the search process ended with an error.
     """
     try:
-        with _Page(run) if in_jupyter() else _terminal_view() as view:
+        with _Page(run) if in_jupyter() else SearchProgress(Console()) as view:
             run.wait(view.update, interval)
     except KeyboardInterrupt:
         print("Stopped watching; the search goes on. watch(run) looks again, run.stop() ends the search.")
         return
     if (state := run.state) != "finished":
         print(f"The search is {state}. Go on with: napari_menndl.resume_search({str(run.path)!r})")
-
-
-def _terminal_view() -> SearchProgress:
-    from rich.console import Console
-
-    from napari_menndl.cli.progress import SearchProgress
-
-    return SearchProgress(Console())
 
 
 def in_jupyter() -> bool:

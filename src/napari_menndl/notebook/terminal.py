@@ -1,4 +1,4 @@
-"""Terminal view of a search's status, live or once, and tables of scores."""
+"""Terminal view of a search's status, live or once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from napari_menndl.progress import number
 from napari_menndl.search.candidate import EvaluationKey
 from napari_menndl.search.views.messages import (
     came_to_nothing,
@@ -26,7 +25,6 @@ from napari_menndl.search.views.messages import (
 from napari_menndl.search.views.totals import OriginTotals
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console
 
 _SHOWN = 5
@@ -126,21 +124,3 @@ def status_view(status: dict[str, Any]) -> Group:
     if nothing := came_to_nothing(status):
         lines.append(Text(nothing, style="red"))
     return Group(*lines)
-
-
-def scores_table(scores: pd.DataFrame) -> Table:
-    """Return a table of a review's totals by scope and class, at most 80 characters wide to fit a pipe's output."""
-    table = Table(box=box.SIMPLE, pad_edge=False, padding=0)
-    columns = {
-        "f1": "defect\nF1",
-        "average_precision": "AP",
-        "precision": "precision",
-        "recall": "recall",
-        "pixel_f1": "pixel\nF1",
-    }
-    for name in ("scope", "class", "found", "false", "missed", *columns.values()):
-        table.add_column(name, justify="left" if name in ("scope", "class") else "right")
-    for row in scores[scores["frame"] == "all"].to_dict("records"):
-        counts = (f"{row['tp']:.0f}", f"{row['fp']:.0f}", f"{row['fn']:.0f}")
-        table.add_row(str(row["scope"]), str(row["class"]), *counts, *(number(row[name]) for name in columns))
-    return table
