@@ -506,6 +506,11 @@ CASES = {
         command("search", "{}", "--annotation", "{}", "--frames", "first"),
         "frame numbers",
     ),
+    "frames beyond the end": (
+        lambda folder, _: tiff(FRAMES)(folder, _) and npy(LABELS)(folder, _).parent,
+        command("search", "{}/array.tif", "--annotation", "{}/array.npy", "--frames", "0-2"),
+        "frames among 0 … 1",
+    ),
     "setting out of range on the command line": (
         lambda folder, _: tiff(FRAMES)(folder, _) and npy(LABELS)(folder, _).parent,
         command("search", "{}/array.tif", "--annotation", "{}/array.npy", "--population", "1"),

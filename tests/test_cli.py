@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.api import open_run
 from napari_menndl.cli import app
+from napari_menndl.cli.options import settings_options
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
-from napari_menndl.options import settings_options
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.search.settings import SearchSettings
 from tiny import SPACE

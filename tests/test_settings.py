@@ -52,7 +52,7 @@ def test_the_error_names_setting_range_value_and_default():
     check(Probe())
     with pytest.raises(InputError) as error:
         check(Probe(width=3))
-    assert str(error.value) == "Expected width (width) between 0.01 and 2 nm; found 3. The default is 0.1."
+    assert str(error.value) == "Expected width between 0.01 and 2 nm; found 3. The default is 0.1."
 
 
 def test_the_docs_list_every_setting():

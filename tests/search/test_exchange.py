@@ -15,6 +15,7 @@ from made_up import SETTINGS, evaluate, make_folder, make_task
 from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.space import SearchSpace
+from napari_menndl.genome.variation import sample_genome
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.candidate import IMMIGRANT
 from napari_menndl.search.evolution import Evolution
@@ -53,7 +54,7 @@ def facts(folder, *kinds):
 
 
 def elite(seed=0, **changes):
-    genome = SearchSpace().sample(np.random.default_rng(seed))
+    genome = sample_genome(SearchSpace(), np.random.default_rng(seed))
     return replace(Elite(seed, "0", 0.5, genome), **changes)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Step
     from napari_menndl.simulation.simulate import SimulatedMovie
 
 #: For point defects of simulated WS2 [nm]: below half the projected W-S distance of 0.184 nm.

@@ -12,8 +12,8 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.classes import FrameStatus
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import spans
-from napari_menndl.movie.movie import lazy_frames
-from napari_menndl.movie.preparation import AS_RECORDED, Average, Bin, Step, describe, same_frames
+from napari_menndl.movie.movie import Step, lazy_frames
+from napari_menndl.movie.preparation import AS_RECORDED, Average, Bin, describe, same_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -168,11 +168,6 @@ def fourier_response(frame: npt.ArrayLike, settings: FourierSettings) -> npt.NDA
     return FrameSpectrum(frame).response(settings)
 
 
-def fourier_labels(frame: npt.ArrayLike, settings: FourierSettings) -> npt.NDArray[np.bool_]:
-    """(Y, X) bool: pixels of a raw frame (Y, X) whose response reaches the threshold."""
-    return fourier_response(frame, settings) >= settings.threshold
-
-
 @dataclass(frozen=True)
 class FourierMethod:
     """The Fourier method for several classes, each with its own settings.

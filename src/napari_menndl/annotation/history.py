@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from napari_menndl.annotation.background_sync import fsync_soon
 from napari_menndl.errors import InputError
+from napari_menndl.files import fsync_soon
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_menndl.annotation.classes import DefectClass, FrameStatus, Region, as_classes, as_pixel_size, as_status
-from napari_menndl.annotation.tolerance import make_detector
+from napari_menndl.annotation.classes import (
+    DefectClass,
+    FrameStatus,
+    Region,
+    as_classes,
+    as_pixel_size,
+    as_status,
+    make_detector,
+)
 from napari_menndl.errors import InputError
 from napari_menndl.html import html_table
 from napari_menndl.metrics.components import label_components
@@ -21,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from napari_menndl.metrics.detection import MatchRule
-    from napari_menndl.movie.movie import Movie
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Movie, Step
 
 #: Number of annotated frames that a notebook shows.
 _SHOWN = 6

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Step
 
 FORM = "napari-menndl annotation"
 SCHEMA = 1

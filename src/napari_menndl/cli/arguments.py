@@ -11,10 +11,10 @@ import typer
 from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import PLAUSIBLE_ANISOTROPY
 from napari_menndl.movie.formats import FORMATS
-from napari_menndl.movie.preparation import Average, Bin, Crop, Drift, Step
+from napari_menndl.movie.preparation import Average, Bin, Crop, Drift
 
 if TYPE_CHECKING:
-    from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.movie import Movie, Step
 
 MOVIE_HELP = f"Movie: {', '.join(map(str, FORMATS))}; or a folder of single frames."
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]

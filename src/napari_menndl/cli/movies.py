@@ -19,10 +19,10 @@ from napari_menndl.cli.arguments import (
     open_as_asked,
     read_thresholds,
 )
-from napari_menndl.cli.terminal import err, measuring_drift, out, say, told
+from napari_menndl.cli.options import settings_options
+from napari_menndl.cli.terminal import err, measuring_drift, out, say, scores_table, told
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.scores import never_predicted
-from napari_menndl.options import settings_options
 from napari_menndl.simulation.acquisition import Acquisition
 from napari_menndl.simulation.sample import Sample
 
@@ -43,7 +43,7 @@ def demo(
     window: Annotated[bool, typer.Option(help="End in napari where there is a screen.")] = True,
 ) -> None:
     """Search on a simulated WS2 movie; show the defects of later frames in white, purple and orange."""
-    from napari_menndl.demo import run_demo
+    from napari_menndl.cli.demo import run_demo
 
     with told():
         run_demo(to, budget=budget, seed=seed, window=window, console=out)
@@ -198,7 +198,6 @@ def compare(
     from napari_menndl.api import compare as compare_api
     from napari_menndl.api import open_prediction_or_annotation
     from napari_menndl.errors import InputError
-    from napari_menndl.progress import scores_table
     from napari_menndl.search.frame_numbers import parse_frames
 
     with told():

@@ -21,16 +21,16 @@ from napari_menndl.cli.arguments import (
     open_as_asked,
     preparation,
 )
+from napari_menndl.cli.options import settings_options
 from napari_menndl.cli.terminal import measuring_drift, out, say, told
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import describe, looks
-from napari_menndl.options import settings_options
+from napari_menndl.search.frame_numbers import parse_frames
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.search.views.messages import came_to_nothing
 
 if TYPE_CHECKING:
-    from napari_menndl.movie.movie import Movie
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Movie, Step
     from napari_menndl.run import Run
 
 
@@ -43,7 +43,7 @@ def search(
         typer.Option(help="Annotation: zarr, label TIFF or npy, or clicked points as CSV or ROIs (with --radius)."),
     ] = None,
     run: Annotated[Path, typer.Option(help="Run folder to create, or to resume.")] = Path("search.menndl"),
-    frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,7.")] = "0",
+    frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,5-8.")] = "0",
     budget: Annotated[
         str | None,
         typer.Option(
@@ -105,8 +105,8 @@ def search(
                 raise InputError(
                     "a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume."
                 )
-            chosen = _frames(frames)
             opened = open_as_asked(movie, pixel_size, signal)
+            chosen = parse_frames(frames, len(opened))
             if steps:
                 opened = _prepared(opened, steps)
             # After averaging or binning, points can only be on the prepared frames; otherwise on the recorded ones.
@@ -155,13 +155,6 @@ def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:
             )
 
 
-def _frames(text: str) -> list[int]:
-    try:
-        return [int(t) for t in text.split(",")]
-    except ValueError:
-        raise InputError("frame numbers such as 0,3,7", repr(text), "Count frames from 0.") from None
-
-
 def _annotation(
     path: Path,
     movie: Any,
@@ -187,7 +180,7 @@ def _annotation(
 
 def watch(run: "Run") -> None:
     """Show a search's progress until it ends; on Ctrl-C, request its stop."""
-    from napari_menndl.progress import SearchProgress
+    from napari_menndl.notebook.terminal import SearchProgress
 
     with SearchProgress(out) as shown:
         try:
@@ -214,7 +207,7 @@ def status(run: RunArgument, as_json: AsJson = False) -> None:
 
 def show_status(found: dict[str, Any]) -> None:
     """Print a search's state and its best networks."""
-    from napari_menndl.progress import status_view
+    from napari_menndl.notebook.terminal import status_view
 
     out.print(status_view(found))
 

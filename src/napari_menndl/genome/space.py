@@ -1,4 +1,4 @@
-"""The search space: ranges, choices and limits that a user can change, and its random genomes."""
+"""The search space: ranges, choices and limits of genomes, which a user can change."""
 
 from __future__ import annotations
 
@@ -11,19 +11,12 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.genes import OPTIMISERS, GenomeError
 from napari_menndl.genome.plan import Plan, make_plan
 from napari_menndl.genome.ranges import InputSpace, LayerSpace, Limits, TrainingSpace
-from napari_menndl.genome.repair import repair
-from napari_menndl.genome.sampling import draw
-from napari_menndl.genome.serialization import decode, encode
+from napari_menndl.serialization import decode, encode
 
 if TYPE_CHECKING:
     import os
 
-    import numpy as np
-
     from napari_menndl.genome.genome import Genome
-
-#: Maximum number of draws for a valid genome; if none is valid, the space is too narrow.
-ATTEMPTS = 40
 
 
 @dataclass(frozen=True)
@@ -63,25 +56,6 @@ class SearchSpace:
     def for_single_frames(self) -> SearchSpace:
         """Return the space without averages over neighbouring frames."""
         return replace(self, inputs=replace(self.inputs, reaches=(0,)))
-
-    def sample(self, rng: np.random.Generator) -> Genome:
-        """Draw a random genome of the space.
-
-        Raises
-        ------
-        InputError
-            If no network can be built in `ATTEMPTS` draws.
-        """
-        reason = ""
-        for _ in range(ATTEMPTS):
-            try:
-                genome = repair(draw(self, rng), self, rng)
-                self.check(genome)
-            except GenomeError as problem:
-                reason = problem.reason
-            else:
-                return genome
-        raise InputError("a search space in which networks can be built", f"none ({reason})", "Widen the search space.")
 
     def plan(self, genome: Genome) -> Plan:
         """Return the plan (for one class) of a genome in the space.

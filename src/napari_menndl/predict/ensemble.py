@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from napari_menndl.genome.evaluation import Evaluation
     from napari_menndl.genome.genome import Genome
     from napari_menndl.metrics.detection import MatchRule
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Step
+    from napari_menndl.network.tiling import Part
     from napari_menndl.predict.resample import PixelSize
     from napari_menndl.predict.trained import Shown
     from napari_menndl.task.task import TrainingTask
-    from napari_menndl.training.inference import Part
 
 KIND = "ensemble"
 #: Probability, by the mean of all members, above which pixels are compared in `Ensemble.reduced`.

@@ -17,18 +17,18 @@ from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import MatchRule
+from napari_menndl.movie.absent import fill_gaps, gaps_said
 from napari_menndl.movie.character import Character
-from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS
-from napari_menndl.movie.preparation import Step, anew, steps_from_json
+from napari_menndl.movie.preparation import anew, steps_from_json
+from napari_menndl.network.device import choose_device
 from napari_menndl.network.inputs import channels
 from napari_menndl.network.merged import MergedNetwork
 from napari_menndl.network.module import Network
+from napari_menndl.network.tiling import cut_windows, fitting_window, predict_parts, predict_windows, round_up
 from napari_menndl.network.weights import from_bytes, of_fold
 from napari_menndl.predict import predictor_file
 from napari_menndl.predict.resample import PixelSize, resample, resampled_shape, scale_between
-from napari_menndl.training.device import choose_device
-from napari_menndl.training.inference import cut_windows, fitting_window, predict_parts, predict_windows, round_up
 
 if TYPE_CHECKING:
     import os
@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_menndl.genome.plan import Plan
+    from napari_menndl.movie.movie import Step
+    from napari_menndl.network.tiling import Part
     from napari_menndl.task.task import TrainingTask
-    from napari_menndl.training.inference import Part
 
 KIND = "network"
 

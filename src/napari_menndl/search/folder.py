@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.files import atomic_write, check_links
+from napari_menndl.files import Pause, atomic_write, check_links, wait_for_room
 from napari_menndl.movie.metadata import UNKNOWN
 from napari_menndl.search.candidate import EvaluationKey
-from napari_menndl.search.disk import Pause, wait_for_room
 from napari_menndl.search.facts import iterate_facts
 from napari_menndl.search.lock import WriterLock, unwritable
 from napari_menndl.search.run_config import NAME, RunConfig

@@ -19,14 +19,14 @@ from napari_menndl.annotation.files import atomic_folder, open_own_group, own_ar
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import MatchRule
+from napari_menndl.movie.absent import fill_gaps, gaps_said
 from napari_menndl.movie.identity import digest_of
-from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
-from napari_menndl.movie.preparation import Step, steps_from_json
+from napari_menndl.movie.preparation import steps_from_json
 from napari_menndl.movie.tracing import recorded_frames
+from napari_menndl.serialization import decode, encode
 from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
-from napari_menndl.task.folds import cut_folds
-from napari_menndl.task.split import Split
+from napari_menndl.task.folds import Split, cut_folds
 from napari_menndl.task.tiles import Tiles, choose_tiles, fit_tile
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from napari_menndl.annotation.annotation import Annotation
-    from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.movie import Movie, Step
 
 FORM = "napari-menndl training task"
 SCHEMA = 1
@@ -63,10 +63,10 @@ class Origin:
 
     @classmethod
     def from_json(cls, data: Any) -> Origin | None:
-        """Restore from `asdict`; None if the data are missing or invalid."""
+        """Restore what `encode` made; None if the data are missing or invalid."""
         try:
-            origin = cls(tuple(map(int, data["frames"])), tuple(map(str, data["digests"])), str(data["annotation"]))
-        except (KeyError, TypeError, ValueError):
+            origin: Origin = decode(cls, data, "origin")
+        except InputError:
             return None
         return origin if len(origin.frames) == len(origin.digests) and min(origin.frames, default=0) >= 0 else None
 
@@ -292,7 +292,7 @@ class TrainingTask:
             group = zarr.open_group(folder, mode="w")
             for name, array in self._arrays().items():
                 group.create_array(name, data=array, chunks=(1, *array.shape[1:]))
-            origin = None if self.origin is None else asdict(self.origin)
+            origin = encode(self.origin)
             group.attrs.update(self._attributes() | {"digest": self.digest, "origin": origin})
 
     @classmethod

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
 from napari_menndl.genome.genes import GenomeError
-from napari_menndl.genome.genome import Genome  # noqa: TC001  decode reads the types
-from napari_menndl.genome.serialization import decode, encode
+from napari_menndl.genome.genome import Genome
 from napari_menndl.search.settings import ISLAND
+from napari_menndl.serialization import decode, encode
 
 if TYPE_CHECKING:
     from napari_menndl.genome.space import SearchSpace
