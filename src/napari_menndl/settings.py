@@ -78,7 +78,8 @@ def check(settings: Any) -> None:
     """Raise InputError for the first value that is not allowed."""
     for one, value, allowed in violations(settings):
         expected = f"{one.name} ({one.metadata['title'].lower()}) {allowed}"
-        raise InputError(expected, repr(value), f"The default is {one.default!r}.")
+        remedy = "Correct it." if one.default is MISSING else f"The default is {one.default!r}."
+        raise InputError(expected, repr(value), remedy)
 
 
 def documented(settings: type[T]) -> type[T]:

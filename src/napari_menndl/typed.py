@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,10 +63,11 @@ def _typed(name: str, value: Any, hint: Any, allowed: Any) -> Any:
     if type(value) is not kind:
         raise InputError(f"{kind.__name__} for {name}", repr(value), "Correct the setting.")
     if "options" in allowed and value not in allowed["options"]:
-        raise InputError(f"{name} to be one of {', '.join(allowed['options'])}", repr(value), "Choose one of them.")
-    low, high = allowed.get("min"), allowed.get("max")
-    # Negated comparisons, so that NaN is out of bounds too.
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        unit = f" {allowed['unit']}" if allowed["unit"] else ""
-        raise InputError(f"{name} between {low:g} and {high:g}{unit}", f"{value:g}", "Correct the setting.")
+        raise InputError(f"{name} among {', '.join(allowed['options'])}", repr(value), "Choose one of them.")
+    low, high = allowed.get("min", -math.inf), allowed.get("max", math.inf)
+    # So that NaN is out of bounds too, without limits as well.
+    if kind in (int, float) and not low <= value <= high:
+        unit = f" {allowed['unit']}" if allowed.get("unit") else ""
+        limits = "that is a number" if (low, high) == (-math.inf, math.inf) else f"between {low:g} and {high:g}{unit}"
+        raise InputError(f"{name} {limits}", f"{value:g}", "Correct the setting.")
     return value

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.typed import check_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,7 +110,7 @@ class DefectClass:
     Raises
     ------
     InputError
-        An empty name, an invalid colour, a tolerance that is not positive.
+        An empty name, an invalid colour, a tolerance that is not positive, a value of another type.
     """
 
     name: str
@@ -122,6 +123,7 @@ class DefectClass:
             raise InputError("a name for the defect class", repr(self.name), "Name it, for example 'S vacancy'.")
         if not isinstance(self.colour, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", self.colour):
             raise InputError("a colour such as '#56b4e9'", repr(self.colour), f"Correct the colour of {self.name!r}.")
+        check_types(self)
         tolerance = self.tolerance
         if tolerance is not None and not 0 < tolerance < float("inf"):
             raise InputError("a positive tolerance", repr(tolerance), f"Correct the tolerance of {self.name!r}.")

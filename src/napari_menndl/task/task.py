@@ -126,6 +126,8 @@ class TrainingTask:
                 f"{len(self.detectors)} for {len(self.class_names)}",
                 "Give one for each.",
             )
+        for rule in self.detectors:
+            rule.check()
         if not 2 <= self.folds <= 64 or self.guard < 0:
             raise InputError(
                 "2 to 64 folds, a guard band of 0 px or more",
