@@ -90,6 +90,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             time.sleep(0.05)
 
 
+def empty_chunks_too() -> Any:
+    """Context in which arrays are created or opened that also write empty chunks, for as long as they are used.
+
+    A chunk that is not there is then one that was lost.
+    """
+    return zarr.config.set({"array.write_empty_chunks": True})
+
+
 def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] = "r") -> Any:
     """Open a zarr group written by napari-menndl.
 
@@ -246,11 +254,18 @@ def _read_planes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
     with tifffile.TiffFile(path) as tiff:
         header_of(tiff).check_files(str(path))
         series = tiff.series[0]
+        others = len(tiff.series) - 1
         long = [letter for letter, n in zip(series.axes, series.shape, strict=True) if n > 1]
         # Q: tifffile's letter for an axis without a name.
         masks = len(tiff.series) == 1 and series.axes == "QYX" and 1 < len(series) <= MOST_MASKS
         if len(series.shape) <= 3 and not masks and not any(letter in PLANE_AXES for letter in long):
             return None
+        if others:
+            warnings.warn(
+                f"{path.name} holds {others + 1} images; the labels are the first of them, {series.shape}, and the "
+                "others are left out.",
+                stacklevel=5,
+            )
         try:
             return series.asarray(), "" if masks else series.axes
         except Exception as error:  # a missing codec or a damaged file raises errors of many types
@@ -264,6 +279,10 @@ def _read_planes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
 def _read_png(path: Path) -> tuple[npt.NDArray[Any], str]:
     """Read a PNG file; one with a palette as its indices, which are the labels, not as colours."""
     with Image.open(path, formats=["PNG"]) as image:
+        if (count := int(getattr(image, "n_frames", 1))) > 1:
+            raise InputError(
+                f"one label image in {path}", f"{count} of them", "Save the labels as TIFF, or one file for each frame."
+            )
         picture = image.convert("RGBA") if image.mode == "LA" else image
         array = np.asarray(picture)
     return array, "YXS" if array.ndim == 3 else "YX"
