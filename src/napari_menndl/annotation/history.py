@@ -87,7 +87,7 @@ def claim(annotation: Path) -> FileLock:
         if os.access(annotation, os.W_OK, effective_ids=effective):  # else it cannot be painted, which is said then
             why = getattr(error, "strerror", None) or error
             warnings.warn(
-                f"{annotation.name} cannot be locked here ({why}). Paint it in one napari only: of two at the same time, "
+                f"{annotation.name} cannot be locked here ({why}). Paint it in one napari only: of two at once, "
                 "each would overwrite what the other paints.",
                 stacklevel=2,
             )
