@@ -55,7 +55,7 @@ class Feed(Protocol):
     def read(self, number: int) -> NDArray[Any]:
         """Return a frame (Y, X)."""
 
-    def deleteLater(self) -> None:  # noqa: N802 - the name in Qt
+    def deleteLater(self) -> None:  # noqa: N802 (Qt's name)
         """Delete the feed, a QObject, when nothing uses it any more."""
 
 
