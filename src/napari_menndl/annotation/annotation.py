@@ -319,7 +319,7 @@ class Annotation(EditableAnnotation):
         if self.background and whole and len(movie_shape) == 3 and 1 < len(self) < movie_shape[0]:
             warnings.warn(
                 f"Labels of {len(self)} frames for a movie of {movie_shape[0]}: they are taken as frames 0 to "
-                f"{len(self) - 1}. If they are others, name them: Annotation.from_labels(array, frames=[…]).",
+                f"{len(self) - 1}. If they are others, name them in Python: Annotation.from_labels(array, frames=[…]).",
                 stacklevel=2,
             )
 

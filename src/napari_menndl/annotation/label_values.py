@@ -336,21 +336,22 @@ def _find_background(values: _Values, by_name: bool) -> float:
         if covering:
             warnings.warn(
                 f"Label {covers} and most of its border, is taken as a class, as its number says. If it is the "
-                f"background, give background={name}.",
+                f"background, give background={name} (--background {name}).",
                 stacklevel=4,
             )
         return 0.0
     if has_zero:
         warnings.warn(
             f"The background seems to be marked (an inverted mask): {covers} and most of its border, is taken as the "
-            f"background, and {values.name(0)} as a defect. If that is wrong, give background=0.",
+            f"background, and {values.name(0)} as a defect. If that is wrong, give background=0 "
+            "(--background 0).",
             stacklevel=4,
         )
     else:
         program = " (ilastik counts from 1)" if value == 1 and not values.colours else ""
         warnings.warn(
             f"No pixel of the labels is 0: {covers}, is taken as the background{program}, and {', '.join(others)} as "
-            f"defects. If that is wrong, give background=VALUE.",
+            "defects. If that is wrong, give background=VALUE (--background VALUE).",
             stacklevel=4,
         )
     return value

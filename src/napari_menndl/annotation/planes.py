@@ -68,8 +68,8 @@ def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[i
         if unnamed and 2 <= len(values) <= MOST_MASKS and _are_apart(values):
             warnings.warn(
                 f"The {len(values)} planes of these labels are taken as frames, though no pixel is marked in two of "
-                "them, as defects that stay would be. If each is the mask of a class, name the axes, axes='CYX', or "
-                "save them as channels.",
+                "them, as defects that stay would be. If each is the mask of a class, name the axes in "
+                "Python, axes='CYX', or save them as channels.",
                 stacklevel=4,
             )
         return values, {}

@@ -29,6 +29,10 @@ PixelSize = Annotated[
         help="Pixel size [nm], where the movie's file does not say it: one number, or Y,X; none: take it as unknown.",
     ),
 ]
+Background = Annotated[
+    int | None,
+    typer.Option("--background", help="Label images: the value of no defect, where it is not taken rightly."),
+]
 Thresholds = Annotated[
     list[str] | None,
     typer.Option(

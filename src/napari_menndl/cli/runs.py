@@ -12,6 +12,7 @@ import typer
 from napari_menndl.cli.arguments import (
     AsJson,
     AverageOption,
+    Background,
     BinOption,
     CropOption,
     DriftOption,
@@ -25,6 +26,7 @@ from napari_menndl.cli.terminal import measuring_drift, out, say, told
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import describe, looks
 from napari_menndl.options import settings_options
+from napari_menndl.search.frame_numbers import parse_frames
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.search.views.messages import came_to_nothing
 
@@ -43,7 +45,7 @@ def search(
         typer.Option(help="Annotation: zarr, label TIFF or npy, or clicked points as CSV or ROIs (with --radius)."),
     ] = None,
     run: Annotated[Path, typer.Option(help="Run folder to create, or to resume.")] = Path("search.menndl"),
-    frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,7.")] = "0",
+    frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,5-8.")] = "0",
     budget: Annotated[
         str | None,
         typer.Option(
@@ -72,6 +74,7 @@ def search(
     ignore: Annotated[
         int | None, typer.Option(help="Labels: the value of pixels that were not looked at, often 255.")
     ] = None,
+    background: Background = None,
     unit: Annotated[
         str | None, typer.Option(help="Unit of clicked points, px or nm, where their file does not say it.")
     ] = None,
@@ -105,13 +108,13 @@ def search(
                 raise InputError(
                     "a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume."
                 )
-            chosen = _frames(frames)
             opened = open_as_asked(movie, pixel_size, signal)
             if steps:
                 opened = _prepared(opened, steps)
+            chosen = parse_frames(frames, len(opened))
             # After averaging or binning, points can only be on the prepared frames; otherwise on the recorded ones.
             drawn_on = opened if looks(steps) else opened.raw
-            marked = _annotation(annotation, drawn_on, radius, unit, classes, one_class, ignore)
+            marked = _annotation(annotation, drawn_on, radius, unit, classes, one_class, ignore, background)
             started = run_search(
                 opened,
                 marked,
@@ -155,13 +158,6 @@ def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:
             )
 
 
-def _frames(text: str) -> list[int]:
-    try:
-        return [int(t) for t in text.split(",")]
-    except ValueError:
-        raise InputError("frame numbers such as 0,3,7", repr(text), "Count frames from 0.") from None
-
-
 def _annotation(
     path: Path,
     movie: Any,
@@ -170,6 +166,7 @@ def _annotation(
     classes: str | None,
     one_class: bool,
     ignore: int | None,
+    background: int | None,
 ) -> Any:
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.annotation.classes import read_class_names
@@ -177,9 +174,13 @@ def _annotation(
 
     named = None if classes is None else read_class_names(classes)
     if path.suffix.lower() not in FILES:
-        return Annotation.open(path, classes=named, one_class=one_class, ignore=ignore)
-    if one_class or ignore is not None:
-        raise InputError("a label image with --one-class or --ignore", str(path), "Leave out these options for points.")
+        return Annotation.open(path, classes=named, one_class=one_class, ignore=ignore, background=background)
+    if one_class or ignore is not None or background is not None:
+        raise InputError(
+            "a label image with --one-class, --ignore or --background",
+            str(path),
+            "Leave out these options for points.",
+        )
     if radius is None:
         raise InputError("the radius of clicked points", "none", "Add --radius with the radius of a defect [px].")
     return Annotation.from_points(path, movie.shape, radius, named, pixel_size=movie.pixel_size, unit=unit)

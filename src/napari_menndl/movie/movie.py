@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import absent_frame
-from napari_menndl.movie.calibration import CalibrationWarning
+from napari_menndl.movie.calibration import GIVE_PIXEL_SIZE, CalibrationWarning
 from napari_menndl.movie.metadata import UNKNOWN, Metadata, amount, common
 
 if TYPE_CHECKING:
@@ -407,7 +407,7 @@ def one_after_another(movies: Sequence[Movie], name: str, source: str) -> Movie:
     if pixel_size and not all(size and np.allclose(size, pixel_size, rtol=1e-3) for size in sizes):
         pixel_size = None
         warnings.warn(
-            f"The pixel size is not the same in all parts of {source}: it counts as unknown. Give it with pixel_size=…",
+            f"The pixel size is not the same in all parts of {source}: it counts as unknown. {GIVE_PIXEL_SIZE}",
             CalibrationWarning,
             stacklevel=4,
         )

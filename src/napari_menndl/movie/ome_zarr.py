@@ -194,8 +194,8 @@ def movie_of(array: zarr.Array[Any], name: str, source: str, axes: Sequence[str 
     if lost:
         numbers = [t for t in range(where.shape[0]) if t // edge in lost]
         warnings.warn(
-            f"Parts of {len(numbers)} frames in {source} ({spans(numbers)}) have no data where other frames have some: "
-            f"they count as missing, NaN. Parts that were recorded as {array.fill_value} everywhere look the same.",
+            f"Parts of frames in {source} ({spans(numbers)}) have no data where other frames have some: they count as "
+            f"missing, NaN. Parts that were recorded as {array.fill_value} everywhere look the same.",
             AbsentWarning,
             stacklevel=3,
         )
@@ -265,7 +265,8 @@ def _unwritten(array: zarr.Array[Any], axes: FrameAxes) -> tuple[list[int], dict
     """
     there, edge = _written(array, axes.time)
     along = there.reshape(len(there), -1)
-    some, in_no_frame = along.any(axis=1), ~along.any(axis=0)
+    some: NDArray[np.bool_] = np.any(along, axis=1)
+    in_no_frame: NDArray[np.bool_] = ~np.any(along, axis=0)
     frames = [(t, t // edge) for t in range(axes.shape[0])]
     lost = {} if axes.time is None else {n: ~row & ~in_no_frame for n, row in enumerate(along) if some[n]}
     grids = {

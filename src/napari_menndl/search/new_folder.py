@@ -68,16 +68,17 @@ def check_new(folder: Path) -> None:
     if not folder.exists() or (folder.is_dir() and _is_unfinished(folder)):
         return
     if not folder.is_dir():
-        raise InputError("a new or empty run folder", f"the file {folder}", "Name another folder.")
+        raise InputError("a folder that can be written", f"the file {folder}", "Name another folder.")
     if (folder / NAME).exists():
-        found, remedy = "a search", "Name another, or resume that search (--resume)."
+        found, remedy = f"a search in {folder}", "Resume it (--resume), or name another."
     elif (folder / "journal.jsonl").exists():
-        found, remedy = f"a search without its {NAME}", f"Restore its {NAME} from a copy, or name another folder."
+        found = f"a search without its {NAME} in {folder}"
+        remedy = f"Restore its {NAME} from a copy, or name another folder."
     else:
         names = sorted(_visible(folder))
-        found = f"something in it that is not a search's ({', '.join(names[:3])}{' …' * (len(names) > 3)})"
-        remedy = "Name another folder."
-    raise InputError("a new or empty run folder", f"{found} in {folder}", remedy)
+        some = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+        found, remedy = f"{folder} with something in it, files that are not a search's: {some}", "Name another folder."
+    raise InputError("a new or empty run folder", found, remedy)
 
 
 def _visible(folder: Path) -> set[str]:
