@@ -147,7 +147,10 @@ def test_a_second_annotation_can_be_compared(folder):
 def test_resume_with_a_larger_budget_and_on_another_pool_goes_on(folder):
     (folder / "pool.yaml").write_text("kind: serial\n")
     before = list(open_run(folder / "a.menndl").folder.facts())
-    run("search", "--resume", "--run", folder / "a.menndl", "--budget", "3networks", "--pool", folder / "pool.yaml")
+    resume = "search", folder / "movie.tif", "--resume", "--run", folder / "a.menndl"
+    assert "--seed 0, as the search was started with" in run(*resume, "--seed", 7, code=2)
+    said = run(*resume, "--budget", "3networks", "--pool", folder / "pool.yaml")
+    assert "goes on with what it was begun on: MOVIE not read" in said
     resumed = open_run(folder / "a.menndl")
     assert list(resumed.folder.facts())[: len(before)] == before
     assert resumed.status()["births"] == 3

@@ -113,6 +113,25 @@ def test_each_class_keeps_a_member_however_little_time_there_is(frame: np.ndarra
     assert np.array_equal(few.predict_frame(frame, NM), ensemble.predict_frame(frame, NM))
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan"), "half"])
+def test_a_share_that_is_none_is_refused(share: object, frame: np.ndarray) -> None:
+    with pytest.raises(InputError, match="a share of the cost between 0 and 1"):
+        make_ensemble().reduced(frame, share, NM)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("make", PREDICTORS.values(), ids=PREDICTORS)
+@pytest.mark.parametrize("thresholds", [(0.5,), (0.5, float("nan")), (0.5, "0.5"), (0.5, None)])
+def test_thresholds_are_numbers_one_per_class(make: Make, thresholds: tuple[object, ...]) -> None:
+    with pytest.raises(InputError, match="a threshold for each of the classes vacancy, hole"):
+        make().with_thresholds(thresholds)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(0.0, 0.0), (-0.02, 0.02), (float("nan"), 0.02)])
+def test_a_pixel_size_that_is_none_is_refused(size: tuple[float, float], frame: np.ndarray) -> None:
+    with pytest.raises(InputError, match="a pixel size"):
+        make_network().predict_frame(frame, size)
+
+
 def test_members_that_are_one_agree_everywhere(frame: np.ndarray) -> None:
     twins = Ensemble((make_network(), make_network()), (0.5, 0.5))
     assert (twins.agreement(frame, NM) == 1).all()

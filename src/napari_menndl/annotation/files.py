@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IMAGES = (".tif", ".tiff", ".npy", ".png", ".zarr")
+#: Beginning of the attribute ``format`` of our zarr groups.
+_OURS = "napari-menndl "
 #: Axis letters for names whose first letter is a different axis or ambiguous.
 _LETTERS = {
     "class": "C",
@@ -119,19 +121,21 @@ def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] 
     InputError
         No zarr group, one of another format, one from a newer version, or one with a link that leads out of it.
     """
-    what = form.removeprefix("napari-menndl ")
-    one = f"an {what}" if what[0] in "aeiou" else f"a {what}"
+    if mode not in ("r", "r+"):  # zarr has others, which empty a group
+        raise InputError('the mode "r" or "r+"', repr(mode), "Choose one of them.")
+    what, one = form.removeprefix(_OURS), _with_article(form)
     try:
         group = zarr.open_group(path, mode=mode)
     except Exception as error:
         raise InputError(f"{one} as a zarr group", f"{path}: {error}", f"Give the path of a saved {what}.") from error
     attributes = dict(group.attrs)
-    if attributes.get("format") != form:
-        raise InputError(
-            f"{one} that napari-menndl saved",
-            f"{path}, a zarr group with {sorted(group.array_keys())}, not written by napari-menndl",
-            "Give the path of one array inside it, or of another file.",
-        )
+    if (other := attributes.get("format")) != form:
+        if isinstance(other, str) and other.startswith(_OURS):
+            there, remedy = f"{_with_article(other)}, not written by napari-menndl as {one}", "the path of another file"
+        else:
+            there = f"a zarr group with {sorted(group.array_keys())}, not written by napari-menndl"
+            remedy = "the path of one array inside it, or of another file"
+        raise InputError(f"{one} that napari-menndl saved", f"{path}, {there}", f"Give {remedy}.")
     found = attributes.get("schema")
     if not isinstance(found, int) or found > schema:
         raise InputError(
@@ -139,6 +143,12 @@ def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] 
         )
     check_links(path)
     return group
+
+
+def _with_article(form: str) -> str:
+    """Return what a format is of, with its article: "an annotation", "a prediction"."""
+    what = form.removeprefix(_OURS)
+    return f"an {what}" if what[:1] in "aeiou" else f"a {what}"
 
 
 def own_array(group: Any, name: str, kinds: str, ndim: int) -> Any:

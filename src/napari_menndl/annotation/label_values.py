@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from napari_menndl.annotation.classes import MOST_CLASSES, DefectClass, as_classes, rename_classes
 from napari_menndl.annotation.planes import as_frames
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, frame_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,7 +187,7 @@ def place_frames(labels: npt.NDArray[np.uint8], frames: Sequence[int] | None) ->
     """
     if frames is None:
         return labels, set(range(len(labels)))
-    wanted = [int(t) for t in frames]
+    wanted = [frame_number(t, 2**31, "Count frames from 0.") for t in frames]
     whole = len(wanted) != len(labels)
     if not wanted or min(wanted) < 0 or len(set(wanted)) < len(wanted) or (whole and max(wanted) >= len(labels)):
         raise InputError(

@@ -51,6 +51,8 @@ def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[i
         For unnamed planes that are taken as frames but may be masks of classes, and for one-hot planes and masks.
     """
     shape, unnamed = array.shape, not axes
+    if axes and len(axes) != array.ndim:
+        raise InputError(f"a letter for each axis of an array of shape {shape}", repr(axes), "Name all of them.")
     array, axes = _without_ones(array, axes)
     if array.ndim < 2 or array.size == 0 or "Y" not in axes or "X" not in axes:
         raise _no_frames(shape)

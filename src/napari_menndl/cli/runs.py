@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from napari_menndl.run import Run
 
 
+#: Frame that is learned from where none is named.
+FIRST_FRAME = "0"
+
+
 @settings_options(SearchSettings, leave_out=("seed", "budget", "pool"))
 def search(
     settings: dict[str, Any],
@@ -45,7 +49,7 @@ def search(
         typer.Option(help="Annotation: zarr, label TIFF or npy, or clicked points as CSV or ROIs (with --radius)."),
     ] = None,
     run: Annotated[Path, typer.Option(help="Run folder to create, or to resume.")] = Path("search.menndl"),
-    frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,5-8.")] = "0",
+    frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,5-8.")] = FIRST_FRAME,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -60,7 +64,9 @@ def search(
             "slurm:PROFILE.yaml or POOL.yaml [default: local; with --resume the one it had]."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything random [default: 0; with --resume the one it had].")
+    ] = None,
     radius: Annotated[
         float | None, typer.Option(help="Radius of the disc that a clicked point becomes [px].", min=0)
     ] = None,
@@ -101,7 +107,13 @@ def search(
                 "Leave that out: a resumed search keeps what was done to its movie.",
             )
         if resume:
-            _check_unchanged(settings, open_run(run).settings)
+            _check_unchanged(settings if seed is None else {**settings, "seed": seed}, open_run(run).settings)
+            _say_unread(
+                {"MOVIE": movie, "--annotation": annotation, "--pixel-size": pixel_size, "--signal": signal}
+                | {"--radius": radius, "--classes": classes, "--one-class": one_class or None, "--ignore": ignore}
+                | {"--background": background, "--unit": unit, "--space": space}
+                | {"--frames": None if frames == FIRST_FRAME else frames}
+            )
             started = resume_search(run, budget=budget, pool=pool, wait=False)
         else:
             if movie is None or annotation is None:
@@ -123,7 +135,7 @@ def search(
                 pool=pool or SearchSettings.pool,
                 run=run,
                 space=SearchSpace.open(space) if space else None,
-                seed=seed,
+                seed=seed or 0,
                 wait=False,
                 **settings,
             )
@@ -145,6 +157,12 @@ def _prepared(movie: "Movie", steps: "tuple[Step, ...]") -> "Movie":
     count, height, width = prepared.shape
     say(f"{movie.name}: {describe(prepared.steps)}; {count} frames of {height} × {width} px")
     return prepared
+
+
+def _say_unread(given: dict[str, Any]) -> None:
+    """Say which arguments a resumed search does not read, since it goes on with its own movie and annotation."""
+    if unread := [name for name, value in given.items() if value is not None]:
+        say(f"Note: a resumed search goes on with what it was begun on: {', '.join(unread)} not read.")
 
 
 def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:
@@ -174,6 +192,10 @@ def _annotation(
 
     named = None if classes is None else read_class_names(classes)
     if path.suffix.lower() not in FILES:
+        if radius is not None or unit is not None:
+            raise InputError(
+                f"clicked points ({', '.join(FILES)}) with --radius or --unit", str(path), "Leave out these options."
+            )
         return Annotation.open(path, classes=named, one_class=one_class, ignore=ignore, background=background)
     if one_class or ignore is not None or background is not None:
         raise InputError(

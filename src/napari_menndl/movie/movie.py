@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, frame_number
 from napari_menndl.movie.absent import absent_frame
 from napari_menndl.movie.calibration import GIVE_PIXEL_SIZE, CalibrationWarning
 from napari_menndl.movie.metadata import UNKNOWN, Metadata, amount, common
@@ -245,11 +245,7 @@ class Movie:
             Once, if the file has changed since it was opened.
         """
         count = len(self)
-        if not -count <= t < count:
-            raise InputError(
-                f"a frame from 0 to {count - 1} of {self.name!r}", f"frame {t}", "Choose one of the movie's frames."
-            )
-        t = int(t) % count
+        t = frame_number(t, count, "Choose one of the movie's frames.", of=f" of {self.name!r}", from_end=True)
         if t in self.absent:
             raise absent_frame(t, self.source, self.absent[t])
         try:

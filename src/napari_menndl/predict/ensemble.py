@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, as_number
 from napari_menndl.network.weights import of_fold
 from napari_menndl.predict import predictor_file
 from napari_menndl.predict.trained import KIND as NETWORK
-from napari_menndl.predict.trained import TrainedNetwork
+from napari_menndl.predict.trained import TrainedNetwork, as_thresholds
 
 if TYPE_CHECKING:
     import os
@@ -198,7 +198,14 @@ class Ensemble:
         -------
         Ensemble
             With the same thresholds; the same for the same frame.
+
+        Raises
+        ------
+        InputError
+            If the share is not between 0 and 1.
         """
+        if not 0 <= as_number(share) <= 1:
+            raise InputError("a share of the cost between 0 and 1", repr(share), "Give for example 0.25.")
         each = {number: self.members[number].say_whole(shown) for number, shown in self._shown(frame, pixel_size)}
         said = [each[number] for number in range(len(each))]
         shares = self._shares
@@ -237,8 +244,8 @@ class Ensemble:
         return sum(member.plan.flops_per_pixel for member in members) + _CHANNEL * sum(inputs.values())
 
     def with_thresholds(self, thresholds: Sequence[float]) -> Ensemble:
-        """Return an ensemble of the same members with other thresholds."""
-        return replace(self, thresholds=tuple(float(t) for t in thresholds))
+        """Return an ensemble of the same members with other thresholds; see `TrainedNetwork.with_thresholds`."""
+        return replace(self, thresholds=as_thresholds(thresholds, self.class_names))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the ensemble to a single safetensors file."""

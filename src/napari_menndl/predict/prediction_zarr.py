@@ -98,6 +98,10 @@ class StoredFrames:
         path = Path(path)
         if not path.exists() or (anew and cls.stand_at(path)):
             _create(path, outline)
+        elif not cls.stand_at(path):
+            raise InputError(
+                "a new place, or a prediction to go on with", f"something else at {path}", "Choose another place."
+            )
         stored = cls(path, open_own_group(path, FORM, SCHEMA, "r+"))
         if differs := stored.outline.differs(outline):
             raise not_this_one(f"one of another network or movie at {path}: {differs}")
