@@ -41,6 +41,13 @@ def atomic_write(path: Path, data: bytes) -> None:
         raise
 
 
+def named(path: Path, what: str) -> Path:
+    """Return a path to write to; InputError if it has no name of its own, such as ``""``, ``"."`` or ``"/"``."""
+    if path.name in ("", ".."):
+        raise InputError(f"a path with a name for {what}", repr(str(path)), "Add a name to the folder.")
+    return path
+
+
 def check_links(folder: Path) -> None:
     """Refuse a folder with a link that leads out of it: the link's target would be read, changed or deleted.
 

@@ -133,13 +133,15 @@ def check_types(settings: Any) -> None:
     Raises
     ------
     InputError
-        For a value of the wrong type, or one that the field's metadata do not allow.
+        For a value of the wrong type, NaN, or one that the field's metadata do not allow.
     """
     record: Any = type(settings)
     for name, hint in _hints(record).items():
         value = getattr(settings, name)
         if isinstance(value, float) and not math.isfinite(value):
             check(settings)  # a range, if it has one, says more than that it must be finite
+            if hint is float and math.isinf(value):
+                continue  # without a range: a threshold above everything, for example
         object.__setattr__(settings, name, _read(_reader(hint, False), value, name))
     check(settings)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.detection import MatchRule
+from napari_menndl.serialization import check_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +114,7 @@ class DefectClass:
     Raises
     ------
     InputError
-        An empty name, an invalid colour, a tolerance that is not positive.
+        An empty name, an invalid colour, a tolerance that is not positive, a value of another type.
     """
 
     name: str
@@ -126,6 +127,7 @@ class DefectClass:
             raise InputError("a name for the defect class", repr(self.name), "Name it, for example 'S vacancy'.")
         if not isinstance(self.colour, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", self.colour):
             raise InputError("a colour such as '#56b4e9'", repr(self.colour), f"Correct the colour of {self.name!r}.")
+        check_types(self)
         tolerance = self.tolerance
         if tolerance is not None and not 0 < tolerance < float("inf"):
             raise InputError("a positive tolerance", repr(tolerance), f"Correct the tolerance of {self.name!r}.")

@@ -22,6 +22,7 @@ from napari_menndl.cli.arguments import (
 from napari_menndl.cli.options import settings_options
 from napari_menndl.cli.terminal import err, measuring_drift, out, say, scores_table, told
 from napari_menndl.errors import InputError
+from napari_menndl.files import named
 from napari_menndl.metrics.scores import never_predicted
 from napari_menndl.simulation.acquisition import Acquisition
 from napari_menndl.simulation.sample import Sample
@@ -117,6 +118,7 @@ def predict(
         if words := never_predicted(opened.class_names, opened.thresholds):
             say(words)
         several = len(movies) > 1
+        to = to if several else named(to, "the prediction")
         table = DefectTable(to / TABLE if several else to.with_name(to.stem + ".defects.csv"), several)
         wrong: list[tuple[Path, Exception]] = []
         for movie, place in zip(movies, places_for(movies, to), strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,12 @@ class SearchSpace:
     training: TrainingSpace = field(default_factory=TrainingSpace)
     limits: Limits = field(default_factory=Limits)
     inputs: InputSpace = field(default_factory=InputSpace)
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            kind: Any = one.default_factory
+            if not isinstance(value := getattr(self, one.name), kind):
+                raise InputError(f"{kind.__name__} for {one.name}", repr(value), "Correct the search space.")
 
     @classmethod
     def large(cls) -> SearchSpace:

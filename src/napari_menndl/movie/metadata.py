@@ -129,7 +129,7 @@ def read_metadata(facts: Facts, source: str) -> Metadata:
             else:
                 doubts.append(f"{title} ({value:g} {said})".replace(" )", ")"))
         elif text := _text(fact):
-            known[name] = text[:_LONGEST]
+            known[name] = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     if doubts:
         cannot = "it is left out" if len(doubts) == 1 else "they are left out"
         warnings.warn(

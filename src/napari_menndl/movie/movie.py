@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, frame_number
 from napari_menndl.html import html_beside, html_picture, html_table
 from napari_menndl.movie.absent import absent_frame, fill_gaps, percent
-from napari_menndl.movie.calibration import CalibrationWarning
+from napari_menndl.movie.calibration import GIVE_PIXEL_SIZE, CalibrationWarning
 from napari_menndl.movie.metadata import UNKNOWN, Metadata, amount, common
 
 if TYPE_CHECKING:
@@ -311,11 +311,7 @@ class Movie:
             Once, if the file has changed since it was opened.
         """
         count = len(self)
-        if not -count <= t < count:
-            raise InputError(
-                f"a frame from 0 to {count - 1} of {self.name!r}", f"frame {t}", "Choose one of the movie's frames."
-            )
-        t = int(t) % count
+        t = frame_number(t, count, "Choose one of the movie's frames.", of=f" of {self.name!r}", from_end=True)
         if t in self.absent:
             raise absent_frame(t, self.source, self.absent[t])
         try:
@@ -449,7 +445,7 @@ def one_after_another(movies: Sequence[Movie], name: str, source: str) -> Movie:
     if pixel_size and not all(size and np.allclose(size, pixel_size, rtol=1e-3) for size in sizes):
         pixel_size = None
         warnings.warn(
-            f"The pixel size is not the same in all parts of {source}: it counts as unknown. Give it with pixel_size=…",
+            f"The pixel size is not the same in all parts of {source}: it counts as unknown. {GIVE_PIXEL_SIZE}",
             CalibrationWarning,
             stacklevel=4,
         )

@@ -156,7 +156,9 @@ class SlurmSettings(PoolSettings):
         min=0.1,
         max=1e6,
     )
-    stagger: float = setting(2.0, "Stagger", "min", "Lifetimes vary by so much, so that not all end at once", max=1e5)
+    stagger: float = setting(
+        2.0, "Stagger", "min", "Lifetimes vary by so much, so that not all end at once", min=0, max=1e5
+    )
     python: str = setting("", "Python", note="What runs Python on a node, or in a container; left out: this one")
     setup: tuple[str, ...] = setting((), "Set-up", note="Lines of shell before the worker, as in: module load cuda")
     directives: tuple[str, ...] = setting((), "Directives", note="Further options of sbatch, as in: --constraint=a100")

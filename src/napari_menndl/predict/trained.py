@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, as_number
 from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
@@ -44,6 +45,22 @@ if TYPE_CHECKING:
     from napari_menndl.task.task import TrainingTask
 
 KIND = "network"
+
+
+def as_thresholds(thresholds: Sequence[float], class_names: Sequence[str]) -> tuple[float, ...]:
+    """Return one threshold per class; an infinite one finds nothing.
+
+    Raises
+    ------
+    InputError
+        For another number of them, and for anything but numbers, such as NaN.
+    """
+    numbers = tuple(map(as_number, thresholds))
+    if len(numbers) != len(class_names) or any(map(math.isnan, numbers)):
+        raise InputError(
+            f"a threshold for each of the classes {', '.join(class_names)}", repr(thresholds), "Give a number for each."
+        )
+    return numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,8 +311,8 @@ class TrainedNetwork:
         return whole
 
     def with_thresholds(self, thresholds: Sequence[float]) -> TrainedNetwork:
-        """Return the same network with other thresholds."""
-        return replace(self, thresholds=tuple(float(t) for t in thresholds))
+        """Return the same network with other thresholds; InputError if they are not one number per class."""
+        return replace(self, thresholds=as_thresholds(thresholds, self.class_names))
 
     def describe(self) -> dict[str, Any]:
         """Return everything but the weights, as plain data for JSON."""

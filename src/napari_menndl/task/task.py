@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import warnings
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import zarr
 
 from napari_menndl.annotation.files import atomic_folder, open_own_group, own_array
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, frame_number
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.movie.absent import fill_gaps, gaps_said
@@ -126,6 +127,8 @@ class TrainingTask:
                 f"{len(self.detectors)} for {len(self.class_names)}",
                 "Give one for each.",
             )
+        for rule in self.detectors:
+            rule.check()
         if not 2 <= self.folds <= 64 or self.guard < 0:
             raise InputError(
                 "2 to 64 folds, a guard band of 0 px or more",
@@ -163,13 +166,12 @@ class TrainingTask:
         """
         from napari_menndl.annotation.carrying import fitted  # here, to keep the start of trainers fast
 
-        chosen = [frames] if isinstance(frames, int) else [int(t) for t in frames]
+        given_frames = frames if isinstance(frames, Iterable) else [frames]
+        chosen = [frame_number(t, len(movie), "Count frames from 0.") for t in given_frames]
         given, annotation = annotation, fitted(annotation, movie.steps, movie.shape, movie.raw.shape)
         if not chosen or len(set(chosen)) < len(chosen):
             raise InputError("labelled frames to train on, each once", f"{chosen}", "Name at least one, for example 0.")
         for t in chosen:
-            if not 0 <= t < len(movie):
-                raise InputError(f"a frame from 0 to {len(movie) - 1}", f"frame {t}", "Count frames from 0.")
             if t >= len(annotation) or not annotation.known(t).any():
                 raise InputError(
                     f"an annotation of frame {t}",
