@@ -20,8 +20,8 @@ from napari_menndl.annotation.fourier import SIGNS, bragg_spots
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.detection import score_class
 from napari_menndl.movie.normalisation import normalise
-from napari_menndl.settings import setting
 from napari_menndl.serialization import check_types
+from napari_menndl.settings import setting
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -17,8 +17,8 @@ from scipy.special import expit
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.normalisation import NORMALISATIONS, normalise
-from napari_menndl.settings import setting
 from napari_menndl.serialization import check_types
+from napari_menndl.settings import setting
 
 #: Sign of the residual that counts as defect: darker than the lattice, brighter, or both.
 SIGNS = ("dark", "bright", "both")
