@@ -13,6 +13,7 @@ from .movie.preparation import Bin as Bin
 from .movie.preparation import Crop as Crop
 from .movie.preparation import Drift as Drift
 from .movie.reading import open_movie as open_movie
+from .opening import export_network as export_network
 from .opening import open_network as open_network
 from .run import Run as Run
 from .simulation.simulate import simulate_movie as simulate_movie
@@ -31,6 +32,7 @@ __all__ = [
     "Run",
     "SearchSpace",
     "compare",
+    "export_network",
     "merge_runs",
     "open_movie",
     "open_network",

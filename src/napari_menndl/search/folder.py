@@ -125,6 +125,11 @@ class RunFolder:
         return self._record.metadata
 
     @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the packages that the search was started with."""
+        return self._record.versions
+
+    @property
     def merged(self) -> tuple[str, ...]:
         """The run folders that it was merged from; empty for a search."""
         return self._record.merged
