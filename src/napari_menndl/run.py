@@ -32,6 +32,14 @@ if TYPE_CHECKING:
     from napari_menndl.task.task import TrainingTask
 
 
+def _recorded(task: TrainingTask) -> tuple[tuple[int, str], ...]:
+    """Return number and digest of the recorded frames of a task, as far as they are known."""
+    if task.origin is None:
+        return ()
+    as_recorded = () if task.steps else tuple(zip(task.origin.frames, task.origin.digests, strict=True))
+    return task.origin.recorded or as_recorded
+
+
 class Run:
     """A search, accessed through its run folder.
 
@@ -190,7 +198,7 @@ class Run:
             title=self.path.stem,
             movie=origin.movie if origin else "",
             frames=origin.frames if origin else (),
-            recorded=origin.recorded if origin else (),
+            recorded=tuple(dict.fromkeys((*_recorded(task), *self.folder.seen))),
             task=self.folder.task_digest,
             defects=task.counts,
             recording=self.metadata,

@@ -41,7 +41,8 @@ class Card:
     frames : tuple of int
         Numbers of its labelled frames.
     recorded : tuple of (int, str)
-        Number and digest of each recorded frame trained on, by which a movie is recognised.
+        Number and digest of each recorded frame trained on, by which a movie is recognised; with those that the weights
+        it began with were trained on.
     task : str
         Digest of the training task.
     defects : dict of str to int

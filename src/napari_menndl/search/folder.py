@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write, check_links
 from napari_menndl.movie.metadata import UNKNOWN
-from napari_menndl.search.candidate import EvaluationKey
+from napari_menndl.search.candidate import EvaluationKey, GivenFounders
 from napari_menndl.search.disk import Pause, wait_for_room
 from napari_menndl.search.facts import iterate_facts
 from napari_menndl.search.lock import WriterLock, unwritable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.genome.space import SearchSpace
     from napari_menndl.movie.metadata import Metadata
+    from napari_menndl.search.candidate import Founder
     from napari_menndl.search.facts import Fact
     from napari_menndl.search.settings import SearchSettings
     from napari_menndl.search.views.reader import RunReader
@@ -56,8 +57,11 @@ class RunFolder:
         task: TrainingTask,
         merged: Sequence[str] = (),
         metadata: Metadata = UNKNOWN,
+        given: GivenFounders | None = None,
     ) -> RunFolder:
         """Create the folder of a new search, or of a merged run.
+
+        The weights that given founders inherit are copied into it.
 
         Raises
         ------
@@ -76,7 +80,18 @@ class RunFolder:
             for part in ("networks", "requests"):
                 (folder / part).mkdir(parents=True, exist_ok=True)
             task.save(folder / "task.zarr")
-            record = RunConfig(settings, space, task.digest, tuple(merged), metadata=metadata)
+            given = given or GivenFounders()
+            record = RunConfig(
+                settings,
+                space,
+                task.digest,
+                tuple(merged),
+                metadata=metadata,
+                founders=given.founders,
+                seen=given.seen,
+            )
+            for key, data in given.weights.items():
+                atomic_write(cls(folder, record).weights_path(key), data)
             # Last, because it is what makes a folder a run folder.
             record.write(folder)
         except (OSError, InputError) as error:
@@ -118,6 +133,16 @@ class RunFolder:
     def task_digest(self) -> str:
         """Digest of the training task."""
         return self._record.task
+
+    @property
+    def founders(self) -> tuple[Founder, ...]:
+        """Founders from another search."""
+        return self._record.founders
+
+    @property
+    def seen(self) -> tuple[tuple[int, str], ...]:
+        """Number and digest of the recorded frames that the founders' weights were trained on."""
+        return self._record.seen
 
     @property
     def metadata(self) -> Metadata:
