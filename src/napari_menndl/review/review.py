@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from napari_menndl.html import html_table
 from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.tracing import with_origin
 from napari_menndl.review.aligned_labels import AlignedLabels
@@ -134,6 +135,16 @@ class Review:
                 progress(done, len(reviewed))
         defects = pd.concat([t for t in tables if len(t)] or tables, ignore_index=True)
         return cls(reviewed, both.names, both.not_compared, labelled, defects, tallies.scores(), both.look)
+
+    def _repr_html_(self) -> str:
+        """Return the totals by scope and class, for a notebook."""
+        totals = self.scores[self.scores["frame"] == TOTAL]
+        names = [str(name) for name in totals if name != "frame"]
+        rows = [
+            [("–" if value != value else f"{value:.3f}") if isinstance(value, float) else value for value in row]
+            for row in totals[names].itertuples(index=False)
+        ]
+        return html_table(rows, names, f"Review of {len(self.frames)} frames")
 
     def look(self, t: int) -> ReviewedFrame:
         """Review one frame again, for its mask of colours and its matches."""

@@ -145,14 +145,14 @@ class RunFolder:
         return self._record.seen
 
     @property
-    def metadata(self) -> Metadata:
-        """Recording metadata of the movie that the search was started on."""
-        return self._record.metadata
-
-    @property
     def versions(self) -> dict[str, str]:
         """Versions of the packages that the search was started with."""
         return self._record.versions
+
+    @property
+    def metadata(self) -> Metadata:
+        """Recording metadata of the movie that the search was started on."""
+        return self._record.metadata
 
     @property
     def merged(self) -> tuple[str, ...]:
