@@ -191,7 +191,7 @@ def _check_members(network: TrainedNetwork | Ensemble) -> None:
         raise InputError(
             "networks on frames, filters and blobs, which ONNX can hold",
             f"{len(other)} of {len(members)} members with the Fourier method, whose cuts at Bragg spots ONNX cannot",
-            "Export the others alone (--networks-only), or save all as .safetensors, for napari-menndl."
+            "Export the others alone (--networks-only, in Python networks_only=True), or all as .safetensors."
             if len(other) < len(members)
             else "Save it as .safetensors, for napari-menndl.",
         )
