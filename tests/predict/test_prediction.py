@@ -10,11 +10,11 @@ import tifffile
 import zarr
 
 from napari_menndl.errors import InputError
+from napari_menndl.metrics.defect_table import DEFECT_COLUMNS
 from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
-from napari_menndl.predict.labelling import DEFECT_COLUMNS
 from napari_menndl.predict.prediction import Prediction
 
 SHAPE = (5, 24, 20)

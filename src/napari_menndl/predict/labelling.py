@@ -5,19 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy import ndimage
 
 from napari_menndl.metrics.components import label_components
+from napari_menndl.metrics.defect_table import defect_rows, joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
-
-#: Columns of a table of defects: frame and number of the defect in it; class; centre [px] and [nm]; area [px] and
-#: [nm²]; mean probability over its pixels. Values in nm are NaN if the pixel size is unknown.
-DEFECT_COLUMNS = ("frame", "defect", "class", "y", "x", "y_nm", "x_nm", "area_px", "area_nm2", "confidence")
 
 
 def label_pixels(
@@ -68,34 +64,12 @@ def find_defects(
     Returns
     -------
     DataFrame
-        With `DEFECT_COLUMNS`; one row per connected defect of one class.
+        With `defect_table.DEFECT_COLUMNS`; one row per connected defect of one class.
     """
-    scale = np.array(pixel_size if pixel_size else (np.nan, np.nan))
     tables, first = [], 0
     for c, name in enumerate(class_names):
         found = label_components(labels == c + 1, min_area=1)
-        if not len(found):
-            continue
-        number = np.arange(1, len(found) + 1)
-        columns = (
-            np.full(len(found), frame),
-            first + number - 1,
-            np.full(len(found), name, object),
-            *found.centres.T,
-            *(found.centres * scale).T,
-            found.areas,
-            found.areas * scale.prod(),
-            np.asarray(ndimage.mean(probabilities[c], found.labels, number), np.float64),
-        )
-        tables.append(pd.DataFrame(dict(zip(DEFECT_COLUMNS, columns, strict=True))))
+        numbers = np.arange(first, first + len(found))
+        tables.append(defect_rows(frame, name, found, numbers, probabilities[c], pixel_size))
         first += len(found)
-    if not tables:
-        return no_defects()
-    return pd.concat(tables, ignore_index=True)
-
-
-def no_defects() -> pd.DataFrame:
-    """Return an empty table of defects with typed columns."""
-    whole = ("frame", "defect", "area_px")
-    kinds = {name: "int64" if name in whole else "str" if name == "class" else "float64" for name in DEFECT_COLUMNS}
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+    return joined(tables)

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
-import pandas as pd
 from dask.delayed import delayed
 
 from napari_menndl.errors import InputError
+from napari_menndl.metrics.defect_table import joined, no_defects
 from napari_menndl.movie.absent import spans
 from napari_menndl.movie.identity import digest_of, few, frame_digest
 from napari_menndl.movie.neighbours import REACH, read_frame
 from napari_menndl.movie.preparation import leave_borders
 from napari_menndl.movie.tracing import with_origin
-from napari_menndl.predict.labelling import find_defects, label_pixels, no_defects
+from napari_menndl.predict.labelling import find_defects, label_pixels
 from napari_menndl.predict.prediction_spec import PredictionSpec
 from napari_menndl.predict.prediction_zarr import StoredFrames, not_this_one
 from napari_menndl.predict.range import RangeCheck
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from napari_menndl.movie.movie import Movie
@@ -265,8 +266,7 @@ class Prediction:
 
     def find_defects(self, frames: Iterable[int]) -> pd.DataFrame:
         """Return the defect table of some frames."""
-        tables = [table for t in frames if len(table := self.frame_defects(t))]
-        return pd.concat(tables, ignore_index=True) if tables else with_origin(no_defects(), self.outline.steps)
+        return joined(map(self.frame_defects, frames), lambda: with_origin(no_defects(), self.outline.steps))
 
     @property
     def written(self) -> int:

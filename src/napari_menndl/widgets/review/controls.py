@@ -20,10 +20,10 @@ from qtpy.QtWidgets import (
 from napari_menndl.widgets.form import lay_out, make_form
 from napari_menndl.widgets.pixel_size import PixelSizeRow
 from napari_menndl.widgets.pool_row import PoolRow
-from napari_menndl.widgets.review.error_bar import ErrorBar
-from napari_menndl.widgets.review.scores_view import ScoresView
+from napari_menndl.widgets.review.error_navigator import ErrorBar
+from napari_menndl.widgets.review.scores import ScoresView
 from napari_menndl.widgets.review.settings import ReviewSettings, ThresholdSettings, ViewSettings
-from napari_menndl.widgets.review.several_view import MovieList
+from napari_menndl.widgets.review.several import MovieList
 from napari_menndl.widgets.section import section
 
 if TYPE_CHECKING:
