@@ -63,7 +63,8 @@ class ReviewFrames(QWidget):
         super().__init__()
         self.viewer = viewer
         self.controls = Controls(self._layers, self._shadings, self._classes, self._order)
-        self.inputs = Inputs(viewer, self.controls, self)
+        forms = self.controls.what, self.controls.level, self.controls.view
+        self.inputs = Inputs(viewer, *forms, self.controls.pool, self)
         self.movie = MovieReview(self)
         self.teller = Notifier(self)
         self.display = Display(viewer, self.controls, self.inputs, self.movie, self.teller, self)
