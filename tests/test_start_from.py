@@ -25,7 +25,7 @@ from napari_menndl.movie.writing import write_movie
 from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes, of_fold
 from napari_menndl.opening import open_network
-from napari_menndl.predict.card import members_of
+from napari_menndl.predict.ensemble import members_of
 from napari_menndl.predict.trained import TrainedNetwork
 from napari_menndl.run import Run
 from napari_menndl.search.candidate import EvaluationKey, Founder

@@ -204,7 +204,8 @@ def at_thresholds(network: TrainedNetwork | Ensemble, wanted: Mapping[str, float
         if name not in names:
             raise InputError(f"one of the classes {', '.join(names)}", repr(name), "Correct the class's name.")
         if not 0 < as_number(threshold) <= 1:
-            raise InputError("a threshold above 0, up to 1", f"{threshold} for {name}", "Give a probability.")
+            given = f"{threshold:g}" if isinstance(threshold, float) else f"{threshold}"
+            raise InputError("a threshold above 0, up to 1", f"{given} for {name}", "Give a probability.")
     if not wanted:
         return network
     return network.with_thresholds([wanted.get(n, t) for n, t in zip(names, network.thresholds, strict=True)])

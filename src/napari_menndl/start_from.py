@@ -20,7 +20,7 @@ from napari_menndl.network.inputs import is_fitted_later
 from napari_menndl.network.module import PRIOR
 from napari_menndl.network.weights import from_bytes, of_fold, to_bytes
 from napari_menndl.opening import is_run, open_network
-from napari_menndl.predict.card import Card, members_of
+from napari_menndl.predict.ensemble import members_of
 from napari_menndl.predict.resample import SAME
 from napari_menndl.predict.trained import TrainedNetwork
 from napari_menndl.run import Run
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari_menndl.genome.genome import Genome
     from napari_menndl.genome.space import SearchSpace
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.predict.card import Card
     from napari_menndl.task.task import TrainingTask
 
 #: Largest number of founders taken from a run: the members of its answer, then the best of the other networks.

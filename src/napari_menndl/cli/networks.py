@@ -56,7 +56,7 @@ def export(
 def info(network: NetworkArgument, as_json: AsJson = False) -> None:
     """Say what a network was trained on, how well it scored, what it is valid for, and who may use it."""
     from napari_menndl.opening import open_network
-    from napari_menndl.predict.card import card_lines
+    from napari_menndl.predict.card_lines import card_lines
 
     with told():
         opened = open_network(network)

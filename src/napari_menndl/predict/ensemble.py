@@ -300,6 +300,13 @@ class Ensemble:
         return predictor
 
 
+def members_of(network: TrainedNetwork | Ensemble) -> tuple[TrainedNetwork, ...]:
+    """Return the members of an ensemble, or the one network."""
+    alone: Any = (network,)
+    members: tuple[TrainedNetwork, ...] = getattr(network, "members", alone)
+    return members
+
+
 def without_pixel_size(network: TrainedNetwork | Ensemble) -> TrainedNetwork | Ensemble:
     """Return a network that ignores pixel sizes."""
     if isinstance(network, Ensemble):

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
-from napari_menndl.predict.card import NOT_STATED, card_lines
+from napari_menndl.predict.card_lines import NOT_STATED, card_lines
 from napari_menndl.predict.export.onnx_file import (
     FRAMES,
     INSTALL,

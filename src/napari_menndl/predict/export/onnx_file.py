@@ -13,8 +13,8 @@ from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
 from napari_menndl.genome.genes import FourierInput
 from napari_menndl.movie.neighbours import OFFSETS
-from napari_menndl.predict.card import card_lines, members_of
-from napari_menndl.predict.ensemble import Ensemble
+from napari_menndl.predict.card_lines import card_lines
+from napari_menndl.predict.ensemble import Ensemble, members_of
 
 if TYPE_CHECKING:
     import os
