@@ -7,6 +7,7 @@ from .api import resume_search as resume_search
 from .api import run_search as run_search
 from .errors import InputError as InputError
 from .genome.space import SearchSpace as SearchSpace
+from .live import follow as follow
 from .movie.movie import Movie as Movie
 from .movie.preparation import Average as Average
 from .movie.preparation import Bin as Bin
@@ -15,6 +16,9 @@ from .movie.preparation import Drift as Drift
 from .movie.reading import open_movie as open_movie
 from .opening import export_network as export_network
 from .opening import open_network as open_network
+from .predict.live import FrameReport as FrameReport
+from .predict.suggest import Suggestion as Suggestion
+from .predict.suggest import suggest_regions as suggest_regions
 from .run import Run as Run
 from .simulation.simulate import simulate_movie as simulate_movie
 
@@ -27,12 +31,15 @@ __all__ = [
     "Crop",
     "DefectClass",
     "Drift",
+    "FrameReport",
     "InputError",
     "Movie",
     "Run",
     "SearchSpace",
+    "Suggestion",
     "compare",
     "export_network",
+    "follow",
     "merge_runs",
     "open_movie",
     "open_network",
@@ -40,4 +47,5 @@ __all__ = [
     "resume_search",
     "run_search",
     "simulate_movie",
+    "suggest_regions",
 ]

@@ -1,9 +1,13 @@
 """Sources that grow while they are followed: what arrives, in which order, and what is said."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 
+import h5py
+import mrcfile
 import numpy as np
 import pytest
 import tifffile
@@ -74,7 +78,68 @@ class PlannedZarr(Zarr):
         zarr.open_array(str(self.path), mode="r+")[t] = FRAMES[t]
 
 
-SOURCES = [Folder, NpyFolder, Tiff, Zarr, PlannedZarr]
+class Mrc:
+    """Appends sections to one file; their number is entered in its header at once, or never."""
+
+    told = True
+
+    def __init__(self, tmp_path):
+        self.path = tmp_path / "grows.mrc"
+
+    def write(self, t):
+        if t == 0:
+            with mrcfile.new(self.path, overwrite=True) as file:
+                file.set_data(FRAMES[:1])
+                file.set_image_stack()
+                file.voxel_size = (0.25, 0.25, 1)
+            return
+        with self.path.open("ab") as file:
+            file.write(FRAMES[t].tobytes())
+        if self.told:
+            with self.path.open("rb+") as file:
+                file.seek(8)
+                file.write(np.int32(t + 1).tobytes())
+
+
+class MrcToldLate(Mrc):
+    told = False
+
+
+class PlannedMrc(Mrc):
+    """Fills a file that has its full length from the beginning."""
+
+    def write(self, t):
+        if t == 0:
+            super().write(0)
+            with self.path.open("rb+") as file:
+                file.truncate(1024 + FRAMES.nbytes)
+        else:
+            with self.path.open("rb+") as file:
+                file.seek(1024 + t * FRAMES[0].nbytes)
+                file.write(FRAMES[t].tobytes())
+
+
+class Emd:
+    """Extends a dataset of an EMD file in SWMR mode."""
+
+    def __init__(self, tmp_path):
+        self.path = tmp_path / "grows.emd"
+
+    def write(self, t):
+        with h5py.File(self.path, "w" if t == 0 else "r+", libver="latest") as file:
+            if t == 0:
+                group = file.create_group("data/series")
+                group.attrs["emd_group_type"] = 1
+                group.create_dataset("data", shape=(0, 12, 16), maxshape=(None, 12, 16), chunks=(1, 12, 8), dtype="u2")
+                for i, (name, unit, step) in enumerate((("T", "s", 0.5), ("Y", "n_m", 0.02), ("X", "n_m", 0.02)), 1):
+                    group[f"dim{i}"] = np.arange(2) * step
+                    group[f"dim{i}"].attrs.update(name=name, units=f"[{unit}]")
+            file.swmr_mode = True
+            file["data/series/data"].resize((t + 1, 12, 16))
+            file["data/series/data"][t] = FRAMES[t]
+
+
+SOURCES = [Folder, NpyFolder, Tiff, Zarr, PlannedZarr, Mrc, MrcToldLate, PlannedMrc, Emd]
 
 
 @pytest.fixture(params=SOURCES, ids=lambda kind: kind.__name__)
@@ -121,7 +186,7 @@ def test_frames_so_far_are_the_movie_that_can_be_opened(source):
     follower = MovieWatcher(source.path, existing=True)
     arrivals(follower)
     assert np.array_equal(np.asarray(follower.movie().frames), FRAMES[:4])
-    if not isinstance(source, PlannedZarr):
+    if not isinstance(source, PlannedZarr | MrcToldLate | PlannedMrc):
         assert len(open_movie(source.path)) == len(follower.movie())
 
 
@@ -195,6 +260,82 @@ def test_chunk_that_is_missing_is_waited_for(tmp_path):
     assert np.array_equal(arrivals(follower)[0].frame, FRAMES[1])
 
 
+def test_section_of_an_mrc_file_is_waited_for_until_its_last_row_is_there(tmp_path):
+    for source in (Mrc(tmp_path), PlannedMrc(tmp_path)):
+        source.write(0)
+        follower = MovieWatcher(source.path)
+        arrivals(follower)
+        half = FRAMES[1].tobytes()[:200]
+        with source.path.open("rb+") as file:
+            file.seek(1024 + FRAMES[0].nbytes)
+            file.write(half)
+        assert arrivals(follower) == []
+        with source.path.open("rb+") as file:
+            file.seek(1024 + FRAMES[0].nbytes)
+            file.write(FRAMES[1].tobytes())
+        assert np.array_equal(arrivals(follower)[0].frame, FRAMES[1])
+
+
+def test_section_that_ends_dark_arrives_with_the_next_one_or_when_nothing_more_comes(tmp_path):
+    source = MrcToldLate(tmp_path)
+    source.write(0)
+    follower = MovieWatcher(source.path, patience=0.1)
+    arrivals(follower)
+    dark = FRAMES[1].copy()
+    dark[-1] = 0
+    with source.path.open("ab") as file:
+        file.write(dark.tobytes())
+    assert arrivals(follower) == []
+    time.sleep(0.11)
+    assert numbers(arrivals(follower)) == [1]
+    with source.path.open("ab") as file:
+        file.write(dark.tobytes() + FRAMES[3].tobytes())
+    assert numbers(arrivals(follower)) == [2, 3]
+
+
+#: Writes to grows.emd in a process of its own, as HDF5 opens a file only once in a process: executes a line at a time.
+WRITER = """
+import sys, h5py, numpy as np
+frames = np.load("frames.npy")
+for line in sys.stdin:
+    exec(line)
+    print(flush=True)
+"""
+
+
+def test_frames_of_hdf5_arrive_while_its_writer_has_it_open_in_swmr_mode_and_are_not_kept_from_it(tmp_path):
+    source = Emd(tmp_path)
+    source.write(0)
+    np.save(tmp_path / "frames.npy", FRAMES)
+    follower = MovieWatcher(source.path)
+    arrivals(follower)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", WRITER], cwd=tmp_path, **pipes) as writer:
+
+        def do(line):
+            writer.stdin.write(line + "\n")
+            writer.stdin.flush()
+            writer.stdout.readline()
+
+        do("file = h5py.File('grows.emd', 'r+', libver='latest'); data = file['data/series/data']")
+        assert [one.text for one in notices(follower)] == [
+            "grows.emd is open for writing, and not in SWMR mode: it is read when its writer has closed it."
+        ]
+        do("file.swmr_mode = True")
+        for t in range(1, 4):
+            do(f"data.resize(({t + 1}, 12, 16)); data.flush()")
+            assert arrivals(follower) == []
+            do(f"data[{t}] = frames[{t}]; data.flush()")
+            (arrival,) = arrivals(follower)
+            assert np.array_equal(arrival.frame, FRAMES[t])
+        do("data.resize((6, 12, 16)); data[5] = frames[5]; file.close()")
+        writer.stdin.close()
+        assert writer.wait() == 0
+    news = [one for _ in range(3) for one in follower.poll()]
+    assert numbers(news) == [5]
+    assert "frame 4 of grows.emd is left out" in news[0].text
+
+
 def test_dark_frame_of_which_zarr_writes_nothing_arrives_with_the_next_one(tmp_path):
     source = PlannedZarr(tmp_path)
     source.write(0)
@@ -236,7 +377,7 @@ def test_source_that_vanishes_is_said_once_and_followed_when_it_is_back(source, 
     assert numbers(arrivals(follower)) == [1]
 
 
-@pytest.mark.parametrize("kind", [Tiff, Zarr])
+@pytest.mark.parametrize("kind", [Tiff, Zarr, Mrc, Emd])
 def test_source_that_becomes_shorter_or_another_is_said_and_counted_anew(tmp_path, kind):
     source = kind(tmp_path)
     for t in range(4):
@@ -304,19 +445,33 @@ def test_calibration_is_that_of_the_recording_that_took_the_place_of_another(tmp
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("movie.dm4", "movie.dm4"), ("nowhere/series", "none"), ("thick.zarr", "chunks of")]
+    ("name", "found"),
+    [
+        ("movie.dm4", "movie.dm4"),
+        ("nowhere/series", "none"),
+        ("thick.zarr", "chunks of"),
+        ("thick.h5", "chunks of"),
+        ("earlier.emd", "older version"),
+    ],
 )
 def test_what_cannot_be_followed_is_refused(tmp_path, name, found):
     path = tmp_path / name
     if name.endswith("dm4"):
         path.write_bytes(b"1234")
+    if name == "earlier.emd":
+        h5py.File(path, "w").close()
+    if name == "thick.h5":
+        with h5py.File(path, "w", libver="latest") as file:
+            file.create_dataset("frames", data=FRAMES, chunks=(3, 12, 16))
     if name.endswith("zarr"):
         zarr.create_array(str(path), shape=FRAMES.shape, chunks=(3, 12, 16), dtype="u2")
     with pytest.raises(InputError, match=found):
         list(MovieWatcher(path).poll())
 
 
-def test_writer_and_follower_at_the_same_time_lose_nothing(source):
+@pytest.mark.parametrize("kind", [kind for kind in SOURCES if kind is not Emd])  # its writer has a process above
+def test_writer_and_follower_at_the_same_time_lose_nothing(tmp_path, kind):
+    source = kind(tmp_path)
     source.write(0)
 
     def write():

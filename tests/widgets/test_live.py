@@ -4,6 +4,7 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 import zarr
@@ -31,6 +32,7 @@ def dock(viewer, run_folder):
     dock.form["existing"].value = False
     dock.form["newest"].value = True
     dock.form["source"].line_edit.value = ""
+    dock.form["tables"].line_edit.value = ""
     notification_manager.records.clear()
     yield dock
     dock.stop()
@@ -117,6 +119,23 @@ def test_source_may_be_a_growing_tiff_or_zarr(qtbot, dock, tmp_path, movie):
             predicted(qtbot, dock, t)
         click(qtbot, dock)
         assert not dock.following
+    assert not errors()
+
+
+def test_defects_are_written_to_tables_of_their_own_each_time_when_asked(qtbot, dock, series, movie, tmp_path):
+    write(series, movie, 0)
+    dock.form["tables"].value = tmp_path / "tables"
+    start(qtbot, dock, series)
+    for t in (1, 2):
+        write(series, movie, t)
+        predicted(qtbot, dock, t)
+    click(qtbot, dock)
+    (folder,) = (tmp_path / "tables").iterdir()
+    assert folder.name.startswith("series 20")
+    frames, defects = pd.read_csv(folder / "frames.csv"), pd.read_csv(folder / "defects.csv")
+    assert list(frames["frame"]) == [1, 2]
+    for t in (1, 2):
+        assert sum(dock.frames.counts[t].values()) == (defects["frame"] == t).sum()
     assert not errors()
 
 

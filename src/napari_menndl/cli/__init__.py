@@ -5,10 +5,13 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from napari_menndl.cli.live import follow
 from napari_menndl.cli.movies import compare, demo, predict, simulate
 from napari_menndl.cli.networks import export, info
+from napari_menndl.cli.pictures import pictures
 from napari_menndl.cli.pool import pool
 from napari_menndl.cli.runs import merge, report, search, status, stop
+from napari_menndl.cli.suggest import suggest
 from napari_menndl.plain_text import write_plainly
 
 
@@ -27,6 +30,10 @@ app = typer.Typer(
     rich_markup_mode=None,  # it would interpret units, as in [px], as markup
     help="Evolve neural networks that find the defects in STEM movies, from one labelled frame.",
 )
-for command in (demo, simulate, search, status, stop, merge, predict, export, info, compare, report):
+for command in (
+    *(demo, simulate, search, status, stop, merge, predict, follow),
+    *(export, info, compare, pictures, report),
+):
     app.command()(command)
+app.command("next")(suggest)
 app.add_typer(pool, name="pool")

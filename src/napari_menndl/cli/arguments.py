@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,8 @@ from napari_menndl.movie.preparation import Average, Bin, Crop, Drift
 if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie, Step
 
+#: Value of ``--pixel-size`` for an unknown one.
+NONE = "none"
 MOVIE_HELP = f"Movie: {', '.join(map(str, FORMATS))}; or a folder of single frames."
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 NetworkArgument = Annotated[Path, typer.Argument(help="Run folder, or a network saved from one (.safetensors).")]
@@ -88,21 +90,35 @@ def open_as_asked(path: Path, pixel_size: str | None, signal: str | None) -> Mov
     """
     from napari_menndl.movie.reading import open_movie
 
-    if pixel_size is None:
-        return open_movie(path, signal=signal)
-    if pixel_size.strip().lower() == "none":
+    size = read_pixel_size(pixel_size)
+    if size == NONE:
         return replace(open_movie(path, signal=signal), pixel_size=None)
+    return open_movie(path, pixel_size=size, signal=signal)
+
+
+def read_pixel_size(text: str | None) -> Any:
+    """Parse the option ``--pixel-size``: to one number [nm], two, `NONE` for unknown, or None if it was not given.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    if text is None:
+        return None
+    if text.strip().lower() == NONE:
+        return NONE
     try:
-        sides = [float(side) for side in pixel_size.split(",")]
+        sides = [float(side) for side in text.split(",")]
     except ValueError:
-        raise InputError("a pixel size [nm] such as 0.02, or Y,X, or none", repr(pixel_size), "Correct it.") from None
+        raise InputError("a pixel size [nm] such as 0.02, or Y,X, or none", repr(text), "Correct it.") from None
     if len(sides) == 2 and not max(sides) <= PLAUSIBLE_ANISOTROPY * min(sides):  # "1,5" may be a decimal comma
         raise InputError(
             "a pixel size [nm] such as 1.5, or Y,X of a pixel that is nearly square",
-            repr(pixel_size),
+            repr(text),
             "Write a decimal point, not a comma. If pixels are so far from square, give pixel_size=(y, x) in Python.",
         )
-    return open_movie(path, pixel_size=sides[0] if len(sides) == 1 else sides, signal=signal)
+    return sides[0] if len(sides) == 1 else sides
 
 
 def read_thresholds(given: list[str] | None) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,12 @@ import numpy as np
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.axes import check_dtype
-from napari_menndl.movie.live_source import LiveSource, open_growing
+from napari_menndl.movie.formats import TIFF, suffixes
+from napari_menndl.movie.live_source import GrowingFolder, GrowingTiff, GrowingZarr, LiveSource
+from napari_menndl.movie.live_stack import SUFFIXES, GrowingStack
 from napari_menndl.movie.metadata import Metadata
 from napari_menndl.movie.movie import Movie, lazy_frames
+from napari_menndl.movie.ome_zarr import is_zarr
 
 if TYPE_CHECKING:
     import os
@@ -43,12 +47,14 @@ class FollowedFrame:
         When it was written, or first seen if the file system's clock is implausible.
     name : str
         Name of its file, or its position in a file.
+    pixel_size : (y, x) float [nm] or None
     """
 
     number: int
     frame: NDArray[Any]
     appeared: float
     name: str
+    pixel_size: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,14 +67,38 @@ class Notice:
         One or two sentences.
     anew : bool
         Whether frames are counted from 0 again from here on, because the source is another movie now.
+    number : int or None
+        Number of the frame that is left out.
     """
 
     text: str
     anew: bool = False
+    number: int | None = None
+
+
+def open_growing(path: Path, patience: float) -> LiveSource:
+    """Open an existing path as a live source that waits for a file no longer than `patience` [s].
+
+    Raises
+    ------
+    InputError
+        If it is of a kind that cannot be followed.
+    """
+    if path.is_dir():
+        return GrowingZarr(path) if is_zarr(path) or path.suffix == ".zarr" else GrowingFolder(path, patience)
+    if path.suffix.lower() in TIFF.suffixes:
+        return GrowingTiff(path)
+    if path.suffix.lower() in SUFFIXES:
+        return GrowingStack(path, patience)
+    raise InputError(
+        f"a folder of images ({' '.join(suffixes(files=True))}), a TIFF, MRC or HDF5 file or a zarr array that grows",
+        str(path),
+        "Follow the folder that the microscope writes single frames into.",
+    )
 
 
 class MovieWatcher:
-    """Watches a growing folder of images, TIFF file or zarr array.
+    """Watches a growing source of frames: a folder of images, a TIFF, MRC or HDF5 file, a zarr array.
 
     One thread may poll while others read.
 
@@ -78,6 +108,8 @@ class MovieWatcher:
         It need not exist yet, but its folder must.
     existing : bool
         Whether frames that exist already count as new.
+    first : int, optional
+        The first frame that counts as new, instead.
     patience : float [s]
         Time for which a frame may stay half-written before it is left out.
 
@@ -87,14 +119,22 @@ class MovieWatcher:
         If it is of a kind that cannot be followed, or if not even its folder is there.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, existing: bool = False, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        existing: bool = False,
+        first: int | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
         self.path = Path(path).expanduser().absolute()
         self._patience = patience
         self._source: LiveSource | None = open_growing(self.path, patience) if self.path.exists() else None
         self._existing = existing or self._source is None
         if self._source is None and not self.path.parent.is_dir():
             raise InputError(f"a folder {self.path.parent}", "none", "Check the spelling and the disk.")
-        self._next: int | None = None
+        self._next = first
+        self._noted = 0
         self._like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._gone = False
         self._half: tuple[int, float] | None = None
@@ -107,6 +147,11 @@ class MovieWatcher:
         return self._next or 0
 
     @property
+    def available(self) -> int:
+        """Number of complete frames in the source when it was last looked at."""
+        return self._source.count if self._source else 0
+
+    @property
     def pixel_size(self) -> tuple[float, float] | None:
         """(y, x) [nm]; None if unknown, and before the first frame."""
         return self._source.pixel_size if self._source else None
@@ -115,6 +160,20 @@ class MovieWatcher:
     def frame_time(self) -> float | None:
         """Time from frame to frame [s]; None if unknown, and before the first frame."""
         return self._source.frame_time if self._source else None
+
+    def begin(self) -> None:
+        """Look at the source for the first time: frames that are there by now exist already. Otherwise `poll` does it.
+
+        Raises
+        ------
+        InputError
+            If the source is there and cannot be followed.
+        """
+        if self._source is not None:
+            with suppress(OSError), self._lock:
+                self._source.refresh()
+                if self._next is None:
+                    self._next = 0 if self._existing else self._source.count
 
     def poll(self) -> Iterator[FollowedFrame | Notice]:
         """Check the disk once, and yield what is new since the last call, in order."""
@@ -138,6 +197,9 @@ class MovieWatcher:
         if anew:
             self._begin_anew()
             yield Notice(anew, anew=True)
+        notes = self._source.notes[self._noted :]
+        self._noted += len(notes)
+        yield from map(Notice, notes)
         if self._next is None:
             self._next = 0 if self._existing else self._source.count
         yield from self._arrivals(self._source, now)
@@ -148,7 +210,7 @@ class MovieWatcher:
             try:
                 with self._lock:
                     frame = source.read(t)
-                    written = source.written(t)
+                    written, pixel_size = source.written(t), source.pixel_size
                 problem = self._unfit(frame)
             except InputError as error:
                 problem = f"cannot be read: {error}"
@@ -159,10 +221,10 @@ class MovieWatcher:
             self._next = t + 1
             self._half = None
             if problem:
-                yield Notice(f"{source.name(t)} is left out: it {problem}")
+                yield Notice(f"{source.name(t)} is left out: it {problem}", number=t)
                 continue
             self._keep(t, frame)
-            yield FollowedFrame(t, frame, min(max(written, self._polled), now), source.name(t))
+            yield FollowedFrame(t, frame, min(max(written, self._polled), now), source.name(t), pixel_size)
 
     def _waits_for(self, t: int) -> bool:
         if self._half is None or self._half[0] != t:
@@ -241,7 +303,7 @@ def follow(
     Parameters
     ----------
     path : path
-        A folder of single images (see `napari_menndl.movie.formats`), a TIFF file or a zarr array.
+        A folder of single images (see `napari_menndl.movie.formats`), a TIFF, MRC or HDF5 file, or a zarr array.
     existing : bool
         Whether frames that exist already come first.
     interval : float [s]

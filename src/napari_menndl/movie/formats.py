@@ -61,19 +61,21 @@ TIFF = Format(
     _reader("tiff", "read_tiff"),
 )
 _microscope = _reader("microscope", "read_microscope")
+MRC = Format("MRC", (".mrc", ".mrcs", ".rec", ".map"), (), _microscope)
+HDF5 = Format(
+    "HDF5 of Velox, NCEM, HyperSpy, NSID, USID or NeXus",
+    (".emd", ".hspy", ".h5", ".hdf5", ".nxs"),
+    (b"\x89HDF\r\n\x1a\n",),
+    _microscope,
+)
 #: Formats of microscopes and their software. MRC has no magic bytes: it begins with the image width; those of zip-based
 #: formats would match any zip.
 MICROSCOPE: tuple[Format, ...] = (
     Format("Gatan DigitalMicrograph", (".dm3", ".dm4"), (b"\0\0\0\x03", b"\0\0\0\x04"), _microscope),
     Format("FEI TIA", (".ser",), (b"II\x97\x01",), _microscope),
     Format("FEI TIA's index", (".emi",), (), _microscope),
-    Format("MRC", (".mrc", ".mrcs", ".rec", ".map"), (), _microscope),
-    Format(
-        "HDF5 of Velox, NCEM, HyperSpy, NSID, USID or NeXus",
-        (".emd", ".hspy", ".h5", ".hdf5", ".nxs"),
-        (b"\x89HDF\r\n\x1a\n",),
-        _microscope,
-    ),
+    MRC,
+    HDF5,
     Format("Nion Swift", (".ndata", ".ndata1"), (), _microscope),
     Format("HyperSpy in zarr", (".zspy",), (), _microscope, folders=True),
 )

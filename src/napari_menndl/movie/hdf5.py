@@ -51,18 +51,47 @@ WITHIN = 1 << 26
 
 @dataclass(frozen=True)
 class Hdf5Array:
-    """A dataset of an HDF5 file, which is open only during reads."""
+    """A dataset of an HDF5 file, which is open only during reads; `grows` as for `hdf5_arrays`."""
 
     path: Path
     name: str
+    grows: bool = False
 
     def __call__(self, index: Index) -> NDArray[Any]:
-        with library("h5py").File(self.path, "r") as file:
+        with _opened(self.path, self.grows) as file:
             return np.asarray(file[self.name][index])
+
+    def written_from(self, axis: int, first: int) -> list[int]:
+        """Return the indices along an axis, from `first` on, of which all chunks were written.
+
+        Raises
+        ------
+        InputError
+            If chunks span several of them.
+        """
+        with _opened(self.path, self.grows) as file:
+            array = file[self.name]
+            counts = _chunk_counts(array)
+            if counts is None or array.chunks[axis] != 1:
+                raise InputError(
+                    "an HDF5 array with chunks of one frame, to tell which frames are complete",
+                    f"shape {array.shape} in chunks of {array.chunks} in {self.path}",
+                    "Have it written with chunks of one frame.",
+                )
+            corners = [np.arange(n) * edge for n, edge in zip(counts, array.chunks, strict=True)]
+            corners[axis] = np.zeros(1, int)
+            places = np.stack(np.meshgrid(*corners, indexing="ij"), -1).reshape(-1, array.ndim)
+
+            def is_there(n: int) -> bool:
+                places[:, axis] = n
+                info = (array.id.get_chunk_info_by_coord(tuple(map(int, place))) for place in places)
+                return all(one.byte_offset is not None for one in info)
+
+            return [n for n in range(first, array.shape[axis]) if is_there(n)]
 
     def unwritten(self, axis: int) -> list[int]:
         """Return indices along an axis with a chunk that was never written; HDF5 reads such chunks as 0."""
-        with library("h5py").File(self.path, "r") as file:
+        with _opened(self.path, self.grows) as file:
             array = file[self.name]
             expected = _chunk_counts(array)
             if expected is None or array.id.get_num_chunks() == expected.prod():
@@ -114,13 +143,21 @@ class ZarrArray:
             return unwritten(root[self.name], axis)
 
 
-def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
-    """Yield the arrays whose axes an HDF5 file describes; if it describes none, all with at least two axes."""
+def _opened(path: Path, grows: bool) -> Any:
+    """Open a file for reading; one that is being written without a lock, which could stop its writer."""
+    return library("h5py").File(path, "r", **({"swmr": True, "locking": False} if grows else {}))
+
+
+def hdf5_arrays(path: Path, *, grows: bool = False) -> Iterator[StoredArray]:
+    """Yield the arrays whose axes an HDF5 file describes; if it describes none, all with at least two axes.
+
+    A file that `grows` may be open elsewhere for writing in SWMR mode (single writer, multiple readers).
+    """
     h5py = library("h5py")
     check_heaps(path)
-    with h5py.File(path, "r") as file:
+    with _opened(path, grows) as file:
         if "Version" in file and "Data/Image" in file:
-            yield from _velox_arrays(path, file, file["Data/Image"])
+            yield from _velox_arrays(path, file, file["Data/Image"], grows)
             return
         arrays: list[Any] = []
         file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
@@ -136,7 +173,7 @@ def hdf5_arrays(path: Path) -> Iterator[StoredArray]:
         titles = [array.name.removesuffix("/data").rpartition("/")[2] or array.name.strip("/") for array, _ in known]
         for (array, axes), title in zip(known, titles, strict=True):
             name = title if titles.count(title) == 1 else array.name.strip("/")
-            read = Hdf5Array(path, array.name)
+            read = Hdf5Array(path, array.name, grows)
             kind, facts = _hyperspy_kind(array.parent), _hdf5_facts(file, array)
             yield StoredArray(name, axes, array.dtype, read, kind, _missing(array), facts)
 
@@ -308,7 +345,7 @@ def _group_facts(metadata: Any) -> Facts:
     return facts
 
 
-def _velox_arrays(path: Path, file: Any, images: Any) -> Iterator[StoredArray]:
+def _velox_arrays(path: Path, file: Any, images: Any, grows: bool) -> Iterator[StoredArray]:
     """Yield Velox's images, (Y, X, T) each, with the JSON metadata beside them."""
     detectors = dict(_velox_detectors(file))
     spectra = [name for name, group in file["Data"].items() if "Spectr" in name and len(group)]
@@ -339,7 +376,7 @@ def _velox_arrays(path: Path, file: Any, images: Any) -> Iterator[StoredArray]:
                 Axis("Time", array.shape[2], np.nan if time is None else time, "" if time is None else "s", False),
             ),
             array.dtype,
-            Hdf5Array(path, array.name),
+            Hdf5Array(path, array.name, grows),
             notes=tuple(notes),
             facts={
                 "beam_energy": (optics.get("AccelerationVoltage"), "V"),

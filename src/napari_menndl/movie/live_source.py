@@ -1,11 +1,16 @@
-"""Sources that grow while a microscope writes them: a folder of images, a multi-page TIFF file, a zarr array."""
+"""Sources that grow while a microscope writes them: a folder of images, a TIFF file, a zarr array, MRC and HDF5.
+
+Known to be complete is a file of a folder when it can be opened and has stopped changing; a page of a TIFF file when
+all its bytes are in the file; a frame of a zarr array, or of HDF5 in SWMR mode, when all its chunks are there; a frame
+of an MRC file when all its bytes are there, whatever the number in the header.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,15 +18,16 @@ import tifffile
 import zarr
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.formats import TIFF, suffixes
+from napari_menndl.movie.formats import suffixes
 from napari_menndl.movie.metadata import Metadata
-from napari_menndl.movie.ome_zarr import array_of, is_zarr, multiscales, read_zarr
+from napari_menndl.movie.ome_zarr import array_of, multiscales, read_zarr
 from napari_menndl.movie.reading import natural_order, open_movie
 from napari_menndl.movie.sidecar import with_sidecar
 from napari_menndl.movie.tiff import complaints
 from napari_menndl.movie.tiff_header import header_of, metadata_of, scale_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,6 +36,8 @@ if TYPE_CHECKING:
 
 #: Time after which a file that keeps changing is read anyway [s], such as a live image that is overwritten repeatedly.
 RESTLESS = 1.0
+#: Known files of a folder looked at each time for whether they were written again: the latest, and as many in turn.
+_LOOKED_AT = 100
 
 
 class LiveSource(Protocol):
@@ -40,13 +48,17 @@ class LiveSource(Protocol):
     count : int
         Number of complete frames, from the first on.
     pixel_size : (y, x) float [nm] or None
+        Of the frame that was read last.
     frame_time : float [s] or None
     metadata : Metadata
+    notes : sequence of str
+        Messages about the source so far, for the user.
     """
 
     pixel_size: tuple[float, float] | None
     frame_time: float | None
     metadata: Metadata
+    notes: Sequence[str]
 
     @property
     def count(self) -> int: ...
@@ -64,27 +76,10 @@ class LiveSource(Protocol):
         """Return a display name of the frame."""
 
 
-def open_growing(path: Path, patience: float) -> LiveSource:
-    """Open an existing path as a live source that waits for a file no longer than `patience` [s].
-
-    Raises
-    ------
-    InputError
-        If it is of a kind that cannot be followed.
-    """
-    if path.is_dir():
-        return GrowingZarr(path) if is_zarr(path) or path.suffix == ".zarr" else GrowingFolder(path, patience)
-    if path.suffix.lower() in TIFF.suffixes:
-        return GrowingTiff(path)
-    raise InputError(
-        f"a folder of images ({' '.join(suffixes(files=True))}), a TIFF file or a zarr array that grows",
-        str(path),
-        "Follow the folder that the microscope writes single frames into.",
-    )
-
-
 class _Calibrated:
     """What is common to all sources: their path, and their calibration once a frame is there."""
+
+    notes: Sequence[str] = ()
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -102,7 +97,7 @@ class _Calibrated:
         self._calibrate(movie.pixel_size, movie.frame_time, movie.metadata)
 
 
-class _OneRecording(_Calibrated):
+class OneRecording(_Calibrated):
     """A source in one file or array, of which another recording may take the place."""
 
     def __init__(self, path: Path) -> None:
@@ -127,39 +122,54 @@ class GrowingFolder(_Calibrated):
     def __init__(self, path: Path, patience: float) -> None:
         super().__init__(path)
         self._patience = patience
-        self._frames: list[tuple[Path, tuple[int, int], int]] = []
-        self._taken: dict[Path, tuple[int, int]] = {}
-        self._before: dict[Path, tuple[int, int]] | None = None
-        self._waiting: dict[Path, float] = {}
+        self._frames: list[tuple[str, tuple[int, int], int]] = []
+        self._taken: dict[str, tuple[int, int]] = {}
+        self._before: dict[str, tuple[int, int]] | None = None
+        self._waiting: dict[str, float] = {}
+        self._turn = 0
 
     @property
     def count(self) -> int:
         return len(self._frames)
 
     def refresh(self) -> str | None:
-        now = {entry: _stamp(entry) for entry in self._files()}
+        now = self._changed()
         before = now if self._before is None else self._before
-        for path, stamp in now.items():
-            if self._taken.get(path) == stamp:
-                continue
-            waited = time.monotonic() - self._waiting.setdefault(path, time.monotonic())
-            if before.get(path) != stamp and waited < min(RESTLESS, self._patience):
+        for name, stamp in now.items():
+            waited = time.monotonic() - self._waiting.setdefault(name, time.monotonic())
+            if before.get(name) != stamp and waited < min(RESTLESS, self._patience):
                 break
-            frames = self._open(path)
+            frames = self._open(self.path / name)
             if frames is None:
                 if waited < self._patience:
                     break
                 frames = 1  # reading it will raise the error
-            self._frames += [(path, stamp, t) for t in range(frames)]
-            self._taken[path] = stamp
-            del self._waiting[path]
+            self._frames += [(name, stamp, t) for t in range(frames)]
+            self._taken.pop(name, None)  # the latest comes last
+            self._taken[name] = stamp
+            del self._waiting[name]
         self._before = now
         return None
 
-    def _files(self) -> list[Path]:
+    def _changed(self) -> dict[str, tuple[int, int]]:
+        """Return the files that are new or were written again, in natural order.
+
+        Of many known files the latest are looked at each time, the others in turn: a day has a hundred thousand.
+        """
         known = suffixes(files=True)
-        files = [p for p in self.path.iterdir() if not p.name.startswith(".") and p.suffix.lower() in known]
-        return sorted(files, key=natural_order)
+        with os.scandir(self.path) as entries:
+            names = [one.name for one in entries if one.name not in self._taken and not one.name.startswith(".")]
+        new = [name for name in names if os.path.splitext(name)[1].lower() in known]
+        taken = list(self._taken)
+        again = {*taken[-_LOOKED_AT:], *taken[self._turn : self._turn + _LOOKED_AT]}
+        self._turn = self._turn + _LOOKED_AT if self._turn + _LOOKED_AT < len(taken) else 0
+        changed = {}
+        for name in sorted((*new, *again), key=lambda name: natural_order(self.path / name)):
+            with suppress(FileNotFoundError):  # deleted in the meantime
+                stamp = _stamp(self.path / name)
+                if self._taken.get(name) != stamp:
+                    changed[name] = stamp
+        return changed
 
     def _open(self, path: Path) -> int | None:
         try:
@@ -172,21 +182,24 @@ class GrowingFolder(_Calibrated):
         return len(movie)
 
     def read(self, t: int) -> NDArray[Any]:
-        path, stamp, index = self._frames[t]
+        name, stamp, index = self._frames[t]
+        path = self.path / name
         if _stamp(path) != stamp:
             raise InputError(f"frame {t} in {path.name}", "another one, written later", "Follow the folder anew.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return np.asarray(open_movie(path).frames[index].compute(scheduler="synchronous"))
+            movie = open_movie(path)
+            self.pixel_size = movie.pixel_size  # the magnification may change within a folder
+            return np.asarray(movie.frames[index].compute(scheduler="synchronous"))
 
     def written(self, t: int) -> float:
         return self._frames[t][1][0] / 1e9
 
     def name(self, t: int) -> str:
-        return self._frames[t][0].name
+        return self._frames[t][0]
 
 
-class GrowingTiff(_OneRecording):
+class GrowingTiff(OneRecording):
     """A TIFF file that pages are appended to."""
 
     def __init__(self, path: Path) -> None:
@@ -249,7 +262,7 @@ class GrowingTiff(_OneRecording):
         return f"page {t} of {self.path.name}"
 
 
-class GrowingZarr(_OneRecording):
+class GrowingZarr(OneRecording):
     """A zarr array (T, Y, X) that is extended, or filled from the first frame on."""
 
     def __init__(self, path: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_menndl.movie.metadata import Metadata
     from napari_menndl.movie.stored import Axis, StoredArray
 
 _LISTS = {
@@ -97,17 +98,7 @@ def read_microscope(path: Path, signal: Wanted = None) -> Movie:
         signal, or if the signal is not (T, Y, X) of real numbers.
     """
     signals = list_arrays(path)
-    layouts = [lay_out(one) for one in signals]
-    number = _choose(path, signals, layouts, signal)
-    chosen, layout = signals[number], layouts[number]
-    for note in chosen.notes:
-        warnings.warn(f"{path.name}: {note}", stacklevel=2)
-    if layout.guessed:
-        places = {layout.y: "height", layout.x: "width", layout.t: "frames"}
-        order = ", ".join(places[i] for i in range(len(chosen.axes)) if i in places)
-        warnings.warn(
-            f"{path.name} does not name its axes of height and width: {chosen.shape} is taken as {order}.", stacklevel=2
-        )
+    chosen, layout = choose_array(path, signals, signal)
     y, x = chosen.axes[layout.y], chosen.axes[layout.x]
     t = None if layout.t is None else chosen.axes[layout.t]
     shape = 1 if t is None else t.size, y.size, x.size
@@ -119,8 +110,7 @@ def read_microscope(path: Path, signal: Wanted = None) -> Movie:
         frames(shape[0] - 1)  # fails now if the file is truncated or its compression unsupported
     except Exception as error:
         raise _damaged(path, error) from error
-    pixel_size = read_pixel_size((y.scale, x.scale), (y.units, x.units), path.name)
-    frame_time = read_frame_time(t.scale, t.units, path.name) if t is not None and has_unit(t.units) else None
+    pixel_size, frame_time, metadata = calibration_of(chosen, layout, path.name)
     name = path.stem if len(signals) == 1 else f"{path.stem} {chosen.name}"
     return Movie(
         lazy_frames(frames, shape, dtype),
@@ -129,8 +119,35 @@ def read_microscope(path: Path, signal: Wanted = None) -> Movie:
         name,
         str(path),
         absent=dict.fromkeys(absent, NO_CHUNKS),
-        metadata=read_metadata(chosen.facts, path.name),
+        metadata=metadata,
     )
+
+
+def choose_array(path: Path, signals: list[StoredArray], signal: Wanted = None) -> tuple[StoredArray, Layout]:
+    """Choose an array of a file as for `read_microscope`; warn of what was guessed and left out."""
+    layouts = [lay_out(one) for one in signals]
+    number = _choose(path, signals, layouts, signal)
+    chosen, layout = signals[number], layouts[number]
+    for note in chosen.notes:
+        warnings.warn(f"{path.name}: {note}", stacklevel=3)
+    if layout.guessed:
+        places = {layout.y: "height", layout.x: "width", layout.t: "frames"}
+        order = ", ".join(places[i] for i in range(len(chosen.axes)) if i in places)
+        warnings.warn(
+            f"{path.name} does not name its axes of height and width: {chosen.shape} is taken as {order}.", stacklevel=3
+        )
+    return chosen, layout
+
+
+def calibration_of(
+    chosen: StoredArray, layout: Layout, name: str
+) -> tuple[tuple[float, float] | None, float | None, Metadata]:
+    """Return pixel size (y, x) [nm], frame time [s] and metadata of an array in the file `name`."""
+    y, x = chosen.axes[layout.y], chosen.axes[layout.x]
+    t = None if layout.t is None else chosen.axes[layout.t]
+    pixel_size = read_pixel_size((y.scale, x.scale), (y.units, x.units), name)
+    frame_time = read_frame_time(t.scale, t.units, name) if t is not None and has_unit(t.units) else None
+    return pixel_size, frame_time, read_metadata(chosen.facts, name)
 
 
 def list_arrays(path: Path) -> list[StoredArray]:

@@ -290,8 +290,11 @@ def _check_end(path: Path, end: int) -> None:
         )
 
 
-def mrc_arrays(path: Path) -> Iterator[StoredArray]:
-    """Yield the single array of an MRC file, with its axes in the order given by the header."""
+def mrc_arrays(path: Path, *, grows: bool = False) -> Iterator[StoredArray]:
+    """Yield the single array of an MRC file, with its axes in the order given by the header.
+
+    Of a stack that `grows` the images in the file count, since programs enter their number in the header at the end.
+    """
     mrcfile = library("mrcfile")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what permissive mode tolerates is checked below
@@ -301,7 +304,11 @@ def mrc_arrays(path: Path) -> Iterator[StoredArray]:
     with path.open("rb") as file:
         stamp = np.frombuffer(file.read(160)[152:], header.mode.dtype)
     shape, dtype = mrcfile.utils.data_shape_from_header(header), mrcfile.utils.data_dtype_from_header(header)
-    if min(shape) < 1:
+    start = 1024 + int(header.nsymbt)
+    if grows and len(shape) < 4 and min(shape[-2:]) > 0:
+        held = (path.stat().st_size - start) // (dtype.itemsize * int(np.prod(shape[-2:], dtype=object)))
+        shape = (max(held, 0), *shape[-2:])
+    if min(shape if not grows else shape[-2:]) < 1:
         raise InputError("a size of each axis", f"{shape} in {path}", "Copy the file anew.")
     notes = []
     if int(header.mode) == 0:
@@ -311,9 +318,9 @@ def mrc_arrays(path: Path) -> Iterator[StoredArray]:
             notes.append(
                 "Its bytes are taken as signed, as the format has it since 2014; older programs mean 0 to 255."
             )
-    block = Block(path, dtype, 1024 + int(header.nsymbt), shape)
+    block = Block(path, dtype, start, shape)
     _check_end(path, block.end)
-    more = path.stat().st_size - block.end
+    more = 0 if grows else path.stat().st_size - block.end
     if more and bytes(header.map)[:3] != b"MAP":
         raise InputError("an MRC file", f"{path}, whose header is that of none", "Export the movie as TIFF.")
     if more:

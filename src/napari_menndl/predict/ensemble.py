@@ -178,12 +178,21 @@ class Ensemble:
         (C, Y, X) float32
             1: all members find the class in this pixel, each at its own threshold, or none does; 0: half of them do.
         """
+        return np.abs(2 * self.votes(frame, pixel_size) - 1)
+
+    def votes(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
+        """Return the share of the members, by weight, that find each class in each pixel, at their own thresholds.
+
+        Returns
+        -------
+        (C, Y, X) float32
+        """
         for_it = np.zeros((len(self.class_names), *np.shape(frame)[-2:]), np.float32)
         for number, shown in self._shown(frame, pixel_size):
             member = self.members[number]
             thresholds = np.asarray(member.thresholds, np.float32)[:, None, None]
             for_it += self._shares[number] * (member.say_whole(shown) >= thresholds)
-        return np.abs(2 * for_it - 1)
+        return for_it
 
     def reduced(self, frame: ArrayLike, share: float, pixel_size: PixelSize | None = None) -> Ensemble:
         """Select the few members whose mean is closest to that of all on a frame, by forward selection.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from colorsys import hsv_to_rgb
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_menndl.annotation.classes import COLOURS as CLASS_COLOURS
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from napari_menndl.metrics.scores import Counts
@@ -31,6 +37,40 @@ PALETTES = {
     "colour-blind safe": ("#ffffff", "#0072b2", "#f0e442"),
     "colour-blind safe, blue · orange": ("#ffffff", "#0077bb", "#ee7733"),
 }
+
+
+#: Colours for classes without one: those of annotations, then hues all around the circle.
+SPARE = (
+    *CLASS_COLOURS,
+    *(f"#{bytes(round(230 * one) for one in hsv_to_rgb(0.618 * n % 1, 0.6, 1)).hex()}" for n in range(40)),
+)
+#: Distance below which two colours can be confused, of 255 per channel.
+APART = 90.0
+
+
+def class_colours_beside(names: Sequence[str], given: Mapping[str, str], palette: str = "") -> dict[str, str]:
+    """Return the colours of classes by name, each its own.
+
+    Parameters
+    ----------
+    names : sequence of str
+    given : mapping of str to str
+        Colours that classes have, as in an annotation.
+    palette : str
+        Palette of a review in the same picture: a colour that could be confused with one of its outcomes is replaced.
+    """
+    outcomes = PALETTES.get(palette, ())
+    colours = {name: colour for name, colour in given.items() if name in names and _apart(colour, outcomes)}
+    for name in names:
+        if name not in colours:
+            taken = [*outcomes, *given.values(), *colours.values()]
+            free = [one for one in SPARE if one not in taken and _apart(one, outcomes)] or [*SPARE]
+            colours[name] = next((one for one in free if _apart(one, taken)), free[0])
+    return {name: colours[name] for name in names}
+
+
+def _apart(colour: str, others: Iterable[str]) -> bool:
+    return all(math.dist(bytes.fromhex(colour[1:7]), bytes.fromhex(one[1:7])) >= APART for one in others)
 
 
 def predicted_alone(labels: NDArray[np.integer]) -> NDArray[np.uint8]:

@@ -69,12 +69,21 @@ class Panel:
         Values of a `Key`; 0 is transparent. The frame is dimmed under them.
     heading, below : str
         Two lines above the panel.
+    limits : (float, float), optional
+        Grey values drawn black and white; by default 0.5 % of the frame's pixels are darker, and brighter.
     """
 
     frame: NDArray[np.generic]
     colours: NDArray[np.integer] | None = None
     heading: str = ""
     below: str = ""
+    limits: tuple[float, float] | None = None
+
+    def image(self, key: Key) -> NDArray[np.float64]:
+        """Return the drawn frame, (Y, X, 3), from 0 to 1."""
+        grey = _grey(self.frame, self.limits)
+        palette = {value: colour for value, (colour, _) in key.items()}
+        return grey if self.colours is None else _overlay(grey, self.colours, palette)
 
 
 def draw_panels(
@@ -109,12 +118,9 @@ def draw_panels(
         layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.08, wspace=0.0, hspace=0.0),
     )
     FigureCanvasAgg(figure)
-    palette = {value: colour for value, (colour, _) in key.items()}
     for row, axes in zip(rows, figure.subplots(len(rows), columns, squeeze=False), strict=True):
         for panel, axis in zip(row, axes, strict=True):
-            grey = _grey(panel.frame)
-            image = grey if panel.colours is None else _overlay(grey, panel.colours, palette)
-            axis.imshow(image, interpolation="antialiased")
+            axis.imshow(panel.image(key), interpolation="antialiased")
             # Without set_axis_off and with the image at the top, the layout leaves room for the heading.
             axis.set(xticks=[], yticks=[], anchor="N")
             axis.spines[:].set_visible(False)
@@ -133,6 +139,18 @@ def draw_panels(
     if title:
         figure.suptitle(title, color=_INK, fontsize=16)
     return figure
+
+
+def redraw_panels(picture: Picture, panels: Sequence[Panel], key: Key = OUTCOME_KEY) -> None:
+    """Show other panels of the same size in a picture of one row, and other words for the same colours."""
+    picture.set_layout_engine("none")
+    for axis, panel in zip(picture.axes, panels, strict=True):
+        axis.images[0].set_data(panel.image(key))
+        axis.set_title(panel.heading, loc="left", pad=20)
+        axis.texts[0].set_text(panel.below)
+    for legend in picture.legends:
+        for text, (_, words) in zip(legend.get_texts(), key.values(), strict=True):
+            text.set_text(words)
 
 
 def reviewed_panel(frame: NDArray[np.generic], name: str, reviewed: ReviewedFrame) -> Panel:
@@ -154,14 +172,22 @@ def counted(number: int) -> str:
 
 def _heading(axis: Axes, name: str, below: str = "") -> None:
     axis.set_title(name, color=_INK, fontsize=14, loc="left", pad=20)
-    axis.text(0, 1.012, below, color=_FAINT, fontsize=11, transform=axis.transAxes, va="bottom")
+    words = axis.text(0, 1.012, below, color=_FAINT, fontsize=11, transform=axis.transAxes, va="bottom")
+    words.set_in_layout(False)  # long ones would make the panels small
 
 
-def _grey(frame: ArrayLike) -> NDArray[np.float64]:
-    """Convert a frame to grey values from 0 to 1, (Y, X, 3), with the darkest and brightest 0.5 % clipped."""
+def grey_limits(frame: ArrayLike) -> tuple[float, float]:
+    """Return the grey values of a frame that 0.5 % of its pixels are below, and above."""
     values = np.asarray(frame, dtype=float)
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite if finite.size else [0.0], (0.5, 99.5))
+    return float(low), float(high)
+
+
+def _grey(frame: ArrayLike, limits: tuple[float, float] | None = None) -> NDArray[np.float64]:
+    """Convert a frame to grey values from 0 to 1, (Y, X, 3)."""
+    values = np.asarray(frame, dtype=float)
+    low, high = grey_limits(values) if limits is None else limits
     grey = np.clip((np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-12), 0.0, 1.0)
     return np.repeat(grey[..., None], 3, axis=2)
 

@@ -85,6 +85,8 @@ class AnnotateDefects(QWidget):
         self.tools.said.connect(self._say)
         panel.prepare.prepared.connect(choice.choose_movie)
         panel.frames.chosen.connect(self.show_frame)
+        panel.next_region.frame_chosen.connect(self.show_frame)
+        panel.next_region.frame_chosen.connect(panel.show_next_region)
         panel.frames.status_chosen.connect(self.set_status)
         panel.classes.chosen.connect(self._class_chosen)
         for helper in panel.helpers:
@@ -156,6 +158,7 @@ class AnnotateDefects(QWidget):
         self.regions.follow(annotation, layer)
         self.clicks.follow(None if self.painted is None else annotation, layer)
         self.panel.frames.show_frames(annotation)
+        self.panel.next_region.follow(None if self.painted is None else annotation)
         self._show_classes()
         self._moved()
         self.annotation_changed.emit(self.annotation_layer)

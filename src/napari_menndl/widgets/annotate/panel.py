@@ -12,6 +12,7 @@ from napari_menndl.widgets.annotate.choice import AnnotationChooser
 from napari_menndl.widgets.annotate.class_table import ClassMatching, ClassTable
 from napari_menndl.widgets.annotate.frame_list import FrameList
 from napari_menndl.widgets.annotate.helper import COLUMNS, FOURIER, Helper
+from napari_menndl.widgets.annotate.next_region import NextRegion
 from napari_menndl.widgets.annotate.prepare import Prepare
 from napari_menndl.widgets.annotate.settings import ClickSettings
 from napari_menndl.widgets.docking import NARROW
@@ -49,6 +50,7 @@ class Panel(QScrollArea):
         self.helpers = (self.fourier, self.columns)
         self.choice = AnnotationChooser(viewer, lambda layer: any(one.preview.owns(layer) for one in self.helpers))
         self.prepare = Prepare(viewer, self.choice.movie_and_layer)
+        self.next_region = NextRegion(viewer, self.choice.movie_and_layer)
         self.status = QLabel()
         self.status.setTextFormat(Qt.TextFormat.RichText)
         self.status.setWordWrap(True)
@@ -79,6 +81,10 @@ class Panel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumWidth(NARROW)
 
+    def show_next_region(self, _: int = 0) -> None:
+        """Scroll to what is said about the suggested region, when that is laid out."""
+        QTimer.singleShot(100, lambda: self.ensureWidgetVisible(self.next_region.done))
+
     def name_unit(self, unit: str) -> None:
         """Show the unit of the radius."""
         self.radius_title.setText(f"Radius [{unit}]")
@@ -104,6 +110,7 @@ class Panel(QScrollArea):
             "Prepare the movie": (self.prepare, False),
             "Defect classes": (marks, True),
             "Frames": (self.frames, True),
+            "Where to look next": (self.next_region, False),
             "Points": (points, False),
             "Fourier helper": (self.fourier, False),
             "Column helper": (self.columns, False),

@@ -3,6 +3,7 @@
 # No postponed annotations: the forms need the types themselves.
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from napari.layers import Image, Labels
 
@@ -15,6 +16,18 @@ class AnnotateSettings:
 
     movie: Image | None = setting(None, "Movie", note="The movie whose defects are marked")
     annotation: Labels | None = setting(None, "Annotation", note="The layer that is painted on")
+
+
+@dataclass(frozen=True)
+class NextRegionSettings:
+    """Network whose members are asked where they disagree."""
+
+    network: Path = setting(
+        Path(),
+        "Network",
+        note="The folder that a search wrote, running or finished, or a saved network",
+        form={"mode": "d"},
+    )
 
 
 #: Areas that frames can be cut to, besides the rectangles in shapes layers.

@@ -23,7 +23,7 @@ from napari_menndl.widgets.docking import Docking
 from napari_menndl.widgets.live.feed import Feed, LayerFeed, NewFrame, PathFeed
 from napari_menndl.widgets.live.frames import LiveFrames
 from napari_menndl.widgets.live.panel import FOLLOW, STOP, LivePanel
-from napari_menndl.widgets.live.predicting import by_how_many, open_live, predict
+from napari_menndl.widgets.live.predicting import begin_tables, by_how_many, open_live, predict
 from napari_menndl.widgets.live.view import LiveView
 from napari_menndl.widgets.pixel_size import answer_for, remember_answer
 from napari_menndl.widgets.shortcuts import bind
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.movie.following import Notice
     from napari_menndl.predict.live import LiveFrame, LivePredictor
+    from napari_menndl.predict.live_tables import LiveTables
     from napari_menndl.widgets.live.frames import PackedLabels
     from napari_menndl.widgets.pixel_size import Answer
 
@@ -62,6 +63,7 @@ class LiveReview(LivePanel):
         self.frames = LiveFrames()
         self.feed: Feed | None = None
         self.hint = ""
+        self.tables: LiveTables | None = None
         self._predictor: LivePredictor | None = None
         self._at_work: NewFrame | None = None
         self._newest = -1
@@ -154,6 +156,9 @@ class LiveReview(LivePanel):
         if feed is not None:
             feed.stop()
             feed.deleteLater()
+        tables, self.tables = self.tables, None
+        if tables is not None:
+            tables.close()
         self.opening.forget()
         self.predicting.forget()
         self.frames.waiting.clear()
@@ -172,6 +177,9 @@ class LiveReview(LivePanel):
                 self.feed = LayerFeed(settings.layer, settings.existing, self)
             else:
                 self.feed = PathFeed(settings.source.expanduser(), settings.existing, self)
+            if settings.tables != Path():
+                names = predictor.network.class_names
+                self.tables = begin_tables(settings.tables.expanduser(), self._followed, names)
         except InputError as error:
             self._cannot_open(None, error)
             return
@@ -206,6 +214,8 @@ class LiveReview(LivePanel):
         else:
             if news.anew:
                 self._begin(self.view.layer)
+                if self.tables is not None:
+                    self.tables.begin_another()
             self.say_notice(news.text)
             show_info(news.text)
 
@@ -217,7 +227,7 @@ class LiveReview(LivePanel):
             self._at_work = self.frames.waiting.pop()
             given = self.form["pixel_size"].value
             answer = (given, given) if given and self._answer is None else self._answer
-            self.predicting.ask((self._predictor, self.feed, self._at_work, answer))
+            self.predicting.ask((self._predictor, self.feed, self._at_work, answer, self.tables))
 
     def _pixel_size_said(self, answer: Answer) -> None:
         """Predict the frames that wait, or ask again."""
@@ -263,7 +273,7 @@ class LiveReview(LivePanel):
 
     def _predicted(self, question: Any, frame: LiveFrame) -> None:
         self._at_work = None
-        _, feed, new, _ = question
+        _, feed, new, _, _ = question
         if feed is self.feed and self.feed is not None:
             self.frames.enter(frame)
             self._show_arrived()

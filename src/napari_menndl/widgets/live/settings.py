@@ -23,7 +23,8 @@ class LiveSettings:
     source: Path = setting(
         Path(),
         "Folder or file",
-        note="A folder of images, a TIFF file or a zarr array that a microscope is writing; or drop it here",
+        note="A folder of images, a TIFF or MRC file, a zarr array, or HDF5 (.emd) in SWMR mode, that a microscope "
+        "is writing; or drop it here",
         form={"mode": "d"},
     )
     layer: Image | None = setting(None, "… or layer", note="Follow the frames that are added to this layer instead")
@@ -35,6 +36,13 @@ class LiveSettings:
         min=0.0,
         max=1000.0,
         form={"step": 1e-5},
+    )
+    tables: Path = setting(
+        Path(),
+        "Tables in",
+        note="Folder in which the defects of every predicted frame are written, in a folder of its own for each time "
+        "you press Follow: defects.csv and frames.csv; empty: they are shown only",
+        form={"mode": "d"},
     )
     fast: bool = setting(
         False,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from colorsys import hsv_to_rgb
 from html import escape
 from typing import TYPE_CHECKING
 
-from napari_menndl.annotation.classes import COLOURS
-from napari_menndl.review.outcomes import ALONE, OUTCOMES, PALETTES, PREDICTED, WORDS
+from napari_menndl.review.outcomes import ALONE, OUTCOMES, PALETTES, PREDICTED, WORDS, class_colours_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,14 +14,6 @@ if TYPE_CHECKING:
 
     from napari_menndl.review.panels import Key
     from napari_menndl.widgets.review.frame_review import FrameReview
-
-#: Colours for classes without one: those of annotations, then hues all around the circle.
-SPARE = (
-    *COLOURS,
-    *(f"#{bytes(round(230 * one) for one in hsv_to_rgb(0.618 * n % 1, 0.6, 1)).hex()}" for n in range(40)),
-)
-#: Distance below which two colours can be confused, of 255 per channel.
-APART = 90.0
 
 Colours = dict[int | None, str]
 
@@ -42,18 +31,7 @@ def class_colours(names: Sequence[str], annotation: Labels | None, palette: str 
     """
     known = annotation.metadata.get("annotation") if annotation is not None else None
     given = {one.name: one.colour for one in known.classes if one.name in names} if known is not None else {}
-    outcomes = PALETTES.get(palette, ())
-    colours = {name: colour for name, colour in given.items() if _apart(colour, outcomes)}
-    for name in names:
-        if name not in colours:
-            taken = [*outcomes, *given.values(), *colours.values()]
-            free = [one for one in SPARE if one not in taken and _apart(one, outcomes)] or [*SPARE]
-            colours[name] = next((one for one in free if _apart(one, taken)), free[0])
-    return {name: colours[name] for name in names}
-
-
-def _apart(colour: str, others: Iterable[str]) -> bool:
-    return all(math.dist(bytes.fromhex(colour[1:7]), bytes.fromhex(one[1:7])) >= APART for one in others)
+    return class_colours_beside(names, given, palette)
 
 
 def overlay_colours(palette: str, classes: Mapping[str, str]) -> Colours:
