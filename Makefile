@@ -40,6 +40,8 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	tools/system-packages window screen ssh
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	# Without imagecodecs, which it asks for and does not need here: tests say what is missing without it.
+	$(BIN)/python -m pip install --quiet --no-deps 'bioimageio.core>=0.11'
 	@touch $@
 
 demo: $(VENV)/.demo

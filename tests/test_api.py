@@ -190,3 +190,10 @@ def test_a_search_whose_scheduler_is_gone_breaks_off_with_a_remedy_and_goes_on_w
         resumed = resume_search(run.path)
     assert resumed.state == "finished"
     assert resumed.status()["births"] == 1
+
+
+def test_a_search_starts_from_another_one(run, tmp_path):
+    movie = FRAMES + np.random.default_rng(1).normal(0, 3, FRAMES.shape).astype(np.float32)
+    again = search(tmp_path / "again.menndl", movie, budget="1networks", start_from=run.path)
+    assert again.history["origin"][0] == "founder dots 1"
+    assert again.settings.start_from == str(run.path)

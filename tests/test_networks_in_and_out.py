@@ -24,6 +24,7 @@ from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.opening import at_thresholds
 from napari_menndl.predict.prediction import Prediction
+from napari_menndl.predict.predictor_file import save_file
 from tiny import PIXEL_SIZE, dots, finish, prepare
 
 
@@ -269,3 +270,58 @@ def test_status_is_json_and_says_what_is_learned(place):
     status = json.loads(said("status", place / "run", "--json"))
     assert status["learns"] == {"frames": 1, "defects": {"defect": 25}}
     assert "Learns from 1 frame: defect 25" in said("status", place / "run")
+
+
+def test_a_card_travels_with_the_network_and_is_told(place):
+    texts = ("--title", "Dots", "--licence", "CC-BY-4.0", "--author", "Ada", "--author", "Ernst", "--cite", "A paper")
+    said("export", place / "run", place / "carded", *texts)
+    words = said("info", place / "carded.safetensors")
+    for part in ("Dots", "array, frame 0", "labelled defects: defect 25", "out of fold F1", "bright on dark"):
+        assert part in words
+    for part in ("0.01 × 0.01 to 0.04 × 0.04 nm", "CC-BY-4.0", "Ada\n", "Ernst", "A paper", "torch", "conv"):
+        assert part in words
+    card = json.loads(said("info", place / "carded.safetensors", "--json"))["card"]
+    run = open_run(place / "run")
+    assert card["task"] == run.folder.task_digest
+    assert card["recorded"] == [[0, run.task.origin.digests[0]]]
+    assert open_network(place / "carded.safetensors").digest == run.best.digest  # a card changes no prediction
+    assert "not stated: ask who trained it" in said("info", place / "run")
+
+
+def test_what_is_set_on_a_card_stays_and_can_be_set_anew(place):
+    said("export", place / "run", place / "first", "--licence", "MIT", "--about", "Dots only.")
+    said("export", place / "first.safetensors", place / "second", "--licence", "CC0-1.0")
+    card = open_network(place / "second.safetensors").card
+    assert (card.licence, card.about, card.title) == ("CC0-1.0", "Dots only.", "run")
+    with pytest.raises(InputError, match="title, about, licence"):
+        open_run(place / "run").best.with_texts(owner="me")
+    with pytest.raises(InputError, match="tuples of them"):
+        open_run(place / "run").best.with_texts(authors="me")
+
+
+def test_a_network_saved_without_a_card_is_opened_and_a_damaged_card_refused(place):
+    best = open_run(place / "run").best
+    first = getattr(best, "members", (best,))[0]
+    about = first.describe()
+    save_file(place / "old.safetensors", "network", about, first.weights)
+    assert open_network(place / "old.safetensors").digest == first.digest
+    assert "not stated" in said("info", place / "old.safetensors")
+    for card in (["a list"], {"frames": "all"}, {"scores": [{"name": "x"}]}, {"recorded": [3]}):
+        save_file(place / "wrong.safetensors", "network", about | {"card": card}, first.weights)
+        assert "a complete description" in said("info", place / "wrong.safetensors", code=2)
+
+
+@pytest.mark.parametrize(("name", "option"), [("a.onnx", ()), ("a.zip", ()), ("b", ("--to", "onnx"))])
+def test_networks_for_other_programs(place, name, option):
+    words = said("export", place / "best.safetensors", place / name, *option)
+    assert f"Wrote {place / name}" in words
+    assert "which exists" in said("export", place / "run", place / name, *option, code=2)
+    written = next(place.glob(f"{name}*"))
+    assert "Expected a run folder, or a network" in said("info", written, code=2)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"), [(("--to", "tflite"), "safetensors, onnx, bioimageio"), (("--to", "onnx"), "suffix .onnx")]
+)
+def test_an_unknown_format_and_another_suffix_are_refused(place, option, words):
+    assert words in said("export", place / "best.safetensors", place / "c.zip", *option, code=2)

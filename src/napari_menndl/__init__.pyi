@@ -14,6 +14,7 @@ from .movie.preparation import Bin as Bin
 from .movie.preparation import Crop as Crop
 from .movie.preparation import Drift as Drift
 from .movie.reading import open_movie as open_movie
+from .opening import export_network as export_network
 from .opening import open_network as open_network
 from .predict.live import FrameReport as FrameReport
 from .predict.suggest import Suggestion as Suggestion
@@ -37,6 +38,7 @@ __all__ = [
     "SearchSpace",
     "Suggestion",
     "compare",
+    "export_network",
     "follow",
     "merge_runs",
     "open_movie",

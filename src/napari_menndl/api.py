@@ -79,7 +79,8 @@ def run_search(
     progress : callable, optional
         Called with `Run.status` about twice a second while waiting.
     **settings
-        Any other field of `SearchSettings`.
+        Any other field of `SearchSettings`; ``start_from="network.safetensors"``, or a run folder, has the networks of
+        another search born first, with what they have learned.
 
     Returns
     -------
@@ -110,7 +111,12 @@ def run_search(
         space = space.for_single_frames()
     if known.exchange:
         SharedFolder(known, space, task.digest, Path(run).absolute()).check()
-    folder = RunFolder.create(run, known, space, task, metadata=opened.metadata)
+    given = None
+    if known.start_from:
+        from napari_menndl.start_from import read_founders
+
+        given = read_founders(known.start_from, opened, task, space)
+    folder = RunFolder.create(run, known, space, task, metadata=opened.metadata, given=given)
     started = Run(folder)
     started.start()
     if wait:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from napari_menndl.search.run_config import NAME
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from napari_menndl.predict.ensemble import Ensemble
     from napari_menndl.predict.trained import TrainedNetwork
@@ -29,12 +30,13 @@ _FOREIGN = {
     ".pt": "a file of PyTorch, which could execute code when it is opened",
     ".pth": "a file of PyTorch, which could execute code when it is opened",
     ".ckpt": "a checkpoint of another program",
-    ".onnx": "a network of ONNX",
+    ".onnx": "a network of ONNX, for other programs",
     ".keras": "a network of Keras",
     ".pb": "a network of TensorFlow",
     ".pkl": "a pickle, which could execute code when it is opened",
     ".joblib": "a pickle, which could execute code when it is opened",
     ".ilp": "a project of ilastik",
+    ".zip": "a zip, such as a package of bioimage.io, for other programs",
 }
 
 
@@ -70,7 +72,101 @@ def is_run(path: str | os.PathLike[str]) -> bool:
     return (Path(path).expanduser() / NAME).is_file()
 
 
-def network_file(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+@dataclass(frozen=True)
+class ExportFormat:
+    """A format that networks can be saved in.
+
+    Attributes
+    ----------
+    name, suffix : str
+    ours : bool
+        Whether napari-menndl opens it.
+    write : callable
+        Writes a network to a path, without the members that the format cannot hold if the third argument is True, and
+        returns the path.
+    """
+
+    name: str
+    suffix: str
+    ours: bool
+    write: Callable[[TrainedNetwork | Ensemble, Path, bool], Path]
+
+
+def _write_onnx(network: TrainedNetwork | Ensemble, path: Path, networks_only: bool) -> Path:
+    from napari_menndl.predict.export.onnx_file import export_onnx
+
+    return export_onnx(network, path, networks_only)
+
+
+def _write_bioimageio(network: TrainedNetwork | Ensemble, path: Path, networks_only: bool) -> Path:
+    from napari_menndl.predict.export.bioimageio import export_bioimageio
+
+    return export_bioimageio(network, path, networks_only)
+
+
+#: Formats that networks can be saved in; the first is the default.
+EXPORT_FORMATS = (
+    ExportFormat("safetensors", SUFFIX, True, lambda network, path, _: network.save(path)),
+    ExportFormat("onnx", ".onnx", False, _write_onnx),
+    ExportFormat("bioimageio", ".zip", False, _write_bioimageio),
+)
+
+
+def export_format(path: str | os.PathLike[str], name: str | None = None) -> ExportFormat:
+    """Return the format of a name or, without one, of a file's suffix: safetensors for an unknown one.
+
+    Raises
+    ------
+    InputError
+        If there is no such format, or the file has the suffix of another.
+    """
+    by_file = {one.suffix: one for one in EXPORT_FORMATS}.get(Path(path).suffix.lower())
+    if name is None:
+        return by_file or EXPORT_FORMATS[0]
+    by_name = {one.name: one for one in EXPORT_FORMATS}
+    if name not in by_name:
+        raise InputError(f"a format among {', '.join(by_name)}", repr(name), "Choose one of them.")
+    if by_file and by_file.name != name:
+        raise InputError(f"a file with the suffix {by_name[name].suffix}", f"{path}", "Choose another name or format.")
+    return by_name[name]
+
+
+def export_network(
+    network: TrainedNetwork | Ensemble,
+    path: str | os.PathLike[str],
+    to: str | None = None,
+    *,
+    networks_only: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Save a network as one file, for napari-menndl or other programs.
+
+    Parameters
+    ----------
+    network : TrainedNetwork or Ensemble
+        Such as `Run.best`, or what `open_network` returned; `with_texts` sets title, authors, licence and more.
+    path : path
+    to : str, optional
+        ``"safetensors"``, ``"onnx"`` or ``"bioimageio"``; by default that of the suffix: .safetensors, .onnx, .zip.
+    networks_only : bool
+        Leave out the members that the format cannot hold: Fourier filters, in ONNX and bioimage.io.
+    overwrite : bool
+
+    Returns
+    -------
+    Path
+        With the suffix added if it lacked it.
+
+    Raises
+    ------
+    InputError
+        If the file exists or cannot be written, there is no such format, or it cannot hold the network.
+    """
+    form = export_format(path, to)
+    return form.write(network, network_file(path, overwrite, form.suffix), networks_only)
+
+
+def network_file(path: str | os.PathLike[str], overwrite: bool = False, suffix: str = SUFFIX) -> Path:
     """Return the file to save a network to: the path with the suffix added if it lacks it.
 
     Raises
@@ -79,8 +175,8 @@ def network_file(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
         If it is a folder, or a file that exists and `overwrite` is False.
     """
     file = named(Path(path).expanduser(), "the network")
-    if file.suffix.lower() != SUFFIX:
-        file = file.with_name(file.name + SUFFIX)
+    if file.suffix.lower() != suffix:
+        file = file.with_name(file.name + suffix)
     if file.is_dir() or (file.exists() and not overwrite):
         raise InputError("a new file for the network", f"{file}, which exists", "Choose another name, or remove it.")
     return file
@@ -108,7 +204,8 @@ def at_thresholds(network: TrainedNetwork | Ensemble, wanted: Mapping[str, float
         if name not in names:
             raise InputError(f"one of the classes {', '.join(names)}", repr(name), "Correct the class's name.")
         if not 0 < as_number(threshold) <= 1:
-            raise InputError("a threshold above 0, up to 1", f"{threshold} for {name}", "Give a probability.")
+            given = f"{threshold:g}" if isinstance(threshold, float) else f"{threshold}"
+            raise InputError("a threshold above 0, up to 1", f"{given} for {name}", "Give a probability.")
     if not wanted:
         return network
     return network.with_thresholds([wanted.get(n, t) for n, t in zip(names, network.thresholds, strict=True)])
@@ -138,7 +235,7 @@ def _what_it_is(path: Path) -> tuple[str, str]:
         return "a folder that no search has written", check
     beginning = _beginning(path)
     if foreign := _FOREIGN.get(path.suffix.lower()):
-        return foreign, "Search with napari-menndl for a network that it can open."
+        return foreign, "Search with napari-menndl, or have a network of it exported as .safetensors."
     if movie := by_content(beginning) or by_suffix(path):
         return f"a movie or an image ({movie.name})", "Give the run or the network first, then the movie."
     if path.suffix.lower() in POINTS:

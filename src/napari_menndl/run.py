@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
@@ -22,12 +24,21 @@ if TYPE_CHECKING:
 
     from napari_menndl.genome.evaluation import Evaluation
     from napari_menndl.movie.metadata import Metadata
+    from napari_menndl.predict.card import Card
     from napari_menndl.predict.ensemble import Ensemble
     from napari_menndl.predict.prediction import Prediction
     from napari_menndl.predict.trained import TrainedNetwork
     from napari_menndl.search.folder import RunFolder
     from napari_menndl.search.settings import SearchSettings
     from napari_menndl.task.task import TrainingTask
+
+
+def _recorded(task: TrainingTask) -> tuple[tuple[int, str], ...]:
+    """Return number and digest of the recorded frames of a task, as far as they are known."""
+    if task.origin is None:
+        return ()
+    as_recorded = () if task.steps else tuple(zip(task.origin.frames, task.origin.digests, strict=True))
+    return task.origin.recorded or as_recorded
 
 
 class Run:
@@ -187,7 +198,30 @@ class Run:
             TrainedNetwork.from_evaluation(one.genome, self.task, one.weights, one.thresholds, one.fold)
             for one in chosen.members
         )
-        return members[0] if len(members) == 1 else Ensemble(members, chosen.thresholds, chosen.weights)
+        card = self._card(chosen)
+        if len(members) == 1:
+            return replace(members[0], card=card)
+        return Ensemble(members, chosen.thresholds, chosen.weights, card)
+
+    def _card(self, chosen: results.Chosen) -> Card:
+        """Return the card of the networks that predict."""
+        from napari_menndl.predict.card import Card
+
+        task, origin = self.task, self.task.origin
+        return Card(
+            title=self.path.stem,
+            movie=origin.movie if origin else "",
+            frames=origin.frames if origin else (),
+            recorded=tuple(dict.fromkeys((*_recorded(task), *self.folder.seen))),
+            task=self.folder.task_digest,
+            defects=task.counts,
+            recording=self.metadata,
+            fitness=chosen.fitness,
+            error=chosen.error,
+            scores=chosen.scores,
+            versions=self.folder.versions,
+            created=date.fromtimestamp(self.folder.journal_path.stat().st_mtime).isoformat(),
+        )
 
     def evaluations(self) -> list[tuple[int, Evaluation]]:
         """Return each recorded evaluation with its candidate's id, in the order of the journal."""

@@ -1,7 +1,5 @@
 """Frames a network was not trained for are noticed; those of the same movie, and of the same kind, are not."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -87,4 +85,4 @@ def test_it_is_kept_as_json_and_nothing_else_is_read():
     for damaged in ({}, {**one.to_json(), "spots": [0]}, {**one.to_json(), "skewness": []}):
         with pytest.raises((KeyError, ValueError)):
             Character.from_json(damaged)
-    assert replace(one, noise=1.0).departures(one) == {}
+    assert Character.from_json({k: v for k, v in one.to_json().items() if k != "angles"}).departures(one) == {}

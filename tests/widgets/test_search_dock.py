@@ -131,6 +131,7 @@ def test_what_cannot_be_searched_is_told_with_a_remedy(qtbot, make_dock, layers,
         (lambda: setattr(setup.learn["frames"], "value", "2"), "an annotation of frame 2"),
         (lambda: setattr(setup.place["run"], "value", finished), "a new or empty run folder"),
         (lambda: setattr(setup.advanced["space"], "value", finished / "search.json"), "Expected"),
+        (lambda: setattr(setup.advanced["start_from"], "value", tmp_path / "no.safetensors"), "which does not exist"),
         (lambda: setattr(setup.budget, "text", "2h, fitness 0.95"), None),
         (lambda: (setup.budget.kind.setCurrentIndex(4), setup.budget.several.setText("soon")), "budget"),
         (lambda: setattr(setup.pool, "spec", "tcp://127.0.0.1:9"), "nothing that listens"),
@@ -138,7 +139,7 @@ def test_what_cannot_be_searched_is_told_with_a_remedy(qtbot, make_dock, layers,
     for spoil, words in cases:
         notification_manager.records.clear()
         setup.learn["frames"].value, setup.place["run"].value = "0", tmp_path / "new.menndl"
-        setup.advanced["space"].line_edit.value = ""
+        setup.advanced["space"].line_edit.value = setup.advanced["start_from"].line_edit.value = ""
         setup.budget.text, setup.pool.spec = "10min", "local"
         assert setup.problem() is None
         spoil()
@@ -348,14 +349,18 @@ def test_nothing_in_the_dock_is_cut(qtbot, make_dock, viewer, layers, finished, 
         dock.grab().save(str(tmp_path / f"{theme}.png"))
 
 
-def test_advanced_settings_are_there_at_the_next_start_and_said(qtbot, make_dock, viewer, layers):
+def test_advanced_settings_are_there_at_the_next_start_and_said(qtbot, make_dock, viewer, layers, tmp_path):
     dock = make_dock()
     assert not dock.setup.changed_note.isVisible()
     dock.setup.advanced["population"].value = 5
+    dock.setup.advanced["start_from"].value = network = str(tmp_path / "network.safetensors")
+    assert dock.setup.order().settings["start_from"] == network
+    assert f"Start from {network}" in dock.setup.changed_note.text()
     viewer.window.remove_dock_widget("all")
     again = make_dock()
     assert again.setup.order().settings["population"] == 5
     assert "Population 5" in again.setup.changed_note.text()
+    assert "Start from" not in again.setup.changed_note.text()  # the next search need not begin where the last one did
     again.setup.advanced_section.expand(animate=False)
     qtbot.waitUntil(again.setup.defaults.isVisible, timeout=5000)
     again.setup.defaults.click()

@@ -6,7 +6,8 @@ import typer
 from typer.core import TyperGroup
 
 from napari_menndl.cli.live import follow
-from napari_menndl.cli.movies import compare, demo, export, predict, simulate
+from napari_menndl.cli.movies import compare, demo, predict, simulate
+from napari_menndl.cli.networks import export, info
 from napari_menndl.cli.pictures import pictures
 from napari_menndl.cli.pool import pool
 from napari_menndl.cli.runs import merge, report, search, status, stop
@@ -29,7 +30,10 @@ app = typer.Typer(
     rich_markup_mode=None,  # it would interpret units, as in [px], as markup
     help="Evolve neural networks that find the defects in STEM movies, from one labelled frame.",
 )
-for command in (demo, simulate, search, status, stop, merge, predict, follow, export, compare, pictures, report):
+for command in (
+    *(demo, simulate, search, status, stop, merge, predict, follow),
+    *(export, info, compare, pictures, report),
+):
     app.command()(command)
 app.command("next")(suggest)
 app.add_typer(pool, name="pool")

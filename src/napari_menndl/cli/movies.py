@@ -1,4 +1,4 @@
-"""Commands on movies: demo, simulate, predict, export, compare."""
+"""Commands on movies: demo, simulate, predict, compare."""
 
 # No postponed annotations: typer makes the options from the evaluated types.
 
@@ -161,23 +161,6 @@ def _predict_one(
             prediction, place, lambda done, total: bar.update(task, completed=done, total=total), pool=pool, anew=anew
         )
     return defects, f", with {frames} of {len(prediction)} frames" if problem else "", problem
-
-
-def export(
-    network: NetworkArgument,
-    file: Annotated[Path, typer.Argument(help="File to write (.safetensors).")],
-    threshold: Thresholds = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
-) -> None:
-    """Save a search's best network as one file, for `predict` and the docks, here and elsewhere."""
-    from napari_menndl.opening import at_thresholds, describe_network, network_file, open_network
-
-    with told():
-        place = network_file(file, overwrite)
-        opened = at_thresholds(open_network(network), read_thresholds(threshold))
-        opened.save(place)
-        say(f"Wrote {place}: {describe_network(opened)}")
-        say(f"Predict with it: napari-menndl predict {place} MOVIE --out PREDICTION.zarr")
 
 
 def compare(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Scale at which products of gradients are smoothed, relative to that of the gradients.
 INTEGRATION = 1.5
 #: Size of the sample that a median is taken of; enough for half a percent.
-_SAMPLE = 65_536
+SAMPLE = 65_536
 
 
 def filter_bank(frame: Plane, sigmas: Sequence[float]) -> NDArray[np.float32]:
@@ -158,7 +158,7 @@ def robustly_scaled(values: Plane) -> Plane:
         All 0 if more than half of the values are equal.
     """
     # An odd step: an even one could sample only a few columns of a frame whose width is a multiple of it.
-    sample = values.ravel()[:: max(1, values.size // _SAMPLE) | 1]
+    sample = values.ravel()[:: max(1, values.size // SAMPLE) | 1]
     centre = np.median(sample)
     spread = 1.4826 * np.median(np.abs(sample - centre))
     if not spread > 1e-6:

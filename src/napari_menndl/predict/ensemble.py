@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_menndl.errors import InputError, as_number
 from napari_menndl.network.weights import of_fold
 from napari_menndl.predict import predictor_file
+from napari_menndl.predict.card import Card
 from napari_menndl.predict.trained import KIND as NETWORK
 from napari_menndl.predict.trained import TrainedNetwork, as_thresholds
 
@@ -50,6 +51,8 @@ class Ensemble:
     thresholds : C float
     weights : tuple of C float
         One row per member: its weight in the mean of each class; the weights of a class add up to 1. Empty: all equal.
+    card : Card
+        What it was trained on, its scores, its licence. No part of the digest.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class Ensemble:
     members: tuple[TrainedNetwork, ...]
     thresholds: tuple[float, ...]
     weights: tuple[tuple[float, ...], ...] = ()
+    card: Card = field(default_factory=Card)
 
     @classmethod
     def from_evaluation(cls, genome: Genome, task: TrainingTask, evaluation: Evaluation, weights: bytes) -> Ensemble:
@@ -242,9 +246,29 @@ class Ensemble:
             chosen.append(best)
             total, weight = total + shares[best] * said[best], weight + shares[best]
         chosen.sort()
-        weights = shares[chosen, :, 0, 0].astype(np.float64)
-        weights /= weights.sum(axis=0)
-        return Ensemble(tuple(self.members[i] for i in chosen), self.thresholds, tuple(map(tuple, weights.tolist())))
+        return self.some(chosen)
+
+    def some(self, chosen: Sequence[int]) -> Ensemble:
+        """Return the ensemble of some members, by number, with the same thresholds.
+
+        Raises
+        ------
+        InputError
+            If none of them predicts one of the classes.
+        """
+        weights = self._shares[list(chosen), :, 0, 0].astype(np.float64)
+        total = weights.sum(axis=0)
+        if not (total > 0).all():
+            alone = ", ".join(name for name, sum_ in zip(self.class_names, total, strict=True) if not sum_ > 0)
+            raise InputError("a member for each class", f"none for {alone}", "Choose other members.")
+        weights /= total
+        return replace(
+            self, members=tuple(self.members[i] for i in chosen), weights=tuple(map(tuple, weights.tolist()))
+        )
+
+    def with_texts(self, **texts: str | tuple[str, ...]) -> Ensemble:
+        """Return the same network with other texts on its card: title, about, licence, authors, cite."""
+        return replace(self, card=self.card.with_texts(**texts))
 
     def _cost(self, numbers: Iterable[int]) -> float:
         """Return the estimated cost of a prediction by some members [FLOP per pixel]."""
@@ -258,13 +282,17 @@ class Ensemble:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the ensemble to a single safetensors file."""
-        about = {
+        weights = {f"{i}/{name}": t for i, member in enumerate(self.members) for name, t in member.weights.items()}
+        return predictor_file.save_file(path, KIND, self.to_json(), weights)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the weights, as plain data for JSON."""
+        return {
             "thresholds": list(self.thresholds),
             "weights": [list(row) for row in self.weights],
             "members": [member.describe() for member in self.members],
+            "card": self.card.to_json(),
         }
-        weights = {f"{i}/{name}": t for i, member in enumerate(self.members) for name, t in member.weights.items()}
-        return predictor_file.save_file(path, KIND, about, weights)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Ensemble:
@@ -279,6 +307,13 @@ class Ensemble:
         if not isinstance(predictor, Ensemble):
             raise InputError("a file with an ensemble", "one with one network", "Open it with TrainedNetwork.open.")
         return predictor
+
+
+def members_of(network: TrainedNetwork | Ensemble) -> tuple[TrainedNetwork, ...]:
+    """Return the members of an ensemble, or the one network."""
+    alone: Any = (network,)
+    members: tuple[TrainedNetwork, ...] = getattr(network, "members", alone)
+    return members
 
 
 def without_pixel_size(network: TrainedNetwork | Ensemble) -> TrainedNetwork | Ensemble:
@@ -306,6 +341,8 @@ def open_predictor(path: str | os.PathLike[str]) -> TrainedNetwork | Ensemble:
             TrainedNetwork.from_description(member, of_fold(tensors, i)) for i, member in enumerate(about["members"])
         )
         shares = tuple(tuple(map(float, row)) for row in about.get("weights", ()))
-        return Ensemble(members, tuple(map(float, about["thresholds"])), shares)
-    except (KeyError, TypeError, AttributeError) as problem:
+        return Ensemble(members, tuple(map(float, about["thresholds"])), shares, Card.from_json(about.get("card", {})))
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise InputError("a complete description of an ensemble", repr(problem), predictor_file.REMEDY) from problem

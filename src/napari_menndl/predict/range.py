@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from napari_menndl.predict.resample import PixelSize
 
 
+#: Factor from which the pixels count as coarser than those trained on. Up to it, the relative noise at equal dose per
+#: area goes with the pixel size, to a quarter; in coarser pixels the lattice itself looks like noise.
+_COARSER = 1.5
 #: Number of frames checked at first, then interval of the checks: a check takes 1/20 s, and changes persist.
 _ALL, _EVERY = 8, 8
 
@@ -80,7 +84,15 @@ class RangeCheck:
         character = Character.of(_resampled(frame, factors))
         if character is None:
             return {}
-        return min((one.departures(character) for one in self._seen), key=len)
+        coarser = math.sqrt(math.prod(factors)) if factors else 1.0
+        if factors and coarser <= _COARSER and (own := Character.of(frame)):
+            # Resampling smooths; the noise is measured before, and is that of as many electrons per area.
+            character = replace(character, noise=own.noise * coarser)
+        found = min((one.departures(character) for one in self._seen), key=len)
+        if coarser > _COARSER:
+            found.pop("noise", None)
+            found["pixels"] = f"its pixels are {coarser:.2g} times as large; the smallest defects may not be resolved"
+        return found
 
 
 def _resampled(frame: NDArray[np.float32], factors: tuple[float, float] | None) -> NDArray[np.float32]:

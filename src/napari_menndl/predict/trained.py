@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import warnings
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from napari_menndl.network.module import Network
 from napari_menndl.network.tiling import cut_windows, fitting_window, predict_parts, predict_windows, round_up
 from napari_menndl.network.weights import from_bytes, of_fold
 from napari_menndl.predict import predictor_file
+from napari_menndl.predict.card import Card
 from napari_menndl.predict.resample import PixelSize, resample, resampled_shape, scale_between
 
 if TYPE_CHECKING:
@@ -107,6 +108,10 @@ class TrainedNetwork:
         Device for predictions; None: a GPU if there is one. Not saved.
     steps : tuple of Step
         Preparation steps of the movie trained on, to be applied to other movies too (`Movie.prepared`).
+    unfitted : Genome or None
+        The genome before its inputs were fitted; None if there were none to fit. No part of the digest.
+    card : Card
+        What it was trained on, its scores, its licence. No part of the digest.
 
     Raises
     ------
@@ -124,6 +129,8 @@ class TrainedNetwork:
     seen: tuple[Character, ...] = ()
     device: str | None = None
     steps: tuple[Step, ...] = ()
+    unfitted: Genome | None = None
+    card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
         counts = {len(self.class_names), len(self.thresholds), len(self.detectors)}
@@ -157,8 +164,9 @@ class TrainedNetwork:
             Fold or member of the network.
         """
         tensors, remarks = from_bytes(weights)
+        unfitted = None
         if fitted := remarks.get(f"resolved/{fold}"):
-            genome = Genome.from_json(json.loads(fitted))
+            unfitted, genome = genome, Genome.from_json(json.loads(fitted))
         own = of_fold(tensors, fold)
         return cls(
             genome,
@@ -170,12 +178,18 @@ class TrainedNetwork:
             (int(task.frames.shape[1]), int(task.frames.shape[2])),
             _characters(task),
             steps=anew(task.steps),
+            unfitted=unfitted,
         )
 
     @cached_property
     def plan(self) -> Plan:
         """Plan of the network: shapes, stride, receptive radius, cost."""
         return make_plan(self.genome, len(self.class_names))
+
+    @property
+    def bred(self) -> Genome:
+        """The genome as a search bred it, its inputs not fitted to one task."""
+        return self.unfitted or self.genome
 
     @property
     def reach(self) -> int:
@@ -185,7 +199,7 @@ class TrainedNetwork:
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that change with anything that changes a prediction."""
-        about = {name: value for name, value in self.describe().items() if name != "seen"}
+        about = {name: value for name, value in self.describe().items() if name not in ("seen", "unfitted")}
         sha = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         for name in sorted(self.weights):
             sha.update(name.encode() + self.weights[name].contiguous().cpu().numpy().tobytes())
@@ -310,12 +324,16 @@ class TrainedNetwork:
             whole[:, *part] = said
         return whole
 
+    def with_texts(self, **texts: str | tuple[str, ...]) -> TrainedNetwork:
+        """Return the same network with other texts on its card: title, about, licence, authors, cite."""
+        return replace(self, card=self.card.with_texts(**texts))
+
     def with_thresholds(self, thresholds: Sequence[float]) -> TrainedNetwork:
         """Return the same network with other thresholds; InputError if they are not one number per class."""
         return replace(self, thresholds=as_thresholds(thresholds, self.class_names))
 
     def describe(self) -> dict[str, Any]:
-        """Return everything but the weights, as plain data for JSON."""
+        """Return everything but weights and card, as plain data for JSON."""
         return {
             "genome": self.genome.to_json(),
             "class_names": list(self.class_names),
@@ -325,11 +343,16 @@ class TrainedNetwork:
             "frame_shape": list(self.frame_shape) if self.frame_shape else None,
             "seen": [one.to_json() for one in self.seen],
             **({"steps": [step.to_json() for step in self.steps]} if self.steps else {}),
+            **({"unfitted": self.unfitted.to_json()} if self.unfitted else {}),
         }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return description and card, as plain data for JSON."""
+        return self.describe() | {"card": self.card.to_json()}
 
     @classmethod
     def from_description(cls, about: Mapping[str, Any], weights: Mapping[str, Tensor]) -> TrainedNetwork:
-        """Create a network from the output of `describe` and its weights.
+        """Create a network from the output of `to_json` and its weights.
 
         Raises
         ------
@@ -347,15 +370,17 @@ class TrainedNetwork:
                 _pair(about["frame_shape"], int),
                 tuple(map(Character.from_json, about.get("seen", ()))),
                 steps=steps_from_json(about.get("steps")),
+                unfitted=Genome.from_json(about["unfitted"]) if "unfitted" in about else None,
+                card=Card.from_json(about.get("card", {})),
             )
         except InputError:
             raise
-        except (KeyError, TypeError, ValueError) as problem:
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise InputError("a complete description of a network", repr(problem), predictor_file.REMEDY) from problem
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the network to a single safetensors file."""
-        return predictor_file.save_file(path, KIND, self.describe(), self.weights)
+        return predictor_file.save_file(path, KIND, self.to_json(), self.weights)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> TrainedNetwork:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +10,16 @@ import numpy as np
 from napari_menndl.genome.evaluation import Rung
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_menndl.genome.genome import Genome
 
 #: Origin of a candidate from another island.
 IMMIGRANT = "immigrant"
 #: Suffix of the rung in the key of a refit, in which a candidate's networks are trained on all labels.
 _REFIT = "+"
+#: First part of the key of weights from another search.
+_GIVEN = "start"
 
 
 class EvaluationKey(str):
@@ -30,6 +34,15 @@ class EvaluationKey(str):
     def of(cls, network: int, rung: str | int) -> EvaluationKey:
         """Return the key of a network's evaluation at a rung."""
         return cls(f"{network}/{rung}")
+
+    @classmethod
+    def given(cls, number: int) -> EvaluationKey:
+        """Return the key of weights from another search, which belong to no network of this one."""
+        return cls(f"{_GIVEN}/{number}")
+
+    @property
+    def is_given(self) -> bool:
+        return self.startswith(f"{_GIVEN}/")
 
     @property
     def network(self) -> int:
@@ -59,6 +72,42 @@ class EvaluationKey(str):
 
 
 @dataclass(frozen=True)
+class Founder:
+    """A genome that is born first.
+
+    Attributes
+    ----------
+    origin : str
+        ``"founder unet"``; of one from another search ``"founder NAME 1"``.
+    genome : Genome
+    weights : EvaluationKey or None
+        Key of the weights that it inherits, which lie in the run folder; None: it starts from scratch.
+    """
+
+    origin: str
+    genome: Genome
+    weights: EvaluationKey | None = None
+
+
+@dataclass(frozen=True)
+class GivenFounders:
+    """Founders from another search, with what they have learned.
+
+    Attributes
+    ----------
+    founders : tuple of Founder
+    weights : dict of EvaluationKey to bytes
+        Weights that they inherit, by `Founder.weights`; one network per fold, as `training.evaluate` returns them.
+    seen : tuple of (int, str)
+        Number and digest of the recorded frames that these weights were trained on.
+    """
+
+    founders: tuple[Founder, ...] = ()
+    weights: Mapping[EvaluationKey, bytes] = field(default_factory=dict)
+    seen: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One network of the search, at one rung.
 
@@ -76,7 +125,8 @@ class Candidate:
     weights_of : EvaluationKey or None
         Its own evaluation at the rung below, from which its training continues.
     inherits : EvaluationKey or None
-        For offspring: the parent's evaluation whose layers it inherits.
+        For offspring: the parent's evaluation whose layers it inherits; for a founder from another search: the key of
+        the weights that were copied from there.
     """
 
     id: int

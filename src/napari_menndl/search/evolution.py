@@ -20,10 +20,10 @@ from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.variation import crossover, mutate, sample_genome
 from napari_menndl.search.asha import Bracket
-from napari_menndl.search.candidate import IMMIGRANT, Candidate, Scored
+from napari_menndl.search.candidate import IMMIGRANT, Candidate, Founder, Scored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from napari_menndl.genome.evaluation import Evaluation
     from napari_menndl.genome.genome import Genome
@@ -53,6 +53,8 @@ class Evolution:
     ----------
     space : SearchSpace
     settings : SearchSettings
+    given : sequence of Founder
+        Founders from another search, born before those of the settings.
 
     Attributes
     ----------
@@ -68,7 +70,7 @@ class Evolution:
         Births since `best` was last surpassed.
     """
 
-    def __init__(self, space: SearchSpace, settings: SearchSettings) -> None:
+    def __init__(self, space: SearchSpace, settings: SearchSettings, given: Sequence[Founder] = ()) -> None:
         if unknown := sorted(set(settings.founders) - set(FOUNDERS)):
             raise InputError(f"founders among {', '.join(FOUNDERS)}", ", ".join(unknown), "Correct the name.")
         self.space = space
@@ -86,11 +88,15 @@ class Evolution:
         window = _MEMORY * settings.population
         self._contests = [Bracket(settings.eta, window) for _ in self.rungs[:-1]]
         self._newborn_seconds: deque[float] = deque(maxlen=_RECENT)
-        founders = [(name, space.inputs.narrowed(FOUNDERS[name]())) for name in settings.founders]
-        # Methods without layers are judged in any space: the answer is then never worse than they are.
-        usable = {name for name, genome in founders if self._usable(genome)}
-        self._founders = [(name, genome) for name, genome in founders if not genome.layers or name in usable]
-        self._outside = {genome.digest for name, genome in self._founders if name not in usable}
+        digests = {one.genome.digest for one in given}
+        own = [Founder(f"founder {name}", space.inputs.narrowed(FOUNDERS[name]())) for name in settings.founders]
+        founders = [*given, *(one for one in own if one.genome.digest not in digests)]
+        usable = {one.genome.digest for one in founders if self._usable(one.genome)}
+        # Given founders are judged in any space, as methods without layers: the answer is never worse than they are.
+        judged = usable | digests
+        self._founders = [one for one in founders if not one.genome.layers or one.genome.digest in judged]
+        self._outside = {one.genome.digest for one in self._founders} - usable
+        self._given = {one.genome.digest: one.weights for one in given}
 
     # ------------------------------------------------------------------ ask
 
@@ -191,19 +197,22 @@ class Evolution:
         rng = np.random.default_rng([self._root, self.births])
         for genome, parents, origin in self._proposals(rng):
             if int(genome.digest, 16) not in self._digests:
-                return Candidate(self.births, genome, self.rungs[0], parents, origin, inherits=self._source(parents))
+                source = self._source(genome, parents)
+                return Candidate(self.births, genome, self.rungs[0], parents, origin, inherits=source)
         return None
 
-    def _source(self, parents: tuple[int, ...]) -> EvaluationKey | None:
-        """Return the key of the evaluation that offspring inherit from: the latest of the first parent."""
-        if not (parents and self.settings.inherit):
+    def _source(self, genome: Genome, parents: tuple[int, ...]) -> EvaluationKey | None:
+        """Return the key of what a newborn inherits: the latest evaluation of the first parent, or weights given."""
+        if not self.settings.inherit:
             return None
+        if not parents:
+            return self._given.get(genome.digest)
         return next((one.key for one in self.population if one.id == parents[0]), None)
 
     def _proposals(self, rng: np.random.Generator) -> Iterator[tuple[Genome, tuple[int, ...], str]]:
         if self.births < len(self._founders):
-            name, genome = self._founders[self.births]
-            yield genome, (), f"founder {name}"
+            founder = self._founders[self.births]
+            yield founder.genome, (), founder.origin
         if len(self.population) > 1 and rng.random() > _RANDOM:
             with suppress(InputError):  # the space may hold no genome but the parent
                 for _ in range(_ATTEMPTS):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_menndl.errors import InputError
 from napari_menndl.files import Pause, atomic_write, check_links, wait_for_room
 from napari_menndl.movie.metadata import UNKNOWN
-from napari_menndl.search.candidate import EvaluationKey
+from napari_menndl.search.candidate import EvaluationKey, GivenFounders
 from napari_menndl.search.facts import iterate_facts
 from napari_menndl.search.lock import WriterLock, unwritable
 from napari_menndl.search.new_folder import EMPTY_PARTS, TASK, new_run_folder
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.genome.space import SearchSpace
     from napari_menndl.movie.metadata import Metadata
+    from napari_menndl.search.candidate import Founder
     from napari_menndl.search.facts import Fact
     from napari_menndl.search.settings import SearchSettings
     from napari_menndl.search.views.reader import RunReader
@@ -54,8 +55,11 @@ class RunFolder:
         task: TrainingTask,
         merged: Sequence[str] = (),
         metadata: Metadata = UNKNOWN,
+        given: GivenFounders | None = None,
     ) -> RunFolder:
         """Create the folder of a new search, or of a merged run.
+
+        The weights that given founders inherit are copied into it.
 
         Raises
         ------
@@ -64,7 +68,7 @@ class RunFolder:
         """
         folder = Path(path).absolute()
         with new_run_folder(folder) as staged:
-            record = cls.fill(staged, settings, space, task, merged, metadata)._record
+            record = cls.fill(staged, settings, space, task, merged, metadata, given)._record
         return cls(folder, record)
 
     @classmethod
@@ -76,6 +80,7 @@ class RunFolder:
         task: TrainingTask,
         merged: Sequence[str] = (),
         metadata: Metadata = UNKNOWN,
+        given: GivenFounders | None = None,
     ) -> RunFolder:
         """Write what a search begins with into the hidden folder of `new_run_folder`.
 
@@ -84,15 +89,21 @@ class RunFolder:
         InputError
             If it cannot be written.
         """
-        record = RunConfig(settings, space, task.digest, tuple(merged), metadata=metadata)
+        given = given or GivenFounders()
+        record = RunConfig(
+            settings, space, task.digest, tuple(merged), metadata=metadata, founders=given.founders, seen=given.seen
+        )
+        filled = cls(staged, record)
         try:
             for part in EMPTY_PARTS:
                 (staged / part).mkdir()
             task.save(staged / TASK)
+            for key, data in given.weights.items():
+                atomic_write(filled.weights_path(key), data)
             record.write(staged)
         except OSError as error:
             raise unwritable(staged.parent, error) from error
-        return cls(staged, record)
+        return filled
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
@@ -122,6 +133,16 @@ class RunFolder:
     def task_digest(self) -> str:
         """Digest of the training task."""
         return self._record.task
+
+    @property
+    def founders(self) -> tuple[Founder, ...]:
+        """Founders from another search."""
+        return self._record.founders
+
+    @property
+    def seen(self) -> tuple[tuple[int, str], ...]:
+        """Number and digest of the recorded frames that the founders' weights were trained on."""
+        return self._record.seen
 
     @property
     def versions(self) -> dict[str, str]:

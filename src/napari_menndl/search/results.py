@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from napari_menndl.metrics.scores import ClassScore
     from napari_menndl.search.candidate import EvaluationKey
     from napari_menndl.search.facts import AnswerChosen, AnswerMember, Fact
     from napari_menndl.search.folder import RunFolder
@@ -63,11 +64,18 @@ class Chosen:
         Thresholds for their mean.
     weights : tuple of C float
         One row per member: its weight in the mean of each class; empty if all are equal.
+    fitness, error : float or None
+        Out-of-fold fitness and its standard error.
+    scores : tuple of ClassScore
+        Out-of-fold scores of each class.
     """
 
     members: tuple[ChosenNetwork, ...]
     thresholds: tuple[float, ...]
     weights: tuple[tuple[float, ...], ...] = ()
+    fitness: float | None = None
+    error: float | None = None
+    scores: tuple[ClassScore, ...] = ()
 
 
 def evaluations(folder: RunFolder) -> list[tuple[int, Evaluation]]:
@@ -145,17 +153,22 @@ def _chosen(folder: RunFolder) -> Chosen:
         )
         # The thresholds of the mean suit most of its members together, but not a single one.
         ordered = left[0].thresholds if len(left) == 1 else answer.thresholds
-        return Chosen(networks, _in_order(folder, ordered), _shares(left, folder.task.class_names))
+        shares = _shares(left, folder.task.class_names)
+        # Scores of an answer that has lost members are no longer its own.
+        told = (answer.fitness, answer.error, answer.scores) if len(left) == len(members) else (None, None, ())
+        return Chosen(networks, _in_order(folder, ordered), shares, *told)
     reader = folder.reader
     leaders = reader.leaders()
     if not leaders:
         raise InputError("a search with a result", f"no network evaluated in {folder.path}", "Let it run longer.")
     best, weights = _first_with_weights(folder, leaders)
     genome = Genome.from_json(reader.birth(best.id).genome or {})
-    thresholds = {one.name: one.cutoff for one in reader.evaluation(best.id).scores}
+    judged = reader.evaluation(best.id)
+    thresholds = {one.name: one.cutoff for one in judged.scores}
     in_order = _in_order(folder, thresholds)
     folds = sorted({name.partition("/")[0] for name in load(weights) if "/" in name})
-    return Chosen(tuple(ChosenNetwork(best.id, genome, weights, int(fold), in_order) for fold in folds), in_order)
+    networks = tuple(ChosenNetwork(best.id, genome, weights, int(fold), in_order) for fold in folds)
+    return Chosen(networks, in_order, (), judged.fitness, judged.error, judged.scores)
 
 
 def _shares(members: Sequence[AnswerMember], class_names: Sequence[str]) -> tuple[tuple[float, ...], ...]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
+from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.metadata import UNKNOWN, Metadata
+from napari_menndl.search.candidate import EvaluationKey, Founder
 from napari_menndl.search.settings import SearchSettings
 
 if TYPE_CHECKING:
@@ -49,6 +51,10 @@ class RunConfig:
         Versions of the packages it was started with.
     metadata : Metadata
         Recording metadata of the movie.
+    founders : tuple of Founder
+        Founders from another search; their weights lie in the run folder.
+    seen : tuple of (int, str)
+        Number and digest of the recorded frames that these weights were trained on.
     """
 
     settings: SearchSettings
@@ -57,6 +63,8 @@ class RunConfig:
     merged: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=installed_versions)
     metadata: Metadata = UNKNOWN
+    founders: tuple[Founder, ...] = ()
+    seen: tuple[tuple[int, str], ...] = ()
 
     def write(self, folder: Path) -> None:
         """Write the configuration to a folder, atomically."""
@@ -69,6 +77,7 @@ class RunConfig:
             "space": self.space.to_json(),
             **({"merged": list(self.merged)} if self.merged else {}),
             **({"metadata": known} if (known := self.metadata.to_json()) else {}),
+            **({"founders": [_to_json(one) for one in self.founders], "seen": self.seen} if self.founders else {}),
         }
         atomic_write(folder / NAME, json.dumps(record, indent=1).encode())
 
@@ -108,4 +117,24 @@ class RunConfig:
             tuple(record.get("merged", ())),
             versions,
             Metadata.from_json(metadata if isinstance(metadata := record.get("metadata"), dict) else {}),
+            *_founders(record, folder),
         )
+
+
+def _to_json(founder: Founder) -> dict[str, Any]:
+    return {"origin": founder.origin, "weights": founder.weights, "genome": founder.genome.to_json()}
+
+
+def _founders(record: dict[str, Any], folder: Path) -> tuple[tuple[Founder, ...], tuple[tuple[int, str], ...]]:
+    try:
+        founders = tuple(
+            Founder(
+                str(one["origin"]),
+                Genome.from_json(one["genome"]),
+                EvaluationKey(one["weights"]) if one["weights"] else None,
+            )
+            for one in record.get("founders", ())
+        )
+        return founders, tuple((int(t), str(digest)) for t, digest in record.get("seen", ()))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"founders in {NAME}", f"{error!r} in {folder}", "Restore it from a copy.") from error

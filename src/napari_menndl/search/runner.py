@@ -91,7 +91,7 @@ class SearchRunner:
     ) -> None:
         self.folder = folder
         self.settings = folder.settings
-        self.evolution = evolution or Evolution(folder.space, folder.settings)
+        self.evolution = evolution or Evolution(folder.space, folder.settings, folder.founders)
         self.goal = parse_budget(self.settings.budget)
         self.events = SearchEvents()
         self.state = "new"

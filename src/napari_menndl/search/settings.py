@@ -59,6 +59,9 @@ class SearchSettings:
         note="Simple methods and hand-designed networks that are born first.",
         options=tuple(FOUNDERS),
     )
+    start_from: str = setting(
+        "", "Start from", note="A saved network or a run, whose networks are born first; empty: none."
+    )
     pixels: int = setting(
         6_000_000,
         "Pixels at first rung",
@@ -95,8 +98,9 @@ class SearchSettings:
                 repr(self.island),
                 "Give each island a name of its own, such as a1.",
             )
-        if self.exchange:  # the search process and a later resume may run in another working directory
-            object.__setattr__(self, "exchange", os.path.abspath(os.path.expanduser(self.exchange)))
+        for name in ("exchange", "start_from"):  # the search process and a later resume may run in another folder
+            if path := getattr(self, name):
+                object.__setattr__(self, name, os.path.abspath(os.path.expanduser(path)))
 
     @property
     def root(self) -> int:

@@ -21,7 +21,7 @@ from napari_menndl.errors import InputError, frame_number
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.movie.absent import fill_gaps, gaps_said
-from napari_menndl.movie.identity import digest_of
+from napari_menndl.movie.identity import digest_of, frame_digest
 from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
 from napari_menndl.movie.preparation import steps_from_json
 from napari_menndl.movie.tracing import recorded_frames
@@ -56,11 +56,17 @@ class Origin:
         Digests of these frames (`movie.identity`).
     annotation : str
         Path of the annotation; empty for an annotation in memory.
+    movie : str
+        Name of the movie; empty in tasks of earlier versions.
+    recorded : tuple of (int, str)
+        Number and digest of each recorded frame that these are made of; empty in tasks of earlier versions.
     """
 
     frames: tuple[int, ...]
     digests: tuple[str, ...]
     annotation: str = ""
+    movie: str = ""
+    recorded: tuple[tuple[int, str], ...] = ()
 
     @classmethod
     def from_json(cls, data: Any) -> Origin | None:
@@ -219,7 +225,13 @@ class TrainingTask:
             guard,
             None if alone else neighbours,
             movie.steps,
-            Origin(tuple(chosen), digests, "" if given.path is None else str(given.path.resolve())),
+            Origin(
+                tuple(chosen),
+                digests,
+                "" if given.path is None else str(given.path.resolve()),
+                movie.name,
+                _recorded(movie, chosen, digests),
+            ),
         )
         for split in (0, 1):
             for fold in range(folds):
@@ -374,3 +386,11 @@ class TrainingTask:
             "guard": self.guard,
             **({"steps": [step.to_json() for step in self.steps]} if self.steps else {}),
         }
+
+
+def _recorded(movie: Movie, frames: Sequence[int], digests: Sequence[str]) -> tuple[tuple[int, str], ...]:
+    """Return number and digest of the recorded frames that frames of a movie, with their digests, are made of."""
+    if not movie.steps:
+        return tuple(zip(frames, digests, strict=True))
+    numbers = sorted({k for t in frames for k in recorded_frames(movie.steps, t)})
+    return tuple((k, frame_digest(movie.raw, k)) for k in numbers if k not in movie.raw.absent)

@@ -112,7 +112,9 @@ class Source:
         return None if number == _UNBORN else number
 
     def key(self, key: EvaluationKey) -> EvaluationKey | None:
-        """Return the merged key of an evaluation; None if its network is not born."""
+        """Return the merged key of an evaluation; None if its network is not born, or if it is of another search."""
+        if key.is_given:
+            return None
         number = self.number(key.network)
         return None if number is None else EvaluationKey.of(number, key.rung)
 

@@ -93,7 +93,10 @@ class Files(QObject):
             self._fail(InputError("a run or a network to export", "an empty field", "Choose one above."))
             return
         path, _ = QFileDialog.getSaveFileName(
-            self._controls, "Network as a file", "network.safetensors", "Networks (*.safetensors)"
+            self._controls,
+            "Network as a file",
+            "network.safetensors",
+            "Networks (*.safetensors);;ONNX, for other programs (*.onnx);;Packages for bioimage.io (*.zip)",
         )
         if path:
             self._job.begin(_export_network, str(source.value), path)
@@ -107,11 +110,9 @@ class Files(QObject):
 
 def _export_network(source: str, path: str) -> Path:
     """Save the best of a run, or a copy of a saved network; the dialog has asked whether to replace a file."""
-    from napari_menndl.opening import network_file, open_network  # called in a thread: importing torch takes a moment
+    from napari_menndl.opening import export_network, open_network  # called in a thread: importing torch takes a moment
 
-    place = network_file(path, overwrite=True)
-    open_network(source).save(place)
-    return place
+    return export_network(open_network(source), path, overwrite=True)
 
 
 def export_picture(review: FrameReview, movie: Movie, palette: str, classes: Mapping[str, str], path: str) -> Path:

@@ -45,7 +45,13 @@ def _advanced() -> type:
         note="JSON that says which networks are considered (SearchSpace.save); empty: small ones",
         form={"mode": "r", "filter": "*.json"},
     )
-    chosen: list[tuple[str, Any, Any]] = [("space", Path, space)]
+    start_from = setting(
+        Path(),
+        by_name["start_from"].metadata["title"],
+        note="A saved network or a run folder, whose networks are born first; empty: none",
+        form={"mode": "r", "filter": "*.safetensors"},
+    )
+    chosen: list[tuple[str, Any, Any]] = [("start_from", Path, start_from), ("space", Path, space)]
     for name in ADVANCED:
         one = by_name[name]
         chosen.append((name, hints[name], field(default=one.default, metadata=one.metadata)))
@@ -55,5 +61,5 @@ def _advanced() -> type:
     return make_dataclass("AdvancedSettings", chosen, frozen=True)
 
 
-#: Search space and the settings named above, with titles, limits and help of `SearchSettings`.
+#: Where to start from, search space and the settings named above, with titles, limits and help of `SearchSettings`.
 AdvancedSettings = _advanced()

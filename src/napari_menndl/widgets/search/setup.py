@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,7 +85,9 @@ class Setup(QWidget):
         self.learn["frames"].changed.connect(self._on_frames)
         self.one_frame.clicked.connect(self.offer_in_view)
         self.every_frame.clicked.connect(self._offer_all)
-        self._defaults = remember_form(self.advanced, "search/advanced", [row.name for row in self.advanced])
+        # Where the last search started from is not where the next one does.
+        kept = [row.name for row in self.advanced if row.name != "start_from"]
+        self._defaults = remember_form(self.advanced, "search/advanced", kept) | {"start_from": Path()}
         self.advanced.changed.connect(self._say_advanced)
         self.defaults.clicked.connect(self._forget_advanced)
         self._say_advanced()
@@ -92,13 +95,14 @@ class Setup(QWidget):
         self.reset_choices()
 
     def _build(self) -> None:
-        for form, name in ((self.place, "run"), (self.advanced, "space")):
+        for form, name in ((self.place, "run"), (self.advanced, "space"), (self.advanced, "start_from")):
             form[name].choose_btn.text = "…"
             form[name].choose_btn.native.setMaximumWidth(32)
         self.place["run"].line_edit.value = ""
         self.place["run"].line_edit.native.setPlaceholderText("my-search.menndl")
-        self.advanced["space"].line_edit.value = ""
-        self.advanced["space"].line_edit.native.setPlaceholderText("small networks")
+        for name, placeholder in (("space", "small networks"), ("start_from", "nothing")):
+            self.advanced[name].line_edit.value = ""
+            self.advanced[name].line_edit.native.setPlaceholderText(placeholder)
         self.learn["frames"].native.setPlaceholderText("0, 5-8")
         body = lay_out(self.learn)
         rows = body.layout()
@@ -283,6 +287,7 @@ class Setup(QWidget):
         advanced = asdict(read_form(self.advanced, AdvancedSettings))
         space = self.advanced["space"].line_edit.value.strip()
         del advanced["space"]
+        advanced["start_from"] = self.advanced["start_from"].line_edit.value.strip()
         if advanced["networks_per_gpu"] == 1:
             del advanced["networks_per_gpu"]  # the value of a pool file is not overridden by default
         SearchSettings.from_json({**advanced, "budget": self.budget.text, "pool": self.pool.spec})
