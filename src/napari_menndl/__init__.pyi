@@ -16,6 +16,7 @@ from .movie.reading import open_movie as open_movie
 from .opening import open_network as open_network
 from .run import Run as Run
 from .simulation.simulate import simulate_movie as simulate_movie
+from .tracks.tracks import track_defects as track_defects
 
 __version__: str
 
@@ -38,4 +39,5 @@ __all__ = [
     "resume_search",
     "run_search",
     "simulate_movie",
+    "track_defects",
 ]

@@ -88,17 +88,22 @@ def open_as_asked(path: Path, pixel_size: str | None, signal: str | None) -> Mov
         return open_movie(path, signal=signal)
     if pixel_size.strip().lower() == "none":
         return replace(open_movie(path, signal=signal), pixel_size=None)
+    return open_movie(path, pixel_size=read_pixel_size(pixel_size), signal=signal)
+
+
+def read_pixel_size(text: str) -> float | list[float]:
+    """Read a pixel size [nm] as typed: one number, or Y,X; InputError for anything else."""
     try:
-        sides = [float(side) for side in pixel_size.split(",")]
+        sides = [float(side) for side in text.split(",")]
     except ValueError:
-        raise InputError("a pixel size [nm] such as 0.02, or Y,X, or none", repr(pixel_size), "Correct it.") from None
+        raise InputError("a pixel size [nm] such as 0.02, or Y,X, or none", repr(text), "Correct it.") from None
     if len(sides) == 2 and not max(sides) <= PLAUSIBLE_ANISOTROPY * min(sides):  # "1,5" may be a decimal comma
         raise InputError(
             "a pixel size [nm] such as 1.5, or Y,X of a pixel that is nearly square",
-            repr(pixel_size),
+            repr(text),
             "Write a decimal point, not a comma. If pixels are so far from square, give pixel_size=(y, x) in Python.",
         )
-    return open_movie(path, pixel_size=sides[0] if len(sides) == 1 else sides, signal=signal)
+    return sides[0] if len(sides) == 1 else sides
 
 
 def read_thresholds(given: list[str] | None) -> dict[str, float]:

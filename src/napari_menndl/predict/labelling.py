@@ -9,15 +9,12 @@ import pandas as pd
 from scipy import ndimage
 
 from napari_menndl.metrics.components import label_components
+from napari_menndl.tables import defect_rows, no_defects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-#: Columns of a table of defects: frame and number of the defect in it; class; centre [px] and [nm]; area [px] and
-#: [nm²]; mean probability over its pixels. Values in nm are NaN if the pixel size is unknown.
-DEFECT_COLUMNS = ("frame", "defect", "class", "y", "x", "y_nm", "x_nm", "area_px", "area_nm2", "confidence")
 
 
 def label_pixels(
@@ -53,6 +50,8 @@ def find_defects(
     class_names: Sequence[str],
     pixel_size: tuple[float, float] | None = None,
     frame: int = 0,
+    frame_time: float | None = None,
+    agreement: NDArray[np.float32] | None = None,
 ) -> pd.DataFrame:
     """List the defects of a frame.
 
@@ -64,38 +63,29 @@ def find_defects(
     pixel_size : (y, x) float [nm], optional
     frame : int
         Number to enter in the table.
+    frame_time : float [s], optional
+    agreement : (C, Y, X) float32, optional
+        Of the members of an ensemble, see `Ensemble.agreement`.
 
     Returns
     -------
     DataFrame
-        With `DEFECT_COLUMNS`; one row per connected defect of one class.
+        With `tables.DEFECT_COLUMNS`; one row per connected defect of one class.
     """
-    scale = np.array(pixel_size if pixel_size else (np.nan, np.nan))
     tables, first = [], 0
     for c, name in enumerate(class_names):
         found = label_components(labels == c + 1, min_area=1)
         if not len(found):
             continue
         number = np.arange(1, len(found) + 1)
-        columns = (
-            np.full(len(found), frame),
-            first + number - 1,
-            np.full(len(found), name, object),
-            *found.centres.T,
-            *(found.centres * scale).T,
-            found.areas,
-            found.areas * scale.prod(),
-            np.asarray(ndimage.mean(probabilities[c], found.labels, number), np.float64),
+        confidence = ndimage.mean(probabilities[c], found.labels, number)
+        agreed = np.nan if agreement is None else ndimage.mean(agreement[c], found.labels, number)
+        tables.append(
+            defect_rows(
+                frame, name, first + number - 1, found.centres, found.areas, confidence, pixel_size, frame_time, agreed
+            )
         )
-        tables.append(pd.DataFrame(dict(zip(DEFECT_COLUMNS, columns, strict=True))))
         first += len(found)
     if not tables:
         return no_defects()
     return pd.concat(tables, ignore_index=True)
-
-
-def no_defects() -> pd.DataFrame:
-    """Return an empty table of defects with typed columns."""
-    whole = ("frame", "defect", "area_px")
-    kinds = {name: "int64" if name in whole else "str" if name == "class" else "float64" for name in DEFECT_COLUMNS}
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})

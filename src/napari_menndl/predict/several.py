@@ -10,6 +10,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
 from napari_menndl.movie.preparation import prepared_alike
 from napari_menndl.predict.prediction import Prediction
+from napari_menndl.tables import table_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ TABLE = "defects.csv"
 
 
 class DefectTable:
-    """CSV table of the defects of movies, rewritten after each movie.
+    """Table of the defects of movies, CSV or Parquet by its suffix, rewritten after each movie.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ class DefectTable:
             defects = defects.copy()
             defects.insert(0, "movie", movie)
         self._found.append(defects)
-        atomic_write(self.path, pd.concat(self._found, ignore_index=True).to_csv(index=False).encode())
+        atomic_write(self.path, table_bytes(pd.concat(self._found, ignore_index=True), self.path))
 
 
 def predict_movie(

@@ -41,6 +41,8 @@ class AlignedLabels:
         Preparation steps of the movie.
     pixel_size : (y, x) float [nm] or None
         From whichever side has it.
+    frame_time : float [s] or None
+        Of a prediction.
     """
 
     names: tuple[str, ...]
@@ -49,6 +51,7 @@ class AlignedLabels:
     annotation: Annotation
     steps: tuple[Step, ...]
     pixel_size: tuple[float, float] | None
+    frame_time: float | None
     _labels: Any
     _probabilities: Any
     _second: Any
@@ -97,6 +100,7 @@ class AlignedLabels:
             annotation,
             tuple(steps or ()),
             check_pixel_sizes(getattr(named, "pixel_size", None), annotation.pixel_size),
+            getattr(named, "frame_time", None),
             labels,
             getattr(predicted, "probabilities", None) if probabilities is None else probabilities,
             predicted if hasattr(predicted, "known") else None,

@@ -15,7 +15,8 @@ from napari_menndl.movie.tracing import with_origin
 from napari_menndl.review.aligned_labels import AlignedLabels
 from napari_menndl.review.frame import COLOURS, OUTCOMES, ReviewedFrame, review_labels
 from napari_menndl.review.new_defects import NewDefects, NewDefectsFromEvents
-from napari_menndl.review.tables import DEFECT_COLUMNS, TOTAL, Tallies, defect_table, write_table
+from napari_menndl.review.tables import REVIEW_COLUMNS, TOTAL, Tallies, defect_table, numbered
+from napari_menndl.tables import write_table
 
 if TYPE_CHECKING:
     import os
@@ -112,7 +113,7 @@ class Review:
             there = [[label_components(both.true(t) == c, 1) for c in both.numbers] for t in labelled]
             births = NewDefects(both.detectors, there)
         tallies = Tallies(both.names, both.detectors)
-        tables = [pd.DataFrame(columns=list(DEFECT_COLUMNS))]
+        tables = [pd.DataFrame(columns=list(REVIEW_COLUMNS))]
         for done, t in enumerate(reviewed, start=1):
             labels, chances = both.predicted(t)
             known = both.known(t)
@@ -128,11 +129,11 @@ class Review:
                 chance = None if chances is None else chances[c]
                 tallies.add(t, c, match, known, chance, scopes)
                 new = None if born is None else born[c]
-                table = defect_table(t, name, match, chance, new, both.pixel_size)
+                table = defect_table(t, name, match, chance, new, both.pixel_size, both.frame_time)
                 tables.append(with_origin(table, both.steps, both.pixel_size))
             if progress:
                 progress(done, len(reviewed))
-        defects = pd.concat([t for t in tables if len(t)] or tables, ignore_index=True)
+        defects = numbered(pd.concat([t for t in tables if len(t)] or tables, ignore_index=True))
         return cls(reviewed, both.names, both.not_compared, labelled, defects, tallies.scores(), both.look)
 
     def look(self, t: int) -> ReviewedFrame:

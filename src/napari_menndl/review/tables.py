@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from napari_menndl.errors import InputError
-from napari_menndl.files import atomic_write
 from napari_menndl.metrics.detection import Match, MatchRule, count_defects, pixel_counts
 from napari_menndl.metrics.ranking import average_precision, choose_thresholds
 from napari_menndl.metrics.scores import Counts
 from napari_menndl.review.frame import FALSE_NEGATIVE, FALSE_POSITIVE, OUTCOMES, TRUE_POSITIVE, pixels_of
+from napari_menndl.tables import DEFECT_COLUMNS, defect_rows
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
@@ -27,19 +24,8 @@ if TYPE_CHECKING:
 SCOPES = ("all", "later", "born")
 #: Value for "all together" in the columns frame and class of the scores.
 TOTAL = "all"
-DEFECT_COLUMNS = (
-    "frame",
-    "class",
-    "outcome",
-    "y",
-    "x",
-    "y_nm",
-    "x_nm",
-    "area_px",
-    "area_nm2",
-    "confidence",
-    "born",
-)
+#: Columns of a table of reviewed defects: those of every table of defects, then what the review says.
+REVIEW_COLUMNS = (*DEFECT_COLUMNS, "outcome", "born")
 SCORE_COLUMNS = (
     "scope",
     "frame",
@@ -62,6 +48,8 @@ def defect_table(
     probability: NDArray[np.floating] | None,
     born: NDArray[np.bool_] | None,
     pixel_size: tuple[float, float] | None,
+    frame_time: float | None = None,
+    agreement: NDArray[np.floating] | None = None,
 ) -> pd.DataFrame:
     """Return the defects of one class in one frame.
 
@@ -74,17 +62,19 @@ def defect_table(
     born : (m,) bool, optional
         Which of the true defects were born after the labelled frame.
     pixel_size : (y, x) float [nm], optional
+    frame_time : float [s], optional
+    agreement : (Y, X) float, optional
+        Of the members of an ensemble.
 
     Returns
     -------
     DataFrame
-        With `DEFECT_COLUMNS`. Position and area are as predicted for true and false positives, as annotated for false
-        negatives; the confidence is the mean probability over these pixels. NaN if unknown.
+        With `REVIEW_COLUMNS`. Position and area are as predicted for true and false positives, as annotated for false
+        negatives; confidence and agreement are means over these pixels. NaN if unknown.
     """
-    scale = np.array(pixel_size if pixel_size else (np.nan, np.nan))
     pairs = match.counted_pairs
     nowhere = np.full(len(match.found_unmatched), -1)
-    tables = []
+    tables, first = [], 0
     for outcome, components, index, true in (
         (TRUE_POSITIVE, match.found, pairs[:, 0], pairs[:, 1]),
         (FALSE_POSITIVE, match.found, match.found_unmatched, nowhere),
@@ -92,24 +82,30 @@ def defect_table(
     ):
         if not len(index):
             continue
-        centres, areas = components.centres[index], components.areas[index]
-        confidence = np.full(len(index), np.nan)
-        if probability is not None:
-            confidence = np.asarray(ndimage.mean(probability, components.labels, index + 1), np.float64)
-        new = np.full(len(index), False) if born is None or outcome == FALSE_POSITIVE else born[true]
-        columns = (
-            np.full(len(index), frame),
-            np.full(len(index), name, object),
-            np.full(len(index), OUTCOMES[outcome], object),
-            *centres.T,
-            *(centres * scale).T,
-            areas,
-            areas * scale.prod(),
-            confidence,
-            new,
+        means = [
+            np.nan if image is None else ndimage.mean(image, components.labels, index + 1)
+            for image in (probability, agreement)
+        ]
+        rows = defect_rows(
+            frame,
+            name,
+            np.arange(first, first + len(index)),
+            components.centres[index],
+            components.areas[index],
+            means[0],
+            pixel_size,
+            frame_time,
+            means[1],
         )
-        tables.append(pd.DataFrame(dict(zip(DEFECT_COLUMNS, columns, strict=True))))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(DEFECT_COLUMNS))
+        first += len(index)
+        new = np.full(len(index), False) if born is None or outcome == FALSE_POSITIVE else born[true]
+        tables.append(rows.assign(outcome=np.full(len(index), OUTCOMES[outcome], object), born=new))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(REVIEW_COLUMNS))
+
+
+def numbered(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of defects of all classes with the defects of each frame numbered from 0."""
+    return table.assign(defect=table.groupby("frame").cumcount())
 
 
 @dataclass
@@ -230,22 +226,6 @@ def score_rows(
         _row(scope, frame, name, tally, precision)
         for (name, tally), precision in zip(by_class.items(), precisions, strict=True)
     ]
-
-
-def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
-    """Write a table as CSV, atomically.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
-    place = Path(path)
-    try:
-        atomic_write(place, table.to_csv(index=False).encode())
-    except OSError as error:
-        raise InputError("a folder that can be written", str(error), "Choose another place.") from error
-    return place
 
 
 def _occurs(tally: ScoreCounts) -> bool:

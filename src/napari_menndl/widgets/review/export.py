@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from napari_menndl.review.tables import DEFECT_COLUMNS, write_table
+from napari_menndl.review.tables import REVIEW_COLUMNS
+from napari_menndl.tables import write_table
 from napari_menndl.widgets.review.palette import picture_key
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def export_defects(reviews: Iterable[FrameReview], path: str) -> Path:
     """
     tables = [review.defects.drop(columns="born") for review in sorted(reviews, key=lambda r: r.frame)]
     full = [table for table in tables if len(table)]
-    columns = [name for name in DEFECT_COLUMNS if name != "born"]
+    columns = [name for name in REVIEW_COLUMNS if name != "born"]
     return write_table(pd.concat(full) if full else pd.DataFrame(columns=columns), with_suffix(path, ".csv"))
 
 

@@ -149,7 +149,7 @@ class FrameReview:
     tallies : dict of str to ScoreCounts
         By class that both sides have; empty without an annotation.
     defects : DataFrame
-        `tables.DEFECT_COLUMNS`; defects that are not judged have the outcome ``"predicted"``.
+        `tables.REVIEW_COLUMNS`; defects that are not judged have the outcome ``"predicted"``.
     thresholds : (C,) float or None
         The thresholds applied.
     agreement : dict of str to float

@@ -18,7 +18,7 @@ from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import count_defects, pixel_counts
 from napari_menndl.metrics.ranking import choose_thresholds
 from napari_menndl.review.frame import FALSE_POSITIVE, OUTCOMES, review_labels
-from napari_menndl.review.tables import DEFECT_COLUMNS, ScoreCounts, defect_table
+from napari_menndl.review.tables import REVIEW_COLUMNS, ScoreCounts, defect_table, numbered
 from napari_menndl.widgets.layers import annotation_of
 from napari_menndl.widgets.review.expert import annotated_detectors, annotation_in
 from napari_menndl.widgets.review.frame_review import AGREEMENT, ALONE, FrameReview, PartialFrame, drawn, pack
@@ -172,7 +172,7 @@ class FrameReviewer:
             names,
             annotated,
             tallies,
-            pd.concat(full, ignore_index=True) if full else pd.DataFrame(columns=list(DEFECT_COLUMNS)),
+            numbered(pd.concat(full, ignore_index=True)) if full else pd.DataFrame(columns=list(REVIEW_COLUMNS)),
             thresholds,
             self._agreement(source, question, predicted) if not annotated else {},
             question.thorough,
