@@ -2,11 +2,11 @@
 
     python benchmarks/tracking.py [--areas 0 1 2] [--frames 40] [--drift 3] [--again]
 
-Movies of WS2 with a drift of about three pixels a frame, in which defects are born, hop, change and vanish. The table of
-defects is that of the true labels, and the same made worse: centres off, defects missed, false ones anywhere. Four
-methods link it, all else is alike: the nearest neighbour of the same class in the frame before, with and without the
-drift removed; trackpy with and without; laptrack, where it is installed. The cell says which of `THRESHOLDS` ours
-holds, and whether any other has better events.
+Movies of WS2 with a drift of about three pixels a frame, in which defects are born, hop, change and vanish. The table
+of defects is that of the true labels, and the same made worse: centres off, defects missed, false ones anywhere.
+Several methods link it, all else is alike: the nearest neighbour of the same class in the frame before, with and
+without the drift removed; trackpy with and without; laptrack, where it is installed. The cell says which of
+`THRESHOLDS` ours holds, and whether any other has better events.
 
 Writes ``benchmarks/results/tracking.json``, and leaves it as it is when it is there already.
 """
@@ -40,8 +40,8 @@ from napari_menndl.tracks.linking import CHANGED_WITHIN, link_defects
 SHAPE = (256, 256)
 #: Error of a centre, rms per axis [px]; share of defects missed; false ones per true one.
 QUALITIES = {"exact": (0.0, 0.0, 0.0), "good": (0.7, 0.05, 0.05), "poor": (1.0, 0.15, 0.10)}
-#: What ours is to hold, by quality: true links found, at least; false among those made, at most; F1 of births, at least;
-#: error of their rate over all areas, at most.
+#: What ours is to hold, by quality: true links found, at least; false among those made, at most; F1 of births, at
+#: least; error of their rate over all areas, at most.
 THRESHOLDS = {
     "exact": {"links": 0.99, "false": 0.005, "born": 0.95, "rate": 0.1},
     "good": {"links": 0.98, "false": 0.01, "born": 0.85, "rate": 0.15},
@@ -95,7 +95,7 @@ def worsened(table: pd.DataFrame, quality: str, rng: np.random.Generator) -> pd.
     """Return the table as a network of this quality would find it."""
     error, missed, false = QUALITIES[quality]
     kept = table[rng.random(len(table)) >= missed].copy()
-    kept[["y", "x"]] += rng.normal(0, error, (len(kept), 2))
+    kept[["y", "x"]] = np.clip(kept[["y", "x"]] + rng.normal(0, error, (len(kept), 2)), 0, np.array(SHAPE) - 1)
     points = table[table["area_px"] < 2 * table["area_px"].median()]
     wrong = points.iloc[rng.integers(len(points), size=rng.poisson(false * len(table)))].copy()
     wrong[["y", "x"]] = rng.uniform(0, SHAPE, (len(wrong), 2))

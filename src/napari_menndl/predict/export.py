@@ -6,12 +6,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
 import zarr
 
 from napari_menndl.annotation.classes import COLOURS
-from napari_menndl.annotation.files import atomic_folder
+from napari_menndl.annotation.files import atomic_folder, is_zarr_group, open_own_group, own_array
 from napari_menndl.errors import InputError
+from napari_menndl.layer_data import grid
 from napari_menndl.movie.absent import spans
 from napari_menndl.tables import parquet_is_installed, write_table
 
@@ -27,6 +29,7 @@ IMAGE, TABLE = "prediction.ome.zarr", "defects"
 #: Name of the labels in the OME-Zarr image.
 LABELS = "defects"
 VERSION = "0.5"
+FORM, SCHEMA = "napari-menndl exported prediction", 1
 #: Each level has half the pixels of the one before along y and x; none is smaller than this, nor are there more.
 _SMALLEST, _MOST_LEVELS = 64, 6
 
@@ -79,13 +82,56 @@ def export_prediction(
         )
     frames = prediction.available
     if missing := sorted(set(range(len(prediction))) - set(frames)):
-        warnings.warn(f"Frames {spans(missing)} are not predicted: NaN in the export.", stacklevel=2)
+        named = f"Frame{'s' * (len(missing) > 1)} {spans(missing)}"
+        warnings.warn(f"{named} not predicted: NaN in the export, without labels.", stacklevel=2)
     with atomic_folder(place / IMAGE) as beside:
         _write_ome(prediction, beside, frames, progress)
     table = prediction.find_defects(frames)
     for path in tables:
         write_table(table, path)
     return written
+
+
+def is_exported(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is an OME-Zarr image that `export_prediction` wrote."""
+    return is_zarr_group(Path(path)) and zarr.open_group(path, mode="r").attrs.get("format") == FORM
+
+
+def exported_layers(path: str | os.PathLike[str]) -> list[tuple[Any, dict[str, Any], str]]:
+    """Return an exported prediction as layers of napari: the probabilities of each class, and the labels; lazy.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, or from a newer version.
+    """
+    group = open_own_group(Path(path), FORM, SCHEMA)
+    image = dict(group.attrs)["ome"]
+    names = [channel["label"] for channel in image["omero"]["channels"]]
+    colours = ["#" + channel["color"] for channel in image["omero"]["channels"]]
+    levels = [level["path"] for level in image["multiscales"][0]["datasets"]]
+    chances = [da.from_zarr(own_array(group, level, "f", 4)) for level in levels]
+    labels = [da.from_zarr(own_array(group, f"labels/{LABELS}/{level}", "u", 3)) for level in levels]
+    second, _, *size = image["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"]
+    axes = image["multiscales"][0]["axes"]
+    place = grid(tuple(size) if "unit" in axes[2] else None, second if "unit" in axes[0] else None)
+    layers: list[tuple[Any, dict[str, Any], str]] = [
+        (
+            [level[:, c] for level in chances],
+            {
+                "name": f"{name}: probability",
+                "multiscale": True,
+                "contrast_limits": (0.0, 1.0),
+                "colormap": [(0.0, 0.0, 0.0, 1.0), colour],
+                "blending": "additive",
+                **place,
+            },
+            "image",
+        )
+        for c, (name, colour) in enumerate(zip(names, colours, strict=True))
+    ]
+    colour_of: dict[int | None, str] = {None: "transparent", **dict(enumerate(colours, start=1))}
+    return [*layers, (labels, {"name": LABELS, "multiscale": True, "colormap": colour_of, **place}, "labels")]
 
 
 def _write_ome(
@@ -100,6 +146,7 @@ def _write_ome(
     images = [_array(root, n, (count, len(names), *size), "f4", "tcyx", np.nan) for n, size in enumerate(sizes)]
     labels = [_array(below, n, (count, *size), "u1", "tyx", 0) for n, size in enumerate(sizes)]
     colours = [COLOURS[c % len(COLOURS)].lstrip("#") for c in range(len(names))]
+    root.attrs.update({"format": FORM, "schema": SCHEMA})
     root.attrs["ome"] = {
         "version": VERSION,
         "multiscales": [_multiscale(f"{outline.movie} probabilities", "tcyx", prediction, len(sizes), "mean")],

@@ -64,6 +64,7 @@ def predict_movie(
     pool: str | None = None,
     *,
     anew: bool = False,
+    agreement: bool = False,
 ) -> tuple[pd.DataFrame, int, InputError | None]:
     """Predict and store a movie, and return its defects even if some frames fail.
 
@@ -72,6 +73,8 @@ def predict_movie(
     prediction : Prediction
     place, progress, cancel, pool, anew
         As for `Prediction.write`.
+    agreement : bool
+        As for `Prediction.find_defects`.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def predict_movie(
             raise
         problem = error
     frames = [t for t in range(len(prediction)) if prediction.is_written(t)]
-    return prediction.find_defects(frames), len(frames), problem
+    return prediction.find_defects(frames, agreement=agreement), len(frames), problem
 
 
 def prediction_of(

@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from napari_menndl.errors import InputError
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Share of the reach within which a defect of another class is the same defect, changed.
-CHANGED_WITHIN = 0.4
+CHANGED_WITHIN = 0.35
 #: Where many defects lie so close that linking takes too long, the reach is lowered there, down to this share of it.
 _SMALLEST_REACH = 0.1
 _STEP = 0.9
@@ -63,20 +62,21 @@ def link_defects(
     apart = np.sqrt((1 - CHANGED_WITHIN**2) / 2) * reach
     kinds = (classes[:, None] == np.unique(classes)[None]) * apart
     coordinates = np.hstack([places, kinds])
-    names = [f"c{axis}" for axis in range(coordinates.shape[1])]
-    table = pd.DataFrame(coordinates, columns=names).assign(frame=order)
+    rows = [np.flatnonzero(order == k) for k in range(int(order.max()) + 1)]
+    numbers = np.full(len(places), -1, np.int64)
     log = logging.getLogger("trackpy")
     level = log.level
     log.setLevel(logging.WARNING)  # it reports every frame
     try:
-        linked = trackpy.link(
-            table,
+        linked = trackpy.link_iter(
+            (coordinates[here] for here in rows),
             reach,
-            pos_columns=names,
             memory=gap,
             adaptive_stop=_SMALLEST_REACH * reach,
             adaptive_step=_STEP,
         )
+        for here, (_, particles) in zip(rows, linked, strict=True):
+            numbers[here] = particles
     except trackpy.SubnetOversizeException as error:
         raise InputError(
             "defects that lie farther apart than they move in a frame",
@@ -85,7 +85,8 @@ def link_defects(
         ) from error
     finally:
         log.setLevel(level)
-    numbers = linked["particle"].reindex(table.index).to_numpy(np.int64)
-    first = pd.Series(order).groupby(numbers).min()
-    ranked = first.sort_values(kind="stable").index
-    return pd.Series(np.arange(len(ranked)), index=ranked).reindex(numbers).to_numpy(np.int64)
+    # In order of appearance, from 0.
+    _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.lexsort((first, order[first]))] = np.arange(len(first))
+    return np.asarray(rank[inverse], np.int64)

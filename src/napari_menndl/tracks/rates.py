@@ -104,6 +104,7 @@ def event_rates(
     position = {int(t): k for k, t in enumerate(observed.frames)}
     counted = events[events["counted"]]
     at = counted["frame"].map(position).to_numpy(np.int64)
+    kind, named = counted["event"].to_numpy(object), counted["class"].to_numpy(object)
     # What is there when a step begins can move, change or vanish in it.
     begun = np.hstack([np.zeros((len(present), 1)), present[:, :-1]])
     units = (
@@ -120,12 +121,10 @@ def event_rates(
             if not len(part):
                 continue
             for name in (TOTAL, *class_names):
-                among = (counted["event"] == event) & np.isin(at, part)
-                mine = slice(None) if name == TOTAL else class_names.index(name)
-                if name != TOTAL:
-                    among &= counted["class"] == name
-                count = int(among.sum())
-                there = np.atleast_2d(begun[mine])[:, part].sum(axis=0)
+                among = (kind == event) & (at >= part[0]) & (at <= part[-1])
+                mine = list(range(len(class_names))) if name == TOTAL else [class_names.index(name)]
+                count = int((among & ((named == name) | (name == TOTAL))).sum())
+                there = begun[mine][:, part].sum(axis=0)
                 middle = part[len(part) // 2]
                 rows.append(
                     (

@@ -155,14 +155,9 @@ def understood(
     if bad.any():
         note(f"{bad.sum()} rows without a frame or a place are left out.")
         table, places, frames = table[~bad], places[~bad], frames[~bad]
-    if len(frames) and (frames.min() < 0 or (frames != np.rint(frames)).any()):
-        raise InputError(
-            "frames as whole numbers from 0",
-            f"{frames[frames != np.rint(frames)][:1] or frames.min()}",
-            "Count frames from 0.",
-        )
-    source = "the table"
-    places, _ = to_pixels(places, table.attrs.get("unit"), None, pixel_size, source)
+    if (wrong := (frames < 0) | (frames != np.rint(frames))).any():
+        raise InputError("frames as whole numbers from 0", f"frame {frames[wrong][0]:g}", "Count frames from 0.")
+    places, _ = to_pixels(places, table.attrs.get("unit"), None, pixel_size, "the table")
     known = table.assign(frame=frames.astype(np.int64), y=places[:, 0], x=places[:, 1])
     known["class"] = table["class"].astype(str).to_numpy(object) if "class" in table else NO_CLASS
     twice = known.duplicated(["frame", "class", "y", "x"])

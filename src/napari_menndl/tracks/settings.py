@@ -16,14 +16,14 @@ class TrackSettings:
     """How defects are followed through a movie, and what counts as an event.
 
     Lengths are in nm where the pixel size is known, else in pixels. Those left out are then taken from the size of the
-    defects: with the radius r of a disc of their median area, reach 4 r, move 2 r, growth π r².
+    defects: with the radius r of a disc of their median area, reach 5 r, move 2 r, growth π r².
     """
 
     reach: float | None = setting(
         None,
         "Reach",
         "nm",
-        "Farthest step of a defect from one frame to the next, drift removed; left out: 0.35. px without a pixel size.",
+        "Farthest step of a defect from one frame to the next, drift removed; left out: 0.42. px without a pixel size.",
         min=0,
         max=1e4,
         source=WS2,

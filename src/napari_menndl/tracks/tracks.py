@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 #: Reach and smallest move [nm] and smallest growth [nm²] where the settings leave them out (`TrackSettings`).
-REACH, MOVE, GROWTH = 0.35, 0.15, 0.04
+REACH, MOVE, GROWTH = 0.42, 0.15, 0.04
 #: The same in radii, and areas, of a disc of the defects' median area, without a pixel size.
-_REACH_RADII, _MOVE_RADII = 4.0, 2.0
+_REACH_RADII, _MOVE_RADII = 5.0, 2.0
 #: With so many defects in a usual frame, a frame without any was not looked at, rather than empty.
 _NEVER_EMPTY = 10
 #: Radius of a vote on the drift, in shares of the reach, and largest drift between frames, in shares of a frame.
