@@ -41,6 +41,12 @@ def tracks(
     ] = None,
     dose: Annotated[float | None, typer.Option(help="Electrons on an area in one frame [e⁻/nm²].")] = None,
     movie: Annotated[str | None, typer.Option(help="Of a table of several movies: the one to follow.")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Of another program's table that does not say it: px or nm.")
+    ] = None,
+    linked: Annotated[
+        str | None, typer.Option(help="Column with the trajectory of each defect, if they are linked already.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Follow defects from frame to frame: trajectories, events (born, moved, grown, vanished) and their rates."""
@@ -54,7 +60,8 @@ def tracks(
         }
         given: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
         if source.is_dir():
-            if only := [f"--{n}" for n, v in (("size", size), ("frames", frames), ("movie", movie)) if v is not None]:
+            of_tables = {"size": size, "frames": frames, "movie": movie, "unit": unit, "linked": linked}
+            if only := [f"--{name}" for name, value in of_tables.items() if value is not None]:
                 raise InputError("a table with " + ", ".join(only), f"{source}, a folder", "Leave that out.")
             found = _stored(source).tracks(**settings, **given)
         else:
@@ -63,6 +70,8 @@ def tracks(
                 shape=None if size is None else _size(size),
                 frames=None if frames is None else _frames(frames),
                 movie=movie,
+                unit=unit,
+                linked=linked,
                 **settings,
                 **given,
             )

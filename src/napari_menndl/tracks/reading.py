@@ -12,7 +12,7 @@ import pandas as pd
 
 from napari_menndl.annotation.clicks.header import names_places
 from napari_menndl.annotation.clicks.text import read_cells
-from napari_menndl.annotation.clicks.units import to_pixels
+from napari_menndl.annotation.clicks.units import check_unit, to_pixels
 from napari_menndl.annotation.points import FILES, read_points
 from napari_menndl.errors import InputError
 from napari_menndl.tables import PARQUET, parquet_is_installed
@@ -117,7 +117,11 @@ def one_movie(table: pd.DataFrame, movie: str | None) -> pd.DataFrame:
 
 
 def understood(
-    table: pd.DataFrame, pixel_size: tuple[float, float] | None, note: Callable[[str], None]
+    table: pd.DataFrame,
+    pixel_size: tuple[float, float] | None,
+    unit: str | None,
+    shape: tuple[int, int] | None,
+    note: Callable[[str], None],
 ) -> pd.DataFrame:
     """Return the defects that were found, with frames from 0 and typed columns; what is left out is said.
 
@@ -127,6 +131,10 @@ def understood(
         With y, x [px], frame and, optionally, the other columns of `tables.DEFECT_COLUMNS`.
     pixel_size : (y, x) float [nm], optional
         Needed where y and x are in nm.
+    unit : str, optional
+        Of y and x, where the table does not say it: ``"px"`` or ``"nm"``.
+    shape : (Y, X) int [px], optional
+        Of the frames; of another program's table without a unit it shows whether y and x can be in pixels.
     note : callable
         Called with each thing to say.
 
@@ -157,7 +165,9 @@ def understood(
         table, places, frames = table[~bad], places[~bad], frames[~bad]
     if (wrong := (frames < 0) | (frames != np.rint(frames))).any():
         raise InputError("frames as whole numbers from 0", f"frame {frames[wrong][0]:g}", "Count frames from 0.")
-    places, _ = to_pixels(places, table.attrs.get("unit"), None, pixel_size, "the table")
+    if "unit" in table.attrs and table.attrs["unit"] is None and unit is None and shape is not None:
+        check_unit(places, shape, pixel_size, "the table")
+    places, _ = to_pixels(places, table.attrs.get("unit"), unit, pixel_size, "the table")
     known = table.assign(frame=frames.astype(np.int64), y=places[:, 0], x=places[:, 1])
     known["class"] = table["class"].astype(str).to_numpy(object) if "class" in table else NO_CLASS
     twice = known.duplicated(["frame", "class", "y", "x"])

@@ -160,6 +160,7 @@ def track_defects(
     recorded: Sequence[int] | None = None,
     drift: ArrayLike | None = None,
     movie: str | None = None,
+    unit: str | None = None,
     linked: str | None = None,
     **changed: Any,
 ) -> Tracks:
@@ -189,6 +190,8 @@ def track_defects(
         Shift of the sample in each frame (y, x), if it is known; else it is estimated.
     movie : str, optional
         Of a table of several movies: the one to follow.
+    unit : str, optional
+        Of y and x in another program's table that does not say it: ``"px"`` (assumed) or ``"nm"``.
     linked : str, optional
         Column with the number of each defect's trajectory, if another program has linked them already.
     **changed
@@ -219,7 +222,8 @@ def track_defects(
     raw = defects if isinstance(defects, pd.DataFrame) else read_defects(defects)
     raw = one_movie(raw, movie)
     given_size = None if pixel_size is None else given_pixel_size(pixel_size)
-    table = understood(raw, given_size, note)
+    given_shape = None if shape is None else (int(tuple(shape)[-2]), int(tuple(shape)[-1]))
+    table = understood(raw, given_size, unit, given_shape, note)
     size = agreed("a pixel size of", given_size, pixel_size_in(table), "nm")
     second = agreed(
         "a frame time of", None if frame_time is None else given_frame_time(frame_time), frame_time_in(table), "s"
@@ -229,7 +233,7 @@ def track_defects(
     looked_at = _frames(table, frames, note)
     area = _areas(table, size)
     chosen, rules = _filled(chosen, size, area)
-    borders = _shape(table, shape, note)
+    borders = _shape(table, given_shape, note)
     classes = list(dict.fromkeys(table["class"]))
     kinds = table["class"].map({name: c for c, name in enumerate(classes)}).to_numpy(np.intp)
     order = np.searchsorted(looked_at, table["frame"].to_numpy())
@@ -350,7 +354,7 @@ def _filled(
     return replace(settings, reach=filled["reach"], move=filled["move"], growth=filled["growth"]), rules
 
 
-def _shape(table: pd.DataFrame, shape: Sequence[int] | None, note: Any) -> tuple[int, int]:
+def _shape(table: pd.DataFrame, shape: tuple[int, int] | None, note: Any) -> tuple[int, int]:
     least = np.ceil(table[["y", "x"]].max().to_numpy(float)).astype(int) + 1 if len(table) else np.ones(2, int)
     if shape is None:
         note(
@@ -358,7 +362,7 @@ def _shape(table: pd.DataFrame, shape: Sequence[int] | None, note: Any) -> tuple
             "Rates per area are too high by as much as they are larger: say it (--size, shape=)."
         )
         return int(least[0]), int(least[1])
-    height, width = (int(n) for n in tuple(shape)[-2:])
+    height, width = shape
     if height < least[0] - 1 or width < least[1] - 1:
         raise InputError(
             f"frames of {height} × {width} px that hold all defects",
