@@ -11,7 +11,7 @@ WORKERS ?= 0
 unexport PYTHONDONTWRITEBYTECODE
 SHARED := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast test-unit test-pool test-gui test-pyside6 coverage lint bench screenshots clean help
+.PHONY: demo test test-fast test-unit test-pool test-gui test-pyside6 coverage lint docs bench screenshots clean help
 
 help:
 	@echo "make demo   evolve networks on a simulated movie and show the defects of later frames (about 6 minutes)"
@@ -21,6 +21,7 @@ help:
 	@echo "make coverage    test-unit and test-pool, and which lines of src they reach"
 	@echo "make test-pyside6   the tests of the windows with the other Qt binding"
 	@echo "make lint   ruff, mypy --strict, import-linter"
+	@echo "make docs   the documentation as a site, in docs/_build; warnings are errors"
 	@echo "make bench  every benchmark; cells that are done are skipped"
 	@echo "make screenshots   the pictures of the documentation, from the running plugin"
 
@@ -73,6 +74,9 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.dev
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
@@ -80,4 +84,4 @@ screenshots: $(VENV)/.dev
 	$(RUN) $(BIN)/python tools/screenshots.py
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info demo-output
+	rm -rf $(VENV) build dist src/*.egg-info demo-output docs/_build

@@ -1,7 +1,7 @@
 """The instrument by which designs of the search are compared: many genomes trained on every rung, and the truth.
 
     python benchmarks/landscape.py measure [--tasks ws5,ws3,pt2,pt6] [--genomes 40] [--pt FOLDER] [--hours H] [--jobs 2]
-    python benchmarks/landscape.py search [--tasks …] [--budget 5min] [--pt FOLDER]
+    python benchmarks/landscape.py search [--tasks …] [--budget 5min] [--pt FOLDER] [--run FOLDER.menndl]
     python benchmarks/landscape.py analyse [--tasks …] [--truth f1|best_f1|average_precision] [--works 0.5]
 
 ``measure`` trains the same genomes on two simulated movies of different difficulty and on two real images. Each goes
@@ -12,6 +12,7 @@ of its fold networks does on frames that the search never sees (`judging.py`), i
 
 ``search`` has a real search of each task, and adds the networks whose weights it kept, each as it was when the search
 ended, to ``benchmarks/results/landscape/search-<task>.jsonl``: what the fitness of a search is worth where it is used.
+With ``--run`` it takes those of a search of one task that was had before.
 
 ``analyse`` says how well each fitness ranks the genomes as the truth does, and replays searches over the table under
 each fitness. Designs are to be chosen on the simulated tasks; the real ones tell whether the choice holds.
@@ -45,9 +46,9 @@ from replay import print_analysis
 HERE = Path(__file__).parent
 PT = HERE.parent.parent / "shared" / "data" / "pt_on_nc"
 #: Difficulty and area of a simulated movie; row of a real image, none that heldout.py trains on.
-SIMULATED = {"ws5": (5.0, 0), "ws3": (3.0, 3)}
+SIMULATED = {"ws5": (5.0, 0), "ws3": (3.0, 3), "ws5b": (5.0, 12), "ws3b": (3.0, 9)}
 REAL = {"pt2": 2, "pt6": 6}
-TASKS = (*SIMULATED, *REAL)
+TASKS = ("ws5", "ws3", *REAL)
 #: Pixels that a fold's network was shown at the end of each rung [px].
 RUNGS = (1_000_000, 3_000_000, 9_000_000)
 TRUTHS = ("f1", "best_f1", "average_precision")
@@ -164,8 +165,6 @@ def fold_scores(task, weights, seed):
 def search(tasks, budget, seed, folder):
     """Fill a table with the networks of a real search, trained as far as it trained them."""
     from napari_menndl import run_search
-    from napari_menndl.predict.ensemble import Ensemble
-    from napari_menndl.search.facts import Born, Evaluated
 
     for name in tasks:
         problem = problem_of(name, folder)
@@ -173,20 +172,29 @@ def search(tasks, budget, seed, folder):
             run = run_search(
                 problem.movie, problem.annotation, budget=budget, seed=seed, run=Path(place) / "run.menndl"
             )
-            born = {fact.id: fact for fact in run.folder.facts() if isinstance(fact, Born)}
-            ended = {fact.key: fact.evaluation for fact in run.folder.facts() if isinstance(fact, Evaluated)}
-            pixels = {rung.name: rung.pixels for rung in run.settings.ladder}
-            table_path(f"search-{name}").unlink(missing_ok=True)
-            for key in sorted(run.folder.kept_weights() & ended.keys()):
-                birth, evaluation = born[key.network], ended[key]
-                weights = run.folder.read_weights(key)
-                network = Ensemble.from_evaluation(birth.candidate.genome, problem.task, evaluation, weights)
-                rung = told_of(evaluation, pixels[key.rung])
-                rung |= {"folds": fold_scores(problem.task, weights, seed), "truth": truth_of(network, problem)}
-                line = {"genome": birth.candidate.genome.digest, "number": key.network, "origin": birth.origin}
-                append_line(f"search-{name}", rounded(line | {"seed": seed, "rungs": [rung]}))
-                print(name, key, birth.origin, evaluation.fitness, flush=True)
-        write_cell(f"landscape/search-{name}", seed, {"task": SIMULATED.get(name, REAL.get(name)), "budget": budget})
+            tabulate(run, name, problem, seed)
+
+
+def tabulate(run, name, problem, seed):
+    """Fill a table with the networks of a search whose weights it kept."""
+    from napari_menndl.predict.ensemble import Ensemble
+    from napari_menndl.search.facts import Born, Evaluated
+
+    born = {fact.id: fact for fact in run.folder.facts() if isinstance(fact, Born)}
+    ended = {fact.key: fact.evaluation for fact in run.folder.facts() if isinstance(fact, Evaluated)}
+    pixels = {rung.name: rung.pixels for rung in run.settings.ladder}
+    table_path(f"search-{name}").unlink(missing_ok=True)
+    for key in sorted(run.folder.kept_weights() & ended.keys()):
+        birth, evaluation = born[key.network], ended[key]
+        weights = run.folder.read_weights(key)
+        network = Ensemble.from_evaluation(birth.candidate.genome, problem.task, evaluation, weights)
+        rung = told_of(evaluation, pixels[key.rung])
+        rung |= {"folds": fold_scores(problem.task, weights, seed), "truth": truth_of(network, problem)}
+        line = {"genome": birth.candidate.genome.digest, "number": key.network, "origin": birth.origin}
+        append_line(f"search-{name}", rounded(line | {"seed": seed, "rungs": [rung]}))
+        print(name, key, birth.origin, evaluation.fitness, flush=True)
+    task = SIMULATED.get(name, REAL.get(name))
+    write_cell(f"landscape/search-{name}", seed, {"task": task, "budget": run.settings.budget})
 
 
 def told_of(evaluation, pixels):
@@ -314,12 +322,13 @@ def measure(tasks, number, seed, jobs, hours, folder, rungs):
 def main():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("what", choices=("measure", "search", "analyse"))
-    ask.add_argument("--tasks", default=",".join(TASKS), help="some of " + ", ".join(TASKS))
+    ask.add_argument("--tasks", default=",".join(TASKS), help="some of " + ", ".join([*SIMULATED, *REAL]))
     ask.add_argument("--seed", type=int, default=0)
     ask.add_argument("--genomes", type=int, default=40, help="measure: how many, on each task")
     ask.add_argument("--jobs", type=int, default=2, help="measure: processes, each of one thread")
     ask.add_argument("--hours", type=float, default=math.inf, help="measure: stop after so long")
     ask.add_argument("--budget", default="5min", help="search: of each")
+    ask.add_argument("--run", type=Path, help="search: a run folder of the one task that is named")
     ask.add_argument("--pt", type=Path, default=PT, help="measure, search: folder pt_on_nc")
     ask.add_argument("--rungs", default=",".join(map(str, RUNGS)), help="measure: pixels shown at the end of each")
     ask.add_argument("--truth", choices=TRUTHS, default="f1", help="analyse: at own thresholds, at the best, or AP")
@@ -328,11 +337,19 @@ def main():
     ask.add_argument("--shares", default="0.05,0.1,0.2", help="analyse: budgets of replays, shares of the table's time")
     given = ask.parse_args()
     tasks = given.tasks.split(",")
-    if unknown := sorted(set(tasks) - set(TASKS)):
+    if unknown := sorted(set(tasks) - {*SIMULATED, *REAL}):
         ask.error(f"unknown tasks: {', '.join(unknown)}")
     if given.what != "analyse" and set(tasks) & set(REAL) and not given.pt.exists():
         ask.error(f"no images at {given.pt}; give --pt, or leave out {', '.join(REAL)}")
-    if given.what == "search":
+    if given.what == "search" and given.run is not None:
+        from napari_menndl import open_run
+
+        (name,) = tasks
+        run, problem = open_run(given.run), problem_of(name, given.pt)
+        if run.task.digest != problem.task.digest:
+            ask.error(f"{given.run} is not of {name}: it has learned from other frames or labels")
+        tabulate(run, name, problem, given.seed)
+    elif given.what == "search":
         search(tasks, given.budget, given.seed, given.pt)
     elif given.what == "measure":
         rungs = [int(pixels) for pixels in given.rungs.split(",")]

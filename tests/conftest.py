@@ -19,6 +19,7 @@ MARKED = {
     "gui": ("widgets",),
     "cluster": (
         *("pool", "notebook", "test_remote.py", "test_cli_pool.py", "test_current_folder.py", "test_recipes.py"),
+        "test_docs.py",
         *("test_api.py", "test_cli.py", "test_prepared_search.py", "test_exchange.py", "test_full_disk.py"),
         *LONG,
     ),

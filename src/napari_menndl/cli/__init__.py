@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 from napari_menndl.cli.movies import compare, demo, export, predict, simulate
 from napari_menndl.cli.pool import pool
 from napari_menndl.cli.results import export_prediction, tracks
-from napari_menndl.cli.runs import merge, search, status, stop
+from napari_menndl.cli.runs import merge, report, search, status, stop
 from napari_menndl.plain_text import write_plainly
 
 
@@ -27,6 +27,19 @@ app = typer.Typer(
     rich_markup_mode=None,  # it would interpret units, as in [px], as markup
     help="Evolve neural networks that find the defects in STEM movies, from one labelled frame.",
 )
-for command in (demo, simulate, search, status, stop, merge, predict, export, compare, tracks, export_prediction):
+for command in (
+    demo,
+    simulate,
+    search,
+    status,
+    stop,
+    merge,
+    predict,
+    export,
+    compare,
+    report,
+    tracks,
+    export_prediction,
+):
     app.command()(command)
 app.add_typer(pool, name="pool")

@@ -41,9 +41,7 @@ def tracks(
     ] = None,
     dose: Annotated[float | None, typer.Option(help="Electrons on an area in one frame [e⁻/nm²].")] = None,
     movie: Annotated[str | None, typer.Option(help="Of a table of several movies: the one to follow.")] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Of another program's table that does not say it: px or nm.")
-    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Of another program's table that does not say it: px or nm.")] = None,
     linked: Annotated[
         str | None, typer.Option(help="Column with the trajectory of each defect, if they are linked already.")
     ] = None,

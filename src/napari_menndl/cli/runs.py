@@ -242,3 +242,33 @@ def merge(
 
     with told():
         show_status(merge_runs(runs, run, note=lambda words: say(f"Note: {words}")).status())
+
+
+def report(
+    run: RunArgument,
+    out_file: Annotated[Path | None, typer.Option("--out", help="Page to write [default: RUN.html].")] = None,
+    movie: Annotated[Path | None, typer.Option(help="Movie to predict and to score, with --annotation.")] = None,
+    annotation: Annotated[Path | None, typer.Option(help="Annotation of that movie.")] = None,
+    labelled: Annotated[
+        int | None, typer.Option(help="Frame of that movie learned from: defects born after it are scored apart.")
+    ] = None,
+    pixel_size: PixelSize = None,
+    signal: Signal = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
+) -> None:
+    """Write a search as one HTML page: data, settings, networks, scores, pictures, and a methods paragraph."""
+    from napari_menndl.api import open_annotation, open_run
+    from napari_menndl.notebook.report import write_report
+
+    with told():
+        opened = open_run(run)
+        place = out_file or run.with_suffix(".html")
+        if place.exists() and not overwrite:
+            raise InputError("a page that is new", f"{place}, which exists", "Name another, or say --overwrite.")
+        shown = None if movie is None else open_as_asked(movie, pixel_size, signal)
+        truth = None
+        if annotation is not None and shown is not None:
+            truth = open_annotation(annotation, shown)
+        elif annotation is not None:
+            raise InputError("a movie and its annotation", "an annotation alone", "Give --movie too.")
+        say(f"Wrote {write_report(opened, place, shown, truth, () if labelled is None else (labelled,))}")

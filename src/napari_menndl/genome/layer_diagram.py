@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
 from napari_menndl.genome.describe import describe_inputs, describe_layers
@@ -10,6 +12,22 @@ from napari_menndl.genome.plan import make_plan
 
 if TYPE_CHECKING:
     from napari_menndl.genome.genome import Genome
+
+#: Colour of each kind of layer.
+COLOURS = {
+    "input": "#9aa0a6",
+    "conv": "#4c8dd6",
+    "pool": "#3fae7a",
+    "upsample": "#d3b13f",
+    "residual": "#8a6fd1",
+    "branches": "#d67f4c",
+    "head": "#9aa0a6",
+}
+#: Height of a row; width of a slab at full resolution; shift of its rear edge; smallest and largest thickness; width of
+#: the arcs and of the text [px].
+_ROW, _WIDTH, _LEAN, _THIN, _THICK, _ARCS, _TEXT = 34, 96, 12, 3, 15, 34, 330
+#: Pixels of a layer that the width of its slab stands for, beside which its kernel is drawn.
+_KERNEL = 20
 
 
 @dataclass(frozen=True)
@@ -91,3 +109,72 @@ def layer_diagram(genome: Genome, classes: int = 1) -> tuple[list[Slab], list[Ar
             )
         )
     return slabs, [Arc(skip.source + 1, skip.target + 1, skip.join) for skip in genome.skips]
+
+
+def draw_svg(genome: Genome, classes: int = 1) -> str:
+    """Draw the layer diagram as SVG: wide slabs are fine in resolution, thick ones have many filters.
+
+    A white window is a layer's kernel, to the scale of its own pixels; skip connections are arcs, dashed where they are
+    added. Text has the colour of the text around the picture.
+
+    Raises
+    ------
+    GenomeError
+        If the network cannot be built.
+    """
+    slabs, arcs = layer_diagram(genome, classes)
+    middle = (_ARCS if arcs else 6) + _WIDTH / 2
+    parts = [part for row, slab in enumerate(slabs) for part in _draw_slab(slab, middle, _top(row))]
+    parts += [_draw_arc(arc, slabs, middle) for arc in arcs]
+    size = f"0 0 {middle + _WIDTH / 2 + _LEAN + _TEXT:.0f} {_ROW * len(slabs) + 6}"
+    style = 'font-family="sans-serif" fill="currentColor" stroke-linejoin="round"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" {style}>{"".join(parts)}</svg>'
+
+
+def _draw_slab(slab: Slab, x: float, y: float) -> list[str]:
+    half, lean = max(16.0, _WIDTH / math.sqrt(slab.stride)) / 2, max(4.0, _LEAN / math.sqrt(slab.stride))
+    thick = _thickness(slab)
+    top = [(x - half, y), (x - half + lean, y - lean), (x + half + lean, y - lean), (x + half, y)]
+    side = [top[3], top[2], (top[2][0], top[2][1] + thick), (top[3][0], top[3][1] + thick)]
+    front = [(x - half, y), (x + half, y), (x + half, y + thick), (x - half, y + thick)]
+    colour = COLOURS[slab.kind]
+    drawn = [_polygon(front, colour, 0.8), _polygon(side, colour, 0.6), _polygon(top, colour, 1.0)]
+    if slab.kernel != (1, 1):
+        deep, wide = (min(1.0, size / _KERNEL) for size in slab.kernel)
+        dx, dy = half * wide, lean / 2 * deep
+        corners = [(-dx - dy, dy), (-dx + dy, -dy), (dx + dy, -dy), (dx - dy, dy)]
+        drawn.append(_polygon([(x + lean / 2 + a, y - lean / 2 + b) for a, b in corners], "#ffffff", 1.0))
+    maps = f"{slab.channels} map{'s' * (slab.channels != 1)}"
+    resolution = "full size" if slab.stride == 1 else f"1/{slab.stride} size"
+    weights = f", {slab.parameters:,} parameters" if slab.parameters else ""
+    left = x + _WIDTH / 2 + _LEAN + 8
+    drawn.append(f'<text x="{left:.1f}" y="{y - 1:.1f}" font-size="11">{escape(slab.words)}</text>')
+    below = f'<text x="{left:.1f}" y="{y + 12:.1f}" font-size="10" opacity="0.65">'
+    return [*drawn, f"{below}{maps}, {resolution}{weights}</text>"]
+
+
+def _draw_arc(arc: Arc, slabs: list[Slab], middle: float) -> str:
+    (x1, y1), (x2, y2) = (_left_edge(slabs[row], row, middle) for row in (arc.source, arc.target))
+    left = min(x1, x2) - min(_ARCS - 4.0, 10.0 + 5.0 * (arc.target - arc.source))
+    dashes = ' stroke-dasharray="5 3"' if arc.join == "add" else ""
+    path = f"M {x1:.1f} {y1:.1f} C {left:.1f} {y1:.1f} {left:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
+    end = f'<circle cx="{x2:.1f}" cy="{y2:.1f}" r="2.2"/>'
+    return f'<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.4"{dashes}/>{end}'
+
+
+def _left_edge(slab: Slab, row: int, middle: float) -> tuple[float, float]:
+    return middle - max(16.0, _WIDTH / math.sqrt(slab.stride)) / 2, _top(row) + _thickness(slab) / 2
+
+
+def _top(row: int) -> float:
+    return 3.0 + row * _ROW + _LEAN
+
+
+def _thickness(slab: Slab) -> float:
+    return _THIN + (_THICK - _THIN) * min(1.0, math.log2(max(1, slab.channels)) / 8)
+
+
+def _polygon(corners: list[tuple[float, float]], colour: str, light: float) -> str:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
+    shade = "#" + "".join(f"{round(int(colour[place : place + 2], 16) * light):02x}" for place in (1, 3, 5))
+    return f'<polygon points="{points}" fill="{shade}" stroke="#303030" stroke-width="0.6"/>'

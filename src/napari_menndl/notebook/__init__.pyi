@@ -1,9 +1,11 @@
 from .plots import plot_frame as plot_frame
 from .plots import plot_history as plot_history
+from .report import write_report as write_report
 from .watching import watch as watch
 
 __all__ = [
     "plot_frame",
     "plot_history",
     "watch",
+    "write_report",
 ]

@@ -89,6 +89,11 @@ class Prediction:
         self._token = uuid.uuid4().hex
         self._borders_said = False
 
+    @property
+    def movie(self) -> Movie | None:
+        """The movie as it is predicted, prepared like the one trained on; None of a stored prediction opened alone."""
+        return self._movie
+
     @cached_property
     def range(self) -> RangeCheck:
         """Check that warns of frames unlike those the network was trained on."""

@@ -120,6 +120,11 @@ class RunFolder:
         return self._record.task
 
     @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the packages that the search was started with."""
+        return self._record.versions
+
+    @property
     def metadata(self) -> Metadata:
         """Recording metadata of the movie that the search was started on."""
         return self._record.metadata

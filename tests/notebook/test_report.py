@@ -1,0 +1,103 @@
+"""One page holds all of a search, needs nothing beside it and runs nothing."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from typer.testing import CliRunner
+
+from napari_menndl import Annotation, InputError, Run, SearchSpace
+from napari_menndl.cli import app
+from napari_menndl.notebook import write_report
+from napari_menndl.pool import SerialPool
+from napari_menndl.search import RunFolder, SearchRunner, SearchSettings
+from napari_menndl.task import TrainingTask
+from napari_menndl.training.job import run as train
+
+#: A name is text on the page, whatever it looks like.
+CLASS = "<script>defect</script>"
+
+
+class Page(HTMLParser):
+    """Text of a page, its tags, and the sources of its pictures."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.sources, self.words = [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def truth(simulated):
+    return Annotation.from_labels(
+        (simulated.labels > 0).astype("uint8"), [CLASS], pixel_size=simulated.movie.pixel_size
+    )
+
+
+@pytest.fixture(scope="module")
+def searched(simulated, truth, tmp_path_factory):
+    """The run of a real search of one network, quickly trained."""
+    settings = SearchSettings(budget="1networks", pool="serial", pixels=200_000, rungs=1, founders=("dilated_fcn",))
+    task = TrainingTask.from_movie(simulated.movie, truth, frames=[0])
+    folder = RunFolder.create(tmp_path_factory.mktemp("search") / "tiny.menndl", settings, SearchSpace(), task)
+    pool = SerialPool(train)
+    with folder.lock():
+        SearchRunner(folder, pool).run()
+    pool.close()
+    return Run(folder)
+
+
+@pytest.fixture(scope="module")
+def page(searched, simulated, truth, tmp_path_factory):
+    return Page(write_report(searched, tmp_path_factory.mktemp("report") / "page.html", simulated.movie, truth, [0]))
+
+
+def test_the_page_says_what_was_searched_with_what_result(page, searched):
+    status = searched.status()
+    assert f"{status['answer']['fitness']:.3f} ± {status['answer']['error']:.3f}" in page.text
+    assert f"{status['networks']} networks, {status['evaluations']} evaluations" in page.text
+    assert CLASS in page.text
+    assert searched.task.digest in page.text
+    assert all(version in page.text for version in searched.folder.versions.values())
+    assert "Scores on 3 annotated frames of the movie" in page.text
+
+
+def test_the_page_needs_nothing_beside_it_and_runs_nothing(page):
+    assert "script" not in page.tags
+    assert len(page.sources) == 3
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+
+
+def test_every_member_of_the_answer_is_drawn(page, searched):
+    assert page.tags.count("svg") == len(searched.status()["answer"]["members"])
+
+
+def test_the_command_on_the_page_can_be_given_with_a_movie(page, simulated, tmp_path):
+    command = re.search(r"napari-menndl search (MOVIE .*?) The run folder keeps", page.text)[1].split()
+    told = CliRunner().invoke(app, ["search", *command])
+    assert "No such option" not in told.output
+    assert "MOVIE" in told.output  # which is no file: the only thing wrong with it
+
+
+def test_a_search_that_has_found_nothing_yet_has_a_page(run, tmp_path):
+    assert "None yet." in Page(write_report(run, tmp_path / "page.html")).text
+
+
+def test_a_movie_without_its_annotation_is_refused(searched, simulated, tmp_path):
+    with pytest.raises(InputError, match="annotation"):
+        write_report(searched, tmp_path / "page.html", simulated.movie)
+
+
+def test_the_command_line_writes_the_page_and_replaces_none(searched, tmp_path):
+    place = tmp_path / "page.html"
+    assert CliRunner().invoke(app, ["report", str(searched.path), "--out", str(place)]).exit_code == 0
+    assert place.exists()
+    assert CliRunner().invoke(app, ["report", str(searched.path), "--out", str(place)]).exit_code == 2

@@ -1,0 +1,78 @@
+"""What README and docs show: commands exist with their options, names can be imported, files that are linked are there.
+
+The tutorial is followed word by word, with a smaller movie and budget.
+"""
+
+import ast
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from napari_menndl.cli import app
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])
+PAGES = [page for page in PAGES if "_build" not in page.parts]
+FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
+
+
+def name(page):
+    return page.relative_to(ROOT).as_posix()
+
+
+def blocks(page, language):
+    return [block for kind, block in FENCE.findall(page.read_text(encoding="utf-8")) if kind == language]
+
+
+def commands(page):
+    """The calls of napari-menndl in a page's shell blocks, as lists of arguments."""
+    lines = [line.strip() for block in blocks(page, "bash") for line in block.replace("\\\n", " ").splitlines()]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("napari-menndl ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_commands_have_the_options_that_are_shown(page):
+    for arguments in commands(page):
+        command, context = get_command(app), None
+        while hasattr(command, "commands"):
+            context = command.make_context(arguments[0], [], parent=context, resilient_parsing=True)
+            command, arguments = command.commands[arguments[0]], arguments[1:]
+        if "&" in arguments:
+            arguments = arguments[: arguments.index("&")]
+        command.make_context("napari-menndl", list(arguments), parent=context)
+
+
+# The recipes add what they import; test_recipes.py follows them.
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "recipes.md"], ids=name)
+def test_python_blocks_import_what_there_is(page):
+    for block in blocks(page, "python"):
+        for line in ast.parse(block).body:
+            if isinstance(line, ast.ImportFrom) and line.module.startswith("napari_menndl"):
+                module = importlib.import_module(line.module)
+                assert all(hasattr(module, name.name) for name in line.names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_to_files(page):
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    lost = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not lost
+
+
+def test_the_tutorial_can_be_followed_on_the_command_line(tmp_path):
+    smaller = {
+        "simulate": ["--size", "128", "--frames", "3"],
+        "search": ["--budget", "1networks", "--pixels", "300000"],
+    }
+    for command, *arguments in commands(ROOT / "docs" / "tutorial.md"):
+        given = [command, *arguments, *smaller.get(command, [])]
+        subprocess.run([sys.executable, "-m", "napari_menndl.cli", *given], cwd=tmp_path, check=True)
+    assert (tmp_path / "network.safetensors").exists()
+    assert (tmp_path / "prediction.defects.csv").read_text().startswith("frame")
