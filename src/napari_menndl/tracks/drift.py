@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import KDTree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Fewest defects that must agree on a shift, their smallest share, and how many times those of the next best shift.
 _LEAST, _SHARE, _CLEAR = 3, 0.3, 1.5
+#: Steps of the grid of shifts within which votes are for the same one.
+_RIVAL = 4
 #: Earlier frames that a frame is compared with until one shows its shift.
 _BACK = 3
 #: Most defects of a frame that are compared, which bounds time and memory.
@@ -78,16 +79,27 @@ def _step(
     if len(i) < _LEAST:
         return None
     votes = apart[i, j]
-    around = np.asarray(KDTree(votes).query_ball_point(votes, radius, return_length=True), np.int64)
-    best = votes[np.argmax(around)]
+    counts, first = _counted(votes, radius)
+    peak = np.unravel_index(int(counts.argmax()), counts.shape)
+    best = first + (np.array(peak) + 0.5) * radius / 2
     for _ in range(3):
         near = np.hypot(*(votes - best).T) <= radius
         if not near.any():
             return None
         best = np.median(votes[near], axis=0)
-    near = np.hypot(*(votes - best).T) <= radius
-    support = len(np.unique(i[near]))
-    others = np.hypot(*(votes - best).T) > 2 * radius
-    rival = int(around[others].max()) if others.any() else 0
-    clear = support >= _LEAST and support >= _SHARE * min(len(source), len(after)) and support >= _CLEAR * rival
-    return best if clear else None
+    support = len(np.unique(i[np.hypot(*(votes - best).T) <= radius]))
+    around = tuple(slice(max(0, int(at) - _RIVAL), int(at) + _RIVAL + 1) for at in peak)
+    counts[around] = 0
+    clear = support >= _LEAST and support >= _SHARE * min(len(source), len(after))
+    return best if clear and support >= _CLEAR * counts.max() else None
+
+
+def _counted(votes: Points, radius: float) -> tuple[NDArray[np.int64], Points]:
+    """Return the votes for shifts on a grid of half the radius, each counted with its neighbours, and its corner."""
+    first = votes.min(axis=0)
+    at = ((votes - first) / (radius / 2)).astype(np.int64)
+    counts = np.zeros(at.max(axis=0) + 1, np.int64)
+    np.add.at(counts, (at[:, 0], at[:, 1]), 1)
+    padded = np.pad(counts, 1)
+    height, width = counts.shape
+    return sum(padded[y : y + height, x : x + width] for y in range(3) for x in range(3)), first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -143,15 +144,11 @@ def _begin_and_end(one: Trajectory, observed: Observed, rules: Rules) -> Iterato
     names = one.settled_classes(rules.confirm)
     first, last = int(one.order[0]), int(one.order[-1])
     if first > 0:
-        shown = observed.shows(first - 1, one.places[0], rules.reach) and observed.shows(
-            first, one.places[0], rules.reach
-        )
-        yield ("born" if shown else "entered", one.number, first, names[0], "", *one.places[0], np.nan, np.nan)
+        seen = observed.shows([first - 1, first], one.places[0], rules.reach).all()
+        yield ("born" if seen else "entered", one.number, first, names[0], "", *one.places[0], np.nan, np.nan)
     if last < len(observed) - 1:
-        shown = observed.shows(last + 1, one.places[-1], rules.reach) and observed.shows(
-            last, one.places[-1], rules.reach
-        )
-        yield ("vanished" if shown else "left", one.number, last + 1, names[-1], "", *one.places[-1], np.nan, np.nan)
+        seen = observed.shows([last, last + 1], one.places[-1], rules.reach).all()
+        yield ("vanished" if seen else "left", one.number, last + 1, names[-1], "", *one.places[-1], np.nan, np.nan)
 
 
 def _on_the_way(one: Trajectory, observed: Observed, rules: Rules) -> Iterator[tuple[Any, ...]]:
@@ -159,44 +156,47 @@ def _on_the_way(one: Trajectory, observed: Observed, rules: Rules) -> Iterator[t
 
     Each is a step of the median of `confirm` frames that the frame itself makes as well.
     """
-    n = rules.confirm
+    n, count = rules.confirm, len(one.order)
     names = one.settled_classes(n)
     radii = np.sqrt(np.nan_to_num(one.areas) / np.pi)
     # Of a defect that the frame's border cuts, neither centre nor area is known.
-    whole = [
-        observed.shows(int(k), place, max(rules.reach, _ROUND * radius))
-        for k, place, radius in zip(one.order, one.places, radii, strict=True)
-    ]
-    stay, size = 0, _median(one.areas[:n])
-    for i in range(1, len(one.order)):
-        place, ahead = one.places[i], slice(i, i + n)
-        where = (one.number, int(one.order[i]), names[i])
-        area = _median(one.areas[ahead])
+    whole = observed.shows(one.order, one.places, np.maximum(rules.reach, _ROUND * radii))
+    ahead = np.convolve(whole, np.ones(n, int))[n - 1 :] == n  # all of the next n are whole
+    place, area, radius = (_medians(values, n) for values in (one.places, one.areas, radii))
+    stay, size = 0, area[0]
+    for i in range(1, count):
+        here, where = one.places[i], (one.number, int(one.order[i]), names[i])
         if not whole[i] or not whole[i - 1]:
-            stay, size = i, area
+            stay, size = i, area[i]
             continue
-        gain = area - size
+        gain = area[i] - size
         if names[i] != names[i - 1]:
-            yield ("changed", *where, names[i - 1], *place, np.nan, gain)
-            stay, size = i, area
+            yield ("changed", *where, names[i - 1], *here, np.nan, gain)
+            stay, size = i, area[i]
             continue
-        if i + n > len(one.order) or not all(whole[ahead]):
+        if i + n > count or not ahead[i]:
             continue
         if abs(gain) >= rules.growth and np.sign(one.areas[i] - size) == np.sign(gain):
-            yield ("grown" if gain > 0 else "shrunk", *where, "", *place, np.nan, gain)
-            stay, size = i, area
+            yield ("grown" if gain > 0 else "shrunk", *where, "", *here, np.nan, gain)
+            stay, size = i, area[i]
             continue
-        before = np.median(one.places[max(stay, i - n) : i], axis=0)
-        step = float(np.hypot(*(np.median(one.places[ahead], axis=0) - before)))
+        before = place[i - n] if i - n >= stay else np.median(one.places[stay:i], axis=0)
+        step = math.dist(place[i], before)
         # A large defect whose outline changes has another centre, but has not moved as long as that is inside it.
-        least = max(rules.move, float(np.median(radii[ahead])))
-        if step >= least and np.hypot(*(place - before)) >= least:
-            yield ("moved", *where, "", *place, step, np.nan)
+        least = max(rules.move, radius[i])
+        if step >= least and math.dist(here, before) >= least:
+            yield ("moved", *where, "", *here, step, np.nan)
             stay = i
 
 
-def _median(values: NDArray[np.float64]) -> float:
-    return float(np.median(values)) if len(values) else np.nan
+def _medians(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Return for each row the median of it and the n - 1 rows that follow, as far as there are any."""
+    whole = max(len(values) - n + 1, 0)
+    windows = (
+        np.lib.stride_tricks.sliding_window_view(values, n, axis=0) if whole else np.empty((0, *values.shape[1:], n))
+    )
+    rest = [np.median(values[i:], axis=0) for i in range(whole, len(values))]
+    return np.concatenate([np.median(windows, axis=-1), *(one[None] for one in rest)])
 
 
 def _swallowed_by(table: pd.DataFrame, trajectories: list[Trajectory]) -> list[int | None]:

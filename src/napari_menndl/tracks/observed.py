@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +54,11 @@ class Observed:
         """(K,) float64: times of the frames [s], NaN if the frame time is unknown."""
         return np.asarray(self.frames * (self.frame_time or np.nan), np.float64)
 
-    def shows(self, k: int, place: NDArray[np.float64], edge: float) -> bool:
-        """Whether a place (2,), drift removed, lies in a frame and not within `edge` [px] of its border."""
-        top, left, bottom, right = self.views[k]
-        y, x = place
-        return bool(top + edge <= y <= bottom - edge and left + edge <= x <= right - edge)
+    def shows(self, k: ArrayLike, places: NDArray[np.float64], edge: ArrayLike) -> NDArray[np.bool_]:
+        """Return whether places (n, 2), drift removed, lie in frames k and not within `edge` [px] of their border."""
+        views, margin = self.views[k], np.asarray(edge, np.float64)[..., None]
+        inside = (places >= views[..., :2] + margin) & (places <= views[..., 2:] - margin)
+        return np.asarray(inside.all(axis=-1), bool)
 
     def areas(self, edge: float) -> NDArray[np.float64]:
         """Return the area that each frame and the one before show both, without a border of `edge` [px].
