@@ -25,6 +25,7 @@ from napari_menndl.widgets.review.inputs import EVERY_FRAME, Inputs
 from napari_menndl.widgets.review.movie_review import MovieReview
 from napari_menndl.widgets.review.settings import EVERY_CLASS
 from napari_menndl.widgets.review.telling import Notifier
+from napari_menndl.widgets.review.tracks import MovieTracks
 from napari_menndl.widgets.review.walk import ErrorNavigator
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class ReviewFrames(QWidget):
         self.movie = MovieReview(self)
         self.display = Display(viewer, self.controls, self.inputs, self.movie, self)
         self.files = Files(self.controls, self.inputs, self.movie, self.display, self)
+        self.tracks = MovieTracks(viewer, self.controls.tracks, self.inputs, self.movie, self)
         self.walk = ErrorNavigator(viewer, self.movie, self.inputs, self.go_to, self)
         self.corrected: set[int] = set()
         self.teller = Notifier(self)
@@ -82,7 +84,7 @@ class ReviewFrames(QWidget):
         self.docking = Docking(self, viewer)
         self._connect()
         self.controls.view["colours"].value = preference("colours")
-        self.display.retheme()
+        self._retheme()
         self.reset_choices()
         self._rest()
 
@@ -92,6 +94,7 @@ class ReviewFrames(QWidget):
         controls.again.clicked.connect(self._search_again)
         controls.complete.clicked.connect(self._complete)
         controls.scores.plot.frame_chosen.connect(self.go_to)
+        controls.tracks.plot.frame_chosen.connect(self.go_to)
         controls.pixel_size.answered.connect(self._pixel_size_said)
         errors = controls.errors
         errors.next.clicked.connect(self.next_error)
@@ -109,7 +112,7 @@ class ReviewFrames(QWidget):
             told.connect(self._say_hint)
         walk.changed.connect(self._chosen)
         walk.decided.connect(self._painted)
-        for part in (walk, self.display, self.files, controls.movies):
+        for part in (walk, self.display, self.files, controls.movies, self.tracks):
             part.failed.connect(self.teller.error)
         self._bind_viewer()
 
@@ -187,6 +190,7 @@ class ReviewFrames(QWidget):
 
     def _replaced(self) -> None:
         self.corrected = set()
+        self.tracks.forget()
         self._rest()
 
     def _compared_anew(self, _: object) -> None:
@@ -209,6 +213,7 @@ class ReviewFrames(QWidget):
         if self.walk.chosen is not None and self.walk.chosen.frame != self.inputs.frame:
             self.walk.let_go()
         self.following.move()
+        self.controls.tracks.plot.show_place(self.inputs.frame)
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
         super().hideEvent(event)
@@ -221,6 +226,7 @@ class ReviewFrames(QWidget):
 
     def _retheme(self, event: Any = None) -> None:
         self.display.retheme()
+        self.controls.tracks.recolour(self.viewer.theme)
 
     def _flip_outlines(self) -> None:
         self.controls.view["outlines"].value = not self.controls.view["outlines"].value
