@@ -282,7 +282,7 @@ def test_a_layer_of_tracks_for_the_viewer():
         (lambda t: t, {"shape": (50, 50)}, "hold all defects"),
         (lambda t: t, {"dose": -1}, "positive dose"),
         (lambda t: t, {"rich": 3}, "settings among reach"),
-        (lambda t: t, {"reach": 0}, "a reach above 0"),
+        (lambda t: t, {"reach": -1}, "between 0 and 10000 nm"),
         (lambda t: t, {"gap": -1}, "between 0 and 100"),
         (lambda t: t, {"drift": np.zeros((3, 2))}, "a shift"),
         (lambda t: t.assign(y_nm=t["y"] * 0.1, x_nm=t["x"] * 0.1), {}, "0.1 × 0.1 nm, as in the table"),

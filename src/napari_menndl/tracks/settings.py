@@ -15,33 +15,33 @@ WS2 = "chosen: the lattice constant of WS2 is 0.319 nm, its W–S distance 0.184
 class TrackSettings:
     """How defects are followed through a movie, and what counts as an event.
 
-    Lengths are in nm where the pixel size is known, else in pixels. Those left out are then taken from the size of the
-    defects: with the radius r of a disc of their median area, reach 5 r, move 2 r, growth π r².
+    Lengths are in nm where the pixel size is known, else in pixels. Those that are 0 are then taken from the size of
+    the defects: with the radius r of a disc of their median area, reach 5 r, move 2 r, growth π r².
     """
 
-    reach: float | None = setting(
-        None,
+    reach: float = setting(
+        0.0,
         "Reach",
         "nm",
-        "Farthest step of a defect from one frame to the next, drift removed; left out: 0.42. px without a pixel size.",
+        "Farthest step of a defect from one frame to the next, drift removed; 0: 0.42. px without a pixel size.",
         min=0,
         max=1e4,
         source=WS2,
     )
-    move: float | None = setting(
-        None,
+    move: float = setting(
+        0.0,
         "Smallest move",
         "nm",
-        "A shorter step is no move, but noise; left out: 0.15. px without a pixel size.",
+        "A shorter step is no move, but noise; 0: 0.15. px without a pixel size.",
         min=0,
         max=1e4,
         source=WS2,
     )
-    growth: float | None = setting(
-        None,
+    growth: float = setting(
+        0.0,
         "Smallest growth",
         "nm²",
-        "A smaller change of area is noise; left out: 0.04, about a column. px without a pixel size.",
+        "A smaller change of area is noise; 0: 0.04, about a column. px without a pixel size.",
         min=0,
         max=1e8,
         source=WS2,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-#: Reach and smallest move [nm] and smallest growth [nm²] where the settings leave them out (`TrackSettings`).
+#: Reach and smallest move [nm] and smallest growth [nm²] where the settings are 0 (`TrackSettings`).
 REACH, MOVE, GROWTH = 0.42, 0.15, 0.04
 #: The same in radii, and areas, of a disc of the defects' median area, without a pixel size.
 _REACH_RADII, _MOVE_RADII = 5.0, 2.0
@@ -60,7 +60,7 @@ class Tracks:
         Columns frame, time_s, y, x [px], estimated: shift of the sample since the first frame, and whether the defects
         showed it.
     settings : TrackSettings
-        As used: lengths that were left out are filled in.
+        As used: lengths that were 0 are filled in.
     observed : Observed
     notes : tuple of str
         What had to be assumed, or was left out, in sentences.
@@ -330,7 +330,7 @@ def _areas(table: pd.DataFrame, size: tuple[float, float] | None) -> NDArray[np.
 def _filled(
     settings: TrackSettings, size: tuple[float, float] | None, area: NDArray[np.float64]
 ) -> tuple[TrackSettings, Rules]:
-    """Return the settings with the lengths that were left out, and the rules in pixels."""
+    """Return the settings with the lengths that are 0 filled in, and the rules in pixels."""
     if size is not None:
         usual, pixel = (REACH, MOVE, GROWTH), float(np.sqrt(np.prod(size)))
     else:
@@ -338,20 +338,19 @@ def _filled(
         typical = float(np.nanmedian(area)) if np.isfinite(area).any() else np.nan if len(area) else 1.0
         radius, pixel = np.sqrt(typical / np.pi), 1.0
         usual = (_REACH_RADII * radius, _MOVE_RADII * radius, typical)
-    names = ("reach", "move", "growth")
-    filled = {n: u if getattr(settings, n) is None else getattr(settings, n) for n, u in zip(names, usual, strict=True)}
-    if not np.isfinite(filled["reach"]) or not np.isfinite(filled["move"]):
+    reach, move, growth = (
+        given or one for given, one in zip((settings.reach, settings.move, settings.growth), usual, strict=True)
+    )
+    if not (np.isfinite(reach) and np.isfinite(move)):
         raise InputError(
             "the pixel size, or the area of the defects, or how far they move",
             "a table that says none of these",
             "Give the pixel size, or reach and move in pixels.",
         )
-    if not filled["reach"] > 0:
-        raise InputError("a reach above 0", f"{filled['reach']:g}", "Give how far a defect may move in a frame.")
-    growth = filled["growth"] if np.isfinite(filled["growth"]) else np.inf
-    rules = Rules(filled["reach"] / pixel, filled["move"] / pixel, growth / pixel**2, settings.gap, settings.confirm)
-    filled["growth"] = None if growth == np.inf else growth
-    return replace(settings, reach=filled["reach"], move=filled["move"], growth=filled["growth"]), rules
+    if not np.isfinite(growth):  # without areas nothing is known to grow
+        growth = 0.0
+    rules = Rules(reach / pixel, move / pixel, growth / pixel**2 or np.inf, settings.gap, settings.confirm)
+    return replace(settings, reach=float(reach), move=float(move), growth=float(growth)), rules
 
 
 def _shape(table: pd.DataFrame, shape: tuple[int, int] | None, note: Any) -> tuple[int, int]:
