@@ -47,7 +47,7 @@ def points_layer(
     Parameters
     ----------
     defects : DataFrame
-        With `tables.DEFECT_COLUMNS`, all of which become features of the points.
+        With `defect_table.DEFECT_COLUMNS`, all of which become features of the points.
     pixel_size : (y, x) float [nm], optional
     frame_time : float [s], optional
     name : str

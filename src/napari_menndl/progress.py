@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from napari_menndl.review.outcomes import OUTCOMES, WORDS
 from napari_menndl.search.candidate import EvaluationKey
 from napari_menndl.search.views.messages import came_to_nothing, learning, never_predicted_by, origins_line
 from napari_menndl.search.views.totals import OriginTotals
@@ -215,7 +216,7 @@ def scores_table(scores: pd.DataFrame) -> Table:
         "recall": "recall",
         "pixel_f1": "pixel\nF1",
     }
-    for name in ("scope", "class", "found", "false", "missed", *columns.values()):
+    for name in ("scope", "class", *(WORDS[outcome] for outcome in OUTCOMES.values()), *columns.values()):
         table.add_column(name, justify="left" if name in ("scope", "class") else "right")
     for row in scores[scores["frame"] == "all"].to_dict("records"):
         counts = (f"{row['tp']:.0f}", f"{row['fp']:.0f}", f"{row['fn']:.0f}")

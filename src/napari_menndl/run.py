@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
+from napari_menndl.html import html_table
 from napari_menndl.interpreter import python_command, python_environment
 from napari_menndl.movie.preparation import prepared_alike
 from napari_menndl.movie.reading import open_movie
@@ -43,6 +44,19 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.state})"
+
+    def _repr_html_(self) -> str:
+        """Return state, answer and the best networks, for a notebook."""
+        status = self.status()
+        rows = [
+            (leader["id"], f"{leader['fitness']:.3f} ± {leader['error']:.3f}", f"{leader['parameters']:,}")
+            for leader in status["leaders"][:5]
+        ]
+        answer = status["answer"]
+        told = f"; answer {answer['fitness']:.3f} ± {answer['error']:.3f} out of fold" if answer else ""
+        counts = f"{status['networks']} networks, {status['evaluations']} evaluations"
+        caption = f"{self.path.name}: {status['state']}, {counts}{told}"
+        return html_table(rows, ("network", "fitness", "parameters"), caption)
 
     @property
     def path(self) -> Path:

@@ -11,7 +11,7 @@ from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.notebook import plot_frame, plot_history
 from napari_menndl.predict.prediction import Prediction
-from napari_menndl.review.frame import ORANGE, PURPLE, WHITE
+from napari_menndl.review.outcomes import ORANGE, PURPLE, WHITE
 
 
 class Shifted:

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import pytest
 from typer.testing import CliRunner
 
-from napari_menndl import Annotation, InputError, Run, SearchSpace
+from napari_menndl import Annotation, InputError, Run, SearchSpace, compare
 from napari_menndl.cli import app
+from napari_menndl.genome import FOUNDERS
 from napari_menndl.notebook import write_report
 from napari_menndl.pool import SerialPool
 from napari_menndl.search import RunFolder, SearchRunner, SearchSettings
@@ -89,6 +90,21 @@ def test_the_command_on_the_page_can_be_given_with_a_movie(page, simulated, tmp_
 
 def test_a_search_that_has_found_nothing_yet_has_a_page(run, tmp_path):
     assert "None yet." in Page(write_report(run, tmp_path / "page.html")).text
+
+
+def test_a_notebook_shows_each_object_by_what_is_in_it(searched, simulated, truth):
+    shown = {
+        "the run": (searched._repr_html_(), "1 networks, 1 evaluations"),
+        "the movie": (simulated.movie._repr_html_(), '<td style="text-align:left">Pixel size</td>'),
+        "the annotation": (truth._repr_html_(), "frame 2"),
+        "the review": (compare(truth, truth)._repr_html_(), "1.000"),
+        "the genome": (FOUNDERS["unet"]()._repr_svg_(), "conv 3×3"),
+    }
+    for words, expected in shown.values():
+        assert expected in words
+        assert "<script" not in words
+    assert '<img src="data:image/png' in shown["the movie"][0]
+    assert shown["the genome"][0].count("<polygon") > 10
 
 
 def test_a_movie_without_its_annotation_is_refused(searched, simulated, tmp_path):

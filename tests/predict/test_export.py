@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from napari_menndl.cli import app
 from napari_menndl.errors import InputError
+from napari_menndl.metrics.defect_table import DEFECT_COLUMNS
 from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.movie.metadata import Metadata
 from napari_menndl.movie.movie import Movie
 from napari_menndl.predict.export import LABELS
 from napari_menndl.predict.prediction import Prediction
-from napari_menndl.tables import DEFECT_COLUMNS
 
 SHAPE, PLACES = (6, 150, 131), [(20, 30), (40, 90), (70, 60), (100, 100), (110, 25)]
 RULES = (MatchRule(3.0), MatchRule(3.0))

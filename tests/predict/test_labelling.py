@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from napari_menndl.metrics.defect_table import DEFECT_COLUMNS
 from napari_menndl.predict.labelling import find_defects, label_pixels
-from napari_menndl.tables import DEFECT_COLUMNS
 
 PROBABILITIES = np.array(
     [

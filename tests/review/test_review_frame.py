@@ -6,7 +6,8 @@ from hypothesis.extra.numpy import arrays
 
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.detection import MatchRule
-from napari_menndl.review.frame import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE, review_labels
+from napari_menndl.review.frame import review_labels
+from napari_menndl.review.outcomes import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE
 
 labels = arrays(np.uint8, (10, 10), elements=st.integers(0, 2), fill=st.just(0))
 DETECTORS = [MatchRule(2.0, min_area=1), MatchRule(0.0, extended=True, min_area=1)]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from napari_menndl.errors import InputError
-from napari_menndl.tables import DEFECT_COLUMNS
+from napari_menndl.metrics.defect_table import DEFECT_COLUMNS
 from napari_menndl.tracks import TrackSettings, track_defects
 from napari_menndl.tracks.events import AT_BORDER, EVENT_COLUMNS, EVENTS
 

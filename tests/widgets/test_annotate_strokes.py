@@ -5,8 +5,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.widgets.annotate.painted import AnnotationBinding
-from napari_menndl.widgets.annotate.strokes import strokes_of
+from napari_menndl.widgets.annotate.strokes import AnnotationBinding, strokes_of
 from napari_menndl.widgets.layers import annotation_layer
 
 SHAPE = (3, 40, 40)

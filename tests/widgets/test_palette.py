@@ -8,8 +8,9 @@ from napari.layers import Labels
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.classes import COLOURS, DefectClass
+from napari_menndl.review.outcomes import PALETTES
 from napari_menndl.widgets.layers import annotation_layer
-from napari_menndl.widgets.review.palette import APART, PALETTES, class_colours
+from napari_menndl.widgets.review.palette import APART, class_colours
 
 NAMES = ("Mo substitution", "S vacancy", "S2 vacancy", "W vacancy", "hole", "grain boundary", "adatom")
 

@@ -7,6 +7,7 @@ from napari._qt.dialogs.preferences_dialog import PreferencesDialog
 from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_menndl.pool.spec import read_pool
+from napari_menndl.review.outcomes import PALETTES
 from napari_menndl.search.goals import parse_budget
 from napari_menndl.widgets.preferences import (
     default_budget,
@@ -18,7 +19,6 @@ from napari_menndl.widgets.preferences import (
     remember,
     with_certificates,
 )
-from napari_menndl.widgets.review.palette import PALETTES
 
 
 @pytest.fixture(autouse=True)

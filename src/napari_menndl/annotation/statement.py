@@ -12,6 +12,7 @@ import pandas as pd
 from napari_menndl.annotation.classes import DefectClass, FrameStatus, Region, as_classes, as_pixel_size, as_status
 from napari_menndl.annotation.tolerance import make_detector
 from napari_menndl.errors import InputError
+from napari_menndl.html import html_table
 from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.identity import few, frame_digest
 from napari_menndl.movie.preparation import same_frames
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
     from napari_menndl.movie.preparation import Step
+
+#: Number of annotated frames that a notebook shows.
+_SHOWN = 6
 
 
 class AnnotationData:
@@ -85,6 +89,16 @@ class AnnotationData:
         names = ", ".join(c.name for c in self._classes)
         touched = sum(s is not FrameStatus.UNTOUCHED for s in self._status)
         return f"Annotation({touched} of {len(self)} frames, {self.shape[1]} x {self.shape[2]} px, classes: {names})"
+
+    def _repr_html_(self) -> str:
+        """Return the classes with the number of their defects on each annotated frame, for a notebook."""
+        frames = [t for t, status in enumerate(self._status) if status is not FrameStatus.UNTOUCHED]
+        shown = frames[:_SHOWN]
+        counts = [self.counts(t) for t in shown]
+        rows = [(name, *(count[name] for count in counts)) for name in self.class_names]
+        titles = ["defects", *(f"frame {t}" for t in shown)]
+        more = f"; {len(frames) - len(shown)} more annotated frames" if len(frames) > len(shown) else ""
+        return html_table(rows, titles, f"{self!r}{more}")
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -58,6 +58,12 @@ class Genome(Gene):
         """Return the number of input channels for this number of defect classes."""
         return sum(one.channels(classes) for one in self.inputs)
 
+    def _repr_svg_(self) -> str:
+        """Return the layer diagram, for a notebook."""
+        from napari_menndl.genome.layer_diagram import draw_svg  # which is made from genomes
+
+        return draw_svg(self)
+
     def to_json(self) -> dict[str, Any]:
         """Return dicts and lists, from which `from_json` restores an equal genome."""
         plain: dict[str, Any] = encode(self)

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_menndl.errors import InputError
+from napari_menndl.html import html_beside, html_picture, html_table
 from napari_menndl.movie.absent import absent_frame
 from napari_menndl.movie.calibration import CalibrationWarning
 from napari_menndl.movie.metadata import UNKNOWN, Metadata, amount, common
@@ -199,6 +200,12 @@ class Movie:
         if self.frame_time is not None:
             known.append(f"Frame time: {amount(self.frame_time, 's')}")
         return known + self.metadata.lines
+
+    def _repr_html_(self) -> str:
+        """Return the first readable frame and all known properties, for a notebook."""
+        facts = html_table((line.split(": ", 1) for line in self.lines), caption=self.name)
+        readable = next((t for t in range(len(self)) if t not in self.absent), None)
+        return facts if readable is None else html_beside(html_picture(self.frame(readable)), facts)
 
     @cached_property
     def offset(self) -> int | float:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy import ndimage
 
 from napari_menndl.metrics.components import label_components
-from napari_menndl.tables import defect_rows, no_defects
+from napari_menndl.metrics.defect_table import defect_rows, joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
 
@@ -70,22 +69,14 @@ def find_defects(
     Returns
     -------
     DataFrame
-        With `tables.DEFECT_COLUMNS`; one row per connected defect of one class.
+        With `defect_table.DEFECT_COLUMNS`; one row per connected defect of one class.
     """
     tables, first = [], 0
     for c, name in enumerate(class_names):
         found = label_components(labels == c + 1, min_area=1)
-        if not len(found):
-            continue
-        number = np.arange(1, len(found) + 1)
-        confidence = ndimage.mean(probabilities[c], found.labels, number)
-        agreed = np.nan if agreement is None else ndimage.mean(agreement[c], found.labels, number)
-        tables.append(
-            defect_rows(
-                frame, name, first + number - 1, found.centres, found.areas, confidence, pixel_size, frame_time, agreed
-            )
-        )
+        numbers = np.arange(first, first + len(found))
+        agreed = None if agreement is None else agreement[c]
+        about = frame, name, found, numbers, probabilities[c], pixel_size
+        tables.append(defect_rows(*about, frame_time=frame_time, agreement=agreed))
         first += len(found)
-    if not tables:
-        return no_defects()
-    return pd.concat(tables, ignore_index=True)
+    return joined(tables)

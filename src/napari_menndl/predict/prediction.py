@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
-import pandas as pd
 from dask.delayed import delayed
 
 from napari_menndl.errors import InputError
 from napari_menndl.layer_data import grid, points_layer
+from napari_menndl.metrics.defect_table import joined, no_defects
 from napari_menndl.movie.absent import spans
 from napari_menndl.movie.identity import digest_of, few, frame_digest
 from napari_menndl.movie.neighbours import REACH, read_frame
@@ -30,13 +30,13 @@ from napari_menndl.predict.prediction_spec import PredictionSpec, dose_of
 from napari_menndl.predict.prediction_zarr import StoredFrames, not_this_one
 from napari_menndl.predict.range import RangeCheck
 from napari_menndl.predict.remote import LOOK, combine_errors, on_pool, take_next
-from napari_menndl.tables import no_defects
 from napari_menndl.tracks.tracks import track_defects
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from napari_menndl.movie.movie import Movie
@@ -303,9 +303,9 @@ class Prediction:
         return self.find_defects(range(len(self)))
 
     def find_defects(self, frames: Iterable[int], *, agreement: bool = False) -> pd.DataFrame:
-        """Return the defect table of some frames, with `tables.DEFECT_COLUMNS`; parameters as of `frame_defects`."""
-        tables = [table for t in frames if len(table := self.frame_defects(t, agreement=agreement))]
-        return pd.concat(tables, ignore_index=True) if tables else with_origin(no_defects(), self.outline.steps)
+        """Return the defect table of some frames; parameters as of `frame_defects`."""
+        tables = (self.frame_defects(t, agreement=agreement) for t in frames)
+        return joined(tables, lambda: with_origin(no_defects(), self.outline.steps))
 
     def tracks(self, settings: TrackSettings | None = None, **changed: Any) -> Tracks:
         """Follow the defects through the movie: trajectories, events and rates.

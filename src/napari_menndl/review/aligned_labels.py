@@ -12,7 +12,7 @@ from dask.base import compute
 from napari_menndl.annotation.carrying import fitted
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import spans
-from napari_menndl.review.frame import ReviewedFrame, review_labels
+from napari_menndl.review.compare import Comparison, SharedClasses
 from napari_menndl.task.checks import check_pixel_sizes
 
 if TYPE_CHECKING:
@@ -21,43 +21,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.annotation.annotation import Annotation
-    from napari_menndl.metrics.detection import MatchRule
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.review.compare import ComparedFrame
 
 
 @dataclass(frozen=True)
 class AlignedLabels:
-    """Predicted and annotated labels, numbered by their common classes.
+    """Predicted and annotated labels of a movie, frame by frame in the prediction's classes.
 
     Attributes
     ----------
-    names : C str
-        The common classes, in the annotation's order.
-    not_compared : tuple of str
-        Classes that only one side has.
-    detectors : C MatchRule
+    classes : SharedClasses
+    comparison : Comparison
+        With the annotation's match rules, and the pixel size from whichever side has it.
     annotation : Annotation
-    steps : tuple of Step
-        Preparation steps of the movie.
-    pixel_size : (y, x) float [nm] or None
-        From whichever side has it.
-    frame_time : float [s] or None
-        Of a prediction.
     """
 
-    names: tuple[str, ...]
-    not_compared: tuple[str, ...]
-    detectors: tuple[MatchRule, ...]
+    classes: SharedClasses
+    comparison: Comparison
     annotation: Annotation
-    steps: tuple[Step, ...]
-    pixel_size: tuple[float, float] | None
-    frame_time: float | None
     _labels: Any
     _probabilities: Any
     _second: Any
-    _from_predicted: NDArray[np.uint8]
-    _from_true: NDArray[np.uint8]
-    _channels: tuple[int, ...]
 
     @classmethod
     def of(cls, predicted: Any, annotation: Annotation, probabilities: Any) -> AlignedLabels:
@@ -72,13 +56,11 @@ class AlignedLabels:
         steps = getattr(named, "steps", None)
         if steps is not None and (steps or annotation.steps):
             annotation = fitted(annotation, steps, named.shape, getattr(named, "recorded", None) or named.shape)
-        true_names = annotation.class_names
-        names = tuple(getattr(named, "class_names", true_names))
-        common = tuple(n for n in true_names if n in names)
-        if not common:
+        classes = SharedClasses(tuple(getattr(named, "class_names", annotation.class_names)), annotation.class_names)
+        if not classes.common:
             raise InputError(
-                f"a class of the annotation: {', '.join(true_names)}",
-                ", ".join(names),
+                f"a class of the annotation: {', '.join(classes.annotated)}",
+                ", ".join(classes.predicted),
                 "Give the classes the same names on both sides.",
             )
         labels = getattr(predicted, "labels", predicted)
@@ -92,27 +74,16 @@ class AlignedLabels:
                 f"an array of shape {tuple(labels.shape)}",
                 "Compare a prediction and an annotation of the same movie.",
             )
-        channels = tuple(names.index(n) for n in common)
+        rules = tuple(annotation.detector(n) if n in classes.common else None for n in classes.predicted)
+        pixel_size = check_pixel_sizes(getattr(named, "pixel_size", None), annotation.pixel_size)
         return cls(
-            common,
-            tuple(n for n in (*true_names, *names) if n not in common),
-            tuple(annotation.detector(n) for n in common),
+            classes,
+            Comparison(classes.predicted, rules, pixel_size, tuple(steps or ()), getattr(named, "frame_time", None)),
             annotation,
-            tuple(steps or ()),
-            check_pixel_sizes(getattr(named, "pixel_size", None), annotation.pixel_size),
-            getattr(named, "frame_time", None),
             labels,
             getattr(predicted, "probabilities", None) if probabilities is None else probabilities,
             predicted if hasattr(predicted, "known") else None,
-            _numbers(channels, len(names)),
-            _numbers([true_names.index(n) for n in common], len(true_names)),
-            channels,
         )
-
-    @property
-    def numbers(self) -> range:
-        """Labels of the common classes, 1 to C."""
-        return range(1, len(self.names) + 1)
 
     def frames(self, wanted: Sequence[int] | None) -> tuple[int, ...]:
         """Return the frames that are annotated, predicted and wanted.
@@ -164,34 +135,26 @@ class AlignedLabels:
 
     def known(self, t: int) -> NDArray[np.bool_]:
         """Return where both sides are known, (Y, X) bool."""
-        known = self.annotation.known(t)
-        return known if self._second is None else known & self._second.known(t)
+        return self._annotated(t)[1]
 
     def true(self, t: int) -> NDArray[np.uint8]:
-        """Return the annotated labels of a frame, (Y, X) uint8."""
-        return self._from_true[self.annotation.frame(t)]
+        """Return the annotated labels of a frame in the prediction's classes, (Y, X) uint8."""
+        return self._annotated(t)[0]
 
-    def predicted(self, t: int) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
-        """Return the predicted labels, (Y, X) uint8, and the probabilities, (C, Y, X) float32 or None."""
+    def look(self, t: int) -> ComparedFrame:
+        """Compare one frame."""
         # Together, because a lazy prediction makes its labels from its probabilities.
         labels, chances = compute(self._labels[t], None if self._probabilities is None else self._probabilities[t])
-        labels = np.asarray(labels)
-        if labels.max(initial=0) >= len(self._from_predicted):
-            raise InputError(
-                f"labels 0 to {len(self._from_predicted) - 1}", f"the label {labels.max()}", "Compare the same classes."
-            )
+        labels, names = np.asarray(labels), self.classes.predicted
+        if labels.max(initial=0) > len(names):
+            raise InputError(f"labels 0 to {len(names)}", f"the label {labels.max()}", "Compare the same classes.")
         if chances is not None:
-            chances = np.asarray(chances, np.float32)[list(self._channels)]
-        return self._from_predicted[labels], chances
+            chances = np.asarray(chances, np.float32)
+            if chances.min(initial=0) < 0 or chances.max(initial=0) > 1:
+                found = f"values from {chances.min():.3g} to {chances.max():.3g} in frame {t}"
+                raise InputError("probabilities from 0 to 1", found, "Scale them, as with scipy.special.expit.")
+        return self.comparison.frame(t, labels, *self._annotated(t), chances)
 
-    def look(self, t: int) -> ReviewedFrame:
-        """Review one frame."""
-        return review_labels(self.predicted(t)[0], self.true(t), self.known(t), self.detectors)
-
-
-def _numbers(classes: Sequence[int], total: int) -> NDArray[np.uint8]:
-    """Return the table from a side's labels to common ones: the k-th of `classes` becomes k + 1, others 0."""
-    table = np.zeros(total + 1, np.uint8)
-    for number, c in enumerate(classes, start=1):
-        table[c + 1] = number
-    return table
+    def _annotated(self, t: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        true, known = self.classes.as_predicted(self.annotation.frame(t), self.annotation.known(t))
+        return true, known if self._second is None else known & self._second.known(t)

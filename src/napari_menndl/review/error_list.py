@@ -5,15 +5,16 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
-from napari_menndl.review.frame import FALSE_NEGATIVE, FALSE_POSITIVE, OUTCOMES
+from napari_menndl.metrics.defect_table import joined
+from napari_menndl.review.outcomes import FALSE, MISSED
+from napari_menndl.review.tables import no_judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ERRORS = (OUTCOMES[FALSE_POSITIVE], OUTCOMES[FALSE_NEGATIVE])
+    import pandas as pd
+
+ERRORS = (FALSE, MISSED)
 
 #: Frame and (y, x) [px].
 Place = tuple[int, float, float]
@@ -25,18 +26,15 @@ def errors_in(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     Parameters
     ----------
     tables : iterable of DataFrame
-        Tables with the columns of `tables.defect_table`.
+        Tables with `tables.JUDGED_COLUMNS`.
 
     Returns
     -------
     DataFrame
         Sorted by frame, y, x; numbered from 0.
     """
-    chosen = [table[table["outcome"].isin(ERRORS)] for table in tables]
-    full = [table for table in chosen if len(table)]
-    if not full:
-        return pd.DataFrame({"frame": np.zeros(0, int), "y": np.zeros(0), "x": np.zeros(0), "outcome": []})
-    return pd.concat(full).sort_values(["frame", "y", "x"], kind="stable", ignore_index=True)
+    errors = joined((table[table["outcome"].isin(ERRORS)] for table in tables), no_judged)
+    return errors.sort_values(["frame", "y", "x"], kind="stable", ignore_index=True)
 
 
 def next_error(errors: pd.DataFrame, place: Place, step: int) -> int | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.scores import Counts
+from napari_menndl.review.outcomes import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.metrics.detection import Match, MatchRule
-
-TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
-WHITE, PURPLE, ORANGE = "#ffffff", "#b14bff", "#ff8c00"
-#: Colour of each value in a mask of colours; 0 is transparent.
-COLOURS = {TRUE_POSITIVE: WHITE, FALSE_POSITIVE: PURPLE, FALSE_NEGATIVE: ORANGE}
-OUTCOMES = {TRUE_POSITIVE: "true positive", FALSE_POSITIVE: "false positive", FALSE_NEGATIVE: "false negative"}
 
 
 @dataclass(frozen=True)

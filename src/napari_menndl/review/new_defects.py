@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import KDTree
 
+from napari_menndl.metrics.components import label_components
+from napari_menndl.review.compare import NOT_COMPARED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.metrics.components import Components
     from napari_menndl.metrics.detection import MatchRule
+    from napari_menndl.review.compare import Comparison
 
 
 class NewDefects:
@@ -35,6 +39,13 @@ class NewDefects:
         self._detectors = detectors
         self._labelled = labelled
         self._previous: list[tuple[Components, NDArray[np.bool_]]] = []
+
+    @classmethod
+    def after(cls, comparison: Comparison, labelled: Sequence[NDArray[np.uint8]]) -> NewDefects:
+        """Begin with the true labels (Y, X) of the labelled frames, in the classes of a comparison."""
+        numbers = range(1, len(comparison.names) + 1)
+        there = [[label_components(labels == c, 1) for c in numbers] for labels in labelled]
+        return cls([rule or NOT_COMPARED for rule in comparison.rules], there)
 
     def born(self, frame: int, true: Sequence[Components]) -> list[NDArray[np.bool_]]:
         """Return which of a later frame's defects are new, for each class (m,) bool."""

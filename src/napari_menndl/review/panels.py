@@ -15,7 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch, Rectangle
 from scipy import ndimage
 
-from napari_menndl.review.frame import FALSE_NEGATIVE, FALSE_POSITIVE, ORANGE, PURPLE, TRUE_POSITIVE, WHITE
+from napari_menndl.review.outcomes import COLOURS, OUTCOMES, TRUE_POSITIVE, WORDS, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,11 +43,9 @@ _PAGE = 80
 
 #: Meaning of the values in a mask of colours: value to colour and words.
 Key = dict[int, tuple[str, str]]
-OUTCOME_KEY: Key = {
-    TRUE_POSITIVE: (WHITE, "found (true positive) · expert's defects"),
-    FALSE_POSITIVE: (PURPLE, "false alarm (false positive)"),
-    FALSE_NEGATIVE: (ORANGE, "missed (false negative)"),
-}
+OUTCOME_KEY: Key = {value: (COLOURS[value], f"{WORDS[name]} ({name})") for value, name in OUTCOMES.items()}
+# Also the colour of the annotation, in a panel of its own.
+OUTCOME_KEY[TRUE_POSITIVE] = (COLOURS[TRUE_POSITIVE], OUTCOME_KEY[TRUE_POSITIVE][1] + " · expert's defects")
 
 
 class Picture(Figure):
@@ -140,8 +138,7 @@ def draw_panels(
 def reviewed_panel(frame: NDArray[np.generic], name: str, reviewed: ReviewedFrame) -> Panel:
     """Return the panel of one method: its found, false and missed defects, and its score."""
     counts = reviewed.total
-    below = f"{counts.tp} found · {counts.fp} false · {counts.fn} missed"
-    return Panel(frame, reviewed.colours, f"{name}: F1 {counts.f1:.2f}", below)
+    return Panel(frame, reviewed.colours, f"{name}: F1 {counts.f1:.2f}", in_words(counts))
 
 
 def expert_panel(frame: NDArray[np.generic], annotated: NDArray[np.generic], reviewed: ReviewedFrame) -> Panel:

@@ -8,25 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from napari_menndl.metrics.components import label_components
+from napari_menndl.html import html_table
+from napari_menndl.metrics.defect_table import joined
 from napari_menndl.movie.tracing import with_origin
 from napari_menndl.review.aligned_labels import AlignedLabels
-from napari_menndl.review.frame import COLOURS, OUTCOMES, ReviewedFrame, review_labels
 from napari_menndl.review.new_defects import NewDefects, NewDefectsFromEvents
-from napari_menndl.review.tables import REVIEW_COLUMNS, TOTAL, Tallies, defect_table, numbered
+from napari_menndl.review.outcomes import COLOURS, OUTCOMES
+from napari_menndl.review.tables import TOTAL, Tallies, no_judged
 from napari_menndl.tables import write_table
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from napari_menndl.annotation.annotation import Annotation
-
-__all__ = ["Review", "review_labels"]
+    from napari_menndl.review.compare import ComparedFrame
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Review:
     labelled : tuple of int
         The frames that were learned from.
     defects : DataFrame
-        One row per defect; see `tables.defect_table` and, for a prepared movie, `tracing.with_origin`.
+        One row per defect; see `compare.ComparedFrame.defects`.
     scores : DataFrame
         By scope, frame and class, with totals; see `tables.Tallies.scores`. The scopes are ``"all"``; ``"later"``,
         without the labelled frames; and ``"born"``, defects born after them, for which every false positive of a frame
@@ -57,7 +57,7 @@ class Review:
     labelled: tuple[int, ...]
     defects: pd.DataFrame
     scores: pd.DataFrame
-    _look: Callable[[int], ReviewedFrame] = field(repr=False, compare=False)
+    _look: Callable[[int], ComparedFrame] = field(repr=False, compare=False)
 
     @classmethod
     def of(
@@ -86,7 +86,7 @@ class Review:
             Without it, a defect is new if none of its class was within the tolerance in a labelled frame or, drifting,
             in the frame before.
         probabilities : (T, C, Y, X) float array, optional
-            For confidence and average precision; a Prediction has its own.
+            From 0 to 1, for confidence and average precision; a Prediction has its own.
         frames : sequence of int, optional
             Only these frames; those that are not annotated are left out, with a warning.
         progress : callable, optional
@@ -108,35 +108,37 @@ class Review:
         labelled = tuple(sorted({labelled} if isinstance(labelled, int) else set(labelled or ())))
         births: NewDefects | NewDefectsFromEvents | None = None
         if labelled and events is not None:
-            births = NewDefectsFromEvents(events, both.names, labelled[-1])
+            births = NewDefectsFromEvents(events, both.classes.predicted, labelled[-1])
         elif labelled and all(t < len(annotation) and annotation.known(t).any() for t in labelled):
-            there = [[label_components(both.true(t) == c, 1) for c in both.numbers] for t in labelled]
-            births = NewDefects(both.detectors, there)
-        tallies = Tallies(both.names, both.detectors)
-        tables = [pd.DataFrame(columns=list(REVIEW_COLUMNS))]
+            births = NewDefects.after(both.comparison, [both.true(t) for t in labelled])
+        tallies, tables = Tallies(both.classes.common), []
         for done, t in enumerate(reviewed, start=1):
-            labels, chances = both.predicted(t)
-            known = both.known(t)
-            matches = review_labels(labels, both.true(t), known, both.detectors).matches
-            born = births.born(t, [m.true for m in matches]) if births and t > labelled[-1] else None
-            for c, (name, match) in enumerate(zip(both.names, matches, strict=True)):
-                everything = np.ones(len(match.true), dtype=bool)
-                scopes = {"all": everything}
-                if labelled and t not in labelled:
-                    scopes["later"] = everything
-                if born is not None:
-                    scopes["born"] = born[c]
-                chance = None if chances is None else chances[c]
-                tallies.add(t, c, match, known, chance, scopes)
-                new = None if born is None else born[c]
-                table = defect_table(t, name, match, chance, new, both.pixel_size, both.frame_time)
-                tables.append(with_origin(table, both.steps, both.pixel_size))
+            frame = both.look(t)
+            born = births.born(t, [m.true for m in frame.matches]) if births and t > labelled[-1] else None
+            counts = frame.tallies()
+            tallies.add("all", t, counts)
+            if labelled and t not in labelled:
+                tallies.add("later", t, counts)
+            if born is not None:
+                tallies.add("born", t, frame.tallies(born))
+            tables.append(frame.defects(born))
             if progress:
                 progress(done, len(reviewed))
-        defects = numbered(pd.concat([t for t in tables if len(t)] or tables, ignore_index=True))
-        return cls(reviewed, both.names, both.not_compared, labelled, defects, tallies.scores(), both.look)
+        defects = joined(tables, lambda: with_origin(no_judged(), both.comparison.steps))
+        common, others = both.classes.common, both.classes.not_compared
+        return cls(reviewed, common, others, labelled, defects, tallies.scores(), both.look)
 
-    def look(self, t: int) -> ReviewedFrame:
+    def _repr_html_(self) -> str:
+        """Return the totals by scope and class, for a notebook."""
+        totals = self.scores[self.scores["frame"] == TOTAL]
+        names = [str(name) for name in totals if name != "frame"]
+        rows = [
+            [("–" if value != value else f"{value:.3f}") if isinstance(value, float) else value for value in row]
+            for row in totals[names].itertuples(index=False)
+        ]
+        return html_table(rows, names, f"Review of {len(self.frames)} frames")
+
+    def look(self, t: int) -> ComparedFrame:
         """Review one frame again, for its mask of colours and its matches."""
         return self._look(t)
 

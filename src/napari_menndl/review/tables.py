@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
-from napari_menndl.metrics.detection import Match, MatchRule, count_defects, pixel_counts
-from napari_menndl.metrics.ranking import average_precision, choose_thresholds
+from napari_menndl.metrics.defect_table import DEFECT_COLUMNS, no_defects
+from napari_menndl.metrics.ranking import average_precision
 from napari_menndl.metrics.scores import Counts
-from napari_menndl.review.frame import FALSE_NEGATIVE, FALSE_POSITIVE, OUTCOMES, TRUE_POSITIVE, pixels_of
-from napari_menndl.tables import DEFECT_COLUMNS, defect_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +21,9 @@ if TYPE_CHECKING:
 SCOPES = ("all", "later", "born")
 #: Value for "all together" in the columns frame and class of the scores.
 TOTAL = "all"
-#: Columns of a table of reviewed defects: those of every table of defects, then what the review says.
-REVIEW_COLUMNS = (*DEFECT_COLUMNS, "outcome", "born")
+#: Columns of a table of judged defects: those of a prediction; the outcome; whether the defect was born after the
+#: labelled frames. Missed defects are numbered after the predicted ones of their frame.
+JUDGED_COLUMNS = (*DEFECT_COLUMNS, "outcome", "born")
 SCORE_COLUMNS = (
     "scope",
     "frame",
@@ -41,71 +39,14 @@ SCORE_COLUMNS = (
 )
 
 
-def defect_table(
-    frame: int,
-    name: str,
-    match: Match,
-    probability: NDArray[np.floating] | None,
-    born: NDArray[np.bool_] | None,
-    pixel_size: tuple[float, float] | None,
-    frame_time: float | None = None,
-    agreement: NDArray[np.floating] | None = None,
-) -> pd.DataFrame:
-    """Return the defects of one class in one frame.
-
-    Parameters
-    ----------
-    frame : int
-    name : str
-    match : Match
-    probability : (Y, X) float, optional
-    born : (m,) bool, optional
-        Which of the true defects were born after the labelled frame.
-    pixel_size : (y, x) float [nm], optional
-    frame_time : float [s], optional
-    agreement : (Y, X) float, optional
-        Of the members of an ensemble.
-
-    Returns
-    -------
-    DataFrame
-        With `REVIEW_COLUMNS`. Position and area are as predicted for true and false positives, as annotated for false
-        negatives; confidence and agreement are means over these pixels. NaN if unknown.
-    """
-    pairs = match.counted_pairs
-    nowhere = np.full(len(match.found_unmatched), -1)
-    tables, first = [], 0
-    for outcome, components, index, true in (
-        (TRUE_POSITIVE, match.found, pairs[:, 0], pairs[:, 1]),
-        (FALSE_POSITIVE, match.found, match.found_unmatched, nowhere),
-        (FALSE_NEGATIVE, match.true, match.true_unmatched, match.true_unmatched),
-    ):
-        if not len(index):
-            continue
-        means = [
-            np.nan if image is None else ndimage.mean(image, components.labels, index + 1)
-            for image in (probability, agreement)
-        ]
-        rows = defect_rows(
-            frame,
-            name,
-            np.arange(first, first + len(index)),
-            components.centres[index],
-            components.areas[index],
-            means[0],
-            pixel_size,
-            frame_time,
-            means[1],
-        )
-        first += len(index)
-        new = np.full(len(index), False) if born is None or outcome == FALSE_POSITIVE else born[true]
-        tables.append(rows.assign(outcome=np.full(len(index), OUTCOMES[outcome], object), born=new))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(REVIEW_COLUMNS))
+def judged_rows(table: pd.DataFrame, outcome: str, born: NDArray[np.bool_] | None = None) -> pd.DataFrame:
+    """Return defects with `JUDGED_COLUMNS`: their outcome, and which of them were born (k,) bool, by default none."""
+    return table.assign(outcome=outcome, born=False if born is None else born)
 
 
-def numbered(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of defects of all classes with the defects of each frame numbered from 0."""
-    return table.assign(defect=table.groupby("frame").cumcount())
+def no_judged() -> pd.DataFrame:
+    """Return an empty table of judged defects with typed columns."""
+    return no_defects().assign(outcome=pd.Series(dtype="str"), born=pd.Series(dtype=bool))
 
 
 @dataclass
@@ -140,55 +81,15 @@ class Tallies:
     Parameters
     ----------
     class_names : C str
-    detectors : C MatchRule
     """
 
-    def __init__(self, class_names: Sequence[str], detectors: Sequence[MatchRule]) -> None:
+    def __init__(self, class_names: Sequence[str]) -> None:
         self._names = class_names
-        self._detectors = detectors
-        self._levels: dict[int, NDArray[np.float64]] = {}
-        self._tallies: dict[tuple[str, int, int], ScoreCounts] = {}
+        self._counts: dict[tuple[str, int], Mapping[str, ScoreCounts]] = {}
 
-    def add(
-        self,
-        frame: int,
-        c: int,
-        match: Match,
-        known: NDArray[np.bool_],
-        probability: NDArray[np.floating] | None,
-        scopes: dict[str, NDArray[np.bool_]],
-    ) -> None:
-        """Add the counts of class c in one frame.
-
-        Parameters
-        ----------
-        frame, c : int
-        match : Match
-        known : (Y, X) bool
-        probability : (Y, X) float, optional
-        scopes : dict of scope to (m,) bool
-            The true defects that belong to each scope.
-        """
-        for scope, among in scopes.items():
-            others = match.pairs[~among[match.pairs[:, 1]], 0]
-            found = (match.found.labels > 0) & ~pixels_of(match.found.labels, others)
-            true = pixels_of(match.true.labels, np.flatnonzero(among))
-            sweep = []
-            if probability is not None:
-                levels = self._levels_of(c, probability, match, known)
-                sweep = count_defects(probability, match.true, known, self._detectors[c], levels, among)
-            self._tallies[scope, frame, c] = ScoreCounts(
-                match.counts_among(among), pixel_counts(found, true, known), sweep
-            )
-
-    def _levels_of(
-        self, c: int, probability: NDArray[np.floating], match: Match, known: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
-        """Return the thresholds of a class: the same for all frames, so that their counts can be added."""
-        if c not in self._levels:
-            share = np.count_nonzero(match.true.labels[known]) / np.count_nonzero(known)
-            self._levels[c] = choose_thresholds([probability[known]], max(share, 1e-3))
-        return self._levels[c]
+    def add(self, scope: str, frame: int, by_class: Mapping[str, ScoreCounts]) -> None:
+        """Add the counts of a frame, by class."""
+        self._counts[scope, frame] = by_class
 
     def scores(self) -> pd.DataFrame:
         """Return every score: by class and frame, and `TOTAL` over either.
@@ -201,13 +102,10 @@ class Tallies:
         """
         rows = []
         for scope in SCOPES:
-            frames = sorted({f for s, f, _ in self._tallies if s == scope})
+            frames = sorted(f for s, f in self._counts if s == scope)
             places: list[tuple[int | str, list[int]]] = [(TOTAL, frames), *((f, [f]) for f in frames)]
             for frame, chosen in places if frames else []:
-                by_class = {
-                    name: ScoreCounts.sum(self._tallies[scope, f, c] for f in chosen)
-                    for c, name in enumerate(self._names)
-                }
+                by_class = {n: ScoreCounts.sum(self._counts[scope, f][n] for f in chosen) for n in self._names}
                 rows += score_rows(by_class, scope, frame)
         return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
 

@@ -102,4 +102,8 @@ def _counted(votes: Points, radius: float) -> tuple[NDArray[np.int64], Points]:
     np.add.at(counts, (at[:, 0], at[:, 1]), 1)
     padded = np.pad(counts, 1)
     height, width = counts.shape
-    return sum(padded[y : y + height, x : x + width] for y in range(3) for x in range(3)), first
+    summed = np.zeros_like(counts)
+    for y in range(3):
+        for x in range(3):
+            summed += padded[y : y + height, x : x + width]
+    return summed, first

@@ -56,7 +56,7 @@ class Observed:
 
     def shows(self, k: ArrayLike, places: NDArray[np.float64], edge: ArrayLike) -> NDArray[np.bool_]:
         """Return whether places (n, 2), drift removed, lie in frames k and not within `edge` [px] of their border."""
-        views, margin = self.views[k], np.asarray(edge, np.float64)[..., None]
+        views, margin = self.views[np.asarray(k)], np.asarray(edge, np.float64)[..., None]
         inside = (places >= views[..., :2] + margin) & (places <= views[..., 2:] - margin)
         return np.asarray(inside.all(axis=-1), bool)
 

@@ -128,7 +128,7 @@ def understood(
     Parameters
     ----------
     table : DataFrame
-        With y, x [px], frame and, optionally, the other columns of `tables.DEFECT_COLUMNS`.
+        With y, x [px], frame and, optionally, the other columns of `defect_table.DEFECT_COLUMNS`.
     pixel_size : (y, x) float [nm], optional
         Needed where y and x are in nm.
     unit : str, optional

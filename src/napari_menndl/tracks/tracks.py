@@ -13,9 +13,10 @@ import pandas as pd
 
 from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
+from napari_menndl.metrics.defect_table import DEFECT_COLUMNS
 from napari_menndl.movie.absent import spans
 from napari_menndl.movie.calibration import given_frame_time, given_pixel_size
-from napari_menndl.tables import DEFECT_COLUMNS, parquet_is_installed, write_table
+from napari_menndl.tables import parquet_is_installed, write_table
 from napari_menndl.tracks.drift import estimate_drift
 from napari_menndl.tracks.events import AT_BORDER, EVENTS, Rules, Trajectory, find_events
 from napari_menndl.tracks.linking import link_defects
@@ -172,8 +173,8 @@ def track_defects(
     Parameters
     ----------
     defects : DataFrame or path
-        Columns frame, y, x [px] and, where known, class and the others of `tables.DEFECT_COLUMNS`; or a CSV or Parquet
-        file of these, or another program's table of points.
+        Columns frame, y, x [px] and, where known, class and the others of `defect_table.DEFECT_COLUMNS`; or a CSV or
+        Parquet file of these, or another program's table of points.
     settings : TrackSettings, optional
     shape : (Y, X) int [px], optional
         Of the frames; by default the smallest that holds all defects, with a warning.

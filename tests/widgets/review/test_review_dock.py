@@ -11,11 +11,10 @@ from qtpy.QtWidgets import QLabel, QPushButton
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
-from napari_menndl.review.frame import COLOURS, FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE
+from napari_menndl.review.outcomes import COLOURS, FALSE_NEGATIVE, FALSE_POSITIVE, PREDICTED, TRUE_POSITIVE
 from napari_menndl.widgets.layers import annotation_layer
 from napari_menndl.widgets.open import open_review
-from napari_menndl.widgets.review import hints
-from napari_menndl.widgets.review.frame_review import PREDICTED
+from napari_menndl.widgets.review import messages
 
 
 def colour_at(viewer, y, x):
@@ -291,11 +290,11 @@ def test_next_says_to_go_on_only_where_something_was_reviewed(qtbot, open_dock, 
     (tmp_path / "empty.menndl").mkdir()
     dock = open_dock(movie, None, tmp_path / "empty.menndl")
     click(dock.controls.button)
-    qtbot.waitUntil(lambda: dock.hint == hints.FAILED, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.hint == messages.FAILED, timeout=20_000)
     dock.controls.what["source"].value = run_folder
-    assert dock.hint == hints.GO
+    assert dock.hint == messages.GO
     click(dock.controls.button)
-    qtbot.waitUntil(lambda: dock.hint == hints.ALONE, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.hint == messages.ALONE, timeout=20_000)
 
 
 def test_an_annotation_of_another_movie_is_neither_suggested_nor_compared(

@@ -10,7 +10,7 @@ from napari_menndl import open_movie
 from napari_menndl.movie.writing import write_movie
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.widgets.layers import movie_layer
-from napari_menndl.widgets.review.several_view import GO, STOP
+from napari_menndl.widgets.review.several import GO, STOP
 
 pytestmark = pytest.mark.gui
 

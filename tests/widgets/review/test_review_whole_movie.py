@@ -11,9 +11,10 @@ from qtpy.QtWidgets import QFileDialog
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.api import compare, open_run
 from napari_menndl.movie.movie import Movie
+from napari_menndl.review.outcomes import PALETTES
 from napari_menndl.widgets.layers import annotation_layer
 from napari_menndl.widgets.review.frame_review import ANY, NOTHING
-from napari_menndl.widgets.review.palette import PALETTES, pooled
+from napari_menndl.widgets.review.scores import pooled
 
 
 def test_scores_of_the_movie_are_those_of_its_review(dock, reviewed, run_folder, movie, annotation, qtbot):

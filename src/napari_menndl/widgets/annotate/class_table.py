@@ -1,15 +1,16 @@
-"""Table of the defect classes: key, colour, name, and number of defects on the frame in view."""
+"""Table of the defect classes, with the number of defects in view, and how defects of a class are matched."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
+    QFormLayout,
     QHBoxLayout,
     QHeaderView,
     QMessageBox,
@@ -18,8 +19,12 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import QSignalThrottler
 
 from napari_menndl.errors import InputError
+from napari_menndl.widgets.annotate.settings import MatchSettings
+from napari_menndl.widgets.background import LatestTask
+from napari_menndl.widgets.form import lay_out, make_form
 
 if TYPE_CHECKING:
     from napari_menndl.annotation.annotation import Annotation
@@ -34,6 +39,8 @@ HELP = (
 )
 _ROLE = Qt.ItemDataRole
 _FLAG = Qt.ItemFlag
+#: Shortest interval between two counts while strokes or frames follow each other [ms].
+PAUSE = 150
 
 
 class ClassModel(QAbstractTableModel):
@@ -208,3 +215,77 @@ class ClassTable(QWidget):
                 annotation.remove_class(defect.name)
             except InputError as error:
                 show_error(str(error))
+
+
+class Counter(QObject):
+    """Background counter for the column of counts in the class table.
+
+    Parameters
+    ----------
+    table : ClassModel
+    """
+
+    def __init__(self, table: ClassModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._table = table
+        self._wanted: tuple[Annotation, int] | None = None
+        self._latest = LatestTask(lambda wanted: wanted[0].counts(wanted[1]), self)
+        self._latest.answered.connect(self._counted)
+        self._throttle = QSignalThrottler(parent=self)
+        self._throttle.setTimeout(PAUSE)
+        self._throttle.triggered.connect(self._count)
+
+    def count(self, annotation: Annotation | None, frame: int) -> None:
+        """Request a count; ignored without an annotation, or for a frame beyond its end."""
+        self._wanted = (annotation, frame) if annotation is not None and frame < len(annotation) else None
+        self._throttle.throttle()
+
+    def _count(self) -> None:
+        if self._wanted is not None:
+            self._latest.ask(self._wanted)
+
+    def _counted(self, wanted: tuple[Annotation, int], counts: dict[str, int]) -> None:
+        if wanted == self._wanted and counts != self._table.counts:
+            self._table.show_counts(counts)
+
+
+class ClassMatching(QWidget):
+    """Form for the fields of a class that its table row has no room for."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._annotation: Annotation | None = None
+        self._row = 0
+        self.form = make_form(MatchSettings)
+        self._tolerance = self.form["tolerance"]
+        self._tolerance.native.setSpecialValueText("automatic")
+        body = lay_out(self.form)
+        self._rows: QFormLayout = body.layout()  # type: ignore[assignment]
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(body)
+        self.form.changed.connect(self._changed)
+
+    def show_class(self, annotation: Annotation | None, row: int) -> None:
+        """Show the fields of a class, by its row; disabled without an annotation."""
+        self._annotation, self._row = annotation, row
+        self.setEnabled(annotation is not None)
+        if annotation is None or row >= len(annotation.classes):
+            return
+        defect = annotation.classes[row]
+        unit = "px" if annotation.pixel_size is None else "nm"
+        self._rows.labelForField(self._tolerance.native).setText(f"Tolerance [{unit}]")  # type: ignore[union-attr]
+        with self.form.changed.blocked():
+            self.form["extended"].value = defect.extended
+            self._tolerance.value = defect.tolerance or 0.0
+        self._tolerance.enabled = not defect.extended
+
+    def _changed(self) -> None:
+        if self._annotation is None:
+            return
+        extended, tolerance = self.form["extended"].value, self._tolerance.value
+        try:
+            self._annotation.change_class(self._row, extended=extended, tolerance=tolerance or None)
+        except InputError as error:
+            show_error(str(error))
+            self.show_class(self._annotation, self._row)

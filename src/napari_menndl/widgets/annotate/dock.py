@@ -12,12 +12,12 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_menndl.annotation.classes import FrameStatus
 from napari_menndl.errors import InputError
-from napari_menndl.widgets.annotate.counter import Counter
+from napari_menndl.widgets.annotate.class_table import Counter
 from napari_menndl.widgets.annotate.helper import Scene
-from napari_menndl.widgets.annotate.hints import next_step, no_discs_yet
+from napari_menndl.widgets.annotate.messages import next_step, no_discs_yet
 from napari_menndl.widgets.annotate.opening import length_unit
-from napari_menndl.widgets.annotate.painted import AnnotationBinding
 from napari_menndl.widgets.annotate.panel import Panel
+from napari_menndl.widgets.annotate.strokes import AnnotationBinding
 from napari_menndl.widgets.annotate.tools import Tools, guarded
 from napari_menndl.widgets.docking import Docking
 from napari_menndl.widgets.layers import annotation_of, frame_in_view

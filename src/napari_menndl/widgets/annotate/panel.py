@@ -9,8 +9,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea
 
 from napari_menndl.annotation.classes import FrameStatus
 from napari_menndl.widgets.annotate.choice import AnnotationChooser
-from napari_menndl.widgets.annotate.class_matching import ClassMatching
-from napari_menndl.widgets.annotate.class_table import ClassTable
+from napari_menndl.widgets.annotate.class_table import ClassMatching, ClassTable
 from napari_menndl.widgets.annotate.frame_list import FrameList
 from napari_menndl.widgets.annotate.helper import COLUMNS, FOURIER, Helper
 from napari_menndl.widgets.annotate.prepare import Prepare

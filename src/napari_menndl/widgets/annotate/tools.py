@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
-    from napari_menndl.widgets.annotate.painted import AnnotationBinding
     from napari_menndl.widgets.annotate.panel import Panel
+    from napari_menndl.widgets.annotate.strokes import AnnotationBinding
 
 
 class Tools(QObject):

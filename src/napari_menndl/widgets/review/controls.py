@@ -20,10 +20,10 @@ from qtpy.QtWidgets import (
 from napari_menndl.widgets.form import lay_out, make_form
 from napari_menndl.widgets.pixel_size import PixelSizeRow
 from napari_menndl.widgets.pool_row import PoolRow
-from napari_menndl.widgets.review.error_bar import ErrorBar
-from napari_menndl.widgets.review.scores_view import ScoresView
+from napari_menndl.widgets.review.error_navigator import ErrorBar
+from napari_menndl.widgets.review.scores import ScoresView
 from napari_menndl.widgets.review.settings import ReviewSettings, ThresholdSettings, ViewSettings
-from napari_menndl.widgets.review.several_view import MovieList
+from napari_menndl.widgets.review.several import MovieList
 from napari_menndl.widgets.review.tracks import TracksView
 from napari_menndl.widgets.section import section
 
@@ -144,11 +144,11 @@ class Controls(QScrollArea):
         self.more = section(
             "More", rest, tip="Colours, outlines, probabilities, a second expert, where to predict, export"
         )
-        self.several = section(
-            "Several movies", self.movies, tip="Predict movies one after the other, with one table of all defects"
-        )
         self.through_time = section(
             "Defects through time", self.tracks, tip="Tracks of the defects found; what is born, moves, grows, vanishes"
+        )
+        self.several = section(
+            "Several movies", self.movies, tip="Predict movies one after the other, with one table of all defects"
         )
         body = QWidget()
         layout = QVBoxLayout(body)

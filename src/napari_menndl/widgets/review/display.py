@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject
 
 from napari_menndl.progress import duration
 from napari_menndl.widgets.background import LatestTask
 from napari_menndl.widgets.review.controls import GO, STOP
 from napari_menndl.widgets.review.frame_review import AGREEMENT, ANY, NOTHING, FrameReview, PartialFrame
-from napari_menndl.widgets.review.hide_annotation import HideAnnotation
-from napari_menndl.widgets.review.overlay import Overlay, Shading
+from napari_menndl.widgets.review.overlay import HideAnnotation, Overlay, Shading
 from napari_menndl.widgets.review.palette import class_colours, overlay_colours
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.widgets.review.controls import Controls
     from napari_menndl.widgets.review.inputs import Inputs
+    from napari_menndl.widgets.review.messages import Notifier
     from napari_menndl.widgets.review.movie_review import MovieReview
 
 
@@ -33,15 +33,19 @@ class Display(QObject):
         Probabilities or agreement, on demand.
     shown : FrameReview or None
         The review that the overlay shows.
-    failed : Signal(exception)
     """
 
-    failed = Signal(object)
-
     def __init__(
-        self, viewer: Viewer, controls: Controls, inputs: Inputs, movie: MovieReview, parent: QObject | None = None
+        self,
+        viewer: Viewer,
+        controls: Controls,
+        inputs: Inputs,
+        movie: MovieReview,
+        teller: Notifier,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
+        self._fail = teller.error
         self._viewer, self._controls, self._inputs, self._movie = viewer, controls, inputs, movie
         self._view = controls.view
         #: Colours of the predicted classes, by name.
@@ -55,7 +59,11 @@ class Display(QObject):
         self._glow = LatestTask(self._shade, self)
         self._glow.answered.connect(self._show_shading)
         self._glow.failed.connect(self._shading_failed)
-        for name, act in (("colours", self._recolour), ("outlines", self._outline), ("shading", self._ask_shading)):
+        for name, act in (
+            ("colours", self._recolour),
+            ("outlines", self.overlay.outline),
+            ("shading", self._ask_shading),
+        ):
             self._view[name].changed.connect(act)
         self._view["quantity"].changed.connect(self.show_movie)
 
@@ -110,7 +118,8 @@ class Display(QObject):
         if review.thresholds is not None:
             self._inputs.show_thresholds(review.class_names, review.thresholds)
         took = f", predicted in {_time(review.seconds)}" if review.seconds else ""
-        alone = "" if review.annotated else " It has no annotation: the prediction is shown alone."
+        why = "Its annotation has none of these classes" if review.known.any() else "It has no annotation"
+        alone = "" if review.annotated else f" {why}: the prediction is shown alone."
         self._controls.status.setText(f"Frame {review.frame}{took}.{alone}")
         self._show_scores()
         self._ask_shading()
@@ -158,6 +167,7 @@ class Display(QObject):
     def retheme(self) -> None:
         """Follow napari's theme."""
         self._controls.scores.recolour(self._viewer.theme)
+        self._controls.tracks.recolour(self._viewer.theme)
 
     def _known(self, frame: int) -> FrameReview | None:
         return None if self._blank else self._movie.now(frame)
@@ -183,9 +193,6 @@ class Display(QObject):
         self._show_scores()
         self.show_movie()
 
-    def _outline(self, outlines: bool) -> None:
-        self.overlay.outline(outlines)
-
     def _ask_shading(self) -> None:
         what, setting, shown = self._view["shading"].value, self._movie.setting, self.shown
         if what == NOTHING:
@@ -204,7 +211,7 @@ class Display(QObject):
 
     def _shading_failed(self, question: Any, error: Exception) -> None:
         self._view["shading"].value = NOTHING
-        self.failed.emit(error)
+        self._fail(error)
 
 
 def _time(seconds: float) -> str:

@@ -13,20 +13,18 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.docking import NARROW, Docking
 from napari_menndl.widgets.preferences import preference
-from napari_menndl.widgets.review.binding import bind_viewer
-from napari_menndl.widgets.review.chosen import accept_rest
 from napari_menndl.widgets.review.controls import Controls
 from napari_menndl.widgets.review.display import Display
+from napari_menndl.widgets.review.error_navigator import ErrorNavigator, accept_rest
 from napari_menndl.widgets.review.files import Files
 from napari_menndl.widgets.review.following import Following
 from napari_menndl.widgets.review.frame_review import NOTHING
-from napari_menndl.widgets.review.hints import next_step
 from napari_menndl.widgets.review.inputs import EVERY_FRAME, Inputs
+from napari_menndl.widgets.review.messages import Notifier, next_step
 from napari_menndl.widgets.review.movie_review import MovieReview
 from napari_menndl.widgets.review.settings import EVERY_CLASS
-from napari_menndl.widgets.review.telling import Notifier
 from napari_menndl.widgets.review.tracks import MovieTracks
-from napari_menndl.widgets.review.walk import ErrorNavigator
+from napari_menndl.widgets.shortcuts import bind
 
 if TYPE_CHECKING:
     import os
@@ -68,12 +66,12 @@ class ReviewFrames(QWidget):
         self.controls = Controls(self._layers, self._shadings, self._classes, self._order)
         self.inputs = Inputs(viewer, self.controls, self)
         self.movie = MovieReview(self)
-        self.display = Display(viewer, self.controls, self.inputs, self.movie, self)
-        self.files = Files(self.controls, self.inputs, self.movie, self.display, self)
-        self.tracks = MovieTracks(viewer, self.controls.tracks, self.inputs, self.movie, self)
-        self.walk = ErrorNavigator(viewer, self.movie, self.inputs, self.go_to, self)
-        self.corrected: set[int] = set()
         self.teller = Notifier(self)
+        self.display = Display(viewer, self.controls, self.inputs, self.movie, self.teller, self)
+        self.files = Files(self.controls, self.inputs, self.movie, self.display, self.teller, self)
+        self.walk = ErrorNavigator(viewer, self.movie, self.inputs, self.go_to, self.teller, self)
+        self.tracks = MovieTracks(viewer, self.controls.tracks, self.inputs, self.movie, self.teller, self)
+        self.corrected: set[int] = set()
         self.following = Following(self.controls, self.inputs, self.movie, self.display, self.teller, self)
         self._hinted = self._note = ""
         layout = QVBoxLayout(self)
@@ -84,7 +82,7 @@ class ReviewFrames(QWidget):
         self.docking = Docking(self, viewer)
         self._connect()
         self.controls.view["colours"].value = preference("colours")
-        self._retheme()
+        self.display.retheme()
         self.reset_choices()
         self._rest()
 
@@ -102,7 +100,7 @@ class ReviewFrames(QWidget):
         errors.accept.clicked.connect(walk.accept)
         errors.reject.clicked.connect(walk.reject)
         errors.repaint_button.clicked.connect(walk.repaint)
-        controls.what["annotation"].changed.connect(self._compared_anew)
+        controls.what["annotation"].changed.connect(walk.let_go)  # the selected error is of another one
         inputs.changed.connect(self.following.renew)
         inputs.replaced.connect(self._replaced)
         inputs.painted.connect(self._painted)
@@ -112,11 +110,11 @@ class ReviewFrames(QWidget):
             told.connect(self._say_hint)
         walk.changed.connect(self._chosen)
         walk.decided.connect(self._painted)
-        for part in (walk, self.display, self.files, controls.movies, self.tracks):
-            part.failed.connect(self.teller.error)
+        controls.movies.failed.connect(self.teller.error)
         self._bind_viewer()
 
     def _bind_viewer(self) -> None:
+        """Bind shortcuts and events of the viewer until the dock is destroyed."""
         keys = {
             "next-error": self.next_error,
             "previous-error": self.previous_error,
@@ -124,8 +122,25 @@ class ReviewFrames(QWidget):
             "reject-defect": self.walk.reject,
             "outline": self._flip_outlines,
         }
-        walk = self.walk
-        bind_viewer(self, self.viewer, keys, moved=self._view_moved, themed=self._retheme, clicked=walk.clicked)
+        viewer, clicked = self.viewer, self.walk.clicked
+        unbind = [bind(viewer, name, act) for name, act in keys.items()]
+        events = [
+            (viewer.dims.events.current_step, self._view_moved),
+            (viewer.events.theme, self.display.retheme),
+        ]
+        for event, act in events:
+            event.connect(act)
+        viewer.mouse_drag_callbacks.append(clicked)
+
+        def release() -> None:
+            for event, act in events:
+                event.disconnect(act)
+            if clicked in viewer.mouse_drag_callbacks:
+                viewer.mouse_drag_callbacks.remove(clicked)
+            for act in unbind:
+                act()
+
+        self.destroyed.connect(release)
 
     def dragEnterEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
         if event.mimeData().hasUrls():
@@ -193,9 +208,6 @@ class ReviewFrames(QWidget):
         self.tracks.forget()
         self._rest()
 
-    def _compared_anew(self, _: object) -> None:
-        self.walk.let_go()  # the selected error is of another annotation
-
     def _pixel_size_said(self, answer: Answer) -> None:
         self.inputs.take_answer(answer)
         self.following.take_answer()
@@ -223,10 +235,6 @@ class ReviewFrames(QWidget):
     def showEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
         super().showEvent(event)
         self.following.renew()
-
-    def _retheme(self, event: Any = None) -> None:
-        self.display.retheme()
-        self.controls.tracks.recolour(self.viewer.theme)
 
     def _flip_outlines(self) -> None:
         self.controls.view["outlines"].value = not self.controls.view["outlines"].value
@@ -261,15 +269,11 @@ class ReviewFrames(QWidget):
         self._note = text
         self._say_hint()
 
-    def _tell(self) -> None:
-        """Show the note or the hint of a dock that follows nothing."""
-        self.controls.status.setText(escape(self._note or ("" if self.hint_above else self.hint)))
-
     def _say_hint(self, _: object = None) -> None:
         self.controls.again.setEnabled(bool(self.corrected))
-        if not self.following.on:
-            self._tell()
         hint, button = self._next_step()
+        if not self.following.on:
+            self.controls.status.setText(escape(self._note or ("" if self.hint_above else hint)))
         if hint != self._hinted:
             self._hinted = hint
             self.docking.point_to(self.controls.buttons.get(button))

@@ -1,42 +1,55 @@
-"""File dialogs of the dock: what to review, and where to save results."""
+"""Files of the dock: what to review, and tables, pictures and networks to save."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from napari_menndl.errors import InputError
+from napari_menndl.review.outcomes import in_words
+from napari_menndl.tables import write_table
 from napari_menndl.widgets.background import BackgroundTask
-from napari_menndl.widgets.review.export import export_defects, export_picture
+from napari_menndl.widgets.review.palette import picture_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
+    from napari_menndl.movie.movie import Movie
     from napari_menndl.widgets.review.controls import Controls
     from napari_menndl.widgets.review.display import Display
+    from napari_menndl.widgets.review.frame_review import FrameReview
     from napari_menndl.widgets.review.inputs import Inputs
+    from napari_menndl.widgets.review.messages import Notifier
     from napari_menndl.widgets.review.movie_review import MovieReview
 
 
 class Files(QObject):
     """Dialogs for the buttons and the menu of the dock.
 
-    Attributes
+    Parameters
     ----------
-    failed : Signal(exception)
+    controls, inputs, movie, display
+        Of the dock.
+    teller : Notifier
+        Shows errors.
     """
 
-    failed = Signal(object)
-
     def __init__(
-        self, controls: Controls, inputs: Inputs, movie: MovieReview, display: Display, parent: QObject | None = None
+        self,
+        controls: Controls,
+        inputs: Inputs,
+        movie: MovieReview,
+        display: Display,
+        teller: Notifier,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._controls, self._inputs, self._movie, self._display = controls, inputs, movie, display
+        self._fail = teller.error
         controls.menu.addAction("Run folder …", self.choose_folder)
         controls.menu.addAction("Saved network …", self.choose_network)
         controls.menu.addAction("Stored prediction …", self.choose_folder)
@@ -45,7 +58,7 @@ class Files(QObject):
         controls.network.clicked.connect(self.export_network)
         self._job = BackgroundTask(self, to_finish=True)
         self._job.done.connect(lambda place: show_info(f"Wrote {place}"))
-        self._job.failed.connect(self.failed)
+        self._job.failed.connect(self._fail)
 
     def choose_folder(self) -> None:
         if path := QFileDialog.getExistingDirectory(self._controls, "Choose a run folder or a stored prediction"):
@@ -59,13 +72,16 @@ class Files(QObject):
 
     def export_csv(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self._controls, "Defects as CSV", "defects.csv", "Tables (*.csv)")
-        if path:
-            self._write(lambda: export_defects(self._movie.reviews.values(), path))
+        setting, reviewer, reviews = self._movie.setting, self._movie.reviewer, [*self._movie.reviews.values()]
+        if path and setting is None:
+            self._fail(InputError("frames that are reviewed", "none", "Press 'Review movie' first."))
+        elif path and setting is not None:
+            self._write(lambda: write_table(reviewer.defects(setting, reviews), with_suffix(path, ".csv")))
 
     def export_png(self) -> None:
         shown, colours = self._display.shown, self._controls.view["colours"].value
         if shown is None:
-            self.failed.emit(InputError("a frame that is reviewed", "none", "Press 'Review movie' first."))
+            self._fail(InputError("a frame that is reviewed", "none", "Press 'Review movie' first."))
             return
         path, _ = QFileDialog.getSaveFileName(self._controls, "Frame as PNG", "review.png", "Pictures (*.png)")
         if path:
@@ -74,7 +90,7 @@ class Files(QObject):
     def export_network(self) -> None:
         source = self._controls.what["source"]
         if not source.line_edit.value:
-            self.failed.emit(InputError("a run or a network to export", "an empty field", "Choose one above."))
+            self._fail(InputError("a run or a network to export", "an empty field", "Choose one above."))
             return
         path, _ = QFileDialog.getSaveFileName(
             self._controls, "Network as a file", "network.safetensors", "Networks (*.safetensors)"
@@ -86,7 +102,7 @@ class Files(QObject):
         try:
             show_info(f"Wrote {write()}")
         except InputError as error:
-            self.failed.emit(error)
+            self._fail(error)
 
 
 def _export_network(source: str, path: str) -> Path:
@@ -96,3 +112,30 @@ def _export_network(source: str, path: str) -> Path:
     place = network_file(path, overwrite=True)
     open_network(source).save(place)
     return place
+
+
+def export_picture(review: FrameReview, movie: Movie, palette: str, classes: Mapping[str, str], path: str) -> Path:
+    """Write a frame and its review side by side as PNG; `classes` are the colours of predicted classes.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    from napari_menndl.review.picture import overlay_picture  # here, as matplotlib is slow to import
+
+    number = len(review.defects)
+    return overlay_picture(
+        movie.frame(review.frame),
+        review.overlay,
+        with_suffix(path, ".png"),
+        key=picture_key(palette, review, classes),
+        pixel_size=movie.pixel_size,
+        heading=f"frame {review.frame}" + (f": F1 {review.total.f1:.2f}" if review.annotated else ""),
+        below=in_words(review.total) if review.annotated else f"{number} predicted, not annotated",
+    )
+
+
+def with_suffix(path: str, suffix: str) -> Path:
+    """Return the path with this suffix, unless it has it already; other dots in the name stay."""
+    return Path(path) if path.lower().endswith(suffix) else Path(path + suffix)

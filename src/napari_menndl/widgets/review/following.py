@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from napari_menndl.widgets.review.controls import Controls
     from napari_menndl.widgets.review.display import Display
     from napari_menndl.widgets.review.inputs import Inputs
+    from napari_menndl.widgets.review.messages import Notifier
     from napari_menndl.widgets.review.movie_review import MovieReview
-    from napari_menndl.widgets.review.telling import Notifier
 
 
 class Following(QObject):

@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from napari_menndl.review.tables import ScoreCounts
     from napari_menndl.widgets.pixel_size import Answer
 
-#: Overlay value of the first class where it is predicted and nothing is annotated; the other classes follow. 1 to 3 are
-#: the outcomes of the review.
-PREDICTED = 4
-#: Outcome of such a defect in tables.
-ALONE = "predicted"
 #: Choices of shading besides the classes.
 NOTHING, ANY, AGREEMENT = "not shown", "any defect", "agreement of the networks"
 
@@ -55,6 +50,8 @@ class Setting:
         The pool that predicts, as `open_pool` takes it; empty for this process.
     answer : (y, x) float [nm], str or None
         A person's answer about the movie's pixel size; see `pixel_size.answer_for`.
+    labelled : tuple of int
+        Frames of this movie that the network learned from; empty if that is not known.
     """
 
     source: str | Labels
@@ -66,6 +63,7 @@ class Setting:
     pool: str = ""
     of_classes: tuple[tuple[str, float], ...] = ()
     answer: Answer = None
+    labelled: tuple[int, ...] = ()
 
     @property
     def pixel_size(self) -> PixelSize | None:
@@ -118,7 +116,7 @@ class PartialFrame:
     done, parts : int
         Number of parts that are predicted, and of all parts.
     overlay : (Y, X) uint8
-        `PREDICTED` where there is a defect of the first class, and so on.
+        See `outcomes.predicted_alone`.
     class_names : C str
         Classes of the prediction.
     """
@@ -128,11 +126,6 @@ class PartialFrame:
     parts: int
     overlay: np.ndarray = field(repr=False)
     class_names: tuple[str, ...] = ()
-
-
-def drawn(labels: np.ndarray) -> np.ndarray:
-    """Return overlay values for labels (Y, X) uint8 that are predicted alone, one value per class."""
-    return np.where(labels > 0, np.minimum(labels.astype(np.uint16) + PREDICTED - 1, 255), 0).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -149,7 +142,7 @@ class FrameReview:
     tallies : dict of str to ScoreCounts
         By class that both sides have; empty without an annotation.
     defects : DataFrame
-        `tables.REVIEW_COLUMNS`; defects that are not judged have the outcome ``"predicted"``.
+        See `compare.ComparedFrame.defects`; defects that are not judged have the outcome ``"predicted"``.
     thresholds : (C,) float or None
         The thresholds applied.
     agreement : dict of str to float
@@ -177,13 +170,23 @@ class FrameReview:
 
     @property
     def overlay(self) -> np.ndarray:
-        """Overlay (Y, X) uint8: 0 nothing, 1 true positive, 2 false positive, 3 false negative, others see `drawn`."""
+        """Overlay (Y, X) uint8, see `compare.ComparedFrame.overlay`."""
         return self._image(0)
 
     @property
     def predicted(self) -> np.ndarray:
         """Predicted labels (Y, X) uint8: 0 = no defect, c + 1 = class c."""
         return self._image(1)
+
+    @property
+    def true(self) -> np.ndarray:
+        """Annotated labels (Y, X) uint8 in the prediction's classes."""
+        return self._image(2)
+
+    @property
+    def known(self) -> np.ndarray:
+        """Where the annotation is known, (Y, X) bool."""
+        return self._image(3) > 0
 
     def _image(self, number: int) -> np.ndarray:
         return np.frombuffer(bytearray(zlib.decompress(self._images[number])), np.uint8).reshape(self._shape)

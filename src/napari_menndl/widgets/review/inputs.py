@@ -22,8 +22,8 @@ from napari_menndl.widgets.layers import (
     movie_of,
 )
 from napari_menndl.widgets.pixel_size import answer_for, remember_answer
+from napari_menndl.widgets.review.annotated import Learned
 from napari_menndl.widgets.review.frame_review import Setting
-from napari_menndl.widgets.review.learned import Learned
 from napari_menndl.widgets.review.settings import EVERY_CLASS, ReviewSettings, ThresholdSettings, ViewSettings
 from napari_menndl.widgets.review.several import Movies, Order
 
@@ -76,6 +76,7 @@ class Inputs(QObject):
         # Labels that the run learned from, and the layer recognised as theirs; it may have been corrected since.
         self._learned: tuple[str, Learned | None] | None = None
         self._theirs: Labels | None = None
+        self._labelled: tuple[Learned, Movie, tuple[int, ...]] | None = None
         self._of_classes: dict[str, float] = {}
         self._names: tuple[str, ...] = ()
         self._thresholds: tuple[float, ...] = ()
@@ -90,8 +91,8 @@ class Inputs(QObject):
         self._level["own_threshold"].changed.connect(self._own_chosen)
         self._view["second"].changed.connect(self._replaced)
         self._view["keep"].changed.connect(self._replaced)
-        self._pool.kind.currentIndexChanged.connect(self._pool_chosen)
-        self._pool.address.textChanged.connect(self._pool_chosen)
+        for chosen in (self._pool.kind.currentIndexChanged, self._pool.address.textChanged):
+            chosen.connect(self.replaced.emit)
 
     @property
     def image(self) -> Image | None:
@@ -204,6 +205,7 @@ class Inputs(QObject):
             pool=self.pool,
             of_classes=tuple(sorted(self._of_classes.items())),
             answer=self.answer,
+            labelled=self._frames_learned,
         )
 
     def order(self, folder: Path, movies: Movies) -> Order:
@@ -313,6 +315,16 @@ class Inputs(QObject):
             self._theirs = None
         return self._learned[1]
 
+    @property
+    def _frames_learned(self) -> tuple[int, ...]:
+        """Frames of the movie that the run learned from; empty if that is not known."""
+        learned, movie = self._read_learned(), self.movie
+        if learned is None:
+            return ()
+        if self._labelled is None or self._labelled[0] is not learned or self._labelled[1] is not movie:
+            self._labelled = learned, movie, learned.frames_in(movie)
+        return self._labelled[2]
+
     def _movie_chosen(self, layer: Image | None) -> None:
         self.replaced.emit()
         self._met = set()
@@ -419,12 +431,6 @@ class Inputs(QObject):
         with level["threshold"].changed.blocked():
             level["threshold"].value = float(np.clip(threshold, 0.01, 0.99))
 
-    def _changed(self) -> None:
-        self.changed.emit()
-
     def _replaced(self) -> None:
         self._of_classes.clear()
-        self.replaced.emit()
-
-    def _pool_chosen(self, _: object) -> None:
         self.replaced.emit()

@@ -11,31 +11,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from napari_menndl.errors import InputError
-from napari_menndl.metrics.components import label_components
-from napari_menndl.metrics.detection import count_defects, pixel_counts
-from napari_menndl.metrics.ranking import choose_thresholds
-from napari_menndl.review.frame import FALSE_POSITIVE, OUTCOMES, review_labels
-from napari_menndl.review.tables import REVIEW_COLUMNS, ScoreCounts, defect_table, numbered
+from napari_menndl.metrics.defect_table import joined
+from napari_menndl.review.compare import Comparison
+from napari_menndl.review.new_defects import NewDefects
+from napari_menndl.review.outcomes import predicted_alone
+from napari_menndl.review.tables import no_judged
 from napari_menndl.widgets.layers import annotation_of
-from napari_menndl.widgets.review.expert import annotated_detectors, annotation_in
-from napari_menndl.widgets.review.frame_review import AGREEMENT, ALONE, FrameReview, PartialFrame, drawn, pack
+from napari_menndl.widgets.review.annotated import annotation_in, classes_of, match_rules
+from napari_menndl.widgets.review.frame_review import AGREEMENT, FrameReview, PartialFrame, pack
 from napari_menndl.widgets.review.sources import (
     MEMORY,
     AnnotatedSource,
-    PredictedSource,
     Source,
     open_source,
     place_beside,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from napari_menndl.metrics.detection import MatchRule
+    import pandas as pd
+
     from napari_menndl.metrics.scores import Counts
+    from napari_menndl.review.compare import ComparedFrame
     from napari_menndl.widgets.review.frame_review import Question, Setting
 
 
@@ -53,9 +53,8 @@ class FrameReviewer:
         self._opening = threading.Lock()
         self._opened: tuple[object, ...] | None = None
         self._source: Source | None = None
-        self._detectors: dict[tuple[int, tuple[str, ...]], list[MatchRule]] = {}
-        self._levels: dict[str, np.ndarray] = {}
-        self._sweeps: dict[tuple[int, str], tuple[int, list[Counts]]] = {}
+        self._compared: tuple[object, Comparison] | None = None
+        self._sweeps: dict[int, tuple[int, dict[str, list[Counts]]]] = {}
 
     def source(self, setting: Setting) -> Source:
         """Return the source of predictions for a setting, opened if necessary.
@@ -71,7 +70,7 @@ class FrameReviewer:
                 self.close()
                 self._source = self._open(setting)
                 self._opened = wanted
-                self._detectors, self._levels, self._sweeps = {}, {}, {}
+                self._compared, self._sweeps = None, {}
             keep = None
             if setting.keep and isinstance(setting.source, str):
                 keep = place_beside(Path(setting.source), setting.movie, self._source.digest)
@@ -110,13 +109,11 @@ class FrameReviewer:
     ) -> FrameReview:
         """Answer, and pass on parts of a large frame as they are predicted, from `centre` (y, x) [px] on."""
         source, started = self.source(question.setting), time.perf_counter()
-        if not isinstance(source, PredictedSource):
-            return self.answer(question)
         shape = question.setting.movie.shape[1:]
         overlay, done = np.zeros(shape, np.uint8), 0
         thresholds = question.setting.thresholds(source.class_names, source.thresholds)
         for part, labels, parts in source.predict_parts(question.frame, thresholds, centre):
-            overlay[part] = drawn(labels)
+            overlay[part] = predicted_alone(labels)
             done += 1
             tell(question, PartialFrame(question.frame, done, parts, overlay.copy(), source.class_names))
         review = self.answer(question)
@@ -137,49 +134,68 @@ class FrameReviewer:
         seconds = 0.0 if known_already else time.perf_counter() - started
         thresholds = setting.thresholds(names, source.thresholds)
         predicted = source.labels(t, thresholds)
-        true, inside, compared = annotation_in(names, setting.annotation, t, predicted.shape)
-        annotation = annotation_of(setting.annotation)
-        if annotation is not None and inside.any() and annotation.is_same_frame(t, setting.movie) is False:
-            warnings.warn(
-                f"Frame {t} is another one than was annotated: its prediction is shown alone. Choose the annotation of "
-                "this movie, or look at the marks in 'Annotate defects' and set the frame's status anew.",
-                stacklevel=2,
-            )
-            inside = np.zeros_like(inside)
-        second = source.known(t)
-        inside = inside if second is None else inside & second
-        annotated = bool(inside.any())
-        detectors = source.detectors or self._annotated_detectors(setting, names, t)
-        judged = np.where(np.array([False, *compared])[predicted], predicted, 0)
-        reviewed = review_labels(judged, true, inside if annotated else None, detectors)
-        overlay = reviewed.colours.copy()
-        alone = (predicted > 0) & (overlay == 0) & ~(inside & (judged > 0)) if annotated else predicted > 0
-        overlay[alone] = drawn(predicted[alone])
-        tallies, tables, nothing = {}, [], np.zeros(predicted.shape, bool)
-        for c, (name, match, detector) in enumerate(zip(names, reviewed.matches, detectors, strict=True)):
-            chance = None if chances is None else chances[c]
-            if annotated and compared[c]:
-                sweep = self._sweep(question, name, chance, true == c + 1, inside, detector)
-                pixels = pixel_counts(predicted == c + 1, true == c + 1, inside)
-                tallies[name] = ScoreCounts(match.counts, pixels, sweep)
-                tables.append(defect_table(t, name, match, chance, None, setting.pixel_size))
-            rest = detector.match(alone & (predicted == c + 1), nothing)
-            table = defect_table(t, name, rest, chance, None, setting.pixel_size)
-            tables.append(table.replace({"outcome": {OUTCOMES[FALSE_POSITIVE]: ALONE}}))
-        full = [table for table in tables if len(table)]
+        true, known = self._annotated(question, source, predicted.shape)
+        comparison = self._comparison(setting, names)
+        frame = comparison.frame(t, predicted, true, known, chances)
+        annotated = bool(known.any()) and any(comparison.rules)
         return FrameReview(
             t,
             names,
             annotated,
-            tallies,
-            numbered(pd.concat(full, ignore_index=True)) if full else pd.DataFrame(columns=list(REVIEW_COLUMNS)),
+            frame.tallies(sweeps=self._sweeps_of(question, frame, true)) if annotated else {},
+            frame.defects(alone=True),
             thresholds,
             self._agreement(source, question, predicted) if not annotated else {},
             question.thorough,
             seconds,
-            pack(overlay, predicted),
+            pack(frame.overlay, predicted, true, known.astype(np.uint8)),
             predicted.shape,
         )
+
+    def defects(self, setting: Setting, reviews: Iterable[FrameReview]) -> pd.DataFrame:
+        """Return the defects of reviewed frames as one table, as `Review.defects`, and those predicted alone.
+
+        Where the frames are known that the network learned from, defects born after them are marked.
+        """
+        ordered, labelled = sorted(reviews, key=lambda review: review.frame), setting.labelled
+        if not ordered:
+            return no_judged()
+        names, births = ordered[0].class_names, None
+        comparison, shape = self._comparison(setting, names), setting.movie.shape[1:]
+        learned = [annotation_in(names, setting.annotation, t, shape) for t in labelled]
+        if learned and all(known.any() for _, known in learned):
+            births = NewDefects.after(comparison, [true for true, _ in learned])
+        tables = []
+        for review in ordered:
+            table = review.defects
+            if births is not None and review.annotated and review.frame > labelled[-1]:
+                frame = comparison.frame(review.frame, review.predicted, review.true, review.known)
+                born = births.born(review.frame, [match.true for match in frame.matches])
+                table = table.assign(born=frame.defects(born, alone=True)["born"].to_numpy())
+            tables.append(table)
+        return joined(tables, no_judged)
+
+    def _annotated(self, question: Question, source: Source, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the annotated labels (Y, X) uint8 in the prediction's classes, and where both sides are known."""
+        t, layer = question.frame, question.setting.annotation
+        names = source.class_names
+        true, known = annotation_in(names, layer, t, shape)
+        annotation = annotation_of(layer)
+        if annotation is not None and known.any() and annotation.is_same_frame(t, question.setting.movie) is False:
+            warnings.warn(
+                f"Frame {t} is another one than was annotated: its prediction is shown alone. Choose the annotation of "
+                "this movie, or look at the marks in 'Annotate defects' and set the frame's status anew.",
+                stacklevel=3,
+            )
+            known = np.zeros_like(known)
+        if layer is not None and known.any() and not set(classes_of(layer, names)) & set(names):
+            warnings.warn(
+                f"The annotation has no class of the prediction ({', '.join(names)}), which is shown alone. To "
+                "compare, give the classes the same names in 'Annotate defects'.",
+                stacklevel=3,
+            )
+        second = source.known(t)
+        return true, known if second is None else known & second
 
     def shading(self, setting: Setting, t: int, what: str) -> np.ndarray:
         """Return the probabilities of a frame as one image.
@@ -210,36 +226,32 @@ class FrameReviewer:
         shown: np.ndarray = chances.min(axis=0) if what == AGREEMENT else chances.max(axis=0)
         return shown
 
-    def _annotated_detectors(self, setting: Setting, names: tuple[str, ...], t: int) -> list[MatchRule]:
-        """Return the match rules of the classes if no network has them; the same for all frames."""
-        key = (id(setting.annotation), names)
-        if key not in self._detectors:
-            self._detectors[key] = annotated_detectors(names, setting.annotation, t, setting.pixel_size)
-        return self._detectors[key]
+    def _comparison(self, setting: Setting, names: tuple[str, ...]) -> Comparison:
+        """Return how frames are compared: alike, as long as source, annotation and classes stay."""
+        layer, pixel_size = setting.annotation, setting.pixel_size
+        annotation = annotation_of(layer)
+        key = layer, None if annotation is None else annotation.classes
+        if self._compared is None or self._compared[0] != key:
+            if annotation is not None and pixel_size is None:
+                pixel_size = annotation.pixel_size
+            rules = match_rules(names, layer, pixel_size)
+            self._compared, self._sweeps = (
+                (key, Comparison(names, rules, pixel_size, setting.movie.steps, setting.movie.frame_time)),
+                {},
+            )
+        return self._compared[1]
 
-    def _sweep(
-        self,
-        question: Question,
-        name: str,
-        chance: np.ndarray | None,
-        true: np.ndarray,
-        inside: np.ndarray,
-        detector: MatchRule,
-    ) -> list[Counts]:
-        """Return counts across thresholds, kept while the frame's annotation is the same; empty if not requested."""
-        if chance is None:
-            return []
-        key, state = (question.frame, name), zlib.crc32(np.packbits([true, inside]).tobytes())
-        if self._sweeps.get(key, (None,))[0] == state:
-            return self._sweeps[key][1]
+    def _sweeps_of(self, question: Question, frame: ComparedFrame, true: np.ndarray) -> dict[str, list[Counts]]:
+        """Return the counts across thresholds, kept while the annotation is the same; empty if not requested."""
+        state = zlib.crc32(frame.known.tobytes(), zlib.crc32(np.ascontiguousarray(true).data))
+        known, sweeps = self._sweeps.get(frame.t, (None, {}))
+        if known == state:
+            return sweeps
         if not question.thorough:
-            return []
-        if name not in self._levels:  # the same for all frames, so that their counts can be added
-            share = max(np.count_nonzero(true & inside) / np.count_nonzero(inside), 1e-3)
-            self._levels[name] = choose_thresholds([chance[inside]], share)
-        counts = count_defects(chance, label_components(true, 1), inside, detector, self._levels[name])
-        self._sweeps[key] = state, counts
-        return counts
+            return {}
+        sweeps = frame.sweeps()
+        self._sweeps[frame.t] = state, sweeps
+        return sweeps
 
     def _agreement(self, source: Source, question: Question, predicted: np.ndarray) -> dict[str, float]:
         agreement = source.agreement(question.frame) if question.thorough else None

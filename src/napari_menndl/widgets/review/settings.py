@@ -8,10 +8,10 @@ from typing import Literal
 
 from napari.layers import Image, Labels
 
+from napari_menndl.review.outcomes import PALETTES
 from napari_menndl.settings import setting
 from napari_menndl.widgets.review.frame_review import NOTHING
-from napari_menndl.widgets.review.palette import PALETTES
-from napari_menndl.widgets.review.plot import QUANTITIES
+from napari_menndl.widgets.review.scores import QUANTITIES
 
 #: Initial choice of what the slider is for.
 EVERY_CLASS = "every class"

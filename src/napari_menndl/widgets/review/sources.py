@@ -7,7 +7,6 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,6 @@ from napari_menndl.movie.identity import digest_of, movie_digest
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.movie.preparation import AS_RECORDED, describe, same_frames
 from napari_menndl.predict.labelling import label_pixels
-from napari_menndl.predict.prediction_spec import PredictionSpec
-from napari_menndl.predict.resample import scale_between
 from napari_menndl.widgets.layers import annotated_frame
 from napari_menndl.widgets.pixel_size import with_answer
 
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_menndl.metrics.detection import MatchRule
     from napari_menndl.movie.movie import Movie
     from napari_menndl.predict.background import BackgroundWriter
     from napari_menndl.predict.prediction import Prediction
@@ -40,7 +36,72 @@ if TYPE_CHECKING:
 MEMORY = 512 * 2**20
 
 
-class PredictedSource:
+class Source:
+    """Labels of a movie's frames, for a review; by default without probabilities, and known everywhere.
+
+    Attributes
+    ----------
+    class_names : tuple of str
+    thresholds : tuple of float or None
+        Thresholds of the network, by class.
+    digest : str
+        Digest of the network; empty without one.
+    """
+
+    class_names: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] | None = None
+    digest: str = ""
+
+    def labels(self, t: int, thresholds: Sequence[float] | None) -> np.ndarray:
+        """Return labels (Y, X) uint8: 0 = no defect, c + 1 = class c; by default at the network's own thresholds."""
+        raise NotImplementedError
+
+    def probabilities(self, t: int) -> np.ndarray | None:
+        """Return the probabilities of a frame, (C, Y, X) float32; None if there are none."""
+        return None
+
+    def predict_parts(
+        self, t: int, thresholds: Sequence[float] | None, centre: tuple[float, float]
+    ) -> Iterator[tuple[Part, np.ndarray, int]]:
+        """Predict a large frame part by part, from a place (y, x) [px] on.
+
+        Yields each part, its labels (y, x) uint8 as `labels` returns them, and the number of parts; nothing for a frame
+        that is small, or known. After the last part the frame's probabilities need no other prediction.
+        """
+        return iter(())
+
+    def agreement(self, t: int) -> np.ndarray | None:
+        """Return the agreement (C, Y, X) float32, see `Ensemble.agreement`; None without several networks."""
+        return None
+
+    def known(self, t: int) -> np.ndarray | None:
+        """Return where the labels are known, (Y, X) bool; None for everywhere."""
+        return None
+
+    def remembers(self, t: int) -> bool:
+        """Whether a frame needs no prediction."""
+        return True
+
+    def look(self, t: int) -> None:
+        """Announce the frame in view."""
+
+    def rest(self) -> None:
+        """Predict only what is waited for."""
+
+    def keep(self, place: Path | None) -> None:
+        """Write predictions from now on to a place; None for a folder of ours, as far as memory does not suffice.
+
+        Raises
+        ------
+        InputError
+            If something else is there, or it cannot be written.
+        """
+
+    def close(self) -> None:
+        """Stop predicting."""
+
+
+class PredictedSource(Source):
     """Probabilities of a network, each frame predicted once as long as there is room for it.
 
     Parameters
@@ -68,14 +129,9 @@ class PredictedSource:
         self._lock = threading.Lock()
         self._place: Path | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self.class_names: tuple[str, ...] = tuple(prediction.outline.class_names)
-        self.thresholds: tuple[float, ...] | None = tuple(prediction.outline.thresholds)
-        self.detectors = None if network is None else detectors_for(network, movie)
-
-    @property
-    def digest(self) -> str:
-        """Digest of the network."""
-        return self._prediction.outline.network
+        self.class_names = tuple(prediction.outline.class_names)
+        self.thresholds = tuple(prediction.outline.thresholds)
+        self.digest = prediction.outline.network
 
     @property
     def members(self) -> int:
@@ -83,11 +139,9 @@ class PredictedSource:
         return 0 if self._network is None else len(getattr(self._network, "members", (self._network,)))
 
     def remembers(self, t: int) -> bool:
-        """Whether a frame's probabilities need no prediction."""
         return self._network is None or t in self._stored or ("probabilities", t) in self._known
 
     def probabilities(self, t: int) -> np.ndarray:
-        """Return the probabilities of a frame, (C, Y, X) float32."""
         return self._remembered(("probabilities", t), lambda: self._predict(t))
 
     def _predict(self, t: int) -> np.ndarray:
@@ -96,23 +150,9 @@ class PredictedSource:
             self._stored.add(t)
         return self._prediction.frame_probabilities(t)
 
-    def look(self, t: int) -> None:
-        """Announce the frame in view."""
-
-    def rest(self) -> None:
-        """Predict only what is waited for."""
-
-    def close(self) -> None:
-        """Stop predicting."""
-
     def predict_parts(
         self, t: int, thresholds: Sequence[float] | None, centre: tuple[float, float]
     ) -> Iterator[tuple[Part, np.ndarray, int]]:
-        """Predict a large frame part by part, from a place (y, x) [px] on.
-
-        Yields each part, its labels (y, x) uint8 as `labels` returns them, and the number of parts; nothing for a frame
-        that is small, or known. After the last part the frame's probabilities need no other prediction.
-        """
         _, height, width = self._movie.shape
         if self._network is None or self.remembers(t) or max(height, width) <= 2 * self.part:
             return
@@ -131,7 +171,6 @@ class PredictedSource:
         self._prediction.take(t, whole, digest_of(shown))
 
     def agreement(self, t: int) -> np.ndarray | None:
-        """Return the agreement (C, Y, X) float32, see `Ensemble.agreement`; None without several networks."""
         if self.members < 2:
             return None
         network: Any = self._network
@@ -141,24 +180,12 @@ class PredictedSource:
         )
 
     def labels(self, t: int, thresholds: Sequence[float] | None) -> np.ndarray:
-        """Return labels (Y, X) uint8: 0 = no defect, c + 1 = class c; by default at the network's own thresholds."""
         return label_pixels(self.probabilities(t), self._or_own(thresholds), self._prediction.outline.min_areas)
 
     def _or_own(self, thresholds: Sequence[float] | None) -> Sequence[float]:
         return self._prediction.outline.thresholds if thresholds is None else thresholds
 
-    def known(self, t: int) -> np.ndarray | None:
-        """Return where the labels are known; None for everywhere."""
-        return None
-
     def keep(self, place: Path | None) -> None:
-        """Write predictions from now on to a place; None for a folder of ours, as far as memory does not suffice.
-
-        Raises
-        ------
-        InputError
-            If something else is there, or it cannot be written.
-        """
         if self._network is None:
             return
         if place is None and self._temporary is None:
@@ -187,7 +214,7 @@ class PredictedSource:
         return made
 
 
-class AnnotatedSource:
+class AnnotatedSource(Source):
     """A second annotation in place of a prediction.
 
     Parameters
@@ -197,24 +224,10 @@ class AnnotatedSource:
         Classes of a layer that does not record its own.
     """
 
-    thresholds: tuple[float, ...] | None = None
-    detectors: list[MatchRule] | None = None
-    members = 0
-    digest = ""
-
     def __init__(self, layer: Labels, class_names: tuple[str, ...] = ()) -> None:
         self._layer = layer
         annotation = layer.metadata.get("annotation")
-        self.class_names: tuple[str, ...] = annotation.class_names if annotation else class_names or ("defect",)
-
-    def remembers(self, t: int) -> bool:
-        return True
-
-    def probabilities(self, t: int) -> None:
-        return None
-
-    def agreement(self, t: int) -> None:
-        return None
+        self.class_names = annotation.class_names if annotation else class_names or ("defect",)
 
     def labels(self, t: int, thresholds: Sequence[float] | None) -> np.ndarray:
         labels = annotated_frame(self._layer, t)[0]
@@ -228,21 +241,6 @@ class AnnotatedSource:
 
     def known(self, t: int) -> np.ndarray | None:
         return annotated_frame(self._layer, t)[1]
-
-    def look(self, t: int) -> None:
-        return None
-
-    def rest(self) -> None:
-        return None
-
-    def close(self) -> None:
-        return None
-
-    def keep(self, place: Path | None) -> None:
-        return None
-
-
-Source = PredictedSource | AnnotatedSource
 
 
 class PooledSource(PredictedSource):
@@ -356,16 +354,6 @@ def place_beside(path: Path, movie: Movie, digest: str) -> Path:
     """Return where the prediction of a movie is kept: beside its run or network, one for each movie and network."""
     name = re.sub(r"[^\w.-]+", "-", Path(movie.name).stem).strip("-.") or "movie"
     return path.with_name(f"{path.stem}.{name}.{movie_digest(movie)[:8]}.{digest[:8]}.prediction.zarr")
-
-
-def detectors_for(network: Predictor, movie: Movie) -> list[MatchRule]:
-    """Return the match rules of the network's classes, in pixels of this movie."""
-    factors = scale_between(movie.pixel_size, network.pixel_size) or (1.0, 1.0)
-    areas = PredictionSpec.of(network, movie).min_areas
-    return [
-        replace(detector, tolerance=detector.tolerance / float(np.sqrt(factors[0] * factors[1])), min_area=area)
-        for detector, area in zip(network.detectors, areas, strict=True)
-    ]
 
 
 def _times(shape: tuple[int, ...]) -> str:

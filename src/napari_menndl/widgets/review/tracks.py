@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyqtgraph as pg  # type: ignore[import-untyped]
 from napari.layers import Layer
 from napari.utils import Colormap
 from napari.utils.notifications import show_info
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_menndl.errors import InputError
+from napari_menndl.metrics.defect_table import DEFECT_COLUMNS, joined, no_defects
 from napari_menndl.movie.tracing import with_origin
 from napari_menndl.predict.prediction_spec import dose_of
-from napari_menndl.tables import DEFECT_COLUMNS, no_defects
+from napari_menndl.review.outcomes import MISSED
 from napari_menndl.tracks.events import AT_BORDER, EVENTS
 from napari_menndl.tracks.rates import TOTAL
 from napari_menndl.tracks.settings import TrackSettings
@@ -32,11 +32,13 @@ from napari_menndl.widgets.section import WrappedLabel, section
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     from napari.viewer import Viewer
 
     from napari_menndl.movie.movie import Movie
     from napari_menndl.widgets.review.frame_review import FrameReview
     from napari_menndl.widgets.review.inputs import Inputs
+    from napari_menndl.widgets.review.messages import Notifier
     from napari_menndl.widgets.review.movie_review import MovieReview
 
 FOLLOW = "Follow the defects"
@@ -142,15 +144,19 @@ class MovieTracks(QObject):
     Attributes
     ----------
     found : Tracks or None
-    failed : Signal(exception)
     """
 
-    failed = Signal(object)
-
     def __init__(
-        self, viewer: Viewer, view: TracksView, inputs: Inputs, reviews: MovieReview, parent: QObject | None = None
+        self,
+        viewer: Viewer,
+        view: TracksView,
+        inputs: Inputs,
+        reviews: MovieReview,
+        teller: Notifier,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
+        self._complain = teller.error
         self._viewer, self._view, self._inputs, self._reviews = viewer, view, inputs, reviews
         self.found: Tracks | None = None
         self._layer: Any = None
@@ -173,7 +179,7 @@ class MovieTracks(QObject):
                 )
             settings: TrackSettings = read_form(self._view.form, TrackSettings)
         except InputError as error:
-            self.failed.emit(error)
+            self._complain(error)
             return
         self._view.say("Following …")
         self._work.ask(Question(tuple(reviews[t] for t in sorted(reviews)), movie, settings))
@@ -232,7 +238,7 @@ class MovieTracks(QObject):
 
     def _fail(self, _: Question, error: Exception) -> None:
         self._view.say("")
-        self.failed.emit(error)
+        self._complain(error)
 
     def _save(self) -> None:
         if self.found is None:
@@ -242,7 +248,7 @@ class MovieTracks(QObject):
             try:
                 self.found.save(folder)
             except InputError as error:
-                self.failed.emit(error)
+                self._complain(error)
             else:
                 show_info(f"Wrote trajectories, events and rates to {folder}")
 
@@ -250,10 +256,9 @@ class MovieTracks(QObject):
 def follow_defects(question: Question) -> Tracks:
     """Follow the defects that a network found in the frames reviewed; missed ones are left out."""
     movie = question.movie
-    found = [_found(review) for review in question.reviews]
-    tables = [with_origin(table, movie.steps, movie.pixel_size) for table in found if len(table)]
+    found = (with_origin(_found(review), movie.steps, movie.pixel_size) for review in question.reviews)
     return track_defects(
-        pd.concat(tables, ignore_index=True) if tables else no_defects(),
+        joined(found, no_defects),
         question.settings,
         shape=movie.shape[1:],
         frames=[review.frame for review in question.reviews],
@@ -266,7 +271,7 @@ def follow_defects(question: Question) -> Tracks:
 
 def _found(review: FrameReview) -> pd.DataFrame:
     """Return the defects that a network found in a frame, with `DEFECT_COLUMNS`."""
-    table = review.defects[review.defects["outcome"] != "false negative"]
+    table = review.defects[review.defects["outcome"] != MISSED]
     return table[list(DEFECT_COLUMNS)].sort_values(["class", "y", "x"], ignore_index=True)
 
 

@@ -17,9 +17,9 @@ from napari_menndl.widgets.background import BackgroundTask
 from napari_menndl.widgets.docking import Docking
 from napari_menndl.widgets.search.best_view import BestView
 from napari_menndl.widgets.search.closing import CloseGuard
+from napari_menndl.widgets.search.messages import headline, hint_for
 from napari_menndl.widgets.search.panel import Panel
 from napari_menndl.widgets.search.request import Opened, begin, look, resume
-from napari_menndl.widgets.search.status_text import headline, hint_for
 from napari_menndl.widgets.search.watch import Watch
 from napari_menndl.widgets.shortcuts import bind
 

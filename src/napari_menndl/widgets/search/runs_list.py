@@ -21,7 +21,6 @@ from qtpy.QtWidgets import (
 from napari_menndl.search.views.known_runs import KnownRun, KnownRuns, Peek, peek
 from napari_menndl.widgets.background import BackgroundTask
 
-COLOURS = {"running": "#2bd4d9", "finished": "#2ea043", "interrupted": "#e5534b", "missing": "#e5534b"}
 _PATH = Qt.ItemDataRole.UserRole
 
 

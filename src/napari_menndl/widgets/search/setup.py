@@ -21,7 +21,7 @@ from napari_menndl.widgets.layers import annotations_for, frame_in_view, movie_o
 from napari_menndl.widgets.movie_line import MovieLine
 from napari_menndl.widgets.pool_row import PoolRow
 from napari_menndl.widgets.preferences import default_budget, default_pool, recall, remember
-from napari_menndl.widgets.search.best_layer import NAME as BEST
+from napari_menndl.widgets.search.best_view import NAME as BEST
 from napari_menndl.widgets.search.budget_row import BudgetRow
 from napari_menndl.widgets.search.request import SearchRequest
 from napari_menndl.widgets.search.settings import AdvancedSettings, LearnSettings, PlaceSettings
