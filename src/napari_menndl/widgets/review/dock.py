@@ -70,7 +70,9 @@ class ReviewFrames(QWidget):
         self.display = Display(viewer, self.controls, self.inputs, self.movie, self.teller, self)
         self.files = Files(self.controls, self.inputs, self.movie, self.display, self.teller, self)
         self.walk = ErrorNavigator(viewer, self.movie, self.inputs, self.go_to, self.teller, self)
-        self.tracks = MovieTracks(viewer, self.controls.tracks, self.inputs, self.movie, self.teller, self)
+        self.tracks = MovieTracks(
+            viewer, self.controls.tracks, self.inputs, self.movie, self.display, self.teller, self
+        )
         self.corrected: set[int] = set()
         self.following = Following(self.controls, self.inputs, self.movie, self.display, self.teller, self)
         self._hinted = self._note = ""

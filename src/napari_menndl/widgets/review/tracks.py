@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.widgets.review.display import Display
     from napari_menndl.widgets.review.frame_review import FrameReview
     from napari_menndl.widgets.review.inputs import Inputs
     from napari_menndl.widgets.review.messages import Notifier
@@ -152,11 +153,12 @@ class MovieTracks(QObject):
         view: TracksView,
         inputs: Inputs,
         reviews: MovieReview,
+        display: Display,
         teller: Notifier,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._complain = teller.error
+        self._display, self._complain = display, teller.error
         self._viewer, self._view, self._inputs, self._reviews = viewer, view, inputs, reviews
         self.found: Tracks | None = None
         self._layer: Any = None
@@ -203,8 +205,8 @@ class MovieTracks(QObject):
         if image is None or question.movie is not self._inputs.movie:
             return  # another movie was chosen meanwhile
         self.found, self._followed = found, {review.frame: review for review in question.reviews}
-        names = list(dict.fromkeys(found.trajectories["class"]))
-        colours = class_colours(names, self._inputs.annotation)
+        names = question.reviews[0].class_names
+        colours = self._display.classes or class_colours(names, self._inputs.annotation)
         self._view.plot.show_events(found.events, colours, len(question.movie))
         self._view.plot.setVisible(len(found.events) > 0)
         self._view.save.setEnabled(True)
@@ -214,15 +216,12 @@ class MovieTracks(QObject):
         if not len(found):
             return
         data, about, kind = found.as_layer(LAYER)
-        # One colour for each class: the property runs from 0 to their number, the colours lie evenly between.
+        # The colours of the classes lie evenly between 0 and 1.
+        place = {name: number / max(len(names) - 1, 1) for number, name in enumerate(names)}
+        about["features"]["colour"] = about["features"]["class"].map(place)
         ramp = Colormap([colours[name] for name in names] * (2 if len(names) == 1 else 1))
-        self._layer = Layer.create(
-            data,
-            about
-            | place_over(image)
-            | {"tail_length": TAIL, "color_by": "class number", "colormaps_dict": {"class number": ramp}},
-            kind,
-        )
+        shown = {"tail_length": TAIL, "color_by": "colour", "colormaps_dict": {"colour": ramp}}
+        self._layer = Layer.create(data, about | place_over(image) | shown, kind)
         chosen = self._viewer.layers.selection.active
         self._viewer.add_layer(self._layer)
         self._viewer.layers.selection.active = chosen
