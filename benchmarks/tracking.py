@@ -19,6 +19,7 @@ import sys
 import time
 import warnings
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -204,6 +205,8 @@ def measure(areas: list[int], frames: int, drift: float) -> dict[str, object]:
                 for name, value in row.items():
                     total[name] += value
         result[quality] = {method: scored(row) for method, row in sums.items()}
+    if find_spec("laptrack"):
+        result["laptrack"] = version("laptrack")
     result["holds"] = {q: holds(result[q][OURS], THRESHOLDS[q]) for q in QUALITIES}
     others = {q: max(row["born F1"] for m, row in result[q].items() if m != OURS) for q in QUALITIES}
     result["no other finds births better"] = {q: bool(result[q][OURS]["born F1"] >= others[q]) for q in QUALITIES}
