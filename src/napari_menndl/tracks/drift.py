@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from napari_menndl.errors import InputError
+from napari_menndl.movie.absent import spans
 
-    from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
 
     Points = NDArray[np.float64]
 
@@ -19,8 +22,52 @@ _LEAST, _SHARE, _CLEAR = 3, 0.3, 1.5
 _RIVAL = 4
 #: Earlier frames that a frame is compared with until one shows its shift.
 _BACK = 3
+#: Radius of a vote, in shares of the reach, and largest drift between frames, in shares of a frame.
+_VOTE, _FARTHEST = 0.25, 0.25
 #: Most defects of a frame that are compared, which bounds time and memory.
 _MOST = 400
+
+
+def shifts_of_frames(
+    places: NDArray[np.float64],
+    kinds: NDArray[np.intp],
+    order: NDArray[np.int64],
+    frames: NDArray[np.int64],
+    shape: tuple[int, int],
+    reach: float,
+    remove: bool,
+    given: ArrayLike | None,
+    note: Callable[[str], None],
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the shift of the sample in each frame looked at (K, 2) [px], and whether it was seen."""
+    none, unseen = np.zeros((len(frames), 2)), np.zeros(len(frames), bool)
+    if given is not None:
+        shifts = np.asarray(given, np.float64)
+        if shifts.ndim != 2 or shifts.shape[1] != 2 or len(shifts) <= frames.max(initial=0):
+            raise InputError(
+                f"a shift (y, x) for each frame up to {frames.max(initial=0)}", f"shape {shifts.shape}", "Correct it."
+            )
+        return shifts[frames], ~unseen
+    if not remove or len(frames) < 2:
+        return none, unseen
+    parts = [np.flatnonzero(order == k) for k in range(len(frames))]
+    radius = max(_VOTE * reach, 1.0)
+    found = estimate_drift(
+        [places[i] for i in parts], [kinds[i] for i in parts], frames, radius, _FARTHEST * min(shape)
+    )
+    seen = np.isfinite(found[:, 0])
+    if seen.sum() < max(2, len(frames) / 2):
+        note(
+            f"The drift cannot be told from so few defects ({seen.sum()} of {len(frames)} frames): none is removed. "
+            "Correct it in the movie before, or give it (drift=)."
+        )
+        return none, unseen
+    if not seen.all():
+        note(
+            f"The drift in frame{'s' * ((~seen).sum() > 1)} {spans(frames[~seen].tolist())} cannot be told from the "
+            "defects: it is taken from the frames beside."
+        )
+    return np.stack([np.interp(frames, frames[seen], axis[seen]) for axis in found.T], axis=1), seen
 
 
 def estimate_drift(

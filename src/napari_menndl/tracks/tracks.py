@@ -14,13 +14,12 @@ import pandas as pd
 from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
 from napari_menndl.metrics.defect_table import DEFECT_COLUMNS
-from napari_menndl.movie.absent import spans
 from napari_menndl.movie.calibration import given_frame_time, given_pixel_size
 from napari_menndl.tables import parquet_is_installed, write_table
-from napari_menndl.tracks.drift import estimate_drift
+from napari_menndl.tracks.drift import shifts_of_frames
 from napari_menndl.tracks.events import AT_BORDER, EVENTS, Rules, Trajectory, find_events
 from napari_menndl.tracks.linking import link_defects
-from napari_menndl.tracks.observed import Observed
+from napari_menndl.tracks.observed import Observed, borders_of_frames, frame_shape, frames_looked_at
 from napari_menndl.tracks.rates import TOTAL, event_rates
 from napari_menndl.tracks.reading import agreed, frame_time_in, one_movie, pixel_size_in, read_defects, understood
 from napari_menndl.tracks.settings import TrackSettings
@@ -36,10 +35,6 @@ if TYPE_CHECKING:
 REACH, MOVE, GROWTH = 0.42, 0.15, 0.04
 #: The same in radii, and areas, of a disc of the defects' median area, without a pixel size.
 _REACH_RADII, _MOVE_RADII = 5.0, 2.0
-#: With so many defects in a usual frame, a frame without any was not looked at, rather than empty.
-_NEVER_EMPTY = 10
-#: Radius of a vote on the drift, in shares of the reach, and largest drift between frames, in shares of a frame.
-_VOTE, _FARTHEST = 0.25, 0.25
 #: Columns of a table of trajectories: the number of the trajectory, then those of the defect.
 TRACK_COLUMNS = ("track", *DEFECT_COLUMNS)
 TABLES = ("trajectories", "events", "rates", "drift")
@@ -231,17 +226,17 @@ def track_defects(
     )
     if dose is not None and not 0 < dose < np.inf:
         raise InputError("a positive dose of a frame in e⁻/nm²", repr(dose), "Correct it, or leave it out.")
-    looked_at = _frames(table, frames, note)
+    looked_at = frames_looked_at(table, frames, note)
     area = _areas(table, size)
     chosen, rules = _filled(chosen, size, area)
-    borders = _shape(table, given_shape, note)
+    borders = frame_shape(table, given_shape, note)
     classes = list(dict.fromkeys(table["class"]))
     kinds = table["class"].map({name: c for c, name in enumerate(classes)}).to_numpy(np.intp)
     order = np.searchsorted(looked_at, table["frame"].to_numpy())
     places = table[["y", "x"]].to_numpy(np.float64)
-    shifts, shown = _drift(places, kinds, order, looked_at, borders, rules, chosen, drift, note)
+    shifts, shown = shifts_of_frames(places, kinds, order, looked_at, borders, rules.reach, chosen.drift, drift, note)
     still = places - shifts[order]
-    views = _views(table, order, looked_at, borders, recorded) - np.tile(shifts, 2)
+    views = borders_of_frames(table, order, looked_at, borders, recorded) - np.tile(shifts, 2)
     observed = Observed(looked_at, views, shifts, size, second, dose)
     if size is None:
         note("The pixel size is unknown: lengths and areas are in pixels.")
@@ -277,12 +272,16 @@ def _linked(table: pd.DataFrame, column: str) -> NDArray[np.int64]:
     """Return the trajectories that a column names, numbered from 0 in order of appearance."""
     if column not in table:
         raise InputError(f"a column {column!r} in the table", ", ".join(map(str, table.columns)), "Correct the name.")
-    if (twice := table.duplicated(["frame", column])).any():
-        first = table[twice].iloc[0]
+    named = table[table[column].notna()]
+    if (twice := named.duplicated(["frame", column])).any():
+        first = named[twice].iloc[0]
         raise InputError(
             "one defect of a trajectory in a frame", f"two of {first[column]} in {first['frame']}", "Correct the table."
         )
-    return np.asarray(pd.factorize(table[column])[0], np.int64)
+    numbers = np.array(pd.factorize(table[column])[0], np.int64)
+    alone = numbers < 0  # not linked: each a trajectory of its own
+    numbers[alone] = numbers.max(initial=-1) + 1 + np.arange(np.count_nonzero(alone))
+    return numbers
 
 
 def _known_names(changed: dict[str, Any]) -> dict[str, Any]:
@@ -290,32 +289,6 @@ def _known_names(changed: dict[str, Any]) -> dict[str, Any]:
     if unknown := [name for name in changed if name not in names]:
         raise InputError(f"settings among {', '.join(names)}", ", ".join(unknown), "Correct or remove the name.")
     return changed
-
-
-def _frames(table: pd.DataFrame, frames: Iterable[int] | int | None, note: Any) -> NDArray[np.int64]:
-    """Return the numbers of the frames looked at, ascending."""
-    found = np.unique(table["frame"].to_numpy(np.int64))
-    if frames is not None:
-        given = range(frames) if isinstance(frames, int | np.integer) else frames
-        looked_at = np.unique(np.array(list(given), np.int64))
-        if beyond := sorted(set(found.tolist()) - set(looked_at.tolist())):
-            raise InputError(
-                f"defects in the frames looked at, {spans(looked_at.tolist()) or 'none'}",
-                f"some in {spans(beyond)}",
-                "Correct the frames, or leave them out.",
-            )
-        return looked_at
-    if not len(found):
-        raise InputError("at least one defect in the table", "none", "Give the frames that were looked at: frames=.")
-    between = np.arange(found[0], found[-1] + 1)
-    if empty := sorted(set(between.tolist()) - set(found.tolist())):
-        named = f"Frame{'s' * (len(empty) > 1)} {spans(empty)}"
-        usual = len(table) / len(found)
-        if usual >= _NEVER_EMPTY:
-            note(f"{named} without a defect, where others have {usual:.0f}: taken as not looked at. Else say frames.")
-            return found
-        note(f"{named} without a defect: taken as empty. If they were not looked at, say which were.")
-    return between
 
 
 def _areas(table: pd.DataFrame, size: tuple[float, float] | None) -> NDArray[np.float64]:
@@ -352,92 +325,6 @@ def _filled(
         growth = 0.0
     rules = Rules(reach / pixel, move / pixel, growth / pixel**2 or np.inf, settings.gap, settings.confirm)
     return replace(settings, reach=float(reach), move=float(move), growth=float(growth)), rules
-
-
-def _shape(table: pd.DataFrame, shape: tuple[int, int] | None, note: Any) -> tuple[int, int]:
-    least = np.ceil(table[["y", "x"]].max().to_numpy(float)).astype(int) + 1 if len(table) else np.ones(2, int)
-    if shape is None:
-        note(
-            f"The size of the frames is unknown: taken as {least[0]} × {least[1]} px, which just hold all defects. "
-            "Rates per area are too high by as much as they are larger: say it (--size, shape=)."
-        )
-        return int(least[0]), int(least[1])
-    height, width = shape
-    if height < least[0] - 1 or width < least[1] - 1:
-        raise InputError(
-            f"frames of {height} × {width} px that hold all defects",
-            f"defects at up to y = {least[0] - 1}, x = {least[1] - 1}",
-            "Correct the size (height, width).",
-        )
-    return height, width
-
-
-def _drift(
-    places: NDArray[np.float64],
-    kinds: NDArray[np.intp],
-    order: NDArray[np.int64],
-    frames: NDArray[np.int64],
-    shape: tuple[int, int],
-    rules: Rules,
-    settings: TrackSettings,
-    given: ArrayLike | None,
-    note: Any,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the shift of the sample in each frame looked at (K, 2) [px], and whether it was seen."""
-    none, unseen = np.zeros((len(frames), 2)), np.zeros(len(frames), bool)
-    if given is not None:
-        shifts = np.asarray(given, np.float64)
-        if shifts.ndim != 2 or shifts.shape[1] != 2 or len(shifts) <= frames.max(initial=0):
-            raise InputError(
-                f"a shift (y, x) for each frame up to {frames.max(initial=0)}", f"shape {shifts.shape}", "Correct it."
-            )
-        return shifts[frames], ~unseen
-    if not settings.drift or len(frames) < 2:
-        return none, unseen
-    parts = [np.flatnonzero(order == k) for k in range(len(frames))]
-    radius = max(_VOTE * rules.reach, 1.0)
-    found = estimate_drift(
-        [places[i] for i in parts], [kinds[i] for i in parts], frames, radius, _FARTHEST * min(shape)
-    )
-    seen = np.isfinite(found[:, 0])
-    if seen.sum() < max(2, len(frames) / 2):
-        note(
-            f"The drift cannot be told from so few defects ({seen.sum()} of {len(frames)} frames): none is removed. "
-            "Correct it in the movie before, or give it (drift=)."
-        )
-        return none, unseen
-    if not seen.all():
-        note(
-            f"The drift in frame{'s' * ((~seen).sum() > 1)} {spans(frames[~seen].tolist())} cannot be told from the "
-            "defects: it is taken from the frames beside."
-        )
-    return np.stack([np.interp(frames, frames[seen], axis[seen]) for axis in found.T], axis=1), seen
-
-
-def _views(
-    table: pd.DataFrame,
-    order: NDArray[np.int64],
-    frames: NDArray[np.int64],
-    shape: tuple[int, int],
-    recorded: Sequence[int] | None,
-) -> NDArray[np.float64]:
-    """Return the borders of each frame (K, 4) [px]: of a prepared movie where the recorded frame has pixels."""
-    whole = np.tile([-0.5, -0.5, shape[0] - 0.5, shape[1] - 0.5], (len(frames), 1))
-    if not {"y_file", "x_file"} <= set(table.columns):
-        return whole
-    for axis, (name, side) in enumerate((("y", shape[0]), ("x", shape[1]))):
-        here, there = table[name].to_numpy(np.float64), table[f"{name}_file"].to_numpy(np.float64)
-        # A pixel of a prepared frame is `zoom` pixels of the file, from an origin that moves with the drift.
-        by_frame = pd.DataFrame({"k": order, "here": here, "there": there})
-        centred = by_frame - by_frame.groupby("k").transform("mean").assign(k=0)
-        spread = float((centred["here"] ** 2).sum())
-        zoom = max(1.0, np.rint(float((centred["here"] * centred["there"]).sum()) / spread)) if spread > 0 else 1.0
-        origin = (by_frame["there"] - zoom * by_frame["here"]).groupby(by_frame["k"]).median()
-        start = np.interp(np.arange(len(frames)), origin.index.to_numpy(float), origin.to_numpy(float))
-        end = float(tuple(recorded)[-2:][axis]) if recorded is not None else max(float(there.max()) + 1, side * zoom)
-        whole[:, axis] = np.maximum(whole[:, axis], (-0.5 - start) / zoom)
-        whole[:, axis + 2] = np.minimum(whole[:, axis + 2], (end - 0.5 - start) / zoom)
-    return whole
 
 
 def _present(lines: list[Trajectory], classes: Sequence[str], frames: int, rules: Rules) -> NDArray[np.int64]:
