@@ -31,7 +31,7 @@ from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.network.weights import from_bytes
 from napari_menndl.pool.open import open_pool
-from napari_menndl.pool.process.gpus import visible_gpus
+from napari_menndl.pool.process.hardware import visible_gpus
 from napari_menndl.simulation.simulate import simulate_movie
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.evaluate import evaluate

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from napari_menndl.training.device import out_of_memory_as
+from napari_menndl.network.device import out_of_memory_as
 
 ENTRY = "gpu_faults:run"
 

@@ -65,7 +65,7 @@ def make_genomes(number, seed):
     from napari_menndl.genome.founders import FOUNDERS
     from napari_menndl.genome.genes import GenomeError
     from napari_menndl.genome.space import SearchSpace
-    from napari_menndl.genome.variation import crossover, mutate
+    from napari_menndl.genome.variation import crossover, mutate, sample_genome
 
     space = SearchSpace()
     made, digests = [], set()
@@ -84,7 +84,7 @@ def make_genomes(number, seed):
         kind = ("random", "of a founder", "random", "mutated", "crossed")[len(made) % 5]
         earlier = [genome for genome, _ in made]
         if kind == "random":
-            genome = space.sample(rng)
+            genome = sample_genome(space, rng)
         elif kind == "of a founder":
             genome = mutate(earlier[rng.integers(founders)], space, rng)[0]
         elif kind == "mutated":
@@ -148,11 +148,11 @@ def truth_of(network, problem):
 
 def fold_scores(task, weights, seed):
     """What the search would know of each fold alone: its fitness, and F1, average precision and number by class."""
-    from napari_menndl.metrics.codes import decode
     from napari_menndl.metrics.detection import fitness
+    from napari_menndl.metrics.ranking import decode_probabilities
     from napari_menndl.network.weights import from_bytes
 
-    out_of_fold = decode(from_bytes(weights)[0]["oof"].numpy())
+    out_of_fold = decode_probabilities(from_bytes(weights)[0]["oof"].numpy())
     found = []
     for fold in range(task.folds):
         inside, rng = task.split(0, fold).validate, np.random.default_rng([seed, fold])

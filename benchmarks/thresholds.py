@@ -24,14 +24,14 @@ from cells import read_cell, write_cell
 from judging import simulated_problem
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
-from napari_menndl.metrics.codes import decode
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import count_defects
 from napari_menndl.metrics.ranking import (
     PROBABILITY_THRESHOLDS,
-    believed_threshold,
     best_threshold,
     choose_thresholds,
+    decode_probabilities,
+    highest_expected,
     steady_threshold,
 )
 from napari_menndl.metrics.scores import LEAST_PRECISION, ClassScore, Counts
@@ -74,6 +74,34 @@ WAYS = {
 }
 
 
+def believed_threshold(values, levels):
+    """Return the best threshold of calibrated probabilities, estimated from the probabilities alone.
+
+    Half the highest expected F1 of the pixels (Lipton, Elkan & Naryanaswamy 2014, 10.1007/978-3-662-44851-9_15): close
+    to 0.5 for a confident network, lower for an uncertain one. It does not depend on labels, so that it is as stable
+    for a class with two defects as for one with many.
+
+    Parameters
+    ----------
+    values : iterable of (n,) float
+        The probabilities in the scored area, frame by frame.
+    levels : (k,) float64
+        Ascending thresholds at which the expected F1 is computed.
+
+    Returns
+    -------
+    float
+    """
+    number, positive, total = np.zeros(len(levels)), np.zeros(len(levels)), 0.0
+    for p in values:
+        total += float(p.sum(dtype=np.float64))
+        above = p[p >= levels[0]]
+        highest = np.searchsorted(levels, above, side="right") - 1
+        number += np.bincount(highest, minlength=len(levels))
+        positive += np.bincount(highest, weights=above, minlength=len(levels))
+    return highest_expected(number, positive, total) / 2
+
+
 def read_off(oof, task, new, tests):
     """Number of labelled defects, best F1 on the new frames, and F1 and precision at each way's threshold, by class."""
     rows = {}
@@ -108,7 +136,7 @@ def run_cell(problem, genome, pixels, seed):
         return {}
     mean = Ensemble.from_evaluation(genome, problem.task, evaluation, weights)
     new = [mean.predict_frame(test.frame, problem.movie.pixel_size) for test in problem.tests]
-    return read_off(decode(from_bytes(weights)[0]["oof"].numpy()), problem.task, new, problem.tests)
+    return read_off(decode_probabilities(from_bytes(weights)[0]["oof"].numpy()), problem.task, new, problem.tests)
 
 
 def tell(cells):

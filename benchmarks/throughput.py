@@ -89,7 +89,7 @@ def search(
             folder = RunFolder.create(Path(place) / "run", settings, SearchSpace(), births.task())
             environment = {"EVALUATOR_SECONDS": str(evaluation), "EVALUATOR_SCATTER": str(scatter)}
             environment["OMP_NUM_THREADS"] = "1"
-            cluster = replace(read_pool(spec), slots=slots).cluster(Path(place) / "dask")
+            cluster = replace(read_pool(spec), slots=slots).cluster()
             pool = Timed(ENTRY, cluster, slots, 60.0, threads=1, networks_per_gpu=0, env=environment)
             runner = SearchRunner(folder, pool, grace=0.0)
             told: list[tuple[float, float, bool]] = []

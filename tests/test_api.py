@@ -17,6 +17,7 @@ from distributed import Client
 from napari_menndl import Annotation, InputError, compare, open_movie, open_run, run_search
 from napari_menndl.api import resume_search, train_alike
 from napari_menndl.genome.evaluation import Rung
+from napari_menndl.genome.variation import sample_genome
 from napari_menndl.movie.metadata import Metadata
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.predict.ensemble import Ensemble
@@ -95,7 +96,7 @@ def test_thresholds_chosen_out_of_fold_hold_for_what_predicts(run):
     truth = Annotation.from_labels(LABELS, run.task.class_names)
     promised, kept = [], []
     for seed in range(8):
-        genome = SPACE.sample(np.random.default_rng(seed))
+        genome = sample_genome(SPACE, np.random.default_rng(seed))
         evaluation, weights = evaluate(genome, run.task, Rung("0", 60_000), seed)
         best = Ensemble.from_evaluation(genome, run.task, evaluation, weights)
         review = compare(Prediction(best, open_movie(FRAMES)), truth, labelled=0)

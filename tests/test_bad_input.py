@@ -341,6 +341,26 @@ CASES = {
     "complex labels": (this(LABELS.astype(complex)), of_labels, "whole numbers"),
     "labels with a pickle": (npy(np.array([None]), lambda c: c), of_labels, "a readable label image"),
     "label TIFF cut short": (tiff(LABELS, cut), of_labels, "a readable label image"),
+    "annotation opened in a mode that would empty it": (
+        annotation(),
+        lambda g, f: Annotation.open(g, mode="w"),
+        'the mode "r" or "r[+]"; found \'w\'',
+    ),
+    "classes named for an annotation that names its own": (
+        annotation(),
+        lambda g, f: Annotation.open(g, classes=["hole"]),
+        "Leave out classes",
+    ),
+    "labels between two frames": (nothing, called(Annotation.from_labels, LABELS, frames=[0.5]), "frame 0.5"),
+    "axes of too few letters": (nothing, called(Annotation.from_labels, LABELS, axes="YX"), "a letter for each axis"),
+    "region of three numbers": (
+        nothing,
+        lambda g, f: Annotation.from_labels(LABELS).set_regions(0, [(1, 2, 3)]),
+        "regions of four numbers",
+    ),
+    "frame of an annotation in words": (nothing, called(TRUTH.frame, "first"), "found frame first"),
+    "frame between two": (nothing, called(MOVIE.frame, 0.5), "a frame from 0 to 1 .*found frame 0.5"),
+    "frame to learn from between two": (nothing, with_options(frames=[0.5]), "found frame 0.5"),
     "annotation of a newer version": (annotation(schema=99), of_labels, "Update napari-menndl"),
     "annotation without classes": (annotation(classes=...), of_labels, "classes"),
     "foreign zarr group": (annotation(format="mine"), of_labels, "not written by napari-menndl"),
@@ -358,6 +378,7 @@ CASES = {
     "class of no colour": (nothing, called(DefectClass, "dot", "red"), "#56b4e9"),
     "two classes of one name": (nothing, called(Annotation.from_labels, LABELS, ["dot", "dot"]), "Rename one"),
     # Clicked points
+    "radius in words": (file("points.csv", "y,x\n3,3\n"), partial(from_points, radius="3"), "a radius"),
     "CSV that is not there": (missing("points.csv"), from_points, "a CSV file of points"),
     "empty CSV": (file("points.csv", ""), from_points, "a CSV file of points"),
     "CSV without coordinates": (file("points.csv", "a,b\n1,2\n"), from_points, "columns y and x"),
@@ -419,6 +440,7 @@ CASES = {
     ),
     "search space that is a list": (file("space.json", "[1]"), lambda g, f: SearchSpace.open(g), "fields in braces"),
     # Run folders
+    "search space without ranges": (nothing, called(SearchSpace, layers=5), "LayerSpace for layers; found 5"),
     "run folder that is not there": (missing("run"), lambda g, f: open_run(g), "no search.json"),
     "some other folder": (lambda folder, _: folder, lambda g, f: open_run(g), "no search.json"),
     "foreign search.json": (copied("new", record(format="mine")), lambda g, f: open_run(g), "something else"),
@@ -485,6 +507,11 @@ CASES = {
     "no class in common": (nothing, compared(Annotation.from_labels(LABELS, ["hole"]), TRUTH), "the same names"),
     "comparison of other shapes": (nothing, compared(LABELS[:, :60], TRUTH), "the same movie"),
     "comparison with an unknown label": (nothing, compared(7 * LABELS, TRUTH), "the label 7"),
+    "frame learned from that neither side has": (
+        nothing,
+        compared(LABELS, TRUTH, labelled=7),
+        "found frame 7. Name the frames that were learned from",
+    ),
     "no frame to compare": (nothing, compared(LABELS, TRUTH, frames=[9]), "annotated frame"),
     # Written movies
     "movie where one stands": (
@@ -506,6 +533,11 @@ CASES = {
         command("search", "{}", "--annotation", "{}", "--frames", "first"),
         "frame numbers",
     ),
+    "frames beyond the end": (
+        lambda folder, _: tiff(FRAMES)(folder, _) and npy(LABELS)(folder, _).parent,
+        command("search", "{}/array.tif", "--annotation", "{}/array.npy", "--frames", "0-2"),
+        "frames among 0 … 1",
+    ),
     "setting out of range on the command line": (
         lambda folder, _: tiff(FRAMES)(folder, _) and npy(LABELS)(folder, _).parent,
         command("search", "{}/array.tif", "--annotation", "{}/array.npy", "--population", "1"),
@@ -524,6 +556,27 @@ CASES = {
         lambda folder, runs: tiff(FRAMES)(folder, runs) and copied("finished")(folder, runs),
         command("predict", "{}", "{folder}/array.tif", "--out", "{folder}/p.zarr"),
         "pixel size",
+    ),
+    "two thresholds for one class": (
+        copied("finished"),
+        command("predict", "{}", "m.tif", "--out", "{folder}/p", "--threshold", "dot=0.4", "--threshold", "dot=0.6"),
+        "found two for 'dot'",
+    ),
+    "place without a name for a network": (copied("finished"), command("export", "{}", ""), "a path with a name"),
+    "place without a name for a prediction": (
+        copied("finished"),
+        command("predict", "{}", "m.tif", "--out", "."),
+        "a path with a name",
+    ),
+    "radius for a label image": (
+        npy(LABELS),
+        command("search", "{}", "--annotation", "{}", "--run", "{folder}/run", "--radius", "3"),
+        "clicked points .* with --radius",
+    ),
+    "prediction for an annotation": (
+        lambda folder, runs: predicted(copied("finished")(folder, runs), folder) or folder / "prediction.zarr",
+        lambda g, f: Annotation.open(g),
+        "prediction.zarr, a prediction",
     ),
     "comparison of nothing": (missing("a"), command("compare", "{}", "{}"), "nothing at"),
     "simulation to an unknown suffix": (

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.api import open_run
 from napari_menndl.cli import app
+from napari_menndl.cli.options import settings_options
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
-from napari_menndl.options import settings_options
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.search.settings import SearchSettings
 from tiny import SPACE
@@ -55,6 +55,10 @@ def folder(tmp_path_factory):
 
 def search(folder, name, *words):
     return run("search", folder / "movie.tif", "--run", folder / name, "--space", folder / "space.json", *TINY, *words)
+
+
+def search_error(folder, *words):
+    return run("search", folder / "movie.tif", "--run", folder / "no", *words, code=2)
 
 
 def test_search_ends_with_what_was_chosen(folder):
@@ -143,7 +147,10 @@ def test_a_second_annotation_can_be_compared(folder):
 def test_resume_with_a_larger_budget_and_on_another_pool_goes_on(folder):
     (folder / "pool.yaml").write_text("kind: serial\n")
     before = list(open_run(folder / "a.menndl").folder.facts())
-    run("search", "--resume", "--run", folder / "a.menndl", "--budget", "3networks", "--pool", folder / "pool.yaml")
+    resume = "search", folder / "movie.tif", "--resume", "--run", folder / "a.menndl"
+    assert "--seed 0, as the search was started with" in run(*resume, "--seed", 7, code=2)
+    said = run(*resume, "--budget", "3networks", "--pool", folder / "pool.yaml")
+    assert "goes on with what it was begun on: MOVIE not read" in said
     resumed = open_run(folder / "a.menndl")
     assert list(resumed.folder.facts())[: len(before)] == before
     assert resumed.status()["births"] == 3
@@ -178,6 +185,23 @@ def test_search_says_what_it_understood_of_a_label_image(folder):
     assert "3.12 % of frame 0 not looked at" in said
     assert not open_run(folder / "c.menndl").task.known[0, :3].any()
     assert "--one-class" in run("search", folder / "movie.tif", "--annotation", "a.csv", "--one-class", code=2)
+
+
+def test_what_a_note_says_of_labels_can_be_contradicted(folder):
+    marked = np.full((96, 96), 255, np.uint8)
+    marked[20:30, 20:30] = 0
+    np.save(folder / "inverted.npy", marked)
+    # Refused after the labels were understood: there is no frame 1 among them.
+    words = "--annotation", folder / "inverted.npy", "--frames", 1
+    noted = " ".join(search_error(folder, *words).split())
+    assert "give background=0 (--background 0)" in noted
+    assert "--background" not in search_error(folder, *words, "--background", 0)
+
+
+@pytest.mark.parametrize(("frames", "says"), [("1-3", "frames among 0 … 1; found 3"), ("first", "frame numbers like")])
+def test_frames_to_learn_from_are_read_as_in_the_dock(folder, frames, says):
+    annotation = folder / "movie.annotation.zarr"
+    assert says in search_error(folder, "--annotation", annotation, "--frames", frames)
 
 
 def test_stop_of_a_search_that_is_not_running_says_so(folder):

@@ -36,9 +36,10 @@ def memory(number: int, seed: int) -> dict[str, Any]:
     """Jobs that take more memory than a slot has, among as many that do not."""
     from napari_menndl.pool.clusters.local import Local
     from napari_menndl.pool.dask.pool import DaskPool
+    from napari_menndl.pool.settings import LocalSettings
 
     environment = {"PYTHONPATH": str(HERE)}
-    pool = DaskPool("standin:hold", Local(2), timeout=60, env=environment, memory=300 * 2**20)
+    pool = DaskPool("standin:hold", Local(LocalSettings(slots=2)), timeout=60, env=environment, memory=300 * 2**20)
     try:
         for n in range(2 * number):
             pool.submit(f"{'large' if n % 2 else 'small'} {n}", {"bytes": 500 * 2**20 if n % 2 else 2**20})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
+from typing import Any
 
 #: Failures caused by the genome, which count against it.
 GENOME_FAILURES = frozenset({"unbuildable", "constant", "diverged", "out_of_memory", "timeout", "crashed"})
@@ -31,6 +33,31 @@ class InputError(ValueError):
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
         return type(self), (self.expected, self.found, self.remedy)
+
+
+def frame_number(t: Any, count: int, remedy: str, *, of: str = "", from_end: bool = False) -> int:
+    """Return the number of one of `count` frames, from 0; with `from_end` negative numbers count from the end.
+
+    Raises
+    ------
+    InputError
+        For a frame that does not exist, and for anything but a whole number: there is no frame 1.5.
+    """
+    try:
+        number = int(t) if isinstance(t, float) and t.is_integer() else operator.index(t)
+    except TypeError:
+        number = count
+    if not (-count if from_end else 0) <= number < count:
+        raise InputError(f"a frame from 0 to {count - 1}{of}", f"frame {t}", remedy)
+    return number % count
+
+
+def as_number(value: Any) -> float:
+    """Return a number as a float; NaN, which no range contains, for anything else."""
+    try:
+        return float("nan" if isinstance(value, str | bytes) else value)
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 @dataclass(frozen=True)

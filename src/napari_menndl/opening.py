@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from napari_menndl.annotation.files import is_label_image, is_zarr_group
 from napari_menndl.annotation.points import FILES as POINTS
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, as_number
+from napari_menndl.files import named
 from napari_menndl.movie.formats import by_content, by_suffix
 from napari_menndl.movie.ome_zarr import is_zarr
 from napari_menndl.run import Run
@@ -77,7 +78,7 @@ def network_file(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     InputError
         If it is a folder, or a file that exists and `overwrite` is False.
     """
-    file = Path(path).expanduser()
+    file = named(Path(path).expanduser(), "the network")
     if file.suffix.lower() != SUFFIX:
         file = file.with_name(file.name + SUFFIX)
     if file.is_dir() or (file.exists() and not overwrite):
@@ -106,8 +107,8 @@ def at_thresholds(network: TrainedNetwork | Ensemble, wanted: Mapping[str, float
     for name, threshold in wanted.items():
         if name not in names:
             raise InputError(f"one of the classes {', '.join(names)}", repr(name), "Correct the class's name.")
-        if not 0 < threshold <= 1:
-            raise InputError("a threshold above 0, up to 1", f"{threshold:g} for {name}", "Give a probability.")
+        if not 0 < as_number(threshold) <= 1:
+            raise InputError("a threshold above 0, up to 1", f"{threshold} for {name}", "Give a probability.")
     if not wanted:
         return network
     return network.with_thresholds([wanted.get(n, t) for n, t in zip(names, network.thresholds, strict=True)])

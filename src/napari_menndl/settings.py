@@ -46,15 +46,28 @@ def unit_of(metadata: Mapping[str, Any]) -> str:
 
 
 def violations(settings: Any) -> Iterator[tuple[Field[Any], Any, str]]:
-    """Yield each disallowed value with its field and the allowed values; the values of a tuple are checked singly."""
+    """Yield each disallowed value with its field and the allowed values; the values of a tuple are checked singly.
+
+    None is allowed where it is the default.
+    """
     kind: Any = type(settings)
     for one, options, low, high in _limits(kind):
         given = getattr(settings, one.name)
-        for value in given if isinstance(given, tuple) else (given,):
+        for value in _singly(given) if isinstance(given, tuple) else (given,):
+            if value is None and one.default is None:
+                continue
             if options is not None and value not in options:
                 yield one, value, f"one of {', '.join(map(str, options))}"
             if low is not None and not _within(value, low, high):
                 yield one, value, f"between {low:g} and {high:g} {unit_of(one.metadata)}".rstrip()
+
+
+def _singly(values: tuple[Any, ...]) -> Iterator[Any]:
+    for one in values:
+        if isinstance(one, tuple):
+            yield from _singly(one)
+        else:
+            yield one
 
 
 @functools.cache
@@ -77,8 +90,10 @@ def _within(value: Any, low: float, high: float) -> bool:
 def check(settings: Any) -> None:
     """Raise InputError for the first value that is not allowed."""
     for one, value, allowed in violations(settings):
-        expected = f"{one.name} ({one.metadata['title'].lower()}) {allowed}"
-        raise InputError(expected, repr(value), f"The default is {one.default!r}.")
+        title = one.metadata["title"].lower()
+        name = one.name if title == one.name.replace("_", " ") else f"{one.name} ({title})"
+        remedy = "Correct it." if one.default is MISSING else f"The default is {one.default!r}."
+        raise InputError(f"{name} {allowed}", repr(value), remedy)
 
 
 def documented(settings: type[T]) -> type[T]:

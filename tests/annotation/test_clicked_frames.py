@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.annotation.clicks.clicked_frames import Click, ClickedFrames, draw
+from napari_menndl.annotation.clicked_frames import Click, ClickedFrames, draw
 
 SIZE = 40
 

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from napari_menndl.annotation.clicks.rois import LARGEST_ROI
 from napari_menndl.annotation.clicks.shapes import centre_of
 from napari_menndl.annotation.clicks.text import PointsWarning
 from napari_menndl.annotation.clicks.units import is_pixels
@@ -110,6 +111,38 @@ MARKERS = """<?xml version="1.0" encoding="UTF-8"?>
  </Marker_Data>
 </CellCounter_Marker_File>
 """
+
+
+def zipped(path, **members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name.replace("_dot_", ".").replace("_slash_", "/"), content)
+    return path
+
+
+def test_a_roi_too_large_to_be_one_is_refused_by_name(roifile, tmp_path):
+    small = points_roi(roifile, [(1, 2)]).tobytes()
+    path = zipped(tmp_path / "a.zip", small_dot_roi=small, large_dot_roi=small + bytes(LARGEST_ROI))
+    with pytest.raises(InputError, match=r"ROIs of up to 16 MB.*found large\.roi of 16 MB"):
+        read_points(path)
+
+
+def test_all_rois_of_a_zip_are_read_and_what_is_none_is_named(roifile, tmp_path):
+    first, second = (points_roi(roifile, [place]).tobytes() for place in ((1, 2), (3, 4)))
+    path = zipped(
+        tmp_path / "a.zip", a_dot_roi=first, B_dot_ROI=second, __MACOSX_slash_a_dot_roi=b"", note_dot_txt="hm"
+    )
+    with pytest.warns(PointsWarning, match=r"1 of 3 files in .* are no ROIs .*: note\.txt"):
+        points = read_points(path)
+    assert rows(points, "y", "x") == [(2, 1), (4, 3)]
+
+
+def test_parts_of_an_area_that_do_not_count_are_said(tmp_path):
+    parts = [[[[0, 0], [4, 0], [4, 4], [0, 4]]], [[[10, 10], [11, 10], [11, 11]]]]
+    feature = {"type": "Feature", "geometry": {"type": "MultiPolygon", "coordinates": parts}}
+    (tmp_path / "a.geojson").write_text(json.dumps([feature]))
+    with pytest.warns(PointsWarning, match="only the largest counts; 1 others"):
+        assert rows(read_points(tmp_path / "a.geojson"), "y", "x") == [(2, 2)]
 
 
 @pytest.mark.parametrize(("name", "first"), [("", "Type 1"), ("<Name>vacancy</Name>", "vacancy")])

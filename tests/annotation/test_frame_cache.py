@@ -8,7 +8,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_menndl.annotation import background_sync
+from napari_menndl import files
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.frame_cache import KEPT, FrameCache
 from napari_menndl.annotation.history import Stroke
@@ -112,10 +112,10 @@ def test_every_file_of_a_stroke_is_synced_soon_after(tmp_path, monkeypatch):
         fsync(handle)
 
     annotation = Annotation.create(tmp_path / "a.zarr", SHAPE)
-    background_sync.wait_for_fsync()
+    files._thread.submit(lambda: None).result()  # after what waits already
     monkeypatch.setattr(os, "fsync", telling)
     annotation.paint(1, np.ones(SHAPE[1:], np.uint8))
-    background_sync.wait_for_fsync()
+    files._thread.submit(lambda: None).result()  # after what waits already
     written = [annotation.labels.file(1), annotation.path / "zarr.json", *(annotation.path / "history").glob("*.npz")]
     assert len(written) == 3
     for file in written:

@@ -1,12 +1,14 @@
 """What was painted can be taken back and painted again, also by another process after a crash."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.annotation.history import History, Stroke
+from napari_menndl.annotation.history import History, Stroke, claim
 from napari_menndl.errors import InputError
 
 SHAPE = (3, 16, 16)
@@ -119,3 +121,27 @@ def test_in_memory_there_is_no_history():
     annotation = Annotation(np.zeros(SHAPE, np.uint8), ["S"])
     assert box(annotation, 0, 0, 0, 2, 2, 1)
     assert annotation.undo() is annotation.redo() is annotation.path is None
+
+
+def test_an_annotation_that_cannot_be_locked_is_said_to_be_unprotected(annotation):
+    (annotation.path / "history" / ".lock").mkdir()
+    with pytest.warns(UserWarning, match=r"a\.annotation\.zarr cannot be locked here .*Paint it in one napari only"):
+        claim(annotation.path)
+
+
+def test_an_annotation_that_cannot_be_written_needs_no_lock(annotation, recwarn):
+    """As a user who may only read; where the tests run as root, that user is "nobody"."""
+    for one in (annotation.path, *annotation.path.rglob("*")):
+        one.chmod(0o555)
+    for one in (annotation.path.parent, *annotation.path.parents):
+        if one.stat().st_uid == os.getuid() and str(one).startswith("/tmp/"):
+            one.chmod(one.stat().st_mode | 0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        claim(annotation.path)
+    finally:
+        if root:
+            os.seteuid(0)
+    assert not recwarn.list

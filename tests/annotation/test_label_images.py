@@ -279,6 +279,18 @@ def test_of_a_palette_the_numbers_count(tmp_path):
     assert np.array_equal(Annotation.open(tmp_path / "voc.png").frame(0), CLASSES)
 
 
+def test_images_that_are_left_out_are_said(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "l.tif") as file:
+        file.write(np.stack([CLASSES == 1, CLASSES == 2]).astype(np.uint8) * 255, metadata={"axes": "CYX"})
+        file.write(CLASSES[:8, :8])
+    with pytest.warns(UserWarning, match=r"l\.tif holds 2 images; the labels are the first of them"):
+        assert np.array_equal(Annotation.open(tmp_path / "l.tif").frame(0), CLASSES)
+    first, second = Image.fromarray(CLASSES), Image.fromarray(MASK)
+    first.save(tmp_path / "l.png", save_all=True, append_images=[second])
+    with pytest.raises(InputError, match=r"one label image in .*l\.png; found 2 of them"):
+        Annotation.open(tmp_path / "l.png")
+
+
 def test_a_photograph_is_no_label_image(tmp_path):
     photograph = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
     with pytest.raises(InputError, match="few colours"):

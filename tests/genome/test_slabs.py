@@ -9,6 +9,7 @@ from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.layer_diagram import Arc, layer_diagram
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.space import SearchSpace
+from napari_menndl.genome.variation import sample_genome
 
 
 def test_slabs_say_kernel_width_and_resolution():
@@ -30,7 +31,7 @@ def test_blocks_are_one_slab_with_all_their_parts():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_of_a_network_is_left_out_of_its_sandwich(seed):
-    genome = SearchSpace().sample(np.random.default_rng(seed))
+    genome = sample_genome(SearchSpace(), np.random.default_rng(seed))
     plan, (slabs, arcs) = make_plan(genome, 2), layer_diagram(genome, 2)
     assert sum(slab.parameters for slab in slabs) == plan.parameters
     assert sum(slab.flops for slab in slabs) == pytest.approx(plan.flops_per_pixel)

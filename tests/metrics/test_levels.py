@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import MatchRule, Truth, count_defects, score_class
-from napari_menndl.metrics.levels import components_at
+from napari_menndl.metrics.levels import find_components, rank_pixels
 from napari_menndl.metrics.ranking import choose_thresholds
 from napari_menndl.metrics.scores import Counts
 
@@ -33,7 +33,8 @@ def one_by_one(response, true, inside, detector, thresholds, among):
 @given(responses, st.integers(1, 4))
 @settings(max_examples=150, deadline=None)
 def test_components_are_those_of_each_mask(response, min_area):
-    found = components_at(response, LEVELS, min_area)
+    found = find_components(rank_pixels(response[None], [LEVELS]))
+    found = found.keep(found.areas >= min_area)
     for k, threshold in enumerate(LEVELS):
         one = label_components(response >= threshold, min_area)
         chosen = found.level == k

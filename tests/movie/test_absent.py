@@ -152,10 +152,46 @@ def test_what_a_file_lacks_is_missing_and_not_black(kind, tmp_path):
             assert np.array_equal(movie.frame(t), FRAMES[t])
 
 
-def test_a_part_of_a_frame_that_was_never_written_is_said(tmp_path):
-    path, _, _ = chunks(["c/2/1/0"], set(), chunks=(1, 12, 32))(tmp_path)
-    with pytest.warns(AbsentWarning, match=r"never written \(2\): they read as 0"):
-        assert np.array_equal(open_movie(path).frame(2)[:12], FRAMES[2, :12])
+PARTLY = {
+    "zarr 3": ({"chunks": (1, 12, 32)}, ["c/2/1/0"], {2}),
+    "zarr 2": ({"chunks": (1, 12, 32), "zarr_format": 2}, ["2.1.0"], {2}),
+    "a shard": ({"chunks": (1, 12, 16), "shards": (1, 12, 32)}, ["c/2/1/0"], {2}),
+    "chunks of two frames": ({"chunks": (2, 12, 32)}, ["c/1/1/0"], {2, 3}),
+    "chunks that do not fit": ({"chunks": (1, 12, 20)}, ["c/2/1/0", "c/2/1/1"], {2}),
+}
+
+
+@pytest.mark.parametrize("kind", PARTLY)
+def test_a_part_that_one_frame_lacks_and_others_have_is_missing_and_not_black(kind, tmp_path):
+    options, names, lacking = PARTLY[kind]
+    path, _, _ = chunks(names, set(), **options)(tmp_path)
+    with pytest.warns(AbsentWarning, match=rf"Parts of frames in .* \({spans(lacking)}\) have no data"):
+        movie = open_movie(path)
+    gone = np.zeros(FRAMES.shape, bool)
+    gone[sorted(lacking), 12:] = True
+    assert np.array_equal(np.isnan(movie.frames.compute()), gone)
+    assert np.array_equal(np.asarray(movie.frames)[~gone], FRAMES[~gone])
+    assert np.array_equal(np.isnan(movie.frame(2, gaps=True)), gone[2])
+    assert not pickle.loads(pickle.dumps(movie)).absent
+
+
+def test_the_part_is_that_of_the_frame_however_the_axes_lie(tmp_path):
+    turned = np.ascontiguousarray(FRAMES.transpose(2, 0, 1))[None]
+    zarr.create_array(str(tmp_path / "m.zarr"), data=turned, chunks=(1, 8, 1, 24), dimension_names=["c", "x", "t", "y"])
+    (tmp_path / "m.zarr" / "c" / "0" / "1" / "2" / "0").unlink()
+    with pytest.warns(AbsentWarning, match=r"\(2\) have no data"):
+        movie = open_movie(tmp_path / "m.zarr")
+    gone = np.zeros(FRAMES.shape, bool)
+    gone[2, :, 8:16] = True
+    assert np.array_equal(np.isnan(movie.frames.compute()), gone)
+
+
+def test_a_part_that_no_frame_has_may_be_an_empty_border(tmp_path):
+    path, _, _ = chunks([f"c/{t}/1/0" for t in range(6)], set(), chunks=(1, 12, 32))(tmp_path)
+    with pytest.warns(AbsentWarning, match=r"never written \(0 to 5\), in any frame: they read as 0"):
+        movie = open_movie(path)
+    assert movie.frames.dtype == FRAMES.dtype
+    assert np.array_equal(movie.frame(2)[:12], FRAMES[2, :12])
 
 
 def test_a_black_frame_that_was_recorded_is_there(tmp_path, recwarn):

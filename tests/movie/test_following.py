@@ -287,6 +287,22 @@ def test_calibration_is_that_of_the_file(tmp_path):
         assert follower.movie().frame_time == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("name", ["movie.zarr", "movie.ome.tif"])
+@pytest.mark.parametrize("size", [(0.05, 0.05), None])
+def test_calibration_is_that_of_the_recording_that_took_the_place_of_another(tmp_path, name, size):
+    path, aside = tmp_path / name, tmp_path / "earlier" / name
+    aside.parent.mkdir()
+    write_movie(Movie(open_movie(FRAMES).frames, (0.02, 0.02), 0.5), path)
+    follower = MovieWatcher(path, existing=True)
+    arrivals(follower)
+    path.rename(aside)  # kept, so that its inode is not given to the next one
+    write_movie(Movie(open_movie(FRAMES[:3]).frames, size), path)
+    news = [one for _ in range(3) for one in follower.poll()]
+    assert numbers(news) == [0, 1, 2]
+    assert follower.pixel_size == pytest.approx(size)
+    assert follower.frame_time is None
+
+
 @pytest.mark.parametrize(
     ("name", "found"), [("movie.dm4", "movie.dm4"), ("nowhere/series", "none"), ("thick.zarr", "chunks of")]
 )

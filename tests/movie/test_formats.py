@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
+from PIL import Image
 
 import napari_menndl
 from napari_menndl.errors import InputError
@@ -117,6 +118,13 @@ def test_a_jpeg_is_opened_with_a_word(tmp_path):
     iio.imwrite(tmp_path / "m.jpg", GREY8[0])
     with pytest.warns(UserWarning, match="lost grey values"):
         assert open_movie(tmp_path / "m.jpg").shape == (1, 24, 32)
+
+
+def test_a_picture_of_several_images_is_refused(tmp_path):
+    first, *others = (Image.fromarray(frame) for frame in GREY8)
+    first.save(tmp_path / "m.png", save_all=True, append_images=others)
+    with pytest.raises(InputError, match=rf"one image in .*m\.png; found {len(GREY8)} of them"):
+        open_movie(tmp_path / "m.png")
 
 
 def test_pictures_with_colour_or_holes_are_refused(tmp_path):

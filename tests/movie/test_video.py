@@ -166,6 +166,17 @@ def test_video_whose_format_counts_no_frames_says_that_it_ends_early(tmp_path):
     assert np.array_equal(np.asarray(movie.frames), FRAMES[: len(movie)])
 
 
+def test_damaged_frames_that_are_left_out_are_said(tmp_path):
+    content = bytearray(encode(tmp_path / "m.avi", "ffv1", "gray").read_bytes())
+    for header, place in ((b"avih", 24), (b"strh", 40)):  # where an AVI says how many frames it has
+        at = content.find(header) + place
+        content[at : at + 4] = bytes(4)
+    (tmp_path / "m.avi").write_bytes(content[: int(0.6 * len(content))])
+    with pytest.warns(UserWarning, match="1 of its frames is damaged and left out"):
+        movie = open_movie(tmp_path / "m.avi")
+    assert np.array_equal(np.asarray(movie.frames), FRAMES[: len(movie)])
+
+
 @pytest.mark.parametrize("name", ["m.mp4", "m.avi", "m.mkv", "m.wmv", "m.mpg"])
 def test_playlists_and_other_files_are_refused(tmp_path, name):
     frame = encode(tmp_path / "other.ts", "mpeg2video", "yuv420p", FRAMES[:3])

@@ -11,6 +11,7 @@ from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.ranges import LayerSpace, Limits
 from napari_menndl.genome.space import SearchSpace
+from napari_menndl.genome.variation import sample_genome
 from napari_menndl.network.merged import MergedNetwork
 from napari_menndl.network.module import PRIOR, Conv, Network
 
@@ -29,7 +30,7 @@ def channels_of(plan):
 def random_network(seed, classes=2):
     """A network of random genes, weights and running statistics, in double precision."""
     rng = np.random.default_rng(seed)
-    plan = make_plan(ODD.sample(rng), classes)
+    plan = make_plan(sample_genome(ODD, rng), classes)
     network = Network(plan, seed).double().eval()
     stream = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -133,7 +134,7 @@ def test_tiles_agree_in_single_precision_too():
 @settings(max_examples=40, deadline=None)
 @given(seed=SEEDS)
 def test_memory_is_estimated_from_above_but_not_by_far(seed):
-    plan = make_plan(ODD.sample(np.random.default_rng(seed)), 2)
+    plan = make_plan(sample_genome(ODD, np.random.default_rng(seed)), 2)
     network = Network(plan, seed)
     kept = {}
 
@@ -153,7 +154,7 @@ def test_memory_is_estimated_from_above_but_not_by_far(seed):
 
 def test_every_weight_gets_a_gradient():
     for seed in range(20):
-        plan = make_plan(SearchSpace().sample(np.random.default_rng(seed)))
+        plan = make_plan(sample_genome(SearchSpace(), np.random.default_rng(seed)))
         network = Network(plan, seed)
         network(torch.randn(2, channels_of(plan), 32, 32, generator=torch.Generator().manual_seed(0))).sum().backward()
         assert all(values.grad is not None for values in network.parameters())

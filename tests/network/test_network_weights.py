@@ -63,7 +63,7 @@ def test_each_bit_of_the_checksum_and_of_its_name_counts():
 
 
 @pytest.mark.parametrize("metadata", [None, {"genome": "0123456789abcdef"}])
-def test_weights_of_before_there_was_a_checksum_are_read(metadata):
+def test_weights_of_another_program_need_no_checksum(metadata):
     tensors, found = from_bytes(save({"a": torch.ones(2)}, metadata))
     assert torch.equal(tensors["a"], torch.ones(2))
     assert found == (metadata or {})

@@ -48,7 +48,10 @@ class Diary:
         )
 
     def telemetry(self, time, elapsed, median):
-        self.write("telemetry", time, elapsed=elapsed, slot_seconds=elapsed, slots=1, median=median)
+        pool = dict.fromkeys(("workers", "gpus", "sent_bytes", "received_bytes", "staged_bytes", "staged_seconds"), 0)
+        pool |= {"quarantined": [], "waited_seconds": 0.0, "busy_seconds": 10.0}
+        facts = {"slot_seconds": elapsed, "slots": 1, "gpu_seconds": 0.0, "median": median, "pool": pool}
+        self.write("telemetry", time, elapsed=elapsed, **facts)
 
 
 @pytest.fixture
@@ -69,7 +72,7 @@ def diary(run):
     diary.write("best", 1010.0, id=0, key="0/0", fitness=0.3)
     diary.evaluated(1020.0, "1/0", 0.2)
     diary.telemetry(1030.0, 30.0, 0.25)
-    diary.write("stopped", 1040.0, reason="asked to stop")
+    diary.write("stopped", 1040.0, reason="asked to stop", elapsed=40.0)
     diary.write("resumed", 9000.0, slots=1, budget="1h")
     diary.evaluated(9010.0, "0/1", 0.6)
     diary.write("best", 9010.0, id=0, key="0/1", fitness=0.6)

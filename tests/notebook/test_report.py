@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from napari_menndl import Annotation, InputError, Run, SearchSpace, compare
 from napari_menndl.cli import app
 from napari_menndl.genome import FOUNDERS
-from napari_menndl.notebook import write_report
+from napari_menndl.notebook import plot_genome, write_report
 from napari_menndl.pool import SerialPool
 from napari_menndl.search import RunFolder, SearchRunner, SearchSettings
 from napari_menndl.task import TrainingTask
@@ -98,7 +98,7 @@ def test_a_notebook_shows_each_object_by_what_is_in_it(searched, simulated, trut
         "the movie": (simulated.movie._repr_html_(), '<td style="text-align:left">Pixel size</td>'),
         "the annotation": (truth._repr_html_(), "frame 2"),
         "the review": (compare(truth, truth)._repr_html_(), "1.000"),
-        "the genome": (FOUNDERS["unet"]()._repr_svg_(), "conv 3×3"),
+        "the genome": (plot_genome(FOUNDERS["unet"]())._repr_svg_(), "conv 3×3"),
     }
     for words, expected in shown.values():
         assert expected in words

@@ -18,12 +18,15 @@ from napari_menndl.errors import InputError
 from napari_menndl.pool.clusters.external import ExternalScheduler
 from napari_menndl.pool.clusters.local import Local
 from napari_menndl.pool.dask.pool import DaskPool
+from napari_menndl.pool.settings import LocalSettings
 from napari_menndl.pool.worker import tasks
 
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory):
-    pool = DaskPool(ENTRY, Local(2, tmp_path_factory.mktemp("worker")), timeout=20, env=ENV)
+    pool = DaskPool(
+        ENTRY, Local(LocalSettings(slots=2, folder=str(tmp_path_factory.mktemp("worker")))), timeout=20, env=ENV
+    )
     yield pool
     pool.close()
 
@@ -81,7 +84,7 @@ def test_nothing_listens_beyond_this_machine(pool):
 
 def test_a_job_that_keeps_losing_its_worker_fails_without_blame_and_closing_leaves_nothing(tmp_path, capfd):
     before = {process.pid for process in children()}
-    pool = DaskPool(ENTRY, Local(2), env=ENV, attempts=1)
+    pool = DaskPool(ENTRY, Local(LocalSettings(slots=2)), env=ENV, attempts=1)
     pool.submit("lost", sleeper(tmp_path / "lost"))
     psutil.Process(pid_in(tmp_path / "lost")).parent().kill()
     failure = collect(pool, 1)["lost"].failure

@@ -10,6 +10,7 @@ from napari_menndl.pool.clusters.local import Local
 from napari_menndl.pool.dask.pool import DaskPool
 from napari_menndl.pool.process.slot import Slot
 from napari_menndl.pool.serial import SerialPool
+from napari_menndl.pool.settings import LocalSettings
 
 TIME_LIMIT = 0.8
 
@@ -31,7 +32,7 @@ def serial():
 
 
 def dask():
-    return DaskPool(ENTRY, Local(2), timeout=TIME_LIMIT, env=ENV)
+    return DaskPool(ENTRY, Local(LocalSettings(slots=2)), timeout=TIME_LIMIT, env=ENV)
 
 
 @pytest.fixture(scope="module", params=[serial, dask], ids=lambda make: make.__name__)

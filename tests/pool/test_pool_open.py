@@ -9,7 +9,7 @@ from waiting import one
 
 from napari_menndl.errors import InputError
 from napari_menndl.pool.open import check_pool, open_pool
-from napari_menndl.pool.process.gpus import parse_nvidia_smi, visible_gpus
+from napari_menndl.pool.process.hardware import parse_nvidia_smi, visible_gpus
 
 
 def unused_port():
@@ -89,6 +89,6 @@ def test_gpus_are_read_from_nvidia_smi():
     [(None, ("GPU-a", "GPU-b")), ("1", ("1",)), ("1,0", ("1", "0")), ("", ()), ("-1", ()), ("0,-1,1", ("0",))],
 )
 def test_cuda_visible_devices_is_respected(monkeypatch, variable, expected):
-    monkeypatch.setattr("napari_menndl.pool.process.gpus._listed_gpus", lambda: ("GPU-a", "GPU-b"))
+    monkeypatch.setattr("napari_menndl.pool.process.hardware._listed_gpus", lambda: ("GPU-a", "GPU-b"))
     environment = {} if variable is None else {"CUDA_VISIBLE_DEVICES": variable}
     assert visible_gpus(environment) == expected

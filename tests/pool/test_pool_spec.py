@@ -9,6 +9,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.pool.clusters.hosts import read_hosts
 from napari_menndl.pool.kinds import pool_kinds
 from napari_menndl.pool.settings import (
+    KINDS,
     LocalSettings,
     SchedulerFileSettings,
     SchedulerSettings,
@@ -17,7 +18,7 @@ from napari_menndl.pool.settings import (
     SshSettings,
     parse_walltime,
 )
-from napari_menndl.pool.spec import KINDS, absolute_spec, read_pool
+from napari_menndl.pool.spec import absolute_spec, read_pool
 
 MEANINGS = {
     "local": LocalSettings(),

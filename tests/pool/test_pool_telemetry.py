@@ -8,7 +8,7 @@ from waiting import one
 
 from napari_menndl.errors import Failure
 from napari_menndl.pool.dask.worker_registry import WorkerRegistry
-from napari_menndl.pool.process.memory import machine_memory, memory_per_slot
+from napari_menndl.pool.process.hardware import machine_memory, memory_per_slot
 from napari_menndl.pool.process.slot import Slot
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.pool.telemetry import SlotClock

@@ -2,7 +2,7 @@
 
 import torch
 
-from napari_menndl.genome.genes import Conv, Pool, TrainingGenes, Upsample
+from napari_menndl.genome.genes import Conv, Layer, Pool, TrainingGenes, Upsample
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import MatchRule
@@ -16,8 +16,10 @@ NM = (0.02, 0.02)
 LAYERS = (Conv(filters=6), Pool(), Conv(filters=6, dilation=2), Upsample(), Conv(filters=4))
 
 
-def make_network(seed: int = 0, pixel_size: tuple[float, float] | None = NM, **genes: object) -> TrainedNetwork:
-    genome = Genome(LAYERS, (), TrainingGenes(**{"normalisation": "local", "radius": 8.0} | genes))  # type: ignore[arg-type]
+def make_network(
+    seed: int = 0, pixel_size: tuple[float, float] | None = NM, layers: tuple[Layer, ...] = LAYERS, **genes: object
+) -> TrainedNetwork:
+    genome = Genome(layers, (), TrainingGenes(**{"normalisation": "local", "radius": 8.0} | genes))  # type: ignore[arg-type]
     network = Network(make_plan(genome, 2), seed)
     with torch.no_grad():
         network.steps["head_conv"].weight.mul_(30)

@@ -15,7 +15,7 @@ from napari_menndl.metrics.defect_table import DEFECT_COLUMNS
 from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.movie.metadata import Metadata
 from napari_menndl.movie.movie import Movie
-from napari_menndl.predict.export import LABELS
+from napari_menndl.predict.export import LABELS, export_prediction
 from napari_menndl.predict.prediction import Prediction
 
 SHAPE, PLACES = (6, 150, 131), [(20, 30), (40, 90), (70, 60), (100, 100), (110, 25)]
@@ -98,8 +98,8 @@ def test_napari_shows_a_probability_of_each_class_and_the_labels(exported):
 
 def test_an_export_is_not_replaced_unasked(stored, exported):
     with pytest.raises(InputError, match="a folder without an export"):
-        Prediction.open(stored).export(exported)
-    Prediction.open(stored).export(exported, overwrite=True)
+        export_prediction(Prediction.open(stored), exported)
+    export_prediction(Prediction.open(stored), exported, overwrite=True)
 
 
 def test_frames_that_were_not_predicted_are_nan_and_that_is_said(stored, tmp_path):
@@ -107,7 +107,7 @@ def test_frames_that_were_not_predicted_are_nan_and_that_is_said(stored, tmp_pat
     group["done"][4] = 0
     try:
         with pytest.warns(UserWarning, match="Frame 4 not predicted: NaN"):
-            Prediction.open(stored).export(tmp_path)
+            export_prediction(Prediction.open(stored), tmp_path)
         with pytest.warns(UserWarning, match="Frame 4 not predicted: left out"):
             found = Prediction.open(stored).tracks()
     finally:

@@ -21,9 +21,9 @@ from napari_menndl.genome.genes import (
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import MatchRule
-from napari_menndl.movie.movie import Movie
+from napari_menndl.movie.movie import Movie, Step
 from napari_menndl.movie.neighbours import with_neighbours
-from napari_menndl.movie.preparation import Average, Bin, Step
+from napari_menndl.movie.preparation import Average, Bin
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.network.module import Network
 from napari_menndl.pool.serial import SerialPool

@@ -1,4 +1,6 @@
 import dataclasses
+import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from bright import Brightness
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.defect_table import DEFECT_COLUMNS
 from napari_menndl.metrics.detection import MatchRule
+from napari_menndl.movie.absent import AbsentWarning
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
@@ -78,6 +81,30 @@ def test_what_was_written_is_read_and_not_predicted_again(movie: Movie, tmp_path
     assert np.array_equal(stored.probabilities.compute(), expected)
     assert np.array_equal(stored.labels.compute(), zarr.open_group(path, mode="r")["labels"][:])
     pd.testing.assert_frame_equal(stored.defects, prediction.defects)
+
+
+def test_a_lost_frame_of_a_stored_prediction_is_not_one_without_defects(movie: Movie, tmp_path: Path) -> None:
+    path, network = tmp_path / "p.zarr", Brightness()
+    Prediction(network, movie).write(path)
+    shutil.rmtree(path / "probabilities" / "c" / "2")
+    with pytest.warns(AbsentWarning, match=r"The prediction of frame 2 in p\.zarr is lost"):
+        stored = Prediction.open(path)
+    assert stored.written == 4
+    with pytest.raises(InputError, match="frame 2"):
+        stored.frame_labels(2)
+    with pytest.warns(AbsentWarning):
+        Prediction(again := Brightness(), movie).write(path)
+    assert again.asked == [2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", AbsentWarning)
+        assert Prediction.open(path).frame_labels(2).any()
+
+
+def test_a_frame_of_which_nothing_is_predicted_is_not_lost(movie: Movie, tmp_path: Path) -> None:
+    network = Brightness()
+    network.predict_frame = lambda frame, pixel_size=None: np.zeros((2, *frame.shape), np.float32)
+    Prediction(network, movie).write(tmp_path / "p.zarr")
+    assert Prediction.open(tmp_path / "p.zarr").written == 5
 
 
 def test_an_interrupted_writing_goes_on(movie: Movie, tmp_path: Path) -> None:

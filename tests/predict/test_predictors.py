@@ -13,6 +13,7 @@ from networks import NM, make_ensemble, make_network
 from safetensors.torch import save_file
 
 from napari_menndl.errors import InputError
+from napari_menndl.genome.genes import Conv
 from napari_menndl.predict.ensemble import Ensemble, open_predictor
 from napari_menndl.predict.predictor_file import MARK
 from napari_menndl.predict.trained import TrainedNetwork
@@ -75,7 +76,7 @@ def test_the_members_of_each_class_may_be_others(frame: np.ndarray, tmp_path: Pa
             dataclasses.replace(even, weights=wrong)
 
 
-def test_few_members_stand_in_for_all_within_a_share_of_the_time(frame: np.ndarray) -> None:
+def test_few_members_stand_in_for_all_within_a_share_of_the_cost(frame: np.ndarray) -> None:
     first, second = make_ensemble().members
     all_of_them = Ensemble((first, second, *(first,) * 6), (0.4, 0.6))
     few = all_of_them.reduced(frame, 0.4, NM)
@@ -87,10 +88,48 @@ def test_few_members_stand_in_for_all_within_a_share_of_the_time(frame: np.ndarr
     np.testing.assert_allclose(whole.predict_frame(frame, NM), all_of_them.predict_frame(frame, NM), atol=1e-6)
 
 
+def test_what_a_member_costs_is_known_from_its_plan_and_not_from_a_clock(frame: np.ndarray) -> None:
+    costly = make_network(0, layers=(Conv(filters=64), Conv(filters=64)))
+    cheap = make_network(1)
+    ensemble = Ensemble((costly, cheap, cheap), (0.4, 0.6), ((0.8, 0.8), (0.1, 0.1), (0.1, 0.1)))
+    assert costly.plan.flops_per_pixel > 20 * cheap.plan.flops_per_pixel
+    # `costly` alone is nearest to the mean, and costs nearly all.
+    assert [member.digest for member in ensemble.reduced(frame, 0.5, NM).members] == [cheap.digest] * 2
+    assert ensemble.reduced(frame, 0.99, NM).members[0] is costly
+    assert len({ensemble.reduced(frame, 0.5, NM).digest for _ in range(3)}) == 1
+
+
+def test_what_several_members_see_costs_once(frame: np.ndarray) -> None:
+    alike = Ensemble((make_network(0),) * 4, (0.4, 0.6))
+    others = [make_network(0, radius=radius) for radius in (5.0, 8.0, 11.0, 14.0)]
+    assert len(alike.reduced(frame, 0.9, NM).members) == 3
+    assert len(Ensemble(tuple(others), (0.4, 0.6)).reduced(frame, 0.8, NM).members) == 3
+    assert len(alike.reduced(frame, 0.74, NM).members) == 2
+
+
 def test_each_class_keeps_a_member_however_little_time_there_is(frame: np.ndarray) -> None:
     ensemble = dataclasses.replace(make_ensemble(), weights=((1.0, 0.0), (0.0, 1.0)))
     few = ensemble.reduced(frame, 0.01, NM)
     assert np.array_equal(few.predict_frame(frame, NM), ensemble.predict_frame(frame, NM))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan"), "half"])
+def test_a_share_that_is_none_is_refused(share: object, frame: np.ndarray) -> None:
+    with pytest.raises(InputError, match="a share of the cost between 0 and 1"):
+        make_ensemble().reduced(frame, share, NM)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("make", PREDICTORS.values(), ids=PREDICTORS)
+@pytest.mark.parametrize("thresholds", [(0.5,), (0.5, float("nan")), (0.5, "0.5"), (0.5, None)])
+def test_thresholds_are_numbers_one_per_class(make: Make, thresholds: tuple[object, ...]) -> None:
+    with pytest.raises(InputError, match="a threshold for each of the classes vacancy, hole"):
+        make().with_thresholds(thresholds)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(0.0, 0.0), (-0.02, 0.02), (float("nan"), 0.02)])
+def test_a_pixel_size_that_is_none_is_refused(size: tuple[float, float], frame: np.ndarray) -> None:
+    with pytest.raises(InputError, match="a pixel size"):
+        make_network().predict_frame(frame, size)
 
 
 def test_members_that_are_one_agree_everywhere(frame: np.ndarray) -> None:

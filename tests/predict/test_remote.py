@@ -14,6 +14,7 @@ from networks import NM, make_ensemble, make_network_of_many_classes
 
 from napari_menndl.errors import Failure, InputError
 from napari_menndl.movie.movie import Movie
+from napari_menndl.network.device import choose_device
 from napari_menndl.pool.open import open_pool
 from napari_menndl.pool.protocol import Outcome
 from napari_menndl.pool.serial import SerialPool
@@ -21,7 +22,6 @@ from napari_menndl.predict import remote
 from napari_menndl.predict.background import BackgroundWriter
 from napari_menndl.predict.job import ENTRY, run
 from napari_menndl.predict.prediction import Prediction
-from napari_menndl.training.device import choose_device
 
 FRAMES = np.random.default_rng(0).normal(1000, 50, (8, 70, 61)).astype(np.uint16)
 

@@ -9,8 +9,8 @@ from napari_menndl.errors import Failure
 from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.space import SearchSpace
-from napari_menndl.metrics.codes import encode
 from napari_menndl.metrics.detection import MatchRule
+from napari_menndl.metrics.ranking import encode_probabilities
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.settings import SearchSettings
@@ -37,7 +37,10 @@ def evaluate(payload, attachment):
     if rung.all_labels:
         evaluation = Evaluation(rung.name, train_flops=1e5, seconds=0.01)
         return {"evaluation": evaluation.to_json()}, save({f"{fold}/a": np.ones(3, np.float32) for fold in rung.folds})
-    tensors = {"oof": encode(guesses(genome.digest)), **{f"{fold}/a": np.ones(3, np.float32) for fold in range(4)}}
+    tensors = {
+        "oof": encode_probabilities(guesses(genome.digest)),
+        **{f"{fold}/a": np.ones(3, np.float32) for fold in range(4)},
+    }
     return {"evaluation": landscape(genome, rung).to_json()}, save(tensors, {"genome": genome.digest})
 
 

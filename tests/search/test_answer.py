@@ -6,8 +6,8 @@ from made_up import SETTINGS, UnreliablePool, evaluate, labels, make_folder, mak
 
 from napari_menndl.errors import Failure
 from napari_menndl.genome.founders import FOUNDERS
-from napari_menndl.metrics.codes import decode, encode
 from napari_menndl.metrics.detection import MatchRule, fitness, score_class
+from napari_menndl.metrics.ranking import decode_probabilities, encode_probabilities
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search import results
 from napari_menndl.search.answer import Answer, AnswerKeeper, Entry, Judge, choose, read_oof, thresholds_of
@@ -30,11 +30,11 @@ def seen(*defects):
     """Probabilities of a network that sees some of the nine defects, and noise elsewhere."""
     rng = np.random.default_rng(defects)
     found = np.isin(np.arange(9).reshape(1, 1, 3, 3), defects).repeat(16, 2).repeat(16, 3)
-    return encode(0.8 * labels()[:, None] * found + 0.1 * rng.random((1, 1, 48, 48)))
+    return encode_probabilities(0.8 * labels()[:, None] * found + 0.1 * rng.random((1, 1, 48, 48)))
 
 
 def entry(identity, codes, level=0):
-    found = JUDGE(decode(codes))
+    found = JUDGE(decode_probabilities(codes))
     return Entry(candidate(identity, level), found.value, thresholds_of(found.scores, TASK.class_names))
 
 
@@ -45,8 +45,8 @@ def chosen_from(*codes, most=4):
 
 def test_codes_are_finer_than_a_percent():
     probabilities = np.linspace(0, 1, 1001)
-    assert np.abs(decode(encode(probabilities)) - probabilities).max() < 0.01
-    assert np.array_equal(encode(decode(np.arange(256, dtype=np.uint8))), np.arange(256))
+    assert np.abs(decode_probabilities(encode_probabilities(probabilities)) - probabilities).max() < 0.01
+    assert np.array_equal(encode_probabilities(decode_probabilities(np.arange(256, dtype=np.uint8))), np.arange(256))
 
 
 def test_two_networks_that_see_different_defects_answer_together():
@@ -64,12 +64,16 @@ def two_classes():
     truth = np.stack([both == 1, both == 2], axis=1)
     sees = [np.array(one, bool)[None, :, None, None] for one in ((1, 0), (0, 1))]
     wrong = truth[:, ::-1]
-    return Judge(task, 0), [encode(0.1 * rng.random(truth.shape) + 0.8 * (truth * s + wrong * ~s)) for s in sees]
+    return Judge(task, 0), [
+        encode_probabilities(0.1 * rng.random(truth.shape) + 0.8 * (truth * s + wrong * ~s)) for s in sees
+    ]
 
 
 def test_each_class_is_predicted_by_whoever_knows_it():
     judge, codes = two_classes()
-    entries = [Entry(candidate(i), judge(decode(one)).value, {"a": 0.5, "b": 0.5}) for i, one in enumerate(codes)]
+    entries = [
+        Entry(candidate(i), judge(decode_probabilities(one)).value, {"a": 0.5, "b": 0.5}) for i, one in enumerate(codes)
+    ]
     answer = choose(entries, {one.key: c for one, c in zip(entries, codes, strict=True)}, judge, 4)
     assert {one.key: votes for one, votes in zip(answer.members, answer.votes, strict=True)} == {
         "0/0": {"a"},
@@ -151,7 +155,12 @@ def test_real_trainings_answer_at_any_moment_and_are_judged_as_they_are_kept(sea
         if evaluation.fitness is not None:
             codes = read_oof(folder.read_weights(f"{network}/0"))
             found = fitness(
-                decode(codes), task.labels, inside, task.class_names, task.detectors, np.random.default_rng(0)
+                decode_probabilities(codes),
+                task.labels,
+                inside,
+                task.class_names,
+                task.detectors,
+                np.random.default_rng(0),
             )
             assert found.value == pytest.approx(evaluation.fitness)
             assert answer["fitness"] >= evaluation.fitness - 1e-9
@@ -225,10 +234,10 @@ def test_whoever_is_clearly_worse_at_a_class_has_no_say_in_it():
     )
     rare, other = (np.float32(labels == c) for c in (1, 2))
     noise = (rng.random(labels.shape) < 0.01).astype(np.float32)
-    good = encode(np.stack([0.9 * rare, 0.3 * other], axis=1))
-    poor = encode(np.stack([0.3 * rare + 0.4 * noise, 0.9 * other], axis=1))
+    good = encode_probabilities(np.stack([0.9 * rare, 0.3 * other], axis=1))
+    poor = encode_probabilities(np.stack([0.3 * rare + 0.4 * noise, 0.9 * other], axis=1))
     judge = Judge(task, 0)
-    entries = [Entry(candidate(i), judge(decode(one)).value, {}) for i, one in enumerate((good, poor))]
+    entries = [Entry(candidate(i), judge(decode_probabilities(one)).value, {}) for i, one in enumerate((good, poor))]
     answer = choose(entries, {"0/0": good, "1/0": poor}, judge, 4)
     votes = {one.key: votes for one, votes in zip(answer.members, answer.votes, strict=True)}
     assert "rare" in votes["0/0"]

@@ -15,11 +15,12 @@ from made_up import SETTINGS, evaluate, make_folder, make_task
 from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.space import SearchSpace
+from napari_menndl.genome.variation import sample_genome
 from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search.candidate import IMMIGRANT
 from napari_menndl.search.evolution import Evolution
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.islands import exchange
+from napari_menndl.search.islands import exchange, shared_folder
 from napari_menndl.search.islands.exchange import BIRTHS_PER_IMMIGRANT, OFFERED, Exchange
 from napari_menndl.search.islands.shared_folder import Elite, SharedFolder
 from napari_menndl.search.runner import SearchRunner
@@ -53,7 +54,7 @@ def facts(folder, *kinds):
 
 
 def elite(seed=0, **changes):
-    genome = SearchSpace().sample(np.random.default_rng(seed))
+    genome = sample_genome(SearchSpace(), np.random.default_rng(seed))
     return replace(Elite(seed, "0", 0.5, genome), **changes)
 
 
@@ -210,6 +211,15 @@ def test_what_is_no_island_of_this_search_is_passed_over_and_said_once(two, capl
     for _ in range(3):
         assert not any(b.others().values())
     assert caplog.text.count("passed over:") == 1
+
+
+def test_islands_beyond_the_limit_are_passed_over_and_said_once(two, caplog, monkeypatch):
+    a, b = two
+    a.publish((elite(1),))
+    monkeypatch.setattr(shared_folder, "_MOST", 1)
+    for _ in range(3):
+        assert b.others() == {"a": (elite(1),)}
+    assert caplog.text.count("1 islands in") == 1
 
 
 def test_a_genome_outside_the_space_is_passed_over(two, caplog):

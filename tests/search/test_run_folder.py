@@ -86,6 +86,77 @@ def test_folder_that_cannot_be_written_is_refused(tmp_path):
         RunFolder.create(tmp_path / "file" / "run", SETTINGS, SearchSpace(), make_task())
 
 
+PARTS_LEFT = {
+    "nothing": (),
+    "empty folders": ("networks", "requests"),
+    "a task that was not written to its end": ("networks", "requests", ".task.zarr.0123abcd"),
+    "all but search.json": ("networks", "requests", "task.zarr"),
+}
+
+
+@pytest.mark.parametrize("left", PARTS_LEFT)
+@pytest.mark.parametrize("place", ["run", ".run.making", "run/.run.making"])
+def test_folder_that_was_never_finished_is_replaced(tmp_path, place, left):
+    for name in PARTS_LEFT[left]:
+        (tmp_path / place / name).mkdir(parents=True)
+        if "task" in name:
+            (tmp_path / place / name).rmdir()
+            make_task().save(tmp_path / place / name)
+    made = make_folder(tmp_path / "run", seed=7)
+    assert RunFolder.open(tmp_path / "run").task.digest == made.task_digest
+    assert sorted(one.name for one in made.path.iterdir()) == ["networks", "requests", "search.json", "task.zarr"]
+    assert list(tmp_path.iterdir()) == [made.path]
+
+
+@pytest.mark.parametrize("name", ["networks/1-0.safetensors", "notes.txt", "task.zarr/notes.txt", "requests/stop"])
+def test_folder_with_anything_else_in_it_is_left_alone(tmp_path, name):
+    for part in ("networks", "requests"):
+        (tmp_path / part).mkdir()
+    make_task().save(tmp_path / "task.zarr")
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match="a new or empty run folder"):
+        make_folder(tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_hidden_files_of_a_person_are_kept(tmp_path):
+    (tmp_path / ".notes").write_text("mine")
+    make_folder(tmp_path)
+    assert (tmp_path / ".notes").read_text() == "mine"
+
+
+def test_search_without_its_configuration_is_no_unfinished_one(tmp_path):
+    folder = make_folder(tmp_path / "run")
+    folder.journal_path.touch()
+    (folder.path / "search.json").unlink()
+    with pytest.raises(InputError, match=r"a search without its search\.json"):
+        make_folder(tmp_path / "run")
+
+
+def test_folder_being_made_is_not_shared_and_appears_whole(tmp_path):
+    script = """
+import sys
+from pathlib import Path
+from napari_menndl.search.new_folder import new_run_folder
+with new_run_folder(Path(sys.argv[1])) as staged:
+    (staged / "networks").mkdir()
+    print("making", flush=True)
+    sys.stdin.read()
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    maker = subprocess.Popen([sys.executable, "-c", script, os.fspath(tmp_path / "run")], **pipes, text=True)
+    try:
+        maker.stdout.readline()
+        with pytest.raises(InputError, match="another process at work"):
+            make_folder(tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+    finally:
+        maker.kill()
+        maker.communicate()
+    make_folder(tmp_path / "run")
+    assert [one.name for one in tmp_path.iterdir()] == ["run"]
+
+
 def test_second_writer_is_told_who_writes(tmp_path):
     make_folder(tmp_path / "run")
     script = """

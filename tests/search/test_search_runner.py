@@ -20,7 +20,6 @@ from napari_menndl.pool.serial import SerialPool
 from napari_menndl.search import results
 from napari_menndl.search.answer import CANDIDATES
 from napari_menndl.search.folder import RunFolder
-from napari_menndl.search.journal import Journal
 from napari_menndl.search.runner import WAITING, SearchRunner
 from napari_menndl.search.views.curves import FITNESS
 from napari_menndl.search.views.known_runs import peek
@@ -274,26 +273,6 @@ def test_the_pools_own_account_adds_up_over_resumes(tmp_path):
     assert status["pool"]["quarantined"] == ["node7"]
     assert status["pool"]["networks_per_gpu_hour"] == pytest.approx(status["networks_per_hour"] / 2, rel=0.2)
     assert 0 < status["slots_busy"] <= 1
-
-
-def test_journals_without_the_pools_account_open_as_before(tmp_path, uninterrupted):
-    folder = make_folder(tmp_path / "run")
-    with Journal(folder.journal_path) as journal:
-        for fact in uninterrupted.facts():
-            kind = fact.kind
-            left_out = ("kind", "time", "pool", "gpu_seconds")
-            old = {name: one for name, one in fact.to_json().items() if name not in left_out}
-            for identity in old.pop("ids", []):
-                journal.record("retired", id=identity)
-            if kind != "retired":
-                journal.record(kind, **old)
-        journal.commit()
-    now, then = folder.status(), uninterrupted.status()
-    assert now["pool"] == {}
-    assert 0 < now["slots_busy"] <= 1
-    changed = {"pool", "path", "slots_busy", "finished", "answer"}
-    assert {name: now[name] for name in then.keys() - changed} == {name: then[name] for name in then.keys() - changed}
-    assert SearchRunner(folder, SerialPool(evaluate)).run() == "finished"
 
 
 def test_what_the_machinery_loses_costs_the_genome_nothing(tmp_path, uninterrupted):

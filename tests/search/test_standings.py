@@ -7,13 +7,12 @@ import pytest
 from made_up import UnreliablePool, make_folder
 
 from napari_menndl.errors import InputError
-from napari_menndl.progress import diminishing
 from napari_menndl.search.facts import AnswerChosen, Born, Telemetry
 from napari_menndl.search.results import history
 from napari_menndl.search.runner import SearchRunner
 from napari_menndl.search.views.curves import BIRTHS, CURVES, ELAPSED, FITNESS, Curve
 from napari_menndl.search.views.lineage import lineage
-from napari_menndl.search.views.messages import origins_line
+from napari_menndl.search.views.messages import diminishing, origins_line
 from napari_menndl.search.views.reader import RunReader
 from napari_menndl.search.views.totals import Rate, Totals, seconds_left
 
@@ -187,7 +186,8 @@ def test_a_search_says_when_more_time_hardly_pays():
     status = Totals()
     said = []
     for minute, fitness in enumerate([0.6, 0.8, 0.81, 0.811, 0.811, 0.811], start=1):
-        status.take(Telemetry(elapsed=60.0 * minute, slots=2))
+        nothing = {"slot_seconds": 0.0, "gpu_seconds": 0.0, "median": None, "pool": {"busy_seconds": 0.0}}
+        status.take(Telemetry(elapsed=60.0 * minute, slots=2, **nothing))
         status.take(AnswerChosen(fitness=fitness, error=0.02))
         said.append(diminishing(status.elapsed, status.gain, status.answer.error))
     assert said[:4] == ["", "", "", ""]  # in its first minute there is no half time; then it gains 0.2, 0.21, 0.011

@@ -11,9 +11,9 @@ from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.genes import Conv, Upsample
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
-from napari_menndl.metrics.codes import decode
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import fitness
+from napari_menndl.metrics.ranking import decode_probabilities
 from napari_menndl.network.weights import from_bytes
 from napari_menndl.predict.trained import TrainedNetwork
 from napari_menndl.task.task import TrainingTask
@@ -152,7 +152,7 @@ def test_all_folds_validate_what_is_known_once(task: TrainingTask, make_genome: 
 
 def test_it_is_judged_by_the_probabilities_that_are_kept(task: TrainingTask, make_genome: MakeGenome) -> None:
     evaluation, weights = evaluate(make_genome(), task, Rung("0", 40_000), 1)
-    oof = decode(from_bytes(weights)[0]["oof"].numpy())
+    oof = decode_probabilities(from_bytes(weights)[0]["oof"].numpy())
     again = fitness(oof, task.labels, task.known, task.class_names, task.detectors, np.random.default_rng(0))
     assert again.value == evaluation.fitness
     assert again.scores == evaluation.scores
@@ -163,7 +163,7 @@ def test_each_pixel_is_predicted_by_the_network_that_has_not_seen_it(
 ) -> None:
     genome = make_genome()
     _, weights = evaluate(genome, task, Rung("0", 20_000), 1)
-    oof = decode(from_bytes(weights)[0]["oof"].numpy())
+    oof = decode_probabilities(from_bytes(weights)[0]["oof"].numpy())
     for fold in range(task.folds):
         network = TrainedNetwork.from_evaluation(genome, task, weights, (0.5, 0.5), fold)
         inside = task.split(0, fold).validate[0]

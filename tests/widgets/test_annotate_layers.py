@@ -13,10 +13,10 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
 from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.files import user_data
 from napari_menndl.movie.movie import Movie
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
-from napari_menndl.user_data import user_data
 from napari_menndl.widgets.annotate.dock import AnnotateDefects
 from napari_menndl.widgets.annotate.opening import layer_name
 from napari_menndl.widgets.layers import annotation_layer, movie_layer

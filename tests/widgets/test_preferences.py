@@ -4,21 +4,28 @@ import napari.settings
 import pytest
 import yaml
 from napari._qt.dialogs.preferences_dialog import PreferencesDialog
+from napari.settings import get_plugin_settings
 from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_menndl.pool.spec import read_pool
 from napari_menndl.review.outcomes import PALETTES
 from napari_menndl.search.goals import parse_budget
 from napari_menndl.widgets.preferences import (
+    PLUGIN,
     default_budget,
     default_pool,
-    on_preference,
-    prefer,
     preference,
     recall,
     remember,
     with_certificates,
 )
+
+
+def prefer(name, value):
+    """Change a value as the Preferences page does."""
+    settings = get_plugin_settings(PLUGIN)
+    groups = (getattr(settings, group) for group in type(settings).model_fields)
+    setattr(next(group for group in groups if name in getattr(type(group), "model_fields", ())), name, value)
 
 
 @pytest.fixture(autouse=True)
@@ -77,13 +84,6 @@ def test_preference_is_there_at_the_next_start(tmp_path):
     restart()
     assert preference("scheduler") == "tcp://10.0.0.1:8786"
     assert yaml.safe_load((tmp_path / "napari-menndl.yaml").read_text())["search"]["scheduler"]
-
-
-def test_change_of_a_preference_is_told():
-    heard = []
-    on_preference("colours", heard.append)
-    prefer("colours", list(PALETTES)[1])
-    assert heard == [list(PALETTES)[1]]
 
 
 def test_unknown_preference_is_an_error():

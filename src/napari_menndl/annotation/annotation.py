@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Step
     from napari_menndl.simulation.simulate import SimulatedMovie
 
 #: For point defects of simulated WS2 [nm]: below half the projected W-S distance of 0.184 nm.
@@ -273,6 +273,8 @@ class Annotation(EditableAnnotation):
             options for label images with an annotation in napari-menndl's format.
         """
         path = Path(path).expanduser()
+        if mode not in ("r", "r+"):  # zarr has others, which empty a group
+            raise InputError('the mode "r" or "r+"', repr(mode), "Annotation.create makes a new annotation.")
         if is_label_image(path):
             if mode != "r":
                 raise InputError(
@@ -288,11 +290,18 @@ class Annotation(EditableAnnotation):
                 ignore=ignore,
                 background=background,
             )
-        if one_class or ignore is not None or background is not None:
+        given = {
+            "classes": classes is not None,
+            "pixel_size": pixel_size is not None,
+            "one_class": one_class,
+            "ignore": ignore is not None,
+            "background": background is not None,
+        }
+        if any(given.values()):
             raise InputError(
                 "a label image, whose values can be read in several ways",
                 f"{path}, an annotation in our own format",
-                "Leave out one_class, ignore and background.",
+                f"Leave out {' and '.join(name for name, asked in given.items() if asked)}.",
             )
         group, labels, attributes = open_stored(Path(path), mode)
         annotation = cls(cached(labels) if mode == "r+" else labels, **attributes)
@@ -319,7 +328,7 @@ class Annotation(EditableAnnotation):
         if self.background and whole and len(movie_shape) == 3 and 1 < len(self) < movie_shape[0]:
             warnings.warn(
                 f"Labels of {len(self)} frames for a movie of {movie_shape[0]}: they are taken as frames 0 to "
-                f"{len(self) - 1}. If they are others, name them: Annotation.from_labels(array, frames=[…]).",
+                f"{len(self) - 1}. If they are others, name them in Python: Annotation.from_labels(array, frames=[…]).",
                 stacklevel=2,
             )
 

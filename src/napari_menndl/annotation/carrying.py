@@ -12,8 +12,8 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.classes import FrameStatus
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import spans
-from napari_menndl.movie.movie import lazy_frames
-from napari_menndl.movie.preparation import AS_RECORDED, Average, Bin, Step, describe, same_frames
+from napari_menndl.movie.movie import Step, lazy_frames
+from napari_menndl.movie.preparation import AS_RECORDED, Average, Bin, describe, same_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def fitted(
     if said is None and fits_now and (averaged or binned or not fits_recorded):
         warnings.warn(
             "The annotation does not say what it was drawn on: it is taken as one of the prepared movie, whose frame "
-            f"numbers count: {now}. If it was drawn on the recorded frames, say so: annotation.steps = ()",
+            f"numbers count: {now}. If it was drawn on the recorded frames, say so in Python: annotation.steps = ().",
             stacklevel=3,
         )
         return annotation
@@ -89,7 +89,11 @@ def fitted(
     warnings.warn(
         f"The annotation is taken as one of the recorded frames, and is moved and cut as they are: {now}."
         + (carried.told if averaged else "")
-        + ("" if said is not None else " If it was drawn on the prepared movie, say so: annotation.steps = …"),
+        + (
+            ""
+            if said is not None
+            else " If it was drawn on the prepared movie, say so in Python: annotation.steps = …."
+        ),
         stacklevel=3,
     )
     return carried.annotation()

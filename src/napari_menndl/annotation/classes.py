@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.metrics.detection import MatchRule
+from napari_menndl.serialization import check_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +28,9 @@ MOST_CLASSES = 254
 
 #: Limit of the number of rectangles per frame: each is drawn, and stored in the annotation's attributes.
 MOST_REGIONS = 5000
+
+#: Tolerance of a class that has neither a tolerance nor annotated defects [px].
+FALLBACK = 3.0
 
 
 class FrameStatus(StrEnum):
@@ -109,7 +114,7 @@ class DefectClass:
     Raises
     ------
     InputError
-        An empty name, an invalid colour, a tolerance that is not positive.
+        An empty name, an invalid colour, a tolerance that is not positive, a value of another type.
     """
 
     name: str
@@ -122,6 +127,7 @@ class DefectClass:
             raise InputError("a name for the defect class", repr(self.name), "Name it, for example 'S vacancy'.")
         if not isinstance(self.colour, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", self.colour):
             raise InputError("a colour such as '#56b4e9'", repr(self.colour), f"Correct the colour of {self.name!r}.")
+        check_types(self)
         tolerance = self.tolerance
         if tolerance is not None and not 0 < tolerance < float("inf"):
             raise InputError("a positive tolerance", repr(tolerance), f"Correct the tolerance of {self.name!r}.")
@@ -223,3 +229,29 @@ def as_pixel_size(size: Sequence[float] | None) -> tuple[float, float] | None:
     if not (0 < y < float("inf") and 0 < x < float("inf")):
         raise InputError("a pixel size (y, x) in nm, both positive", f"{size!r}", "Correct it, or leave it out.")
     return y, x
+
+
+def make_detector(
+    defect: DefectClass, areas: npt.NDArray[np.int64], pixel_size: tuple[float, float] | None
+) -> MatchRule:
+    """Return the match rule of a class, with its own tolerance or one from the size of its annotated defects.
+
+    Parameters
+    ----------
+    defect : DefectClass
+    areas : (n,) int64 [px]
+        Areas of its annotated defects.
+    pixel_size : (y, x) float [nm] or None
+
+    Returns
+    -------
+    MatchRule
+        Tolerance in px. The smallest area is 3 px, or the median area of the annotated defects if that is smaller, so
+        that these are not too small to be found.
+    """
+    area = float(np.median(areas)) if len(areas) else None
+    if defect.tolerance is None:
+        tolerance = FALLBACK if area is None else max(1.0, 1.5 * float(np.sqrt(area / np.pi)))
+    else:
+        tolerance = defect.tolerance / (1.0 if pixel_size is None else float(np.sqrt(np.prod(pixel_size))))
+    return MatchRule(float(tolerance), defect.extended, 3 if area is None else max(1, min(3, int(area))))

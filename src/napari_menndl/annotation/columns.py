@@ -20,6 +20,7 @@ from napari_menndl.annotation.fourier import SIGNS, bragg_spots
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.detection import score_class
 from napari_menndl.movie.normalisation import normalise
+from napari_menndl.serialization import check_types
 from napari_menndl.settings import setting
 
 if TYPE_CHECKING:
@@ -52,17 +53,26 @@ _LEVELS = 40
 
 @dataclass(frozen=True)
 class ColumnSettings:
-    """Settings of the column helper."""
+    """Settings of the column helper.
+
+    Raises
+    ------
+    InputError
+        For a value of the wrong type or outside its range.
+    """
 
     sign: str = setting("both", "Sign", note="Columns darker or brighter than their kind, or both.", options=SIGNS)
     comparison: str = setting(
         "around", "Compared with", note="Columns of the same kind around, or in the whole frame.", options=COMPARISONS
     )
-    kind: int = setting(0, "Kind of column", note="1: the brightest, 2: the next; 0: all kinds.", min=0, max=16)
-    threshold: float = setting(4.0, "Threshold", note="In standard deviations of the kind.", min=-20.0, max=100.0)
+    kind: int = setting(0, "Kind of column", note="1: the brightest, 2: the next; 0: all kinds.", min=0, max=999)
+    threshold: float = setting(4.0, "Threshold", note="In standard deviations of the kind; infinite: finds nothing.")
     ceiling: float = setting(
-        100.0, "At most", note="Columns further off belong to another class. In standard deviations.", max=1000.0
+        100.0, "At most", note="Columns further off belong to another class. In standard deviations."
     )
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal, SignalGroup
 
-from napari_menndl.annotation.background_sync import fsync_soon
 from napari_menndl.annotation.classes import COLOURS, DefectClass, FrameStatus, as_classes, as_status
 from napari_menndl.annotation.clicks.discs import draw_discs
 from napari_menndl.annotation.frame_cache import FrameCache, cached
@@ -19,6 +18,7 @@ from napari_menndl.annotation.history import Stroke
 from napari_menndl.annotation.statement import AnnotationData
 from napari_menndl.annotation.storage import renumber, to_attributes
 from napari_menndl.errors import InputError
+from napari_menndl.files import fsync_soon
 from napari_menndl.movie.identity import frame_digest
 
 if TYPE_CHECKING:

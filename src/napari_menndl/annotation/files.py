@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IMAGES = (".tif", ".tiff", ".npy", ".png", ".zarr")
+#: Beginning of the attribute ``format`` of our zarr groups.
+_OURS = "napari-menndl "
 #: Axis letters for names whose first letter is a different axis or ambiguous.
 _LETTERS = {
     "class": "C",
@@ -90,6 +92,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             time.sleep(0.05)
 
 
+def empty_chunks_too() -> Any:
+    """Context in which arrays are created or opened that also write empty chunks, for as long as they are used.
+
+    A chunk that is not there is then one that was lost.
+    """
+    return zarr.config.set({"array.write_empty_chunks": True})
+
+
 def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] = "r") -> Any:
     """Open a zarr group written by napari-menndl.
 
@@ -111,19 +121,21 @@ def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] 
     InputError
         No zarr group, one of another format, one from a newer version, or one with a link that leads out of it.
     """
-    what = form.removeprefix("napari-menndl ")
-    one = f"an {what}" if what[0] in "aeiou" else f"a {what}"
+    if mode not in ("r", "r+"):  # zarr has others, which empty a group
+        raise InputError('the mode "r" or "r+"', repr(mode), "Choose one of them.")
+    what, one = form.removeprefix(_OURS), _with_article(form)
     try:
         group = zarr.open_group(path, mode=mode)
     except Exception as error:
         raise InputError(f"{one} as a zarr group", f"{path}: {error}", f"Give the path of a saved {what}.") from error
     attributes = dict(group.attrs)
-    if attributes.get("format") != form:
-        raise InputError(
-            f"{one} that napari-menndl saved",
-            f"{path}, a zarr group with {sorted(group.array_keys())}, not written by napari-menndl",
-            "Give the path of one array inside it, or of another file.",
-        )
+    if (other := attributes.get("format")) != form:
+        if isinstance(other, str) and other.startswith(_OURS):
+            there, remedy = f"{_with_article(other)}, not written by napari-menndl as {one}", "the path of another file"
+        else:
+            there = f"a zarr group with {sorted(group.array_keys())}, not written by napari-menndl"
+            remedy = "the path of one array inside it, or of another file"
+        raise InputError(f"{one} that napari-menndl saved", f"{path}, {there}", f"Give {remedy}.")
     found = attributes.get("schema")
     if not isinstance(found, int) or found > schema:
         raise InputError(
@@ -131,6 +143,12 @@ def open_own_group(path: Path, form: str, schema: int, mode: Literal["r", "r+"] 
         )
     check_links(path)
     return group
+
+
+def _with_article(form: str) -> str:
+    """Return what a format is of, with its article: "an annotation", "a prediction"."""
+    what = form.removeprefix(_OURS)
+    return f"an {what}" if what[:1] in "aeiou" else f"a {what}"
 
 
 def own_array(group: Any, name: str, kinds: str, ndim: int) -> Any:
@@ -246,11 +264,18 @@ def _read_planes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
     with tifffile.TiffFile(path) as tiff:
         header_of(tiff).check_files(str(path))
         series = tiff.series[0]
+        others = len(tiff.series) - 1
         long = [letter for letter, n in zip(series.axes, series.shape, strict=True) if n > 1]
         # Q: tifffile's letter for an axis without a name.
         masks = len(tiff.series) == 1 and series.axes == "QYX" and 1 < len(series) <= MOST_MASKS
         if len(series.shape) <= 3 and not masks and not any(letter in PLANE_AXES for letter in long):
             return None
+        if others:
+            warnings.warn(
+                f"{path.name} holds {others + 1} images; the labels are the first of them, {series.shape}, and the "
+                "others are left out.",
+                stacklevel=5,
+            )
         try:
             return series.asarray(), "" if masks else series.axes
         except Exception as error:  # a missing codec or a damaged file raises errors of many types
@@ -264,6 +289,10 @@ def _read_planes(path: Path) -> tuple[npt.NDArray[Any], str] | None:
 def _read_png(path: Path) -> tuple[npt.NDArray[Any], str]:
     """Read a PNG file; one with a palette as its indices, which are the labels, not as colours."""
     with Image.open(path, formats=["PNG"]) as image:
+        if (count := int(getattr(image, "n_frames", 1))) > 1:
+            raise InputError(
+                f"one label image in {path}", f"{count} of them", "Save the labels as TIFF, or one file for each frame."
+            )
         picture = image.convert("RGBA") if image.mode == "LA" else image
         array = np.asarray(picture)
     return array, "YXS" if array.ndim == 3 else "YX"

@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.normalisation import NORMALISATIONS, normalise
+from napari_menndl.serialization import check_types
 from napari_menndl.settings import setting
 
 #: Sign of the residual that counts as defect: darker than the lattice, brighter, or both.
@@ -32,8 +33,7 @@ class FourierSettings:
     Raises
     ------
     InputError
-        An unknown normalisation or sign, or inconsistent numbers, such as a band whose upper end is not above its
-        lower.
+        For a value of the wrong type or outside its range, or a band whose upper end is not above its lower.
     """
 
     normalisation: str = setting(
@@ -53,23 +53,15 @@ class FourierSettings:
     notch: float = setting(2.0, "Notch radius", unit="px", note="In the transform, around a spot.", min=0.5, max=50.0)
     sign: str = setting("both", "Sign", note="Defects darker or brighter than the lattice, or both.", options=SIGNS)
     smoothing: float = setting(1.5, "Smoothing", unit="px", note="Standard deviation of a Gaussian.", min=0.0, max=20.0)
-    threshold: float = setting(3.0, "Threshold", note="In standard deviations of the response.", min=-20.0, max=50.0)
+    threshold: float = setting(
+        3.0, "Threshold", note="In standard deviations of the response; infinite: finds nothing."
+    )
 
     def __post_init__(self) -> None:
-        for name, choices in (("normalisation", NORMALISATIONS), ("sign", SIGNS)):
-            if getattr(self, name) not in choices:
-                raise InputError(f"{name} among {', '.join(choices)}", repr(getattr(self, name)), "Choose one of them.")
-        if not (
-            0 <= self.inner < self.outer
-            and self.notch > 0
-            and self.edge > 0
-            and self.spots >= 0
-            and self.smoothing >= 0
-        ):
+        check_types(self)
+        if not self.inner < self.outer:
             raise InputError(
-                "a rising band, a positive softness and notch radius, no negative number of spots or smoothing",
-                f"{self}",
-                "Correct the Fourier settings.",
+                "a rising band", f"one from {self.inner:g} to {self.outer:g} cycles/px", "Correct the Fourier settings."
             )
 
 
@@ -166,11 +158,6 @@ def fourier_response(frame: npt.ArrayLike, settings: FourierSettings) -> npt.NDA
         Not a single frame, or values that are not finite.
     """
     return FrameSpectrum(frame).response(settings)
-
-
-def fourier_labels(frame: npt.ArrayLike, settings: FourierSettings) -> npt.NDArray[np.bool_]:
-    """(Y, X) bool: pixels of a raw frame (Y, X) whose response reaches the threshold."""
-    return fourier_response(frame, settings) >= settings.threshold
 
 
 @dataclass(frozen=True)

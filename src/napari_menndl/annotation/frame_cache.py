@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_menndl.annotation.background_sync import fsync_soon
+from napari_menndl.files import fsync_soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable

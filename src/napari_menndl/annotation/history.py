@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from napari_menndl.annotation.background_sync import fsync_soon
 from napari_menndl.errors import InputError
+from napari_menndl.files import fsync_soon
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,11 @@ def claim(annotation: Path) -> FileLock:
     ------
     InputError
         If another process holds the lock.
+
+    Warns
+    -----
+    UserWarning
+        If it can be written but not locked, as on some network drives.
     """
     lock = FileLock(annotation / "history" / ".lock", timeout=0)
     try:
@@ -76,8 +82,15 @@ def claim(annotation: Path) -> FileLock:
             f"{annotation}, open in another napari",
             "Close it there, or begin an annotation of your own.",
         ) from error
-    except (OSError, NotImplementedError):
-        pass  # the file system has no locks, or cannot be written: painting is not protected
+    except (OSError, NotImplementedError) as error:
+        effective = os.access in os.supports_effective_ids
+        if os.access(annotation, os.W_OK, effective_ids=effective):  # else it cannot be painted, which is said then
+            why = getattr(error, "strerror", None) or error
+            warnings.warn(
+                f"{annotation.name} cannot be locked here ({why}). Paint it in one napari only: of two at once, "
+                "each would overwrite what the other paints.",
+                stacklevel=2,
+            )
     return lock
 
 

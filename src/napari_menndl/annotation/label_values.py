@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from napari_menndl.annotation.classes import MOST_CLASSES, DefectClass, as_classes, rename_classes
 from napari_menndl.annotation.planes import as_frames
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, frame_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,7 +187,7 @@ def place_frames(labels: npt.NDArray[np.uint8], frames: Sequence[int] | None) ->
     """
     if frames is None:
         return labels, set(range(len(labels)))
-    wanted = [int(t) for t in frames]
+    wanted = [frame_number(t, 2**31, "Count frames from 0.") for t in frames]
     whole = len(wanted) != len(labels)
     if not wanted or min(wanted) < 0 or len(set(wanted)) < len(wanted) or (whole and max(wanted) >= len(labels)):
         raise InputError(
@@ -336,21 +336,22 @@ def _find_background(values: _Values, by_name: bool) -> float:
         if covering:
             warnings.warn(
                 f"Label {covers} and most of its border, is taken as a class, as its number says. If it is the "
-                f"background, give background={name}.",
+                f"background, give background={name} (--background {name}).",
                 stacklevel=4,
             )
         return 0.0
     if has_zero:
         warnings.warn(
             f"The background seems to be marked (an inverted mask): {covers} and most of its border, is taken as the "
-            f"background, and {values.name(0)} as a defect. If that is wrong, give background=0.",
+            f"background, and {values.name(0)} as a defect. If that is wrong, give background=0 "
+            "(--background 0).",
             stacklevel=4,
         )
     else:
         program = " (ilastik counts from 1)" if value == 1 and not values.colours else ""
         warnings.warn(
             f"No pixel of the labels is 0: {covers}, is taken as the background{program}, and {', '.join(others)} as "
-            f"defects. If that is wrong, give background=VALUE.",
+            "defects. If that is wrong, give background=VALUE (--background VALUE).",
             stacklevel=4,
         )
     return value

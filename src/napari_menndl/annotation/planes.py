@@ -51,6 +51,8 @@ def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[i
         For unnamed planes that are taken as frames but may be masks of classes, and for one-hot planes and masks.
     """
     shape, unnamed = array.shape, not axes
+    if axes and len(axes) != array.ndim:
+        raise InputError(f"a letter for each axis of an array of shape {shape}", repr(axes), "Name all of them.")
     array, axes = _without_ones(array, axes)
     if array.ndim < 2 or array.size == 0 or "Y" not in axes or "X" not in axes:
         raise _no_frames(shape)
@@ -68,8 +70,8 @@ def as_frames(array: NDArray[Any], axes: str = "") -> tuple[NDArray[Any], dict[i
         if unnamed and 2 <= len(values) <= MOST_MASKS and _are_apart(values):
             warnings.warn(
                 f"The {len(values)} planes of these labels are taken as frames, though no pixel is marked in two of "
-                "them, as defects that stay would be. If each is the mask of a class, name the axes, axes='CYX', or "
-                "save them as channels.",
+                "them, as defects that stay would be. If each is the mask of a class, name the axes in "
+                "Python, axes='CYX', or save them as channels.",
                 stacklevel=4,
             )
         return values, {}

@@ -18,7 +18,7 @@ from napari_menndl.annotation.clicks.meaning import interpret
 from napari_menndl.annotation.clicks.rois import READERS
 from napari_menndl.annotation.clicks.text import doubt, read_cells
 from napari_menndl.annotation.clicks.units import check_unit, fits_in, to_pixels
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, as_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,8 +100,10 @@ def points_to_labels(
     table = read_points(source)
     if "frame" not in table:
         table = table.assign(frame=int(frame))
+    if len(shape) not in (2, 3):
+        raise InputError("a shape (T, Y, X) or (Y, X)", f"{tuple(shape)}", "Give that of the movie.")
     height, width = (int(n) for n in shape[-2:])
-    if not 0 < radius < max(height, width):
+    if not 0 < as_number(radius) < max(height, width):
         raise InputError("a radius in pixels, positive and below the frame's size", f"{radius}", "Correct the radius.")
     length = int(shape[0]) if len(shape) == 3 else max([int(frame), *table["frame"]]) + 1
     frames = table["frame"].to_numpy(int)

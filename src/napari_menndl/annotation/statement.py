@@ -9,9 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_menndl.annotation.classes import DefectClass, FrameStatus, Region, as_classes, as_pixel_size, as_status
-from napari_menndl.annotation.tolerance import make_detector
-from napari_menndl.errors import InputError
+from napari_menndl.annotation.classes import (
+    DefectClass,
+    FrameStatus,
+    Region,
+    as_classes,
+    as_pixel_size,
+    as_status,
+    make_detector,
+)
+from napari_menndl.errors import InputError, frame_number
 from napari_menndl.html import html_table
 from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.identity import few, frame_digest
@@ -21,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from napari_menndl.metrics.detection import MatchRule
-    from napari_menndl.movie.movie import Movie
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Movie, Step
 
 #: Number of annotated frames that a notebook shows.
 _SHOWN = 6
@@ -285,9 +291,14 @@ class AnnotationData:
         return pd.DataFrame(rows, columns=["y", "x", "class", "frame"])
 
     def _as_regions(self, regions: Iterable[Sequence[int]]) -> tuple[Region, ...]:
-        return tuple(Region(*r).clipped(*self.shape[1:]) for r in regions)
+        try:
+            return tuple(Region(*region).clipped(*self.shape[1:]) for region in regions)
+        except InputError:
+            raise
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(
+                "regions of four numbers each, (y0, x0, y1, x1)", f"{regions!r} ({error})", "Give one for each part."
+            ) from error
 
     def _frame_index(self, t: int) -> int:
-        if not 0 <= t < len(self):
-            raise InputError(f"a frame from 0 to {len(self) - 1}", f"frame {t}", "Choose a frame of the annotation.")
-        return int(t)
+        return frame_number(t, len(self), "Choose a frame of the annotation.")

@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 
 from napari_menndl.annotation.classes import DefectClass, FrameStatus, Region
-from napari_menndl.annotation.files import atomic_folder, open_own_group, own_array
+from napari_menndl.annotation.files import atomic_folder, empty_chunks_too, open_own_group, own_array
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import AbsentWarning, spans
 from napari_menndl.movie.ome_zarr import unwritten
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Step
 
 FORM = "napari-menndl annotation"
 SCHEMA = 1
@@ -58,11 +58,6 @@ def to_attributes(
     }
 
 
-def _empty_chunks_too() -> Any:
-    """Context in which arrays are created or opened that also write empty chunks, for as long as they are used."""
-    return zarr.config.set({"array.write_empty_chunks": True})
-
-
 def _fill(array: Any, labels: Any, status: Sequence[FrameStatus | str], numbers: npt.NDArray[np.uint8]) -> None:
     """Write renumbered labels of all frames that have labels or are not untouched."""
     for t, said in enumerate(status):
@@ -83,7 +78,7 @@ def store(path: Path, labels: Any, attributes: Mapping[str, Any]) -> None:
         open_own_group(path, FORM, SCHEMA)
     with atomic_folder(path) as folder:
         group = zarr.open_group(folder, mode="w")
-        with _empty_chunks_too():
+        with empty_chunks_too():
             stored = group.create_array("labels", shape=labels.shape, chunks=(1, *labels.shape[1:]), dtype="uint8")
         _fill(stored, labels, attributes["status"], np.arange(256, dtype=np.uint8))
         group.create_group(HISTORY)
@@ -110,7 +105,7 @@ def renumber(group: Any, labels: Any, numbers: npt.NDArray[np.uint8], attributes
     """
     old = labels.basename
     new = f"labels-{uuid.uuid4().hex[:8]}"
-    with _empty_chunks_too():
+    with empty_chunks_too():
         renumbered = group.create_array(new, shape=labels.shape, chunks=labels.chunks, dtype="uint8")
     _fill(renumbered, labels, attributes["status"], numbers)
     group.attrs.update({**attributes, "array": new})
@@ -141,7 +136,7 @@ def open_stored(path: Path, mode: Literal["r", "r+"]) -> tuple[Any, Any, dict[st
     """
     group = open_own_group(path, FORM, SCHEMA, mode)
     data = dict(group.attrs)
-    with _empty_chunks_too():
+    with empty_chunks_too():
         labels = own_array(group, str(data.get("array", "labels")), "u", 3)
     try:
         attributes = {

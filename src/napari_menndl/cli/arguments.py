@@ -11,10 +11,10 @@ import typer
 from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import PLAUSIBLE_ANISOTROPY
 from napari_menndl.movie.formats import FORMATS
-from napari_menndl.movie.preparation import Average, Bin, Crop, Drift, Step
+from napari_menndl.movie.preparation import Average, Bin, Crop, Drift
 
 if TYPE_CHECKING:
-    from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.movie import Movie, Step
 
 MOVIE_HELP = f"Movie: {', '.join(map(str, FORMATS))}; or a folder of single frames."
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
@@ -28,6 +28,10 @@ PixelSize = Annotated[
         "--pixel-size",
         help="Pixel size [nm], where the movie's file does not say it: one number, or Y,X; none: take it as unknown.",
     ),
+]
+Background = Annotated[
+    int | None,
+    typer.Option("--background", help="Label images: the value of no defect, where it is not taken rightly."),
 ]
 Thresholds = Annotated[
     list[str] | None,
@@ -110,11 +114,15 @@ def read_thresholds(given: list[str] | None) -> dict[str, float]:
     """Parse the values ``CLASS=P`` of a repeated option to thresholds by class."""
     thresholds: dict[str, float] = {}
     for one in given or []:
-        name, equals, value = one.rpartition("=")
+        text, equals, value = one.rpartition("=")
+        name = text.strip()
         try:
-            thresholds[name.strip()] = float(value)
+            threshold = float(value)
         except ValueError:
             equals = ""
-        if not equals or name.strip() == "":
+        if not equals or not name:
             raise InputError("a class and its threshold, as in 'S vacancy=0.4'", repr(one), "Correct it.")
+        if name in thresholds:
+            raise InputError("one threshold for each class", f"two for {name!r}", "Leave one of them out.")
+        thresholds[name] = threshold
     return thresholds

@@ -19,10 +19,11 @@ from napari_menndl.cli.arguments import (
     open_as_asked,
     read_thresholds,
 )
-from napari_menndl.cli.terminal import err, measuring_drift, out, say, told
+from napari_menndl.cli.options import settings_options
+from napari_menndl.cli.terminal import err, measuring_drift, out, say, scores_table, told
 from napari_menndl.errors import InputError
+from napari_menndl.files import named
 from napari_menndl.metrics.scores import never_predicted
-from napari_menndl.options import settings_options
 from napari_menndl.simulation.acquisition import Acquisition
 from napari_menndl.simulation.sample import Sample
 
@@ -43,7 +44,7 @@ def demo(
     window: Annotated[bool, typer.Option(help="End in napari where there is a screen.")] = True,
 ) -> None:
     """Search on a simulated WS2 movie; show the defects of later frames in white, purple and orange."""
-    from napari_menndl.demo import run_demo
+    from napari_menndl.cli.demo import run_demo
 
     with told():
         run_demo(to, budget=budget, seed=seed, window=window, console=out)
@@ -123,6 +124,7 @@ def predict(
         if words := never_predicted(opened.class_names, opened.thresholds):
             say(words)
         several = len(movies) > 1
+        to = to if several else named(to, "the prediction")
         table = DefectTable(to / TABLE if several else to.with_name(to.stem + ".defects.csv"), several)
         wrong: list[tuple[Path, Exception]] = []
         for movie, place in zip(movies, places_for(movies, to), strict=True):
@@ -209,7 +211,6 @@ def compare(
     from napari_menndl.api import compare as compare_api
     from napari_menndl.api import open_prediction_or_annotation
     from napari_menndl.errors import InputError
-    from napari_menndl.progress import scores_table
     from napari_menndl.search.frame_numbers import parse_frames
 
     with told():

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_menndl.cli.arguments import AsJson, read_pixel_size
+from napari_menndl.cli.options import settings_options
 from napari_menndl.cli.terminal import out, say, told
 from napari_menndl.errors import InputError
-from napari_menndl.options import settings_options
 from napari_menndl.tracks.settings import TrackSettings
 
 if TYPE_CHECKING:
@@ -90,12 +90,14 @@ def export_prediction(
     """Write a stored prediction for other programs: OME-Zarr with labels, defects as CSV and Parquet."""
     from rich.progress import Progress
 
+    from napari_menndl.predict.export import export_prediction as write_export
+
     with told():
         stored = _stored(prediction)
         with Progress(console=out, transient=True) as bar:
             task = bar.add_task("Exporting", total=len(stored))
-            written = stored.export(
-                to, lambda done, total: bar.update(task, completed=done, total=total), overwrite=overwrite
+            written = write_export(
+                stored, to, lambda done, total: bar.update(task, completed=done, total=total), overwrite=overwrite
             )
         for path in written:
             say(f"Wrote {path}")

@@ -12,6 +12,7 @@ import typer
 from napari_menndl.cli.arguments import (
     AsJson,
     AverageOption,
+    Background,
     BinOption,
     CropOption,
     DriftOption,
@@ -21,17 +22,21 @@ from napari_menndl.cli.arguments import (
     open_as_asked,
     preparation,
 )
+from napari_menndl.cli.options import settings_options
 from napari_menndl.cli.terminal import measuring_drift, out, say, told
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import describe, looks
-from napari_menndl.options import settings_options
+from napari_menndl.search.frame_numbers import parse_frames
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.search.views.messages import came_to_nothing
 
 if TYPE_CHECKING:
-    from napari_menndl.movie.movie import Movie
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Movie, Step
     from napari_menndl.run import Run
+
+
+#: Frame that is learned from where none is named.
+FIRST_FRAME = "0"
 
 
 @settings_options(SearchSettings, leave_out=("seed", "budget", "pool"))
@@ -43,7 +48,7 @@ def search(
         typer.Option(help="Annotation: zarr, label TIFF or npy, or clicked points as CSV or ROIs (with --radius)."),
     ] = None,
     run: Annotated[Path, typer.Option(help="Run folder to create, or to resume.")] = Path("search.menndl"),
-    frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,7.")] = "0",
+    frames: Annotated[str, typer.Option(help="Annotated frames to learn from, as in 0 or 0,3,5-8.")] = FIRST_FRAME,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -58,7 +63,9 @@ def search(
             "slurm:PROFILE.yaml or POOL.yaml [default: local; with --resume the one it had]."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything random [default: 0; with --resume the one it had].")
+    ] = None,
     radius: Annotated[
         float | None, typer.Option(help="Radius of the disc that a clicked point becomes [px].", min=0)
     ] = None,
@@ -72,6 +79,7 @@ def search(
     ignore: Annotated[
         int | None, typer.Option(help="Labels: the value of pixels that were not looked at, often 255.")
     ] = None,
+    background: Background = None,
     unit: Annotated[
         str | None, typer.Option(help="Unit of clicked points, px or nm, where their file does not say it.")
     ] = None,
@@ -98,20 +106,27 @@ def search(
                 "Leave that out: a resumed search keeps what was done to its movie.",
             )
         if resume:
-            _check_unchanged(settings, open_run(run).settings)
+            _check_unchanged(settings if seed is None else {**settings, "seed": seed}, open_run(run).settings)
+            _say_unread(
+                {"MOVIE": movie, "--annotation": annotation, "--pixel-size": pixel_size, "--signal": signal}
+                | {"--radius": radius, "--classes": classes, "--one-class": one_class or None, "--ignore": ignore}
+                | {"--background": background, "--unit": unit, "--space": space}
+                | {"--frames": None if frames == FIRST_FRAME else frames}
+            )
             started = resume_search(run, budget=budget, pool=pool, wait=False)
         else:
             if movie is None or annotation is None:
                 raise InputError(
                     "a movie and its annotation", "only one or none", "Give MOVIE --annotation FILE, or --resume."
                 )
-            chosen = _frames(frames)
             opened = open_as_asked(movie, pixel_size, signal)
+            chosen = parse_frames(frames, len(opened))
             if steps:
                 opened = _prepared(opened, steps)
+            chosen = parse_frames(frames, len(opened))
             # After averaging or binning, points can only be on the prepared frames; otherwise on the recorded ones.
             drawn_on = opened if looks(steps) else opened.raw
-            marked = _annotation(annotation, drawn_on, radius, unit, classes, one_class, ignore)
+            marked = _annotation(annotation, drawn_on, radius, unit, classes, one_class, ignore, background)
             started = run_search(
                 opened,
                 marked,
@@ -120,7 +135,7 @@ def search(
                 pool=pool or SearchSettings.pool,
                 run=run,
                 space=SearchSpace.open(space) if space else None,
-                seed=seed,
+                seed=seed or 0,
                 wait=False,
                 **settings,
             )
@@ -144,6 +159,12 @@ def _prepared(movie: "Movie", steps: "tuple[Step, ...]") -> "Movie":
     return prepared
 
 
+def _say_unread(given: dict[str, Any]) -> None:
+    """Say which arguments a resumed search does not read, since it goes on with its own movie and annotation."""
+    if unread := [name for name, value in given.items() if value is not None]:
+        say(f"Note: a resumed search goes on with what it was begun on: {', '.join(unread)} not read.")
+
+
 def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:
     """Refuse settings that differ from those of a search to resume, whose journal could not be replayed."""
     for name, value in vars(replace(recorded, **given)).items():
@@ -155,13 +176,6 @@ def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:
             )
 
 
-def _frames(text: str) -> list[int]:
-    try:
-        return [int(t) for t in text.split(",")]
-    except ValueError:
-        raise InputError("frame numbers such as 0,3,7", repr(text), "Count frames from 0.") from None
-
-
 def _annotation(
     path: Path,
     movie: Any,
@@ -170,6 +184,7 @@ def _annotation(
     classes: str | None,
     one_class: bool,
     ignore: int | None,
+    background: int | None,
 ) -> Any:
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.annotation.classes import read_class_names
@@ -177,9 +192,17 @@ def _annotation(
 
     named = None if classes is None else read_class_names(classes)
     if path.suffix.lower() not in FILES:
-        return Annotation.open(path, classes=named, one_class=one_class, ignore=ignore)
-    if one_class or ignore is not None:
-        raise InputError("a label image with --one-class or --ignore", str(path), "Leave out these options for points.")
+        if radius is not None or unit is not None:
+            raise InputError(
+                f"clicked points ({', '.join(FILES)}) with --radius or --unit", str(path), "Leave out these options."
+            )
+        return Annotation.open(path, classes=named, one_class=one_class, ignore=ignore, background=background)
+    if one_class or ignore is not None or background is not None:
+        raise InputError(
+            "a label image with --one-class, --ignore or --background",
+            str(path),
+            "Leave out these options for points.",
+        )
     if radius is None:
         raise InputError("the radius of clicked points", "none", "Add --radius with the radius of a defect [px].")
     return Annotation.from_points(path, movie.shape, radius, named, pixel_size=movie.pixel_size, unit=unit)
@@ -187,7 +210,7 @@ def _annotation(
 
 def watch(run: "Run") -> None:
     """Show a search's progress until it ends; on Ctrl-C, request its stop."""
-    from napari_menndl.progress import SearchProgress
+    from napari_menndl.notebook.terminal import SearchProgress
 
     with SearchProgress(out) as shown:
         try:
@@ -214,7 +237,7 @@ def status(run: RunArgument, as_json: AsJson = False) -> None:
 
 def show_status(found: dict[str, Any]) -> None:
     """Print a search's state and its best networks."""
-    from napari_menndl.progress import status_view
+    from napari_menndl.notebook.terminal import status_view
 
     out.print(status_view(found))
 

@@ -7,14 +7,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from napari_menndl.errors import InputError
+from napari_menndl.progress import number
+from napari_menndl.review.outcomes import OUTCOMES, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import pandas as pd
     from rich.progress import TaskID
 
 out = Console()
@@ -70,3 +75,21 @@ def measuring_drift() -> Iterator[Callable[[int, int], None]]:
     finally:
         if tasks:
             bar.stop()
+
+
+def scores_table(scores: pd.DataFrame) -> Table:
+    """Return a table of a review's totals by scope and class, at most 80 characters wide to fit a pipe's output."""
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=0)
+    columns = {
+        "f1": "defect\nF1",
+        "average_precision": "AP",
+        "precision": "precision",
+        "recall": "recall",
+        "pixel_f1": "pixel\nF1",
+    }
+    for name in ("scope", "class", *(WORDS[outcome] for outcome in OUTCOMES.values()), *columns.values()):
+        table.add_column(name, justify="left" if name in ("scope", "class") else "right")
+    for row in scores[scores["frame"] == "all"].to_dict("records"):
+        counts = (f"{row['tp']:.0f}", f"{row['fp']:.0f}", f"{row['fn']:.0f}")
+        table.add_row(str(row["scope"]), str(row["class"]), *counts, *(number(row[name]) for name in columns))
+    return table

@@ -16,6 +16,7 @@ from .plan import make_plan as make_plan
 from .space import SearchSpace as SearchSpace
 from .variation import crossover as crossover
 from .variation import mutate as mutate
+from .variation import sample_genome as sample_genome
 
 __all__ = [
     "FOUNDERS",
@@ -36,4 +37,5 @@ __all__ = [
     "crossover",
     "make_plan",
     "mutate",
+    "sample_genome",
 ]

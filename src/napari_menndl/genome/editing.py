@@ -90,17 +90,3 @@ def usable_skips(genome: Genome) -> tuple[Skip, ...]:
         if skip.target < len(after) and after[skip.source] == after[skip.target]:
             kept.setdefault((skip.source, skip.target), skip)
     return tuple(kept.values())
-
-
-def topology_distance(one: Genome, other: Genome) -> int:
-    """Return the number of layers (Levenshtein 1966), skip connections and inputs to change to make both equal.
-
-    Inputs that differ only in their order count as one change.
-    """
-    row = list(range(len(other.layers) + 1))
-    for i, layer in enumerate(one.layers, start=1):
-        diagonal, row[0] = row[0], i
-        for j, match in enumerate(other.layers, start=1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (layer != match))
-    inputs = len(set(one.inputs) ^ set(other.inputs)) or int(one.inputs != other.inputs)
-    return row[-1] + len(set(one.skips) ^ set(other.skips)) + inputs

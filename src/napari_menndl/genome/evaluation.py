@@ -7,6 +7,7 @@ from typing import Any
 
 from napari_menndl.errors import Failure
 from napari_menndl.metrics.scores import ClassScore
+from napari_menndl.serialization import decode, encode
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,13 @@ class Rung:
     all_labels: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return dict(vars(self))
+        plain: dict[str, Any] = encode(self)
+        return plain
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Rung:
-        folds = data["folds"]
-        whole = bool(data.get("all_labels", False))
-        return cls(
-            data["name"], int(data["pixels"]), None if folds is None else tuple(folds), int(data["split"]), whole
-        )
+        rung: Rung = decode(cls, data, "rung", lenient=True)
+        return rung
 
 
 @dataclass(frozen=True)
@@ -95,20 +94,10 @@ class Evaluation:
     failure: Failure | None = field(default=None)
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            **vars(self),
-            "scores": [dict(vars(score)) for score in self.scores],
-            "absent": list(self.absent),
-            "loss": list(self.loss),
-            "failure": dict(vars(self.failure)) if self.failure else None,
-        }
+        plain: dict[str, Any] = encode(self)
+        return plain
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Evaluation:
-        data = dict(data)
-        data["scores"] = tuple(ClassScore(**s) for s in data.get("scores", ()))
-        data["absent"] = tuple(data.get("absent", ()))
-        data["loss"] = tuple(data.get("loss", ()))
-        failure = data.get("failure")
-        data["failure"] = Failure(**failure) if failure else None
-        return cls(**data)
+        evaluation: Evaluation = decode(cls, data, "evaluation", lenient=True)
+        return evaluation

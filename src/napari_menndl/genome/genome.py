@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from napari_menndl.genome.genes import FrameInput, Gene, GenomeError, Input, Layer, Skip, TrainingGenes
-from napari_menndl.genome.serialization import decode, encode
+from napari_menndl.serialization import decode, encode
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,6 @@ class Genome(Gene):
     def channels(self, classes: int) -> int:
         """Return the number of input channels for this number of defect classes."""
         return sum(one.channels(classes) for one in self.inputs)
-
-    def _repr_svg_(self) -> str:
-        """Return the layer diagram, for a notebook."""
-        from napari_menndl.genome.layer_diagram import draw_svg  # which is made from genomes
-
-        return draw_svg(self)
 
     def to_json(self) -> dict[str, Any]:
         """Return dicts and lists, from which `from_json` restores an equal genome."""

@@ -1,9 +1,9 @@
-"""The search space: ranges, choices and limits that a user can change, and its random genomes."""
+"""The search space: ranges, choices and limits of genomes, which a user can change."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +11,12 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.genes import OPTIMISERS, GenomeError
 from napari_menndl.genome.plan import Plan, make_plan
 from napari_menndl.genome.ranges import InputSpace, LayerSpace, Limits, TrainingSpace
-from napari_menndl.genome.repair import repair
-from napari_menndl.genome.sampling import draw
-from napari_menndl.genome.serialization import decode, encode
+from napari_menndl.serialization import decode, encode
 
 if TYPE_CHECKING:
     import os
 
-    import numpy as np
-
     from napari_menndl.genome.genome import Genome
-
-#: Maximum number of draws for a valid genome; if none is valid, the space is too narrow.
-ATTEMPTS = 40
 
 
 @dataclass(frozen=True)
@@ -49,6 +42,12 @@ class SearchSpace:
     limits: Limits = field(default_factory=Limits)
     inputs: InputSpace = field(default_factory=InputSpace)
 
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            kind: Any = one.default_factory
+            if not isinstance(value := getattr(self, one.name), kind):
+                raise InputError(f"{kind.__name__} for {one.name}", repr(value), "Correct the search space.")
+
     @classmethod
     def large(cls) -> SearchSpace:
         """Return a space of larger networks, to be trained on a GPU."""
@@ -63,25 +62,6 @@ class SearchSpace:
     def for_single_frames(self) -> SearchSpace:
         """Return the space without averages over neighbouring frames."""
         return replace(self, inputs=replace(self.inputs, reaches=(0,)))
-
-    def sample(self, rng: np.random.Generator) -> Genome:
-        """Draw a random genome of the space.
-
-        Raises
-        ------
-        InputError
-            If no network can be built in `ATTEMPTS` draws.
-        """
-        reason = ""
-        for _ in range(ATTEMPTS):
-            try:
-                genome = repair(draw(self, rng), self, rng)
-                self.check(genome)
-            except GenomeError as problem:
-                reason = problem.reason
-            else:
-                return genome
-        raise InputError("a search space in which networks can be built", f"none ({reason})", "Widen the search space.")
 
     def plan(self, genome: Genome) -> Plan:
         """Return the plan (for one class) of a genome in the space.

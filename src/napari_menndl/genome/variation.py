@@ -1,4 +1,4 @@
-"""Offspring: mutation of one genome, and crossover of two."""
+"""Random genomes, and offspring: mutation of one genome, crossover of two."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_menndl.genome.editing import strides
 from napari_menndl.genome.genes import GenomeError, TrainingGenes
 from napari_menndl.genome.mutations import MUTATIONS
 from napari_menndl.genome.repair import repair
-from napari_menndl.genome.sampling import pick
+from napari_menndl.genome.sampling import draw, pick
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,9 +19,31 @@ if TYPE_CHECKING:
     from napari_menndl.genome.genome import Genome
     from napari_menndl.genome.space import SearchSpace
 
+#: Maximum number of draws for a valid genome; if none is valid, the space is too narrow.
+DRAWS = 40
 ATTEMPTS = 50
 #: Probability of another mutation, after each one.
 AGAIN = 0.3
+
+
+def sample_genome(space: SearchSpace, rng: np.random.Generator) -> Genome:
+    """Draw a random genome of a search space.
+
+    Raises
+    ------
+    InputError
+        If no network can be built in `DRAWS` draws.
+    """
+    reason = ""
+    for _ in range(DRAWS):
+        try:
+            genome = repair(draw(space, rng), space, rng)
+            space.check(genome)
+        except GenomeError as problem:
+            reason = problem.reason
+        else:
+            return genome
+    raise InputError("a search space in which networks can be built", f"none ({reason})", "Widen the search space.")
 
 
 def mutate(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tuple[Genome, str]:
@@ -56,7 +78,7 @@ def mutate(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> tupl
         if offspring != genome:
             return offspring, words
     for _ in range(ATTEMPTS):
-        if (fresh := space.sample(rng)) != genome:
+        if (fresh := sample_genome(space, rng)) != genome:
             return fresh, "drawn anew"
     raise InputError("a search space of several genomes", "the same one again and again", "Widen it.")
 
@@ -110,7 +132,7 @@ def crossover(one: Genome, other: Genome, space: SearchSpace, rng: np.random.Gen
         fallback = repair(fallback, space, rng)
         space.check(fallback)
     except GenomeError:
-        return space.sample(rng)
+        return sample_genome(space, rng)
     return fallback
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ from napari_menndl.metrics.ranking import (
     steady_threshold,
 )
 from napari_menndl.metrics.scores import ClassScore, Counts
+from napari_menndl.settings import about, check, setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,9 +101,13 @@ class MatchRule:
         Smaller found components are ignored as noise; annotated ones count whatever their size.
     """
 
-    tolerance: float
-    extended: bool = False
-    min_area: int = 3
+    tolerance: float = field(metadata=about("Largest distance", "px", min=0))
+    extended: bool = setting(False, "Matched by overlap", options=(False, True))
+    min_area: int = setting(3, "Smallest area", "px", min=1)
+
+    def check(self) -> None:
+        """Raise InputError for a value that is not allowed; done by whatever scores with it."""
+        check(self)
 
     def match(self, found_mask: Mask, true_mask: Mask, inside: Mask | None = None) -> Match:
         """Match the found with the true defects.
@@ -256,9 +261,16 @@ class Truth:
         The scored area.
     names : C str
     detectors : C MatchRule
+
+    Raises
+    ------
+    InputError
+        For a match rule whose values are not allowed.
     """
 
     def __init__(self, masks: Mask, inside: Mask, names: Sequence[str], detectors: Sequence[MatchRule]) -> None:
+        for rule in detectors:
+            rule.check()
         self.names = tuple(names)
         self._shape = masks.shape
         self._detectors = [*detectors] * len(masks)

@@ -214,28 +214,6 @@ class LevelComponents:
         return i, j, pixels / (self.areas[i] + true.areas[j] - pixels)
 
 
-def components_at(
-    response: NDArray[np.floating], thresholds: NDArray[np.float64], min_area: int = 3
-) -> LevelComponents:
-    """Find the components of ``response >= threshold`` for many thresholds; diagonal neighbours are connected.
-
-    Parameters
-    ----------
-    response : (Y, X) float
-    thresholds : (k,) float64
-        Ascending.
-    min_area : int [px]
-        Smaller components are dropped.
-
-    Returns
-    -------
-    LevelComponents
-        At each threshold the same components as from `label_components`, in the same order.
-    """
-    found = find_components(rank_pixels(response[None], [thresholds]))
-    return found.keep(found.areas >= min_area)
-
-
 def components_of(masks: NDArray[np.bool_]) -> LevelComponents:
     """Return all components, of any size, of P masks (P, Y, X) bool."""
     planes, height, width = masks.shape

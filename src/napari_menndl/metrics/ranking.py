@@ -1,4 +1,4 @@
-"""Choice of thresholds, and average precision from counts at many thresholds."""
+"""Choice of thresholds, average precision from counts at many of them, and probabilities as one byte each."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ DOUBT = 0.2
 _FARTHEST = 3.0
 #: Logits are clipped to this; a float32 probability that rounds to 1 has an infinite logit.
 _LARGEST_LOGIT = 16.0
+#: Byte 0 is a logit of -8, 255 of 8: steps of 1/16, smaller than differences of thresholds that matter.
+_LARGEST_CODE = 8.0
+_PROBABILITIES = expit(np.linspace(-_LARGEST_CODE, _LARGEST_CODE, 256)).astype(np.float32)
 #: Numbers of found pixels to try, as multiples of the number of defect pixels.
 _SHARES = np.geomspace(0.03, 6.0, 14)
 #: Number of values in the sample that gives an estimate of the highest quantiles.
@@ -117,36 +120,11 @@ def best_threshold(counts: Sequence[Counts]) -> int:
     return int(longest[(len(longest) - 1) // 2])
 
 
-def believed_threshold(values: Iterable[NDArray[np.floating]], levels: NDArray[np.float64]) -> float:
-    """Return the best threshold of calibrated probabilities, estimated from the probabilities alone.
-
-    Half the highest expected F1 of the pixels (Lipton, Elkan & Naryanaswamy 2014, 10.1007/978-3-662-44851-9_15): close
-    to 0.5 for a confident network, lower for an uncertain one. It does not depend on labels, so that it is as stable
-    for a class with two defects as for one with many.
-
-    Parameters
-    ----------
-    values : iterable of (n,) float
-        The probabilities in the scored area, frame by frame.
-    levels : (k,) float64
-        Ascending thresholds at which the expected F1 is computed.
-
-    Returns
-    -------
-    float
-    """
-    number, positive, total = np.zeros(len(levels)), np.zeros(len(levels)), 0.0
-    for p in values:
-        total += float(p.sum(dtype=np.float64))
-        above = p[p >= levels[0]]
-        highest = np.searchsorted(levels, above, side="right") - 1
-        number += np.bincount(highest, minlength=len(levels))
-        positive += np.bincount(highest, weights=above, minlength=len(levels))
-    return highest_expected(number, positive, total) / 2
-
-
 def highest_expected(number: NDArray[np.floating], positive: NDArray[np.floating], total: float) -> float:
     """Return the highest expected F1 of the pixels for calibrated probabilities.
+
+    Half of it is the threshold at which it is reached (Lipton, Elkan & Naryanaswamy 2014,
+    10.1007/978-3-662-44851-9_15), as stable for a class with two defects as for one with many.
 
     Parameters
     ----------
@@ -174,7 +152,8 @@ def steady_threshold(
         Ascending, between 0 and 1; at least one.
     counts : sequence of k Counts
     believed : float
-        See `believed_threshold`.
+        Half the highest expected F1 of the pixels (`highest_expected`): close to 0.5 for a confident network, lower for
+        an uncertain one. It does not depend on labels.
     doubt : float
         See `DOUBT`; with 0 only the counts matter.
 
@@ -194,3 +173,24 @@ def steady_threshold(
     defects = max(counts[0].tp + counts[0].fn, 1)
     away = np.minimum(np.abs(np.array(place) - centre), _FARTHEST)
     return int(np.argmax(f1 - doubt * away**2 / defects))
+
+
+def encode_probabilities(probabilities: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Round probabilities to 256 values, evenly spaced in the logit.
+
+    Parameters
+    ----------
+    probabilities : (...) float
+
+    Returns
+    -------
+    (...) uint8
+    """
+    lowest, highest = _PROBABILITIES[0], _PROBABILITIES[-1]
+    logits = logit(np.clip(probabilities, lowest, highest))
+    return np.rint((logits + _LARGEST_CODE) * (255 / (2 * _LARGEST_CODE))).astype(np.uint8)
+
+
+def decode_probabilities(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Invert `encode_probabilities`, except for the rounding: (...) uint8 to (...) float32."""
+    return _PROBABILITIES[codes]

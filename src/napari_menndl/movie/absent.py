@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import ndimage
 
 from napari_menndl.errors import InputError
 
@@ -89,3 +90,32 @@ def unmasked(array: Any) -> Any:
 
 def _filled(array: Any, dtype: DTypeLike) -> NDArray[Any]:
     return np.ma.filled(np.ma.asarray(array).astype(dtype), np.nan)
+
+
+def fill_gaps(frame: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fill pixels without a value (NaN) with the nearest value, so that no artificial edges appear.
+
+    Parameters
+    ----------
+    frame : (Y, X) float32
+
+    Returns
+    -------
+    (Y, X) float32
+    """
+    missing = np.isnan(frame)
+    if not missing.any():
+        return frame
+    y, x = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
+    filled: NDArray[np.float32] = frame[y, x]
+    return filled
+
+
+def gaps_said(missing: NDArray[np.bool_]) -> str:
+    """Return ``"4.7 % of its pixels have no value: they count as unknown"``."""
+    return f"{percent(missing.mean())} of its pixels have no value: they count as unknown"
+
+
+def percent(share: float) -> str:
+    """Return ``"4.7 %"`` for a share of 0.047."""
+    return f"{100 * share:.3g} %"

@@ -148,7 +148,7 @@ def frame_axes(shape: Sequence[int], axes: Sequence[str | None] | None, source: 
     if axes is None and (square or narrow):
         warnings.warn(
             f"{source} of shape {tuple(shape)} is taken for (T, Y, X), {long[0]} frames. "
-            "If time is its last axis, give it transposed: np.moveaxis(array, -1, 0).",
+            "If time is its last axis, save it with time first: in Python np.moveaxis(array, -1, 0).",
             stacklevel=3,
         )
     time, height, width = rest[0][0] if rest else None, letters.index("Y"), letters.index("X")

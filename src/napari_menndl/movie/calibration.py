@@ -37,6 +37,10 @@ _SECONDS = {
 _NO_UNIT = ("", "pixel", "pixels", "px", "none", "null", "<undefined>")
 
 
+#: How to tell the pixel size of a movie whose file does not.
+GIVE_PIXEL_SIZE = "Give it with pixel_size=… (--pixel-size)"
+
+
 class CalibrationWarning(UserWarning):
     """A file's pixel size or frame time is implausible and counts as unknown."""
 
@@ -148,9 +152,9 @@ def read_frame_time(value: object, unit: str | None, source: str) -> float | Non
 
 
 def _doubt(what: str, text: str, why: str, source: str) -> None:
-    argument = what.replace(" ", "_")
+    give = GIVE_PIXEL_SIZE if what == "pixel size" else f"Give it in Python with {what.replace(' ', '_')}=…"
     warnings.warn(
-        f"The {what} in {source} ({text}) {why}: it counts as unknown. Give it with {argument}=…",
+        f"The {what} in {source} ({text}) {why}: it counts as unknown. {give}",
         CalibrationWarning,
         stacklevel=4,
     )

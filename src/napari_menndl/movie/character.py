@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import fft, ndimage
+
+from napari_menndl.serialization import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,15 +96,16 @@ class Character:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        plain: dict[str, Any] = encode(self)
+        return plain
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Character:
-        """Read what `to_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
-        skewness, spots = tuple(map(float, data["skewness"])), tuple(map(float, data["spots"]))
-        if len(skewness) != len(_BLURS) or not all(spot > 0 for spot in spots):
+        """Read what `to_json` wrote; raises ValueError for anything else."""
+        read: Character = decode(cls, data, "character of a frame")
+        if len(read.skewness) != len(_BLURS) or not all(spot > 0 for spot in read.spots):
             raise ValueError("no character of a frame")
-        return cls(skewness, float(data["noise"]), spots)
+        return read
 
 
 def middle(frame: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:

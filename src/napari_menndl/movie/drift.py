@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.absent import spans
-from napari_menndl.movie.movie import fill_gaps
+from napari_menndl.movie.absent import fill_gaps, spans
 from napari_menndl.movie.neighbours import measure_shift, moved_onto
 
 if TYPE_CHECKING:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_menndl.movie.movie import Movie
+
 #: Time after which a file that keeps changing is read anyway [s], such as a live image that is overwritten repeatedly.
 RESTLESS = 1.0
 
@@ -81,14 +83,49 @@ def open_growing(path: Path, patience: float) -> LiveSource:
     )
 
 
-class GrowingFolder:
+class _Calibrated:
+    """What is common to all sources: their path, and their calibration once a frame is there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._calibrate()
+
+    def _calibrate(
+        self,
+        pixel_size: tuple[float, float] | None = None,
+        frame_time: float | None = None,
+        metadata: Metadata | None = None,
+    ) -> None:
+        self.pixel_size, self.frame_time, self.metadata = pixel_size, frame_time, metadata or Metadata()
+
+    def _calibrate_like(self, movie: Movie) -> None:
+        self._calibrate(movie.pixel_size, movie.frame_time, movie.metadata)
+
+
+class _OneRecording(_Calibrated):
+    """A source in one file or array, of which another recording may take the place."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.count = 0
+        self._identity: tuple[Any, ...] | None = None
+
+    def _restart(self, identity: tuple[Any, ...], *, shorter: bool, kind: str) -> str | None:
+        """Forget frames and calibration if another recording took the place; return a message, None if none did."""
+        before, self._identity = self._identity, identity
+        if before is None or (identity == before and not shorter):
+            return None
+        self.count = 0
+        self._calibrate()
+        what = f"was replaced by another {kind}" if identity != before else "became shorter"
+        return f"{self.path.name} {what}: frame numbering restarts."
+
+
+class GrowingFolder(_Calibrated):
     """A folder that images are written to; in natural order, later ones wait for earlier ones."""
 
     def __init__(self, path: Path, patience: float) -> None:
-        self.path = path
-        self.pixel_size: tuple[float, float] | None = None
-        self.frame_time: float | None = None
-        self.metadata = Metadata()
+        super().__init__(path)
         self._patience = patience
         self._frames: list[tuple[Path, tuple[int, int], int]] = []
         self._taken: dict[Path, tuple[int, int]] = {}
@@ -131,7 +168,7 @@ class GrowingFolder:
                 movie = open_movie(path)
         except (InputError, OSError):
             return None
-        self.pixel_size, self.frame_time, self.metadata = movie.pixel_size, movie.frame_time, movie.metadata
+        self._calibrate_like(movie)
         return len(movie)
 
     def read(self, t: int) -> NDArray[Any]:
@@ -149,28 +186,23 @@ class GrowingFolder:
         return self._frames[t][0].name
 
 
-class GrowingTiff:
+class GrowingTiff(_OneRecording):
     """A TIFF file that pages are appended to."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.count = 0
-        self.pixel_size: tuple[float, float] | None = None
-        self.frame_time: float | None = None
-        self.metadata = Metadata()
-        self._seen: tuple[int, int] | None = None
+        super().__init__(path)
+        self._size = 0
+        self._calibrated = False
         self._written: list[float] = []
         self._tiff: Any = None
 
     def refresh(self) -> str | None:
         about = self.path.stat()
-        seen, self._seen = self._seen, (about.st_ino, about.st_size)
-        anew = None
-        if seen is not None and (about.st_ino != seen[0] or about.st_size < seen[1]):
-            what = "was replaced by another file" if about.st_ino != seen[0] else "became shorter"
-            anew = f"{self.path.name} {what}: frame numbering restarts."
-            self.count, self._written = 0, []
-        elif seen == self._seen and self._tiff is not None:
+        before, self._size = self._size, about.st_size
+        anew = self._restart((about.st_ino,), shorter=about.st_size < before, kind="file")
+        if anew:
+            self._written, self._calibrated = [], False
+        elif about.st_size == before and self._tiff is not None:
             return None
         self._count(about)
         self._written += [about.st_mtime] * (self.count - len(self._written))
@@ -188,17 +220,19 @@ class GrowingTiff:
                         if not page.dataoffsets or any(n == 0 or o + n > about.st_size for o, n in whole):
                             break
                         self.count += 1
-                    if self.count and self.pixel_size is None:
+                    if self.count and not self._calibrated:
                         with warnings.catch_warnings():
                             warnings.simplefilter("ignore")
                             header = header_of(tiff)
-                            size, self.frame_time = scale_of(header, self.path.name)
+                            size, frame_time = scale_of(header, self.path.name)
                             said = metadata_of(header, self.path.name)
-                            self.pixel_size, self.metadata = with_sidecar(self.path, header.width, size, said)
+                            size, said = with_sidecar(self.path, header.width, size, said)
+                        self._calibrate(size, frame_time, said)
+                        self._calibrated = True
             except OSError:
                 raise
             except Exception:  # incomplete pages cause many types of error, such as struct.error
-                self._seen = (about.st_ino, 0)  # check again even if the size stays the same
+                self._size = 0  # check again even if the size stays the same
                 return
             opened.pop_all()
         old, self._tiff = self._tiff, tiff
@@ -215,48 +249,45 @@ class GrowingTiff:
         return f"page {t} of {self.path.name}"
 
 
-class GrowingZarr:
+class GrowingZarr(_OneRecording):
     """A zarr array (T, Y, X) that is extended, or filled from the first frame on."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.count = 0
-        self.pixel_size: tuple[float, float] | None = None
-        self.frame_time: float | None = None
-        self.metadata = Metadata()
+        super().__init__(path)
         self._array: Any = None
         self._folder = path
-        self._identity: tuple[Any, ...] | None = None
 
     def refresh(self) -> str | None:
         os.stat(self.path)
         try:
-            array = self._open()
+            array, folder = self._open()
+            marks = [mark for mark in ("zarr.json", ".zarray") if (folder / mark).exists()]
+            identity = (folder.stat().st_ino, array.shape[1:], array.dtype, *marks)
+            shorter = array.shape[0] < self.count
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                movie = read_zarr(self.path) if shorter or identity != self._identity else None
         except InputError:
             raise
         except Exception:  # its metadata may be half-written
             return None
-        marks = [mark for mark in ("zarr.json", ".zarray") if (self._folder / mark).exists()]
-        identity = (self._folder.stat().st_ino, array.shape[1:], array.dtype, *marks)
-        anew = None
-        if self._identity is not None and (identity != self._identity or array.shape[0] < self.count):
-            what = "was replaced by another array" if identity != self._identity else "became shorter"
-            anew = f"{self.path.name} {what}: frame numbering restarts."
-            self.count = 0
-        self._array, self._identity = array, identity
+        anew = self._restart(identity, shorter=shorter, kind="array")
+        if movie is not None:
+            self._calibrate_like(movie)
+        self._array, self._folder = array, folder
         there = [t for t in range(self.count, array.shape[0]) if self._complete(t)]
         # zarr writes no chunk for a frame of zeros: such a frame counts as complete once a later one is.
         self.count = max((t + 1 for t in there), default=self.count)
         return anew
 
-    def _open(self) -> Any:
-        node, self._folder = zarr.open(str(self.path), mode="r"), self.path
+    def _open(self) -> tuple[Any, Path]:
+        node, folder = zarr.open(str(self.path), mode="r"), self.path
         if isinstance(node, zarr.Group):
             images = multiscales(node)
             node, image = images[0] if images else (node, {})
             name = str(image["datasets"][0]["path"]) if image else next(iter(sorted(node.array_keys())))
             node = array_of(node, name, self.path)
-            self._folder = self.path / node.path
+            folder = self.path / node.path
         chunks = node.shards or node.chunks
         if node.ndim != 3 or chunks[0] != 1:
             raise InputError(
@@ -264,12 +295,7 @@ class GrowingZarr:
                 f"shape {node.shape} in chunks of {chunks} in {self.path}",
                 "Have it written with chunks (1, Y, X).",
             )
-        if self._array is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                movie = read_zarr(self.path)
-            self.pixel_size, self.frame_time, self.metadata = movie.pixel_size, movie.frame_time, movie.metadata
-        return node
+        return node, folder
 
     def _chunks(self, t: int) -> list[Path]:
         array = self._array

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import CalibrationWarning, seconds_in
+from napari_menndl.serialization import check_types, decode, encode
 from napari_menndl.settings import documented, setting, unit_of
-from napari_menndl.typed import check_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -79,7 +79,7 @@ class Metadata:
 
     def to_json(self) -> dict[str, Any]:
         """Return the known values by name."""
-        return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
+        return {name: value for name, value in encode(self).items() if value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Metadata:
@@ -90,8 +90,8 @@ class Metadata:
         InputError
             If a value has a wrong type or is outside its range.
         """
-        names = {one.name for one in fields(cls)}
-        return cls(**{name: value for name, value in data.items() if name in names})
+        metadata: Metadata = decode(cls, data, "recording metadata", lenient=True)
+        return metadata
 
 
 #: Metadata of a file without any.
@@ -129,7 +129,7 @@ def read_metadata(facts: Facts, source: str) -> Metadata:
             else:
                 doubts.append(f"{title} ({value:g} {said})".replace(" )", ")"))
         elif text := _text(fact):
-            known[name] = text[:_LONGEST]
+            known[name] = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     if doubts:
         cannot = "it is left out" if len(doubts) == 1 else "they are left out"
         warnings.warn(

@@ -246,13 +246,17 @@ def _choose(path: Path, signals: list[StoredArray], layouts: list[Layout], wante
         return wanted(Question(path.name, options, number if candidates else None))
     if not candidates:
         insist = [i for i, layout in enumerate(layouts) if layout.readable]
-        remedy = f"If these are the frames, insist: signal={insist[0]}." if insist else "Export the images as TIFF."
+        remedy = (
+            f"If these are the frames, insist: signal={insist[0]} (--signal {insist[0]})."
+            if insist
+            else "Export the images as TIFF."
+        )
         raise InputError("a movie or an image", f"{_list(signals, layouts)} in {path}", remedy)
     if len(signals) > 1:
         others = _list(signals, layouts, but=number)
         warnings.warn(
             f"{path.name} holds {len(signals)} signals; {_describe(number, signals, layouts)} is the movie. "
-            f"Others, for signal=…: {others}.",
+            f"Others, for signal=… (--signal): {others}.",
             stacklevel=3,
         )
     return number

@@ -1,23 +1,23 @@
-"""`Movie`: lazy frames of a STEM time series, with calibration and metadata."""
+"""`Movie`: lazy frames of a STEM time series, with calibration and metadata; `Step`: what prepares one."""
 
 from __future__ import annotations
 
 import os
 import uuid
 import warnings
+from abc import ABC, abstractmethod
 from bisect import bisect_right
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from scipy import ndimage
 
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, frame_number
 from napari_menndl.html import html_beside, html_picture, html_table
-from napari_menndl.movie.absent import absent_frame
-from napari_menndl.movie.calibration import CalibrationWarning
+from napari_menndl.movie.absent import absent_frame, fill_gaps, percent
+from napari_menndl.movie.calibration import GIVE_PIXEL_SIZE, CalibrationWarning
 from napari_menndl.movie.metadata import UNKNOWN, Metadata, amount, common
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import dask.array as da
     from numpy.typing import DTypeLike, NDArray
 
-    from napari_menndl.movie.preparation import Step
+    Points = NDArray[np.float64]
 
 
 #: Smallest standard deviation of a frame in float32 rounding steps: fewer would add to its noise.
@@ -87,6 +87,65 @@ class OneAfterAnother:
         part = self.parts[number]
         frame: NDArray[Any] = part[t - self.ends[number] + len(part)].compute(scheduler="synchronous")
         return frame
+
+
+class Step(ABC):
+    """Preparation step: a frozen dataclass that can be stored as JSON.
+
+    Attributes
+    ----------
+    kind : str
+        Name in files.
+    label : str
+        Display name, of a word or two.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def label(self) -> str: ...
+
+    def settled(
+        self,
+        movie: Movie,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> Step:
+        """Return the step with everything that must first be measured on the movie."""
+        return self
+
+    def anew(self) -> Step:
+        """Return the step for another movie, without what was measured on this one."""
+        return self
+
+    @abstractmethod
+    def apply(self, movie: Movie) -> Movie:
+        """Return the movie after this step, which must be settled."""
+
+    def carried(self, plane: NDArray[Any], t: int) -> NDArray[Any] | None:
+        """Transform an image drawn on frame `t` before the step, (Y, X), to its place after it; None if undefined."""
+        return None
+
+    def frames_before(self, t: int) -> range:
+        """Return the frames before the step that frame `t` after it is made of."""
+        return range(t, t + 1)
+
+    def frame_after(self, t: int) -> int:
+        """Return the frame after the step that frame `t` before it becomes part of; past the last one if left out."""
+        return t
+
+    def points_before(self, points: Points, frame: int) -> Points:
+        """Transform points (n, 2) (y, x) [px] after the step to a frame before it."""
+        return points
+
+    def rest(self, frames: Sequence[int]) -> Points:
+        """Return the drift (y, x) [px] that the step leaves uncorrected in the average of some frames."""
+        return np.zeros(2)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {"step": self.kind, **asdict(self)}  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,11 +311,7 @@ class Movie:
             Once, if the file has changed since it was opened.
         """
         count = len(self)
-        if not -count <= t < count:
-            raise InputError(
-                f"a frame from 0 to {count - 1} of {self.name!r}", f"frame {t}", "Choose one of the movie's frames."
-            )
-        t = int(t) % count
+        t = frame_number(t, count, "Choose one of the movie's frames.", of=f" of {self.name!r}", from_end=True)
         if t in self.absent:
             raise absent_frame(t, self.source, self.absent[t])
         try:
@@ -327,7 +382,7 @@ class Movie:
         if missing.mean() > _MOST_GAPS:
             raise InputError(
                 f"finite numbers in frame {t} of {self.name!r}",
-                f"{_percent(missing.mean())} of its pixels are masked, NaN or infinite",
+                f"{percent(missing.mean())} of its pixels are masked, NaN or infinite",
                 "Leave this frame out.",
             )
         if missing.any():
@@ -335,7 +390,7 @@ class Movie:
         if raw.dtype.kind == "f" and np.isinf(frame).any():
             raise InputError(
                 f"numbers that float32 can hold in frame {t} of {self.name!r}",
-                f"{_percent(float(np.mean(np.isinf(frame))))} of its pixels are larger",
+                f"{percent(float(np.mean(np.isinf(frame))))} of its pixels are larger",
                 "Divide the frames by a number before opening the movie.",
             )
         if _loses(raw[~missing] if missing.any() else raw):
@@ -357,30 +412,6 @@ def side_of_pixel(pixel_size: tuple[float, float], per: str = "") -> str:
     """Format a pixel size: ``"0.0106 nm"``, with `per` after the unit; both sides if they differ."""
     y, x = (f"{side:.3g}" for side in pixel_size)
     return f"{y} nm{per}" if y == x else f"{y} × {x} nm{per} (y × x)"
-
-
-def fill_gaps(frame: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Fill pixels without a value (NaN) with the nearest value, so that no artificial edges appear.
-
-    Parameters
-    ----------
-    frame : (Y, X) float32
-
-    Returns
-    -------
-    (Y, X) float32
-    """
-    missing = np.isnan(frame)
-    if not missing.any():
-        return frame
-    y, x = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
-    filled: NDArray[np.float32] = frame[y, x]
-    return filled
-
-
-def gaps_said(missing: NDArray[np.bool_]) -> str:
-    """Return ``"4.7 % of its pixels have no value: they count as unknown"``."""
-    return f"{_percent(missing.mean())} of its pixels have no value: they count as unknown"
 
 
 def _less(raw: NDArray[Any], offset: int | float) -> NDArray[Any]:
@@ -414,7 +445,7 @@ def one_after_another(movies: Sequence[Movie], name: str, source: str) -> Movie:
     if pixel_size and not all(size and np.allclose(size, pixel_size, rtol=1e-3) for size in sizes):
         pixel_size = None
         warnings.warn(
-            f"The pixel size is not the same in all parts of {source}: it counts as unknown. Give it with pixel_size=…",
+            f"The pixel size is not the same in all parts of {source}: it counts as unknown. {GIVE_PIXEL_SIZE}",
             CalibrationWarning,
             stacklevel=4,
         )
@@ -430,7 +461,3 @@ def one_after_another(movies: Sequence[Movie], name: str, source: str) -> Movie:
         before += len(movie)
     metadata = common(movie.metadata for movie in movies)
     return Movie(frames, pixel_size, first.frame_time, name, source, files, absent, metadata)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"

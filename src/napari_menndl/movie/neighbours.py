@@ -9,7 +9,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.movie import fill_gaps
+from napari_menndl.movie.absent import fill_gaps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -30,7 +30,7 @@ from napari_menndl.movie.movie import Movie, lazy_frames, one_after_another
 from napari_menndl.movie.signals import Signal, Wanted, choose, only_one
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -52,16 +52,36 @@ class ZarrFrames:
     axes : FrameAxes
     fill : float or None
         Value that marks pixels without a measurement.
+    lost : dict of int to bool array
+        By chunk along time: which chunks are lost. With any, or a `fill`, frames are such that they hold NaN.
     """
 
-    def __init__(self, array: zarr.Array[Any], axes: FrameAxes, fill: float | None = None) -> None:
+    def __init__(
+        self,
+        array: zarr.Array[Any],
+        axes: FrameAxes,
+        fill: float | None = None,
+        lost: Mapping[int, NDArray[np.bool_]] | None = None,
+    ) -> None:
         self.array = array
         self.axes = axes
         self.fill = fill
+        self.lost = lost or {}
+        self.dtype = array.dtype if fill is None and not self.lost else type_with_nan(array.dtype)
 
     def __call__(self, t: int) -> NDArray[Any]:
         frame = self.axes.cut(self.array, t)
-        return frame if self.fill is None else without_fill(frame, self.fill)
+        if self.fill is not None:
+            frame = without_fill(frame, self.fill)
+        frame = frame.astype(self.dtype, copy=False)
+        time, edges = self.axes.time, self.array.shards or self.array.chunks
+        if time is not None and (chunks := self.lost.get(t // edges[time])) is not None:
+            for axis in (self.axes.height, self.axes.width):
+                chunks = np.repeat(chunks, edges[axis], axis)
+            # Of the same number of axes as the array, with one frame in it.
+            gone = self.axes.cut(chunks, 0)[: frame.shape[0], : frame.shape[1]]
+            frame = np.where(gone, np.nan, frame).astype(self.dtype)
+        return frame
 
 
 def read_zarr(path: Path, signal: Wanted = None) -> Movie:
@@ -168,19 +188,29 @@ def movie_of(array: zarr.Array[Any], name: str, source: str, axes: Sequence[str 
     """Return a zarr array as a movie; its axes are guessed if neither `axes` nor the array names them."""
     check_array(array, source)
     where = frame_axes(array.shape, axes or names_of(array), source)
-    absent, parts = _unwritten(array, where)
+    absent, lost, empty = _unwritten(array, where)
     warn_of_absent(absent, where.shape[0], source, NO_CHUNKS)
-    if parts:
+    edge = 1 if where.time is None else (array.shards or array.chunks)[where.time]
+    if lost:
+        numbers = [t for t in range(where.shape[0]) if t // edge in lost]
         warnings.warn(
-            f"Parts of frames in {source} were never written ({spans(parts)}): they read as {array.fill_value}.",
+            f"Parts of frames in {source} ({spans(numbers)}) have no data where other frames have some: they count as "
+            f"missing, NaN. Parts that were recorded as {array.fill_value} everywhere look the same.",
+            AbsentWarning,
+            stacklevel=3,
+        )
+    if empty:
+        warnings.warn(
+            f"Parts of frames in {source} were never written ({spans(empty)}), in any frame: they read as "
+            f"{array.fill_value}, which zarr does not write.",
             AbsentWarning,
             stacklevel=3,
         )
     fill = _fill(array)
     if fill is not None:
         warn_of_fill(fill, source)
-    dtype = array.dtype if fill is None else type_with_nan(array.dtype)
-    frames = lazy_frames(ZarrFrames(array, where, fill), where.shape, dtype)
+    read = ZarrFrames(array, where, fill, lost)
+    frames = lazy_frames(read, where.shape, read.dtype)
     return Movie(frames, name=name, source=source, absent=dict.fromkeys(absent, NO_CHUNKS))
 
 
@@ -218,26 +248,45 @@ def _fill(array: zarr.Array[Any]) -> float | None:
     return None
 
 
-def _unwritten(array: zarr.Array[Any], axes: FrameAxes) -> tuple[list[int], list[int]]:
-    """Return the frames without any written chunk, and those with only some.
+def _unwritten(array: zarr.Array[Any], axes: FrameAxes) -> tuple[list[int], dict[int, NDArray[np.bool_]], list[int]]:
+    """Find the chunks that are not there. They read as the fill value, whether lost or not written for being empty.
 
-    A missing chunk reads as the fill value, whether it was lost or never written.
+    Where other frames have a chunk it counts as lost: a part of a frame that was recorded hardly has the fill value in
+    all of its pixels, and if it has, nothing can be seen there. Where no frame has one, it may be an empty border.
+
+    Returns
+    -------
+    absent : list of int
+        Frames without any chunk.
+    lost : dict of int to bool array
+        By chunk along time: lost chunks of frames that have others, in an array with as many axes as `array`.
+    empty : list of int
+        Frames with chunks that no frame has.
     """
-    along, edge = _written(array, axes.time)
-    frames = range(axes.shape[0])
-    chunk = [t // edge for t in frames]
-    some, every = ([bool(f(row)) for row in along] for f in (np.any, np.all))
-    return [t for t in frames if not some[chunk[t]]], [t for t in frames if some[chunk[t]] and not every[chunk[t]]]
+    there, edge = _written(array, axes.time)
+    along = there.reshape(len(there), -1)
+    some: NDArray[np.bool_] = np.any(along, axis=1)
+    in_no_frame: NDArray[np.bool_] = ~np.any(along, axis=0)
+    frames = [(t, t // edge) for t in range(axes.shape[0])]
+    lost = {} if axes.time is None else {n: ~row & ~in_no_frame for n, row in enumerate(along) if some[n]}
+    grids = {
+        n: np.moveaxis(gone.reshape(1, *there.shape[1:]), 0, axes.time or 0) for n, gone in lost.items() if gone.any()
+    }
+    return (
+        [t for t, n in frames if not some[n]],
+        grids,
+        [t for t, n in frames if some[n]] if in_no_frame.any() else [],
+    )
 
 
 def unwritten(array: zarr.Array[Any], axis: int) -> list[int]:
     """Return the indices along an axis with a chunk that was never written."""
-    along, edge = _written(array, axis)
-    return [n for n in range(array.shape[axis]) if not along[n // edge].all()]
+    there, edge = _written(array, axis)
+    return [n for n in range(array.shape[axis]) if not there[n // edge].all()]
 
 
 def _written(array: zarr.Array[Any], axis: int | None) -> tuple[NDArray[np.bool_], int]:
-    """Return whether each chunk exists, (chunks along the axis, others), and the chunk's length along the axis."""
+    """Return whether each chunk exists, the axis first (a new one if None), and the chunk's length along it."""
     edges = array.shards or array.chunks
     counts = tuple(-(-n // edge) for n, edge in zip(array.shape, edges, strict=True))
     there = np.ones(counts, bool)
@@ -251,8 +300,8 @@ def _written(array: zarr.Array[Any], axis: int | None) -> tuple[NDArray[np.bool_
         for index in np.ndindex(*counts):
             there[index] = array.metadata.encode_chunk_key(index) in written
     if axis is None:
-        return there.reshape(1, -1), 1
-    return np.moveaxis(there, axis, 0).reshape(counts[axis], -1), edges[axis]
+        return there[None], 1
+    return np.moveaxis(there, axis, 0), edges[axis]
 
 
 def multiscales(group: zarr.Group) -> list[tuple[zarr.Group, dict[str, Any]]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
 import numpy as np
+from PIL import Image
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.axes import check_dtype
@@ -46,11 +47,11 @@ def read_picture(path: Path, signal: Wanted = None) -> Movie:
     Raises
     ------
     InputError
-        If it is damaged, has colour, or is partly transparent.
+        If it is damaged, has colour, is partly transparent, or holds several images.
     """
     only_one(signal, str(path))
     try:
-        about = iio.improps(path, index=0, plugin=_READER)
+        about, count = iio.improps(path, index=0, plugin=_READER), _count(path)
         shape, dtype = tuple(about.shape), np.dtype(about.dtype)
         if len(shape) != 2:  # an RGB image with equal channels is grey as well
             frame = PictureFrames(path)(0)
@@ -62,6 +63,10 @@ def read_picture(path: Path, signal: Wanted = None) -> Movie:
             f"a complete picture at {path}", f"{type(error).__name__}: {error}", "Export the recorded frames as TIFF."
         ) from error
     check_dtype(dtype, str(path))
+    if count > 1:
+        raise InputError(
+            f"one image in {path}", f"{count} of them", "Export the recorded frames as TIFF, or one file for each."
+        )
     if path.suffix.lower() in (".jpg", ".jpeg"):
         warnings.warn(
             f"{path.name} is a JPEG, which has lost grey values. Open the recorded frames where you have them.",
@@ -70,6 +75,12 @@ def read_picture(path: Path, signal: Wanted = None) -> Movie:
     frames = lazy_frames(PictureFrames(path), (1, int(shape[0]), int(shape[1])), dtype)
     pixel_size, metadata = with_sidecar(path, int(shape[1]), None, UNKNOWN)
     return Movie(frames, pixel_size, name=path.stem, source=str(path), metadata=metadata)
+
+
+def _count(path: Path) -> int:
+    """Return the number of images in a file: more than one in an animated PNG, or a JPEG of several views."""
+    with Image.open(path) as image:
+        return int(getattr(image, "n_frames", 1))
 
 
 def grey(picture: NDArray[Any], path: Path) -> NDArray[Any]:

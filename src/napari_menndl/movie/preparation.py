@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import spans, type_with_nan
 from napari_menndl.movie.drift import measure_drift
-from napari_menndl.movie.movie import Movie, lazy_frames
+from napari_menndl.movie.movie import Movie, Step, lazy_frames
 from napari_menndl.movie.neighbours import overlap
+from napari_menndl.serialization import check_types, from_mapping
 from napari_menndl.settings import setting
-from napari_menndl.typed import check_types, from_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,65 +27,6 @@ if TYPE_CHECKING:
 _LARGEST = 1e6  # [px]
 #: Description of a movie without preparation steps.
 AS_RECORDED = "the movie as it was recorded"
-
-
-class Step(ABC):
-    """Preparation step: a frozen dataclass that can be stored as JSON.
-
-    Attributes
-    ----------
-    kind : str
-        Name in files.
-    label : str
-        Display name, of a word or two.
-    """
-
-    kind: ClassVar[str]
-
-    @property
-    @abstractmethod
-    def label(self) -> str: ...
-
-    def settled(
-        self,
-        movie: Movie,
-        progress: Callable[[int, int], None] | None = None,
-        cancel: Callable[[], bool] | None = None,
-    ) -> Step:
-        """Return the step with everything that must first be measured on the movie."""
-        return self
-
-    def anew(self) -> Step:
-        """Return the step for another movie, without what was measured on this one."""
-        return self
-
-    @abstractmethod
-    def apply(self, movie: Movie) -> Movie:
-        """Return the movie after this step, which must be settled."""
-
-    def carried(self, plane: NDArray[Any], t: int) -> NDArray[Any] | None:
-        """Transform an image drawn on frame `t` before the step, (Y, X), to its place after it; None if undefined."""
-        return None
-
-    def frames_before(self, t: int) -> range:
-        """Return the frames before the step that frame `t` after it is made of."""
-        return range(t, t + 1)
-
-    def frame_after(self, t: int) -> int:
-        """Return the frame after the step that frame `t` before it becomes part of; past the last one if left out."""
-        return t
-
-    def points_before(self, points: Points, frame: int) -> Points:
-        """Transform points (n, 2) (y, x) [px] after the step to a frame before it."""
-        return points
-
-    def rest(self, frames: Sequence[int]) -> Points:
-        """Return the drift (y, x) [px] that the step leaves uncorrected in the average of some frames."""
-        return np.zeros(2)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {"step": self.kind, **asdict(self)}  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True)

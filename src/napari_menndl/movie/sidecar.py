@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_menndl.movie.calibration import CalibrationWarning, believed, read_pixel_size
+from napari_menndl.movie.calibration import GIVE_PIXEL_SIZE, CalibrationWarning, believed, read_pixel_size
 from napari_menndl.movie.metadata import UNKNOWN, Metadata, read_metadata
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def with_sidecar(
     if pixel_size and beside and not np.allclose(pixel_size, beside, rtol=_AGREE):
         warnings.warn(
             f"The pixel size in {path.name} ({pixel_size[1]:.4g} nm) is not that in {name} ({beside[1]:.4g} nm): "
-            f"that in {path.name} counts. Give another with pixel_size=…",
+            f"that in {path.name} counts. Give another with pixel_size=… (--pixel-size)",
             CalibrationWarning,
             stacklevel=4,
         )
@@ -119,7 +119,7 @@ def _pixel_size(about: dict[str, str], width: int, source: str) -> tuple[float, 
     if described != width:
         warnings.warn(
             f"The pixel size in {source} is that of an image {described} px wide, and this one has {width} px: it "
-            "counts as unknown. Give it with pixel_size=…",
+            f"counts as unknown. {GIVE_PIXEL_SIZE}",
             CalibrationWarning,
             stacklevel=5,
         )

@@ -191,7 +191,7 @@ def choose(
         said.append(
             f"{'' if said else f'of the {len(signals)} images in {source}, '}the movie is "
             f"{taken[0] if len(taken) == 1 else 'these'}, not {'; '.join(map(str, left[:6]))}"
-            f"{' …' if len(left) > 6 else ''}. Choose another with signal=…, by number or name"
+            f"{' …' if len(left) > 6 else ''}. Choose another with signal=… (--signal), by number or name"
         )
     if said:
         text = "; ".join(said)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Step
 
 #: Columns added to the defect table of a prepared movie, in frames and pixels of the file: the frame (the first of
 #: those averaged), the centre in it, and the centre in the sample, with the drift undone to fractions of a pixel; both

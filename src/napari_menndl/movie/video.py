@@ -243,11 +243,8 @@ def _index(path: Path, number: int) -> tuple[VideoIndex, list[str]]:
     with _opened(path) as container:
         stream = container.streams.video[number]
         # The last packet of a truncated file is corrupt; one without time and size only ends the stream.
-        packets = [
-            packet
-            for packet in container.demux(stream)
-            if (packet.dts is not None or packet.size) and not packet.is_corrupt
-        ]
+        given = [packet for packet in container.demux(stream) if packet.dts is not None or packet.size]
+        packets = [packet for packet in given if not packet.is_corrupt]
         announced, base = int(stream.frames), float(stream.time_base)
         alone = len(container.streams) == 1
         duration = (container.duration or 0) / 1e6 if alone else 0.0  # [s]; may be that of the sound
@@ -264,6 +261,12 @@ def _index(path: Path, number: int) -> tuple[VideoIndex, list[str]]:
             "a complete video",
             f"{path} with {len(packets)} of the {announced} frames that it announces",
             REMEDY,
+        )
+    if damaged := len(given) - len(packets):
+        one = damaged == 1
+        said.append(
+            f"{damaged} of its frames {'is' if one else 'are'} damaged and left out: the others are numbered without "
+            f"{'it' if one else 'them'}"
         )
     index = VideoIndex(number, tuple(times), tuple(keys), base)
     lasts = (times[-1] - times[0]) * base

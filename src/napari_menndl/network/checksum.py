@@ -26,7 +26,7 @@ def seal(blob: bytes) -> bytes:
 def is_intact(blob: bytes) -> bool:
     """Whether bytes are an undamaged safetensors file.
 
-    Files without a checksum, written by older versions or other programs, only need the full length.
+    Files without a checksum, as other programs write them, only need the full length.
     """
     # The first eight bytes are the header's length, little-endian.
     start = 8 + int.from_bytes(blob[:8], "little")

@@ -7,8 +7,15 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.genome.describe import describe
-from napari_menndl.progress import headline, pool_details, rates, set_aside
-from napari_menndl.search.views.messages import came_to_nothing, learning, never_predicted_by
+from napari_menndl.search.views.messages import (
+    came_to_nothing,
+    headline,
+    learning,
+    never_predicted_by,
+    pool_details,
+    rates,
+    set_aside,
+)
 
 if TYPE_CHECKING:
     from napari_menndl.search.views.reader import RunReader
@@ -31,8 +38,8 @@ def board(status: dict[str, Any], reader: RunReader) -> str:
     """
     details = escape(" · ".join(pool_details(status["pool"])))
     lines = [
-        f"<b>{escape(headline(status).plain)}</b>",
-        f'<small title="{details}">{escape(rates(status).plain)}</small>',
+        f"<b>{escape(headline(status))}</b>",
+        f'<small title="{details}">{escape(rates(status))}</small>',
     ]
     if sick := set_aside(status["pool"]):
         lines.append(f"<b>{escape(sick)}</b>")

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.ticker import MaxNLocator
 
 from napari_menndl.annotation.classes import COLOURS
+from napari_menndl.genome.layer_diagram import draw_svg
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.review.panels import (
     OUTCOME_KEY,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.genome.genome import Genome
     from napari_menndl.predict.prediction import Prediction
     from napari_menndl.run import Run
     from napari_menndl.search.facts import AnswerChosen
@@ -133,6 +135,26 @@ def plot_frame(
         key = {c: (COLOURS[(c - 1) % len(COLOURS)], one) for c, one in enumerate(names, start=1)}
         panels.append(Panel(frame, prediction.frame_labels(t), name, counted(len(prediction.frame_defects(t)))))
     return draw_panels([panels], key=key, pixel_size=movie.pixel_size)
+
+
+class Drawing(str):
+    """SVG that a notebook displays by itself."""
+
+    __slots__ = ()
+
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+
+def plot_genome(genome: Genome, classes: int = 1) -> Drawing:
+    """Plot the layers of a network, from its inputs (top) to the classes (bottom); see `draw_svg`.
+
+    Raises
+    ------
+    GenomeError
+        If the network cannot be built.
+    """
+    return Drawing(draw_svg(genome, classes))
 
 
 def _networks(axis: Axes, snapshot: RunSnapshot, pixels: Sequence[int], column: int, scale: float) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from napari_menndl.notebook.board import board
 from napari_menndl.notebook.plots import draw_history
-from napari_menndl.progress import SearchProgress
+from napari_menndl.notebook.terminal import SearchProgress
 
 if TYPE_CHECKING:
     from napari_menndl.run import Run

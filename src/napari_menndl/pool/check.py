@@ -14,8 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool.process.gpus import visible_gpus
-from napari_menndl.pool.process.memory import machine_memory
+from napari_menndl.pool.process.hardware import machine_memory, visible_gpus
 from napari_menndl.pool.report import Machine, PoolReport
 from napari_menndl.pool.settings import LocalSettings, PoolSettings, SerialSettings, SlurmSettings, SshSettings
 from napari_menndl.pool.spec import read_pool

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool.process.gpus import visible_gpus
+from napari_menndl.pool.process.hardware import visible_gpus
 from napari_menndl.pool.settings import LocalSettings, SerialSettings
 from napari_menndl.pool.spec import absolute_spec, read_pool
 
@@ -68,7 +68,7 @@ def open_pool(
     env : mapping of str to str, optional
         Environment variables of the trainers, added to those of this process.
     local_directory : path, optional
-        Folder for the files of a local cluster's worker.
+        Folder for the files of a local cluster's worker, unless the spec names one.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def open_pool(
     networks_per_gpu = settings.sharing if networks_per_gpu is None else networks_per_gpu
     settings = replace(settings, slots=slots, networks_per_gpu=networks_per_gpu)
     if isinstance(settings, SerialSettings):
-        from napari_menndl.pool.process.memory import memory_per_slot
+        from napari_menndl.pool.process.hardware import memory_per_slot
         from napari_menndl.pool.process.slot import Slot
         from napari_menndl.pool.serial import SerialPool
 
@@ -93,9 +93,11 @@ def open_pool(
         return SerialPool(slot, timeout, min(1, len(gpus)) if networks_per_gpu else 0)
     from napari_menndl.pool.dask.pool import DaskPool
 
+    if isinstance(settings, LocalSettings) and local_directory and not settings.folder:
+        settings = replace(settings, folder=str(local_directory))
     return DaskPool(
         entry,
-        settings.cluster(local_directory),
+        settings.cluster(),
         slots,
         timeout,
         carried=carried,

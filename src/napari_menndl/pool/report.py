@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+from napari_menndl.serialization import encode
 
 
 @dataclass(frozen=True)
@@ -80,4 +82,4 @@ class PoolReport:
 
     def to_json(self) -> dict[str, Any]:
         sums = {name: getattr(self, name) for name in ("workers", "slots", "gpus", "memory", "matches")}
-        return {**sums, **asdict(self)}
+        return {**sums, **encode(self)}

@@ -1,22 +1,23 @@
-"""Pool settings: one frozen dataclass per kind, used for pool files and their error messages.
-
-Each kind also creates its cluster. Optional libraries are imported only where needed.
-"""
+"""Pool settings: one frozen dataclass per kind, used for pool files and their error messages."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from napari_menndl.errors import InputError
-from napari_menndl.pool.process.gpus import visible_gpus
+from napari_menndl.serialization import check_types
 from napari_menndl.settings import about, documented, setting
-from napari_menndl.typed import check_types
 
 if TYPE_CHECKING:
-    from napari_menndl.pool.clusters.cluster import Cluster
+    from napari_menndl.pool.cluster import Cluster
+
+
+#: Settings by kind; filled as the classes below are defined.
+KINDS: dict[str, type[PoolSettings]] = {}
 
 
 @documented
@@ -25,6 +26,9 @@ class PoolSettings:
     """What every kind of pool may say."""
 
     kind: ClassVar[str]
+    #: The class of its cluster, ``"module:Class"`` in ``pool/clusters``, created from the settings. It is imported when
+    #: it is needed, since it may need a library that is not installed.
+    cluster_class: ClassVar[str] = ""
     #: Fields with paths, which are relative to the folder of the pool file.
     paths: ClassVar[tuple[str, ...]] = ()
 
@@ -35,6 +39,10 @@ class PoolSettings:
         None, "Networks per GPU", note="How many networks share a GPU; 0 trains on processor cores", min=0, max=64
     )
 
+    def __init_subclass__(cls) -> None:
+        if "kind" in vars(cls):
+            KINDS[cls.kind] = cls
+
     def __post_init__(self) -> None:
         check_types(self)
 
@@ -43,28 +51,19 @@ class PoolSettings:
         """Number of networks that share a GPU."""
         return 1 if self.networks_per_gpu is None else self.networks_per_gpu
 
-    def cluster(self, folder: str | Path | None = None) -> Cluster:
+    def cluster(self) -> Cluster:
         """Return the cluster of the workers, without starting anything.
-
-        Parameters
-        ----------
-        folder : path, optional
-            Folder for the files of a local worker.
 
         Raises
         ------
         InputError
             If something named in the settings is missing or invalid.
         """
-        raise InputError("a pool on Dask", self.kind, 'Use "local".')
-
-
-@documented
-@dataclass(frozen=True, kw_only=True)
-class SerialSettings(PoolSettings):
-    """One network at a time, in order: the same seed gives the same search."""
-
-    kind = "serial"
+        if not self.cluster_class:
+            raise InputError("a pool on Dask", self.kind, 'Use "local".')
+        module, _, name = self.cluster_class.partition(":")
+        cluster: Cluster = getattr(import_module(f"napari_menndl.pool.clusters.{module}"), name)(self)
+        return cluster
 
 
 @documented
@@ -73,21 +72,20 @@ class LocalSettings(PoolSettings):
     """A Dask cluster of our own on this machine."""
 
     kind = "local"
+    cluster_class = "local:Local"
+    paths = ("folder",)
 
     tls: bool = setting(
         False, "TLS", note="Certificates even here: for a machine on which others log in, who could run code as you"
     )
-
-    def cluster(self, folder: str | Path | None = None) -> Cluster:
-        from napari_menndl.pool.clusters.local import Local
-
-        slots = self.slots or len(visible_gpus()) * self.sharing or None
-        return Local(slots, folder, tls=self.tls)
+    folder: str = setting("", "Folder", note="For the files of the worker; left out: a temporary one")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _RunningSettings(PoolSettings):
     """Settings of a cluster that was started outside napari-menndl."""
+
+    cluster_class = "external:ExternalScheduler"
 
     certificates: str = setting(
         "",
@@ -97,11 +95,6 @@ class _RunningSettings(PoolSettings):
     insecure: bool = setting(
         False, "Insecure", note="Allow tcp:// to another machine: whoever is on the network can then run code there"
     )
-
-    def cluster(self, folder: str | Path | None = None) -> Cluster:
-        from napari_menndl.pool.clusters.external import ExternalScheduler
-
-        return ExternalScheduler(self)  # type: ignore[arg-type]  # one of the two below
 
 
 @documented
@@ -132,15 +125,11 @@ class SshSettings(PoolSettings):
     """Machines that are reached by ssh, one worker on each."""
 
     kind = "ssh"
+    cluster_class = "ssh:Ssh"
     paths = ("hosts", "config")
 
     hosts: str = field(metadata=about("Hosts", note="File with one machine per line, as in: name slots=4 python=PATH"))
     config: str = setting("", "Configuration", note="File for `ssh -F`, instead of your own ~/.ssh/config")
-
-    def cluster(self, folder: str | Path | None = None) -> Cluster:
-        from napari_menndl.pool.clusters.ssh import Ssh
-
-        return Ssh(self, self.sharing)
 
 
 @documented
@@ -149,6 +138,7 @@ class SlurmSettings(PoolSettings):
     """Nodes of a SLURM cluster, one worker in each job; the search runs where `sbatch` does."""
 
     kind = "slurm"
+    cluster_class = "slurm:Slurm"
     paths = ("shared", "logs")
 
     queue: str = setting("", "Queue", note="Partition (-p); left out: the cluster's default")
@@ -166,7 +156,9 @@ class SlurmSettings(PoolSettings):
         min=0.1,
         max=1e6,
     )
-    stagger: float = setting(2.0, "Stagger", "min", "Lifetimes vary by so much, so that not all end at once", max=1e5)
+    stagger: float = setting(
+        2.0, "Stagger", "min", "Lifetimes vary by so much, so that not all end at once", min=0, max=1e5
+    )
     python: str = setting("", "Python", note="What runs Python on a node, or in a container; left out: this one")
     setup: tuple[str, ...] = setting((), "Set-up", note="Lines of shell before the worker, as in: module load cuda")
     directives: tuple[str, ...] = setting((), "Directives", note="Further options of sbatch, as in: --constraint=a100")
@@ -178,11 +170,6 @@ class SlurmSettings(PoolSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         parse_walltime(self.walltime)
-
-    def cluster(self, folder: str | Path | None = None) -> Cluster:
-        from napari_menndl.pool.clusters.slurm import Slurm
-
-        return Slurm(self)
 
     @property
     def node_slots(self) -> int:
@@ -198,6 +185,14 @@ class SlurmSettings(PoolSettings):
         whole = parse_walltime(self.walltime)
         stagger = min(stagger, whole / 10)
         return whole - stagger - min(60.0, whole / 10), stagger
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class SerialSettings(PoolSettings):
+    """One network at a time, in order: the same seed gives the same search."""
+
+    kind = "serial"
 
 
 def parse_walltime(text: str) -> float:

@@ -15,28 +15,15 @@ import yaml
 
 from napari_menndl.errors import InputError
 from napari_menndl.pool.settings import (
-    LocalSettings,
+    KINDS,
     PoolSettings,
     SchedulerFileSettings,
     SchedulerSettings,
-    SerialSettings,
-    SlurmSettings,
     SshSettings,
     path_of,
 )
-from napari_menndl.typed import from_mapping
+from napari_menndl.serialization import from_mapping
 
-KINDS: dict[str, type[PoolSettings]] = {
-    one.kind: one
-    for one in (
-        LocalSettings,
-        SchedulerSettings,
-        SchedulerFileSettings,
-        SshSettings,
-        SlurmSettings,
-        SerialSettings,
-    )
-}
 SPECS = "local, serial, tcp://127.0.0.1:PORT, tls://HOST:PORT, scheduler-file:PATH, ssh:HOSTS, slurm:YAML or POOL.yaml"
 #: Largest pool file [bytes].
 _LARGEST = 100_000

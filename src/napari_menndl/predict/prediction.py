@@ -17,7 +17,7 @@ import dask.array as da
 import numpy as np
 from dask.delayed import delayed
 
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, frame_number
 from napari_menndl.layer_data import grid, points_layer
 from napari_menndl.metrics.defect_table import joined, no_defects
 from napari_menndl.movie.absent import spans
@@ -139,9 +139,7 @@ class Prediction:
 
     def frame_probabilities(self, t: int) -> NDArray[np.float32]:
         """Return the probabilities of a frame, (C, Y, X) float32."""
-        if not -len(self) <= t < len(self):
-            raise InputError(f"a frame from 0 to {len(self) - 1}", f"frame {t}", "Choose one of the movie's frames.")
-        t = int(t) % len(self)
+        t = self._number(t)
         with self._lock:
             if t in self._recent:
                 self._recent.move_to_end(t)
@@ -157,6 +155,9 @@ class Prediction:
                 self._digests[t] = digest_of(shown)
             self._remember(t, found)
             return found
+
+    def _number(self, t: int) -> int:
+        return frame_number(t, len(self), "Choose one of the movie's frames.", from_end=True)
 
     def take(self, t: int, probabilities: NDArray[np.float32], digest: str) -> None:
         """Store the probabilities of a frame, (C, Y, X) float32, that were predicted part by part elsewhere.
@@ -404,7 +405,7 @@ class Prediction:
             If the path holds something else, including the prediction of another movie or network; if it cannot be
             written, or if frames could not be predicted.
         """
-        wanted = list(dict.fromkeys(range(len(self)) if frames is None else frames))
+        wanted = list(dict.fromkeys(range(len(self)) if frames is None else map(self._number, frames)))
         stored = StoredFrames.take(path, self.outline, anew=anew)
         with self._lock:
             if self._stored is None or self._stored.path != stored.path:
@@ -436,14 +437,6 @@ class Prediction:
         if failed:
             raise combine_errors(failed)
         return Path(path)
-
-    def export(
-        self, folder: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None, **options: Any
-    ) -> list[Path]:
-        """Write what other programs read: probabilities and labels as OME-Zarr, the table of defects; see `export`."""
-        from napari_menndl.predict.export import export_prediction
-
-        return export_prediction(self, folder, progress, **options)
 
     def as_layers(self) -> list[tuple[Any, dict[str, Any], str]]:
         """Return layers of napari, as ``Layer.create`` takes them: the labels (lazy), and the defects as points."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.preparation import AS_RECORDED, Step, describe, looks, steps_from_json
+from napari_menndl.movie.preparation import AS_RECORDED, describe, looks, steps_from_json
 from napari_menndl.movie.tracing import recorded_frames
 from napari_menndl.predict.resample import PixelSize, resampled_shape, scale_between
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_menndl.metrics.detection import MatchRule
-    from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.movie import Movie, Step
 
 
 _DIFFERENCES = {

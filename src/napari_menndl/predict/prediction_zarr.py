@@ -1,16 +1,23 @@
-"""Storage of a prediction: a zarr group with one chunk per frame, and a record of the frames predicted."""
+"""Storage of a prediction: a zarr group with one chunk per frame, and a record of the frames predicted.
+
+The attribute ``whole`` means that each predicted frame has files, even where its probabilities are 0, so that a lost
+file is not mistaken for a frame without defects; older predictions have none for empty frames.
+"""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
 
-from napari_menndl.annotation.files import atomic_folder, is_zarr_group, open_own_group, own_array
+from napari_menndl.annotation.files import atomic_folder, empty_chunks_too, is_zarr_group, open_own_group, own_array
 from napari_menndl.errors import InputError
+from napari_menndl.movie.absent import AbsentWarning, spans
 from napari_menndl.movie.identity import SIZE
+from napari_menndl.movie.ome_zarr import unwritten
 from napari_menndl.predict.prediction_spec import PredictionSpec
 
 if TYPE_CHECKING:
@@ -37,9 +44,24 @@ class StoredFrames:
     def __init__(self, path: Path, group: Any) -> None:
         self.path, self._group = path, group
         self.outline = PredictionSpec.from_json(dict(group.attrs).get("outline"))
-        own_array(group, "probabilities", "f", 4)
+        with empty_chunks_too():
+            self._probabilities = own_array(group, "probabilities", "f", 4)
         own_array(group, "labels", "u", 3)
         own_array(group, "done", "u", 1)
+        self._lost: frozenset[int] = frozenset()
+        if group.attrs.get("whole") is True:
+            self._lost = frozenset(unwritten(self._probabilities, 0)) & frozenset(
+                np.flatnonzero(group["done"][:]).tolist()
+            )
+        if self._lost:
+            one = len(self._lost) == 1
+            warnings.warn(
+                f"The prediction of frame{'' if one else 's'} {spans(self._lost)} in {path.name} is lost: "
+                f"{'its file is' if one else 'their files are'} not there any more. Predict "
+                f"{'it' if one else 'them'} again, or restore the folder from a copy.",
+                AbsentWarning,
+                stacklevel=4,
+            )
 
     @staticmethod
     def stand_at(path: str | os.PathLike[str]) -> bool:
@@ -76,6 +98,10 @@ class StoredFrames:
         path = Path(path)
         if not path.exists() or (anew and cls.stand_at(path)):
             _create(path, outline)
+        elif not cls.stand_at(path):
+            raise InputError(
+                "a new place, or a prediction to go on with", f"something else at {path}", "Choose another place."
+            )
         stored = cls(path, open_own_group(path, FORM, SCHEMA, "r+"))
         if differs := stored.outline.differs(outline):
             raise not_this_one(f"one of another network or movie at {path}: {differs}")
@@ -85,8 +111,8 @@ class StoredFrames:
         """Extend the arrays for a movie that has grown, and store its present name."""
         if self.outline == outline:
             return
-        for name in ("probabilities", "labels", "done", *([DIGESTS] if DIGESTS in self._group else [])):
-            array = self._group[name]
+        others = ("labels", "done", *([DIGESTS] if DIGESTS in self._group else []))
+        for array in (self._probabilities, *(self._group[name] for name in others)):
             array.resize((outline.shape[0], *array.shape[1:]))
         self._group.attrs["outline"] = outline.to_json()
         self.outline = outline
@@ -94,14 +120,16 @@ class StoredFrames:
     @property
     def done(self) -> NDArray[np.bool_]:
         """(T,) bool: frames that are stored."""
-        return np.asarray(self._group["done"][:], bool)
+        done = np.asarray(self._group["done"][:], bool)
+        done[list(self._lost)] = False
+        return done
 
     def __contains__(self, t: int) -> bool:
-        return bool(self._group["done"][t])
+        return t not in self._lost and bool(self._group["done"][t])
 
     def probabilities(self, t: int) -> NDArray[np.float32]:
         """Return the probabilities of a frame, (C, Y, X) float32."""
-        return np.asarray(self._group["probabilities"][t], np.float32)
+        return np.asarray(self._probabilities[t], np.float32)
 
     def digest(self, t: int) -> str:
         """Return the digest of the movie's frame that a frame was predicted from; empty if unknown."""
@@ -132,12 +160,13 @@ class StoredFrames:
             If it cannot be written, for lack of disk space for example.
         """
         try:
-            self._group["probabilities"][t] = probabilities
+            self._probabilities[t] = probabilities
             self._group["labels"][t] = labels
             if DIGESTS not in self._group:  # created by an older version
                 _add_digests(self._group, self.outline.shape[0])
             self._group[DIGESTS][t] = np.frombuffer(bytes.fromhex(digest), np.uint8) if digest else 0
             self._group["done"][t] = 1
+            self._lost -= {t}
         except OSError as problem:
             raise InputError(
                 "room for the prediction",
@@ -157,7 +186,7 @@ def _create(path: Path, outline: PredictionSpec) -> None:
         group.create_array("labels", shape=(count, height, width), chunks=(1, height, width), dtype="u1")
         group.create_array("done", shape=(count,), chunks=(1,), dtype="u1")
         _add_digests(group, count)
-        group.attrs.update({"format": FORM, "schema": SCHEMA, "outline": outline.to_json()})
+        group.attrs.update({"format": FORM, "schema": SCHEMA, "outline": outline.to_json(), "whole": True})
 
 
 def _add_digests(group: Any, count: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.files import atomic_write
+from napari_menndl.files import atomic_write, named
 from napari_menndl.network.weights import from_bytes, to_bytes
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def save_file(path: str | os.PathLike[str], kind: str, about: Mapping[str, Any],
     InputError
         If the path cannot be written.
     """
-    path = Path(path)
+    path = named(Path(path), "the network")
     described = json.dumps({"schema": SCHEMA, "kind": kind, **about})
     try:
         atomic_write(path, to_bytes(tensors, {MARK: described}))

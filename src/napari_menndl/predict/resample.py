@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from skimage.transform import resize
 
+from napari_menndl.annotation.classes import as_pixel_size
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def scale_between(found: PixelSize | None, trained: PixelSize | None) -> tuple[f
     Raises
     ------
     InputError
-        If only one of them is known, or if they differ by more than a factor of `ABSURD`.
+        If only one of them is known, if they differ by more than a factor of `ABSURD`, or are not positive.
 
     Warns
     -----
@@ -57,6 +58,7 @@ def scale_between(found: PixelSize | None, trained: PixelSize | None) -> tuple[f
     """
     if found is None and trained is None:
         return None
+    found = as_pixel_size(found)
     if found is None:
         error = PixelSizeError(
             f"the frame's pixel size, since the network knows its own, {_nm(trained)}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
@@ -12,23 +13,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, as_number
 from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import MatchRule
+from napari_menndl.movie.absent import fill_gaps, gaps_said
 from napari_menndl.movie.character import Character
-from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS
-from napari_menndl.movie.preparation import Step, anew, steps_from_json
+from napari_menndl.movie.preparation import anew, steps_from_json
+from napari_menndl.network.device import choose_device
 from napari_menndl.network.inputs import channels
 from napari_menndl.network.merged import MergedNetwork
 from napari_menndl.network.module import Network
+from napari_menndl.network.tiling import cut_windows, fitting_window, predict_parts, predict_windows, round_up
 from napari_menndl.network.weights import from_bytes, of_fold
 from napari_menndl.predict import predictor_file
 from napari_menndl.predict.resample import PixelSize, resample, resampled_shape, scale_between
-from napari_menndl.training.device import choose_device
-from napari_menndl.training.inference import cut_windows, fitting_window, predict_parts, predict_windows, round_up
 
 if TYPE_CHECKING:
     import os
@@ -39,10 +40,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_menndl.genome.plan import Plan
+    from napari_menndl.movie.movie import Step
+    from napari_menndl.network.tiling import Part
     from napari_menndl.task.task import TrainingTask
-    from napari_menndl.training.inference import Part
 
 KIND = "network"
+
+
+def as_thresholds(thresholds: Sequence[float], class_names: Sequence[str]) -> tuple[float, ...]:
+    """Return one threshold per class; an infinite one finds nothing.
+
+    Raises
+    ------
+    InputError
+        For another number of them, and for anything but numbers, such as NaN.
+    """
+    numbers = tuple(map(as_number, thresholds))
+    if len(numbers) != len(class_names) or any(map(math.isnan, numbers)):
+        raise InputError(
+            f"a threshold for each of the classes {', '.join(class_names)}", repr(thresholds), "Give a number for each."
+        )
+    return numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,8 +311,8 @@ class TrainedNetwork:
         return whole
 
     def with_thresholds(self, thresholds: Sequence[float]) -> TrainedNetwork:
-        """Return the same network with other thresholds."""
-        return replace(self, thresholds=tuple(float(t) for t in thresholds))
+        """Return the same network with other thresholds; InputError if they are not one number per class."""
+        return replace(self, thresholds=as_thresholds(thresholds, self.class_names))
 
     def describe(self) -> dict[str, Any]:
         """Return everything but the weights, as plain data for JSON."""

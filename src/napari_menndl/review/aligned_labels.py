@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from dask.base import compute
 
 from napari_menndl.annotation.carrying import fitted
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, frame_number
 from napari_menndl.movie.absent import spans
 from napari_menndl.review.compare import Comparison, SharedClasses
 from napari_menndl.task.checks import check_pixel_sizes
@@ -99,10 +100,10 @@ class AlignedLabels:
             For frames that are wanted but not annotated.
         """
         shared = min(len(self.annotation), int(self._labels.shape[0]))
-        if beyond := sorted(t for t in wanted or () if not 0 <= t < shared):
+        if beyond := [t for t in wanted or () if not (isinstance(t, int | np.integer) and 0 <= t < shared)]:
             raise InputError(
                 f"annotated frames from 0 to {shared - 1} that are predicted too",
-                f"frame{'' if len(beyond) == 1 else 's'} {spans(beyond)}",
+                f"frame{'' if len(beyond) == 1 else 's'} {', '.join(map(str, beyond))}",
                 "Name frames that are predicted and annotated.",
             )
         frames = tuple(t for t in range(shared) if (wanted is None or t in wanted) and self.known(t).any())
@@ -116,6 +117,18 @@ class AlignedLabels:
         if unknown := set(wanted or ()) - set(frames):
             warnings.warn(f"Not annotated, and so not compared: frame {spans(unknown)}.", stacklevel=4)
         return frames
+
+    def learned_from(self, labelled: int | Sequence[int] | None) -> tuple[int, ...]:
+        """Return the frames learned from, in order.
+
+        Raises
+        ------
+        InputError
+            For one that neither side has.
+        """
+        given = () if labelled is None else (labelled,) if not isinstance(labelled, Iterable) else labelled
+        count = max(len(self.annotation), int(self._labels.shape[0]))
+        return tuple(sorted({frame_number(t, count, "Name the frames that were learned from.") for t in given}))
 
     def say_blank(self, frames: Sequence[int]) -> None:
         """Warn of frames of a label file that have no label while others have: perhaps they were not looked at."""
@@ -142,7 +155,8 @@ class AlignedLabels:
         return self._annotated(t)[0]
 
     def look(self, t: int) -> ComparedFrame:
-        """Compare one frame."""
+        """Compare one frame; InputError if it does not exist on both sides."""
+        t = frame_number(t, min(len(self.annotation), int(self._labels.shape[0])), "Choose a frame of both.")
         # Together, because a lazy prediction makes its labels from its probabilities.
         labels, chances = compute(self._labels[t], None if self._probabilities is None else self._probabilities[t])
         labels, names = np.asarray(labels), self.classes.predicted

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.metrics.components import Components
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Step
 
     Mask = NDArray[np.bool_]
 

@@ -105,7 +105,7 @@ class Review:
         both = AlignedLabels.of(predicted, annotation, probabilities)
         reviewed = both.frames(frames)
         both.say_blank(reviewed)
-        labelled = tuple(sorted({labelled} if isinstance(labelled, int) else set(labelled or ())))
+        labelled = both.learned_from(labelled)
         births: NewDefects | NewDefectsFromEvents | None = None
         if labelled and events is not None:
             births = NewDefectsFromEvents(events, both.classes.predicted, labelled[-1])

@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from napari_menndl.genome.genome import Genome
-from napari_menndl.metrics.codes import decode
 from napari_menndl.metrics.detection import Fitness, Truth, mean_over_classes
+from napari_menndl.metrics.ranking import decode_probabilities
 from napari_menndl.network.checksum import is_intact
 from napari_menndl.search.candidate import Candidate
 from napari_menndl.search.facts import AnswerChosen, AnswerMember
@@ -109,7 +109,7 @@ class Judge:
         known, self._alone = self._alone, {}
         for key, one in codes.items():
             judged = known.get(key)
-            self._alone[key] = judged if judged and judged[0] is one else (one, self(decode(one)))
+            self._alone[key] = judged if judged and judged[0] is one else (one, self(decode_probabilities(one)))
         return {key: found for key, (_, found) in self._alone.items()}
 
 
@@ -153,14 +153,14 @@ class Answer:
         """
         members = tuple(
             AnswerMember(
-                one.candidate.id,
-                one.key,
-                tuple((one.key.refit, fold) for fold in refits.get(one.key.refit, ()))
+                id=one.candidate.id,
+                key=one.key,
+                networks=tuple((one.key.refit, fold) for fold in refits.get(one.key.refit, ()))
                 or tuple((one.key, fold) for fold in range(folds)),
-                one.candidate.genome.to_json(),
-                one.fitness,
-                dict(one.thresholds),
-                tuple(name for name in class_names if name in votes),
+                genome=one.candidate.genome.to_json(),
+                fitness=one.fitness,
+                thresholds=dict(one.thresholds),
+                classes=tuple(name for name in class_names if name in votes),
             )
             for one, votes in zip(self.members, self.votes, strict=True)
         )
@@ -196,8 +196,8 @@ class AnswerKeeper:
     most : int
         Maximum number of members; each adds its own time to a prediction.
     read : callable
-        Returns the out-of-fold probabilities of an evaluation by its key, (N, C, Y, X) uint8, as `metrics.codes.encode`
-        writes them; None if there are none.
+        Returns the out-of-fold probabilities of an evaluation by its key, (N, C, Y, X) uint8, as
+        `metrics.ranking.encode_probabilities` writes them; None if there are none.
 
     Attributes
     ----------
@@ -278,10 +278,10 @@ def choose(entries: Sequence[Entry], codes: Mapping[str, Codes], judge: Judge, m
     """
     ranked = sorted(entries, key=lambda one: one.rank)
     alone = judge.alone({one.key: codes[one.key] for one in ranked})
-    mean = _Mean(judge.names, ranked[0], decode(codes[ranked[0].key]), alone[ranked[0].key])
+    mean = _Mean(judge.names, ranked[0], decode_probabilities(codes[ranked[0].key]), alone[ranked[0].key])
     others = ranked[1:]
     while others and len(mean.members) < most:
-        found = [mean.joined_by(one, decode(codes[one.key]), alone[one.key], judge) for one in others]
+        found = [mean.joined_by(one, decode_probabilities(codes[one.key]), alone[one.key], judge) for one in others]
         best = max(found, key=lambda one: one.value)
         if best.value < mean.value + MINIMAL_GAIN:
             break

@@ -18,7 +18,7 @@ import numpy as np
 from napari_menndl.errors import InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.genes import GenomeError
-from napari_menndl.genome.variation import crossover, mutate
+from napari_menndl.genome.variation import crossover, mutate, sample_genome
 from napari_menndl.search.asha import Bracket
 from napari_menndl.search.candidate import IMMIGRANT, Candidate, Scored
 
@@ -209,7 +209,7 @@ class Evolution:
                 for _ in range(_ATTEMPTS):
                     yield self._offspring(rng)
         for _ in range(_ATTEMPTS):
-            yield self.space.sample(rng), (), "random"
+            yield sample_genome(self.space, rng), (), "random"
 
     def _offspring(self, rng: np.random.Generator) -> tuple[Genome, tuple[int, ...], str]:
         mother = self._tournament(rng)

@@ -7,15 +7,16 @@ with a default are missing in journals of earlier versions; unknown fields and k
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from napari_menndl.errors import Failure
+from napari_menndl.errors import Failure, InputError
 from napari_menndl.genome.evaluation import Evaluation, Rung
 from napari_menndl.genome.genome import Genome
 from napari_menndl.metrics.scores import ClassScore
 from napari_menndl.search.candidate import Candidate, EvaluationKey
-from napari_menndl.search.journal import iterate_journal, understood
+from napari_menndl.search.journal import iterate_journal, not_written
+from napari_menndl.serialization import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,7 +52,8 @@ class Fact:
 
     def to_json(self) -> dict[str, Any]:
         """Return the line as plain data."""
-        return {"kind": self.kind, **{name: _plain(value) for name, value in vars(self).items()}}
+        plain: dict[str, Any] = encode(self)
+        return plain
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -59,15 +61,11 @@ class Fact:
 
         Raises
         ------
-        TypeError, KeyError
+        InputError
             If no search wrote the data.
         """
-        known = {one.name for one in fields(cls)}
-        values = {name: value for name, value in data.items() if name in known}
-        for name, read in _READERS.items():
-            if name in values:
-                values[name] = read(values[name])
-        return cls(**values)
+        fact: Self = decode(cls, data, f"the fact {cls.kind!r}", lenient=True)
+        return fact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,14 +247,14 @@ class WeightsMissing(Fact, kind="weights_missing"):
 
     key: EvaluationKey
     weights_of: EvaluationKey
-    damaged: bool = False
+    damaged: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retired(Fact, kind="retired"):
     """Candidates that left the population."""
 
-    ids: tuple[int, ...] = ()
+    ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,7 +266,7 @@ class Best(Fact, kind="best"):
     fitness: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AnswerMember:
     """A member of an answer.
 
@@ -281,7 +279,7 @@ class AnswerMember:
         The networks that predict: the key of their weights, and the fold.
     genome : dict
     fitness : float
-        Fitness of this member alone.
+        Fitness of this member alone; 0 in journals of earlier versions.
     thresholds : dict of str to float or None
         By class, for this member alone; None in journals of earlier versions: the class is never predicted.
     classes : tuple of str or None
@@ -292,22 +290,9 @@ class AnswerMember:
     key: EvaluationKey
     networks: tuple[tuple[EvaluationKey, int], ...]
     genome: dict[str, Any]
-    fitness: float
+    fitness: float = 0.0
     thresholds: dict[str, float | None]
     classes: tuple[str, ...] | None = None
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> AnswerMember:
-        classes = data.get("classes")
-        return cls(
-            data["id"],
-            EvaluationKey(data["key"]),
-            tuple((EvaluationKey(key), fold) for key, fold in data["networks"]),
-            data["genome"],
-            data.get("fitness", 0.0),
-            data["thresholds"],
-            None if classes is None else tuple(classes),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,12 +342,12 @@ class Stopped(Fact, kind="stopped"):
     Attributes
     ----------
     reason : str
-    elapsed : float or None [s]
+    elapsed : float [s]
         Time searched, over all resumes.
     """
 
     reason: str
-    elapsed: float | None = None
+    elapsed: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -379,15 +364,15 @@ class Telemetry(Fact, kind="telemetry"):
     median : float or None
         Median fitness of the population.
     pool : dict
-        The pool's own figures (`pool.protocol.PoolTelemetry`); empty in journals of versions without them.
+        The pool's own figures (`pool.protocol.PoolTelemetry`).
     """
 
     elapsed: float
     slots: int
-    slot_seconds: float = 0.0
-    gpu_seconds: float = 0.0
-    median: float | None = None
-    pool: dict[str, Any] = field(default_factory=dict)
+    slot_seconds: float
+    gpu_seconds: float
+    median: float | None
+    pool: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -412,31 +397,6 @@ class Merged(Fact, kind="merged"):
     fitness: float | None
 
 
-_READERS: dict[str, Any] = {
-    "key": EvaluationKey,
-    "weights_of": lambda key: EvaluationKey(key) if key else None,
-    "inherits": lambda key: EvaluationKey(key) if key else None,
-    "evaluation": Evaluation.from_json,
-    "failure": lambda failure: Failure(**failure),
-    "parents": tuple,
-    "ids": tuple,
-    "folds": tuple,
-    "rung": lambda rung: Rung.from_json(rung) if isinstance(rung, dict) else rung,
-    "members": lambda members: tuple(map(AnswerMember.from_json, members)),
-    "scores": lambda scores: tuple(ClassScore(**score) for score in scores),
-}
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "to_json"):
-        return value.to_json()
-    if is_dataclass(value):
-        return {name: _plain(one) for name, one in vars(value).items()}
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    return value
-
-
 def iterate_facts(path: Path, offset: int = 0, *, genomes: bool = True) -> Iterator[tuple[Fact, int]]:
     """Yield each known fact of a journal and the offset [byte] at which its line ends.
 
@@ -450,8 +410,10 @@ def iterate_facts(path: Path, offset: int = 0, *, genomes: bool = True) -> Itera
         If there is no journal yet.
     """
     for data, end in iterate_journal(path, offset, genomes=genomes):
-        with understood(path):
+        try:
             kind = _KINDS.get(data["kind"])
             fact = kind.from_json(data) if kind else None
+        except (InputError, KeyError, TypeError) as error:
+            raise not_written(path, str(error)) from error
         if fact is not None:
             yield fact, end

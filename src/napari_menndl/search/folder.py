@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-import shutil
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.files import atomic_write, check_links
+from napari_menndl.files import Pause, atomic_write, check_links, wait_for_room
 from napari_menndl.movie.metadata import UNKNOWN
 from napari_menndl.search.candidate import EvaluationKey
-from napari_menndl.search.disk import Pause, wait_for_room
 from napari_menndl.search.facts import iterate_facts
 from napari_menndl.search.lock import WriterLock, unwritable
-from napari_menndl.search.run_config import NAME, RunConfig
+from napari_menndl.search.new_folder import EMPTY_PARTS, TASK, new_run_folder
+from napari_menndl.search.run_config import RunConfig
 from napari_menndl.search.views.monitor import RunMonitor
 from napari_menndl.task.task import TrainingTask
 
@@ -65,30 +63,36 @@ class RunFolder:
             If the folder is not empty, or cannot be written.
         """
         folder = Path(path).absolute()
-        try:
-            if folder.is_dir() and any(not one.name.startswith(".") for one in folder.iterdir()):
-                what = "a search" if (folder / NAME).exists() else "files that are not a search's"
-                remedy = "Resume it (--resume), or name another." if what == "a search" else "Name another folder."
-                raise InputError("a new or empty run folder", f"{what} in {folder}", remedy)
-        except OSError as error:
-            raise unwritable(folder, error) from error
-        try:
-            for part in ("networks", "requests"):
-                (folder / part).mkdir(parents=True, exist_ok=True)
-            task.save(folder / "task.zarr")
-            record = RunConfig(settings, space, task.digest, tuple(merged), metadata=metadata)
-            # Last, because it is what makes a folder a run folder.
-            record.write(folder)
-        except (OSError, InputError) as error:
-            # A half-made folder would block the next attempt.
-            for part in ("networks", "requests", "task.zarr"):
-                shutil.rmtree(folder / part, ignore_errors=True)
-            with suppress(OSError):
-                folder.rmdir()
-            if isinstance(error, OSError):
-                raise unwritable(folder, error) from error
-            raise
+        with new_run_folder(folder) as staged:
+            record = cls.fill(staged, settings, space, task, merged, metadata)._record
         return cls(folder, record)
+
+    @classmethod
+    def fill(
+        cls,
+        staged: Path,
+        settings: SearchSettings,
+        space: SearchSpace,
+        task: TrainingTask,
+        merged: Sequence[str] = (),
+        metadata: Metadata = UNKNOWN,
+    ) -> RunFolder:
+        """Write what a search begins with into the hidden folder of `new_run_folder`.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
+        record = RunConfig(settings, space, task.digest, tuple(merged), metadata=metadata)
+        try:
+            for part in EMPTY_PARTS:
+                (staged / part).mkdir()
+            task.save(staged / TASK)
+            record.write(staged)
+        except OSError as error:
+            raise unwritable(staged.parent, error) from error
+        return cls(staged, record)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
@@ -172,7 +176,7 @@ class RunFolder:
 
     @property
     def task_path(self) -> Path:
-        return self.path / "task.zarr"
+        return self.path / TASK
 
     @cached_property
     def task(self) -> TrainingTask:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
-from napari_menndl.search.disk import Pause, wait_for_room
+from napari_menndl.files import Pause, wait_for_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,11 +147,13 @@ def understood(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
-        raise InputError(
-            "a journal that a search wrote",
-            f"{path}: {type(error).__name__}: {error}",
-            "Restore the file from a copy, or start a new search.",
-        ) from error
+        raise not_written(path, f"{type(error).__name__}: {error}") from error
+
+
+def not_written(path: Path, found: str) -> InputError:
+    """Return the error for a line that no search wrote."""
+    remedy = "Restore the file from a copy, or start a new search."
+    return InputError("a journal that a search wrote", f"{path}: {found}", remedy)
 
 
 def _good_lines(path: Path, offset: int, *, strict: bool = False) -> Iterator[tuple[bytes, int]]:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
+    from napari_menndl.files import Pause
     from napari_menndl.pool.protocol import PoolTelemetry
     from napari_menndl.search.candidate import Candidate, EvaluationKey
-    from napari_menndl.search.disk import Pause
     from napari_menndl.search.evaluation_queue import Result
     from napari_menndl.search.facts import Fact
     from napari_menndl.search.folder import RunFolder

@@ -10,10 +10,11 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from psygnal import Signal, SignalGroup
+
 from napari_menndl.errors import InputError
 from napari_menndl.search.answer import Answer, AnswerKeeper, Entry, Judge, read_oof, thresholds_of
 from napari_menndl.search.evaluation_queue import EvaluationQueue
-from napari_menndl.search.events import SearchEvents
 from napari_menndl.search.evolution import Evolution
 from napari_menndl.search.facts import AnswerChosen, Arrived, Best, Finished, Resumed, Retired, Started, Stopped
 from napari_menndl.search.goals import parse_budget
@@ -28,6 +29,18 @@ if TYPE_CHECKING:
     from napari_menndl.pool.protocol import Pool
     from napari_menndl.search.candidate import Candidate
     from napari_menndl.search.folder import RunFolder
+
+
+class SearchEvents(SignalGroup):
+    """Signals that a search emits after it has recorded the event.
+
+    ``evaluation_finished(key, Evaluation)``, ``best_improved(Scored)``, ``state_changed(str)``.
+    """
+
+    evaluation_finished = Signal(str, object)
+    best_improved = Signal(object)
+    state_changed = Signal(str)
+
 
 log = logging.getLogger(__name__)
 #: Interval between telemetry facts; interval between checks for requests [s].

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.search.goals import parse_budget
+from napari_menndl.serialization import check_types, encode, from_mapping
 from napari_menndl.settings import setting
-from napari_menndl.typed import check_types, from_mapping
 
 REPLACEMENTS = ("age", "worst")
 #: Default founders, the quickest to train first, so that a good answer comes early.
@@ -112,7 +111,8 @@ class SearchSettings:
         return tuple(Rung(str(level), self.pixels * self.eta**level) for level in range(self.rungs))
 
     def to_json(self) -> dict[str, Any]:
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+        plain: dict[str, Any] = encode(self)
+        return plain
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SearchSettings:

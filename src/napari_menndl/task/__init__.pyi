@@ -1,4 +1,4 @@
-from .split import Split as Split
+from .folds import Split as Split
 from .task import TrainingTask as TrainingTask
 
 __all__ = [

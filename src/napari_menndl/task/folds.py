@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
-import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Training and validation pixels of one fold of one split.
+
+    Attributes
+    ----------
+    train : (N, Y, X) bool
+        Known pixels to train on.
+    validate : (N, Y, X) bool
+        Known pixels to validate on; none when training on all labels.
+    area : (Y, X) bool
+        Area for tiles, known or not: everything except the validation block and the guard band around it.
+    """
+
+    train: npt.NDArray[np.bool_]
+    validate: npt.NDArray[np.bool_]
+    area: npt.NDArray[np.bool_]
+
 
 #: Each side of a cut gets at least this fraction of its even share of the known pixels: 0.35 to 0.65 for two halves.
 _LEAST = 0.7

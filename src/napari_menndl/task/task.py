@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import warnings
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,17 +17,17 @@ import numpy.typing as npt
 import zarr
 
 from napari_menndl.annotation.files import atomic_folder, open_own_group, own_array
-from napari_menndl.errors import InputError
+from napari_menndl.errors import InputError, frame_number
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import MatchRule
+from napari_menndl.movie.absent import fill_gaps, gaps_said
 from napari_menndl.movie.identity import digest_of
-from napari_menndl.movie.movie import fill_gaps, gaps_said
 from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
-from napari_menndl.movie.preparation import Step, steps_from_json
+from napari_menndl.movie.preparation import steps_from_json
 from napari_menndl.movie.tracing import recorded_frames
+from napari_menndl.serialization import decode, encode
 from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
-from napari_menndl.task.folds import cut_folds
-from napari_menndl.task.split import Split
+from napari_menndl.task.folds import Split, cut_folds
 from napari_menndl.task.tiles import Tiles, choose_tiles, fit_tile
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from napari_menndl.annotation.annotation import Annotation
-    from napari_menndl.movie.movie import Movie
+    from napari_menndl.movie.movie import Movie, Step
 
 FORM = "napari-menndl training task"
 SCHEMA = 1
@@ -63,10 +64,10 @@ class Origin:
 
     @classmethod
     def from_json(cls, data: Any) -> Origin | None:
-        """Restore from `asdict`; None if the data are missing or invalid."""
+        """Restore what `encode` made; None if the data are missing or invalid."""
         try:
-            origin = cls(tuple(map(int, data["frames"])), tuple(map(str, data["digests"])), str(data["annotation"]))
-        except (KeyError, TypeError, ValueError):
+            origin: Origin = decode(cls, data, "origin")
+        except InputError:
             return None
         return origin if len(origin.frames) == len(origin.digests) and min(origin.frames, default=0) >= 0 else None
 
@@ -126,6 +127,8 @@ class TrainingTask:
                 f"{len(self.detectors)} for {len(self.class_names)}",
                 "Give one for each.",
             )
+        for rule in self.detectors:
+            rule.check()
         if not 2 <= self.folds <= 64 or self.guard < 0:
             raise InputError(
                 "2 to 64 folds, a guard band of 0 px or more",
@@ -163,13 +166,12 @@ class TrainingTask:
         """
         from napari_menndl.annotation.carrying import fitted  # here, to keep the start of trainers fast
 
-        chosen = [frames] if isinstance(frames, int) else [int(t) for t in frames]
+        given_frames = frames if isinstance(frames, Iterable) else [frames]
+        chosen = [frame_number(t, len(movie), "Count frames from 0.") for t in given_frames]
         given, annotation = annotation, fitted(annotation, movie.steps, movie.shape, movie.raw.shape)
         if not chosen or len(set(chosen)) < len(chosen):
             raise InputError("labelled frames to train on, each once", f"{chosen}", "Name at least one, for example 0.")
         for t in chosen:
-            if not 0 <= t < len(movie):
-                raise InputError(f"a frame from 0 to {len(movie) - 1}", f"frame {t}", "Count frames from 0.")
             if t >= len(annotation) or not annotation.known(t).any():
                 raise InputError(
                     f"an annotation of frame {t}",
@@ -292,7 +294,7 @@ class TrainingTask:
             group = zarr.open_group(folder, mode="w")
             for name, array in self._arrays().items():
                 group.create_array(name, data=array, chunks=(1, *array.shape[1:]))
-            origin = None if self.origin is None else asdict(self.origin)
+            origin = encode(self.origin)
             group.attrs.update(self._attributes() | {"digest": self.digest, "origin": origin})
 
     @classmethod

@@ -21,42 +21,42 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from napari_menndl.tracks.tracks import Tracks
+    from napari_menndl.tracks.observed import Observed
 
 _WIDE, _HIGH, _RESOLUTION = 8.0, 2.6, 120
 
 
-def plot_tracks(tracks: Tracks) -> Figure:
+def plot_tracks(trajectories: pd.DataFrame, events: pd.DataFrame, rates: pd.DataFrame, observed: Observed) -> Figure:
     """Draw the number of defects of each class, and the rate of each event that occurred, against time.
 
-    Bars are the intervals of `rates.poisson_interval`; each event has a panel.
+    Bars are the intervals of `rates.poisson_interval`; each event has a panel. The tables are those of `Tracks`.
     """
-    happened = [event for event in EVENTS if (tracks.events["event"] == event).any()]
+    happened = [event for event in EVENTS if (events["event"] == event).any()]
     figure = Figure(figsize=(_WIDE, _HIGH * (1 + len(happened))), dpi=_RESOLUTION, layout="constrained")
     FigureCanvasAgg(figure)
     axes = np.atleast_1d(figure.subplots(1 + len(happened), 1, sharex=True))
-    classes = list(dict.fromkeys(tracks.trajectories["class"]))
+    classes = list(dict.fromkeys(trajectories["class"]))
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(classes)}
-    _draw_numbers(axes[0], tracks, colours)
+    _draw_numbers(axes[0], trajectories, observed, colours)
     for axis, event in zip(axes[1:], happened, strict=True):
-        _draw_rates(axis, tracks, event, colours)
-    axes[-1].set_xlabel("time [s]" if tracks.observed.frame_time else "frame")
+        _draw_rates(axis, rates, observed, event, colours)
+    axes[-1].set_xlabel("time [s]" if observed.frame_time else "frame")
     return figure
 
 
-def write_plot(tracks: Tracks, path: Path) -> Path:
-    """Write the figure as PNG."""
+def write_plot(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG."""
     buffer = io.BytesIO()
-    plot_tracks(tracks).savefig(buffer, format="png")
+    figure.savefig(buffer, format="png")
     atomic_write(path, buffer.getvalue())
     return path
 
 
-def _draw_numbers(axis: Axes, tracks: Tracks, colours: dict[str, str]) -> None:
-    frames = tracks.observed.frames
-    numbers = pd.crosstab(tracks.trajectories["frame"], tracks.trajectories["class"]).reindex(frames, fill_value=0)
+def _draw_numbers(axis: Axes, trajectories: pd.DataFrame, observed: Observed, colours: dict[str, str]) -> None:
+    frames = observed.frames
+    numbers = pd.crosstab(trajectories["frame"], trajectories["class"]).reindex(frames, fill_value=0)
     for name, colour in colours.items():
-        axis.plot(_along(tracks, frames), numbers[name], color=colour, label=name)
+        axis.plot(_along(observed, frames), numbers[name], color=colour, label=name)
     axis.set_ylabel("defects found")
     axis.set_ylim(bottom=0)
     axis.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -64,14 +64,13 @@ def _draw_numbers(axis: Axes, tracks: Tracks, colours: dict[str, str]) -> None:
         axis.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def _draw_rates(axis: Axes, tracks: Tracks, event: str, colours: dict[str, str]) -> None:
-    rates = tracks.rates
+def _draw_rates(axis: Axes, rates: pd.DataFrame, observed: Observed, event: str, colours: dict[str, str]) -> None:
     of_event = rates[(rates["event"] == event) & (rates["interval"] != TOTAL) & rates["rate"].notna()]
     shown = [name for name in colours if of_event.loc[of_event["class"] == name, "count"].any()]
-    width = _width(tracks)
+    width = _width(observed)
     for position, name in enumerate(shown):
         mine = of_event[of_event["class"] == name]
-        middle = _along(tracks, (mine["first_frame"].to_numpy() + mine["last_frame"].to_numpy()) / 2)
+        middle = _along(observed, (mine["first_frame"].to_numpy() + mine["last_frame"].to_numpy()) / 2)
         # Classes side by side, so that their bars do not cover each other.
         middle = middle + width * (position - (len(shown) - 1) / 2)
         bars = np.abs(mine[["rate_low", "rate_high"]].to_numpy().T - mine["rate"].to_numpy())
@@ -83,12 +82,12 @@ def _draw_rates(axis: Axes, tracks: Tracks, event: str, colours: dict[str, str])
     axis.set_ylim(bottom=0)
 
 
-def _along(tracks: Tracks, frames: np.ndarray) -> np.ndarray:
+def _along(observed: Observed, frames: np.ndarray) -> np.ndarray:
     """Return positions of frames on the axis of time."""
-    return np.asarray(frames * (tracks.observed.frame_time or 1.0), np.float64)
+    return np.asarray(frames * (observed.frame_time or 1.0), np.float64)
 
 
-def _width(tracks: Tracks) -> float:
+def _width(observed: Observed) -> float:
     """Return how far classes are drawn apart."""
-    first, *_, last = tracks.observed.frames if len(tracks.observed) > 1 else (0, 1)
-    return float(_along(tracks, np.array(last - first)) / 100)
+    first, *_, last = observed.frames if len(observed) > 1 else (0, 1)
+    return float(_along(observed, np.array(last - first)) / 100)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_menndl.serialization import check_types
 from napari_menndl.settings import documented, setting
-from napari_menndl.typed import check_types
 
 WS2 = "chosen: the lattice constant of WS2 is 0.319 nm, its W–S distance 0.184 nm"
 

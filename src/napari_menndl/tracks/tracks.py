@@ -114,7 +114,7 @@ class Tracks:
         atomic_write(summary, (json.dumps(self.summary(), indent=1) + "\n").encode())
         from napari_menndl.tracks.plot import write_plot  # here: matplotlib is slow to import
 
-        return [*written, summary, write_plot(self, place / "tracks.png")]
+        return [*written, summary, write_plot(self.plot(), place / "tracks.png")]
 
     def as_layer(self, name: str = "tracks") -> tuple[NDArray[np.float64], dict[str, Any], str]:
         """Return a layer of napari: data, attributes and the kind ``"tracks"``, as ``Layer.create`` takes them.
@@ -141,7 +141,7 @@ class Tracks:
         """Return a figure: defects of each class, and rates with their intervals, against time."""
         from napari_menndl.tracks.plot import plot_tracks
 
-        return plot_tracks(self)
+        return plot_tracks(self.trajectories, self.events, self.rates, self.observed)
 
 
 def track_defects(

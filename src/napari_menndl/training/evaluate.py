@@ -14,11 +14,11 @@ from napari_menndl.errors import Failure
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.plan import make_plan
-from napari_menndl.metrics.codes import decode, encode
 from napari_menndl.metrics.detection import fitness
+from napari_menndl.metrics.ranking import decode_probabilities, encode_probabilities
+from napari_menndl.network import device as devices
 from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes, of_fold, to_bytes
-from napari_menndl.training import device as devices
 from napari_menndl.training.folds import FoldTrainer
 from napari_menndl.training.inheritance import inherit
 from napari_menndl.training.loop import CONSTANT, TrainingStopped
@@ -66,10 +66,10 @@ def evaluate(
     weights : bytes
         As written by `network.weights`: the networks' tensors, named ``"<fold>/<parameter>"``, with their logits on one
         scale (`FoldTrainer.calibrate`), and ``"oof"``, (N, C, Y, X) uint8: the out-of-fold probabilities that were
-        scored, as written by `metrics.codes.encode` (none at a rung with all labels). The metadata are ``"genome"``,
-        its digest, ``"described"``, the genome as JSON, ``"split"`` and, for each fold, ``"seen/<fold>"`` [px],
-        ``"scale/<fold>"`` and, if its inputs were fitted, ``"resolved/<fold>"``, the fold's genome as JSON. Empty on
-        failure.
+        scored, as written by `metrics.ranking.encode_probabilities` (none at a rung with all labels). The metadata are
+        ``"genome"``, its digest, ``"described"``, the genome as JSON, ``"split"`` and, for each fold,
+        ``"seen/<fold>"`` [px], ``"scale/<fold>"`` and, if its inputs were fitted, ``"resolved/<fold>"``, the fold's
+        genome as JSON. Empty on failure.
     """
     started = time.perf_counter()
     on = devices.choose_device(device)
@@ -152,11 +152,11 @@ def _evaluate(
         return to_bytes(tensors, about)
     found["latency"] = 1e3 * seconds / (looked / 1e6)
     check_informative(pooled, validated, task)
-    oof = encode(pooled)
+    oof = encode_probabilities(pooled)
     tensors["oof"] = torch.from_numpy(oof)
     # Scored as stored, so that scoring again gives the same result.
     rng = np.random.default_rng(stream)
-    result = fitness(decode(oof), task.labels, validated, task.class_names, task.detectors, rng)
+    result = fitness(decode_probabilities(oof), task.labels, validated, task.class_names, task.detectors, rng)
     found |= {"fitness": result.value, "error": result.error, "scores": result.scores, "absent": result.absent}
     return to_bytes(tensors, about)
 

@@ -13,12 +13,12 @@ import torch
 from scipy import ndimage
 from scipy.special import logit
 
+from napari_menndl.network.device import repeatable, wait
 from napari_menndl.network.inputs import fit_inputs, shared_channels
 from napari_menndl.network.module import Network
+from napari_menndl.network.tiling import cut_windows, predict_tiled
 from napari_menndl.training.calibration import fit_scale
 from napari_menndl.training.data import TileSource
-from napari_menndl.training.device import repeatable, wait
-from napari_menndl.training.inference import cut_windows, predict_tiled
 from napari_menndl.training.loop import TrainingStopped, plan_steps, train
 from napari_menndl.training.losses import UNKNOWN
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from napari_menndl.genome.genome import Genome
     from napari_menndl.genome.plan import Plan
-    from napari_menndl.task.split import Split
+    from napari_menndl.task.folds import Split
     from napari_menndl.task.task import TrainingTask
 
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
     from napari_menndl.annotation.annotation import Annotation
-    from napari_menndl.movie.movie import Movie
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Movie, Step
 
     LayerData = tuple[Any, dict[str, Any], str]
 

@@ -37,16 +37,6 @@ def preference(name: str) -> Any:
     return getattr(_group_of(name), name)
 
 
-def prefer(name: str, value: Any) -> None:
-    """Set a value of the Preferences page; napari saves it at once."""
-    setattr(_group_of(name), name, value)
-
-
-def on_preference(name: str, act: Any) -> None:
-    """Call ``act(value)`` whenever a value of the Preferences page changes."""
-    getattr(_group_of(name).events, name).connect(lambda event: act(event.value))
-
-
 def _group_of(name: str) -> Any:
     settings = get_plugin_settings(PLUGIN)
     groups = (getattr(settings, group) for group in type(settings).model_fields)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from napari_menndl.annotation.clicks.markers import read_markers
 from napari_menndl.annotation.clicks.shapes import centre_of, say_centres
+from napari_menndl.annotation.clicks.text import doubt
 from napari_menndl.annotation.clicks.workbook import read_workbook
 from napari_menndl.errors import InputError
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-#: ROIs larger than this are skipped; without an embedded image a ROI has a few hundred bytes [bytes].
+#: Larger ROIs in a .zip are refused; without an embedded image a ROI has a few hundred bytes, and eight for a point
+#: [bytes].
 LARGEST_ROI = 1 << 24
 
 
@@ -48,10 +50,11 @@ def read_imagej_rois(path: Path) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as file:
-                parts = [i for i in file.infolist() if i.filename.endswith(".roi") and i.file_size <= LARGEST_ROI]
-                rois = [(part.filename, ImagejRoi.frombytes(file.read(part))) for part in parts]
+                rois = [(part.filename, ImagejRoi.frombytes(file.read(part))) for part in _members(file, path)]
         else:
             rois = [(path.name, ImagejRoi.frombytes(path.read_bytes()))]
+    except InputError:
+        raise
     except Exception as error:  # roifile raises errors of many kinds for damaged files
         raise InputError("ImageJ's ROIs as .roi or .zip", f"{path}: {error}", "Save them again.") from error
     if not rois:
@@ -71,6 +74,28 @@ def read_imagej_rois(path: Path) -> pd.DataFrame:
             )
     table.attrs["unit"] = "px"
     return table
+
+
+def _members(file: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
+    """Return the ROIs in a .zip, without what macOS adds to it; say which other files it has.
+
+    Raises
+    ------
+    InputError
+        For a ROI that is too large to be one.
+    """
+    parts = [part for part in file.infolist() if not part.is_dir() and not part.filename.startswith("__MACOSX/")]
+    rois = [part for part in parts if part.filename.lower().endswith(".roi")]
+    if large := [part for part in rois if part.file_size > LARGEST_ROI]:
+        raise InputError(
+            f"ROIs of up to {LARGEST_ROI >> 20} MB in {path}",
+            f"{large[0].filename} of {large[0].file_size / (1 << 20):.0f} MB",
+            "Remove it in the ROI Manager, or save it without an image in it.",
+        )
+    if others := [part.filename for part in parts if part not in rois]:
+        some = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
+        doubt(f"{len(others)} of {len(parts)} files in {path} are no ROIs (.roi), and left out: {some}.")
+    return rois
 
 
 def _of_roi(roi: Any, name: str, path: Path) -> pd.DataFrame:
@@ -119,13 +144,14 @@ def read_geojson(path: Path) -> pd.DataFrame:
         Another JSON file, lines among the objects.
     """
     rows: list[dict[str, Any]] = []
-    areas = 0
+    areas = parts = 0
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
         features = content["features"] if isinstance(content, dict) and "features" in content else content
         for feature in features if isinstance(features, list) else [features]:
             kind, places = _places(feature["geometry"])
             areas += kind.endswith("Polygon")
+            parts += len(feature["geometry"]["coordinates"]) - 1 if kind == "MultiPolygon" else 0
             rows += [{"x": x, "y": y, **_about(feature)} for x, y in places]
     except InputError:
         raise
@@ -137,6 +163,8 @@ def read_geojson(path: Path) -> pd.DataFrame:
         ) from error
     if areas:
         say_centres(areas, str(path))
+    if parts:
+        doubt(f"Of areas of several parts in {path} only the largest counts; {parts} others are left out.")
     table = pd.DataFrame(rows, columns=["x", "y", "t", "z", "class", "name"])
     table = table.drop(columns=[c for c in ("t", "z", "class", "name") if table[c].isna().all()])
     table.attrs["unit"] = "px"

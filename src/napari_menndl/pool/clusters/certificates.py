@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
-from napari_menndl.user_data import user_data
+from napari_menndl.files import user_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

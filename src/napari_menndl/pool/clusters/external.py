@@ -14,9 +14,9 @@ from urllib.parse import SplitResult, urlsplit
 from distributed.comm.core import CommClosedError
 
 from napari_menndl.errors import InputError
+from napari_menndl.pool.cluster import Cluster
 from napari_menndl.pool.clusters.certificates import certificates_folder, client_security
 from napari_menndl.pool.clusters.client import check_versions, client_of, configured
-from napari_menndl.pool.clusters.cluster import Cluster
 from napari_menndl.pool.settings import SchedulerFileSettings, SchedulerSettings
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_menndl.errors import InputError
+from napari_menndl.serialization import check_types, from_mapping
 from napari_menndl.settings import setting
-from napari_menndl.typed import check_types, from_mapping
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,15 +13,17 @@ from distributed.core import Status
 
 from napari_menndl.errors import InputError
 from napari_menndl.interpreter import safe_to_start_from
+from napari_menndl.pool.cluster import Cluster
 from napari_menndl.pool.clusters.certificates import RUN, make_certificates
 from napari_menndl.pool.clusters.client import client_of, configured
-from napari_menndl.pool.clusters.cluster import Cluster
+from napari_menndl.pool.process.hardware import visible_gpus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from distributed import Client
+
+    from napari_menndl.pool.settings import LocalSettings
 
 
 class _SafeNanny(Nanny):
@@ -37,23 +39,18 @@ class Local(Cluster):
 
     Parameters
     ----------
-    slots : int, optional
-        By default one per core.
-    local_directory : path, optional
-        Folder for the worker's files.
-    tls : bool
-        Exclude other users of this machine, with certificates that are never stored.
+    settings : LocalSettings
+        By default one slot for each network that a GPU trains, without GPUs one per core. With TLS other users of this
+        machine are excluded, by certificates that are never stored.
     """
 
     ours = True
     far = False
 
-    def __init__(
-        self, slots: int | None = None, local_directory: str | Path | None = None, *, tls: bool = False
-    ) -> None:
-        self._tls = tls
-        self._slots = slots or CPU_COUNT
-        self._local_directory = None if local_directory is None else str(local_directory)
+    def __init__(self, settings: LocalSettings) -> None:
+        self._tls = settings.tls
+        self._slots = settings.slots or len(visible_gpus()) * settings.sharing or CPU_COUNT
+        self._local_directory = settings.folder or None
 
     @contextlib.asynccontextmanager
     async def connect(self) -> AsyncIterator[Client]:

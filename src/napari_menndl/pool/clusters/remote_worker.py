@@ -78,7 +78,7 @@ async def _work(message: dict[str, Any], folder: str) -> None:
     from distributed import Worker
     from distributed.security import Security
 
-    from napari_menndl.pool.process.gpus import visible_gpus
+    from napari_menndl.pool.process.hardware import visible_gpus
 
     dask.config.set(message["config"])
     slots = message["slots"] or len(visible_gpus()) * message["networks_per_gpu"] or CPU_COUNT

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.errors import InputError
+from napari_menndl.files import user_data
+from napari_menndl.pool.cluster import Cluster
 from napari_menndl.pool.clusters.certificates import RUN, make_certificates
 from napari_menndl.pool.clusters.client import client_of, configured, guarded
-from napari_menndl.pool.clusters.cluster import Cluster
 from napari_menndl.pool.settings import path_of
-from napari_menndl.user_data import user_data
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from distributed import Scheduler
 
 from napari_menndl.errors import InputError
+from napari_menndl.pool.cluster import Cluster
 from napari_menndl.pool.clusters.certificates import RUN, Certificates, make_certificates
 from napari_menndl.pool.clusters.client import CONFIG, client_of, configured
-from napari_menndl.pool.clusters.cluster import Cluster
 from napari_menndl.pool.clusters.hosts import Host, read_hosts
 from napari_menndl.pool.worker.tasks import versions
 
@@ -60,7 +60,6 @@ class Ssh(Cluster):
     Parameters
     ----------
     settings : SshSettings
-    networks_per_gpu : int
 
     Raises
     ------
@@ -68,10 +67,10 @@ class Ssh(Cluster):
         If ssh is not installed, or the hosts file cannot be used.
     """
 
-    def __init__(self, settings: SshSettings, networks_per_gpu: int = 1) -> None:
+    def __init__(self, settings: SshSettings) -> None:
         self._hosts = read_hosts(settings.hosts)
         self._config = settings.config
-        self._networks_per_gpu = networks_per_gpu
+        self._networks_per_gpu = settings.sharing
         self._troubles: dict[str, str] = {}
         if shutil.which("ssh") is None:
             raise InputError("the program ssh", "none installed", "Install OpenSSH's client.")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from napari_menndl.pool.clusters.cluster import Cluster
+    from napari_menndl.pool.cluster import Cluster
     from napari_menndl.pool.protocol import Outcome, PoolTelemetry
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.interpreter import python_command, python_environment
-from napari_menndl.pool.process.memory import held_memory
+from napari_menndl.pool.process.hardware import held_memory
 from napari_menndl.pool.process.messages import Message, read_message, write_message
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from dask.system import CPU_COUNT
 
-from napari_menndl.pool.process.gpus import visible_gpus
-from napari_menndl.pool.process.memory import memory_per_slot
+from napari_menndl.pool.process.hardware import memory_per_slot, visible_gpus
 from napari_menndl.pool.process.slot import Slot
 
 if TYPE_CHECKING:

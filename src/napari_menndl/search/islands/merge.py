@@ -6,8 +6,6 @@ original evolutions had their own populations and random streams, and continue i
 
 from __future__ import annotations
 
-import os
-import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +20,10 @@ from napari_menndl.search.islands.merge_source import Source, in_order, total
 from napari_menndl.search.islands.shared_folder import describe
 from napari_menndl.search.journal import Journal
 from napari_menndl.search.lock import WriterLock
+from napari_menndl.search.new_folder import check_new, new_run_folder
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
 
     from napari_menndl.search.facts import Fact
@@ -58,28 +58,20 @@ def merge_folders(
         If the runs do not belong together, none can be read, or `path` is not empty.
     """
     target = Path(path).absolute()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError("a new folder for the merged run", f"{target} with something in it", "Name another.")
+    check_new(target)
     folders = _open(paths, note)
     first = folders[0]
     settings = replace(first.settings, exchange="", island="")
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        merged = RunFolder.create(
-            beside,
+    with new_run_folder(target) as staged:
+        merged = RunFolder.fill(
+            staged,
             settings,
             first.space,
             _task(folders, note),
             [str(f.path) for f in folders],
             common(f.metadata for f in folders),
         )
-        sources = [Source(one) for one in folders]
-        _merge(merged, sources, note)
-        if target.exists():
-            target.rmdir()
-        beside.rename(target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        _merge(merged, [Source(one) for one in folders], note)
     return RunFolder.open(target)
 
 

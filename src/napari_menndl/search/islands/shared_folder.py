@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
 from napari_menndl.genome.genes import GenomeError
-from napari_menndl.genome.genome import Genome  # noqa: TC001  decode reads the types
-from napari_menndl.genome.serialization import decode, encode
+from napari_menndl.genome.genome import Genome
 from napari_menndl.search.settings import ISLAND
+from napari_menndl.serialization import decode, encode
 
 if TYPE_CHECKING:
     from napari_menndl.genome.space import SearchSpace
@@ -132,6 +132,7 @@ class SharedFolder:
         self.own = describe(settings, space, task, run)
         self._space = space
         self._written = b""
+        self._many_said = False
         #: By file name: the version of the file that was read, and its elites that may be taken in.
         self._known: dict[str, tuple[tuple[int, ...], tuple[Elite, ...]]] = {}
 
@@ -151,7 +152,7 @@ class SharedFolder:
             try:
                 other = Island.from_bytes(_read(path))
             except (OSError, InputError):
-                continue
+                continue  # said when its elites are looked for
             if path == self._own_path:
                 if other.run != self.own.run:
                     raise InputError(
@@ -206,11 +207,16 @@ class SharedFolder:
     def _files(self) -> list[Path]:
         """Return the files of all islands, sorted by name."""
         with os.scandir(self.path) as entries:
-            names = [one.name for one in entries if one.name.endswith(".json")][:_MOST]
-        return [self.path / name for name in sorted(names) if ISLAND.fullmatch(name.removesuffix(".json"))]
+            files = (one.name for one in entries if one.name.endswith(".json"))
+            names = sorted(name for name in files if ISLAND.fullmatch(name.removesuffix(".json")))
+        if len(names) > _MOST and not self._many_said:
+            self._many_said = True
+            log.warning("%d islands in %s are passed over: more than %d", len(names) - _MOST, self.path, _MOST)
+        return [self.path / name for name in names[:_MOST]]
 
     def _look(self, path: Path) -> tuple[tuple[int, ...], tuple[Elite, ...]]:
         before = self._known.get(path.name, ((), ()))
+        version: tuple[int, ...] = ()
         try:
             info = path.lstat()
             version = (info.st_mtime_ns, info.st_size, info.st_ino)

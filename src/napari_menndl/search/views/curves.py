@@ -94,7 +94,7 @@ class Curves:
         match fact:
             case Started():
                 self._anchor = fact.time, self.elapsed
-            case Telemetry() | Finished() | Stopped() if fact.elapsed is not None:
+            case Telemetry() | Finished() | Stopped():
                 self._anchor = fact.time, fact.elapsed
         since, elapsed = self._anchor
         self.elapsed = elapsed + max(0.0, fact.time - since)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from napari_menndl.files import atomic_write
+from napari_menndl.files import atomic_write, user_data
 from napari_menndl.search.facts import AnswerChosen, Best, Born, Finished, Started, Stopped, iterate_facts
 from napari_menndl.search.lock import WriterLock
 from napari_menndl.search.run_config import NAME
 from napari_menndl.search.views.curves import best_of
 from napari_menndl.search.views.monitor import state_of
-from napari_menndl.user_data import user_data
+from napari_menndl.serialization import decode, encode
 
 #: Maximum number of runs remembered, the latest.
 _MOST = 100
@@ -59,7 +59,7 @@ class KnownRuns:
         """Return the remembered runs, latest first; empty if the file is absent or damaged."""
         try:
             entries = json.loads(self.path.read_text(encoding="utf-8"))["runs"]
-            runs = [KnownRun(str(one["path"]), str(one["movie"]), float(one["opened"])) for one in entries]
+            runs: list[KnownRun] = [decode(KnownRun, one, "run") for one in entries]
         except (OSError, ValueError, KeyError, TypeError):
             return []
         return sorted(runs, key=lambda one: -one.opened)
@@ -90,7 +90,7 @@ class KnownRuns:
 
     def _write(self, path: str, run: KnownRun | None) -> None:
         runs = [*([run] if run else []), *(one for one in self.list() if one.path != path)][:_MOST]
-        atomic_write(self.path, json.dumps({"runs": [asdict(one) for one in runs]}, indent=1).encode())
+        atomic_write(self.path, json.dumps({"runs": encode(runs)}, indent=1).encode())
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.metrics.scores import ClassScore, never_predicted
+from napari_menndl.progress import duration, size
 from napari_menndl.search.facts import (
     AnswerChosen,
     Arrived,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from napari_menndl.search.facts import Fact
     from napari_menndl.search.views.totals import OriginTotals
 
+#: A gain below this fraction of the fitness's standard error counts as negligible.
+HARDLY = 0.25
 _FAILURES = {
     "unbuildable": "cannot be built",
     "constant": "predicts the same everywhere",
@@ -93,6 +96,80 @@ def origins_line(origins: Mapping[str, OriginTotals]) -> str:
         if (one := origins.get(name)) and one.best is not None
     ]
     return f"Best by origin: {', '.join(reached)}" if reached else ""
+
+
+def headline(status: dict[str, Any]) -> str:
+    """Return one line: state, networks, evaluations, best fitness and elapsed time."""
+    state = status["state"] if status["state"] != "running" else status["phase"]
+    best = status["best_fitness"]
+    parts = [
+        f"{status['networks']} networks",
+        f"{status['evaluations']} evaluations",
+        f"best fitness {best:.3f}" if best is not None else "no fitness yet",
+        f"{duration(status['elapsed'])} of {status['budget']}",
+    ]
+    return f"{state:<10} {' · '.join(parts)}"
+
+
+def rates(status: dict[str, Any]) -> str:
+    """Return one line: networks per hour, slot utilisation, arithmetic rate and failures."""
+    failures = {**status["failures"], **status["lost"]}
+    named = ", ".join(f"{n} {kind}" for kind, n in sorted(failures.items())) or "no failures"
+    return (
+        f"{status['networks_per_hour']:.0f} networks/h · "
+        f"{status['slots']} slot{'s' * (status['slots'] != 1)} {status['slots_busy']:.0%} busy · "
+        f"{status['flops_per_second'] / 1e9:.2f} GFLOP/s · {named}"
+    )
+
+
+def diminishing(elapsed: float, gain: float | None, error: float | None) -> str:
+    """Return a hint that more time hardly pays, if the answer's gain is far below its uncertainty; else "".
+
+    Parameters
+    ----------
+    elapsed : float
+        Time searched [s].
+    gain : float or None
+        Gain of the answer's fitness in the second half of this time (`Totals.gain`).
+    error : float or None
+        Standard error of the answer's fitness.
+    """
+    if gain is None or error is None or gain >= HARDLY * error:
+        return ""
+    return (
+        f"More time hardly pays: the last {duration(elapsed / 2)} raised the best score by {gain:.3f}; it is known to "
+        f"± {error:.3f}."
+    )
+
+
+def pool_details(pool: dict[str, Any]) -> list[str]:
+    """Return lines on the pool: workers, throughput, waiting and traffic; none if the journal has no telemetry.
+
+    Parameters
+    ----------
+    pool : dict
+        `Totals.pool_summary`.
+    """
+    if not pool:
+        return []
+    machines = f"{pool['workers']} worker{'s' * (pool['workers'] != 1)}"
+    if pool["gpus"]:
+        machines += f", {pool['gpus']} GPU{'s' * (pool['gpus'] != 1)}"
+    lines = [machines]
+    if pool["networks_per_gpu_hour"] is not None:
+        lines.append(f"{pool['networks_per_gpu_hour']:.1f} networks per GPU-hour")
+    lines.append(f"{pool['waited']:.1%} of slot time waiting for a job to arrive")
+    if pool["bytes_per_network"]:
+        lines.append(f"{size(pool['bytes_per_network'])} sent and received per network")
+    if pool["staged_bytes"]:
+        lines.append(f"{size(pool['staged_bytes'])} staged in {pool['staged_seconds']:.0f} s")
+    return lines
+
+
+def set_aside(pool: dict[str, Any]) -> str:
+    """Return a line with the workers in quarantine, where every job fails; "" if there are none."""
+    names = pool.get("quarantined", [])
+    return f"Set aside, because everything fails there: {', '.join(names)}" if names else ""
 
 
 def came_to_nothing(status: Mapping[str, Any]) -> str:

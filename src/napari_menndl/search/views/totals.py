@@ -95,7 +95,7 @@ class Totals:
         Available slot time; slot time spent on evaluations; available GPU time.
     pool : dict
         The pool's own figures at the latest telemetry, summed over all resumes (`pool.protocol.PoolTelemetry`); empty
-        in journals of versions without them.
+        before.
     median : float or None
         Median fitness of the population.
     answer : AnswerChosen or None
@@ -163,8 +163,7 @@ class Totals:
                 if fact.fitness is not None:
                     self._answers.append((self.elapsed, fact.fitness))
             case Stopped():
-                self.phase, self.reason = fact.kind, fact.reason
-                self.elapsed = self.elapsed if fact.elapsed is None else fact.elapsed
+                self.phase, self.reason, self.elapsed = fact.kind, fact.reason, fact.elapsed
 
     def _settle(self, fact: Evaluated) -> None:
         level = fact.key.level
@@ -197,11 +196,9 @@ class Totals:
 
     def _take_telemetry(self, fact: Telemetry) -> None:
         self.elapsed, self.slots, self.median = fact.elapsed, fact.slots, fact.median
-        self.slot_seconds = fact.slot_seconds
-        self.pool = fact.pool or self.pool
-        if self.pool:
-            # From the clock of the slots, which counts running jobs as well as those that have ended.
-            self.busy_seconds, self.gpu_seconds = self.pool["busy_seconds"], fact.gpu_seconds
+        self.slot_seconds, self.gpu_seconds, self.pool = fact.slot_seconds, fact.gpu_seconds, fact.pool
+        # From the clock of the slots, which counts running jobs as well as those that have ended.
+        self.busy_seconds = fact.pool["busy_seconds"]
 
     @property
     def mean(self) -> Rate:

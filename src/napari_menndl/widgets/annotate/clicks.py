@@ -12,7 +12,7 @@ from napari.layers import Points
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
 
-from napari_menndl.annotation.clicks.clicked_frames import Click, ClickedFrames
+from napari_menndl.annotation.clicked_frames import Click, ClickedFrames
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.widgets.layers import PLACE

@@ -14,7 +14,7 @@ from napari_menndl.annotation.carrying import check_drawn_on
 from napari_menndl.annotation.label_values import IGNORED, with_ignored
 from napari_menndl.annotation.movie_index import SUFFIX, AnnotationIndex, stem_for
 from napari_menndl.errors import InputError
-from napari_menndl.user_data import user_data
+from napari_menndl.files import user_data
 from napari_menndl.widgets.layers import annotation_of, pixel_size_of
 
 if TYPE_CHECKING:

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
-    from napari_menndl.movie.movie import Movie
-    from napari_menndl.movie.preparation import Step
+    from napari_menndl.movie.movie import Movie, Step
 
 
 class _Question(NamedTuple):

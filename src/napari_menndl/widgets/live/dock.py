@@ -17,12 +17,13 @@ from superqt.utils import QSignalThrottler
 from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.errors import InputError
 from napari_menndl.predict.resample import PixelSizeError
+from napari_menndl.progress import short_duration
 from napari_menndl.widgets.background import LatestTask
 from napari_menndl.widgets.docking import Docking
 from napari_menndl.widgets.live.feed import Feed, LayerFeed, NewFrame, PathFeed
 from napari_menndl.widgets.live.frames import LiveFrames
 from napari_menndl.widgets.live.panel import FOLLOW, STOP, LivePanel
-from napari_menndl.widgets.live.predicting import by_how_many, duration, open_live, predict
+from napari_menndl.widgets.live.predicting import by_how_many, open_live, predict
 from napari_menndl.widgets.live.view import LiveView
 from napari_menndl.widgets.pixel_size import answer_for, remember_answer
 from napari_menndl.widgets.shortcuts import bind
@@ -271,8 +272,8 @@ class LiveReview(LivePanel):
             self.frames.latencies.append(latency)
             found = sum(frame.counts.values())
             self._say(
-                f"Frame {frame.number}: {found} defect{'s' * (found != 1)}, {duration(latency)} after it appeared "
-                f"({by_how_many(*frame.members)}: {duration(frame.seconds)})."
+                f"Frame {frame.number}: {found} defect{'s' * (found != 1)}, {short_duration(latency)} after it "
+                f"appeared ({by_how_many(*frame.members)}: {short_duration(frame.seconds)})."
             )
         self._next()
         self.say_behind(self.frames.behind())

@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
@@ -31,37 +31,38 @@ class NewFrame:
     appeared: float
 
 
-class Feed(QObject):
-    """Source of new frames, each announced by a signal.
+class Feed(Protocol):
+    """Source of new frames, each announced by a signal; a `PathFeed` or a `LayerFeed`.
 
     Attributes
     ----------
     news : Signal(feed, NewFrame or Notice or exception)
         No news arrives after an exception.
+    pixel_size : (y, x) float [nm] or None
     """
 
-    news = Signal(object, object)
+    news: Any
+
+    @property
+    def pixel_size(self) -> tuple[float, float] | None: ...
 
     def start(self) -> None:
         """Start looking for new frames."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         """Stop looking for new frames."""
-        raise NotImplementedError
 
     def read(self, number: int) -> NDArray[Any]:
         """Return a frame (Y, X)."""
-        raise NotImplementedError
 
-    @property
-    def pixel_size(self) -> tuple[float, float] | None:
-        """Pixel size (y, x) [nm]; None if unknown."""
-        raise NotImplementedError
+    def deleteLater(self) -> None:  # noqa: N802 (Qt's name)
+        """Delete the feed, a QObject, when nothing uses it any more."""
 
 
-class PathFeed(Feed):
+class PathFeed(QObject):
     """New frames of a path on disk, watched in a thread of its own: the pool's threads are for work that ends."""
+
+    news = Signal(object, object)
 
     def __init__(self, path: Path, existing: bool, parent: QObject) -> None:
         super().__init__(parent)
@@ -94,8 +95,10 @@ class PathFeed(Feed):
         return self.follower.pixel_size
 
 
-class LayerFeed(Feed):
+class LayerFeed(QObject):
     """New frames of a layer: those added to it or, if it has one frame only, that frame whenever it changes."""
+
+    news = Signal(object, object)
 
     def __init__(self, layer: Image, existing: bool, parent: QObject) -> None:
         super().__init__(parent)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFrame, QLabel, QMenu, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_menndl.errors import InputError
+from napari_menndl.movie.formats import TIFF
 from napari_menndl.widgets.docking import NARROW, WIDE
 from napari_menndl.widgets.form import fill_form, lay_out, make_form, read_form, remember_form
-from napari_menndl.widgets.live.paths import choose_by_menu
 from napari_menndl.widgets.live.plot import CountPlot
 from napari_menndl.widgets.live.settings import LiveSettings
 from napari_menndl.widgets.pixel_size import PixelSizeRow
@@ -21,9 +22,20 @@ from napari_menndl.widgets.shortcuts import explained
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from magicgui.widgets import FileEdit
+
 KEPT = ("network", "source", "pixel_size", "fast", "existing", "newest")
 PATHS = {"network": "run or saved network", "source": "or drop it here"}
 FOLLOW, STOP = "Follow", "Stop following"
+
+FOLDERS = {
+    "network": "Folder of a search …",
+    "source": "Folder of images, or zarr array …",
+}
+FILES = {
+    "network": ("Saved network …", "Saved networks (*.safetensors)"),
+    "source": ("TIFF file …", f"TIFF files ({' '.join(f'*{suffix}' for suffix in TIFF.suffixes)})"),
+}
 
 
 class LivePanel(QScrollArea):
@@ -113,3 +125,30 @@ class LivePanel(QScrollArea):
         """Show a message about the source."""
         self.notice.setText(escape(text))
         self.notice.setVisible(bool(text))
+
+
+def choose_by_menu(row: FileEdit, name: str, example: str) -> QMenu:
+    """Give a row's button a menu of what can be chosen; drops are left to the whole dock."""
+    edit, button = row.line_edit.native, row.choose_btn.native
+    edit.setPlaceholderText(example)
+    edit.setAcceptDrops(False)
+    row.choose_btn.text = "…"
+    button.setMaximumWidth(40)
+    button.setToolTip("Choose a folder or a file")
+    menu = QMenu(button)
+    menu.addAction(FOLDERS[name], partial(_choose_folder, row))
+    title, kinds = FILES[name]
+    menu.addAction(title, partial(_choose_file, row, kinds))
+    button.setMenu(menu)
+    return menu
+
+
+def _choose_folder(row: FileEdit, *_: Any) -> None:
+    if path := QFileDialog.getExistingDirectory(row.native, "Choose a folder", str(row.line_edit.value)):
+        row.value = Path(path)
+
+
+def _choose_file(row: FileEdit, kinds: str, *_: Any) -> None:
+    path, _filter = QFileDialog.getOpenFileName(row.native, "Choose a file", str(row.line_edit.value), kinds)
+    if path:
+        row.value = Path(path)

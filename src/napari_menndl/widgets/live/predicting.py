@@ -62,8 +62,3 @@ def predict(question: tuple[LivePredictor, Feed, NewFrame, Answer]) -> LiveFrame
 def by_how_many(used: int, whole: int) -> str:
     """Format how many networks predict: ``"1 network"``, ``"16 networks"``, ``"4 of 16 networks"``."""
     return f"{used} of {whole} networks" if used < whole else f"{used} network{'s' * (used != 1)}"
-
-
-def duration(seconds: float) -> str:
-    """Format a duration: ``"0.21 s"``, ``"45 ms"``."""
-    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"

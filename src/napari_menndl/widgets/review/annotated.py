@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.annotation.classes import DefectClass, FrameStatus, regions_of
+from napari_menndl.annotation.classes import DefectClass, FrameStatus, make_detector, regions_of
 from napari_menndl.annotation.files import open_own_group, own_array
-from napari_menndl.annotation.tolerance import make_detector
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.identity import frame_digest

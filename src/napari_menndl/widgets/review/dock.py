@@ -64,14 +64,15 @@ class ReviewFrames(QWidget):
         super().__init__()
         self.viewer = viewer
         self.controls = Controls(self._layers, self._shadings, self._classes, self._order)
-        self.inputs = Inputs(viewer, self.controls, self)
+        forms = self.controls.what, self.controls.level, self.controls.view
+        self.inputs = Inputs(viewer, *forms, self.controls.pool, self)
         self.movie = MovieReview(self)
         self.teller = Notifier(self)
         self.display = Display(viewer, self.controls, self.inputs, self.movie, self.teller, self)
         self.files = Files(self.controls, self.inputs, self.movie, self.display, self.teller, self)
         self.walk = ErrorNavigator(viewer, self.movie, self.inputs, self.go_to, self.teller, self)
         self.tracks = MovieTracks(
-            viewer, self.controls.tracks, self.inputs, self.movie, self.display, self.teller, self
+            viewer, self.controls.tracks, self.inputs, self.movie, lambda: self.display.classes, self.teller, self
         )
         self.corrected: set[int] = set()
         self.following = Following(self.controls, self.inputs, self.movie, self.display, self.teller, self)

@@ -28,12 +28,13 @@ from napari_menndl.widgets.review.settings import EVERY_CLASS, ReviewSettings, T
 from napari_menndl.widgets.review.several import Movies, Order
 
 if TYPE_CHECKING:
+    from magicgui.widgets import Container
     from napari.layers import Image, Labels
     from napari.viewer import Viewer
 
     from napari_menndl.movie.movie import Movie
     from napari_menndl.widgets.pixel_size import Answer
-    from napari_menndl.widgets.review.controls import Controls
+    from napari_menndl.widgets.pool_row import PoolRow
 
 
 #: Value of `Inputs.painted` when a whole annotation was replaced.
@@ -46,7 +47,9 @@ class Inputs(QObject):
     Parameters
     ----------
     viewer : napari.Viewer
-    controls : Controls
+    what, level, view : Container
+        Forms of `ReviewSettings`, `ThresholdSettings` and `ViewSettings`.
+    pool : PoolRow
 
     Attributes
     ----------
@@ -62,11 +65,18 @@ class Inputs(QObject):
     replaced = Signal()
     painted = Signal(int)
 
-    def __init__(self, viewer: Viewer, controls: Controls, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        what: Container[Any],
+        level: Container[Any],
+        view: Container[Any],
+        pool: PoolRow,
+        parent: QObject | None = None,
+    ) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self._what, self._level, self._view = controls.what, controls.level, controls.view
-        self._pool = controls.pool
+        self._what, self._level, self._view, self._pool = what, level, view, pool
         self._movie: tuple[Any, Movie] | None = None
         self._answer: tuple[Movie, Answer] | None = None
         self._watched: Labels | None = None

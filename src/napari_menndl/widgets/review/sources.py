@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_menndl.movie.movie import Movie
+    from napari_menndl.network.tiling import Part
     from napari_menndl.predict.background import BackgroundWriter
     from napari_menndl.predict.prediction import Prediction
     from napari_menndl.predict.prediction_spec import Predictor
-    from napari_menndl.training.inference import Part
     from napari_menndl.widgets.pixel_size import Answer
 
 #: Memory for predictions [byte]; where it is too small, they go to a folder that is removed at the end.
@@ -156,7 +156,7 @@ class PredictedSource(Source):
         _, height, width = self._movie.shape
         if self._network is None or self.remembers(t) or max(height, width) <= 2 * self.part:
             return
-        from napari_menndl.training.inference import cut_parts  # torch is there already
+        from napari_menndl.network.tiling import cut_parts  # torch is there already
 
         network: Any = self._network
         movie = self._movie

@@ -30,13 +30,12 @@ from napari_menndl.widgets.review.palette import class_colours
 from napari_menndl.widgets.section import WrappedLabel, section
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
     from napari.viewer import Viewer
 
     from napari_menndl.movie.movie import Movie
-    from napari_menndl.widgets.review.display import Display
     from napari_menndl.widgets.review.frame_review import FrameReview
     from napari_menndl.widgets.review.inputs import Inputs
     from napari_menndl.widgets.review.messages import Notifier
@@ -142,6 +141,15 @@ class Question(NamedTuple):
 class MovieTracks(QObject):
     """Tracks of the defects that a review has found so far.
 
+    Parameters
+    ----------
+    viewer, view, inputs, reviews
+        Of the dock.
+    colours : callable
+        Returns the colours of the predicted classes in view.
+    teller : Notifier
+        Shows errors.
+
     Attributes
     ----------
     found : Tracks or None
@@ -153,12 +161,12 @@ class MovieTracks(QObject):
         view: TracksView,
         inputs: Inputs,
         reviews: MovieReview,
-        display: Display,
+        colours: Callable[[], Mapping[str, str]],
         teller: Notifier,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._display, self._complain = display, teller.error
+        self._colours, self._complain = colours, teller.error
         self._viewer, self._view, self._inputs, self._reviews = viewer, view, inputs, reviews
         self.found: Tracks | None = None
         self._layer: Any = None
@@ -206,7 +214,7 @@ class MovieTracks(QObject):
             return  # another movie was chosen meanwhile
         self.found, self._followed = found, {review.frame: review for review in question.reviews}
         names = question.reviews[0].class_names
-        colours = self._display.classes or class_colours(names, self._inputs.annotation)
+        colours = self._colours() or class_colours(names, self._inputs.annotation)
         self._view.plot.show_events(found.events, colours, len(question.movie))
         self._view.plot.setVisible(len(found.events) > 0)
         self._view.save.setEnabled(True)

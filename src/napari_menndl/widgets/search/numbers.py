@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_menndl.progress import diminishing, duration, pool_details, set_aside
-from napari_menndl.search.views.messages import origins_line
+from napari_menndl.progress import duration
+from napari_menndl.search.views.messages import diminishing, origins_line, pool_details, set_aside
 from napari_menndl.widgets.search.leaderboard import short
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from napari_menndl.genome.founders import dilated_fcn
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.space import SearchSpace
+from napari_menndl.genome.variation import sample_genome
 from napari_menndl.network.module import Network
-from napari_menndl.training.inference import cut_parts, cut_windows, predict_parts, predict_tiled
+from napari_menndl.network.tiling import cut_parts, cut_windows, predict_parts, predict_tiled
 
 
 @given(
@@ -40,7 +41,7 @@ def test_windows_cover_a_frame_once_and_reach_far_enough(
 @settings(max_examples=20, deadline=None)
 def test_tiled_equals_untiled_for_every_genome(seed: int, height: int, width: int, size: int) -> None:
     rng = np.random.default_rng(seed)
-    plan = make_plan(SearchSpace().sample(rng), 2)
+    plan = make_plan(sample_genome(SearchSpace(), rng), 2)
     network = Network(plan, seed)
     with torch.no_grad():
         for module in network.modules():

@@ -24,10 +24,12 @@ from napari_menndl.interpreter import python_command, python_environment
 from napari_menndl.movie.neighbours import read_frame
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
+from napari_menndl.notebook.terminal import SearchProgress
 from napari_menndl.predict.prediction import Prediction
-from napari_menndl.progress import SearchProgress, number, rates
+from napari_menndl.progress import number
 from napari_menndl.review.picture import PictureRow, four_panel
 from napari_menndl.search.facts import Born
+from napari_menndl.search.views.messages import rates
 from napari_menndl.simulation.simulate import SimulatedMovie, simulate_movie
 
 if TYPE_CHECKING:
@@ -133,7 +135,7 @@ def run_demo(folder: Path, *, budget: str, seed: int, window: bool, console: Con
     _draw(folder / "picture.png", movie, scored[0].later, scored[-1].later)
     scored[-1].later.to_csv(folder / "defects.csv")
     console.print(comparison_table(table))
-    console.print(rates(run.status()))
+    console.print(rates(run.status()), style="dim")
     console.print(f"Wrote {folder}/picture.png, comparison.csv and defects.csv in {time.monotonic() - began:.0f} s.")
     if window:
         _open_window(folder, run_path, console)
