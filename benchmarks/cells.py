@@ -13,7 +13,17 @@ from typing import Any
 #: What a cell holds: plain numbers and words by name.
 Numbers = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("napari-menndl", "numpy", "scipy", "scikit-image", "scikit-learn", "torch", "dask", "distributed")
+_PACKAGES = (
+    "napari-menndl",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "scikit-learn",
+    "torch",
+    "dask",
+    "distributed",
+    "trackpy",
+)
 
 
 def let_trainers_import_benchmarks() -> None:

@@ -21,6 +21,7 @@ from .predict.suggest import Suggestion as Suggestion
 from .predict.suggest import suggest_regions as suggest_regions
 from .run import Run as Run
 from .simulation.simulate import simulate_movie as simulate_movie
+from .tracks.tracks import track_defects as track_defects
 
 __version__: str
 
@@ -48,4 +49,5 @@ __all__ = [
     "run_search",
     "simulate_movie",
     "suggest_regions",
+    "track_defects",
 ]

@@ -10,6 +10,7 @@ from napari_menndl.cli.movies import compare, demo, predict, simulate
 from napari_menndl.cli.networks import export, info
 from napari_menndl.cli.pictures import pictures
 from napari_menndl.cli.pool import pool
+from napari_menndl.cli.results import export_prediction, tracks
 from napari_menndl.cli.runs import merge, report, search, status, stop
 from napari_menndl.cli.suggest import suggest
 from napari_menndl.plain_text import write_plainly
@@ -32,7 +33,7 @@ app = typer.Typer(
 )
 for command in (
     *(demo, simulate, search, status, stop, merge, predict, follow),
-    *(export, info, compare, pictures, report),
+    *(export, export_prediction, info, compare, tracks, pictures, report),
 ):
     app.command()(command)
 app.command("next")(suggest)

@@ -108,6 +108,12 @@ def predict(
     anew: Annotated[
         bool, typer.Option("--anew", help="Replace the prediction of another movie or network that stands at --out.")
     ] = False,
+    agreement: Annotated[
+        bool,
+        typer.Option(
+            "--agreement", help="Say of each defect how far the ensemble's networks agree; takes as long again."
+        ),
+    ] = False,
 ) -> None:
     """Apply a search's best network, or a saved one, to whole movies; begun again, it goes on where it stopped."""
     from napari_menndl.opening import at_thresholds, open_network
@@ -124,7 +130,7 @@ def predict(
         for movie, place in zip(movies, places_for(movies, to), strict=True):
             try:
                 shown = open_as_asked(movie, pixel_size, signal)
-                defects, lacking, problem = _predict_one(opened, shown, place, pool, anew)
+                defects, lacking, problem = _predict_one(opened, shown, place, pool, anew, agreement)
             except (InputError, OSError) as error:
                 wrong.append((movie, error))
                 continue
@@ -146,7 +152,7 @@ def predict(
 
 
 def _predict_one(
-    network: "TrainedNetwork | Ensemble", movie: "Movie", place: Path, pool: str | None, anew: bool
+    network: "TrainedNetwork | Ensemble", movie: "Movie", place: Path, pool: str | None, anew: bool, agreement: bool
 ) -> tuple["pd.DataFrame", str, InputError | None]:
     """Predict a movie to a path; return its defects, the missing frames in words, and the error that caused them."""
     from rich.progress import Progress
@@ -158,7 +164,12 @@ def _predict_one(
     with Progress(console=out) as bar:
         task = bar.add_task(f"Predicting {movie.name}", total=len(prediction))
         defects, frames, problem = predict_movie(
-            prediction, place, lambda done, total: bar.update(task, completed=done, total=total), pool=pool, anew=anew
+            prediction,
+            place,
+            lambda done, total: bar.update(task, completed=done, total=total),
+            pool=pool,
+            anew=anew,
+            agreement=agreement,
         )
     return defects, f", with {frames} of {len(prediction)} frames" if problem else "", problem
 

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 
     from napari_menndl.metrics.components import Components
 
-#: Columns of a table of defects: frame and number of the defect in it; class; centre [px] and [nm]; area [px] and
-#: [nm²]; mean probability over its pixels. Values in nm are NaN if the pixel size is unknown.
-DEFECT_COLUMNS = ("frame", "defect", "class", "y", "x", "y_nm", "x_nm", "area_px", "area_nm2", "confidence")
+#: Columns of every table of defects: frame, and time since the first one [s]; number of the defect in its frame; class;
+#: centre [px] and [nm]; area [px] and [nm²]; means over its pixels of the probability and of the agreement of an
+#: ensemble's members. What is not known is NaN: values in nm without a pixel size, the time without a frame time.
+DEFECT_COLUMNS = (
+    *("frame", "time_s", "defect", "class"),
+    *("y", "x", "y_nm", "x_nm", "area_px", "area_nm2"),
+    *("confidence", "agreement"),
+)
 _WHOLE = ("frame", "defect", "area_px")
 
 
@@ -29,6 +34,8 @@ def defect_rows(
     probability: NDArray[np.floating] | None,
     pixel_size: tuple[float, float] | None,
     chosen: NDArray[np.integer] | None = None,
+    frame_time: float | None = None,
+    agreement: NDArray[np.floating] | None = None,
 ) -> pd.DataFrame:
     """Return the rows of defects of one class in one frame.
 
@@ -45,6 +52,9 @@ def defect_rows(
     pixel_size : (y, x) float [nm], optional
     chosen : (k,) int, optional
         Indices of the components to list; by default all.
+    frame_time : float [s], optional
+    agreement : (Y, X) float, optional
+        Of the members of an ensemble, see `Ensemble.agreement`.
 
     Returns
     -------
@@ -54,18 +64,22 @@ def defect_rows(
     index = np.arange(len(components)) if chosen is None else chosen
     scale = np.array(pixel_size if pixel_size else (np.nan, np.nan))
     centres, areas = components.centres[index], components.areas[index]
-    confidence = np.full(len(index), np.nan)
-    if probability is not None:
-        confidence = np.asarray(ndimage.mean(probability, components.labels, index + 1), np.float64)
+    means = [
+        np.full(len(index), np.nan)
+        if image is None
+        else np.asarray(ndimage.mean(image, components.labels, index + 1), np.float64)
+        for image in (probability, agreement)
+    ]
     columns = (
         np.full(len(index), frame),
+        np.full(len(index), frame * frame_time if frame_time else np.nan),
         np.asarray(numbers, np.int64),
         np.full(len(index), name, object),
         *centres.T,
         *(centres * scale).T,
         areas,
         areas * scale.prod(),
-        confidence,
+        *means,
     )
     return pd.DataFrame(dict(zip(DEFECT_COLUMNS, columns, strict=True)))
 

@@ -49,6 +49,8 @@ def find_defects(
     class_names: Sequence[str],
     pixel_size: tuple[float, float] | None = None,
     frame: int = 0,
+    frame_time: float | None = None,
+    agreement: NDArray[np.float32] | None = None,
 ) -> pd.DataFrame:
     """List the defects of a frame.
 
@@ -60,6 +62,9 @@ def find_defects(
     pixel_size : (y, x) float [nm], optional
     frame : int
         Number to enter in the table.
+    frame_time : float [s], optional
+    agreement : (C, Y, X) float32, optional
+        Of the members of an ensemble, see `Ensemble.agreement`.
 
     Returns
     -------
@@ -70,6 +75,8 @@ def find_defects(
     for c, name in enumerate(class_names):
         found = label_components(labels == c + 1, min_area=1)
         numbers = np.arange(first, first + len(found))
-        tables.append(defect_rows(frame, name, found, numbers, probabilities[c], pixel_size))
+        agreed = None if agreement is None else agreement[c]
+        about = frame, name, found, numbers, probabilities[c], pixel_size
+        tables.append(defect_rows(*about, frame_time=frame_time, agreement=agreed))
         first += len(found)
     return joined(tables)

@@ -8,6 +8,7 @@ import uuid
 import warnings
 from collections import OrderedDict
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import numpy as np
 from dask.delayed import delayed
 
 from napari_menndl.errors import InputError, frame_number
+from napari_menndl.layer_data import grid, points_layer
 from napari_menndl.metrics.defect_table import joined, no_defects
 from napari_menndl.movie.absent import spans
 from napari_menndl.movie.identity import digest_of, few, frame_digest
@@ -24,10 +26,11 @@ from napari_menndl.movie.neighbours import REACH, read_frame
 from napari_menndl.movie.preparation import leave_borders
 from napari_menndl.movie.tracing import with_origin
 from napari_menndl.predict.labelling import find_defects, label_pixels
-from napari_menndl.predict.prediction_spec import PredictionSpec
+from napari_menndl.predict.prediction_spec import PredictionSpec, dose_of
 from napari_menndl.predict.prediction_zarr import StoredFrames, not_this_one
 from napari_menndl.predict.range import RangeCheck
 from napari_menndl.predict.remote import LOOK, combine_errors, on_pool, take_next
+from napari_menndl.tracks.tracks import track_defects
 
 if TYPE_CHECKING:
     import os
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie
     from napari_menndl.pool.protocol import Pool
     from napari_menndl.predict.prediction_spec import Predictor
+    from napari_menndl.tracks.settings import TrackSettings
+    from napari_menndl.tracks.tracks import Tracks
 
 #: Number of latest frames kept in memory, so that labels and probabilities of the frame in view share one prediction.
 KEPT = 4
@@ -116,7 +121,10 @@ class Prediction:
         """
         stored = StoredFrames.open(path)
         prediction = cls.__new__(cls)
-        prediction._begin(stored.outline, None, movie, stored)
+        outline = stored.outline
+        if movie is not None and outline.frame_time is None:  # written by an older version
+            outline = replace(outline, frame_time=movie.frame_time, dose=dose_of(movie))
+        prediction._begin(outline, None, movie, stored)
         prediction._check_movie(stored)
         return prediction
 
@@ -241,11 +249,41 @@ class Prediction:
         """Return the labels of a frame, (Y, X) uint8: 0 = no defect, c + 1 = class c."""
         return label_pixels(self.frame_probabilities(t), self.outline.thresholds, self.outline.min_areas)
 
-    def frame_defects(self, t: int) -> pd.DataFrame:
-        """Return the defect table of a frame; see `find_defects`, and `tracing.with_origin` for prepared movies."""
+    def frame_agreement(self, t: int) -> NDArray[np.float32] | None:
+        """Return the agreement of an ensemble's members on a frame, (C, Y, X) float32; None for a single network.
+
+        It takes as long as predicting the frame.
+
+        Raises
+        ------
+        InputError
+            If the network or the movie is not available.
+        """
+        network, movie = self._source(f"the agreement on frame {t}")
+        if not hasattr(network, "agreement"):
+            return None
+        with self._lock, self._borders_said_once():
+            agreement: NDArray[np.float32] = network.agreement(read_frame(movie, t, network.reach), movie.pixel_size)
+        return agreement
+
+    def frame_defects(self, t: int, *, agreement: bool = False) -> pd.DataFrame:
+        """Return the defect table of a frame; see `find_defects`, and `tracing.with_origin` for prepared movies.
+
+        Parameters
+        ----------
+        t : int
+        agreement : bool
+            Whether to fill the column agreement, which takes as long again as the prediction.
+        """
         outline = self.outline
         table = find_defects(
-            self.frame_labels(t), self.frame_probabilities(t), outline.class_names, outline.pixel_size, frame=t
+            self.frame_labels(t),
+            self.frame_probabilities(t),
+            outline.class_names,
+            outline.pixel_size,
+            t,
+            outline.frame_time,
+            self.frame_agreement(t) if agreement else None,
         )
         return with_origin(table, outline.steps, outline.pixel_size)
 
@@ -265,14 +303,57 @@ class Prediction:
         """Defects of all frames, computed on first access."""
         return self.find_defects(range(len(self)))
 
-    def find_defects(self, frames: Iterable[int]) -> pd.DataFrame:
-        """Return the defect table of some frames."""
-        return joined(map(self.frame_defects, frames), lambda: with_origin(no_defects(), self.outline.steps))
+    def find_defects(self, frames: Iterable[int], *, agreement: bool = False) -> pd.DataFrame:
+        """Return the defect table of some frames; parameters as of `frame_defects`."""
+        tables = (self.frame_defects(t, agreement=agreement) for t in frames)
+        return joined(tables, lambda: with_origin(no_defects(), self.outline.steps))
+
+    def tracks(self, settings: TrackSettings | None = None, **changed: Any) -> Tracks:
+        """Follow the defects through the movie: trajectories, events and rates.
+
+        Frames that are not predicted yet are predicted, if network and movie are available; else they are left out,
+        with a warning.
+
+        Parameters
+        ----------
+        settings : TrackSettings, optional
+        **changed
+            Single settings by name, such as ``reach=0.4``; or what the movie does not say, as for `track_defects`:
+            frame_time, dose, drift.
+
+        Returns
+        -------
+        Tracks
+
+        Raises
+        ------
+        InputError
+            As of `track_defects`.
+        """
+        outline = self.outline
+        frames = self.available
+        if missing := sorted(set(range(len(self))) - set(frames)):
+            warnings.warn(f"{_frames(missing)} not predicted: left out.", stacklevel=2)
+        known = {
+            "shape": outline.shape[1:],
+            "frames": frames,
+            "pixel_size": outline.pixel_size,
+            "frame_time": outline.frame_time,
+            "dose": outline.dose,
+            "recorded": outline.recorded and outline.recorded[1:],
+        }
+        return track_defects(self.find_defects(frames), settings, **known | changed)
 
     @property
     def written(self) -> int:
         """Number of frames on disk."""
         return int(np.count_nonzero(self._stored.done)) if self._stored is not None else 0
+
+    @property
+    def available(self) -> list[int]:
+        """Frames that are on disk or can be predicted."""
+        every = range(len(self))
+        return list(every) if self._network is not None else [t for t in every if self.is_written(t)]
 
     def is_written(self, t: int) -> bool:
         """Whether a frame is on disk."""
@@ -356,6 +437,15 @@ class Prediction:
         if failed:
             raise combine_errors(failed)
         return Path(path)
+
+    def as_layers(self) -> list[tuple[Any, dict[str, Any], str]]:
+        """Return layers of napari, as ``Layer.create`` takes them: the labels (lazy), and the defects as points."""
+        outline = self.outline
+        place = grid(outline.pixel_size, outline.frame_time)
+        return [
+            (self.labels, {"name": f"{outline.movie} labels", **place}, "labels"),
+            points_layer(self.defects, outline.pixel_size, outline.frame_time, f"{outline.movie} defects"),
+        ]
 
     @contextmanager
     def _borders_said_once(self) -> Iterator[None]:

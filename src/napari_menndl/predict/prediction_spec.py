@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import AS_RECORDED, describe, looks, steps_from_json
+from napari_menndl.movie.tracing import recorded_frames
 from napari_menndl.predict.resample import PixelSize, resampled_shape, scale_between
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ class PredictionSpec:
         Preparation steps of the movie, see `Movie.prepared`.
     recorded : (T, Y, X) or None
         Shape of the recorded movie; None if it was not prepared.
+    frame_time : float [s] or None
+    dose : float [e⁻/nm²] or None
+        Electrons on an area in one frame.
     """
 
     network: str
@@ -89,6 +93,8 @@ class PredictionSpec:
     min_areas: tuple[int, ...]
     steps: tuple[Step, ...] = ()
     recorded: tuple[int, int, int] | None = None
+    frame_time: float | None = None
+    dose: float | None = None
 
     @classmethod
     def of(cls, network: Predictor, movie: Movie) -> PredictionSpec:
@@ -114,6 +120,8 @@ class PredictionSpec:
             tuple(max(1, round(detector.min_area / scale)) for detector in network.detectors),
             movie.steps,
             movie.raw.shape if movie.steps else None,
+            movie.frame_time,
+            dose_of(movie),
         )
 
     def differs(self, other: PredictionSpec) -> str:
@@ -135,6 +143,9 @@ class PredictionSpec:
         plain = asdict(self)
         plain["thresholds"] = [t if t < float("inf") else None for t in self.thresholds]
         del plain["steps"], plain["recorded"]
+        for name in ("frame_time", "dose"):
+            if plain[name] is None:
+                del plain[name]
         if not self.steps:
             return plain
         return plain | {"steps": [step.to_json() for step in self.steps], "recorded": self.recorded}
@@ -161,9 +172,16 @@ class PredictionSpec:
                 tuple(map(int, data["min_areas"])),
                 steps_from_json(data.get("steps"), (recorded or [0])[0]),
                 None if recorded is None else (int(recorded[0]), int(recorded[1]), int(recorded[2])),
+                *(None if (known := data.get(name)) is None else float(known) for name in ("frame_time", "dose")),
             )
         except (KeyError, TypeError, ValueError, IndexError) as problem:
             raise InputError("the description of a prediction", repr(problem), "Predict the movie anew.") from problem
+
+
+def dose_of(movie: Movie) -> float | None:
+    """Return the dose of a frame [e⁻/nm²], of all frames that it is the average of; None if unknown."""
+    dose = movie.metadata.dose
+    return None if dose is None else dose * len(recorded_frames(movie.steps, 0))
 
 
 def _check_steps(trained: tuple[Step, ...], movie: Movie) -> None:

@@ -10,6 +10,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
 from napari_menndl.movie.preparation import prepared_alike
 from napari_menndl.predict.prediction import Prediction
+from napari_menndl.tables import table_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ TABLE = "defects.csv"
 
 
 class DefectTable:
-    """CSV table of the defects of movies, rewritten after each movie.
+    """Table of the defects of movies, CSV or Parquet by its suffix, rewritten after each movie.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ class DefectTable:
             defects = defects.copy()
             defects.insert(0, "movie", movie)
         self._found.append(defects)
-        atomic_write(self.path, pd.concat(self._found, ignore_index=True).to_csv(index=False).encode())
+        atomic_write(self.path, table_bytes(pd.concat(self._found, ignore_index=True), self.path))
 
 
 def predict_movie(
@@ -63,6 +64,7 @@ def predict_movie(
     pool: str | None = None,
     *,
     anew: bool = False,
+    agreement: bool = False,
 ) -> tuple[pd.DataFrame, int, InputError | None]:
     """Predict and store a movie, and return its defects even if some frames fail.
 
@@ -71,6 +73,8 @@ def predict_movie(
     prediction : Prediction
     place, progress, cancel, pool, anew
         As for `Prediction.write`.
+    agreement : bool
+        As for `Prediction.find_defects`.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def predict_movie(
             raise
         problem = error
     frames = [t for t in range(len(prediction)) if prediction.is_written(t)]
-    return prediction.find_defects(frames), len(frames), problem
+    return prediction.find_defects(frames, agreement=agreement), len(frames), problem
 
 
 def prediction_of(

@@ -79,7 +79,7 @@ class AlignedLabels:
         pixel_size = check_pixel_sizes(getattr(named, "pixel_size", None), annotation.pixel_size)
         return cls(
             classes,
-            Comparison(classes.predicted, rules, pixel_size, tuple(steps or ())),
+            Comparison(classes.predicted, rules, pixel_size, tuple(steps or ()), getattr(named, "frame_time", None)),
             annotation,
             labels,
             getattr(predicted, "probabilities", None) if probabilities is None else probabilities,

@@ -88,12 +88,14 @@ class Comparison:
     pixel_size : (y, x) float [nm] or None
     steps : sequence of Step
         Preparation steps of the movie.
+    frame_time : float [s] or None
     """
 
     names: tuple[str, ...]
     rules: tuple[MatchRule | None, ...]
     pixel_size: tuple[float, float] | None = None
     steps: Sequence[Step] = ()
+    frame_time: float | None = None
 
     def frame(
         self,
@@ -224,7 +226,7 @@ class ComparedFrame(ReviewedFrame):
                 if not len(index):
                     continue
                 about = self.t, self.comparison.names[c], components, number, probability
-                rows = defect_rows(*about, self.comparison.pixel_size, index)
+                rows = defect_rows(*about, self.comparison.pixel_size, index, self.comparison.frame_time)
                 tables.append(judged_rows(rows, outcome, flags))
         return with_origin(joined(tables, no_judged), self.comparison.steps, self.comparison.pixel_size)
 

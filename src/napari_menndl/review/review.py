@@ -15,7 +15,8 @@ from napari_menndl.movie.tracing import with_origin
 from napari_menndl.review.aligned_labels import AlignedLabels
 from napari_menndl.review.new_defects import NewDefects, NewDefectsFromEvents
 from napari_menndl.review.outcomes import COLOURS, OUTCOMES
-from napari_menndl.review.tables import TOTAL, Tallies, no_judged, write_table
+from napari_menndl.review.tables import TOTAL, Tallies, no_judged
+from napari_menndl.tables import write_table
 
 if TYPE_CHECKING:
     import os

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from napari_menndl.errors import InputError
-from napari_menndl.files import atomic_write
 from napari_menndl.metrics.defect_table import DEFECT_COLUMNS, no_defects
 from napari_menndl.metrics.ranking import average_precision
 from napari_menndl.metrics.scores import Counts
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
@@ -128,22 +124,6 @@ def score_rows(
         _row(scope, frame, name, tally, precision)
         for (name, tally), precision in zip(by_class.items(), precisions, strict=True)
     ]
-
-
-def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
-    """Write a table as CSV, atomically.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
-    place = Path(path)
-    try:
-        atomic_write(place, table.to_csv(index=False).encode())
-    except OSError as error:
-        raise InputError("a folder that can be written", str(error), "Choose another place.") from error
-    return place
 
 
 def _occurs(tally: ScoreCounts) -> bool:

@@ -10,6 +10,7 @@ from napari.layers import Labels
 
 from napari_menndl.annotation.label_values import IGNORED, with_ignored
 from napari_menndl.errors import InputError
+from napari_menndl.layer_data import grid
 from napari_menndl.movie.identity import movie_digest
 from napari_menndl.movie.metadata import UNKNOWN
 from napari_menndl.movie.reading import open_movie
@@ -24,33 +25,9 @@ if TYPE_CHECKING:
 
     LayerData = tuple[Any, dict[str, Any], str]
 
-AXES = ("t", "y", "x")
 #: Attributes that define where the pixels of a layer lie.
 PLACE = ("scale", "translate", "units", "axis_labels")
 _OF_ANOTHER = 4
-
-
-def grid(pixel_size: tuple[float, float] | None, frame_time: float | None) -> dict[str, Any]:
-    """Return where the pixels of a movie lie, as attributes of a layer.
-
-    Parameters
-    ----------
-    pixel_size : (y, x) float [nm], optional
-    frame_time : float [s], optional
-
-    Returns
-    -------
-    dict
-        ``scale``, ``units`` and ``axis_labels``; unknown sizes count in pixels.
-    """
-    # With float32 sizes every product with a frame number is exact; otherwise napari 0.9 rounds the position of the
-    # last frame down for about one frame time in fifteen, and its slider ends before that frame.
-    exact = (float(np.float32(size)) for size in (frame_time or 1.0, *(pixel_size or (1.0, 1.0))))
-    return {
-        "scale": tuple(exact),
-        "units": ("s" if frame_time else "pixel", *(("nm", "nm") if pixel_size else ("pixel", "pixel"))),
-        "axis_labels": AXES,
-    }
 
 
 def movie_layer(movie: Movie) -> LayerData:

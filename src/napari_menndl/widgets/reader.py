@@ -19,6 +19,7 @@ from napari_menndl.movie.axes import ManyAxesError
 from napari_menndl.movie.formats import PICTURES, by_suffix
 from napari_menndl.movie.hyperstack import find_many_axes
 from napari_menndl.movie.reading import open_movie
+from napari_menndl.predict.prediction_export import exported_layers, is_exported
 from napari_menndl.widgets.asking import DeclinedError, somebody_is_there
 from napari_menndl.widgets.axes_dialog import ask_for_axes
 from napari_menndl.widgets.layers import PLACE, annotation_layer, movie_layer
@@ -51,7 +52,7 @@ def _read_or_nothing(path: str | list[str]) -> list[Any]:
 
 
 def read(path: str | list[str]) -> list[LayerData]:
-    """Open a movie as an image layer, or an annotation as a labels layer.
+    """Open a movie as an image layer, an annotation as a labels layer, an exported prediction as layers of both.
 
     A writable annotation is painted on disk: each stroke is saved at once. For a file with several images a person is
     asked which one is the movie, for one with more axes than time, height and width which one is time. A script is not
@@ -64,6 +65,8 @@ def read(path: str | list[str]) -> list[LayerData]:
     DeclinedError
         If Cancel is pressed.
     """
+    if isinstance(path, str) and is_exported(path):
+        return exported_layers(path)
     if not (isinstance(path, str) and is_annotation(path)):
         return [movie_layer(_open_movie(path))]
     writable = os.access(path, os.W_OK)

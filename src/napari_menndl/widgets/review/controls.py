@@ -24,6 +24,7 @@ from napari_menndl.widgets.review.error_navigator import ErrorBar
 from napari_menndl.widgets.review.scores import ScoresView
 from napari_menndl.widgets.review.settings import ReviewSettings, ThresholdSettings, ViewSettings
 from napari_menndl.widgets.review.several import MovieList
+from napari_menndl.widgets.review.tracks import TracksView
 from napari_menndl.widgets.section import section
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Controls(QScrollArea):
         self.csv.setToolTip("Every defect of the frames reviewed: class, outcome, place, area, confidence")
         self.png.setToolTip("The frame in view, raw and under its review, side by side")
         self.movies = MovieList(order)
+        self.tracks = TracksView()
         self.network = QPushButton("Export network …")
         self.network.setToolTip("The network as one file, to predict with here and elsewhere")
         #: Buttons by the names that hints use.
@@ -112,7 +114,7 @@ class Controls(QScrollArea):
 
     def show_parts(self, reviewed: bool) -> None:
         """Show the parts that need a review, or hide them while there is none."""
-        for part in (self.scores, self.errors, self.again):
+        for part in (self.scores, self.errors, self.again, self.through_time):
             part.setVisible(reviewed)
 
     def _source_menu(self) -> None:
@@ -142,6 +144,9 @@ class Controls(QScrollArea):
         self.more = section(
             "More", rest, tip="Colours, outlines, probabilities, a second expert, where to predict, export"
         )
+        self.through_time = section(
+            "Defects through time", self.tracks, tip="Tracks of the defects found; what is born, moves, grows, vanishes"
+        )
         self.several = section(
             "Several movies", self.movies, tip="Predict movies one after the other, with one table of all defects"
         )
@@ -152,7 +157,7 @@ class Controls(QScrollArea):
         parts = (self.button, self.progress, self.left, self.status, self.scores.legend, lay_out(self.level))
         for widget in (lay_out(self.what), self.pixel_size, *parts, self.errors, self.scores, self.again):
             layout.addWidget(widget)
-        for widget in (self.several, self.more):
+        for widget in (self.through_time, self.several, self.more):
             layout.addWidget(widget)
         layout.addStretch()
         self.setWidget(body)

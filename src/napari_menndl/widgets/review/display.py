@@ -167,6 +167,7 @@ class Display(QObject):
     def retheme(self) -> None:
         """Follow napari's theme."""
         self._controls.scores.recolour(self._viewer.theme)
+        self._controls.tracks.recolour(self._viewer.theme)
 
     def _known(self, frame: int) -> FrameReview | None:
         return None if self._blank else self._movie.now(frame)

@@ -23,6 +23,7 @@ from napari_menndl.widgets.review.inputs import EVERY_FRAME, Inputs
 from napari_menndl.widgets.review.messages import Notifier, next_step
 from napari_menndl.widgets.review.movie_review import MovieReview
 from napari_menndl.widgets.review.settings import EVERY_CLASS
+from napari_menndl.widgets.review.tracks import MovieTracks
 from napari_menndl.widgets.shortcuts import bind
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class ReviewFrames(QWidget):
         self.display = Display(viewer, self.controls, self.inputs, self.movie, self.teller, self)
         self.files = Files(self.controls, self.inputs, self.movie, self.display, self.teller, self)
         self.walk = ErrorNavigator(viewer, self.movie, self.inputs, self.go_to, self.teller, self)
+        self.tracks = MovieTracks(
+            viewer, self.controls.tracks, self.inputs, self.movie, lambda: self.display.classes, self.teller, self
+        )
         self.corrected: set[int] = set()
         self.following = Following(self.controls, self.inputs, self.movie, self.display, self.teller, self)
         self._hinted = self._note = ""
@@ -91,6 +95,7 @@ class ReviewFrames(QWidget):
         controls.again.clicked.connect(self._search_again)
         controls.complete.clicked.connect(self._complete)
         controls.scores.plot.frame_chosen.connect(self.go_to)
+        controls.tracks.plot.frame_chosen.connect(self.go_to)
         controls.pixel_size.answered.connect(self._pixel_size_said)
         errors = controls.errors
         errors.next.clicked.connect(self.next_error)
@@ -203,6 +208,7 @@ class ReviewFrames(QWidget):
 
     def _replaced(self) -> None:
         self.corrected = set()
+        self.tracks.forget()
         self._rest()
 
     def _pixel_size_said(self, answer: Answer) -> None:
@@ -222,6 +228,7 @@ class ReviewFrames(QWidget):
         if self.walk.chosen is not None and self.walk.chosen.frame != self.inputs.frame:
             self.walk.let_go()
         self.following.move()
+        self.controls.tracks.plot.show_place(self.inputs.frame)
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
         super().hideEvent(event)

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_menndl.errors import InputError
 from napari_menndl.review.outcomes import in_words
-from napari_menndl.review.tables import write_table
+from napari_menndl.tables import write_table
 from napari_menndl.widgets.background import BackgroundTask
 from napari_menndl.widgets.review.palette import picture_key
 

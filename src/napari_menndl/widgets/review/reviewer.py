@@ -235,7 +235,10 @@ class FrameReviewer:
             if annotation is not None and pixel_size is None:
                 pixel_size = annotation.pixel_size
             rules = match_rules(names, layer, pixel_size)
-            self._compared, self._sweeps = (key, Comparison(names, rules, pixel_size, setting.movie.steps)), {}
+            self._compared, self._sweeps = (
+                (key, Comparison(names, rules, pixel_size, setting.movie.steps, setting.movie.frame_time)),
+                {},
+            )
         return self._compared[1]
 
     def _sweeps_of(self, question: Question, frame: ComparedFrame, true: np.ndarray) -> dict[str, list[Counts]]:
