@@ -88,13 +88,13 @@ class ColumnMethod:
 
 
 def fit_columns(
-    frame: NDArray[np.floating], labels: Labels, known: NDArray[np.bool_], detectors: Sequence[MatchRule]
+    frame: NDArray[np.floating], labels: Labels, known: NDArray[np.bool_], match_rules: Sequence[MatchRule]
 ) -> ColumnMethod:
     """Choose for each class on the labelled frame, by (defect F1 + average precision) / 2."""
     sites = find_sites(frame)
     at = np.clip(np.rint(sites.positions).astype(int), 0, np.array(frame.shape) - 1)
     said = labels[at[:, 0], at[:, 1]]
-    return ColumnMethod([_choose(sites, labels, said, c + 1, known, d) for c, d in enumerate(detectors)])
+    return ColumnMethod([_choose(sites, labels, said, c + 1, known, d) for c, d in enumerate(match_rules)])
 
 
 def _choose(sites: Sites, labels: Labels, said: Labels, label: int, known: NDArray[np.bool_], how: MatchRule) -> Choice:

@@ -44,7 +44,7 @@ def score(inputs, problem, pixels, seed):
     evaluation, weights = evaluate(genome, task, Rung("0", pixels), seed)
     network = Ensemble.from_evaluation(genome, task, evaluation, weights)
     respond = partial(network.predict_frame, pixel_size=network.pixel_size)
-    judged = judge(respond, network.thresholds, problem.tests, task.class_names, task.detectors, network.reach)
+    judged = judge(respond, network.thresholds, problem.tests, task.class_names, task.match_rules, network.reach)
     return {"fitness": evaluation.fitness, "seconds": evaluation.seconds} | {
         scope: [mean_score(one), mean_score(one, "average_precision"), *hardest(one)] for scope, one in judged.items()
     }

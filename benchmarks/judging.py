@@ -120,7 +120,7 @@ def judge(
     thresholds: Sequence[float],
     tests: Sequence[TestFrame],
     names: Sequence[str],
-    detectors: Sequence[MatchRule],
+    match_rules: Sequence[MatchRule],
     reach: int = 0,
 ) -> dict[str, Any]:
     """Test a method.
@@ -134,7 +134,7 @@ def judge(
         The method's own.
     tests : sequence of TestFrame
     names : C str
-    detectors : C MatchRule
+    match_rules : C MatchRule
     reach : int
         Neighbours on each side that the method looks at.
 
@@ -156,14 +156,16 @@ def judge(
         ]
         frames = np.zeros((len(chosen), len(names), 3), int)
         classes = {}
-        for c, (name, detector) in enumerate(zip(names, detectors, strict=True)):
+        for c, (name, match_rule) in enumerate(zip(names, match_rules, strict=True)):
             # The sweep is for average precision and the best threshold, two scores; nothing is chosen by it.
             sweep = choose_thresholds((r[c] for r, _ in chosen), float(np.mean([t.shares[c] for _, t in chosen])))
             pooled = [Counts()] * (1 + len(sweep))
             for number, (response, test) in enumerate(chosen):
                 everywhere = np.ones(test.frame.shape, bool)
                 among = test.born[c] if scope == "born" and test.born else None
-                counts = count_defects(response[c], test.true[c], everywhere, detector, [thresholds[c], *sweep], among)
+                counts = count_defects(
+                    response[c], test.true[c], everywhere, match_rule, [thresholds[c], *sweep], among
+                )
                 frames[number, c] = counts[0].tp, counts[0].fp, counts[0].fn
                 pooled = [a + b for a, b in zip(pooled, counts, strict=True)]
             own = pooled[0]

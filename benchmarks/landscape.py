@@ -141,8 +141,8 @@ def truth_of(network, problem):
         return network.predict_frame(frame, pixel_size=network.pixel_size)
 
     task = problem.task
-    names, detectors = task.class_names, task.detectors
-    judged = judge(respond, network.thresholds, problem.tests, names, detectors, network.reach)
+    names, match_rules = task.class_names, task.match_rules
+    judged = judge(respond, network.thresholds, problem.tests, names, match_rules, network.reach)
     return {scope: one["classes"] for scope, one in judged.items()}
 
 
@@ -156,7 +156,7 @@ def fold_scores(task, weights, seed):
     found = []
     for fold in range(task.folds):
         inside, rng = task.split(0, fold).validate, np.random.default_rng([seed, fold])
-        one = fitness(out_of_fold, task.labels, inside, task.class_names, task.detectors, rng)
+        one = fitness(out_of_fold, task.labels, inside, task.class_names, task.match_rules, rng)
         scores = {s.name: [s.f1, s.average_precision, s.tp + s.fn] for s in one.scores}
         found.append({"fitness": one.value, "scores": scores})
     return found

@@ -43,7 +43,7 @@ def serve(run: str, frame: str, threads: int) -> None:
     for line in sys.stdin:
         begin, cpu = time.perf_counter(), time.process_time()
         probabilities = network.predict_frame(planes, network.pixel_size)
-        labels = label_pixels(probabilities, network.thresholds, [one.min_area for one in network.detectors])
+        labels = label_pixels(probabilities, network.thresholds, [one.min_area for one in network.match_rules])
         took = time.perf_counter() - begin, time.process_time() - cpu
         np.savez(line.strip(), labels=labels, probabilities=probabilities)
         print(json.dumps(took), flush=True)

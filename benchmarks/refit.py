@@ -85,7 +85,7 @@ def score(network, problem):
         return network.predict_frame(planes, pixel_size=network.pixel_size)
 
     task = problem.task
-    judged = judge(respond, network.thresholds, problem.tests, task.class_names, task.detectors, network.reach)
+    judged = judge(respond, network.thresholds, problem.tests, task.class_names, task.match_rules, network.reach)
     return {scope: [mean_score(judged[scope], key) for key in KEYS] for scope in SCOPES}
 
 

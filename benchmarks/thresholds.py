@@ -105,17 +105,17 @@ def believed_threshold(values, levels):
 def read_off(oof, task, new, tests):
     """Number of labelled defects, best F1 on the new frames, and F1 and precision at each way's threshold, by class."""
     rows = {}
-    for c, (name, detector) in enumerate(zip(task.class_names, task.detectors, strict=True)):
+    for c, (name, match_rule) in enumerate(zip(task.class_names, task.match_rules, strict=True)):
         true, everywhere = task.labels[0] == c + 1, np.ones(oof.shape[2:], bool)
         if not true.any() or not any(len(test.true[c]) for test in tests):
             continue
         levels = choose_thresholds([oof[0, c]], float(true.mean()))
-        counts = count_defects(oof[0, c], label_components(true, 1), everywhere, detector, levels)
+        counts = count_defects(oof[0, c], label_components(true, 1), everywhere, match_rule, levels)
         believed = believed_threshold([oof[0, c].ravel()], levels)
         asked = [float(way(levels, counts, believed)) for way in WAYS.values()]
         fine = sorted({*PROBABILITY_THRESHOLDS, *choose_thresholds((p[c] for p in new), float(true.mean()))})
         each = (
-            count_defects(p[c], test.true[c], np.ones(p[c].shape, bool), detector, [*asked, *fine])
+            count_defects(p[c], test.true[c], np.ones(p[c].shape, bool), match_rule, [*asked, *fine])
             for p, test in zip(new, tests, strict=True)
         )
         pooled = [sum(at, Counts()) for at in zip(*each, strict=True)]

@@ -120,7 +120,7 @@ def run_cell(method, problem, seed, budget):
     elif method == ATOMAI:
         predictor = fit_atomai(task, parse_budget(budget).seconds, seed)
     else:
-        predictor = CLASS_RIVALS[method](task.frames[0], task.labels[0], task.known[0], task.detectors, seed)
+        predictor = CLASS_RIVALS[method](task.frames[0], task.labels[0], task.known[0], task.match_rules, seed)
     fitted = time.perf_counter() - began
     return {
         **measure(predictor, problem),
@@ -140,8 +140,8 @@ def measure(predictor, problem):
         began = time.perf_counter()
         predictor.respond((task.planes if predictor.reach else task.frames)[0])
         times.append(1e3 * (time.perf_counter() - began))
-    names, detectors = task.class_names, task.detectors
-    judged = judge(predictor.respond, predictor.thresholds, problem.tests, names, detectors, predictor.reach)
+    names, match_rules = task.class_names, task.match_rules
+    judged = judge(predictor.respond, predictor.thresholds, problem.tests, names, match_rules, predictor.reach)
     return {
         "scopes": judged,
         "f1": {scope: mean_score(one) for scope, one in judged.items()},

@@ -374,7 +374,7 @@ CASES = {
         called(Annotation.from_labels, LABELS * [[[1]], [[2]]], ["dot"]),
         "Name a class",
     ),
-    "unknown class": (nothing, called(TRUTH.detector, "vacancy"), "one of the classes dot"),
+    "unknown class": (nothing, called(TRUTH.match_rule, "vacancy"), "one of the classes dot"),
     "class of no colour": (nothing, called(DefectClass, "dot", "red"), "#56b4e9"),
     "two classes of one name": (nothing, called(Annotation.from_labels, LABELS, ["dot", "dot"]), "Rename one"),
     # Clicked points

@@ -123,8 +123,8 @@ def test_one_of_several_images_of_a_file_is_chosen_by_its_number(folder):
     words = [folder / "a.menndl", folder / "two.tif", "--pixel-size", movie.pixel_size[0]]
     run("predict", *words, "--out", folder / "second.zarr", "--signal", "1")
     run("predict", *words, "--out", folder / "first.zarr", "--signal", "0")
-    assert Prediction.open(folder / "second.zarr").outline.shape == frames.shape
-    assert Prediction.open(folder / "first.zarr").outline.shape == (len(frames), 64, 64)
+    assert Prediction.open(folder / "second.zarr").spec.shape == frames.shape
+    assert Prediction.open(folder / "first.zarr").spec.shape == (len(frames), 64, 64)
 
 
 def test_a_pool_predicts_the_same(folder):
@@ -132,7 +132,7 @@ def test_a_pool_predicts_the_same(folder):
     said = run("predict", folder / "a.menndl", folder / "movie.tif", "--out", folder / "there.zarr", "--pool", "serial")
     assert f"Wrote {folder / 'there.zarr'}" in said
     here, there = Prediction.open(folder / "here.zarr"), Prediction.open(folder / "there.zarr")
-    assert here.outline == there.outline
+    assert here.spec == there.spec
     assert np.allclose(here.probabilities, there.probabilities, atol=1e-6)
     words = [folder / "a.menndl", folder / "movie.tif", "--out", folder / "nowhere.zarr"]
     assert "a pool" in run("predict", *words, "--pool", "nowhere", code=2)

@@ -176,7 +176,7 @@ def test_thresholds_of_single_classes(place):
     movie = place / "day1" / "movie.tif"
     said("predict", place / "run", movie, "--out", place / "low.zarr", "--threshold", "defect=0.05")
     said("export", place / "run", place / "low", "--threshold", "defect = 0.05")
-    assert Prediction.open(place / "low.zarr").outline.thresholds == (0.05,)
+    assert Prediction.open(place / "low.zarr").spec.thresholds == (0.05,)
     assert open_network(place / "low.safetensors").thresholds == (0.05,)
     for wrong, words in (
         ("hole=0.5", "'hole'"),
@@ -196,7 +196,7 @@ def test_a_network_without_pixel_size_predicts_a_calibrated_movie_when_told_to(p
     words = [place / "blind.safetensors", place / "day1" / "movie.tif", "--out", place / "blind.zarr"]
     assert "--pixel-size none" in said("predict", *words, code=2)
     said("predict", *words, "--pixel-size", "none")
-    assert Prediction.open(place / "blind.zarr").outline.pixel_size is None
+    assert Prediction.open(place / "blind.zarr").spec.pixel_size is None
     said(
         "predict", place / "run", place / "day1" / "movie.tif", "--out", place / "a2.zarr", "--pixel-size", "0.02,0.02"
     )

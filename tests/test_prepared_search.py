@@ -83,16 +83,16 @@ def test_prediction_repeats_the_steps_on_another_movie_and_says_so(folder):
     with pytest.warns(UserWarning, match=r"other is prepared as in the search: drift corrected .* common area"):
         prediction = open_run(folder / "a.menndl").predict(folder / "other.tif")
     assert len(prediction) == 4
-    assert [type(step) for step in prediction.outline.steps] == [Drift, Crop]
+    assert [type(step) for step in prediction.spec.steps] == [Drift, Crop]
     stored = Prediction.open(folder / "p.zarr")
-    assert stored.outline == prediction.outline
+    assert stored.spec == prediction.spec
     pd.testing.assert_frame_equal(stored.frame_defects(3), prediction.frame_defects(3))
 
 
 def test_defects_are_written_in_the_frame_s_own_system_and_in_the_sample_s(folder):
     table = pd.read_csv(folder / "p.defects.csv")
     stored = Prediction.open(folder / "p.zarr")
-    (drift, crop), last = stored.outline.steps, table[table["frame"] == 3]
+    (drift, crop), last = stored.spec.steps, table[table["frame"] == 3]
     assert len(last)
     assert (last["frame_file"] == 3).all()
     np.testing.assert_allclose(last["y_file"], last["y"] + crop.top - drift.moves[3][0])
@@ -127,7 +127,7 @@ def test_predictions_of_a_run_without_steps_have_the_columns_they_had(folder):
     # Drift and cuts do not change how a frame looks: the recorded one can be predicted as well.
     plain = Prediction(network, open_movie(folder / "movie.tif"))
     assert "y_file" not in plain.frame_defects(0)
-    assert "steps" not in plain.outline.to_json()
+    assert "steps" not in plain.spec.to_json()
 
 
 def test_a_network_keeps_the_steps_and_goes_without_the_measured_shifts(folder, tmp_path):

@@ -286,7 +286,7 @@ def compare(prediction: Any, annotation: Annotation, **options: Any) -> Review:
 
     review = Review.of(prediction, annotation, **options)
     theirs = getattr(prediction, "frame_digest", None) or getattr(prediction, "digests", {}).get
-    steps = getattr(getattr(prediction, "outline", prediction), "steps", None) or ()
+    steps = getattr(getattr(prediction, "spec", prediction), "steps", None) or ()
     # Only for an annotation drawn on frames prepared in the same way: one that was carried over holds digests of the
     # recorded frames, the prediction those of the prepared ones.
     for t in review.frames if drawn_on(annotation, steps) else ():

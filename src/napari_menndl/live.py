@@ -275,7 +275,7 @@ class _Following:
             raise _another(f"{watcher.available} frames, fewer than the {self._known} in them", self._tables)
 
     def _hear(self, notice: Notice) -> None:
-        if notice.anew:
+        if notice.restarted:
             self._known, self._kept = 0, 0
             if self._tables is not None:
                 self._tables.begin_another()

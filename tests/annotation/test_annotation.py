@@ -220,23 +220,23 @@ def test_classes_get_colours_that_differ():
 
 def test_tolerance_is_in_pixels_of_the_movie():
     annotation = Annotation.from_labels(FRAME, [DefectClass("a", tolerance=0.09), "b"], pixel_size=(0.03, 0.03))
-    assert annotation.detector("a") == MatchRule(pytest.approx(3.0), False, 3)
+    assert annotation.match_rule("a") == MatchRule(pytest.approx(3.0), False, 3)
 
 
 def test_tolerance_without_a_pixel_size_is_in_pixels():
-    assert Annotation.from_labels(FRAME, [DefectClass("a", tolerance=2.0), "b"]).detector(0).tolerance == 2.0
+    assert Annotation.from_labels(FRAME, [DefectClass("a", tolerance=2.0), "b"]).match_rule(0).tolerance == 2.0
 
 
 def test_a_tolerance_left_out_is_taken_from_the_annotated_defects():
-    detector = Annotation.from_labels(FRAME, ["a", DefectClass("b", extended=True)]).detector("b")
-    assert detector.extended
-    assert detector.tolerance == pytest.approx(1.5 * np.sqrt(6 / np.pi))
+    match_rule = Annotation.from_labels(FRAME, ["a", DefectClass("b", extended=True)]).match_rule("b")
+    assert match_rule.extended
+    assert match_rule.tolerance == pytest.approx(1.5 * np.sqrt(6 / np.pi))
 
 
 def test_defects_of_one_pixel_can_be_found():
     labels = np.zeros((8, 8))
     labels[4, 4] = 1
-    assert Annotation.from_labels(labels).detector(0).min_area == 1
+    assert Annotation.from_labels(labels).match_rule(0).min_area == 1
 
 
 # Simulated movies

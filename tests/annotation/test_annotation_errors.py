@@ -127,7 +127,7 @@ CASES = {
     "class without a name": (labels(ZEROS, classes=[" "]), "a name for"),
     "colour by name": (lambda f: DefectClass("a", "red"), "#56b4e9"),
     "tolerance of nothing": (lambda f: DefectClass("a", tolerance=0.0), "positive tolerance"),
-    "unknown class": (lambda f: Annotation.from_labels(ZEROS).detector("holes"), "'holes'"),
+    "unknown class": (lambda f: Annotation.from_labels(ZEROS).match_rule("holes"), "'holes'"),
     "region outside": (lambda f: Annotation.from_labels(ZEROS).set_regions(0, [(20, 20, 30, 30)]), "16 x 16"),
     "region inside out": (lambda f: Annotation.from_labels(ZEROS).set_regions(0, [(8, 8, 4, 4)]), "upper left"),
     "frame outside": (lambda f: Annotation.from_labels(ZEROS).known(1), "frame 1"),

@@ -85,7 +85,7 @@ def test_settings_are_tuned_to_labels():
     frame, labels = simulated.movie.frame(0), np.asarray(simulated.labels[0])
     known = np.ones(labels.shape, bool)
     for c, least in ((0, 0.85), (1, 0.6)):  # Mo on W columns; single S vacancies
-        truth, detector = labels == c + 1, annotation.detector(c)
-        settings = tune_columns(frame, truth, known, detector)
+        truth, match_rule = labels == c + 1, annotation.match_rule(c)
+        settings = tune_columns(frame, truth, known, match_rule)
         response = FrameColumns(frame).response(settings)
-        assert score_class("", [(response, truth, known)], detector, [settings.threshold]).f1 > least
+        assert score_class("", [(response, truth, known)], match_rule, [settings.threshold]).f1 > least

@@ -29,16 +29,16 @@ def discs(n: int, size: int = 64, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("detector", ANY_SIZE)
 @given(found=masks, true=masks)
 @settings(max_examples=40, deadline=None)
-def test_swapping_found_and_true_swaps_false_and_missed(detector, found, true):
-    there, back = detector.count(found, true), detector.count(true, found)
+def test_swapping_found_and_true_swaps_false_and_missed(match_rule, found, true):
+    there, back = match_rule.count(found, true), match_rule.count(true, found)
     assert (there.tp, there.fp, there.fn) == (back.tp, back.fn, back.fp)
 
 
 @pytest.mark.parametrize("detector", ANY_SIZE)
 @given(found=masks, true=masks)
 @settings(max_examples=40, deadline=None)
-def test_counts_add_up_to_all_found_and_all_true(detector, found, true):
-    match = detector.match(found, true)
+def test_counts_add_up_to_all_found_and_all_true(match_rule, found, true):
+    match = match_rule.match(found, true)
     assert match.counts.tp + match.counts.fp == len(match.found)
     assert match.counts.tp + match.counts.fn == len(match.true)
 
@@ -46,21 +46,21 @@ def test_counts_add_up_to_all_found_and_all_true(detector, found, true):
 @pytest.mark.parametrize("detector", ANY_SIZE)
 @given(found=masks, true=masks)
 @settings(max_examples=40, deadline=None)
-def test_areas_that_share_a_frame_share_its_counts_out(detector, found, true):
+def test_areas_that_share_a_frame_share_its_counts_out(match_rule, found, true):
     """Each true defect counts in exactly one of two areas that make up the frame."""
     left = np.zeros((12, 12), bool)
     left[:, :5] = True
-    parts = detector.count(found, true, left) + detector.count(found, true, ~left)
-    assert parts == detector.count(found, true)
+    parts = match_rule.count(found, true, left) + match_rule.count(found, true, ~left)
+    assert parts == match_rule.count(found, true)
 
 
 def test_a_pair_across_the_border_is_a_pair():
     inside = draw("####....", "#")[[0] * 3]
     found = draw("..###...")[[0] * 3]  # centre at x = 3: inside
     true = draw("...###..")[[0] * 3]  # centre at x = 4: outside
-    detector = MatchRule(1.0)
-    assert detector.count(found, true, inside) == Counts(0, 0, 0)
-    assert detector.count(found, true, ~inside) == Counts(1, 0, 0)
+    match_rule = MatchRule(1.0)
+    assert match_rule.count(found, true, inside) == Counts(0, 0, 0)
+    assert match_rule.count(found, true, ~inside) == Counts(1, 0, 0)
 
 
 def test_found_specks_are_noise_but_annotated_ones_are_defects():
@@ -202,8 +202,8 @@ def test_a_class_of_one_moves_the_fitness_less_than_a_class_of_many():
     labels = np.where(one, 2, np.where(many, 1, 0)).astype(np.uint8)[None]
 
     def value(found: list[np.ndarray]) -> float:
-        detectors, inside, rng = [MatchRule(2.0)] * 2, np.ones(labels.shape, bool), np.random.default_rng(0)
-        result = fitness(np.stack(found)[None] * 1.0, labels, inside, ["many", "one"], detectors, rng)
+        match_rules, inside, rng = [MatchRule(2.0)] * 2, np.ones(labels.shape, bool), np.random.default_rng(0)
+        result = fitness(np.stack(found)[None] * 1.0, labels, inside, ["many", "one"], match_rules, rng)
         assert result.value is not None
         return result.value
 

@@ -18,15 +18,15 @@ responses = shapes.flatmap(lambda shape: arrays(np.float32, shape, elements=st.s
 LEVELS = np.array([0.2, 0.5, 0.6, 0.75, 2.0])
 
 
-def one_by_one(response, true, inside, detector, thresholds, among):
+def one_by_one(response, true, inside, match_rule, thresholds, among):
     """The counts as they are defined: a mask for each threshold, its components drawn and matched."""
     counts = []
     for threshold in thresholds:
-        found = label_components(response >= threshold, detector.min_area)
+        found = label_components(response >= threshold, match_rule.min_area)
         if len(found) > 20 * len(true) + 50:
             counts.append(Counts(0, len(found), int(np.count_nonzero(true.lie_inside(inside) & among))))
         else:
-            counts.append(detector.pair(found, true, inside).counts_among(among))
+            counts.append(match_rule.pair(found, true, inside).counts_among(among))
     return counts
 
 
@@ -50,9 +50,9 @@ def test_counts_are_those_of_each_threshold(extended, response, seed, min_area):
     rng = np.random.default_rng(seed)
     true = label_components(rng.random(response.shape) < 0.2, 1)
     inside, among = rng.random(response.shape) < 0.7, rng.random(len(true)) < 0.7
-    detector, thresholds = MatchRule(2.0, extended, min_area), rng.permutation(np.append(LEVELS, 0.5))
-    counted = count_defects(response, true, inside, detector, thresholds, among)
-    assert counted == one_by_one(response, true, inside, detector, thresholds, among)
+    match_rule, thresholds = MatchRule(2.0, extended, min_area), rng.permutation(np.append(LEVELS, 0.5))
+    counted = count_defects(response, true, inside, match_rule, thresholds, among)
+    assert counted == one_by_one(response, true, inside, match_rule, thresholds, among)
 
 
 @pytest.mark.parametrize("extended", [False, True])
@@ -66,9 +66,9 @@ def test_counts_of_a_frame_are_those_of_each_threshold(smoothness, extended):
     inside = np.add.outer(np.arange(96), np.arange(96)) < 120
     thresholds = choose_thresholds([response[inside]], 0.05)
     components, among = label_components(defects, 1), np.ones(label_components(defects, 1).areas.shape, bool)
-    detector = MatchRule(5.0, extended)
-    counted = count_defects(response, components, inside, detector, thresholds)
-    assert counted == one_by_one(response, components, inside, detector, thresholds, among)
+    match_rule = MatchRule(5.0, extended)
+    counted = count_defects(response, components, inside, match_rule, thresholds)
+    assert counted == one_by_one(response, components, inside, match_rule, thresholds, among)
     assert any(c.tp for c in counted)
 
 
@@ -79,15 +79,15 @@ def test_classes_and_frames_together_are_each_by_itself():
     masks[:, 1] &= np.arange(60) > 60  # a class that occurs nowhere
     responses = (noise / noise.std() + 2 * masks).astype(np.float32)
     inside = np.add.outer(np.arange(48), np.arange(60)) < np.array([70, 90])[:, None, None]
-    detectors = (MatchRule(4.0), MatchRule(2.0), MatchRule(4.0, extended=True, min_area=2))
+    match_rules = (MatchRule(4.0), MatchRule(2.0), MatchRule(4.0, extended=True, min_area=2))
     levels = LEVELS * 2
-    first, absent, last = Truth(masks, inside, ("a", "b", "c"), detectors).score(responses, levels)
+    first, absent, last = Truth(masks, inside, ("a", "b", "c"), match_rules).score(responses, levels)
     assert absent is None
     for c, score in ((0, first), (2, last)):
         counts = Counts()
         for response, mask, area in zip(responses[:, c], masks[:, c], inside, strict=True):
-            counts += detectors[c].count(response >= score.threshold, mask, area)
+            counts += match_rules[c].count(response >= score.threshold, mask, area)
         assert (score.tp, score.fp, score.fn) == (counts.tp, counts.fp, counts.fn)
         frames = list(zip(responses[:, c], masks[:, c], inside, strict=True))
-        assert score == score_class(score.name, frames, detectors[c], levels)
+        assert score == score_class(score.name, frames, match_rules[c], levels)
         assert score.tp > 0

@@ -390,7 +390,7 @@ def test_source_that_becomes_shorter_or_another_is_said_and_counted_anew(tmp_pat
         else:
             source.write(t)
     news = [one for _ in range(3) for one in follower.poll()]
-    assert [one.anew for one in news if isinstance(one, Notice)] == [True]
+    assert [one.restarted for one in news if isinstance(one, Notice)] == [True]
     assert numbers(news) == [0, 1]
 
 

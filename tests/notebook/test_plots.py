@@ -18,7 +18,7 @@ class Shifted:
     """Predicts what is true in frame 1, except that one defect is missed and another made up."""
 
     thresholds = (0.5,) * 5
-    detectors = (MatchRule(3.0),) * 5
+    match_rules = (MatchRule(3.0),) * 5
     digest = "shifted"
     reach = 0
 

@@ -13,7 +13,7 @@ class Brightness:
 
     class_names: tuple[str, ...] = ("bright", "dark")
     thresholds: tuple[float, ...] = (0.8, float("inf"))
-    detectors: tuple[MatchRule, ...] = (MatchRule(3.0), MatchRule(3.0))
+    match_rules: tuple[MatchRule, ...] = (MatchRule(3.0), MatchRule(3.0))
     pixel_size: tuple[float, float] | None = (0.1, 0.1)
     digest: str = "abc"
     reach: int = 0

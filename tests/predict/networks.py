@@ -23,9 +23,9 @@ def make_network(
     network = Network(make_plan(genome, 2), seed)
     with torch.no_grad():
         network.steps["head_conv"].weight.mul_(30)
-    detectors = (MatchRule(3.0), MatchRule(5.0, extended=True, min_area=6))
+    match_rules = (MatchRule(3.0), MatchRule(5.0, extended=True, min_area=6))
     return TrainedNetwork(
-        genome, network.state_dict(), ("vacancy", "hole"), (0.3, 0.5), detectors, pixel_size, (96, 96)
+        genome, network.state_dict(), ("vacancy", "hole"), (0.3, 0.5), match_rules, pixel_size, (96, 96)
     )
 
 

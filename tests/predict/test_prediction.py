@@ -76,7 +76,7 @@ def test_what_was_written_is_read_and_not_predicted_again(movie: Movie, tmp_path
     assert len(network.asked) == 5
 
     stored = Prediction.open(path)
-    assert stored.outline == prediction.outline
+    assert stored.spec == prediction.spec
     assert stored.written == 5
     assert np.array_equal(stored.probabilities.compute(), expected)
     assert np.array_equal(stored.labels.compute(), zarr.open_group(path, mode="r")["labels"][:])
@@ -128,7 +128,7 @@ def test_another_networks_prediction_is_not_written_over(movie: Movie, tmp_path:
     path = Prediction(Brightness(), movie).write(tmp_path / "p.zarr")
     with pytest.raises(InputError, match="another network or movie"):
         Prediction(Brightness(**change), movie).write(path)
-    assert Prediction.open(path).outline.network == "abc"
+    assert Prediction.open(path).spec.network == "abc"
 
 
 def test_a_foreign_place_is_left_alone(movie: Movie, tmp_path: Path) -> None:
@@ -160,8 +160,8 @@ def test_a_frame_that_does_not_exist_is_refused(movie: Movie, t: int) -> None:
 
 def test_smallest_areas_are_meant_in_nm(movie: Movie) -> None:
     # Trained on pixels of a quarter the area: 12 of those are 3 of the movie's.
-    network = Brightness(detectors=(MatchRule(3.0, min_area=12),) * 2, pixel_size=(0.05, 0.05))
-    assert Prediction(network, movie).outline.min_areas == (3, 3)
+    network = Brightness(match_rules=(MatchRule(3.0, min_area=12),) * 2, pixel_size=(0.05, 0.05))
+    assert Prediction(network, movie).spec.min_areas == (3, 3)
 
 
 def test_chosen_frames_are_written_in_their_order_and_read_from_disk_at_once(movie: Movie, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_refused_prediction_is_left_as_it_is(movie: Movie, tmp_path: Path) -> 
         Prediction(Brightness(), as_movie(movie.frames.compute() + 1)).write(path)
     Prediction(network, first).write(path)
     assert network.asked == []
-    assert Prediction.open(path).outline == Prediction(network, first).outline
+    assert Prediction.open(path).spec == Prediction(network, first).spec
 
 
 def test_what_was_begun_on_another_movie_is_not_gone_on_with(movie: Movie, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_saved_predictor_predicts_the_same(make: Make, frame: np.ndarray, tmp_
     assert type(again) is type(predictor)
     assert again.digest == predictor.digest
     assert again.thresholds == predictor.thresholds
-    assert again.detectors == predictor.detectors
+    assert again.match_rules == predictor.match_rules
     assert again.pixel_size == NM
     assert again.frame_shape == (96, 96)
     assert np.array_equal(again.predict_frame(frame, NM), predictor.predict_frame(frame, NM))

@@ -59,6 +59,6 @@ def test_what_drifts_into_view_is_not_born_whatever_was_prepared(movie, steps, z
 
 @pytest.mark.filterwarnings("ignore:The network was trained")
 def test_an_average_takes_time_and_dose_of_its_frames(movie):
-    known = Prediction(Brightness(), movie.prepared([Average(2)])).outline
+    known = Prediction(Brightness(), movie.prepared([Average(2)])).spec
     assert known.frame_time == 1.0
     assert known.dose is None

@@ -31,11 +31,11 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("film")
     frames = np.random.default_rng(0).normal(100, 10, LABELS.shape).astype(np.float32)
     write_movie(open_movie(frames, pixel_size=0.02), folder / "movie.tif")
-    outline = PredictionSpec("0" * 16, "movie", LABELS.shape, (0.02, 0.02), ("S vacancy", "hole"), (0.5, 0.5), (1, 1))
-    stored = StoredFrames.take(folder / "prediction.zarr", outline)
+    spec = PredictionSpec("0" * 16, "movie", LABELS.shape, (0.02, 0.02), ("S vacancy", "hole"), (0.5, 0.5), (1, 1))
+    stored = StoredFrames.take(folder / "prediction.zarr", spec)
     for t, labels in enumerate(LABELS):
         chances = np.stack([labels == 1, labels == 2]).astype(np.float32)
-        stored.put(t, chances, label_pixels(chances, outline.thresholds), digest_of(frames[t]))
+        stored.put(t, chances, label_pixels(chances, spec.thresholds), digest_of(frames[t]))
     return folder
 
 

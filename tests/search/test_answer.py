@@ -159,7 +159,7 @@ def test_real_trainings_answer_at_any_moment_and_are_judged_as_they_are_kept(sea
                 task.labels,
                 inside,
                 task.class_names,
-                task.detectors,
+                task.match_rules,
                 np.random.default_rng(0),
             )
             assert found.value == pytest.approx(evaluation.fitness)
@@ -178,7 +178,7 @@ def test_the_answer_predicts_with_networks_that_have_seen_all_labels(searched):
     assert same[0].members[0].networks == tuple((answer["members"][0]["key"], fold) for fold in range(task.folds))
     assert (same[0].thresholds, same[0].fitness) == (answer["thresholds"], answer["fitness"])
     probabilities = run.best.predict_frame(task.frames[0], pixel_size=task.pixel_size)
-    found = score_class("", [(probabilities[0], task.labels[0] == 1, task.known[0])], task.detectors[0])
+    found = score_class("", [(probabilities[0], task.labels[0] == 1, task.known[0])], task.match_rules[0])
     assert found.f1 > 0.9
 
 

@@ -244,7 +244,7 @@ def test_another_task_is_refused_with_what_to_do(tmp_path):
     shared(make_island(tmp_path, "a")).join()
     settings = replace(SETTINGS, exchange=str(tmp_path / "shared"), island="b")
     plain = make_task()
-    other = TrainingTask(plain.frames + 1, plain.labels, plain.known, plain.class_names, plain.detectors, guard=4)
+    other = TrainingTask(plain.frames + 1, plain.labels, plain.known, plain.class_names, plain.match_rules, guard=4)
     folder = RunFolder.create(tmp_path / "b", settings, SearchSpace(), other)
     with pytest.raises(InputError, match=r"island 'a' .* with another task.*same movie.*another folder"):
         SearchRunner(folder, SerialPool(evaluate)).run()

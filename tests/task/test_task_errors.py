@@ -123,7 +123,7 @@ CASES = {
     "an annotation for a task": (annotation_for_task, "not written by napari-menndl"),
     "task of a newer version": (retold(schema=2), "Update napari-menndl"),
     "task without a guard": (retold(guard=None), "changed or damaged"),
-    "task with unknown fields of a detector": (retold(detectors=[{"run": "rm"}]), "changed or damaged"),
+    "task with unknown fields of a detector": (retold(match_rules=[{"run": "rm"}]), "changed or damaged"),
     "truncated task": (truncated, "changed or damaged"),
     "task without frames": (without("frames"), "'frames'"),
     "text for labels": (text_for_labels, "numbers in 3 axes"),

@@ -22,9 +22,11 @@ def blob_task(size: int = 128, blobs: int = 30, seed: int = 0) -> TrainingTask:
             continue
         frame += (1 if i % 2 else -1) * 3 * np.exp(-squared / 8)
         labels[near] = 1 + i % 2
-    detectors = (MatchRule(3.0), MatchRule(3.0))
+    match_rules = (MatchRule(3.0), MatchRule(3.0))
     known = np.ones((1, size, size), bool)
-    return TrainingTask((100 + 10 * frame[None]).astype(np.float32), labels[None], known, ("dark", "bright"), detectors)
+    return TrainingTask(
+        (100 + 10 * frame[None]).astype(np.float32), labels[None], known, ("dark", "bright"), match_rules
+    )
 
 
 def small_genome(**genes: object) -> Genome:

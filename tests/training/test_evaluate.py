@@ -153,7 +153,7 @@ def test_all_folds_validate_what_is_known_once(task: TrainingTask, make_genome: 
 def test_it_is_judged_by_the_probabilities_that_are_kept(task: TrainingTask, make_genome: MakeGenome) -> None:
     evaluation, weights = evaluate(make_genome(), task, Rung("0", 40_000), 1)
     oof = decode_probabilities(from_bytes(weights)[0]["oof"].numpy())
-    again = fitness(oof, task.labels, task.known, task.class_names, task.detectors, np.random.default_rng(0))
+    again = fitness(oof, task.labels, task.known, task.class_names, task.match_rules, np.random.default_rng(0))
     assert again.value == evaluation.fitness
     assert again.scores == evaluation.scores
 

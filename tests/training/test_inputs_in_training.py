@@ -39,7 +39,7 @@ def test_the_fitted_genome_of_each_fold_travels_with_its_weights(task: TrainingT
     for fold in rung.folds:
         train = task.split(0, fold).train
         stream = np.random.default_rng(0)
-        fitted = fit_inputs(blobs(), task.frames, task.labels, train, task.detectors, stream)
+        fitted = fit_inputs(blobs(), task.frames, task.labels, train, task.match_rules, stream)
         assert Genome.from_json(json.loads(remarks[f"resolved/{fold}"])) == fitted
         network = TrainedNetwork.from_evaluation(blobs(), task, weights, (0.5, 0.5), fold)
         assert network.genome == fitted
@@ -71,7 +71,7 @@ def test_labels_that_a_fold_validates_on_have_no_say_in_its_inputs(task: Trainin
 
 def test_a_head_alone_ranks_pixels_as_the_blob_response_does(task: TrainingTask) -> None:
     labels = (task.labels == 2).astype(np.uint8)
-    bright = TrainingTask(task.frames, labels, task.known, ("bright",), task.detectors[:1])
+    bright = TrainingTask(task.frames, labels, task.known, ("bright",), task.match_rules[:1])
     genome = Genome((), training=FOUNDERS["blobs"]().training, inputs=(Blob(2.0, "bright"),))
     trainer = FoldTrainer(genome, make_plan(genome, 1), bright, (1,), torch.device("cpu"))
     trained = trainer.train("0", bright.split(0, 0), 200_000)

@@ -231,7 +231,7 @@ def as_pixel_size(size: Sequence[float] | None) -> tuple[float, float] | None:
     return y, x
 
 
-def make_detector(
+def make_match_rule(
     defect: DefectClass, areas: npt.NDArray[np.int64], pixel_size: tuple[float, float] | None
 ) -> MatchRule:
     """Return the match rule of a class, with its own tolerance or one from the size of its annotated defects.

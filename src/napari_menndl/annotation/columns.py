@@ -148,7 +148,7 @@ class FrameColumns:
 
 
 def tune_columns(
-    frame: npt.ArrayLike, truth: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], detector: MatchRule
+    frame: npt.ArrayLike, truth: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], match_rule: MatchRule
 ) -> ColumnSettings:
     """Choose the settings with the highest (defect F1 + average precision) / 2 on a labelled frame.
 
@@ -158,7 +158,7 @@ def tune_columns(
         Raw.
     truth, known : (Y, X) bool
         The pixels of the class; the pixels whose labels are known.
-    detector : MatchRule
+    match_rule : MatchRule
         Match rule of the class.
 
     Returns
@@ -178,7 +178,7 @@ def tune_columns(
     def attempt(settings: ColumnSettings) -> None:
         nonlocal best, reached
         response = found.response(settings)
-        score = score_class("", [(response, truth, known)], detector, _levels(response))
+        score = score_class("", [(response, truth, known)], match_rule, _levels(response))
         if score is not None and (score.f1 + score.average_precision) / 2 > reached:
             reached = (score.f1 + score.average_precision) / 2
             best = replace(settings, threshold=float(score.threshold))

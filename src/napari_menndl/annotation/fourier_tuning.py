@@ -36,7 +36,7 @@ def tune_fourier(
     frame: npt.NDArray[np.floating],
     truth: npt.NDArray[np.bool_],
     known: npt.NDArray[np.bool_],
-    detector: MatchRule,
+    match_rule: MatchRule,
     *,
     rng: np.random.Generator,
     normalisations: Sequence[str] = NORMALISATIONS,
@@ -53,7 +53,7 @@ def tune_fourier(
         Raw.
     truth, known : (Y, X) bool
         The pixels of one class; the pixels whose labels are known.
-    detector : MatchRule
+    match_rule : MatchRule
         Match rule of the class.
     rng : Generator
     normalisations : sequence of str
@@ -85,17 +85,17 @@ def tune_fourier(
             tried = _sample(normalisations, rng)
         else:
             tried = _change(best, normalisations, rng)
-        tried, reached = _with_threshold(spectrum, truth, known, detector, tried, _COARSE)
+        tried, reached = _with_threshold(spectrum, truth, known, match_rule, tried, _COARSE)
         if reached > score:
             best, score = tried, reached
-    return _with_threshold(spectrum, truth, known, detector, best, _FINE, only_useful=True)[0]
+    return _with_threshold(spectrum, truth, known, match_rule, best, _FINE, only_useful=True)[0]
 
 
 def tune_fourier_method(
     frame: npt.NDArray[np.floating],
     labels: npt.NDArray[np.uint8],
     known: npt.NDArray[np.bool_],
-    detectors: Sequence[MatchRule],
+    match_rules: Sequence[MatchRule],
     *,
     rng: np.random.Generator,
     normalisations: Sequence[str] = NORMALISATIONS,
@@ -110,7 +110,7 @@ def tune_fourier_method(
     labels : (Y, X) uint8
         0 = no defect, c + 1 = class c.
     known : (Y, X) bool
-    detectors : sequence of MatchRule
+    match_rules : sequence of MatchRule
         One per class.
     rng, normalisations, samples, steps
         As in `tune_fourier`.
@@ -120,7 +120,7 @@ def tune_fourier_method(
     InputError
         If no class has a known defect.
     """
-    truths = [labels == c + 1 for c in range(len(detectors))]
+    truths = [labels == c + 1 for c in range(len(match_rules))]
     if not any((t & known).any() for t in truths):
         raise InputError("at least one labelled defect to tune on", "none", "Label a defect.")
     return FourierMethod(
@@ -128,7 +128,7 @@ def tune_fourier_method(
             tune_fourier(frame, t, known, d, rng=rng, normalisations=normalisations, samples=samples, steps=steps)
             if (t & known).any()
             else FourierSettings(threshold=float("inf"))
-            for t, d in zip(truths, detectors, strict=True)
+            for t, d in zip(truths, match_rules, strict=True)
         )
     )
 
@@ -163,7 +163,7 @@ def _with_threshold(
     spectrum: FrameSpectrum,
     truth: npt.NDArray[np.bool_],
     known: npt.NDArray[np.bool_],
-    detector: MatchRule,
+    match_rule: MatchRule,
     settings: FourierSettings,
     shares: npt.NDArray[np.float64],
     *,
@@ -175,7 +175,7 @@ def _with_threshold(
     share = np.clip(shares * np.count_nonzero(truth) / there.size, 0, 1)
     thresholds = np.unique(np.quantile(there, 1 - share, method="nearest"))
     thresholds = thresholds[thresholds > there.min()]
-    score = score_class("", [(response, truth, known)], detector, thresholds)
+    score = score_class("", [(response, truth, known)], match_rule, thresholds)
     if score is None or not np.isfinite(score.threshold):
         return settings, -1.0
     threshold = score.cutoff if only_useful else score.threshold

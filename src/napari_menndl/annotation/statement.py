@@ -16,7 +16,7 @@ from napari_menndl.annotation.classes import (
     as_classes,
     as_pixel_size,
     as_status,
-    make_detector,
+    make_match_rule,
 )
 from napari_menndl.errors import InputError, frame_number
 from napari_menndl.html import html_table
@@ -257,7 +257,7 @@ class AnnotationData:
             return self.class_names.index(str(wanted))
         raise InputError(f"one of the classes {', '.join(self.class_names)}", repr(name), "Correct the class's name.")
 
-    def detector(self, name: str | int | DefectClass) -> MatchRule:
+    def match_rule(self, name: str | int | DefectClass) -> MatchRule:
         """Return the match rule of a class, with a tolerance in px from the class or from the annotated defects."""
         index = self.class_index(name)
         defect = self._classes[index]
@@ -266,7 +266,7 @@ class AnnotationData:
             for t, status in enumerate(self._status)
             if status is not FrameStatus.UNTOUCHED
         ]
-        return make_detector(defect, np.concatenate([np.zeros(0, np.int64), *areas]), self.pixel_size)
+        return make_match_rule(defect, np.concatenate([np.zeros(0, np.int64), *areas]), self.pixel_size)
 
     def to_points(self, t: int | None = None) -> pd.DataFrame:
         """Return the centres of the labelled defects.

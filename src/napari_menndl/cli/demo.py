@@ -126,7 +126,7 @@ def run_demo(folder: Path, *, budget: str, seed: int, window: bool, console: Con
     networks: dict[str, Any] = {**train_alike(run, by_hand), EVOLVED: run.best}
     task = run.task
     fourier = tune_fourier_method(
-        task.frames[0], task.labels[0], task.known[0], task.detectors, rng=np.random.default_rng(seed)
+        task.frames[0], task.labels[0], task.known[0], task.match_rules, rng=np.random.default_rng(seed)
     )
     scored = [_score_fourier(fourier, movie, fresh)]
     scored += [_score_network(name, network, movie, fresh) for name, network in networks.items()]

@@ -16,7 +16,7 @@ import typer
 from rich.markup import escape
 
 from napari_menndl.cli.arguments import PixelSize, Thresholds, read_pixel_size, read_thresholds
-from napari_menndl.cli.terminal import err, say, told
+from napari_menndl.cli.terminal import err, report_errors, say
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def follow(
     """Predict every new frame while a microscope writes it, until Ctrl-C; --json is for scripts that control one."""
     from napari_menndl.live import follow as follow_api
 
-    with told(), _asked_to_end() as (ended, end):
+    with report_errors(), _asked_to_end() as (ended, end):
         if to is None and not as_json:
             raise InputError("a folder for the tables", "none", "Give --out FOLDER, or --json for lines of JSON.")
 

@@ -20,7 +20,7 @@ from napari_menndl.cli.arguments import (
     read_thresholds,
 )
 from napari_menndl.cli.options import settings_options
-from napari_menndl.cli.terminal import err, measuring_drift, out, say, scores_table, told
+from napari_menndl.cli.terminal import err, measuring_drift, out, report_errors, say, scores_table
 from napari_menndl.errors import InputError
 from napari_menndl.files import named
 from napari_menndl.metrics.scores import never_predicted
@@ -46,7 +46,7 @@ def demo(
     """Search on a simulated WS2 movie; show the defects of later frames in white, purple and orange."""
     from napari_menndl.cli.demo import run_demo
 
-    with told():
+    with report_errors():
         run_demo(to, budget=budget, seed=seed, window=window, console=out)
 
 
@@ -68,7 +68,7 @@ def simulate(
     from napari_menndl.movie.writing import write_movie
     from napari_menndl.simulation.simulate import simulate_movie
 
-    with told():
+    with report_errors():
         simulated = simulate_movie(
             frames,
             (size, size),
@@ -119,7 +119,7 @@ def predict(
     from napari_menndl.opening import at_thresholds, open_network
     from napari_menndl.predict.several import TABLE, DefectTable, places_for
 
-    with told():
+    with report_errors():
         opened = at_thresholds(open_network(network), read_thresholds(threshold))
         if words := never_predicted(opened.class_names, opened.thresholds):
             say(words)
@@ -196,7 +196,7 @@ def compare(
     from napari_menndl.errors import InputError
     from napari_menndl.search.frame_numbers import parse_frames
 
-    with told():
+    with report_errors():
         if ignore is not None and not (is_label_image(prediction) or is_label_image(annotation)):
             raise InputError("a label image with --ignore", f"{prediction} and {annotation}", "Leave out --ignore.")
         found: Any = open_prediction_or_annotation(prediction, ignore)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_menndl.cli.arguments import AsJson, NetworkArgument, Thresholds, read_thresholds
-from napari_menndl.cli.terminal import say, told
+from napari_menndl.cli.terminal import report_errors, say
 
 
 def export(
@@ -40,7 +40,7 @@ def export(
     """Save a search's best network as one file, for `predict` and the docks, here and elsewhere, or other programs."""
     from napari_menndl import opening
 
-    with told():
+    with report_errors():
         form = opening.export_format(file, to)
         opening.network_file(file, overwrite, form.suffix)  # refused before anything is read
         opened = opening.at_thresholds(opening.open_network(network), read_thresholds(threshold))
@@ -58,7 +58,7 @@ def info(network: NetworkArgument, as_json: AsJson = False) -> None:
     from napari_menndl.opening import open_network
     from napari_menndl.predict.card_lines import card_lines
 
-    with told():
+    with report_errors():
         opened = open_network(network)
         if as_json:
             print(json.dumps(opened.to_json()))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_menndl.cli.arguments import MOVIE_HELP, PixelSize, Signal, open_as_asked
-from napari_menndl.cli.terminal import measuring_drift, out, say, told
+from napari_menndl.cli.terminal import measuring_drift, out, report_errors, say
 from napari_menndl.errors import InputError
 
 
@@ -35,12 +35,12 @@ def pictures(
     from napari_menndl.review.film import draw_movie
     from napari_menndl.search.frame_numbers import parse_frames
 
-    with told():
+    with report_errors():
         if to is None and film is None:
             raise InputError("--pictures FOLDER or --film FILE.mp4", "neither", "Give one of them, or both.")
         stored = Prediction.open(prediction)
         with measuring_drift() as progress:
-            shown = prepared_alike(open_as_asked(movie, pixel_size, signal), stored.outline.steps, progress)
+            shown = prepared_alike(open_as_asked(movie, pixel_size, signal), stored.spec.steps, progress)
         found = Prediction.open(prediction, shown)
         chosen = [t for t in range(len(found)) if found.is_written(t)]
         if frames is not None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from napari_menndl.cli.arguments import AsJson
-from napari_menndl.cli.terminal import out, say, told
+from napari_menndl.cli.terminal import out, report_errors, say
 
 if TYPE_CHECKING:
     from napari_menndl.pool.report import PoolReport
@@ -43,7 +43,7 @@ def check(
     """Say what a pool has to offer: workers, slots, GPUs, memory, versions against ours, and how fast it answers."""
     from napari_menndl.pool.check import probe_pool
 
-    with told():
+    with report_errors():
         found = probe_pool(spec, patience)
         if as_json:
             print(json.dumps(found.to_json()))
@@ -61,7 +61,7 @@ def certificates(
     """Make an authority and certificates for a scheduler, its workers and their clients; earlier ones are replaced."""
     from napari_menndl.pool.clusters.certificates import certificates_folder, write_certificates
 
-    with told():
+    with report_errors():
         place = certificates_folder(str(folder) if folder else "")
         write_certificates(place, days)
         tls = "--tls-ca-file {0}/ca.pem --tls-cert {0}/{1}.pem --tls-key {0}/{1}.key"
@@ -79,7 +79,7 @@ def script(profile: Annotated[Path, typer.Argument(help="SLURM profile (YAML).")
     """Print the job that would be submitted for a SLURM profile; nothing is submitted."""
     from napari_menndl.pool.spec import read_pool
 
-    with told():
+    with report_errors():
         say(read_pool(f"slurm:{profile}").cluster().job_script())  # type: ignore[attr-defined]
 
 

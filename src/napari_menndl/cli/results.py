@@ -10,7 +10,7 @@ import typer
 
 from napari_menndl.cli.arguments import NONE, AsJson, read_pixel_size
 from napari_menndl.cli.options import settings_options
-from napari_menndl.cli.terminal import out, say, told
+from napari_menndl.cli.terminal import out, report_errors, say
 from napari_menndl.errors import InputError
 from napari_menndl.tracks.settings import TrackSettings
 
@@ -50,7 +50,7 @@ def tracks(
     """Follow defects from frame to frame: trajectories, events (born, moved, grown, vanished) and their rates."""
     from napari_menndl.tracks.tracks import track_defects
 
-    with told():
+    with report_errors():
         known = {
             "pixel_size": read_pixel_size(pixel_size),
             "frame_time": frame_time,
@@ -94,7 +94,7 @@ def export_prediction(
 
     from napari_menndl.predict.prediction_export import export_prediction as write_export
 
-    with told():
+    with report_errors():
         stored = _stored(prediction)
         with Progress(console=out, transient=True) as bar:
             task = bar.add_task("Exporting", total=len(stored))

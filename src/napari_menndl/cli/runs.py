@@ -23,7 +23,7 @@ from napari_menndl.cli.arguments import (
     preparation,
 )
 from napari_menndl.cli.options import settings_options
-from napari_menndl.cli.terminal import measuring_drift, out, say, told
+from napari_menndl.cli.terminal import measuring_drift, out, report_errors, say
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import describe, looks
 from napari_menndl.search.frame_numbers import parse_frames
@@ -97,7 +97,7 @@ def search(
     from napari_menndl.api import open_run, resume_search, run_search
     from napari_menndl.genome.space import SearchSpace
 
-    with told():
+    with report_errors():
         steps = preparation(drift, crop, average, binned)
         if resume and steps:
             raise InputError(
@@ -227,7 +227,7 @@ def status(run: RunArgument, as_json: AsJson = False) -> None:
     """Say how a search is doing."""
     from napari_menndl.api import open_run
 
-    with told():
+    with report_errors():
         found = open_run(run).status()
         if as_json:
             print(json.dumps(found))
@@ -246,7 +246,7 @@ def stop(run: RunArgument) -> None:
     """Ask a search to stop; it can be resumed."""
     from napari_menndl.api import open_run
 
-    with told():
+    with report_errors():
         opened = open_run(run)
         if opened.state != "running":
             say(f"{run} is not running ({opened.state}).")
@@ -263,7 +263,7 @@ def merge(
     """Join the run folders of several islands into one to look at and to predict with; it cannot be resumed."""
     from napari_menndl.api import merge_runs
 
-    with told():
+    with report_errors():
         show_status(merge_runs(runs, run, note=lambda words: say(f"Note: {words}")).status())
 
 
@@ -283,7 +283,7 @@ def report(
     from napari_menndl.api import open_annotation, open_run
     from napari_menndl.notebook.report import write_report
 
-    with told():
+    with report_errors():
         opened = open_run(run)
         place = out_file or run.with_suffix(".html")
         if place.exists() and not overwrite:

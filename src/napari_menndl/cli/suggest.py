@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_menndl.cli.arguments import MOVIE_HELP, AsJson, NetworkArgument, PixelSize, Signal, open_as_asked
-from napari_menndl.cli.terminal import err, measuring_drift, say, told
+from napari_menndl.cli.terminal import err, measuring_drift, report_errors, say
 
 
 def suggest(
@@ -34,7 +34,7 @@ def suggest(
     from napari_menndl.predict.suggest import suggest_regions
     from napari_menndl.search.frame_numbers import parse_frames
 
-    with told():
+    with report_errors():
         opened = open_network(network)
         with measuring_drift() as progress:
             shown = prepared_alike(open_as_asked(movie, pixel_size, signal), opened.steps, progress)

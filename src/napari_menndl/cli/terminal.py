@@ -37,7 +37,7 @@ def _note(message: Warning | str, category: type[Warning], *_: Any) -> None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Context that reports an InputError or OSError as a message with exit status 2, and warnings as notes."""
     try:
         try:

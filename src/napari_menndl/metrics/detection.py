@@ -143,7 +143,7 @@ def count_defects(
     probability: NDArray[np.floating],
     true: Components,
     inside: Mask,
-    detector: MatchRule,
+    match_rule: MatchRule,
     thresholds: Sequence[float] | NDArray[np.float64],
     among: Mask | None = None,
 ) -> list[Counts]:
@@ -159,7 +159,7 @@ def count_defects(
     probability : (Y, X) float
     true : Components
     inside : (Y, X) bool
-    detector : MatchRule
+    match_rule : MatchRule
     thresholds : (k,) float
     among : (m,) bool, optional
         Count only some of the true defects; see `Match.counts_among`.
@@ -173,25 +173,25 @@ def count_defects(
     chosen = true.lie_inside(inside)
     if among is not None:
         chosen &= among
-    counts = _count(rank_pixels(np.asarray(probability)[None], [levels]), truth, chosen, inside, [detector])
+    counts = _count(rank_pixels(np.asarray(probability)[None], [levels]), truth, chosen, inside, [match_rule])
     return [Counts(*row) for row in counts[back].tolist()]
 
 
 def _count(
-    reached: ReachedPixels, true: LevelComponents, chosen: Mask, inside: Mask, detectors: Sequence[MatchRule]
+    reached: ReachedPixels, true: LevelComponents, chosen: Mask, inside: Mask, match_rules: Sequence[MatchRule]
 ) -> Integers:
     """Return the counts (k, 3) for the chosen true defects (m,) bool at the k thresholds of P responses.
 
     `true` has one mask for each response, `inside` is (Y, X) or (P, Y, X), and there is one match rule per response.
     """
     plane_of = reached.plane_of
-    masks, planes = len(plane_of), len(detectors)
+    masks, planes = len(plane_of), len(match_rules)
     found = find_components(reached)
-    large = found.areas >= np.array([one.min_area for one in detectors])[found.plane]
+    large = found.areas >= np.array([one.min_area for one in match_rules])[found.plane]
     number = np.bincount(found.level[large], minlength=masks)
     shower = number > 20 * np.bincount(true.level, minlength=planes)[plane_of] + 50
     found = found.keep(large & ~shower[found.level])
-    i, j, cost = _candidates(found, true, detectors)
+    i, j, cost = _candidates(found, true, match_rules)
     # True defects are numbered separately for each threshold.
     pairs = assign(i, j + len(true) * found.level[i], cost)
     unpaired = found.lie_inside(inside)
@@ -204,11 +204,11 @@ def _count(
 
 
 def _candidates(
-    found: LevelComponents, true: LevelComponents, detectors: Sequence[MatchRule]
+    found: LevelComponents, true: LevelComponents, match_rules: Sequence[MatchRule]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Return candidate pairs of found components and true defects, (e,) intp each, and their costs, (e,) float64."""
-    extended = np.array([one.extended for one in detectors])
-    tolerance = np.array([-1.0 if one.extended else one.tolerance for one in detectors])
+    extended = np.array([one.extended for one in match_rules])
+    tolerance = np.array([-1.0 if one.extended else one.tolerance for one in match_rules])
     i, j, cost = near_points(found.centres, true.centres, tolerance[found.plane], found.plane, true.level)
     if not extended.any():
         return i, j, cost
@@ -224,7 +224,7 @@ def _candidates(
 def score_class(
     name: str,
     frames: Sequence[ScoredFrame],
-    detector: MatchRule,
+    match_rule: MatchRule,
     thresholds: Sequence[float] | None = None,
 ) -> ClassScore | None:
     """Score one class over several frames, with pooled counts.
@@ -234,7 +234,7 @@ def score_class(
     name : str
     frames : sequence of (probability (Y, X) float, true (Y, X) bool, inside (Y, X) bool)
         All of one shape.
-    detector : MatchRule
+    match_rule : MatchRule
     thresholds : (k,) float, optional
         The best of these is chosen. By default those of `ranking.choose_thresholds`, which suit any monotonic response;
         a response that lies entirely within 0 and 1 is then taken as a calibrated probability, and its threshold is
@@ -246,7 +246,7 @@ def score_class(
         None if no frame has a true defect inside. A constant response scores 0 at an infinite threshold.
     """
     responses, true, inside = (np.stack(planes) for planes in zip(*frames, strict=True))
-    truth = Truth(true[:, None], inside, (name,), (detector,))
+    truth = Truth(true[:, None], inside, (name,), (match_rule,))
     return truth.score(responses[:, None], thresholds)[0]
 
 
@@ -260,7 +260,7 @@ class Truth:
     inside : (N, Y, X) bool
         The scored area.
     names : C str
-    detectors : C MatchRule
+    match_rules : C MatchRule
 
     Raises
     ------
@@ -268,12 +268,12 @@ class Truth:
         For a match rule whose values are not allowed.
     """
 
-    def __init__(self, masks: Mask, inside: Mask, names: Sequence[str], detectors: Sequence[MatchRule]) -> None:
-        for rule in detectors:
+    def __init__(self, masks: Mask, inside: Mask, names: Sequence[str], match_rules: Sequence[MatchRule]) -> None:
+        for rule in match_rules:
             rule.check()
         self.names = tuple(names)
         self._shape = masks.shape
-        self._detectors = [*detectors] * len(masks)
+        self._detectors = [*match_rules] * len(masks)
         self._inside = np.asarray(inside, dtype=bool)
         self._everywhere = bool(self._inside.all())
         # One plane per class and frame, in the order of frames.
@@ -289,10 +289,10 @@ class Truth:
 
     @classmethod
     def of(
-        cls, labels: NDArray[np.integer], inside: Mask, names: Sequence[str], detectors: Sequence[MatchRule]
+        cls, labels: NDArray[np.integer], inside: Mask, names: Sequence[str], match_rules: Sequence[MatchRule]
     ) -> Truth:
         """Create from label images (N, Y, X): 0 none, c + 1 class c."""
-        return cls(labels[:, None] == np.arange(1, len(names) + 1)[:, None, None], inside, names, detectors)
+        return cls(labels[:, None] == np.arange(1, len(names) + 1)[:, None, None], inside, names, match_rules)
 
     def score(
         self, responses: NDArray[np.floating], thresholds: Sequence[float] | None = None
@@ -393,7 +393,7 @@ def fitness(
     labels: NDArray[np.integer],
     inside: Mask,
     names: Sequence[str],
-    detectors: Sequence[MatchRule],
+    match_rules: Sequence[MatchRule],
     rng: np.random.Generator,
 ) -> Fitness:
     """Return the fitness of a network from its probabilities on annotated frames.
@@ -406,11 +406,11 @@ def fitness(
     inside : (N, Y, X) bool
         Pixels to validate on.
     names : C str
-    detectors : C MatchRule
+    match_rules : C MatchRule
     rng : numpy.random.Generator
         For the standard error.
     """
-    return Truth.of(labels, inside, names, detectors).judge(probabilities, rng)
+    return Truth.of(labels, inside, names, match_rules).judge(probabilities, rng)
 
 
 def class_shares(scores: Sequence[ClassScore]) -> NDArray[np.float64]:

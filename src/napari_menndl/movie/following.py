@@ -65,14 +65,14 @@ class Notice:
     ----------
     text : str
         One or two sentences.
-    anew : bool
+    restarted : bool
         Whether frames are counted from 0 again from here on, because the source is another movie now.
     number : int or None
         Number of the frame that is left out.
     """
 
     text: str
-    anew: bool = False
+    restarted: bool = False
     number: int | None = None
 
 
@@ -196,7 +196,7 @@ class MovieWatcher:
             yield Notice(f"{self.path.name} is there.")
         if anew:
             self._begin_anew()
-            yield Notice(anew, anew=True)
+            yield Notice(anew, restarted=True)
         notes = self._source.notes[self._noted :]
         self._noted += len(notes)
         yield from map(Notice, notes)

@@ -163,7 +163,7 @@ def fit_inputs(
     frames: NDArray[np.floating],
     labels: NDArray[np.integer],
     train: Mask,
-    detectors: Sequence[MatchRule],
+    match_rules: Sequence[MatchRule],
     rng: np.random.Generator,
 ) -> Genome:
     """Replace every input that is to be fitted by a concrete gene for each class.
@@ -180,7 +180,7 @@ def fit_inputs(
         0 = no defect, c + 1 = class c.
     train : (N, Y, X) bool
         Pixels to fit on.
-    detectors : C MatchRule
+    match_rules : C MatchRule
     rng : numpy.random.Generator
 
     Returns
@@ -191,7 +191,7 @@ def fit_inputs(
     """
     if not any(is_fitted_later(one) for one in genome.inputs):
         return genome
-    classes = [_Class((labels == c + 1) & train, train, detector) for c, detector in enumerate(detectors)]
+    classes = [_Class((labels == c + 1) & train, train, match_rule) for c, match_rule in enumerate(match_rules)]
     blobs = _BlobFrames(frames, _box(train))
     inputs: list[Input] = []
     for one in genome.inputs:
@@ -211,7 +211,7 @@ class _Class:
 
     truth: Mask
     known: Mask
-    detector: MatchRule
+    match_rule: MatchRule
 
     @property
     def frames(self) -> list[int]:
@@ -231,7 +231,7 @@ class _Class:
         there = np.concatenate([response[known] for response, _, known in shown])
         share = sum(np.count_nonzero(truth) for _, truth, _ in shown) / there.size
         levels = np.unique(np.quantile(there, 1 - np.clip(_SHARES * share, 0, 1), method="nearest"))
-        score = score_class("", shown, self.detector, levels[levels > there.min()])
+        score = score_class("", shown, self.match_rule, levels[levels > there.min()])
         return 0.0 if score is None else (score.f1 + score.average_precision) / 2
 
 
@@ -283,5 +283,5 @@ def _fit_fourier(
     if not own.frames:
         return replace(gene, fitted=False)
     t = own.frames[0]
-    found = tune_fourier(frames[t], own.truth[t], own.known[t], own.detector, rng=rng, samples=_SAMPLES, steps=_STEPS)
+    found = tune_fourier(frames[t], own.truth[t], own.known[t], own.match_rule, rng=rng, samples=_SAMPLES, steps=_STEPS)
     return FourierInput(**{one.name: getattr(found, one.name) for one in fields(gene) if one.name != "fitted"})

@@ -131,7 +131,7 @@ def plot_frame(
         key = {c: (one.colour, one.name) for c, one in enumerate(annotation.classes, start=1)}
         panels.append(Panel(frame, annotation.frame(t), "Annotation", counted(len(annotation.to_points(t)))))
     elif prediction is not None:
-        names = prediction.outline.class_names
+        names = prediction.spec.class_names
         key = {c: (COLOURS[(c - 1) % len(COLOURS)], one) for c, one in enumerate(names, start=1)}
         panels.append(Panel(frame, prediction.frame_labels(t), name, counted(len(prediction.frame_defects(t)))))
     return draw_panels([panels], key=key, pixel_size=movie.pixel_size)

@@ -135,7 +135,7 @@ def _classes(task: TrainingTask) -> list[dict[str, Any]]:
             "defects": sum(len(label_components(labels == number + 1).areas) for labels in task.labels),
             "rule": "overlap" if rule.extended else f"within {rule.tolerance:.1f} px",
         }
-        for number, (name, rule) in enumerate(zip(task.class_names, task.detectors, strict=True))
+        for number, (name, rule) in enumerate(zip(task.class_names, task.match_rules, strict=True))
     ]
 
 

@@ -49,7 +49,7 @@ def card_lines(network: TrainedNetwork | Ensemble) -> dict[str, list[str]]:
 
 
 def _class_line(network: TrainedNetwork | Ensemble, c: int) -> str:
-    name, threshold, rule = network.class_names[c], network.thresholds[c], network.detectors[c]
+    name, threshold, rule = network.class_names[c], network.thresholds[c], network.match_rules[c]
     said = f"from a probability of {threshold:.2f}" if threshold <= 1 else "never predicted"
     judged = {one.name: one for one in network.card.scores}.get(name)
     if judged is None:

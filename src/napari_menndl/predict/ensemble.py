@@ -107,8 +107,8 @@ class Ensemble:
         return self.members[0].class_names
 
     @property
-    def detectors(self) -> tuple[MatchRule, ...]:
-        return self.members[0].detectors
+    def match_rules(self) -> tuple[MatchRule, ...]:
+        return self.members[0].match_rules
 
     @property
     def pixel_size(self) -> PixelSize | None:

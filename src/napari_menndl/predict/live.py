@@ -182,18 +182,18 @@ class LivePredictor:
         self._forget_unless(number, raw)
         # A Movie checks the frame, and its pixel size gives the smallest areas of defects.
         movie = open_movie(np.stack([*(earlier for _, earlier in self._before), raw]), pixel_size=pixel_size)
-        outline = PredictionSpec.of(self.network, movie)
+        spec = PredictionSpec.of(self.network, movie)
         shown = read_frame(movie, -1, self.network.reach)
         self._range.look(number, shown, movie.pixel_size)
         probabilities = self.network.predict_frame(shown, movie.pixel_size)
         self.remember(number, raw)
-        labels = label_pixels(probabilities, outline.thresholds, outline.min_areas)
-        defects = find_defects(labels, probabilities, outline.class_names, movie.pixel_size, frame=number)
-        counts = {name: int((defects["class"] == name).sum()) for name in outline.class_names}
+        labels = label_pixels(probabilities, spec.thresholds, spec.min_areas)
+        defects = find_defects(labels, probabilities, spec.class_names, movie.pixel_size, frame=number)
+        counts = {name: int((defects["class"] == name).sum()) for name in spec.class_names}
         members = _members(self.network), self._all
         done = LiveFrame(
             *(number, labels, defects, counts, movie.pixel_size),
-            *(time.perf_counter() - started, outline.network, members),
+            *(time.perf_counter() - started, spec.network, members),
         )
         if self._whole and self._share < 1 and isinstance(self.network, Ensemble):
             self.network = self.network.reduced(shown, self._share, movie.pixel_size)

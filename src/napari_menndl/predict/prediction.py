@@ -62,7 +62,7 @@ class Prediction:
 
     Attributes
     ----------
-    outline : PredictionSpec
+    spec : PredictionSpec
         Classes, thresholds, pixel size and shape.
 
     Raises
@@ -76,9 +76,9 @@ class Prediction:
         self._begin(PredictionSpec.of(network, movie), network, movie, None)
 
     def _begin(
-        self, outline: PredictionSpec, network: Predictor | None, movie: Movie | None, stored: StoredFrames | None
+        self, spec: PredictionSpec, network: Predictor | None, movie: Movie | None, stored: StoredFrames | None
     ) -> None:
-        self.outline = outline
+        self.spec = spec
         self._network, self._movie, self._stored = network, movie, stored
         # Digests of the frames as read for prediction, and whether a stored frame matches the movie's.
         self._digests: dict[int, str] = {}
@@ -121,10 +121,10 @@ class Prediction:
         """
         stored = StoredFrames.open(path)
         prediction = cls.__new__(cls)
-        outline = stored.outline
-        if movie is not None and outline.frame_time is None:  # written by an older version
-            outline = replace(outline, frame_time=movie.frame_time, dose=dose_of(movie))
-        prediction._begin(outline, None, movie, stored)
+        spec = stored.spec
+        if movie is not None and spec.frame_time is None:  # written by an older version
+            spec = replace(spec, frame_time=movie.frame_time, dose=dose_of(movie))
+        prediction._begin(spec, None, movie, stored)
         prediction._check_movie(stored)
         return prediction
 
@@ -135,7 +135,7 @@ class Prediction:
         return self._stored.digest(t) if self._stored is not None and t in self._stored else ""
 
     def __len__(self) -> int:
-        return self.outline.shape[0]
+        return self.spec.shape[0]
 
     def frame_probabilities(self, t: int) -> NDArray[np.float32]:
         """Return the probabilities of a frame, (C, Y, X) float32."""
@@ -247,7 +247,7 @@ class Prediction:
 
     def frame_labels(self, t: int) -> NDArray[np.uint8]:
         """Return the labels of a frame, (Y, X) uint8: 0 = no defect, c + 1 = class c."""
-        return label_pixels(self.frame_probabilities(t), self.outline.thresholds, self.outline.min_areas)
+        return label_pixels(self.frame_probabilities(t), self.spec.thresholds, self.spec.min_areas)
 
     def frame_agreement(self, t: int) -> NDArray[np.float32] | None:
         """Return the agreement of an ensemble's members on a frame, (C, Y, X) float32; None for a single network.
@@ -275,28 +275,28 @@ class Prediction:
         agreement : bool
             Whether to fill the column agreement, which takes as long again as the prediction.
         """
-        outline = self.outline
+        spec = self.spec
         table = find_defects(
             self.frame_labels(t),
             self.frame_probabilities(t),
-            outline.class_names,
-            outline.pixel_size,
+            spec.class_names,
+            spec.pixel_size,
             t,
-            outline.frame_time,
+            spec.frame_time,
             self.frame_agreement(t) if agreement else None,
         )
-        return with_origin(table, outline.steps, outline.pixel_size)
+        return with_origin(table, spec.steps, spec.pixel_size)
 
     @cached_property
     def probabilities(self) -> da.Array:
         """(T, C, Y, X) float32, lazy; one chunk per frame."""
-        _, height, width = self.outline.shape
-        return self._lazy(self.frame_probabilities, (len(self.outline.class_names), height, width), np.float32)
+        _, height, width = self.spec.shape
+        return self._lazy(self.frame_probabilities, (len(self.spec.class_names), height, width), np.float32)
 
     @cached_property
     def labels(self) -> da.Array:
         """(T, Y, X) uint8, lazy; one chunk per frame."""
-        return self._lazy(self.frame_labels, self.outline.shape[1:], np.uint8)
+        return self._lazy(self.frame_labels, self.spec.shape[1:], np.uint8)
 
     @cached_property
     def defects(self) -> pd.DataFrame:
@@ -306,7 +306,7 @@ class Prediction:
     def find_defects(self, frames: Iterable[int], *, agreement: bool = False) -> pd.DataFrame:
         """Return the defect table of some frames; parameters as of `frame_defects`."""
         tables = (self.frame_defects(t, agreement=agreement) for t in frames)
-        return joined(tables, lambda: with_origin(no_defects(), self.outline.steps))
+        return joined(tables, lambda: with_origin(no_defects(), self.spec.steps))
 
     def tracks(self, settings: TrackSettings | None = None, **changed: Any) -> Tracks:
         """Follow the defects through the movie: trajectories, events and rates.
@@ -330,17 +330,17 @@ class Prediction:
         InputError
             As of `track_defects`.
         """
-        outline = self.outline
+        spec = self.spec
         frames = self.available
         if missing := sorted(set(range(len(self))) - set(frames)):
             warnings.warn(f"{_frames(missing)} not predicted: left out.", stacklevel=2)
         known = {
-            "shape": outline.shape[1:],
+            "shape": spec.shape[1:],
             "frames": frames,
-            "pixel_size": outline.pixel_size,
-            "frame_time": outline.frame_time,
-            "dose": outline.dose,
-            "recorded": outline.recorded and outline.recorded[1:],
+            "pixel_size": spec.pixel_size,
+            "frame_time": spec.frame_time,
+            "dose": spec.dose,
+            "recorded": spec.recorded and spec.recorded[1:],
         }
         return track_defects(self.find_defects(frames), settings, **known | changed)
 
@@ -406,12 +406,12 @@ class Prediction:
             written, or if frames could not be predicted.
         """
         wanted = list(dict.fromkeys(range(len(self)) if frames is None else map(self._number, frames)))
-        stored = StoredFrames.take(path, self.outline, anew=anew)
+        stored = StoredFrames.take(path, self.spec, anew=anew)
         with self._lock:
             if self._stored is None or self._stored.path != stored.path:
                 self._same = {}
                 self._check_movie(stored)
-            stored.fit(self.outline)
+            stored.fit(self.spec)
             self._forget_others(stored, wanted)
         done = stored.done
         count = int(done.sum())
@@ -426,7 +426,7 @@ class Prediction:
                 if isinstance(found, InputError):
                     failed[t] = found
                 else:
-                    labels = label_pixels(found, self.outline.thresholds, self.outline.min_areas)
+                    labels = label_pixels(found, self.spec.thresholds, self.spec.min_areas)
                     stored.put(t, found, labels, self._digests[t])
                     self._same[t] = True
                     count += 1
@@ -440,17 +440,17 @@ class Prediction:
 
     def as_layers(self) -> list[tuple[Any, dict[str, Any], str]]:
         """Return layers of napari, as ``Layer.create`` takes them: the labels (lazy), and the defects as points."""
-        outline = self.outline
-        place = grid(outline.pixel_size, outline.frame_time)
+        spec = self.spec
+        place = grid(spec.pixel_size, spec.frame_time)
         return [
-            (self.labels, {"name": f"{outline.movie} labels", **place}, "labels"),
-            points_layer(self.defects, outline.pixel_size, outline.frame_time, f"{outline.movie} defects"),
+            (self.labels, {"name": f"{spec.movie} labels", **place}, "labels"),
+            points_layer(self.defects, spec.pixel_size, spec.frame_time, f"{spec.movie} defects"),
         ]
 
     @contextmanager
     def _borders_said_once(self) -> Iterator[None]:
         """Warn once, not per frame, of borders left by drift correction, which are not predicted."""
-        if not leave_borders(self.outline.steps):
+        if not leave_borders(self.spec.steps):
             yield
             return
         if not self._borders_said:

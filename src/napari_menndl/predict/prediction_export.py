@@ -137,9 +137,9 @@ def exported_layers(path: str | os.PathLike[str]) -> list[tuple[Any, dict[str, A
 def _write_ome(
     prediction: Prediction, folder: Path, frames: list[int], progress: Callable[[int, int], None] | None
 ) -> None:
-    outline = prediction.outline
-    count, height, width = outline.shape
-    names = outline.class_names
+    spec = prediction.spec
+    count, height, width = spec.shape
+    names = spec.class_names
     sizes = _levels(height, width)
     root = zarr.open_group(folder, mode="w", zarr_format=3)
     below = root.create_group("labels").create_group(LABELS)
@@ -149,7 +149,7 @@ def _write_ome(
     root.attrs.update({"format": FORM, "schema": SCHEMA})
     root.attrs["ome"] = {
         "version": VERSION,
-        "multiscales": [_multiscale(f"{outline.movie} probabilities", "tcyx", prediction, len(sizes), "mean")],
+        "multiscales": [_multiscale(f"{spec.movie} probabilities", "tcyx", prediction, len(sizes), "mean")],
         "omero": {
             "channels": [
                 {
@@ -209,14 +209,14 @@ def _array(group: Any, level: int, shape: tuple[int, ...], dtype: str, axes: str
 
 
 def _multiscale(name: str, axes: str, prediction: Prediction, levels: int, kind: str) -> dict[str, Any]:
-    outline = prediction.outline
-    y, x = outline.pixel_size or (1.0, 1.0)
+    spec = prediction.spec
+    y, x = spec.pixel_size or (1.0, 1.0)
     units = {
-        "t": "second" if outline.frame_time else "",
-        **dict.fromkeys("yx", "nanometer" if outline.pixel_size else ""),
+        "t": "second" if spec.frame_time else "",
+        **dict.fromkeys("yx", "nanometer" if spec.pixel_size else ""),
     }
     kinds = {"t": "time", "c": "channel", "y": "space", "x": "space"}
-    first = {"t": outline.frame_time or 1.0, "c": 1.0, "y": y, "x": x}
+    first = {"t": spec.frame_time or 1.0, "c": 1.0, "y": y, "x": x}
     datasets = []
     for level in range(levels):
         zoom = 2**level

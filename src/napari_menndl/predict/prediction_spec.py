@@ -40,7 +40,7 @@ class Predictor(Protocol):
     @property
     def thresholds(self) -> tuple[float, ...]: ...
     @property
-    def detectors(self) -> tuple[MatchRule, ...]: ...
+    def match_rules(self) -> tuple[MatchRule, ...]: ...
     @property
     def pixel_size(self) -> PixelSize | None: ...
     @property
@@ -117,7 +117,7 @@ class PredictionSpec:
             movie.pixel_size,
             tuple(network.class_names),
             tuple(network.thresholds),
-            tuple(max(1, round(detector.min_area / scale)) for detector in network.detectors),
+            tuple(max(1, round(match_rule.min_area / scale)) for match_rule in network.match_rules),
             movie.steps,
             movie.raw.shape if movie.steps else None,
             movie.frame_time,

@@ -38,12 +38,12 @@ class StoredFrames:
     Attributes
     ----------
     path : Path
-    outline : PredictionSpec
+    spec : PredictionSpec
     """
 
     def __init__(self, path: Path, group: Any) -> None:
         self.path, self._group = path, group
-        self.outline = PredictionSpec.from_json(dict(group.attrs).get("outline"))
+        self.spec = PredictionSpec.from_json(dict(group.attrs).get("outline"))
         with empty_chunks_too():
             self._probabilities = own_array(group, "probabilities", "f", 4)
         own_array(group, "labels", "u", 3)
@@ -80,13 +80,13 @@ class StoredFrames:
         return cls(Path(path), open_own_group(Path(path), FORM, SCHEMA))
 
     @classmethod
-    def take(cls, path: str | os.PathLike[str], outline: PredictionSpec, *, anew: bool = False) -> StoredFrames:
+    def take(cls, path: str | os.PathLike[str], spec: PredictionSpec, *, anew: bool = False) -> StoredFrames:
         """Open a stored prediction for writing, or create it; it may have fewer frames than the movie (`fit`).
 
         Parameters
         ----------
         path : path
-        outline : PredictionSpec
+        spec : PredictionSpec
         anew : bool
             Replace an existing prediction by an empty one.
 
@@ -97,25 +97,25 @@ class StoredFrames:
         """
         path = Path(path)
         if not path.exists() or (anew and cls.stand_at(path)):
-            _create(path, outline)
+            _create(path, spec)
         elif not cls.stand_at(path):
             raise InputError(
                 "a new place, or a prediction to go on with", f"something else at {path}", "Choose another place."
             )
         stored = cls(path, open_own_group(path, FORM, SCHEMA, "r+"))
-        if differs := stored.outline.differs(outline):
+        if differs := stored.spec.differs(spec):
             raise not_this_one(f"one of another network or movie at {path}: {differs}")
         return stored
 
-    def fit(self, outline: PredictionSpec) -> None:
+    def fit(self, spec: PredictionSpec) -> None:
         """Extend the arrays for a movie that has grown, and store its present name."""
-        if self.outline == outline:
+        if self.spec == spec:
             return
         others = ("labels", "done", *([DIGESTS] if DIGESTS in self._group else []))
         for array in (self._probabilities, *(self._group[name] for name in others)):
-            array.resize((outline.shape[0], *array.shape[1:]))
-        self._group.attrs["outline"] = outline.to_json()
-        self.outline = outline
+            array.resize((spec.shape[0], *array.shape[1:]))
+        self._group.attrs["outline"] = spec.to_json()
+        self.spec = spec
 
     @property
     def done(self) -> NDArray[np.bool_]:
@@ -163,7 +163,7 @@ class StoredFrames:
             self._probabilities[t] = probabilities
             self._group["labels"][t] = labels
             if DIGESTS not in self._group:  # created by an older version
-                _add_digests(self._group, self.outline.shape[0])
+                _add_digests(self._group, self.spec.shape[0])
             self._group[DIGESTS][t] = np.frombuffer(bytes.fromhex(digest), np.uint8) if digest else 0
             self._group["done"][t] = 1
             self._lost -= {t}
@@ -175,9 +175,9 @@ class StoredFrames:
             ) from problem
 
 
-def _create(path: Path, outline: PredictionSpec) -> None:
-    count, height, width = outline.shape
-    classes = len(outline.class_names)
+def _create(path: Path, spec: PredictionSpec) -> None:
+    count, height, width = spec.shape
+    classes = len(spec.class_names)
     with atomic_folder(path) as folder:
         group = zarr.open_group(folder, mode="w")
         group.create_array(
@@ -186,7 +186,7 @@ def _create(path: Path, outline: PredictionSpec) -> None:
         group.create_array("labels", shape=(count, height, width), chunks=(1, height, width), dtype="u1")
         group.create_array("done", shape=(count,), chunks=(1,), dtype="u1")
         _add_digests(group, count)
-        group.attrs.update({"format": FORM, "schema": SCHEMA, "outline": outline.to_json(), "whole": True})
+        group.attrs.update({"format": FORM, "schema": SCHEMA, "outline": spec.to_json(), "whole": True})
 
 
 def _add_digests(group: Any, count: int) -> None:

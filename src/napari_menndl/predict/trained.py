@@ -96,7 +96,7 @@ class TrainedNetwork:
     class_names : C str
     thresholds : C float
         A pixel is of a class if its probability reaches the threshold.
-    detectors : C MatchRule
+    match_rules : C MatchRule
         Match rule of each class, with tolerances and areas in pixels of `pixel_size`.
     pixel_size : (y, x) float [nm] or None
         Pixel size of the training frames.
@@ -123,7 +123,7 @@ class TrainedNetwork:
     weights: Mapping[str, Tensor]
     class_names: tuple[str, ...]
     thresholds: tuple[float, ...]
-    detectors: tuple[MatchRule, ...]
+    match_rules: tuple[MatchRule, ...]
     pixel_size: PixelSize | None = None
     frame_shape: tuple[int, int] | None = None
     seen: tuple[Character, ...] = ()
@@ -133,9 +133,11 @@ class TrainedNetwork:
     card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
-        counts = {len(self.class_names), len(self.thresholds), len(self.detectors)}
+        counts = {len(self.class_names), len(self.thresholds), len(self.match_rules)}
         if len(counts) > 1 or not self.class_names:
-            raise InputError("as many thresholds and detectors as classes", f"{sorted(counts)}", predictor_file.REMEDY)
+            raise InputError(
+                "as many thresholds and match_rules as classes", f"{sorted(counts)}", predictor_file.REMEDY
+            )
         try:
             expected = {name: tuple(t.shape) for name, t in Network(self.plan).state_dict().items()}
         except GenomeError as problem:
@@ -173,7 +175,7 @@ class TrainedNetwork:
             own,
             tuple(task.class_names),
             tuple(float(t) for t in thresholds),
-            tuple(task.detectors),
+            tuple(task.match_rules),
             task.pixel_size,
             (int(task.frames.shape[1]), int(task.frames.shape[2])),
             _characters(task),
@@ -338,7 +340,7 @@ class TrainedNetwork:
             "genome": self.genome.to_json(),
             "class_names": list(self.class_names),
             "thresholds": list(self.thresholds),
-            "detectors": [asdict(detector) for detector in self.detectors],
+            "detectors": [asdict(match_rule) for match_rule in self.match_rules],
             "pixel_size": list(self.pixel_size) if self.pixel_size else None,
             "frame_shape": list(self.frame_shape) if self.frame_shape else None,
             "seen": [one.to_json() for one in self.seen],
@@ -365,7 +367,7 @@ class TrainedNetwork:
                 dict(weights),
                 tuple(map(str, about["class_names"])),
                 tuple(map(float, about["thresholds"])),
-                tuple(MatchRule(**detector) for detector in about["detectors"]),
+                tuple(MatchRule(**match_rule) for match_rule in about["detectors"]),
                 _pair(about["pixel_size"], float),
                 _pair(about["frame_shape"], int),
                 tuple(map(Character.from_json, about.get("seen", ()))),

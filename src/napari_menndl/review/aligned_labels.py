@@ -53,7 +53,7 @@ class AlignedLabels:
         InputError
             If there is no common class, or frame shapes or pixel sizes differ.
         """
-        named = getattr(predicted, "outline", predicted)  # of a Prediction
+        named = getattr(predicted, "spec", predicted)  # of a Prediction
         steps = getattr(named, "steps", None)
         if steps is not None and (steps or annotation.steps):
             annotation = fitted(annotation, steps, named.shape, getattr(named, "recorded", None) or named.shape)
@@ -75,7 +75,7 @@ class AlignedLabels:
                 f"an array of shape {tuple(labels.shape)}",
                 "Compare a prediction and an annotation of the same movie.",
             )
-        rules = tuple(annotation.detector(n) if n in classes.common else None for n in classes.predicted)
+        rules = tuple(annotation.match_rule(n) if n in classes.common else None for n in classes.predicted)
         pixel_size = check_pixel_sizes(getattr(named, "pixel_size", None), annotation.pixel_size)
         return cls(
             classes,

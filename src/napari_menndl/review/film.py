@@ -91,15 +91,15 @@ def draw_movie(
         If the movie is not the one that was predicted, a frame is not predicted or not there, something exists, the
         package that writes films is missing, or a file cannot be written.
     """
-    outline = prediction.outline
-    chosen = list(range(outline.shape[0]) if frames is None else frames)
-    if tuple(movie.shape) != tuple(outline.shape):
-        raise _other_movie(f"one of shape {tuple(movie.shape)}, not {tuple(outline.shape)}")
+    spec = prediction.spec
+    chosen = list(range(spec.shape[0]) if frames is None else frames)
+    if tuple(movie.shape) != tuple(spec.shape):
+        raise _other_movie(f"one of shape {tuple(movie.shape)}, not {tuple(spec.shape)}")
     if not chosen or (wrong := [t for t in chosen if not 0 <= t < len(movie)]):
         raise InputError(f"frames from 0 to {len(movie) - 1}", f"{wrong if chosen else 'none'}", "Choose among these.")
     if pictures is None and film is None:
         raise InputError("a folder for pictures, or a film to write", "neither", "Give one of them, or both.")
-    names = [] if pictures is None else _names(Path(pictures).expanduser(), chosen, outline.shape[0])
+    names = [] if pictures is None else _names(Path(pictures).expanduser(), chosen, spec.shape[0])
     target = None if film is None else Path(film).expanduser()
     if target is not None and target.suffix.lower() != SUFFIX:
         raise InputError(f"a film that ends in {SUFFIX}", str(target), f"Name it {target.with_suffix(SUFFIX)}.")
@@ -126,7 +126,7 @@ def _drawn(
     prediction: Any, movie: Movie, annotation: Annotation | None, frames: list[int]
 ) -> Iterator[tuple[int, Picture]]:
     """Yield each frame's picture, which is redrawn for the next one."""
-    names = prediction.outline.class_names
+    names = prediction.spec.class_names
     review = None
     if annotation is not None:
         with warnings.catch_warnings():

@@ -52,7 +52,7 @@ def review_labels(
     predicted: NDArray[np.integer],
     true: NDArray[np.integer],
     known: NDArray[np.bool_] | None,
-    detectors: Sequence[MatchRule],
+    match_rules: Sequence[MatchRule],
 ) -> ReviewedFrame:
     """Compare predicted with annotated labels.
 
@@ -62,7 +62,7 @@ def review_labels(
         0 = no defect, c + 1 = class c.
     known : (Y, X) bool, or None for everywhere
         Where the annotation is known; a defect is judged if its centre lies there.
-    detectors : C MatchRule
+    match_rules : C MatchRule
 
     Raises
     ------
@@ -75,7 +75,7 @@ def review_labels(
             f"an array of shape {predicted.shape}",
             "Compare a prediction and an annotation of the same frame.",
         )
-    matches = tuple(d.match(predicted == c, true == c, known) for c, d in enumerate(detectors, start=1))
+    matches = tuple(d.match(predicted == c, true == c, known) for c, d in enumerate(match_rules, start=1))
     colours = np.zeros(true.shape, np.uint8)
     for match in matches:
         colours[pixels_of(match.found.labels, match.found_unmatched)] = FALSE_POSITIVE

@@ -30,13 +30,13 @@ class NewDefects:
 
     Parameters
     ----------
-    detectors : C MatchRule
+    match_rules : C MatchRule
     labelled : sequence of C Components
         The defects of each class in each labelled frame.
     """
 
-    def __init__(self, detectors: Sequence[MatchRule], labelled: Sequence[Sequence[Components]]) -> None:
-        self._detectors = detectors
+    def __init__(self, match_rules: Sequence[MatchRule], labelled: Sequence[Sequence[Components]]) -> None:
+        self._detectors = match_rules
         self._labelled = labelled
         self._previous: list[tuple[Components, NDArray[np.bool_]]] = []
 
@@ -50,12 +50,12 @@ class NewDefects:
     def born(self, frame: int, true: Sequence[Components]) -> list[NDArray[np.bool_]]:
         """Return which of a later frame's defects are new, for each class (m,) bool."""
         old = []
-        for c, (components, detector) in enumerate(zip(true, self._detectors, strict=True)):
+        for c, (components, match_rule) in enumerate(zip(true, self._detectors, strict=True)):
             there = np.zeros(len(components), dtype=bool)
             for labelled in self._labelled:
-                there |= _same(components, labelled[c], np.ones(len(labelled[c]), dtype=bool), detector)
+                there |= _same(components, labelled[c], np.ones(len(labelled[c]), dtype=bool), match_rule)
             if self._previous:
-                there |= _same(components, *self._previous[c], detector)
+                there |= _same(components, *self._previous[c], match_rule)
             old.append(there)
         self._previous = list(zip(true, old, strict=True))
         return [~there for there in old]
@@ -98,14 +98,14 @@ class NewDefectsFromEvents:
 
 
 def _same(
-    components: Components, others: Components, chosen: NDArray[np.bool_], detector: MatchRule
+    components: Components, others: Components, chosen: NDArray[np.bool_], match_rule: MatchRule
 ) -> NDArray[np.bool_]:
     """Return which components are the same defect as one of the chosen others, (m,) bool."""
-    if detector.extended:
+    if match_rule.extended:
         covered = np.concatenate([[False], chosen])[others.labels]
         touched = np.unique(components.labels[covered])
         return np.asarray(np.isin(np.arange(1, len(components) + 1), touched), dtype=bool)
     if not chosen.any() or not len(components):
         return np.zeros(len(components), dtype=bool)
     distance, _ = KDTree(others.centres[chosen]).query(components.centres)
-    return np.asarray(distance <= detector.tolerance, dtype=bool)
+    return np.asarray(distance <= match_rule.tolerance, dtype=bool)

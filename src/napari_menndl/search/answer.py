@@ -87,7 +87,7 @@ class Judge:
         self._seed = seed
         inside = np.logical_or.reduce([task.split(0, fold).validate for fold in range(task.folds)])
         self._alone: dict[str, tuple[Codes, Fitness]] = {}
-        self._truth = Truth.of(task.labels, inside, task.class_names, task.detectors)
+        self._truth = Truth.of(task.labels, inside, task.class_names, task.match_rules)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ class Evolution:
         self._root = settings.root
         self.in_flight: dict[str, Candidate] = {}
         self.population: list[Scored] = []
-        self._hall: list[Scored] = []
+        self._hall_of_fame: list[Scored] = []
         self._record = -math.inf
         self._record_birth = 0
         self._digests: set[int] = set()
@@ -138,7 +138,7 @@ class Evolution:
             self._digests.add(int(candidate.genome.digest, 16))
         self.in_flight[candidate.key] = candidate
 
-    def welcome(self, genome: Genome) -> Candidate | None:
+    def admit(self, genome: Genome) -> Candidate | None:
         """Register a genome from another island as the next birth; None if it was born here before.
 
         Returns
@@ -274,7 +274,7 @@ class Evolution:
         A genome without layers is a regression on the inputs, which the first rung trains completely. A candidate that
         scored lower than at the rung below, by more than half a standard error, will not improve at the next.
         """
-        below = next((one.fitness for one in self._hall if one.id == scored.id), -math.inf)
+        below = next((one.fitness for one in self._hall_of_fame if one.id == scored.id), -math.inf)
         return bool(scored.candidate.genome.layers) and scored.fitness > below - error / 2
 
     def _shown(self, candidate: Candidate) -> float:
@@ -296,9 +296,9 @@ class Evolution:
 
     def _enter_hall(self, scored: Scored) -> None:
         """Add a candidate to the best; one that scores lower at a higher rung moves down."""
-        hall = [one for one in self._hall if one.id != scored.id]
+        hall = [one for one in self._hall_of_fame if one.id != scored.id]
         hall = sorted([*hall, scored], key=lambda one: (-one.fitness, one.id))
-        self._hall = hall[:_KEPT]
+        self._hall_of_fame = hall[:_KEPT]
         if scored.fitness > self._record:
             self._record, self._record_birth = scored.fitness, self.births
 
@@ -306,7 +306,7 @@ class Evolution:
 
     @property
     def best(self) -> Scored | None:
-        return self._hall[0] if self._hall else None
+        return self._hall_of_fame[0] if self._hall_of_fame else None
 
     @property
     def median(self) -> float | None:
@@ -320,15 +320,15 @@ class Evolution:
 
     def seconds_per_pixel(self, identity: int) -> float:
         """Return the pace of a candidate's latest evaluation [s/px of each fold]; 0 if not among the best."""
-        return next((one.seconds_per_pixel for one in self._hall if one.id == identity), 0.0)
+        return next((one.seconds_per_pixel for one in self._hall_of_fame if one.id == identity), 0.0)
 
     def leaders(self, number: int) -> list[Scored]:
         """Return the best candidates so far, best first; at most `_KEPT`."""
-        return self._hall[:number]
+        return self._hall_of_fame[:number]
 
     @property
     def wanted_weights(self) -> set[str]:
         """Keys of the evaluations whose weights may be needed: population, best, close to promotion, in flight."""
         about_to = [one for contest in self._contests for one in contest.close(besides=self.settings.eta)]
-        wanted = {one.key for one in (*self.population, *self._hall[:1], *about_to)}
+        wanted = {one.key for one in (*self.population, *self._hall_of_fame[:1], *about_to)}
         return wanted | {one.starts_from for one in self.in_flight.values() if one.starts_from}

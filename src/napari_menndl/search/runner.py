@@ -187,9 +187,9 @@ class SearchRunner:
 
     def _candidates(self, free: int, seconds: float) -> list[Candidate]:
         """Return candidates from other islands and from evolution, as far as they leave time for the refits."""
-        welcome = self._welcome(free)
+        immigrants = self._immigrants(free)
         left = seconds - sum(self._refit_takes(one) for one in self._to_refit()) / max(1, self._pool.slots)
-        return welcome + self.evolution.ask(free - len(welcome), self._births_left(), left)
+        return immigrants + self.evolution.ask(free - len(immigrants), self._births_left(), left)
 
     def _to_refit(self) -> list[Candidate]:
         """Return the refits of the answer's members that are still to be done."""
@@ -214,7 +214,7 @@ class SearchRunner:
         share = len(candidate.rung.folds or ()) / self.folder.task.folds
         return _REFIT_MARGIN * share * candidate.rung.pixels * self.evolution.seconds_per_pixel(candidate.id)
 
-    def _welcome(self, most: int) -> list[Candidate]:
+    def _immigrants(self, most: int) -> list[Candidate]:
         """Admit immigrants and record their arrival; their births are recorded with all others."""
         arrived = self._exchange.arrivals(min(most, self._births_left())) if self._exchange else []
         for candidate, island, elite in arrived:

@@ -91,7 +91,7 @@ class TrainingTask:
     known : (N, Y, X) bool
         Pixels whose labels are known; the others are used neither in training nor in validation.
     class_names : tuple of str
-    detectors : tuple of MatchRule
+    match_rules : tuple of MatchRule
         Match rule of each class [px].
     pixel_size : (y, x) float [nm] or None
     folds : int
@@ -110,7 +110,7 @@ class TrainingTask:
     labels: npt.NDArray[np.uint8]
     known: npt.NDArray[np.bool_]
     class_names: tuple[str, ...]
-    detectors: tuple[MatchRule, ...]
+    match_rules: tuple[MatchRule, ...]
     pixel_size: tuple[float, float] | None = None
     folds: int = 4
     guard: int = LEAST_GUARD
@@ -127,13 +127,13 @@ class TrainingTask:
         beside = (shape[0], len(OFFSETS), *shape[1:])
         if (near := self.neighbours) is not None and (near.shape != beside or near.dtype != np.float32):
             raise InputError(f"neighbours float32 {beside}", f"{near.dtype} {near.shape}", "Convert them.")
-        if len(self.class_names) != len(self.detectors):
+        if len(self.class_names) != len(self.match_rules):
             raise InputError(
-                "one detector per class",
-                f"{len(self.detectors)} for {len(self.class_names)}",
+                "one match rule per class",
+                f"{len(self.match_rules)} for {len(self.class_names)}",
                 "Give one for each.",
             )
-        for rule in self.detectors:
+        for rule in self.match_rules:
             rule.check()
         if not 2 <= self.folds <= 64 or self.guard < 0:
             raise InputError(
@@ -207,10 +207,10 @@ class TrainingTask:
         raw = np.stack([check_frame(one[0], t) for one, t in zip(planes, chosen, strict=True)])
         neighbours = planes[:, 1:]
         alone = (neighbours == raw[:, None]).all()
-        detectors = tuple(annotation.detector(name) for name in annotation.class_names)
+        match_rules = tuple(annotation.match_rule(name) for name in annotation.class_names)
         if guard is None:
             # Without extended defects: they are matched by overlap, and their tolerance is no distance.
-            tolerances = [d.tolerance for d in detectors if not d.extended]
+            tolerances = [d.tolerance for d in match_rules if not d.extended]
             guard = max([LEAST_GUARD, *(math.ceil(2 * tolerance) for tolerance in tolerances)])
         # Labels outside the known area must have no effect, not even on the digest.
         labels = np.where(known, labels, 0).astype(np.uint8)
@@ -219,7 +219,7 @@ class TrainingTask:
             labels,
             known,
             annotation.class_names,
-            detectors,
+            match_rules,
             pixel_size,
             folds,
             guard,
@@ -329,7 +329,7 @@ class TrainingTask:
             task = cls(
                 **{name: np.asarray(array[:]) for name, array in stored.items()},
                 class_names=tuple(attributes["class_names"]),
-                detectors=tuple(MatchRule(**d) for d in attributes["detectors"]),
+                match_rules=tuple(MatchRule(**d) for d in attributes["detectors"]),
                 pixel_size=None if pixel_size is None else (float(pixel_size[0]), float(pixel_size[1])),
                 folds=attributes["folds"],
                 guard=attributes["guard"],
@@ -380,7 +380,7 @@ class TrainingTask:
             "format": FORM,
             "schema": SCHEMA,
             "class_names": list(self.class_names),
-            "detectors": [asdict(d) for d in self.detectors],
+            "detectors": [asdict(d) for d in self.match_rules],
             "pixel_size": None if self.pixel_size is None else list(self.pixel_size),
             "folds": self.folds,
             "guard": self.guard,

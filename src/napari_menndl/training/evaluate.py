@@ -156,7 +156,7 @@ def _evaluate(
     tensors["oof"] = torch.from_numpy(oof)
     # Scored as stored, so that scoring again gives the same result.
     rng = np.random.default_rng(stream)
-    result = fitness(decode_probabilities(oof), task.labels, validated, task.class_names, task.detectors, rng)
+    result = fitness(decode_probabilities(oof), task.labels, validated, task.class_names, task.match_rules, rng)
     found |= {"fitness": result.value, "error": result.error, "scores": result.scores, "absent": result.absent}
     return to_bytes(tensors, about)
 

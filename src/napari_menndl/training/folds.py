@@ -107,7 +107,7 @@ class FoldTrainer:
         # Seeded by genome and fold alone, so that a network trained further at the next rung has the same inputs.
         rng = np.random.default_rng([int(self.genome.digest, 16), zlib.crc32(name.encode())])
         task = self.task
-        genome = fit_inputs(self.genome, task.frames, task.labels, split.train, task.detectors, rng)
+        genome = fit_inputs(self.genome, task.frames, task.labels, split.train, task.match_rules, rng)
         return genome, self.frames if genome is self.genome else self._frames_for(genome)
 
     def train(self, name: str, split: Split, pixels: int, weights: Mapping[str, Tensor] | None = None) -> Trained:
@@ -193,7 +193,7 @@ class FoldTrainer:
 
     def look(self, trained: Trained, split: Split) -> Look:
         """Predict the validated area of a fold with a margin, since defects are matched across its border."""
-        reach = max((d.tolerance for d in self.task.detectors if not d.extended), default=0.0)
+        reach = max((d.tolerance for d in self.task.match_rules if not d.extended), default=0.0)
         margin = 2 * max(16, round(4 * reach)) + 1
         network, frames = trained.network, trained.frames
         shape = (frames.shape[2], frames.shape[3])

@@ -139,9 +139,9 @@ def metadata(network: TrainedNetwork | Ensemble) -> dict[str, Any]:
     return {
         "classes": list(network.class_names),
         "thresholds": list(network.thresholds),
-        "tolerances_px": [rule.tolerance for rule in network.detectors],
-        "extended": [rule.extended for rule in network.detectors],
-        "minimum_areas_px": [rule.min_area for rule in network.detectors],
+        "tolerances_px": [rule.tolerance for rule in network.match_rules],
+        "extended": [rule.extended for rule in network.match_rules],
+        "minimum_areas_px": [rule.min_area for rule in network.match_rules],
         "pixel_size_nm": list(network.pixel_size) if network.pixel_size else None,
         "neighbours": list(OFFSETS) if network.reach else [],
         "preparation": [step.to_json() for step in network.steps],

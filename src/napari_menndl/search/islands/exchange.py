@@ -85,7 +85,7 @@ class Exchange:
                 island, elite = self._arrived.popleft()
             except IndexError:
                 break
-            if (candidate := evolution.welcome(elite.genome)) is not None:
+            if (candidate := evolution.admit(elite.genome)) is not None:
                 born.append((candidate, island, elite))
                 self._last = island
         return born

@@ -112,7 +112,7 @@ class RunReader:
         self._path = path
         self._places = places
         # More rows than are shown: a network that scores lower at a higher rung moves down, and others move up.
-        self._hall: dict[int, Leader] = {}
+        self._hall_of_fame: dict[int, Leader] = {}
         self._judged_at: dict[int, int] = {}
         self._bar = -math.inf
         self._births = array("q")
@@ -147,12 +147,12 @@ class RunReader:
 
     def leaders(self) -> Sequence[Leader]:
         """Return the best networks, best first."""
-        return sorted(self._hall.values(), key=_order)[: self._places]
+        return sorted(self._hall_of_fame.values(), key=_order)[: self._places]
 
     @property
     def best(self) -> Leader | None:
         """First row of the leaderboard; None if it is empty."""
-        return min(self._hall.values(), key=_order, default=None)
+        return min(self._hall_of_fame.values(), key=_order, default=None)
 
     @property
     def best_fitness(self) -> float | None:
@@ -227,12 +227,12 @@ class RunReader:
         rung = self._fitness[level]
         rung.extend([math.nan] * (network + 1 - len(rung)))
         rung[network] = fitness
-        if fitness <= self._bar and network not in self._hall:
+        if fitness <= self._bar and network not in self._hall_of_fame:
             return
-        self._hall[network], self._judged_at[network] = leader, self._offset
-        if len(self._hall) > 6 * self._places:
-            kept = sorted(self._hall.values(), key=_order)[: 3 * self._places]
-            self._hall = {one.id: one for one in kept}
+        self._hall_of_fame[network], self._judged_at[network] = leader, self._offset
+        if len(self._hall_of_fame) > 6 * self._places:
+            kept = sorted(self._hall_of_fame.values(), key=_order)[: 3 * self._places]
+            self._hall_of_fame = {one.id: one for one in kept}
             self._judged_at = {one.id: self._judged_at[one.id] for one in kept}
             self._bar = kept[-1].fitness
 

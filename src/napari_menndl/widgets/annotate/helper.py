@@ -143,7 +143,7 @@ def _labelled(scene: Scene) -> tuple[Any, ...]:
     """Return the frame, the labels of the class, where labels are known around them, and the match rule."""
     annotation, t = scene.annotation, scene.frame
     marked = annotation.frame(t) == scene.value
-    return scene.movie.frame(t), marked, surroundings(annotation, t), annotation.detector(scene.value - 1)
+    return scene.movie.frame(t), marked, surroundings(annotation, t), annotation.match_rule(scene.value - 1)
 
 
 def _tune_fourier(scene: Scene) -> FourierSettings:

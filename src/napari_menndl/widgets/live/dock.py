@@ -212,7 +212,7 @@ class LiveReview(LivePanel):
             self._throttle.throttle()
             self._next()
         else:
-            if news.anew:
+            if news.restarted:
                 self._begin(self.view.layer)
                 if self.tables is not None:
                     self.tables.begin_another()

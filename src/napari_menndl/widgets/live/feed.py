@@ -126,7 +126,7 @@ class LayerFeed(QObject):
             return
         if length < self._known:
             self._known = 0
-            self.news.emit(self, Notice(f"{self.layer.name} became shorter: frame numbering restarts.", anew=True))
+            self.news.emit(self, Notice(f"{self.layer.name} became shorter: frame numbering restarts.", restarted=True))
         first = min(self._known, length - 1)  # same length as before: the last frame was replaced
         self._known = length
         for number in range(first, length):

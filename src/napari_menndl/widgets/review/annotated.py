@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_menndl.annotation.annotation import Annotation
-from napari_menndl.annotation.classes import DefectClass, FrameStatus, make_detector, regions_of
+from napari_menndl.annotation.classes import DefectClass, FrameStatus, make_match_rule, regions_of
 from napari_menndl.annotation.files import open_own_group, own_array
 from napari_menndl.errors import InputError
 from napari_menndl.metrics.components import label_components
@@ -85,10 +85,10 @@ def match_rules(
     if layer is None:
         return (None,) * len(names)
     if (annotation := layer.metadata.get("annotation")) is not None:
-        return tuple(annotation.detector(name) if name in annotation.class_names else None for name in names)
+        return tuple(annotation.match_rule(name) if name in annotation.class_names else None for name in names)
     frames = [annotated_frame(layer, t)[0] for t in range(layer.data.shape[0] if layer.ndim > 2 else 1)]
     return tuple(
-        make_detector(
+        make_match_rule(
             DefectClass(name), np.concatenate([label_components(one == c, 1).areas for one in frames]), pixel_size
         )
         for c, name in enumerate(names, start=1)

@@ -129,9 +129,9 @@ class PredictedSource(Source):
         self._lock = threading.Lock()
         self._place: Path | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self.class_names = tuple(prediction.outline.class_names)
-        self.thresholds = tuple(prediction.outline.thresholds)
-        self.digest = prediction.outline.network
+        self.class_names = tuple(prediction.spec.class_names)
+        self.thresholds = tuple(prediction.spec.thresholds)
+        self.digest = prediction.spec.network
 
     @property
     def members(self) -> int:
@@ -180,10 +180,10 @@ class PredictedSource(Source):
         )
 
     def labels(self, t: int, thresholds: Sequence[float] | None) -> np.ndarray:
-        return label_pixels(self.probabilities(t), self._or_own(thresholds), self._prediction.outline.min_areas)
+        return label_pixels(self.probabilities(t), self._or_own(thresholds), self._prediction.spec.min_areas)
 
     def _or_own(self, thresholds: Sequence[float] | None) -> Sequence[float]:
-        return self._prediction.outline.thresholds if thresholds is None else thresholds
+        return self._prediction.spec.thresholds if thresholds is None else thresholds
 
     def keep(self, place: Path | None) -> None:
         if self._network is None:
@@ -331,16 +331,16 @@ def open_source(
 
     if path.is_dir() and Prediction.stands_at(path):
         stored = Prediction.open(path, movie)
-        if stored.outline.shape != movie.shape:
+        if stored.spec.shape != movie.shape:
             raise InputError(
                 f"a prediction of {_times(movie.shape)} frames and px, as the movie has",
-                f"one of {_times(stored.outline.shape)} at {path}",
+                f"one of {_times(stored.spec.shape)} at {path}",
                 "Choose the prediction of this movie, or the network that made it.",
             )
-        if not same_frames(stored.outline.steps, movie.steps):
+        if not same_frames(stored.spec.steps, movie.steps):
             raise InputError(
                 f"a prediction of these frames: {describe(movie.steps) or AS_RECORDED}",
-                f"one of others: {describe(stored.outline.steps) or AS_RECORDED}",
+                f"one of others: {describe(stored.spec.steps) or AS_RECORDED}",
                 "Prepare the movie as it was for the prediction, in the dock 'Annotate defects', and choose its layer.",
             )
         return PredictedSource(stored, None, movie, capacity)
