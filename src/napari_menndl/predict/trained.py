@@ -136,7 +136,7 @@ class TrainedNetwork:
         counts = {len(self.class_names), len(self.thresholds), len(self.match_rules)}
         if len(counts) > 1 or not self.class_names:
             raise InputError(
-                "as many thresholds and match_rules as classes", f"{sorted(counts)}", predictor_file.REMEDY
+                "as many thresholds and match rules as classes", f"{sorted(counts)}", predictor_file.REMEDY
             )
         try:
             expected = {name: tuple(t.shape) for name, t in Network(self.plan).state_dict().items()}
