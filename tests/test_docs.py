@@ -44,9 +44,9 @@ def test_commands_have_the_options_that_are_shown(page):
         while hasattr(command, "commands"):
             context = command.make_context(arguments[0], [], parent=context, resilient_parsing=True)
             command, arguments = command.commands[arguments[0]], arguments[1:]
-        if "&" in arguments:
-            arguments = arguments[: arguments.index("&")]
-        command.make_context("napari-menndl", list(arguments), parent=context)
+        end = next((place for place, part in enumerate(arguments) if part in ("&", "|")), len(arguments))
+        arguments = arguments[:end]
+        command.make_context("napari-menndl", arguments, parent=context)
 
 
 # The recipes add what they import; test_recipes.py follows them.
