@@ -29,7 +29,7 @@ from napari_menndl.training.evaluate import evaluate
 from tiny import SETTINGS, SPACE, dots, finish, prepare
 
 FRAMES, LABELS = dots()
-RECORDING = Metadata(match_rule="HAADF", beam_energy=200.0)
+RECORDING = Metadata(detector="HAADF", beam_energy=200.0)
 
 
 def search(path, movie=FRAMES, labels=LABELS[0], budget="3networks", **options):

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 import typer
 from skimage.measure import label
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from napari_menndl.annotation.annotation import Annotation
@@ -223,7 +224,7 @@ def test_a_place_that_cannot_be_written_is_no_traceback(folder):
     assert "Expected files that can be read and written" in said
 
 
-@pytest.mark.parametrize("command", [c.callback.__name__ for c in app.registered_commands])
+@pytest.mark.parametrize("command", get_command(app).commands)
 def test_every_command_has_help(command):
     assert "--help" in run(command, "--help")
 

@@ -180,7 +180,7 @@ def test_thresholds_of_single_classes(place):
     assert open_network(place / "low.safetensors").thresholds == (0.05,)
     for wrong, words in (
         ("hole=0.5", "'hole'"),
-        ("defect=2", "2.0 for defect"),
+        ("defect=2", "2 for defect"),
         ("defect", "'defect'"),
         ("=0.3", "=0.3"),
     ):

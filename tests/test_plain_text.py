@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from napari_menndl import plain_text
@@ -23,7 +24,7 @@ def run(tmp_path_factory):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_help_of_every_command_and_a_status_can_be_written(run, encoding):
-    commands = [[one.callback.__name__, "--help"] for one in app.registered_commands]
+    commands = [[name, "--help"] for name in get_command(app).commands]
     for words in (*commands, ["pool", "check", "--help"], ["status", str(run.path)], ["stop", str(run.path)]):
         result = CliRunner(charset=encoding).invoke(app, words, catch_exceptions=False)
         assert result.exit_code == 0

@@ -102,7 +102,8 @@ def run_search(
 
     pool = check_pool(pool)
     opened = open_movie(movie)
-    known = SearchSettings.from_json({**settings, "budget": budget, "pool": pool, "seed": seed})
+    plain = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in settings.items()}
+    known = SearchSettings.from_json({**plain, "budget": budget, "pool": pool, "seed": seed})
     if not isinstance(annotation, Annotation):
         annotation = open_annotation(annotation, opened)
     task = TrainingTask.from_movie(opened, annotation, frames)

@@ -26,7 +26,7 @@ def discs(n: int, size: int = 64, seed: int = 0) -> np.ndarray:
     return mask
 
 
-@pytest.mark.parametrize("detector", ANY_SIZE)
+@pytest.mark.parametrize("match_rule", ANY_SIZE)
 @given(found=masks, true=masks)
 @settings(max_examples=40, deadline=None)
 def test_swapping_found_and_true_swaps_false_and_missed(match_rule, found, true):
@@ -34,7 +34,7 @@ def test_swapping_found_and_true_swaps_false_and_missed(match_rule, found, true)
     assert (there.tp, there.fp, there.fn) == (back.tp, back.fn, back.fp)
 
 
-@pytest.mark.parametrize("detector", ANY_SIZE)
+@pytest.mark.parametrize("match_rule", ANY_SIZE)
 @given(found=masks, true=masks)
 @settings(max_examples=40, deadline=None)
 def test_counts_add_up_to_all_found_and_all_true(match_rule, found, true):
@@ -43,7 +43,7 @@ def test_counts_add_up_to_all_found_and_all_true(match_rule, found, true):
     assert match.counts.tp + match.counts.fn == len(match.true)
 
 
-@pytest.mark.parametrize("detector", ANY_SIZE)
+@pytest.mark.parametrize("match_rule", ANY_SIZE)
 @given(found=masks, true=masks)
 @settings(max_examples=40, deadline=None)
 def test_areas_that_share_a_frame_share_its_counts_out(match_rule, found, true):

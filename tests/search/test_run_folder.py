@@ -26,7 +26,7 @@ def test_folder_opens_as_it_was_created(tmp_path):
 
 
 def test_how_the_movie_was_recorded_is_kept_through_a_change_and_a_merge(tmp_path):
-    known = Metadata(match_rule="HAADF", beam_energy=200.0, dwell_time=2e-6, acquired="2021-03-04")
+    known = Metadata(detector="HAADF", beam_energy=200.0, dwell_time=2e-6, acquired="2021-03-04")
     for name in ("a", "b"):
         RunFolder.create(tmp_path / name, SETTINGS, SearchSpace(), make_task(), metadata=known)
     RunFolder.open(tmp_path / "a").change_budget("5networks")

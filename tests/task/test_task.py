@@ -130,7 +130,7 @@ def test_saving_and_opening_changes_nothing(tmp_path):
     for name in ("frames", "labels", "known"):
         assert np.array_equal(getattr(opened, name), getattr(TASK, name))
         assert getattr(opened, name).dtype == getattr(TASK, name).dtype
-    for name in ("class_names", "detectors", "pixel_size", "folds", "guard"):
+    for name in ("class_names", "match_rules", "pixel_size", "folds", "guard"):
         assert getattr(opened, name) == getattr(TASK, name)
     assert [p.name for p in tmp_path.iterdir()] == ["t.zarr"]
 

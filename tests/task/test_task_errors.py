@@ -113,7 +113,7 @@ CASES = {
         lambda f: TrainingTask(FRAMES.astype(float), LABELS, LABELS > 0, ("a",), (MatchRule(3.0),)),
         "float64",
     ),
-    "class without a detector": (lambda f: TrainingTask(FRAMES, LABELS, LABELS > 0, ("a",), ()), "one detector"),
+    "class without a match rule": (lambda f: TrainingTask(FRAMES, LABELS, LABELS > 0, ("a",), ()), "one match rule"),
     "no room for a tile": (lambda f: fit_tile(64, np.ones((200, 12), bool)), "room for tiles"),
     "tiles that reach nothing known": (
         lambda f: choose_tiles(LABELS, np.zeros(LABELS.shape, bool), LABELS[0] < 9, 32, np.random.default_rng(0)),
@@ -123,7 +123,7 @@ CASES = {
     "an annotation for a task": (annotation_for_task, "not written by napari-menndl"),
     "task of a newer version": (retold(schema=2), "Update napari-menndl"),
     "task without a guard": (retold(guard=None), "changed or damaged"),
-    "task with unknown fields of a detector": (retold(match_rules=[{"run": "rm"}]), "changed or damaged"),
+    "task with unknown fields of a match rule": (retold(detectors=[{"run": "rm"}]), "changed or damaged"),
     "truncated task": (truncated, "changed or damaged"),
     "task without frames": (without("frames"), "'frames'"),
     "text for labels": (text_for_labels, "numbers in 3 axes"),

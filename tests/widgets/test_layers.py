@@ -31,7 +31,7 @@ def test_movie_of_unknown_scale_counts_in_pixels():
 
 
 def test_layer_keeps_what_is_known_of_the_recording():
-    known = Metadata(match_rule="HAADF", beam_energy=200.0, dwell_time=2e-6)
+    known = Metadata(detector="HAADF", beam_energy=200.0, dwell_time=2e-6)
     layer = Layer.create(*movie_layer(Movie(da.zeros((3, 8, 9), chunks=(1, 8, 9)), (0.02, 0.02), 0.5, metadata=known)))
     assert movie_of(layer).metadata == known
     assert movie_of(layer).line == "HAADF, 200 kV, 2 µs per pixel, 0.02 nm/px"
