@@ -5,8 +5,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := tools/with-screen
-# Processes that share the tests out, each with a screen of its own; 0: none but the one.
-WORKERS ?= 0
+# Processes that share the tests out, each with a screen of its own; 0: none but the one. One more than there are cores,
+# since tests often wait for a process or a window.
+WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 # Tests start hundreds of processes: none compiles what another one has.
 unexport PYTHONDONTWRITEBYTECODE
 SHARED := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
@@ -15,8 +16,8 @@ SHARED := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help:
 	@echo "make demo   evolve networks on a simulated movie and show the defects of later frames (about 6 minutes)"
-	@echo "make test   the whole test suite; WORKERS=2 shares it out among two processes"
-	@echo "make test-fast   what needs no window, cluster or patience: a minute and a half with WORKERS=2"
+	@echo "make test   the whole test suite, shared out among processes: nine minutes on two cores; WORKERS=0 uses one"
+	@echo "make test-fast   what needs no window, cluster or patience: a minute and a half on two cores"
 	@echo "make test-unit, test-pool, test-gui   the three parts of the suite; together they are the whole"
 	@echo "make coverage    test-unit and test-pool, and which lines of src they reach"
 	@echo "make test-pyside6   the tests of the windows with the other Qt binding"
