@@ -102,7 +102,7 @@ def test_undo_and_redo_reach_strokes_from_before_napari_was_closed(qtbot, viewer
     second.open(path, plugin="napari-menndl")
     dock = add_dock(second)
     assert "blobs.annotation.zarr" in dock.choice.offer.text()
-    assert "Go on with" in dock.hint
+    assert "Continue" in dock.hint
     click(qtbot, dock.choice.offer)
     assert dock.annotation.counts(0) == {"defect": 2}
     click(qtbot, dock.panel.undo)
@@ -319,7 +319,7 @@ def test_layers_may_go_and_be_renamed_under_the_dock(qtbot, viewer, begun):
     viewer.window._qt_viewer.canvas.native.hide()
     viewer.layers.remove(begun.annotation_layer)
     assert begun.annotation is None
-    assert "Go on with blobs.annotation.zarr" in begun.hint == hints[-1]
+    assert "Continue blobs.annotation.zarr" in begun.hint == hints[-1]
     click(qtbot, begun.choice.offer)
     assert begun.annotation.can_undo
     viewer.layers.clear()

@@ -91,7 +91,7 @@ def test_tuning_without_a_label_says_what_is_missing(qtbot, begun):
 def test_labels_in_memory_are_kept_on_disk_at_a_click(qtbot, viewer, dock, movie, annotation):
     data, about, _ = annotation_layer(annotation, movie.frame_time)
     viewer.add_labels(data, **about)
-    assert dock.choice.new.text() == "Keep this layer on disk"
+    assert dock.choice.new.text() == "Save layer as annotation"
     assert dock.annotation.counts(0) == annotation.counts(0)
     click(qtbot, dock.choice.new)
     assert np.array_equal(on_disk(dock).labels[:], annotation.labels)

@@ -111,10 +111,10 @@ def test_search_is_started_watched_left_running_found_again_stopped_and_resumed(
     evaluations = dock.snapshot.evaluations
     qtbot.waitUntil(lambda: dock.snapshot.evaluations > evaluations, timeout=30_000)
 
-    question, closed = close_by_hand(viewer, "Do not close")
-    assert question == ("The search dots.menndl is running.", "Leave it running")
+    question, closed = close_by_hand(viewer, "Cancel")
+    assert question == ("The search dots.menndl is running.", "Keep running")
     assert not closed
-    question, closed = close_by_hand(viewer, "Leave it running")
+    question, closed = close_by_hand(viewer, "Keep running")
     assert closed
     assert open_run(path).state == "running"
 
@@ -132,7 +132,7 @@ def test_search_is_started_watched_left_running_found_again_stopped_and_resumed(
     births = dock.snapshot.births
     click(qtbot, dock.resume_button)
     qtbot.waitUntil(lambda: dock.snapshot is not None and dock.snapshot.births > births, timeout=60_000)
-    question, closed = close_by_hand(viewer, "Stop it")
+    question, closed = close_by_hand(viewer, "Stop search")
     assert closed
     run = open_run(path)
     qtbot.waitUntil(lambda: run.state == "stopped", timeout=30_000)

@@ -134,7 +134,7 @@ def test_from_a_sample_to_a_corrected_movie_and_a_second_search(qtbot, open_wind
     qtbot.waitUntil(lambda: search.snapshot is not None and search.snapshot.best is not None, timeout=120_000)
     first = search.snapshot.best.fitness
     qtbot.waitUntil(lambda: search.snapshot.best.fitness > first, timeout=120_000)
-    close_by_hand(viewer, "Leave it running")
+    close_by_hand(viewer, "Keep running")
     assert open_run(run_path).state == "running"
 
     # Another window finds both again.

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from napari_menndl.genome.describe import describe
 from napari_menndl.search.views.messages import (
     came_to_nothing,
+    excluded_workers,
     headline,
     learning,
     never_predicted_by,
     pool_details,
     rates,
-    set_aside,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def board(status: dict[str, Any], reader: RunReader) -> str:
         f"<b>{escape(headline(status))}</b>",
         f'<small title="{details}">{escape(rates(status))}</small>',
     ]
-    if sick := set_aside(status["pool"]):
+    if sick := excluded_workers(status["pool"]):
         lines.append(f"<b>{escape(sick)}</b>")
     if status["learns"]:
         lines.insert(1, f"<small>{escape(learning(status['learns']))}</small>")

@@ -14,13 +14,13 @@ from napari_menndl.search.candidate import EvaluationKey
 from napari_menndl.search.views.messages import (
     came_to_nothing,
     diminishing,
+    excluded_workers,
     headline,
     learning,
     never_predicted_by,
     origins_line,
     pool_details,
     rates,
-    set_aside,
 )
 from napari_menndl.search.views.totals import OriginTotals
 
@@ -102,7 +102,7 @@ def status_view(status: dict[str, Any]) -> Group:
     lines: list[Any] = [_headline(status), Text(rates(status), style="dim")]
     if details := pool_details(status["pool"]):
         lines.append(Text(" · ".join(details), style="dim"))
-    if sick := set_aside(status["pool"]):
+    if sick := excluded_workers(status["pool"]):
         lines.append(Text(sick, style="yellow"))
     if status["learns"]:
         lines.append(Text(learning(status["learns"]).capitalize(), style="dim"))

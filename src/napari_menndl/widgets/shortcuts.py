@@ -44,15 +44,15 @@ class Shortcut:
 #: tools keep their letters (E, P, F, L, Z). Keybindings in a manifest are read and ignored by napari 0.9.
 SHORTCUTS = (
     Shortcut("next-unannotated", "Shift-N", "Go to the next frame that is not annotated", ANNOTATE),
-    Shortcut("frame-complete", "Shift-C", "This frame is annotated completely, or not any more", ANNOTATE),
+    Shortcut("frame-complete", "Shift-C", "Toggle frame complete", ANNOTATE),
     *(Shortcut(f"class-{n}", str(n), f"Paint defect class {n}", ANNOTATE) for n in range(1, 10)),
-    Shortcut("show-best", "Shift-B", "Show the best network's prediction on this frame, or hide it", SEARCH),
+    Shortcut("show-best", "Shift-B", "Toggle the best network's prediction on this frame", SEARCH),
     Shortcut("next-error", "Shift-E", "Go to the next error", REVIEW),
     Shortcut("previous-error", "Shift-Q", "Go to the previous error", REVIEW),
     Shortcut("accept-defect", "Shift-Y", "Accept the defect: it goes into the annotation", REVIEW),
     Shortcut("reject-defect", "Shift-X", "Reject the defect: it leaves the annotation", REVIEW),
     Shortcut("outline", "Shift-O", "Show the review as outlines, or filled", REVIEW),
-    Shortcut("follow", "Shift-F", "Follow new frames, or stop", LIVE),
+    Shortcut("follow", "Shift-F", "Start or stop following new frames", LIVE),
     Shortcut("help", "Shift-H", "Show these shortcuts", ""),
 )
 _BY_ID = {shortcut.id: shortcut for shortcut in SHORTCUTS}

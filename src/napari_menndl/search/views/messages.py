@@ -166,10 +166,10 @@ def pool_details(pool: dict[str, Any]) -> list[str]:
     return lines
 
 
-def set_aside(pool: dict[str, Any]) -> str:
+def excluded_workers(pool: dict[str, Any]) -> str:
     """Return a line with the workers in quarantine, where every job fails; "" if there are none."""
     names = pool.get("quarantined", [])
-    return f"Set aside, because everything fails there: {', '.join(names)}" if names else ""
+    return f"Excluded workers (every job failed): {', '.join(names)}" if names else ""
 
 
 def came_to_nothing(status: Mapping[str, Any]) -> str:

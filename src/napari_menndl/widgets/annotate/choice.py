@@ -248,11 +248,11 @@ class AnnotationChooser(QWidget):
                 self.of_others = next(iter(self.index.others(self.movie())), None)
         self.offer.setVisible(self.offered is not None)
         if self.offered is not None:
-            self.offer.setText(f"Go on with {self.offered.name}")
+            self.offer.setText(f"Continue {self.offered.name}")
             self.offer.setToolTip(f"Open the annotation of this movie that is kept at {self.offered}")
         self.more.setEnabled(self.movie_layer is not None)
         self.new.setEnabled(self.movie_layer is not None)
-        self.new.setText("Keep this layer on disk" if self.in_memory else "New annotation")
+        self.new.setText("Save layer as annotation" if self.in_memory else "New annotation")
         self.new.setToolTip(
             "Save what the layer says, and from then on every stroke at once"
             if self.in_memory

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_menndl.annotation.annotation import Annotation
 
 KEY, COLOUR, NAME, COUNT = range(4)
-TITLES = ("Key", "", "Class", "Here")
+TITLES = ("Key", "", "Class", "Count")
 HELP = (
     "Press this key over the frame to paint the class",
     "Double-click to choose another colour",

@@ -35,7 +35,7 @@ def next_step(
     if annotation is None:
         if choice.in_memory:
             return "These labels are in memory only: keep them on disk, and every stroke is kept, too.", "new"
-        go_on = f"Go on with {offered.name}, or begin" if offered else "Begin"
+        go_on = f"Continue {offered.name}, or begin" if offered else "Begin"
         if other := choice.of_others:
             go_on = f"{other.name} was drawn on other frames than this movie has. {go_on}"
         return f"{go_on} a new annotation; every stroke is then on disk at once.", "offer" if offered else "new"

@@ -41,9 +41,7 @@ class PrepareSettings:
     drift: bool = setting(
         True, "Correct drift", note="Move every frame by whole pixels to where the first one lies; measured once"
     )
-    average: int = setting(
-        1, "Average", "frames", "So many consecutive frames become one; 1: none is averaged", min=1, max=10_000
-    )
+    average: int = setting(1, "Average", "frames", "Consecutive frames averaged into one; 1: none", min=1, max=10_000)
     binned: int = setting(1, "Bin", "px", "Side of the square that becomes one pixel; 1: not binned", min=1, max=64)
     crop: str = setting(
         WHOLE,
@@ -58,7 +56,7 @@ class MatchSettings:
 
     extended: bool = setting(
         False,
-        "Has an area of its own",
+        "Extended defect (match by overlap)",
         note="Such as a growing hole: found where it overlaps what is marked, not by its centre",
     )
     tolerance: float = setting(

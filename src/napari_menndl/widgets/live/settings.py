@@ -52,8 +52,11 @@ class LiveSettings:
         form={"text": "Fast: a quarter of the networks"},
     )
     existing: bool = setting(
-        False, "", note="Predict the frames that are there already, too", form={"text": "Begin with the first frame"}
+        False, "", note="Predict the frames that are there already, too", form={"text": "Include existing frames"}
     )
     newest: bool = setting(
-        True, "", note="Go to every new frame as it arrives; else stay where you are", form={"text": "Show the newest"}
+        True,
+        "",
+        note="Show every new frame as it arrives",
+        form={"text": "Jump to new frames"},
     )

@@ -93,7 +93,7 @@ class Controls(QScrollArea):
         self.again = QPushButton("Search again from corrected frames")
         self.again.setToolTip("Hand the corrected frames to 'Search networks', to learn from them too")
         self.again.setEnabled(False)
-        self.complete = QPushButton("Accept the rest: frame complete")
+        self.complete = QPushButton("Accept all and mark frame complete")
         self.complete.setToolTip("Take over what is predicted where nothing is decided yet; the frame is then complete")
         self.csv, self.png = QPushButton("Defects as CSV …"), QPushButton("Frame as PNG …")
         self.csv.setToolTip("Every defect of the frames reviewed: class, outcome, place, area, confidence")

@@ -333,7 +333,7 @@ class ErrorBar(QWidget):
         self.next = self._button("Next error ▶", "Go to the next error, across frames", "next-error")
         self.accept = self._button("✓ Accept", "There is such a defect: put it into the annotation", "accept-defect")
         self.reject = self._button("✗ Reject", "There is no defect: take it out of the annotation", "reject-defect")
-        self.repaint_button = QPushButton("Repaint")
+        self.repaint_button = QPushButton("Edit with brush")
         self.repaint_button.setToolTip(
             "Take the brush of this class on the annotation; what is painted is reviewed at once"
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_menndl.widgets.pixel_size import Answer
 
 #: Choices of shading besides the classes.
-NOTHING, ANY, AGREEMENT = "not shown", "any defect", "agreement of the networks"
+NOTHING, ANY, AGREEMENT = "none", "any defect", "agreement of the networks"
 
 
 Level = tuple[float | None, tuple[tuple[str, float], ...]]

@@ -50,7 +50,7 @@ class ThresholdSettings:
         True,
         "",
         note="Use the thresholds that the search chose, one per class",
-        form={"text": "Thresholds of the network"},
+        form={"text": "Use the network's thresholds"},
     )
 
 

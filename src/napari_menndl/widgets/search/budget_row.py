@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 _TIME, _NETWORKS, _FITNESS, _PLATEAU, _SEVERAL = range(5)
 _KINDS = (
-    ("time", "So long, the last step included, in which the best are judged anew and trained on everything"),
-    ("networks", "So many networks tried"),
-    ("score", "The best network is as good as that; 1 is perfect"),
-    ("no progress", "So many networks tried without a better one"),
-    ("several", 'Whichever comes first, as in "2h, fitness 0.95"'),
+    ("time", "Stop after this time, which includes the last training with all labels"),
+    ("networks", "Stop after this many networks"),
+    ("score", "Stop when the answer is as good as this; 1 is perfect"),
+    ("plateau", "Stop after this many networks without a better one"),
+    ("combined", 'Whichever comes first, as in "2h, fitness 0.95"'),
 )
 
 

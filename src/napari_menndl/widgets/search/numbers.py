@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_menndl.progress import duration
-from napari_menndl.search.views.messages import diminishing, origins_line, pool_details, set_aside
+from napari_menndl.search.views.messages import diminishing, excluded_workers, origins_line, pool_details
 from napari_menndl.widgets.search.leaderboard import short
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Numbers(QWidget):
             self._write(self.figures[name], text)
         self.figures["busy"].setToolTip("\n".join([_BUSY, *pool_details(snapshot.pool)]))
         hint = diminishing(snapshot.elapsed, snapshot.gain, snapshot.answer.error if snapshot.answer else None)
-        told = [failures_text(snapshot), set_aside(snapshot.pool), origins_line(snapshot.origins), hint]
+        told = [failures_text(snapshot), excluded_workers(snapshot.pool), origins_line(snapshot.origins), hint]
         kinds = "\n".join(filter(None, told))
         self.kinds.setText(kinds)
         self.kinds.setVisible(bool(kinds))
@@ -121,4 +121,4 @@ def _rate(value: float) -> str:
 def _left(snapshot: RunSnapshot) -> str:
     if snapshot.state != "running":
         return "–"
-    return "open" if snapshot.left is None else duration(snapshot.left)
+    return "unknown" if snapshot.left is None else duration(snapshot.left)

@@ -55,9 +55,9 @@ class RunsList(QWidget):
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.open_button = QPushButton("Open")
         self.open_button.setToolTip("Watch the chosen run; a stopped one can then be resumed")
-        self.forget_button = QPushButton("Forget")
+        self.forget_button = QPushButton("Remove from list")
         self.forget_button.setToolTip("Take the chosen run off this list; its folder stays where it is")
-        self.browse_button = QPushButton("Other …")
+        self.browse_button = QPushButton("Browse …")
         self.browse_button.setToolTip("Open a run folder that is not in the list")
         buttons = QHBoxLayout()
         for button in (self.open_button, self.forget_button, self.browse_button):
