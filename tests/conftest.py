@@ -32,4 +32,10 @@ def pytest_collection_modifyitems(items):
         for marker, places in MARKED.items():
             if not set(places).isdisjoint(item.path.relative_to(TESTS).parts):
                 item.add_marker(getattr(pytest.mark, marker))
-    items.sort(key=lambda item: item.path.name not in LONG)
+    items.sort(key=_haste)
+
+
+def _haste(item):
+    """What takes long first, then windows, then clusters: the quick tests fill what time is left in each process."""
+    long, window, cluster = (item.get_closest_marker(marker) for marker in ("slow", "gui", "cluster"))
+    return item.path.name not in LONG, not window, not cluster, not long

@@ -117,7 +117,7 @@ def test_a_dock_leaves_the_frame_whole_unless_someone_has_zoomed_in(qtbot, viewe
     dock = open_dock(viewer, name)
     qtbot.waitUntil(lambda: dock.isVisible() and viewer.canvas.size[1] < 700, timeout=5000)
     qtbot.waitUntil(lambda: is_whole(viewer), timeout=5000)
-    assert viewer.canvas.size[1] >= 550
+    assert viewer.canvas.size[1] >= 500  # of a window of 800
     assert max(dock.minimumSizeHint().width(), dock.minimumWidth()) <= NARROW + 20
     if name == "Live review":
         viewer.scene.camera.zoom *= 4
