@@ -249,12 +249,18 @@ COLOURS = {
 }
 
 
-@pytest.mark.parametrize("kind", COLOURS)
-@pytest.mark.parametrize("name", ["l.npy", "l.tif", "l.png"])
+# Pillow, which writes the PNG here, has no colours of 16 bit.
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (kind, name)
+        for kind, (array, _) in COLOURS.items()
+        for name in ("l.npy", "l.tif", "l.png")
+        if name != "l.png" or array.dtype == np.uint8
+    ],
+)
 def test_colours_are_classes(kind, name, tmp_path):
     array, names = COLOURS[kind]
-    if name == "l.png" and array.dtype != np.uint8:
-        pytest.skip("Pillow writes no colours of 16 bit")
     annotation, said = opened(array, tmp_path, {"l.npy": np.save, "l.tif": tiff(), "l.png": picture}[name], name)
     assert set(annotation.class_names) == names
     assert set(counted(annotation)) == set(COUNTS)
