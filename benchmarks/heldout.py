@@ -90,7 +90,7 @@ def respond(network, frame):
 
 @contextmanager
 def beside(busy):
-    """So many processes beside, each busy on one core."""
+    """Keep this number of other processes busy, one core each."""
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
     try:
         yield
@@ -132,7 +132,7 @@ def run_cell(method, images, row, seed, budget, busy):
 
 
 def cell_name(method, row, seed, budget, busy):
-    """Where a cell is kept; a search's budget, and what is busy beside it, are part of what it is."""
+    """Name of a cell; a search's budget and its busy neighbours belong to it."""
     name = f"heldout/{method.replace(' ', '-')}-k{row}-s{seed}"
     return f"{name}-{budget}{f'-busy{busy}' if busy else ''}" if method == SEARCH else name
 

@@ -151,7 +151,7 @@ def measure(predictor, problem):
 
 
 def cell_name(method, snr, area, seed, budget):
-    """Where a cell is kept; the budget is part of what takes its time from it."""
+    """Name of a cell; the budget belongs to methods that use all of it."""
     name = f"ws2/{method.replace(',', '').replace(' ', '-')}-snr{snr:g}-a{area}-s{seed}"
     return f"{name}-{budget.replace(' ', '')}" if method in TIMED else name
 

@@ -375,6 +375,8 @@ CASES = {
         "Name a class",
     ),
     "unknown class": (nothing, called(TRUTH.match_rule, "vacancy"), "one of the classes dot"),
+    "a step by name": (nothing, called(open_movie(FRAMES).prepared, "drift"), "Import them"),
+    "a shape of one number": (nothing, called(simulate_movie, 1, 32), r"shape \(Y, X\)"),
     "class of no colour": (nothing, called(DefectClass, "dot", "red"), "#56b4e9"),
     "two classes of one name": (nothing, called(Annotation.from_labels, LABELS, ["dot", "dot"]), "Rename one"),
     # Clicked points
@@ -517,7 +519,7 @@ CASES = {
     "movie where one stands": (
         lambda folder, _: write_movie(MOVIE, folder / "movie.tif"),
         lambda g, f: write_movie(MOVIE, g),
-        "Choose another name",
+        "Choose another place",
     ),
     "sample that cannot be": (nothing, called(simulate_movie, 1, (0, 64)), "at least 16 px"),
     "acquisition that cannot be": (nothing, called(Acquisition, dose=-1), "dose"),

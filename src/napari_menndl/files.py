@@ -48,6 +48,21 @@ def named(path: Path, what: str) -> Path:
     return path
 
 
+def check_new(*paths: Path, overwrite: bool) -> None:
+    """Refuse to write where something is already, unless it may be replaced.
+
+    Raises
+    ------
+    InputError
+        If one of the paths exists.
+    """
+    there = [] if overwrite else [str(path) for path in paths if path.exists()]
+    if there:
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        remedy = "Choose another place, or have it replaced: --overwrite, overwrite=True."
+        raise InputError("a place where nothing is yet", f"{there[0]}{more}, which exists", remedy)
+
+
 def check_links(folder: Path) -> None:
     """Refuse a folder with a link that leads out of it: the link's target would be read, changed or deleted.
 

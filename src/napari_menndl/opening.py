@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_menndl.annotation.files import is_label_image, is_zarr_group
 from napari_menndl.annotation.points import FILES as POINTS
 from napari_menndl.errors import InputError, as_number
-from napari_menndl.files import named
+from napari_menndl.files import check_new, named
 from napari_menndl.movie.formats import by_content, by_suffix
 from napari_menndl.movie.ome_zarr import is_zarr
 from napari_menndl.run import Run
@@ -177,8 +177,9 @@ def network_file(path: str | os.PathLike[str], overwrite: bool = False, suffix: 
     file = named(Path(path).expanduser(), "the network")
     if file.suffix.lower() != suffix:
         file = file.with_name(file.name + suffix)
-    if file.is_dir() or (file.exists() and not overwrite):
-        raise InputError("a new file for the network", f"{file}, which exists", "Choose another name, or remove it.")
+    if file.is_dir():
+        raise InputError("a new file for the network", f"the folder {file}", "Choose another name.")
+    check_new(file, overwrite=overwrite)
     return file
 
 

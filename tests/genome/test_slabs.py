@@ -1,12 +1,14 @@
 """A genome as a stack of slabs."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.genes import Branches, Conv, Pool, Residual, Skip, Upsample
 from napari_menndl.genome.genome import Genome
-from napari_menndl.genome.layer_diagram import Arc, layer_diagram
+from napari_menndl.genome.layer_diagram import Arc, draw_svg, layer_diagram
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.genome.variation import sample_genome
@@ -51,3 +53,15 @@ def test_the_first_slab_says_which_input():
     assert [slab.channels for slab in slabs] == [24, 2]
     assert layer_diagram(FOUNDERS["blobs"](), 2)[0][0].words == "blobs fitted to each class"
     assert layer_diagram(FOUNDERS["unet"]())[0][0].words == "frame"
+
+
+def test_the_drawing_has_a_row_for_each_layer_and_cuts_what_does_not_fit():
+    slabs, arcs = layer_diagram(FOUNDERS["unet"]())
+    drawn = ElementTree.fromstring(draw_svg(slabs, arcs, 260))
+    texts = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert len(texts) == 2 * len(slabs)
+    assert texts[0] == "frame"
+    assert any(text.endswith("…") for text in texts)
+    whole = ElementTree.fromstring(draw_svg(slabs, arcs, 2000))
+    assert [element.text for element in whole.iter("{http://www.w3.org/2000/svg}text")][::2] == [s.words for s in slabs]
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}path"))) == len(arcs)

@@ -1,5 +1,6 @@
 """One list of formats for every door, and files with other suffixes, names or contents than expected."""
 
+import resource
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -147,7 +148,6 @@ def test_a_folder_of_images_of_any_format_can_be_followed(suffix, tmp_path):
 
 
 def test_more_files_than_may_be_open_are_a_movie(tmp_path):
-    resource = pytest.importorskip("resource", reason="limits of open files are set on Unix alone")
     frames = np.arange(300 * 4 * 5, dtype=np.uint16).reshape(300, 4, 5)
     save_series(tmp_path, frames)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)

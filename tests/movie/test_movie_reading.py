@@ -393,7 +393,7 @@ def test_a_movie_that_fails_half_way_leaves_nothing(suffix, tmp_path, frames):
 @pytest.mark.parametrize("suffix", [".tif", ".zarr"])
 def test_nothing_is_overwritten_unless_asked(suffix, tmp_path, frames):
     path = write_movie(open_movie(frames), tmp_path / f"movie{suffix}")
-    with pytest.raises(InputError, match="nothing yet"):
+    with pytest.raises(InputError, match="nothing is yet"):
         write_movie(open_movie(frames[:2]), path)
     assert len(open_movie(path)) == 4
     write_movie(open_movie(frames[:2]), path, overwrite=True)

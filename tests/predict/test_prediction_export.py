@@ -97,7 +97,7 @@ def test_napari_shows_a_probability_of_each_class_and_the_labels(exported):
 
 
 def test_an_export_is_not_replaced_unasked(stored, exported):
-    with pytest.raises(InputError, match="a folder without an export"):
+    with pytest.raises(InputError, match="nothing is yet"):
         export_prediction(Prediction.open(stored), exported)
     export_prediction(Prediction.open(stored), exported, overwrite=True)
 

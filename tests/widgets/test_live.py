@@ -245,6 +245,7 @@ def test_frames_wait_until_someone_says_how_large_a_pixel_is(qtbot, dock, series
     predicted(qtbot, dock, 0, 1)
     assert dock.form["pixel_size"].value == 0.05
     assert not dock.pixel_size.isVisible()
+    assert tuple(dock.view.layer.scale[-2:]) == pytest.approx((0.05, 0.05))
 
 
 def test_the_pixel_size_is_taken_to_a_ten_thousandth(dock):

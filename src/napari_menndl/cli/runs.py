@@ -25,6 +25,7 @@ from napari_menndl.cli.arguments import (
 from napari_menndl.cli.options import settings_options
 from napari_menndl.cli.terminal import measuring_drift, out, report_errors, say
 from napari_menndl.errors import InputError
+from napari_menndl.files import check_new
 from napari_menndl.movie.preparation import describe, looks
 from napari_menndl.search.frame_numbers import parse_frames
 from napari_menndl.search.settings import SearchSettings
@@ -286,8 +287,7 @@ def report(
     with report_errors():
         opened = open_run(run)
         place = out_file or run.with_suffix(".html")
-        if place.exists() and not overwrite:
-            raise InputError("a page that is new", f"{place}, which exists", "Name another, or say --overwrite.")
+        check_new(place, overwrite=overwrite)
         shown = None if movie is None else open_as_asked(movie, pixel_size, signal)
         truth = None
         if annotation is not None and shown is not None:

@@ -11,6 +11,8 @@ from napari_menndl.genome.describe import describe_inputs, describe_layers
 from napari_menndl.genome.plan import make_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_menndl.genome.genome import Genome
 
 #: Colour of each kind of layer.
@@ -24,8 +26,8 @@ COLOURS = {
     "head": "#9aa0a6",
 }
 #: Height of a row; width of a slab at full resolution; shift of its rear edge; smallest and largest thickness; width of
-#: the arcs and of the text [px].
-_ROW, _WIDTH, _LEAN, _THIN, _THICK, _ARCS, _TEXT = 34, 96, 12, 3, 15, 34, 330
+#: the arcs, of a letter, and of the whole on a page [px].
+_ROW, _WIDTH, _LEAN, _THIN, _THICK, _ARCS, _LETTER, _PAGE = 34, 96, 12, 3, 15, 34, 5.6, 520
 #: Pixels of a layer that the width of its slab stands for, beside which its kernel is drawn.
 _KERNEL = 20
 
@@ -111,29 +113,42 @@ def layer_diagram(genome: Genome, classes: int = 1) -> tuple[list[Slab], list[Ar
     return slabs, [Arc(skip.source + 1, skip.target + 1, skip.join) for skip in genome.skips]
 
 
-def draw_svg(genome: Genome, classes: int = 1) -> str:
-    """Draw the layer diagram as SVG: wide slabs are fine in resolution, thick ones have many filters.
+def draw_svg(slabs: Sequence[Slab], arcs: Sequence[Arc], width: float = _PAGE, ink: str = "currentColor") -> str:
+    """Draw the layer diagram as SVG, the input on top: wide slabs are fine in resolution, thick ones have many filters.
 
     A white window is a layer's kernel, to the scale of its own pixels; skip connections are arcs, dashed where they are
-    added. Text has the colour of the text around the picture.
+    added.
 
-    Raises
-    ------
-    GenomeError
-        If the network cannot be built.
+    Parameters
+    ----------
+    slabs, arcs : sequence of Slab and Arc
+        As from `layer_diagram`.
+    width : float [px]
+        Text that does not fit is cut.
+    ink : str
+        Colour of text and arcs; by default that of the text around the picture.
     """
-    slabs, arcs = layer_diagram(genome, classes)
     middle = (_ARCS if arcs else 6) + _WIDTH / 2
-    parts = [part for row, slab in enumerate(slabs) for part in _draw_slab(slab, middle, _top(row))]
-    parts += [_draw_arc(arc, slabs, middle) for arc in arcs]
-    size = f"0 0 {middle + _WIDTH / 2 + _LEAN + _TEXT:.0f} {_ROW * len(slabs) + 6}"
-    style = 'font-family="sans-serif" fill="currentColor" stroke-linejoin="round"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" {style}>{"".join(parts)}</svg>'
+    letters = int((width - middle - _WIDTH / 2 - _LEAN - 12) / _LETTER)
+    parts = [part for row, slab in enumerate(slabs) for part in _draw_slab(slab, middle, _top(row), letters)]
+    parts += [_draw_arc(arc, slabs, middle, ink) for arc in arcs]
+    size = f'viewBox="0 0 {width:.0f} {diagram_height(len(slabs))}"'
+    style = f'font-family="sans-serif" fill="{ink}" stroke-linejoin="round"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>{"".join(parts)}</svg>'
 
 
-def _draw_slab(slab: Slab, x: float, y: float) -> list[str]:
-    half, lean = max(16.0, _WIDTH / math.sqrt(slab.stride)) / 2, max(4.0, _LEAN / math.sqrt(slab.stride))
-    thick = _thickness(slab)
+def diagram_height(slabs: int) -> int:
+    """Return the height of a diagram of so many slabs [px]."""
+    return _ROW * max(1, slabs) + 6
+
+
+def slab_at(y: float) -> int:
+    """Return the number of the slab at a height in the diagram [px]."""
+    return max(0, int(y // _ROW))
+
+
+def _draw_slab(slab: Slab, x: float, y: float, letters: int) -> list[str]:
+    half, lean, thick = _half_width(slab), max(4.0, _LEAN / math.sqrt(slab.stride)), _thickness(slab)
     top = [(x - half, y), (x - half + lean, y - lean), (x + half + lean, y - lean), (x + half, y)]
     side = [top[3], top[2], (top[2][0], top[2][1] + thick), (top[3][0], top[3][1] + thick)]
     front = [(x - half, y), (x + half, y), (x + half, y + thick), (x - half, y + thick)]
@@ -148,29 +163,39 @@ def _draw_slab(slab: Slab, x: float, y: float) -> list[str]:
     resolution = "full size" if slab.stride == 1 else f"1/{slab.stride} size"
     weights = f", {slab.parameters:,} parameters" if slab.parameters else ""
     left = x + _WIDTH / 2 + _LEAN + 8
-    drawn.append(f'<text x="{left:.1f}" y="{y - 1:.1f}" font-size="11">{escape(slab.words)}</text>')
-    below = f'<text x="{left:.1f}" y="{y + 12:.1f}" font-size="10" opacity="0.65">'
-    return [*drawn, f"{below}{maps}, {resolution}{weights}</text>"]
+    words, below = (_cut(text, letters) for text in (slab.words, f"{maps}, {resolution}{weights}"))
+    drawn.append(f'<text x="{left:.1f}" y="{y - 1:.1f}" font-size="11">{words}</text>')
+    return [*drawn, f'<text x="{left:.1f}" y="{y + 12:.1f}" font-size="10" fill-opacity="0.65">{below}</text>']
 
 
-def _draw_arc(arc: Arc, slabs: list[Slab], middle: float) -> str:
+def _cut(text: str, letters: int) -> str:
+    return escape(text if len(text) <= letters else f"{text[: max(0, letters - 1)]}…")
+
+
+def _draw_arc(arc: Arc, slabs: Sequence[Slab], middle: float, ink: str) -> str:
     (x1, y1), (x2, y2) = (_left_edge(slabs[row], row, middle) for row in (arc.source, arc.target))
     left = min(x1, x2) - min(_ARCS - 4.0, 10.0 + 5.0 * (arc.target - arc.source))
     dashes = ' stroke-dasharray="5 3"' if arc.join == "add" else ""
     path = f"M {x1:.1f} {y1:.1f} C {left:.1f} {y1:.1f} {left:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
     end = f'<circle cx="{x2:.1f}" cy="{y2:.1f}" r="2.2"/>'
-    return f'<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.4"{dashes}/>{end}'
+    return f'<path d="{path}" fill="none" stroke="{ink}" stroke-width="1.4"{dashes}/>{end}'
 
 
 def _left_edge(slab: Slab, row: int, middle: float) -> tuple[float, float]:
-    return middle - max(16.0, _WIDTH / math.sqrt(slab.stride)) / 2, _top(row) + _thickness(slab) / 2
+    return middle - _half_width(slab), _top(row) + _thickness(slab) / 2
 
 
 def _top(row: int) -> float:
     return 3.0 + row * _ROW + _LEAN
 
 
+def _half_width(slab: Slab) -> float:
+    """Half as wide at a quarter of the resolution."""
+    return max(16.0, _WIDTH / math.sqrt(slab.stride)) / 2
+
+
 def _thickness(slab: Slab) -> float:
+    """By the logarithm of the number of filters, 1 to 256."""
     return _THIN + (_THICK - _THIN) * min(1.0, math.log2(max(1, slab.channels)) / 8)
 
 

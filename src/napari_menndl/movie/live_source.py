@@ -77,7 +77,7 @@ class LiveSource(Protocol):
 
 
 class _Calibrated:
-    """What is common to all sources: their path, and their calibration once a frame is there."""
+    """Base class of growing sources: path, and calibration once a frame is there."""
 
     notes: Sequence[str] = ()
 

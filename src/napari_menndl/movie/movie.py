@@ -228,6 +228,8 @@ class Movie:
             If a step is not possible with these frames.
         """
         movie = self
+        if not all(isinstance(step, Step) for step in steps):
+            raise InputError("steps such as [Drift(), Average(4)]", repr(steps), "Import them from napari_menndl.")
         for step in steps:
             settled = step.settled(movie, progress, cancel)
             after = settled.apply(movie)

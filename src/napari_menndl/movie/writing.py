@@ -15,6 +15,7 @@ import tifffile
 import zarr
 
 from napari_menndl.errors import InputError
+from napari_menndl.files import check_new
 from napari_menndl.movie.metadata import RECORDING
 
 if TYPE_CHECKING:
@@ -58,8 +59,7 @@ def write_movie(
     suffix = path.suffix.lower()
     if suffix not in (".tif", ".tiff", ".zarr"):
         raise InputError("a path that ends in .tif or .zarr", str(path), "Choose one of the two.")
-    if path.exists() and not overwrite:
-        raise InputError(f"nothing yet at {path}", "a file or folder", "Choose another name, or allow to overwrite it.")
+    check_new(path, overwrite=overwrite)
     if not path.parent.is_dir():
         raise InputError(f"a folder {path.parent}", "none", "Create it first.")
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part{suffix}")

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.ticker import MaxNLocator
 
 from napari_menndl.annotation.classes import COLOURS
-from napari_menndl.genome.layer_diagram import draw_svg
+from napari_menndl.genome.layer_diagram import draw_svg, layer_diagram
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.review.panels import (
     OUTCOME_KEY,
@@ -154,7 +154,7 @@ def plot_genome(genome: Genome, classes: int = 1) -> Drawing:
     GenomeError
         If the network cannot be built.
     """
-    return Drawing(draw_svg(genome, classes))
+    return Drawing(draw_svg(*layer_diagram(genome, classes)))
 
 
 def _networks(axis: Axes, snapshot: RunSnapshot, pixels: Sequence[int], column: int, scale: float) -> None:

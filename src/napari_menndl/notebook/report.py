@@ -14,7 +14,7 @@ from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
 from napari_menndl.genome.describe import describe
-from napari_menndl.genome.layer_diagram import draw_svg
+from napari_menndl.genome.layer_diagram import draw_svg, layer_diagram
 from napari_menndl.metrics.components import label_components
 from napari_menndl.notebook.plots import draw_history
 from napari_menndl.progress import duration
@@ -173,7 +173,7 @@ def _members(snapshot: RunSnapshot, reader: RunReader, task: TrainingTask) -> li
             "id": member.id,
             "key": str(member.key),
             "fitness": member.fitness,
-            "diagram": draw_svg(reader.birth(member.id).candidate.genome, len(task.class_names)),
+            "diagram": draw_svg(*layer_diagram(reader.birth(member.id).candidate.genome, len(task.class_names))),
             "training": describe(reader.birth(member.id).candidate.genome)[-1],
             "lineage": lineage(reader, member.id),
         }

@@ -18,7 +18,7 @@ TEXTS = ("title", "about", "licence", "authors", "cite")
 
 @dataclass(frozen=True)
 class Card:
-    """What a colleague needs to know of a network beyond its weights, genome, classes and thresholds.
+    """Card of a saved network: origin, scores, validity and licence, beyond weights and genome.
 
     Attributes
     ----------

@@ -69,7 +69,7 @@ class LiveFrame:
 
 @dataclass(frozen=True, eq=False)
 class FrameReport:
-    """What became of a frame of a followed source.
+    """Outcome of one frame of a followed source.
 
     Attributes
     ----------

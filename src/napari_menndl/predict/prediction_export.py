@@ -12,7 +12,7 @@ import zarr
 
 from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.annotation.files import atomic_folder, is_zarr_group, open_own_group, own_array
-from napari_menndl.errors import InputError
+from napari_menndl.files import check_new
 from napari_menndl.layer_data import grid
 from napari_menndl.movie.absent import spans
 from napari_menndl.tables import parquet_is_installed, write_table
@@ -76,10 +76,7 @@ def export_prediction(
     place = Path(folder).expanduser()
     tables = [place / f"{TABLE}{suffix}" for suffix in ((".csv", ".parquet") if parquet_is_installed() else (".csv",))]
     written = [place / IMAGE, *tables]
-    if there := [str(path) for path in written if path.exists() and not overwrite]:
-        raise InputError(
-            "a folder without an export", ", ".join(there), "Choose another folder, or replace it: --overwrite."
-        )
+    check_new(*written, overwrite=overwrite)
     frames = prediction.available
     if missing := sorted(set(range(len(prediction))) - set(frames)):
         named = f"Frame{'s' * (len(missing) > 1)} {spans(missing)}"

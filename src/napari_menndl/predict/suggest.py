@@ -1,4 +1,4 @@
-"""Where to annotate next: the regions with most defects on which an ensemble's networks disagree."""
+"""Suggestion of regions to annotate next: those with most defects on which an ensemble's networks disagree."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Suggestion:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """What any network finds in a frame: places (n, 2) int [px], class numbers (n,) and doubts (n,) [bit]."""
+    """Defects that any network finds in a frame: places (n, 2) int [px], class numbers (n,), doubts (n,) [bit]."""
 
     places: NDArray[np.intp]
     classes: NDArray[np.intp]

@@ -298,6 +298,8 @@ class TrainedNetwork:
         _, height, width = shown.channels.shape
         stride, radius = self.plan.stride, self.plan.receptive_radius
         network = self._network
+        if window is not None and window < 1:
+            raise InputError("windows of at least one pixel", repr(window), "Leave it out: the fastest are chosen.")
         size = window or fitting_window(network.widest, round_up(radius, stride), choose_device(self.device))
         windows = cut_windows((height, width), stride, radius, size)
         parts = predict_windows(network, shown.channels, windows)

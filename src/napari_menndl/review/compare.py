@@ -77,7 +77,7 @@ def renumbered(labels: NDArray[np.integer], names: Sequence[str], others: Sequen
 
 @dataclass(frozen=True)
 class Comparison:
-    """How the frames of a movie are compared.
+    """Comparison of predicted with annotated frames of a movie.
 
     Attributes
     ----------

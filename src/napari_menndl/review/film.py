@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_menndl.errors import InputError
+from napari_menndl.files import check_new
 from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.identity import digest_of, few
 from napari_menndl.movie.video import EXTRA
@@ -103,13 +104,8 @@ def draw_movie(
     target = None if film is None else Path(film).expanduser()
     if target is not None and target.suffix.lower() != SUFFIX:
         raise InputError(f"a film that ends in {SUFFIX}", str(target), f"Name it {target.with_suffix(SUFFIX)}.")
-    if taken := [one for one in (*names, *([] if target is None else [target])) if one.exists() and not overwrite]:
-        raise InputError(
-            "nothing yet where pictures and film are to be",
-            f"{taken[0]}{f' and {len(taken) - 1} more' if len(taken) > 1 else ''}",
-            "Choose another place, or have them replaced: --overwrite, overwrite=True.",
-        )
-    for folder in {one.parent for one in (*names[:1], *([] if target is None else [target]))}:
+    check_new(*names, *filter(None, [target]), overwrite=overwrite)
+    for folder in {one.parent for one in (*names[:1], *filter(None, [target]))}:
         _make(folder, create=bool(names) and folder == names[0].parent)
     written: list[Path] = []
     with _Film.writing(target, rate) as show:

@@ -124,7 +124,7 @@ def simulate_movie(
 def _check(frames: int, shape: tuple[int, int], *seeds: int) -> None:
     if not (isinstance(frames, int | np.integer) and frames >= 1):
         raise InputError("at least one frame", repr(frames), "Give for example frames=20.")
-    if len(shape) != 2 or not all(isinstance(n, int | np.integer) and n >= 16 for n in shape):
+    if np.shape(shape) != (2,) or not all(isinstance(n, int | np.integer) and n >= 16 for n in shape):
         raise InputError("a shape (Y, X) of at least 16 px", repr(shape), "Give for example shape=(256, 256).")
     if not all(isinstance(seed, int | np.integer) and seed >= 0 for seed in seeds):
         raise InputError("seeds that are whole numbers from 0", repr(seeds), "Give for example area_seed=1.")

@@ -47,7 +47,7 @@ _ROUND = 1.25
 
 @dataclass(frozen=True)
 class Rules:
-    """What counts as an event; lengths and areas in pixels.
+    """Criteria of events; lengths and areas in pixels.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Rules:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """One defect through the movie.
+    """Trajectory of one defect through the movie.
 
     Attributes
     ----------

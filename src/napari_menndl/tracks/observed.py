@@ -1,4 +1,4 @@
-"""What of the sample was looked at, and when: without it an absent defect says nothing."""
+"""Observed part of the sample in each frame: elsewhere, the absence of a defect says nothing."""
 
 from __future__ import annotations
 

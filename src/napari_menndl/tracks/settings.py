@@ -13,7 +13,7 @@ WS2 = "chosen: the lattice constant of WS2 is 0.319 nm, its W–S distance 0.184
 @documented
 @dataclass(frozen=True)
 class TrackSettings:
-    """How defects are followed through a movie, and what counts as an event.
+    """Settings of tracking: linking of defects, and criteria of events.
 
     Lengths are in nm where the pixel size is known, else in pixels. Those that are 0 are then taken from the size of
     the defects: with the radius r of a disc of their median area, reach 5 r, move 2 r, growth π r².

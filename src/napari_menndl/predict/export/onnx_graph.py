@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from napari_menndl.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
 #: Version of the ONNX operators: the oldest with all that are needed, so that older programs can read the file.
 OPSET = 18
 _TYPES = {"float": TensorProto.FLOAT, "double": TensorProto.DOUBLE, "int": TensorProto.INT64, "bool": TensorProto.BOOL}
+
+
+def inexpressible(what: str) -> InputError:
+    """Return the error for a part of a network that has no counterpart here."""
+    return InputError("a network of parts that ONNX has", what, "Export it as .safetensors.")
 
 
 class Graph:

@@ -13,6 +13,7 @@ from napari_menndl.genome.genes import SHARED, Blob, FilterBank, FourierInput, F
 from napari_menndl.movie.neighbours import OFFSETS
 from napari_menndl.movie.normalisation import FLOOR, LIMIT
 from napari_menndl.network.filters import INTEGRATION, SAMPLE
+from napari_menndl.predict.export.onnx_graph import inexpressible
 
 if TYPE_CHECKING:
     from napari_menndl.genome.genes import Input
@@ -64,7 +65,7 @@ class Channels:
             case Blob():
                 return self._image(self._blob(self._frame(0, kind, radius), one))
             case FourierInput():
-                raise NotImplementedError(f"{one.kind} as ONNX")
+                raise inexpressible(one.kind)
 
     def _image(self, plane: str) -> str:
         """Return a plane (Y, X) as (1, 1, Y, X)."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_menndl.predict.export.onnx_graph import inexpressible
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -107,7 +109,7 @@ class _Layers:
             case "dropout":
                 return first
             case _:
-                raise NotImplementedError(f"{node.kind} as ONNX")
+                raise inexpressible(node.kind)
 
     def _weight(self, node: Node, name: str) -> str:
         return self._graph.constant(self._weights[f"steps.{node.name}.{name}"].detach().cpu().numpy())
@@ -130,7 +132,7 @@ class _Layers:
                 share = g.add("Mul", g.add("Add", upper, g.constant(1)), g.constant(0.5))
                 return g.add("Mul", value, share)
             case _:
-                raise NotImplementedError(f"{mode} as ONNX")
+                raise inexpressible(mode)
 
 
 def _window(node: Node) -> dict[str, list[int]]:

@@ -1,4 +1,4 @@
-"""Where to annotate next: the region on whose defects the networks of a search disagree most, brought into view."""
+"""Section of the dock: the region on whose defects the networks of a search disagree most, brought into view."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_menndl.movie.following import Notice
+    from napari_menndl.movie.movie import Movie
     from napari_menndl.predict.live import LiveFrame, LivePredictor
     from napari_menndl.predict.live_tables import LiveTables
     from napari_menndl.widgets.live.frames import PackedLabels
@@ -257,12 +259,17 @@ class LiveReview(LivePanel):
         feed = self.feed
         if feed is None:
             return
-        if isinstance(feed, PathFeed) and self.view.grow(feed.follower.movie()):
+        if isinstance(feed, PathFeed) and self.view.grow(self._calibrated(feed.follower.movie())):
             self.plot.begin(self._colours, feed.follower.frame_time)
         if self.form["newest"].value:
             self.view.go_to(self._newest)
         self.view.show()
         self._show_place()
+
+    def _calibrated(self, movie: Movie) -> Movie:
+        """Return a movie with the pixel size given in the dock, if it has none."""
+        given = self.form["pixel_size"].value
+        return replace(movie, pixel_size=(given, given)) if given and movie.pixel_size is None else movie
 
     def _labels(self, frame: int) -> PackedLabels | None:
         layer = self.view.layer

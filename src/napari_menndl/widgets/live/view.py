@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_menndl.layer_data import grid
 from napari_menndl.widgets.frames_layer import FramesLayer, outlined
 from napari_menndl.widgets.layers import frame_in_view, movie_layer
 
@@ -81,15 +82,25 @@ class LiveView:
         return self.layer is not None and self.layer not in self._viewer.layers
 
     def grow(self, movie: Movie) -> bool:
-        """Show all frames so far; return whether a layer had to be added."""
+        """Show all frames so far, at the movie's pixel size; return whether a layer had to be added."""
         layer = self.layer
         if layer is not None and layer.data.shape[1:] == movie.shape[1:]:
             if layer.data.shape != movie.shape:
                 layer.data = movie.frames
+            if layer.metadata.get("pixel_size") != movie.pixel_size:
+                self._calibrate(layer, movie)
             return False
         data, about, _ = movie_layer(movie)
         self.layer = self._viewer.add_image(data, **about | {"name": f"live: {movie.name}"})
         return True
+
+    def _calibrate(self, layer: Image, movie: Movie) -> None:
+        """Show a layer at a pixel size that was given after its first frame."""
+        layer.metadata["pixel_size"] = movie.pixel_size
+        for name, value in grid(movie.pixel_size, movie.frame_time).items():
+            setattr(layer, name, value)
+        self.overlay.remove()
+        self._viewer.reset_view()
 
     def frame(self, newest: int) -> int:
         """Return the frame in view; for a single image the newest."""

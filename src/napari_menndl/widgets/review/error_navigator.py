@@ -38,7 +38,7 @@ HINT = "Click a defect, or go from error to error."
 
 @dataclass(frozen=True)
 class SelectedDefect:
-    """One defect of one frame.
+    """Defect of one frame, as selected in the dock.
 
     Attributes
     ----------
