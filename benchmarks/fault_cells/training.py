@@ -127,8 +127,12 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def search_process(run: Run) -> psutil.Process:
-    """Return the search process that this process has started."""
-    return next(one for one in psutil.Process().children() if is_alive(one) and str(run.path) in one.cmdline())
+    """Return the search process that `run` has started.
+
+    By its number: for a moment after the start its command line is still empty (by which it was not found in 1 of some
+    thousand starts).
+    """
+    return psutil.Process(run._process.pid)
 
 
 def complete_lines(run: Run) -> bytes:
