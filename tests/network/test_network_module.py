@@ -160,16 +160,26 @@ def test_every_weight_gets_a_gradient():
         assert all(values.grad is not None for values in network.parameters())
 
 
-def test_strided_1x1_convolution_has_the_right_gradient_whatever_the_memory_order():
-    # With channels last and few of them, torch 2.13's own on a CPU writes past its workspace and may crash.
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_1x1_convolution_is_a_matrix_product_and_has_its_gradients(stride, channels_last):
+    # With channels last and few of them, torch 2.13's own strided one on a CPU writes past its workspace.
     stream = torch.Generator().manual_seed(0)
-    for channels in range(1, 16):
-        conv = Conv(channels, 5, 1, stride=2)
-        frames = torch.randn(2, 34, 22, channels, generator=stream).movedim(-1, 1)
+    order = torch.channels_last if channels_last else torch.contiguous_format
+    for channels in (1, 2, 3, 5, 8, 15, 27):
+        conv = Conv(channels, 5, 1, stride=stride)
+        frames = torch.randn(2, channels, 34, 22, generator=stream).contiguous(memory_format=order).requires_grad_()
         logits = conv(frames)
         logits.square().sum().backward()
-        expected = torch.einsum("boyx,biyx->oi", 2 * logits.detach(), frames[..., ::2, ::2])
-        torch.testing.assert_close(conv.weight.grad[:, :, 0, 0], expected, rtol=1e-3, atol=1e-2)
+
+        weight = conv.weight.detach()[:, :, 0, 0]
+        read = frames.detach()[..., ::stride, ::stride]
+        expected = torch.einsum("oi,biyx->boyx", weight, read) + conv.bias.detach()[:, None, None]
+        torch.testing.assert_close(logits.detach(), expected, rtol=1e-4, atol=1e-5)
+        gradient = torch.einsum("boyx,biyx->oi", 2 * expected, read)
+        torch.testing.assert_close(conv.weight.grad[:, :, 0, 0], gradient, rtol=1e-3, atol=1e-2)
+        towards = torch.einsum("oi,boyx->biyx", weight, 2 * expected)
+        torch.testing.assert_close(frames.grad[..., ::stride, ::stride], towards, rtol=1e-3, atol=1e-4)
 
 
 def test_weights_are_a_function_of_plan_and_seed_alone():

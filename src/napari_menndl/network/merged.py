@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval, skip_init
 
 from napari_menndl.genome.nodes import made_finer
-from napari_menndl.network.module import fit_to_stride, to_full_resolution
+from napari_menndl.network.module import Conv, fit_to_stride, to_full_resolution
 
 if TYPE_CHECKING:
     from napari_menndl.genome.nodes import Node
-    from napari_menndl.network.module import Conv, Network
+    from napari_menndl.network.module import Network
 
 
 #: A rectangle along y and x [px].
@@ -188,7 +188,7 @@ class MergedNetwork(nn.Module):
             return self._call("upsample", deepcopy(self._steps[node.name]), small, reach=reach)
         if node.kind == "dropout":
             return self._say(node.inputs[0], weight, bias)
-        conv = skip_init(nn.Conv2d, weight.shape[1], len(weight), 1, bias=bias is not None)
+        conv = skip_init(Conv, weight.shape[1], len(weight), 1, bias=bias is not None)
         conv.weight.data = weight.detach().clone()
         if bias is not None:
             conv.bias.data = bias.detach().clone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,10 +37,10 @@ DIVERGED = 10.0
 CONSTANT = 1e-4
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": lambda parameters, **options: torch.optim.SGD(parameters, momentum=0.9, nesterov=True, **options),
+    "adam": partial(torch.optim.Adam, fused=True),
+    "adamw": partial(torch.optim.AdamW, fused=True),
+    "rmsprop": partial(torch.optim.RMSprop, foreach=True),
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True),
 }
 
 
@@ -126,7 +127,7 @@ def train(
         loss = criterion(logits, target)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+        norm = nn.utils.clip_grad_norm_(network.parameters(), CLIP, foreach=True)
         if step == 0:
             probe(loss, norm)
         optimiser.step()
