@@ -1,0 +1,116 @@
+"""Processor time in which the networks of a search are trained and judged, beside an older commit.
+
+    python benchmarks/evaluation.py RUN --before SRC [--networks 8] [--pixels 1000000] [--repeats 3] [--keep]
+
+RUN is the folder of a search; its first networks are evaluated again on its task, each fold for so many pixels, on one
+thread, as a trainer does. SRC is the ``src`` folder of another commit (``git worktree add``). Both evaluate every
+network by turns, each in a process of its own, so that whatever else the machine does befalls both; reported are
+medians of the processor time and the fitness of both, which differ by rounding alone. ``--keep`` writes
+``benchmarks/results/evaluation.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+
+
+def serve(run: str, pixels: int) -> None:
+    """Evaluate the network whose number is read; answer with the processor time [s] and the fitness."""
+    from napari_menndl import open_run
+    from napari_menndl.genome.evaluation import Rung
+    from napari_menndl.genome.genome import Genome
+    from napari_menndl.training.evaluate import evaluate
+
+    warnings.simplefilter("ignore")
+    opened = open_run(run)
+    born = [fact for fact in opened.folder.facts() if fact.kind == "born"]
+    print(len(born), flush=True)
+    for line in sys.stdin:
+        genome = Genome.from_json(born[int(line)].genome)
+        begin = time.process_time()
+        evaluation, _ = evaluate(genome, opened.task, Rung("0", pixels), 0, device="cpu")
+        took = time.process_time() - begin
+        print(json.dumps([took, evaluation.fitness, evaluation.flops]), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run")
+    parser.add_argument("--before", help="src of the commit to compare with")
+    parser.add_argument("--networks", type=int, default=8)
+    parser.add_argument("--pixels", type=int, default=1_000_000, help="of each fold")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.run, options.pixels)
+        return
+    from cells import write_cell
+
+    sources = {"now": str(Path(__file__).parents[1] / "src")} | ({"before": options.before} if options.before else {})
+    command = [sys.executable, __file__, options.run, "--pixels", str(options.pixels), "--serve"]
+    servers = {
+        name: subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": source, "OMP_NUM_THREADS": "1"},
+        )
+        for name, source in sources.items()
+    }
+
+    def ask(name: str, number: int) -> list[float]:
+        stdin, stdout = servers[name].stdin, servers[name].stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(f"{number}\n")
+        stdin.flush()
+        answer: list[float] = json.loads(stdout.readline())
+        return answer
+
+    networks = []
+    try:
+        known = min(int(server.stdout.readline()) for server in servers.values() if server.stdout is not None)
+        for number in range(min(options.networks, known)):
+            turns = [{name: ask(name, number) for name in servers} for _ in range(options.repeats)]
+            told = {name: np.array([turn[name] for turn in turns]) for name in servers}
+            times = {name: float(np.median(each[:, 0])) for name, each in told.items()}
+            one = {"network": number, "FLOP per pixel": told["now"][0, 2]}
+            one |= {name: {"processor [s]": round(times[name], 2), "fitness": told[name][0, 1]} for name in servers}
+            print(json.dumps(one), flush=True)
+            networks.append((one, times))
+    finally:
+        for server in servers.values():
+            server.terminate()
+            server.wait()
+    total = {name: sum(times[name] for _, times in networks) for name in servers}
+    found = {
+        "pixels of each fold [px]": options.pixels,
+        "repeats": options.repeats,
+        "networks": [one for one, _ in networks],
+        "processor, all [s]": {name: round(one, 1) for name, one in total.items()},
+    }
+    if options.before:
+        found["times faster"] = round(total["before"] / total["now"], 3)
+    print(json.dumps(found, indent=1))
+    if options.keep:
+        # Where things lie on this machine is nobody's business.
+        sys.argv[1:] = [Path(one).name or one for one in sys.argv[1:]]
+        write_cell("evaluation", 0, found)
+
+
+if __name__ == "__main__":
+    main()
