@@ -1,7 +1,10 @@
 """A network out of a run and into whatever predicts: as a file, over several movies, at other thresholds."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 
@@ -64,6 +67,19 @@ def test_a_saved_network_and_its_run_predict_the_same(place):
     for source, out in ((place / "run", "a.zarr"), (place / "best.safetensors", "b.zarr")):
         said("predict", source, movie, "--out", place / out)
     assert np.array_equal(*(Prediction.open(place / out).labels for out in ("a.zarr", "b.zarr")))
+
+
+def test_a_network_file_is_enough_in_another_home_and_without_its_run(place, tmp_path):
+    network, movie = place / "best.safetensors", place / "day1" / "movie.tif"
+    for file in (network, movie):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "home").mkdir()
+    home = {"HOME": str(tmp_path / "home"), "PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = ("-m", "napari_menndl.cli", "predict", network.name, movie.name, "--out", "there.zarr")
+    run = subprocess.run([sys.executable, *words], cwd=tmp_path, env=home, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    said("predict", network, movie, "--out", tmp_path / "here.zarr")
+    assert np.array_equal(*(Prediction.open(tmp_path / out).labels for out in ("here.zarr", "there.zarr")))
 
 
 WHAT = {

@@ -125,6 +125,11 @@ def test_defects_and_picture_are_exported(qtbot, dock, reviewed, tmp_path, monke
     table = pd.read_csv(tmp_path / "defects.csv")
     assert len(table) == sum(len(review.defects) for review in dock.movie.reviews.values())
     assert set(table["outcome"]) <= {"true positive", "false positive", "false negative", "predicted"}
+    for name, kind in (("named.parquet", "Tables (*.csv)"), ("chosen", "Parquet tables (*.parquet)")):
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, of=(str(tmp_path / name), kind): of)
+        qtbot.mouseClick(dock.controls.csv, Qt.MouseButton.LeftButton)
+        found = pd.read_parquet((tmp_path / name).with_suffix(".parquet"))
+        pd.testing.assert_frame_equal(found, table, check_dtype=False)
     assert imread(tmp_path / "frame.png").shape[1] > 800
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "nowhere" / "x.csv"), ""))
     qtbot.mouseClick(dock.controls.csv, Qt.MouseButton.LeftButton)

@@ -95,8 +95,10 @@ class Controls(QScrollArea):
         self.again.setEnabled(False)
         self.complete = QPushButton("Accept all and mark frame complete")
         self.complete.setToolTip("Take over what is predicted where nothing is decided yet; the frame is then complete")
-        self.csv, self.png = QPushButton("Defects as CSV …"), QPushButton("Frame as PNG …")
-        self.csv.setToolTip("Every defect of the frames reviewed: class, outcome, place, area, confidence")
+        self.csv, self.png = QPushButton("Defects as a table …"), QPushButton("Frame as PNG …")
+        self.csv.setToolTip(
+            "Every defect of the frames reviewed, as CSV or Parquet: class, outcome, place, area, confidence"
+        )
         self.png.setToolTip("The frame in view, raw and under its review, side by side")
         self.movies = MovieList(order)
         self.tracks = TracksView()

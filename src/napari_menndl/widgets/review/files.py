@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_menndl.errors import InputError
 from napari_menndl.review.outcomes import in_words
-from napari_menndl.tables import write_table
+from napari_menndl.tables import PARQUET, write_table
 from napari_menndl.widgets.background import BackgroundTask
 from napari_menndl.widgets.review.palette import picture_key
 
@@ -53,7 +53,7 @@ class Files(QObject):
         controls.menu.addAction("Run folder …", self.choose_folder)
         controls.menu.addAction("Saved network …", self.choose_network)
         controls.menu.addAction("Stored prediction …", self.choose_folder)
-        controls.csv.clicked.connect(self.export_csv)
+        controls.csv.clicked.connect(self.export_defects)
         controls.png.clicked.connect(self.export_png)
         controls.network.clicked.connect(self.export_network)
         self._job = BackgroundTask(self, to_finish=True)
@@ -70,13 +70,16 @@ class Files(QObject):
         if path:
             self._controls.what["source"].value = path
 
-    def export_csv(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self._controls, "Defects as CSV", "defects.csv", "Tables (*.csv)")
+    def export_defects(self) -> None:
+        kinds = f"Tables (*.csv);;Parquet tables ({' '.join(f'*{suffix}' for suffix in PARQUET)})"
+        path, kind = QFileDialog.getSaveFileName(self._controls, "Defects as a table", "defects.csv", kinds)
         setting, reviewer, reviews = self._movie.setting, self._movie.reviewer, [*self._movie.reviews.values()]
         if path and setting is None:
             self._fail(InputError("frames that are reviewed", "none", "Press 'Review movie' first."))
         elif path and setting is not None:
-            self._write(lambda: write_table(reviewer.defects(setting, reviews), with_suffix(path, ".csv")))
+            suffix = PARQUET[0] if "Parquet" in kind else ".csv"
+            place = Path(path) if path.lower().endswith((".csv", *PARQUET)) else Path(path + suffix)
+            self._write(lambda: write_table(reviewer.defects(setting, reviews), place))
 
     def export_png(self) -> None:
         shown, colours = self._display.shown, self._controls.view["colours"].value
