@@ -8,6 +8,7 @@ import argparse
 import base64
 import io
 import os
+import re
 import sys
 import tempfile
 import time
@@ -29,6 +30,10 @@ IMAGES = ROOT.parent / "shared" / "data" / "pt_on_nc"
 SHORT = "15s"
 #: Longest time for one cell [s].
 PATIENCE = 600
+#: Largest width of a picture that is kept [px].
+WIDTH = 1000
+#: A warning with the place in the code that gave it, of which only the message is kept.
+_WARNING = re.compile(r"^\S+\.py:\d+: (\w+: .*\n)(?:  .*\n)?", re.MULTILINE)
 #: What a notebook needs that may be out of reach; InputError if it is.
 NEEDS = {"02_real_images": PLATINUM.fetch}
 
@@ -47,24 +52,25 @@ def run(path: Path, write: bool) -> None:
 
 
 def _clean(notebook: nbformat.NotebookNode, folder: str) -> None:
-    """Remove times of execution and the temporary folder, which say nothing, and make the pictures smaller."""
+    """Remove what tells of the machine and not of the result, and make the pictures smaller."""
     notebook.metadata.language_info = {"name": "python"}
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", ()):
             if "text" in output:
-                output.text = output.text.replace(f"{folder}/", "")
-            for kind, data in output.get("data", {}).items():
-                if kind == "image/png":
-                    output.data[kind] = _smaller(data)
-                elif kind.startswith("text/"):
-                    output.data[kind] = data.replace(f"{folder}/", "")
+                output.text = _WARNING.sub(r"\1", output.text).replace(f"{folder}/", "")
+            data = output.get("data", {})
+            if "text/html" in data:
+                data.pop("text/plain", None)
+            if "image/png" in data:
+                data["image/png"] = _smaller(data["image/png"])
 
 
 def _smaller(picture: str) -> str:
-    """Return a PNG in base64 with 256 colours."""
+    """Return a PNG in base64 that is at most `WIDTH` wide."""
     with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
-        reduced = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        reduced = image.convert("RGB")
+    reduced.thumbnail((WIDTH, WIDTH))
     written = io.BytesIO()
     reduced.save(written, "PNG", optimize=True)
     return base64.b64encode(written.getvalue()).decode()
