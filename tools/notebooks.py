@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 #: Copy of the sample images beside the repository, used where there is one instead of a download.
 IMAGES = ROOT.parent / "shared" / "data" / "pt_on_nc"
-#: Time for a search, instead of the minutes that stand in the notebooks.
-SHORT = "15s"
+#: Budget of a search instead of the minutes in the notebooks; not in seconds, in which a busy machine may do nothing.
+SHORT = "3networks"
 #: Longest time for one cell [s].
 PATIENCE = 600
 #: Largest width of a picture that is kept [px].

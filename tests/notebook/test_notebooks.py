@@ -16,11 +16,11 @@ def code_cells(notebook):
 
 
 @each_notebook
-def test_a_notebook_is_kept_with_the_outputs_of_one_run_from_top_to_bottom(notebook):
+def test_the_outputs_of_a_notebook_are_those_of_one_run_from_top_to_bottom(notebook):
     cells = code_cells(notebook)
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    counts = [cell.execution_count for cell in cells]
     outputs = [output for cell in cells for output in cell.outputs]
-    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert counts == list(range(1, len(cells) + 1)) or (not any(counts) and not outputs)
     assert not any(output.output_type == "error" for output in outputs)
 
 
