@@ -12,7 +12,7 @@ WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 unexport PYTHONDONTWRITEBYTECODE
 SHARED := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast test-unit test-pool test-gui test-pyside6 coverage lint docs bench screenshots clean help
+.PHONY: demo test test-fast test-unit test-pool test-gui test-pyside6 coverage lint docs notebooks bench screenshots clean help
 
 help:
 	@echo "make demo   evolve networks on a simulated movie and show the defects of later frames (about 6 minutes)"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-pyside6   the tests of the windows with the other Qt binding"
 	@echo "make lint   ruff, mypy --strict, import-linter"
 	@echo "make docs   the documentation as a site, in docs/_build; warnings are errors"
+	@echo "make notebooks   every notebook from a fresh kernel, on small budgets: five minutes on two cores"
 	@echo "make bench  every benchmark; cells that are done are skipped"
 	@echo "make screenshots   the pictures of the documentation, from the running plugin"
 
@@ -79,6 +80,9 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
+notebooks: $(VENV)/.dev
+	$(BIN)/python tools/notebooks.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -5,6 +5,7 @@ from .api import merge_runs as merge_runs
 from .api import open_run as open_run
 from .api import resume_search as resume_search
 from .api import run_search as run_search
+from .api import train_alike as train_alike
 from .errors import InputError as InputError
 from .genome.space import SearchSpace as SearchSpace
 from .live import follow as follow
@@ -50,4 +51,5 @@ __all__ = [
     "simulate_movie",
     "suggest_regions",
     "track_defects",
+    "train_alike",
 ]

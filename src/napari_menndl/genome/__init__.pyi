@@ -1,3 +1,4 @@
+from .ablation import ablations as ablations
 from .evaluation import Evaluation as Evaluation
 from .evaluation import Rung as Rung
 from .founders import FOUNDERS as FOUNDERS
@@ -34,6 +35,7 @@ __all__ = [
     "Skip",
     "TrainingGenes",
     "Upsample",
+    "ablations",
     "crossover",
     "make_plan",
     "mutate",

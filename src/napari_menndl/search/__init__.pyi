@@ -5,6 +5,7 @@ from .facts import iterate_facts as iterate_facts
 from .folder import RunFolder as RunFolder
 from .runner import SearchRunner as SearchRunner
 from .settings import SearchSettings as SearchSettings
+from .views.lineage import lineage as lineage
 
 __all__ = [
     "Answer",
@@ -14,4 +15,5 @@ __all__ = [
     "SearchRunner",
     "SearchSettings",
     "iterate_facts",
+    "lineage",
 ]
