@@ -7,11 +7,12 @@ from matplotlib.image import imread
 from scipy import ndimage
 
 from napari_menndl.annotation.annotation import Annotation
+from napari_menndl.api import compare
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import MatchRule
-from napari_menndl.notebook import plot_frame, plot_history
+from napari_menndl.notebook import plot_errors, plot_frame, plot_history
 from napari_menndl.predict.prediction import Prediction
-from napari_menndl.review.outcomes import ORANGE, PURPLE, WHITE
+from napari_menndl.review.outcomes import ORANGE, OUTCOMES, PURPLE, WHITE
 
 
 class Shifted:
@@ -92,3 +93,21 @@ def test_an_evaluation_is_a_dot_in_the_colour_of_its_rung(run, diary):
     over_births, _ = plot_history(run).axes
     dots = {d.get_label(): d.get_offsets().tolist() for d in over_births.collections}
     assert dots == {"network trained on 6 Mpx": [[1.0, 0.3], [2.0, 0.2]], "network trained on 12 Mpx": [[1.0, 0.6]]}
+
+
+def test_the_map_of_errors_has_every_defect_at_its_place_in_nm(simulated, truth, prediction):
+    review = compare(prediction, truth)
+    *maps, counts = plot_errors(review).axes
+    assert [axis.get_title(loc="left") for axis in maps] == list(simulated.class_names)
+    counted = review.defects.value_counts(["class", "outcome"]).to_dict()
+    for axis in maps:
+        name = axis.get_title(loc="left")
+        drawn = [len(dots.get_offsets()) for dots in axis.collections]
+        assert drawn == [counted.get((name, outcome), 0) for outcome in OUTCOMES.values()]
+        assert axis.get_xlabel() == "x [nm]"
+    assert sum(line.get_ydata().sum() for line in counts.lines) == len(review.defects)
+
+
+def test_without_a_pixel_size_the_map_is_in_pixels(simulated):
+    plain = Annotation.from_labels((simulated.labels > 0).astype("uint8"), ["defect"])
+    assert plot_errors(compare(plain, plain)).axes[0].get_xlabel() == "x [px]"

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from napari_menndl import Annotation, InputError, Run, SearchSpace, compare
 from napari_menndl.cli import app
 from napari_menndl.genome import FOUNDERS
-from napari_menndl.notebook import plot_genome, write_report
+from napari_menndl.notebook import plot_four_panels, plot_genome, write_report
 from napari_menndl.pool import SerialPool
 from napari_menndl.search import RunFolder, SearchRunner, SearchSettings
 from napari_menndl.task import TrainingTask
@@ -105,6 +105,13 @@ def test_a_notebook_shows_each_object_by_what_is_in_it(searched, simulated, trut
         assert "<script" not in words
     assert '<img src="data:image/png' in shown["the movie"][0]
     assert shown["the genome"][0].count("<polygon") > 10
+
+
+def test_four_panels_show_frames_that_the_search_has_not_learned_from(searched, simulated, truth):
+    axes = plot_four_panels(searched, simulated.movie, truth).axes
+    titles = [axis.get_title(loc="left").partition(":")[0] for axis in axes]
+    assert titles == 2 * ["Raw", "Expert", "Fourier method", "Evolved network"]
+    assert [axis.texts[0].get_text() for axis in axes[::4]] == ["frame 1", "frame 2"]
 
 
 def test_a_movie_without_its_annotation_is_refused(searched, simulated, tmp_path):

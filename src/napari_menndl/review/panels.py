@@ -37,7 +37,8 @@ _SMALLEST = 0.006
 _BAR = 0.3
 #: Width of the solid edge of an extended defect, as a share of the frame's width; opacity of its inside.
 _EDGE, _TINT = 0.009, 0.25
-_BACKGROUND, _INK, _FAINT = "#101014", "#f2f2f2", "#b8b8c0"
+#: Colours behind pictures, of text, and of fainter text.
+BACKGROUND, INK, FAINT = "#101014", "#f2f2f2", "#b8b8c0"
 #: Pixels on a web page per inch of a figure.
 _PAGE = 80
 
@@ -114,7 +115,7 @@ def draw_panels(
     figure = Picture(
         figsize=(columns * _PANEL, (tall + 0.65) * len(rows) + (0.85 if title else 0.4)),
         dpi=_RESOLUTION,
-        facecolor=_BACKGROUND,
+        facecolor=BACKGROUND,
         layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.08, wspace=0.0, hspace=0.0),
     )
     FigureCanvasAgg(figure)
@@ -133,11 +134,11 @@ def draw_panels(
             loc="outside lower center",
             ncols=-(-len(key) // lines),
             frameon=False,
-            labelcolor=_INK,
+            labelcolor=INK,
             fontsize=13,
         )
     if title:
-        figure.suptitle(title, color=_INK, fontsize=16)
+        figure.suptitle(title, color=INK, fontsize=16)
     return figure
 
 
@@ -171,8 +172,8 @@ def counted(number: int) -> str:
 
 
 def _heading(axis: Axes, name: str, below: str = "") -> None:
-    axis.set_title(name, color=_INK, fontsize=14, loc="left", pad=20)
-    words = axis.text(0, 1.012, below, color=_FAINT, fontsize=11, transform=axis.transAxes, va="bottom")
+    axis.set_title(name, color=INK, fontsize=14, loc="left", pad=20)
+    words = axis.text(0, 1.012, below, color=FAINT, fontsize=11, transform=axis.transAxes, va="bottom")
     words.set_in_layout(False)  # long ones would make the panels small
 
 

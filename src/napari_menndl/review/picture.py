@@ -76,9 +76,26 @@ def four_panel(
         If there is no row, or the file cannot be written.
     """
     rows = [rows] if isinstance(rows, PictureRow) else list(rows)
+    return save_picture(draw_four_panels(rows, pixel_size=pixel_size, title=title, names=names), path)
+
+
+def draw_four_panels(
+    rows: Sequence[PictureRow],
+    *,
+    pixel_size: tuple[float, float] | None = None,
+    title: str = "",
+    names: tuple[str, str] = ("Fourier method", "Evolved network"),
+) -> Picture:
+    """Return the picture that `four_panel` writes.
+
+    Raises
+    ------
+    InputError
+        If there is no row.
+    """
     if not rows:
         raise InputError("at least one frame to draw", "none", "Give one PictureRow per frame.")
-    return save_picture(draw_panels([_panels(row, names) for row in rows], pixel_size=pixel_size, title=title), path)
+    return draw_panels([_panels(row, names) for row in rows], pixel_size=pixel_size, title=title)
 
 
 def overlay_picture(
