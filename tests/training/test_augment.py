@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from napari_menndl.genome.genes import TrainingGenes
-from napari_menndl.training.augment import augment, blurred, zoomed
+from napari_menndl.training.augment import AMOUNTS, augment, blurred, zoomed
 from napari_menndl.training.losses import UNKNOWN
 
 CHANGES = ("contrast", "gamma", "noise", "blur", "zoom")
@@ -17,9 +17,14 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return tiles, (tiles[:, 0] > 1).to(torch.uint8)
 
 
+def augmented(tiles: torch.Tensor, target: torch.Tensor, genes: TrainingGenes, seed: int = 0):
+    amounts = np.random.default_rng(seed).uniform(-1, 1, (AMOUNTS, len(tiles))).astype(np.float32)
+    return augment(tiles, target, genes, torch.from_numpy(amounts), torch.Generator().manual_seed(seed))
+
+
 def test_strength_zero_changes_nothing() -> None:
     tiles, target = batch()
-    changed, moved = augment(tiles, target, TrainingGenes(), np.random.default_rng(0))
+    changed, moved = augmented(tiles, target, TrainingGenes())
     assert torch.equal(changed, tiles)
     assert torch.equal(moved, target)
 
@@ -28,7 +33,7 @@ def test_strength_zero_changes_nothing() -> None:
 def test_every_strength_changes_every_tile_by_its_own_amount(name: str) -> None:
     tiles, target = (t[:1].repeat(4, *[1] * (t.ndim - 1)) for t in batch())
     genes = dataclasses.replace(TrainingGenes(), **{name: 1.0})
-    changed, moved = augment(tiles, target, genes, np.random.default_rng(0))
+    changed, moved = augmented(tiles, target, genes)
     assert changed.shape == tiles.shape
     assert torch.isfinite(changed).all()
     assert len({tuple(tile.flatten().tolist()) for tile in changed}) == 4
@@ -38,7 +43,7 @@ def test_every_strength_changes_every_tile_by_its_own_amount(name: str) -> None:
 
 def test_the_same_stream_makes_the_same_changes() -> None:
     genes = TrainingGenes(contrast=0.5, gamma=0.5, noise=0.5, blur=0.5, zoom=0.5)
-    first, again = (augment(*batch(), genes, np.random.default_rng(5)) for _ in range(2))
+    first, again = (augmented(*batch(), genes, 5) for _ in range(2))
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
 

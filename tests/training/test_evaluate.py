@@ -18,9 +18,10 @@ from napari_menndl.network.weights import from_bytes
 from napari_menndl.predict.trained import TrainedNetwork
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.evaluate import check_informative, evaluate
-from napari_menndl.training.folds import FoldTrainer, Trained
+from napari_menndl.training.folds import FoldJob, FoldTrainer, Trained
 from napari_menndl.training.job import run
-from napari_menndl.training.loop import MIN_STEPS, STRETCHES, TrainingStopped, plan_steps, rate
+from napari_menndl.training.loop import MIN_STEPS, STRETCHES, TrainingStopped, plan_steps
+from napari_menndl.training.step import rate
 
 SHORT = Rung("0", 40_000, (0,))
 MakeGenome = Callable[..., Genome]
@@ -131,7 +132,7 @@ def test_validation_pixels_teach_nothing(task: TrainingTask, make_genome: MakeGe
     other = dataclasses.replace(task, frames=frames, labels=task.labels * ~split.validate)
     plan, device = make_plan(genome, 2), torch.device("cpu")
     networks = [
-        FoldTrainer(genome, plan, one, (1,), device).train("0", split, SHORT.pixels).network for one in (task, other)
+        FoldTrainer(genome, plan, one, (1,), device).train(FoldJob("0", split, SHORT.pixels)).network for one in (task, other)
     ]
     first, same = (network.state_dict() for network in networks)
     assert all(torch.equal(first[name], same[name]) for name in first)
@@ -186,16 +187,16 @@ def test_a_network_that_learned_nothing_is_not_trained_on_every_fold(
 def trained(task: TrainingTask, make_genome: MakeGenome) -> tuple[FoldTrainer, Trained]:
     genome = make_genome()
     trainer = FoldTrainer(genome, make_plan(genome, 2), task, (1,), torch.device("cpu"))
-    return trainer, trainer.train("whole", task.everything(), 20_000)
+    return trainer, trainer.train(FoldJob("whole", task.everything(), 20_000))
 
 
 def test_calibrated_probabilities_are_on_average_the_share_of_each_class(
     task: TrainingTask, trained: tuple[FoldTrainer, Trained]
 ) -> None:
     trainer, one = trained
-    trainer.calibrate(one, task.everything())
+    trainer.predict(one)
     with torch.no_grad():
-        probabilities = one.network(torch.from_numpy(one.frames)).sigmoid().numpy()
+        probabilities = one.network(torch.from_numpy(one.frames[0])).sigmoid().numpy()
     for c in range(2):
         assert probabilities[:, c].mean() == pytest.approx((task.labels == c + 1).mean(), rel=0.05)
 
@@ -206,7 +207,7 @@ def test_calibrating_what_is_not_finite_is_a_divergence(
     trainer, one = trained
     one.network.rescale(torch.full((2,), math.nan), torch.zeros(2))
     with pytest.raises(TrainingStopped) as stopped:
-        trainer.calibrate(one, task.everything())
+        trainer.predict(one)
     assert stopped.value.failure.kind == "diverged"
 
 

@@ -16,10 +16,11 @@ from napari_menndl.network.inputs import fit_inputs
 from napari_menndl.network.weights import from_bytes
 from napari_menndl.predict.trained import TrainedNetwork
 from napari_menndl.task.task import TrainingTask
-from napari_menndl.training.augment import augment, blurred
+from napari_menndl.training.augment import AMOUNTS, augment, blurred
 from napari_menndl.training.evaluate import evaluate
-from napari_menndl.training.folds import FoldTrainer
+from napari_menndl.training.folds import FoldJob, FoldTrainer
 
+AMOUNTS_OF_THREE = torch.rand(AMOUNTS, 3, generator=torch.Generator().manual_seed(1)) * 2 - 1
 RUNG = Rung("first", 120_000, (0,), split=0)
 
 
@@ -54,8 +55,8 @@ def test_what_is_not_fitted_has_no_genome_of_its_own(task: TrainingTask) -> None
 def test_a_network_that_goes_on_is_shown_what_it_was(task: TrainingTask) -> None:
     genome, device = FOUNDERS["fourier"](), torch.device("cpu")
     plan, split = make_plan(genome, 2), task.split(0, 0)
-    first, second = (FoldTrainer(genome, plan, task, (1, rung), device).train("0", split, 0) for rung in (7, 8))
-    assert first.genome == second.genome
+    first, second = (FoldTrainer(genome, plan, task, (1, rung), device).train(FoldJob("0", split, 0)) for rung in (7, 8))
+    assert first.genomes == second.genomes
     assert np.array_equal(first.frames, second.frames)
 
 
@@ -63,10 +64,10 @@ def test_labels_that_a_fold_validates_on_have_no_say_in_its_inputs(task: Trainin
     genome, split = blobs(), task.split(0, 0)
     other = dataclasses.replace(task, labels=task.labels * ~split.validate)
     first, same = (
-        FoldTrainer(genome, make_plan(genome, 2), one, (1,), torch.device("cpu")).train("0", split, 0)
+        FoldTrainer(genome, make_plan(genome, 2), one, (1,), torch.device("cpu")).train(FoldJob("0", split, 0))
         for one in (task, other)
     )
-    assert first.genome == same.genome
+    assert first.genomes == same.genomes
 
 
 def test_a_head_alone_ranks_pixels_as_the_blob_response_does(task: TrainingTask) -> None:
@@ -74,10 +75,10 @@ def test_a_head_alone_ranks_pixels_as_the_blob_response_does(task: TrainingTask)
     bright = TrainingTask(task.frames, labels, task.known, ("bright",), task.match_rules[:1])
     genome = Genome((), training=FOUNDERS["blobs"]().training, inputs=(Blob(2.0, "bright"),))
     trainer = FoldTrainer(genome, make_plan(genome, 1), bright, (1,), torch.device("cpu"))
-    trained = trainer.train("0", bright.split(0, 0), 200_000)
+    trained = trainer.train(FoldJob("0", bright.split(0, 0), 200_000))
     with torch.no_grad():
-        logits = trained.network(torch.from_numpy(trained.frames)).numpy().ravel()
-    by_response = np.argsort(trained.frames.ravel(), kind="stable")
+        logits = trained.network(torch.from_numpy(trained.frames[0])).numpy().ravel()
+    by_response = np.argsort(trained.frames[0].ravel(), kind="stable")
     assert (np.diff(logits[by_response]) >= 0).all()
     assert np.ptp(logits) > 1
 
@@ -87,7 +88,7 @@ def test_all_channels_of_a_tile_are_blurred_zoomed_and_shifted_alike() -> None:
     target = torch.zeros(3, 24, 24, dtype=torch.uint8)
     genes = TrainingGenes(contrast=1.0, gamma=1.0, blur=1.0, zoom=1.0)
     (alone, moved), (twice, same) = (
-        augment(tiles, target, genes, np.random.default_rng(0)) for tiles in (one, one.repeat(1, 2, 1, 1))
+        augment(tiles, target, genes, AMOUNTS_OF_THREE, torch.Generator()) for tiles in (one, one.repeat(1, 2, 1, 1))
     )
     assert torch.equal(moved, same)
     for channel in range(2):
@@ -109,6 +110,7 @@ def test_noise_differs_from_channel_to_channel() -> None:
         torch.zeros(2, 2, 16, 16),
         torch.zeros(2, 16, 16, dtype=torch.uint8),
         TrainingGenes(noise=1.0),
-        np.random.default_rng(0),
+        AMOUNTS_OF_THREE[:, :2],
+        torch.Generator().manual_seed(0),
     )
     assert not torch.equal(tiles[:, 0], tiles[:, 1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import torch
@@ -31,21 +32,45 @@ def describe(device: torch.device) -> str:
 
 
 @contextlib.contextmanager
-def repeatable(device: torch.device, seed: int) -> Iterator[None]:
-    """Make results deterministic for a seed and device; restore torch's random streams afterwards.
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Make a CUDA device repeat its results bit for bit; restore torch's settings when the last one inside has left.
 
-    The global stream is seeded because dropout draws from it.
+    Matrix products and convolutions use TF32: on small networks bfloat16 is no faster.
     """
-    strict = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    cuda = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if cuda else []):
-        torch.manual_seed(seed)
+    if device.type != "cuda":
+        yield
+        return
+    with _settings_lock:
+        _inside.append(_settings())
         # Operations without a deterministic version warn instead of failing.
-        torch.use_deterministic_algorithms(cuda or strict[0], warn_only=cuda or strict[1])
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(strict[0], warn_only=strict[1])
+        _set(True, True, False, True)
+    try:
+        yield
+    finally:
+        with _settings_lock:
+            before = _inside.pop()
+            if not _inside:
+                _set(*before)
+
+
+_settings_lock = threading.Lock()
+#: The settings found by the threads inside `repeatable`; the first ones are those to be restored.
+_inside: list[tuple[bool, bool, bool, bool]] = []
+
+
+def _settings() -> tuple[bool, bool, bool, bool]:
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+        torch.backends.cuda.matmul.allow_tf32,
+    )
+
+
+def _set(deterministic: bool, warn_only: bool, fill: bool, tf32: bool) -> None:
+    torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+    torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.allow_tf32 = tf32
 
 
 @contextlib.contextmanager
@@ -79,7 +104,18 @@ def reset_peak_memory(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
+@contextlib.contextmanager
+def own_stream(device: torch.device) -> Iterator[None]:
+    """On a CUDA device, do the work of this thread beside that of others; it is finished at the end."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.cuda.stream(torch.cuda.Stream(device)):
+        yield
+        wait(device)
+
+
 def wait(device: torch.device) -> None:
-    """Wait until the device has finished its work, so that times can be measured."""
+    """Wait until the device has finished the work of this thread, so that times can be measured."""
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        torch.cuda.current_stream(device).synchronize()

@@ -140,6 +140,7 @@ def predict_tiled(
     radius: int,
     size: int = WINDOW,
     where: np.ndarray | None = None,
+    logits: bool = False,
 ) -> np.ndarray:
     """Predict the probabilities of a frame, on the network's device.
 
@@ -151,6 +152,8 @@ def predict_tiled(
         Input channels, as in training.
     stride, radius, size, where
         See `cut_windows`.
+    logits : bool
+        Whether to return logits.
 
     Returns
     -------
@@ -159,7 +162,7 @@ def predict_tiled(
     """
     result: np.ndarray | None = None
     windows = cut_windows((frame.shape[-2], frame.shape[-1]), stride, radius, size, where)
-    for part, said in predict_windows(network, frame, windows):
+    for part, said in predict_windows(network, frame, windows, logits):
         if result is None:
             result = np.zeros((len(said), *frame.shape[-2:]), np.float32)
         result[:, *part] = said
@@ -169,11 +172,11 @@ def predict_tiled(
 
 
 def predict_windows(
-    network: nn.Module, frame: np.ndarray, windows: Iterable[Window]
+    network: nn.Module, frame: np.ndarray, windows: Iterable[Window], logits: bool = False
 ) -> Iterator[tuple[Part, np.ndarray]]:
-    """Predict window by window; yield each kept part with its probabilities (C, y, x) float32."""
+    """Predict window by window; yield each kept part with its probabilities, or logits, (C, y, x) float32."""
     for window in windows:
-        yield window.keep, _predict_window(network, frame, window)
+        yield window.keep, _predict_window(network, frame, window, logits)
 
 
 def predict_parts(
@@ -186,7 +189,7 @@ def predict_parts(
 
 
 @torch.inference_mode()
-def _predict_window(network: nn.Module, frame: np.ndarray, window: Window) -> np.ndarray:
+def _predict_window(network: nn.Module, frame: np.ndarray, window: Window, as_logits: bool) -> np.ndarray:
     device = next(network.parameters()).device
     channels = frame if frame.ndim == 3 else frame[None]
     part = torch.from_numpy(np.ascontiguousarray(channels[:, *window.read], np.float32))[None].to(device)
@@ -195,7 +198,8 @@ def _predict_window(network: nn.Module, frame: np.ndarray, window: Window) -> np
         logits = network(part, window.inner)[0]
     else:
         logits = network(part)[0, :, *window.inner]
-    kept: np.ndarray = logits.float().contiguous().sigmoid().cpu().numpy()
+    logits = logits.float().contiguous()
+    kept: np.ndarray = (logits if as_logits else logits.sigmoid()).cpu().numpy()
     return kept
 
 

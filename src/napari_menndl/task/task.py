@@ -286,10 +286,13 @@ class TrainingTask:
         """Return the split to train on all known pixels, without validation."""
         return Split(self.known, np.zeros_like(self.known), np.ones(self.known.shape[1:], bool))
 
+    def tile_size(self, split: Split, size: int) -> int:
+        """Return the size of the tiles of one split [px]: smaller than `size` if that does not fit (`fit_tile`)."""
+        return fit_tile(size, split.area, split.train)
+
     def tiles(self, split: Split, size: int, rng: np.random.Generator) -> Tiles:
         """Choose the tiles of one split (`choose_tiles`), smaller than `size` if that does not fit."""
-        fitting = fit_tile(size, split.area, split.train)
-        return choose_tiles(self.labels, split.train, split.area, fitting, rng)
+        return choose_tiles(self.labels, split.train, split.area, self.tile_size(split, size), rng)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the task as a zarr group, atomically.

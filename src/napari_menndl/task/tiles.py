@@ -106,6 +106,8 @@ def fit_tile(size: int, area: npt.NDArray[np.bool_], train: npt.NDArray[np.bool_
             "Take larger tiles, annotate more of the frame, or take a larger frame or a smaller guard band.",
         )
     enough = _REACH * float(wanted.sum())
+    if reached(high) >= enough:
+        return high
     while low < high:
         middle = (low + high + 1) // 2
         if reached(middle) >= enough:

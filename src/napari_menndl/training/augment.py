@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -21,10 +20,16 @@ if TYPE_CHECKING:
 STRONGEST = {"offset": 0.5, "gain": 2.0, "gamma": 1.5, "zoom": 1.5, "noise": 1.0, "blur": 2.0}
 
 
-def augment(tiles: Tensor, target: Tensor, genes: TrainingGenes, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Augment each tile of a batch by random amounts, equal for all its channels; only noise is independent.
+#: Number of amounts that are drawn for each tile.
+AMOUNTS = 6
 
-    Flips and shifts are applied when tiles are cut (`data.TileSource`).
+
+def augment(
+    tiles: Tensor, target: Tensor, genes: TrainingGenes, amounts: Tensor, noise: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Augment each tile of a batch by amounts of its own, equal for all its channels; only noise is independent.
+
+    Flips and shifts are applied when tiles are cut (`data.TileTable`).
 
     Parameters
     ----------
@@ -33,15 +38,17 @@ def augment(tiles: Tensor, target: Tensor, genes: TrainingGenes, rng: np.random.
         Transformed along with the tiles, by nearest neighbour; `UNKNOWN` where a tile extends beyond its original area.
     genes : TrainingGenes
         The strengths.
-    rng : numpy.random.Generator
+    amounts : (AMOUNTS, B) float32
+        Drawn uniformly from -1 to 1; multiplied by the strengths.
+    noise : torch.Generator
+        Source of the noise, on the device of the tiles.
 
     Returns
     -------
     tiles, target
         With the same shapes and dtypes.
     """
-    draws = rng.uniform(-1.0, 1.0, (6, len(tiles), 1, 1, 1)).astype(np.float32)
-    offset, gain, gamma, zoom, noise, blur = torch.from_numpy(draws).to(tiles.device)
+    offset, gain, gamma, zoom, level, blur = amounts[:, :, None, None, None]
     if genes.zoom:
         tiles, target = zoomed(tiles, target, factor(zoom, genes.zoom, "zoom").flatten())
     if genes.blur:
@@ -52,9 +59,8 @@ def augment(tiles: Tensor, target: Tensor, genes: TrainingGenes, rng: np.random.
     if genes.contrast:
         tiles = tiles * factor(gain, genes.contrast, "gain") + offset * genes.contrast * STRONGEST["offset"]
     if genes.noise:
-        generator = torch.Generator(tiles.device).manual_seed(int(rng.integers(2**62)))
-        white = torch.randn(tiles.shape, generator=generator, device=tiles.device)
-        tiles = tiles + white * noise.abs() * (genes.noise * STRONGEST["noise"])
+        white = torch.empty_like(tiles).normal_(generator=noise)
+        tiles = tiles + white * level.abs() * (genes.noise * STRONGEST["noise"])
     return tiles, target
 
 

@@ -17,9 +17,9 @@ from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import fitness
 from napari_menndl.metrics.ranking import decode_probabilities, encode_probabilities
 from napari_menndl.network import device as devices
-from napari_menndl.network.module import Network
+from napari_menndl.network.module import Network, states
 from napari_menndl.network.weights import from_bytes, of_fold, to_bytes
-from napari_menndl.training.folds import FoldTrainer
+from napari_menndl.training.folds import FoldJob, FoldTrainer
 from napari_menndl.training.inheritance import inherit
 from napari_menndl.training.loop import CONSTANT, TrainingStopped
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from napari_menndl.genome.genome import Genome
     from napari_menndl.genome.plan import Plan
     from napari_menndl.task.task import TrainingTask
+
+#: Memory of a GPU that a process keeps for its next evaluation, since asking for it anew stops the GPU [byte].
+KEPT = 2**31
 
 
 def evaluate(
@@ -65,7 +68,7 @@ def evaluate(
     evaluation : Evaluation
     weights : bytes
         As written by `network.weights`: the networks' tensors, named ``"<fold>/<parameter>"``, with their logits on one
-        scale (`FoldTrainer.calibrate`), and ``"oof"``, (N, C, Y, X) uint8: the out-of-fold probabilities that were
+        scale (`FoldTrainer.predict`), and ``"oof"``, (N, C, Y, X) uint8: the out-of-fold probabilities that were
         scored, as written by `metrics.ranking.encode_probabilities` (none at a rung with all labels). The metadata are
         ``"genome"``, its digest, ``"described"``, the genome as JSON, ``"split"`` and, for each fold,
         ``"seen/<fold>"`` [px], ``"scale/<fold>"`` and, if its inputs were fitted, ``"resolved/<fold>"``, the fold's
@@ -77,13 +80,13 @@ def evaluate(
     found: dict[str, Any] = {}
     blob = b""
     try:
-        with devices.out_of_memory_as(OutOfMemory):
+        with devices.out_of_memory_as(OutOfMemory), devices.own_stream(on):
             blob = _evaluate(genome, task, rung, seed, weights, on, found)
     except GenomeError as problem:
         found["failure"] = Failure("unbuildable", problem.reason)
     except TrainingStopped as stopped:
         found["failure"] = stopped.failure
-    if on.type == "cuda":
+    if on.type == "cuda" and torch.cuda.memory_reserved(on) > KEPT:
         # Released for the other trainers that share this GPU.
         torch.cuda.empty_cache()
     seconds = time.perf_counter() - started
@@ -123,31 +126,44 @@ def _evaluate(
     curves, shown, seconds, looked = [], 0, 0.0, 0
     pooled = np.zeros((len(task.frames), plan.classes, *task.frames.shape[1:]), np.float32)
     validated = np.zeros(task.frames.shape, bool)
+    jobs = []
     for fold in folds:
         split = task.everything() if rung.all_labels else task.split(rung.split, fold)
         before, start = earlier.get(fold, (0, inherited.get(fold)))
-        trained = trainer.train(str(fold), split, rung.pixels - (0 if rung.all_labels else before), start)
-        shown += trained.pixels
-        curves += [trained.loss] if trained.loss else []
-        found |= {"train_flops": 3 * plan.flops_per_pixel * shown}
-        found |= {"loss": mean_curve(curves)}
-        scale, shift = trainer.calibrate(trained, split)
-        tensors |= {f"{fold}/{name}": tensor.cpu() for name, tensor in trained.network.state_dict().items()}
-        about[f"seen/{fold}"] = str(before + trained.pixels)
-        if trained.genome != genome:
-            about[f"resolved/{fold}"] = json.dumps(trained.genome.to_json())
-        about[f"scale/{fold}"] = json.dumps([scale.tolist(), shift.tolist()])
-        if rung.all_labels:
+        jobs.append(FoldJob(str(fold), split, rung.pixels - (0 if rung.all_labels else before), start))
+    alone = False
+    while jobs:
+        group = jobs[: 1 if alone else trainer.alike(jobs)]
+        try:
+            trained = trainer.train(*group)
+            outputs = trainer.predict(trained)
+        except torch.OutOfMemoryError:
+            if len(group) == 1:
+                raise
+            alone = True
+            torch.cuda.empty_cache()
             continue
-        look = trainer.look(trained, split)
-        if not validated.any():
-            # Fail early: if the first fold learned nothing, the others are not trained.
-            check_informative(look.probabilities, split.validate, task)
-        seconds, looked = seconds + look.seconds, looked + look.pixels
-        # Pixels that no fold validates matter only for the parts of defects that extend there.
-        pooled = np.where(validated[:, None], pooled, np.maximum(pooled, look.probabilities))
-        pooled = np.where(split.validate[:, None], look.probabilities, pooled)
-        validated |= split.validate
+        jobs = jobs[len(group) :]
+        shown += trained.pixels * len(group)
+        curves += [curve for curve in trained.curves if curve]
+        found |= {"train_flops": 3 * plan.flops_per_pixel * shown, "loss": mean_curve(curves)}
+        for job, fitted, output, state in zip(group, trained.genomes, outputs, states(trained.network), strict=True):
+            tensors |= {f"{job.name}/{name}": tensor.cpu() for name, tensor in state.items()}
+            about[f"seen/{job.name}"] = str(earlier.get(int(job.name), (0,))[0] + trained.pixels)
+            if fitted != genome:
+                about[f"resolved/{job.name}"] = json.dumps(fitted.to_json())
+            about[f"scale/{job.name}"] = json.dumps([output.scale.tolist(), output.shift.tolist()])
+            if rung.all_labels:
+                continue
+            inside = job.split.validate
+            if not validated.any():
+                # Fail early: if the first fold learned nothing, the others are not trained.
+                check_informative(output.probabilities, inside, task)
+            seconds, looked = seconds + output.seconds, looked + output.pixels
+            # Pixels that no fold validates matter only for the parts of defects that extend there.
+            pooled = np.where(validated[:, None], pooled, np.maximum(pooled, output.probabilities))
+            pooled = np.where(inside[:, None], output.probabilities, pooled)
+            validated |= inside
     if rung.all_labels:
         return to_bytes(tensors, about)
     found["latency"] = 1e3 * seconds / (looked / 1e6)

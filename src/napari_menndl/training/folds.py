@@ -1,4 +1,4 @@
-"""Training, calibration and validation of the network of one fold."""
+"""Training, calibration and validation of the networks of folds, one by one or side by side."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from scipy import ndimage
-from scipy.special import logit
+from scipy.special import expit
 
-from napari_menndl.network.device import repeatable, wait
+from napari_menndl.network.device import repeatable
 from napari_menndl.network.inputs import fit_inputs, shared_channels
-from napari_menndl.network.module import Network
+from napari_menndl.network.module import Network, stack
 from napari_menndl.network.tiling import cut_windows, predict_tiled
 from napari_menndl.training.calibration import fit_scale
 from napari_menndl.training.data import TileSource
@@ -23,7 +23,7 @@ from napari_menndl.training.loop import TrainingStopped, plan_steps, train
 from napari_menndl.training.losses import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -32,45 +32,77 @@ if TYPE_CHECKING:
     from napari_menndl.task.folds import Split
     from napari_menndl.task.task import TrainingTask
 
+#: Share of the GPU's free memory that the networks trained side by side may need by their plan. Small, since other
+#: trainers share the GPU, and a plan counts neither the gradients of weights nor what cuDNN needs besides.
+_MEMORY_SHARE = 0.05
+
 
 @dataclass(frozen=True)
-class Trained:
-    """A trained network of a fold.
+class FoldJob:
+    """A fold's training.
 
     Attributes
     ----------
-    network : Network
-        In evaluation mode.
-    genome : Genome
-        With its inputs fitted to the training pixels, if any are to be fitted.
-    frames : (N, K, Y, X) float32
-        Its input channels of the task's frames.
-    loss : tuple of float
-        Loss curve.
+    name : str
+        Name of the fold.
+    split : Split
     pixels : int
-        Number of pixels trained on in this training.
+        Number of pixels to train on; no training if not positive.
+    weights : mapping of str to Tensor, optional
+        Initial weights.
     """
 
+    name: str
+    split: Split
+    pixels: int
+    weights: Mapping[str, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Trained networks of folds, side by side.
+
+    Attributes
+    ----------
+    jobs : tuple of FoldJob
+        One for each fold.
+    network : Network
+        Of as many networks side by side; in evaluation mode.
+    genomes : tuple of Genome
+        With their inputs fitted to the training pixels, if any are to be fitted.
+    frames : tuple of (N, K, Y, X) float32
+        Input channels of the task's frames.
+    curves : tuple of tuple of float
+        Loss curves.
+    pixels : int
+        Number of pixels that each network was trained on in this training.
+    """
+
+    jobs: tuple[FoldJob, ...]
     network: Network
-    genome: Genome
-    frames: np.ndarray
-    loss: tuple[float, ...]
+    genomes: tuple[Genome, ...]
+    frames: tuple[np.ndarray, ...]
+    curves: tuple[tuple[float, ...], ...]
     pixels: int
 
 
 @dataclass(frozen=True)
-class Look:
-    """Validation output of a fold's network.
+class Output:
+    """Calibrated output of a fold's network.
 
     Attributes
     ----------
     probabilities : (N, C, Y, X) float32
         0 far from the validated area.
+    scale, shift : (C,) float32 tensor
+        Factor and offset applied to each class's logits.
     seconds, pixels : float, int
         Prediction time [s] and number of pixels predicted.
     """
 
     probabilities: np.ndarray
+    scale: Tensor
+    shift: Tensor
     seconds: float
     pixels: int
 
@@ -95,12 +127,30 @@ class FoldTrainer:
     device: torch.device
 
     @cached_property
+    def side_by_side(self) -> int:
+        """Number of folds to train at once: on a GPU, whose time goes into starting operations, what fits."""
+        if self.device.type != "cuda":
+            return 1
+        genes = self.genome.training
+        free, _ = torch.cuda.mem_get_info(self.device)
+        needed = self.plan.memory(genes.batch, genes.tile, genes.tile)
+        return max(1, min(self.task.folds, int(_MEMORY_SHARE * free / needed)))
+
+    @cached_property
     def frames(self) -> np.ndarray:
         """(N, K, Y, X) float32: channels of the whole frames, computed as in prediction."""
         return self._frames_for(self.genome)
 
+    @cached_property
+    def _frames_on_device(self) -> Tensor:
+        return self._on_device(self.frames)
+
     def _frames_for(self, genome: Genome) -> np.ndarray:
         return np.stack([shared_channels(planes, genome, self.plan.classes) for planes in self.task.planes])
+
+    def _on_device(self, frames: np.ndarray) -> Tensor:
+        # With the channels of a pixel adjacent in memory, which is faster to cut.
+        return torch.from_numpy(frames).to(self.device).contiguous(memory_format=torch.channels_last)
 
     def _shown(self, name: str, split: Split) -> tuple[Genome, np.ndarray]:
         """Fit the genome's inputs to a fold's training pixels; return the genome and its channels of the frames."""
@@ -110,106 +160,116 @@ class FoldTrainer:
         genome = fit_inputs(self.genome, task.frames, task.labels, split.train, task.match_rules, rng)
         return genome, self.frames if genome is self.genome else self._frames_for(genome)
 
-    def train(self, name: str, split: Split, pixels: int, weights: Mapping[str, Tensor] | None = None) -> Trained:
-        """Train the network of a fold.
+    def alike(self, jobs: Sequence[FoldJob]) -> int:
+        """Return how many of the jobs, from the first, can be trained side by side."""
+        size = self.genome.training.tile
+        for number, job in enumerate(jobs[: self.side_by_side]):
+            if job.pixels != jobs[0].pixels:
+                return number
+            # In a small frame the tiles of some folds are smaller.
+            if number and self.task.tile_size(job.split, size) != self.task.tile_size(jobs[0].split, size):
+                return number
+        return min(len(jobs), self.side_by_side)
+
+    def train(self, *jobs: FoldJob) -> Trained:
+        """Train the networks of folds, side by side if there are several.
 
         Parameters
         ----------
-        name : str
-            Name of the fold.
-        split : Split
-        pixels : int
-            Number of pixels to train on; no training if not positive.
-        weights : mapping of str to Tensor, optional
-            Initial weights.
+        *jobs : FoldJob
+            That are `alike`.
 
         Raises
         ------
         TrainingStopped
-            If a check of the training loop fails.
+            If a check of the training loop fails for one of them.
         """
-        rng = np.random.default_rng([*self.stream, zlib.crc32(name.encode())])
-        genome, frames = self._shown(name, split)
-        genes = genome.training
-        with repeatable(self.device, int(rng.integers(2**62))):
-            network = Network(self.plan, int(rng.integers(2**62))).to(self.device)
-            if weights:
-                network.load_state_dict(dict(weights))
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            curve: tuple[float, ...] = ()
-            shown = 0
-            if pixels > 0:
-                source = self._source(frames, split, rng)
-                steps, batch = plan_steps(pixels, genes.batch, source.size)
-                curve = train(network, source, genes, steps, batch, rng)
-                shown = steps * batch * source.size**2
-            network.eval()
-        return Trained(network, genome, frames, curve, shown)
+        genes = self.genome.training
+        rngs = [np.random.default_rng([*self.stream, zlib.crc32(job.name.encode())]) for job in jobs]
+        genomes, frames = zip(*(self._shown(job.name, job.split) for job in jobs), strict=True)
+        networks = [Network(self.plan, int(rng.integers(2**62))) for rng in rngs]
+        for network, job in zip(networks, jobs, strict=True):
+            if job.weights:
+                network.load_state_dict(dict(job.weights))
+        stacked = stack(networks).to(self.device)
+        stacked.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        curves: list[tuple[float, ...]] = [()] * len(jobs)
+        pixels = 0
+        with repeatable(self.device):
+            if jobs[0].pixels > 0:
+                sources = [self._source(*one) for one in zip(frames, jobs, rngs, strict=True)]
+                steps, batch = plan_steps(jobs[0].pixels, genes.batch, sources[0].size)
+                curves = train(stacked, sources, genes, steps, batch, rngs)
+                pixels = steps * batch * sources[0].size ** 2
+        return Trained(jobs, stacked.eval(), genomes, frames, tuple(curves), pixels)
 
-    def calibrate(self, trained: Trained, split: Split) -> tuple[Tensor, Tensor]:
-        """Scale logits so that probabilities match the class fractions on the training pixels.
+    def _source(self, frames: np.ndarray, job: FoldJob, rng: np.random.Generator) -> TileSource:
+        tiles = self.task.tiles(job.split, self.genome.training.tile, rng)
+        target = np.where(job.split.train, self.task.labels, UNKNOWN).astype(np.uint8)
+        shown = self._frames_on_device if frames is self.__dict__.get("frames") else self._on_device(frames)
+        labels = torch.from_numpy(target).to(self.device)
+        return TileSource(shown, labels, tiles.origins, tiles.weights, tiles.size, job.split.area)
+
+    def predict(self, trained: Trained) -> list[Output]:
+        """Predict the task's frames, and scale logits so that probabilities match the class fractions in training.
 
         Probabilities of different folds' networks then have the same meaning, although each was trained on other pixels
-        and to another loss: one threshold holds for all of them and for their mean.
+        and to another loss: one threshold holds for all of them and for their mean. The networks are rescaled in place.
 
         Returns
         -------
-        scale, shift : (C,) float32 tensor
-            Factor and offset applied to each class's logits.
+        list of Output
+            One for each fold.
 
         Raises
         ------
         TrainingStopped
-            "diverged" if a probability is not finite.
+            "diverged" if a logit is not finite.
         """
-        seen = self._probabilities(trained, split.train)
-        if not np.isfinite(seen).all():
-            raise TrainingStopped("diverged", "A probability on the trained pixels is not finite.")
-        scales = []
-        for c, probabilities in enumerate(np.moveaxis(seen, 1, 0)):
-            logits = logit(probabilities[split.train].astype(np.float64))
-            scales.append(fit_scale(logits, self.task.labels[split.train] == c + 1))
-        scale, shift = torch.tensor(scales).T
-        trained.network.rescale(scale, shift)
-        return scale, shift
-
-    def _probabilities(self, trained: Trained, inside: np.ndarray) -> np.ndarray:
-        """Return (N, C, Y, X) float32, valid at least `inside` (N, Y, X) bool; 0 in windows without such pixels."""
-        result = np.zeros((len(inside), self.plan.classes, *inside.shape[1:]), np.float32)
-        for frame, where, probabilities in zip(trained.frames, inside, result, strict=True):
-            if where.any():
-                probabilities[:] = predict_tiled(
-                    trained.network, frame, where=where, stride=self.plan.stride, radius=self.plan.receptive_radius
-                )
-        return result
-
-    def _source(self, frames: np.ndarray, split: Split, rng: np.random.Generator) -> TileSource:
-        tiles = self.task.tiles(split, self.genome.training.tile, rng)
-        target = np.where(split.train, self.task.labels, UNKNOWN).astype(np.uint8)
-        # With the channels of a pixel adjacent in memory, which is faster to cut.
-        shown = torch.from_numpy(frames).to(self.device).contiguous(memory_format=torch.channels_last)
-        labels = torch.from_numpy(target).to(self.device)
-        return TileSource(shown, labels, tiles.origins, tiles.weights, tiles.size, split.area)
-
-    def look(self, trained: Trained, split: Split) -> Look:
-        """Predict the validated area of a fold with a margin, since defects are matched across its border."""
         reach = max((d.tolerance for d in self.task.match_rules if not d.extended), default=0.0)
+        # Defects are matched across the border of the validated area.
         margin = 2 * max(16, round(4 * reach)) + 1
-        network, frames = trained.network, trained.frames
-        shape = (frames.shape[2], frames.shape[3])
-        result = np.zeros((len(frames), self.plan.classes, *shape), np.float32)
-        seconds, pixels = 0.0, 0
-        options = {"stride": self.plan.stride, "radius": self.plan.receptive_radius}
-        # Warm-up: the first prediction of a process must not count towards the latency.
-        predict_tiled(network, frames[0, :, :64, :64], size=64, where=None, **options)
-        wait(self.device)
-        for frame, inside, probabilities in zip(frames, split.validate, result, strict=True):
-            if not inside.any():
-                continue
-            where = ndimage.maximum_filter(inside, margin)
-            begin = time.perf_counter()
-            probabilities[:] = predict_tiled(network, frame, where=where, **options)
-            wait(self.device)
-            seconds += time.perf_counter() - begin
-            pixels += sum(window.pixels for window in cut_windows(shape, where=where, **options))
-        return Look(result, seconds, pixels)
+        splits = [job.split for job in trained.jobs]
+        wide = [ndimage.maximum_filter(split.validate, (1, margin, margin)) for split in splits]
+        needed = np.any([area | split.train for area, split in zip(wide, splits, strict=True)], axis=0)
+        began = time.perf_counter()
+        logits, predicted = self._logits(trained, needed)
+        seconds = (time.perf_counter() - began) / len(splits)
+        scales = [self._scales(own, split) for own, split in zip(logits, splits, strict=True)]
+        trained.network.rescale(*(torch.cat(part) for part in zip(*scales, strict=True)))
+        outputs = []
+        for own, area, (scale, shift) in zip(logits, wide, scales, strict=True):
+            own *= scale.numpy()[:, None, None]
+            own += shift.numpy()[:, None, None]
+            # Computed for the pixels that count only.
+            probabilities = np.zeros_like(own)
+            inside = np.broadcast_to(area[:, None], own.shape)
+            probabilities[inside] = expit(own[inside])
+            outputs.append(Output(probabilities, scale, shift, seconds, predicted))
+        return outputs
+
+    def _logits(self, trained: Trained, inside: np.ndarray) -> tuple[np.ndarray, int]:
+        """Return logits (G, N, C, Y, X) float32, valid at least `inside` (N, Y, X) bool, and the pixels per network."""
+        copies = len(trained.jobs)
+        result = np.zeros((copies, len(inside), self.plan.classes, *inside.shape[1:]), np.float32)
+        pixels = 0
+        for n, where in enumerate(inside):
+            if where.any():
+                options = {"stride": self.plan.stride, "radius": self.plan.receptive_radius, "where": where}
+                frame = np.concatenate([frames[n] for frames in trained.frames])
+                logits = predict_tiled(trained.network, frame, logits=True, **options)
+                result[:, n] = logits.reshape(copies, self.plan.classes, *where.shape)
+                pixels += sum(window.pixels for window in cut_windows(where.shape, **options))
+        return result, pixels
+
+    def _scales(self, logits: np.ndarray, split: Split) -> tuple[Tensor, Tensor]:
+        """Fit a scale and a shift for the logits (N, C, Y, X) of each class to the labels that were trained on."""
+        labels = self.task.labels[split.train]
+        scales = []
+        for c, own in enumerate(np.moveaxis(logits, 1, 0)):
+            seen = own[split.train].astype(np.float64)
+            if not np.isfinite(seen).all():
+                raise TrainingStopped("diverged", "A probability on the trained pixels is not finite.")
+            scales.append(fit_scale(seen, labels == c + 1))
+        scale, shift = torch.tensor(scales).T
+        return scale, shift

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from napari_menndl.cuda.graph import record
 from napari_menndl.errors import Failure
-from napari_menndl.training.augment import augment
-from napari_menndl.training.losses import UNKNOWN, MixedLoss, class_weights
+from napari_menndl.training.losses import UNKNOWN
+from napari_menndl.training.step import TrainingStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     import numpy as np
 
@@ -24,24 +24,17 @@ if TYPE_CHECKING:
 
 #: Fewest steps of a training; for a smaller budget, the batch is reduced.
 MIN_STEPS = 8
-#: Number of points of the loss curve, at each of which the training is checked.
+#: Number of points of the loss curve.
 STRETCHES = 32
 #: Number of latest points averaged before a training counts as diverged.
 RECENT = 4
-#: Largest norm of the gradient over all parameters.
-CLIP = 5.0
+#: A training is checked at the ends of every so many stretches.
+CHECKED = 4
 #: A training has diverged if its loss exceeds its initial one and this many times that of a network with constant
 #: output 0.5.
 DIVERGED = 10.0
 #: Smallest standard deviation of probabilities over a batch; below it the output counts as constant.
 CONSTANT = 1e-4
-
-OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": partial(torch.optim.Adam, fused=True),
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "rmsprop": partial(torch.optim.RMSprop, foreach=True),
-    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True),
-}
 
 
 class TrainingStopped(Exception):  # noqa: N818 - it is an outcome, not an error
@@ -64,102 +57,85 @@ def plan_steps(pixels: int, batch: int, tile: int) -> tuple[int, int]:
     return max(MIN_STEPS, math.ceil(pixels / (batch * tile**2))), batch
 
 
-def rate(schedule: str, progress: float) -> float:
-    """Return the learning rate relative to its peak, at `progress` from 0 to 1.
-
-    ``"cosine"``: Loshchilov & Hutter 2017 (arXiv:1608.03983); ``"onecycle"``: rises from 1/25 during the first 30 %,
-    then falls as a cosine, Smith & Topin 2018 (arXiv:1708.07120).
-    """
-    if schedule == "onecycle":
-        if progress < 0.3:
-            return 1 / 25 + (1 - 1 / 25) * progress / 0.3
-        progress = (progress - 0.3) / 0.7
-    return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * progress))
-
-
 def train(
     network: Network,
-    source: TileSource,
+    sources: Sequence[TileSource],
     genes: TrainingGenes,
     steps: int,
     batch: int,
-    rng: np.random.Generator,
-) -> tuple[float, ...]:
-    """Train a network in place.
+    rngs: Sequence[np.random.Generator],
+) -> list[tuple[float, ...]]:
+    """Train networks side by side, in place.
 
     Parameters
     ----------
     network : Network
-        On the device of `source`; left in evaluation mode.
-    source : TileSource
+        Of G networks, on the device of the sources; left in evaluation mode.
+    sources : sequence of TileSource
+        One for each of them.
     genes : TrainingGenes
     steps, batch : int
         As from `plan_steps`.
-    rng : numpy.random.Generator
+    rngs : sequence of numpy.random.Generator
+        One for each of them.
 
     Returns
     -------
-    tuple of float
-        Training loss, averaged over each of at most `STRETCHES` equal stretches.
+    list of tuple of float
+        For each network, its training loss averaged over each of at most `STRETCHES` equal stretches.
 
     Raises
     ------
     TrainingStopped
-        With ``"diverged"`` or ``"constant"``.
+        With ``"diverged"`` or ``"constant"``, if that is so of any of them.
     """
-    device = source.frames.device
-    weights = class_weights(source.target, network.plan.classes, genes.class_weight, genes.balance)
-    criterion = MixedLoss(genes.bce, genes.focal, genes.dice, weights)
-    options = {"lr": genes.learning_rate, "weight_decay": genes.weight_decay}
-    optimiser = OPTIMISERS[genes.optimiser](network.parameters(), **options)
-    draws = source.draw(steps * batch, rng, genes.jitter, genes.flips)
-    ends = {round((i + 1) * steps / STRETCHES) - 1 for i in range(STRETCHES)}
-    curve: list[float] = []
-    total, since = torch.zeros((), device=device), 0
     network.train()
-    for step in range(steps):
-        tiles, target = source.cut(draws[step * batch : (step + 1) * batch])
-        tiles, target = augment(tiles, target, genes, rng)
-        for group in optimiser.param_groups:
-            group["lr"] = genes.learning_rate * rate(genes.schedule, step / steps)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            logits = network(tiles.contiguous(memory_format=torch.channels_last))
-        loss = criterion(logits, target)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(network.parameters(), CLIP, foreach=True)
-        if step == 0:
-            probe(loss, norm)
-        optimiser.step()
-        total, since = total + loss.detach(), since + 1
-        # Reading a value synchronises with the device, so it is done only at the end of a stretch.
-        if step in ends:
-            curve.append(float(total) / since)
-            total, since = torch.zeros((), device=device), 0
-            check(curve, criterion, logits.detach(), target, halfway=2 * (step + 1) >= steps)
+    step = TrainingStep(network, sources, genes, steps, batch, rngs)
+    ends = sorted({round((i + 1) * steps / STRETCHES) for i in range(STRETCHES)} - {0})
+    step()
+    probe(step)
+    repeat = record(step, step.generator) if step.curve.is_cuda else step
+    done, begins = 1, [0, *ends[:-1]]
+    for number, end in enumerate(ends, start=1):
+        for _ in range(done, end):
+            repeat()
+        done = end
+        # Reading a value waits for the device, so it is done only at the ends of stretches.
+        if number % CHECKED == 0 or end == steps:
+            losses = step.curve[:end].cpu().numpy()
+            curves = [
+                [float(losses[a:b, copy].mean()) for a, b in zip(begins, ends[:number], strict=False)]
+                for copy in range(network.copies)
+            ]
+            for copy, curve in enumerate(curves):
+                check(curve, step, copy, halfway=2 * end >= steps)
     network.eval()
-    return tuple(curve)
+    return [tuple(curve) for curve in curves]
 
 
-def probe(loss: Tensor, norm: Tensor) -> None:
+def probe(step: TrainingStep) -> None:
     """Stop a training whose first batch has a non-finite loss or gradient."""
-    if not bool(torch.isfinite(loss)):
+    if not bool(torch.isfinite(step.curve[0]).all()):
         raise TrainingStopped("diverged", "The first batch's loss is not finite.")
-    if not bool(torch.isfinite(norm)):
+    if not bool(torch.isfinite(step.norm).all()):
         raise TrainingStopped("diverged", "The first batch's gradient is not finite.")
 
 
-def check(curve: list[float], criterion: MixedLoss, logits: Tensor, target: Tensor, halfway: bool) -> None:
+@torch.no_grad()
+def check(curve: list[float], step: TrainingStep, copy: int, halfway: bool) -> None:
     """Stop a diverging or constant training; in the first half only a non-finite loss counts."""
-    if not math.isfinite(curve[-1]):
+    if not all(map(math.isfinite, curve)):
         raise TrainingStopped("diverged", "The loss is not finite.")
+    if not halfway:
+        return
+    logits, target = step.logits[copy], step.target[copy]
     # Averaged, since a single stretch may be an outlier.
     mean_loss = sum(curve[-RECENT:]) / len(curve[-RECENT:])
-    undecided = float(criterion(torch.zeros_like(logits), target))
-    if halfway and mean_loss > max(DIVERGED * undecided, curve[0]):
+    undecided = float(step.criterion.of(copy)(torch.zeros_like(logits), target))
+    if mean_loss > max(DIVERGED * undecided, curve[0]):
         message = f"The loss, {mean_loss:.3g}, is over {DIVERGED:g} times that of a network that always says 0.5."
         raise TrainingStopped("diverged", message)
-    if halfway and is_constant(logits.float().sigmoid(), target != UNKNOWN):
+    if is_constant(logits.float().sigmoid(), target != UNKNOWN):
         raise TrainingStopped("constant", "The output is the same everywhere.")
 
 

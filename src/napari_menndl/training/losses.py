@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ class MixedLoss:
     ----------
     cross_entropy, focal, dice : float
         Weight of each loss; normalised by their sum.
-    positive_weights : (C,) float32 tensor or float
+    positive_weights : (..., C) float32 tensor or float
         Weight of each class's pixels in the two pixel-wise losses; background weighs 1.
     """
 
@@ -33,29 +33,54 @@ class MixedLoss:
     dice: float
     positive_weights: Tensor | float = 1.0
 
-    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of a batch.
+    def of(self, copy: int) -> MixedLoss:
+        """Return the loss of one of the networks side by side, if `positive_weights` differs between them."""
+        weights = self.positive_weights
+        return replace(self, positive_weights=weights[copy] if isinstance(weights, Tensor) else weights)
+
+    def by_kernels(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of networks side by side, computed by kernels for CUDA devices.
 
         Parameters
         ----------
-        logits : (B, C, Y, X) float
-        target : (B, Y, X) uint8
+        logits : (B, G * C, Y, X) float32
+        target : (G, B, Y, X) uint8
+
+        Returns
+        -------
+        (G,) float32 tensor
+        """
+        from napari_menndl.cuda.pixelwise import mixed_loss
+
+        assert isinstance(self.positive_weights, Tensor)
+        parts = self.cross_entropy, self.focal, self.dice
+        return mixed_loss(logits, target, self.positive_weights, parts, UNKNOWN)
+
+    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of a batch, or of several batches of networks side by side.
+
+        Parameters
+        ----------
+        logits : (..., B, C, Y, X) float
+        target : (..., B, Y, X) uint8
             0 = no defect, c + 1 = class c, `UNKNOWN` = ignored.
 
         Returns
         -------
-        () float32 tensor
+        (...) float32 tensor
             0 if no pixel is known.
         """
         logits = logits.float()
-        classes = torch.arange(1, logits.shape[1] + 1, device=logits.device, dtype=target.dtype)
-        true = (target[:, None] == classes[:, None, None]).float()
-        known = (target != UNKNOWN)[:, None].float()
+        classes = torch.arange(1, logits.shape[-3] + 1, device=logits.device, dtype=target.dtype)
+        true = (target.unsqueeze(-3) == classes[:, None, None]).float()
+        known = (target != UNKNOWN).unsqueeze(-3).float()
         shares = self.cross_entropy + self.focal + self.dice
-        total = logits.new_zeros(())
+        total = logits.new_zeros(logits.shape[:-4])
+        everything = (-4, -3, -2, -1)
         if self.cross_entropy or self.focal:
             surprise = functional.binary_cross_entropy_with_logits(logits, true, reduction="none")
-            weights = torch.as_tensor(self.positive_weights, device=logits.device).reshape(1, -1, 1, 1)
+            weights = torch.as_tensor(self.positive_weights, device=logits.device)
+            weights = weights[..., None, :, None, None] if weights.dim() else weights
             surprise = surprise * (1 + (weights - 1) * true)
             if self.focal:
                 probability = logits.sigmoid()
@@ -63,7 +88,8 @@ class MixedLoss:
                 surprise = surprise * (self.cross_entropy + self.focal * missed**FOCAL_GAMMA)
             else:
                 surprise = surprise * self.cross_entropy
-            total = total + (surprise * known).sum() / (known.sum() * logits.shape[1]).clamp(min=1)
+            counted = known.sum(everything) * logits.shape[-3]
+            total = total + (surprise * known).sum(everything) / counted.clamp(min=1)
         if self.dice:
             total = total + self.dice * soft_dice(logits.sigmoid() * known, true * known)
         return total / shares
@@ -101,10 +127,11 @@ def soft_dice(probability: Tensor, true: Tensor) -> Tensor:
 
     Parameters
     ----------
-    probability, true : (B, C, Y, X) float
+    probability, true : (..., B, C, Y, X) float
         Zero at ignored pixels.
     """
-    overlap = (probability * true).sum((0, 2, 3))
-    sizes = (probability**2).sum((0, 2, 3)) + (true**2).sum((0, 2, 3))
+    pixels = (-4, -2, -1)
+    overlap = (probability * true).sum(pixels)
+    sizes = (probability**2).sum(pixels) + (true**2).sum(pixels)
     # The added 1 avoids a gradient of 0/0 in a batch without defects.
-    return (1 - (2 * overlap + 1) / (sizes + 1)).mean()
+    return (1 - (2 * overlap + 1) / (sizes + 1)).mean(-1)
