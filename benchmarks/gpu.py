@@ -1,7 +1,10 @@
-"""On NVIDIA GPUs: networks an hour by how many share a GPU, real faults and what they cost, and whether runs repeat.
+"""On NVIDIA GPUs: networks an hour by strategy and by how many share a GPU, prediction, real faults, repeatability.
 
-    python benchmarks/gpu.py [--only sharing|faults|repeat] [--minutes 4] [--quick] [--again]
+    python benchmarks/gpu.py [--only strategies|prediction|sharing|faults|repeat] [--minutes 4] [--quick] [--again]
 
+``strategies``: genomes of the search's own distribution, four folds of 300 steps of 8 tiles of 64 x 64 px each, with
+building, recording, calibration and judging (`gpu_trainer.py`): step by step, recorded as CUDA graphs, folds side by
+side, with kernels for every shape, several in a process, several processes. ``prediction``: frames of 2048 x 2048 px.
 ``sharing``: the same search of the demo's movie with 1, 2, 4, 8 and 16 networks per GPU, and on the processor alone.
 ``faults``: real out-of-memory and real CUDA errors among sound jobs. ``repeat``: the same evaluations twice, in fresh
 processes, and on the processor. Writes ``benchmarks/results/gpu-CELL.json``. Where there is no GPU, what is left is run
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -29,9 +33,13 @@ from cells import Numbers, let_trainers_import_benchmarks, read_cell, write_cell
 from napari_menndl import Annotation, run_search
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
+from napari_menndl.genome.plan import make_plan
+from napari_menndl.metrics.detection import MatchRule
+from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes
 from napari_menndl.pool.open import open_pool
 from napari_menndl.pool.process.hardware import visible_gpus
+from napari_menndl.predict.trained import TrainedNetwork
 from napari_menndl.simulation.simulate import simulate_movie
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.evaluate import evaluate
@@ -42,6 +50,134 @@ if TYPE_CHECKING:
 SHARING = (1, 2, 4, 8, 16)
 #: Of each founder in `repeat` [px].
 PIXELS = 1_000_000
+
+
+#: Name, processes, threads in each, whether steps are recorded, kernels used, folds trained together.
+STRATEGIES = (
+    ("plain loop, one trainer", 1, 1, False, False, False),
+    ("recorded", 1, 1, True, False, False),
+    ("recorded, folds together", 1, 1, True, False, True),
+    ("recorded, kernels, folds together", 1, 1, True, True, True),
+    ("... two in a process", 1, 2, True, True, True),
+    ("... four in a process", 1, 4, True, True, True),
+    ("... 8 processes", 8, 1, True, True, True),
+    ("... 8 processes, two in each", 8, 2, True, True, True),
+    ("... 14 processes", 14, 1, True, True, True),
+    ("plain loop, 14 trainers", 14, 1, False, False, False),
+)
+#: On the processor, with a tenth of the steps.
+ON_PROCESSOR = (
+    ("one trainer", 1, 1, False, False, False),
+    ("one trainer, folds together", 1, 1, False, False, True),
+    ("two trainers", 2, 1, False, False, False),
+)
+
+
+def strategies(seconds: float, seed: int) -> Numbers:
+    """Evaluate with each strategy for so many seconds."""
+    device = "cuda" if visible_gpus() else "cpu"
+    rows = STRATEGIES if device == "cuda" else ON_PROCESSOR
+    peak = tf32_peak() if device == "cuda" else 0.0
+    found: Numbers = {"device": torch.cuda.get_device_name() if device == "cuda" else "processor"}
+    if peak:
+        found["matrix products with TF32 [TFLOP/s]"] = round(peak / 1e12, 1)
+    trainers: list[subprocess.Popen[str]] = []
+    for name, processes, threads, recorded, kernels, together in rows:
+        if len(trainers) != processes:
+            stop_trainers(trainers)
+            trainers = [start_trainer(device, seed * 100 + n) for n in range(processes)]
+            for trainer in trainers:
+                read_answer(trainer)
+        order = {"threads": threads, "recorded": recorded, "kernels": kernels, "together": together}
+        order |= {"seconds": seconds} if device == "cuda" else {"seconds": 6 * seconds, "steps": 30}
+        for trainer in trainers:
+            print(json.dumps(order), file=trainer.stdin, flush=True)
+        busy = watch_gpu(seconds) if device == "cuda" else math.nan
+        answers = [read_answer(trainer) for trainer in trainers]
+        rate = sum(one["genomes"] / one["seconds"] for one in answers)
+        flops = sum(one["flops"] / one["seconds"] for one in answers)
+        failures = [kind for one in answers for kind in one["failures"]]
+        found[name] = {
+            "genomes per hour": round(3600 * rate),
+            "trainings of 9.8 Mpx per hour": round(3600 * rate * 4) if device == "cuda" else round(3600 * rate * 0.4),
+            "TFLOP/s": round(flops / 1e12, 3),
+            "processor seconds per genome": round(
+                sum(one["cpu"] for one in answers) / max(1, sum(one["genomes"] for one in answers)), 2
+            ),
+            "evaluated": sum(one["genomes"] for one in answers),
+            "failures": {kind: failures.count(kind) for kind in sorted(set(failures))},
+        }
+        if device == "cuda":
+            found[name] |= {"share of TF32 peak": round(flops / peak, 4), "GPU busy": busy}
+        print(json.dumps({name: found[name]}), flush=True)
+    stop_trainers(trainers)
+    return found
+
+
+def start_trainer(device: str, seed: int) -> subprocess.Popen[str]:
+    command = [sys.executable, str(Path(__file__).parent / "gpu_trainer.py"), device, str(seed)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def read_answer(trainer: subprocess.Popen[str]) -> Any:
+    assert trainer.stdout is not None
+    return json.loads(trainer.stdout.readline())
+
+
+def stop_trainers(trainers: list[subprocess.Popen[str]]) -> None:
+    for trainer in trainers:
+        trainer.kill()
+        trainer.wait()
+
+
+def watch_gpu(seconds: float) -> float:
+    """Return the mean of what nvidia-smi calls utilisation: the share of time in which anything runs."""
+    command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+    seen, end = [], time.monotonic() + seconds - 1
+    while time.monotonic() < end:
+        time.sleep(1)
+        seen.append(float(subprocess.run(command, capture_output=True, text=True).stdout.split()[0]) / 100)
+    return round(float(np.mean(seen)), 2) if seen else math.nan
+
+
+def tf32_peak() -> float:
+    """Return the rate of a large matrix product with TF32 [FLOP/s]."""
+    torch.backends.cuda.matmul.allow_tf32 = True
+    a, b = (torch.randn(8192, 8192, device="cuda") for _ in range(2))
+    times = []
+    for _ in range(8):
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        a @ b
+        torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return 2 * 8192**3 / float(np.median(times))
+
+
+def prediction(frames: float, seed: int) -> Numbers:
+    """Predict frames of 2048 x 2048 px with networks of founders, on the GPU and on the processor."""
+    frame = np.random.default_rng(seed).normal(size=(2048, 2048)).astype(np.float32)
+    found: Numbers = {}
+    for name in ("dilated_fcn", "unet"):
+        genome = FOUNDERS[name]()
+        plan = make_plan(genome, 3)
+        weights = Network(plan, seed).state_dict()
+        rules = tuple(MatchRule(3.0) for _ in range(3))
+        seen = {}
+        for device in ("cuda", "cpu") if visible_gpus() else ("cpu",):
+            network = TrainedNetwork(genome, weights, ("a", "b", "c"), (0.5,) * 3, rules, device=device)
+            network.predict_frame(frame)
+            times = []
+            for _ in range(int(frames) if device == "cuda" else 1):
+                began = time.perf_counter()
+                seen[device] = network.predict_frame(frame)
+                times.append(time.perf_counter() - began)
+            found.setdefault(name, {})[f"{device}: seconds per frame, median"] = round(float(np.median(times)), 3)
+        if "cuda" in seen:
+            found[name]["largest difference of a probability"] = float(np.abs(seen["cuda"] - seen["cpu"]).max())
+            same = (seen["cuda"] > 0.5) == (seen["cpu"] > 0.5)
+            found[name]["share of pixels with the same label"] = float(same.mean())
+    return found
 
 
 def sharing(minutes: float, seed: int) -> Numbers:
@@ -145,6 +281,8 @@ def evaluate_founders(device: str, beside: str, seed: int) -> None:
 
 
 CELLS: dict[str, tuple[Callable[[float, int], Numbers], float, float]] = {
+    "strategies": (strategies, 8, 4),
+    "prediction": (prediction, 20, 2),
     "sharing": (sharing, 4.0, 0.5),
     "faults": (faults, 20, 2),
     "repeat": (repeat, 3, 2),
@@ -169,12 +307,14 @@ def main() -> None:
     for name in [options.only] if options.only else CELLS:
         measure, amount, little = CELLS[name]
         amount = options.minutes if options.minutes and name == "sharing" else little if options.quick else amount
-        kept = not options.quick and bool(gpus)
-        found = read_cell(f"gpu-{name}") if kept and not options.again else None
+        # What runs on the processor as well has a cell of its own there.
+        kept = not options.quick and (bool(gpus) or name == "strategies")
+        cell = f"gpu-{name}" if gpus else f"gpu-{name}-processor"
+        found = read_cell(cell) if kept and not options.again else None
         if found is None:
             found = measure(amount, options.seed)
             if kept:
-                write_cell(f"gpu-{name}", options.seed, found)
+                write_cell(cell, options.seed, found)
         print(json.dumps({name: found}, indent=1), flush=True)
 
 

@@ -132,7 +132,8 @@ def test_validation_pixels_teach_nothing(task: TrainingTask, make_genome: MakeGe
     other = dataclasses.replace(task, frames=frames, labels=task.labels * ~split.validate)
     plan, device = make_plan(genome, 2), torch.device("cpu")
     networks = [
-        FoldTrainer(genome, plan, one, (1,), device).train(FoldJob("0", split, SHORT.pixels)).network for one in (task, other)
+        FoldTrainer(genome, plan, one, (1,), device).train(FoldJob("0", split, SHORT.pixels)).network
+        for one in (task, other)
     ]
     first, same = (network.state_dict() for network in networks)
     assert all(torch.equal(first[name], same[name]) for name in first)

@@ -55,7 +55,9 @@ def test_what_is_not_fitted_has_no_genome_of_its_own(task: TrainingTask) -> None
 def test_a_network_that_goes_on_is_shown_what_it_was(task: TrainingTask) -> None:
     genome, device = FOUNDERS["fourier"](), torch.device("cpu")
     plan, split = make_plan(genome, 2), task.split(0, 0)
-    first, second = (FoldTrainer(genome, plan, task, (1, rung), device).train(FoldJob("0", split, 0)) for rung in (7, 8))
+    first, second = (
+        FoldTrainer(genome, plan, task, (1, rung), device).train(FoldJob("0", split, 0)) for rung in (7, 8)
+    )
     assert first.genomes == second.genomes
     assert np.array_equal(first.frames, second.frames)
 

@@ -17,7 +17,7 @@ from napari_menndl.training.folds import FoldJob, FoldTrainer
 
 GENES = TrainingGenes(batch=2, tile=24, zoom=0.3, contrast=0.3)
 BRANCHES = Branches(((Conv(4), Conv(6, (1, 1))), (Pool("average", 3, 1), Conv(5, depthwise=True))))
-#: Everything whose channels have to be kept apart: normalisations, depthwise convolutions, branches, both kinds of skips.
+#: Everything whose channels have to be kept apart: normalisations, depthwise convolutions, branches, both skips.
 MIXED = Genome(
     (
         Conv(6, (2, 3), norm="channel"),
@@ -99,9 +99,7 @@ def test_an_evaluation_side_by_side_scores_the_same(task: TrainingTask, monkeypa
     assert further.train_flops == pytest.approx(together.train_flops, rel=0.2)
 
 
-def test_short_of_memory_the_folds_are_trained_one_by_one(
-    task: TrainingTask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_short_of_memory_the_folds_are_trained_one_by_one(task: TrainingTask, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_menndl.genome.evaluation import Rung
 
     trained, real = [], FoldTrainer.train
