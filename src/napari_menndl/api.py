@@ -14,6 +14,7 @@ from napari_menndl.errors import InputError
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.reading import open_movie
+from napari_menndl.notebook.kernel import in_jupyter
 from napari_menndl.process import TRAIN
 from napari_menndl.run import Run
 from napari_menndl.search.candidate import EvaluationKey
@@ -53,7 +54,8 @@ def run_search(
     """Evolve networks that find what is annotated on some frames of a movie.
 
     The search runs in a separate process and writes the run folder; this process only watches it. The search continues
-    when this process ends.
+    when this process ends. In Jupyter its state, best networks and curves of fitness are shown until it ends, with a
+    button that stops it where ipywidgets is installed.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def run_search(
     wait : bool
         Return when the search has ended; if False, as soon as it has started.
     progress : callable, optional
-        Called with `Run.status` about twice a second while waiting.
+        Called with `Run.status` about twice a second while waiting; in Jupyter nothing else is shown then.
     **settings
         Any other field of `SearchSettings`; ``start_from="network.safetensors"``, or a run folder, has the networks of
         another search born first, with what they have learned.
@@ -148,8 +150,13 @@ def resume_search(
 
 
 def _wait(run: Run, progress: Callable[[dict[str, Any]], None] | None) -> None:
-    """Wait until the search has ended; warn if it found nothing."""
-    run.wait(progress)
+    """Wait until the search has ended, in Jupyter with a live panel; warn if it found nothing."""
+    if progress is None and in_jupyter():
+        from napari_menndl.notebook.panel import show_until_end  # with matplotlib, which scripts need not load
+
+        show_until_end(run)
+    else:
+        run.wait(progress)
     if words := came_to_nothing(run.status()):
         warnings.warn(words, stacklevel=3)
 

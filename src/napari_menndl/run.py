@@ -134,7 +134,7 @@ class Run:
             If the wait is interrupted: the search continues, and the message says how to watch it and how to stop it.
         """
         try:
-            while self._alive():
+            while self.alive:
                 if progress is not None:
                     progress(self.status())
                 time.sleep(interval)
@@ -160,7 +160,9 @@ class Run:
             f"run.status(); wait again: run.wait(); end it: run.stop(), or: napari-menndl stop {self.path}"
         )
 
-    def _alive(self) -> bool:
+    @property
+    def alive(self) -> bool:
+        """Whether the search process is running, or was just started by this process."""
         if self._process is not None and self._process.poll() is None:
             return True
         return self.state == "running"
