@@ -98,13 +98,15 @@ def test_a_notebook_shows_each_object_by_what_is_in_it(searched, simulated, trut
         "the movie": (simulated.movie._repr_html_(), '<td style="text-align:left">Pixel size</td>'),
         "the annotation": (truth._repr_html_(), "frame 2"),
         "the review": (compare(truth, truth)._repr_html_(), "1.000"),
-        "the genome": (plot_genome(FOUNDERS["unet"]())._repr_svg_(), "conv 3×3"),
+        "the prediction": (searched.predict(simulated.movie)._repr_html_(), "0 of them on disk"),
+        "the genome": (FOUNDERS["unet"]()._repr_svg_(), "conv 3×3"),
     }
     for words, expected in shown.values():
         assert expected in words
         assert "<script" not in words
     assert '<img src="data:image/png' in shown["the movie"][0]
     assert shown["the genome"][0].count("<polygon") > 10
+    assert shown["the genome"][0] == plot_genome(FOUNDERS["unet"]())._repr_svg_()
 
 
 def test_four_panels_show_frames_that_the_search_has_not_learned_from(searched, simulated, truth):

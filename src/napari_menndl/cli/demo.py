@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +29,7 @@ from napari_menndl.review.picture import PictureRow, four_panel
 from napari_menndl.search.facts import Born
 from napari_menndl.search.views.messages import rates
 from napari_menndl.simulation.simulate import SimulatedMovie, simulate_movie
+from napari_menndl.views import has_screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,7 +219,7 @@ def comparison_table(table: pd.DataFrame) -> Table:
 
 def _open_window(folder: Path, run: Path, console: Console) -> None:
     """Show the result in napari, in a separate process, and wait until it is closed."""
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_screen():
         console.print("No screen here; with one, this ends in napari.")
         return
     paths = [str(folder / "movie.tif"), str(folder / "movie.annotation.zarr"), str(run)]
