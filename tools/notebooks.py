@@ -43,7 +43,11 @@ def run(path: Path, write: bool) -> None:
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
         client = NotebookClient(
-            notebook, timeout=PATIENCE, kernel_name="python3", resources={"metadata": {"path": folder}}
+            notebook,
+            timeout=PATIENCE,
+            kernel_name="python3",
+            store_widget_state=False,  # they have ended
+            resources={"metadata": {"path": folder}},
         )
         client.execute()
         if write:
@@ -56,6 +60,8 @@ def _clean(notebook: nbformat.NotebookNode, folder: str) -> None:
     notebook.metadata.language_info = {"name": "python"}
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        if "outputs" in cell:
+            cell.outputs = [one for one in cell.outputs if one.get("data", {}).get("text/html") != ""]
         for output in cell.get("outputs", ()):
             if "text" in output:
                 output.text = _WARNING.sub(r"\1", output.text).replace(f"{folder}/", "")

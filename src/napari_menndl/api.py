@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.carrying import drawn_on, fitted
 from napari_menndl.annotation.files import is_label_image
-from napari_menndl.errors import InputError
+from napari_menndl.errors import Failure, InputError
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.reading import open_movie
@@ -226,7 +226,7 @@ def open_prediction_or_annotation(path: str | os.PathLike[str], ignore: int | No
     return Annotation.open(path, ignore=ignore if is_label_image(Path(path)) else None)
 
 
-def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
+def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble | Failure]:
     """Train other genomes like the best member of a search's answer: at the same rung, on the same folds.
 
     For fair comparisons with a network that was designed by hand, or that the search did not select.
@@ -238,13 +238,14 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
 
     Returns
     -------
-    dict of str to Ensemble
-        One per genome, of its folds' networks, with thresholds chosen out of fold.
+    dict of str to Ensemble or Failure
+        One per genome, of its folds' networks, with thresholds chosen out of fold; a failure where a check has stopped
+        the training, as of a network that predicts the same everywhere.
 
     Raises
     ------
     InputError
-        If the search has no answer yet, or a genome's training failed.
+        If the search has no answer yet.
     """
     from napari_menndl.pool.open import open_pool
     from napari_menndl.pool.worker.staging import SharedInput
@@ -256,7 +257,7 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
     reached = EvaluationKey(answer["members"][0]["key"]).rung
     rung = next(one for one in run.settings.ladder if one.name == reached)
     job = {"seed": run.settings.seed, "task": str(run.folder.task_path), "digest": run.folder.task_digest}
-    trained: dict[str, tuple[Evaluation, bytes]] = {}
+    trained: dict[str, Ensemble | Failure] = {}
     waiting = list(genomes)
     pool = open_pool(
         run.settings.pool,
@@ -272,14 +273,16 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
                 name = waiting.pop(0)
                 pool.submit(name, {**job, "genome": genomes[name].to_json(), "rung": rung.to_json()})
             for outcome in pool.finished():
-                failure = outcome.failure
-                evaluation = Evaluation.from_json(outcome.payload["evaluation"]) if outcome.payload else None
-                if evaluation is None or (failure := evaluation.failure):
-                    raise InputError(f"{outcome.key} to train", f"{failure}", "Choose another genome.")
-                trained[outcome.key] = evaluation, outcome.attachment
+                if outcome.failure is not None or outcome.payload is None:
+                    trained[outcome.key] = outcome.failure or Failure("crashed", "no result")
+                    continue
+                evaluation = Evaluation.from_json(outcome.payload["evaluation"])
+                trained[outcome.key] = evaluation.failure or Ensemble.from_evaluation(
+                    genomes[outcome.key], run.task, evaluation, outcome.attachment
+                )
     finally:
         pool.close()
-    return {name: Ensemble.from_evaluation(genome, run.task, *trained[name]) for name, genome in genomes.items()}
+    return {name: trained[name] for name in genomes}
 
 
 def compare(prediction: Any, annotation: Annotation, **options: Any) -> Review:

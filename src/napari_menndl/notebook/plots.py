@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from napari_menndl.figure import Picture
     from napari_menndl.genome.genome import Genome
-    from napari_menndl.review.panels import Picture
     from napari_menndl.run import Run
     from napari_menndl.search.facts import AnswerChosen
     from napari_menndl.search.views.monitor import RunSnapshot

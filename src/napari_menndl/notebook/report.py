@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.figure import Picture
     from napari_menndl.predict.prediction import Prediction
-    from napari_menndl.review.panels import Picture
     from napari_menndl.run import Run
     from napari_menndl.search.views.monitor import RunSnapshot
     from napari_menndl.search.views.reader import RunReader

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from napari_menndl.review.panels import Picture
+    from napari_menndl.figure import Picture
     from napari_menndl.run import Run
     from napari_menndl.search.views.lineage import Step
     from napari_menndl.search.views.monitor import RunSnapshot
