@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from napari_menndl.figure import Picture
     from napari_menndl.run import Run
@@ -62,7 +61,7 @@ _GENES, _FEW = 12, 5
 _WIDE = 30.0
 
 
-def plot_population(run: Run) -> Figure:
+def plot_population(run: Run) -> Picture:
     """Plot who was in the population, with what fitness, while networks were born.
 
     Parameters
@@ -99,7 +98,7 @@ def plot_population(run: Run) -> Figure:
     return figure
 
 
-def plot_pareto(run: Run, cost: str = "latency") -> Figure:
+def plot_pareto(run: Run, cost: str = "latency") -> Picture:
     """Plot the fitness of every network against its cost, with the Pareto front: none other is better and cheaper.
 
     Parameters
@@ -151,7 +150,7 @@ def plot_pareto(run: Run, cost: str = "latency") -> Figure:
     return figure
 
 
-def plot_lineage(run: Run, network: int | None = None) -> Figure:
+def plot_lineage(run: Run, network: int | None = None) -> Picture:
     """Plot how a network came about: its ancestors, what each birth changed, and what was gained by it.
 
     Parameters
@@ -210,7 +209,7 @@ def plot_lineage(run: Run, network: int | None = None) -> Figure:
     return figure
 
 
-def plot_genes(run: Run, genes: Sequence[str] | None = None) -> Figure:
+def plot_genes(run: Run, genes: Sequence[str] | None = None) -> Picture:
     """Plot the fitness of all networks against their genes.
 
     Fitness is that at the first rung, where all networks are trained equally long. The networks were bred, not drawn at
