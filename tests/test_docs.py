@@ -6,6 +6,7 @@ The tutorial is followed word by word, with a smaller movie and budget.
 import ast
 import importlib
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
+import napari_menndl
 from napari_menndl.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -76,3 +79,17 @@ def test_the_tutorial_can_be_followed_on_the_command_line(tmp_path):
         subprocess.run([sys.executable, "-m", "napari_menndl.cli", *given], cwd=tmp_path, check=True)
     assert (tmp_path / "network.safetensors").exists()
     assert (tmp_path / "prediction.defects.csv").read_text().startswith("frame")
+
+
+def test_on_the_page_of_a_package_index_links_lead_to_the_repository():
+    absolute = runpy.run_path(str(ROOT / "tools" / "dist.py"))["with_absolute_links"]
+    text = "![a](docs/a.png) [b](b.md#c) [d](https://e.org) [f](#g)"
+    at = "https://host/owner/name"
+    assert (
+        absolute(text, at, "v1") == f"![a]({at}/raw/v1/docs/a.png) [b]({at}/blob/v1/b.md#c) [d](https://e.org) [f](#g)"
+    )
+    assert absolute(text, "", "v1") == " b [d](https://e.org) [f](#g)"
+
+
+def test_the_command_says_its_version():
+    assert CliRunner().invoke(app, ["--version"]).output == f"napari-menndl {napari_menndl.__version__}\n"

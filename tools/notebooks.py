@@ -73,12 +73,13 @@ def _clean(notebook: nbformat.NotebookNode, folder: str) -> None:
 
 
 def _smaller(picture: str) -> str:
-    """Return a PNG in base64 that is at most `WIDTH` wide."""
+    """Return a PNG in base64 that is at most `WIDTH` wide and has at most 256 colours."""
     with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
         reduced = image.convert("RGB")
     reduced.thumbnail((WIDTH, WIDTH))
     written = io.BytesIO()
-    reduced.save(written, "PNG", optimize=True)
+    # By coverage: rare colours are what a picture of errors shows.
+    reduced.quantize(256, Image.Quantize.MAXCOVERAGE).save(written, "PNG", optimize=True)
     return base64.b64encode(written.getvalue()).decode()
 
 
