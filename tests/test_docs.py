@@ -1,6 +1,6 @@
 """What README and docs show: commands exist with their options, names can be imported, files that are linked are there.
 
-The tutorial is followed word by word, with a smaller movie and budget.
+test_docs_blocks.py runs what they show.
 """
 
 import ast
@@ -8,8 +8,6 @@ import importlib
 import re
 import runpy
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -67,18 +65,6 @@ def test_links_lead_to_files(page):
     links = LINK.findall(page.read_text(encoding="utf-8"))
     lost = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert not lost
-
-
-def test_the_tutorial_can_be_followed_on_the_command_line(tmp_path):
-    smaller = {
-        "simulate": ["--size", "128", "--frames", "3"],
-        "search": ["--budget", "1networks", "--pixels", "300000"],
-    }
-    for command, *arguments in commands(ROOT / "docs" / "tutorial.md"):
-        given = [command, *arguments, *smaller.get(command, [])]
-        subprocess.run([sys.executable, "-m", "napari_menndl.cli", *given], cwd=tmp_path, check=True)
-    assert (tmp_path / "network.safetensors").exists()
-    assert (tmp_path / "prediction.defects.csv").read_text().startswith("frame")
 
 
 def test_on_the_page_of_a_package_index_links_lead_to_the_repository():

@@ -59,7 +59,7 @@ def build() -> Path:
         readme.write_text(with_absolute_links(readme.read_text("utf-8"), repository(), commit), "utf-8")
         # Else the version would say that something was changed after the tag.
         _run("git", "-C", copy, "update-index", "--assume-unchanged", "README.md")
-        _run(sys.executable, "-m", "build", "--outdir", DIST, copy)
+        _run(sys.executable, "-m", "build", "--quiet", "--outdir", DIST, copy)
     _run(sys.executable, "-m", "twine", "check", "--strict", *DIST.iterdir())
     (wheel,) = DIST.glob("*.whl")
     return wheel
