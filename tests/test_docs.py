@@ -21,7 +21,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])
 PAGES = [page for page in PAGES if "_build" not in page.parts]
 FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\]\((?!\w+:)([^)\s#]*)(?:#([^)\s]*))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
 def name(page):
@@ -61,10 +62,17 @@ def test_python_blocks_import_what_there_is(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_lead_to_files(page):
-    links = LINK.findall(page.read_text(encoding="utf-8"))
-    lost = [link for link in links if "://" not in link and not (page.parent / link).exists()]
-    assert not lost
+def test_links_lead_to_files_and_to_headings_in_them(page):
+    for file, heading in LINK.findall(page.read_text(encoding="utf-8")):
+        target = page.parent / file if file else page
+        assert target.exists(), file
+        assert not heading or heading in headings(target), f"{file}#{heading}"
+
+
+def headings(page):
+    """The names by which the headings of a page are linked."""
+    words = [re.sub(r"[^\w\- ]", "", one.lower()) for one in HEADING.findall(page.read_text(encoding="utf-8"))]
+    return [one.strip().replace(" ", "-") for one in words]
 
 
 def test_on_the_page_of_a_package_index_links_lead_to_the_repository():
