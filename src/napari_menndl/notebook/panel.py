@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Minimum time between two updates of the figure, each of which is sent to the browser [s].
 _REDRAWN = 2.0
-#: Panels that are updated while other cells run; the event loop itself would forget them.
+#: Panels that live on beside other cells; the event loop itself holds no reference to them.
 _UPDATED: set[asyncio.Task[None]] = set()
 
 
