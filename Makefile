@@ -12,7 +12,7 @@ WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 unexport PYTHONDONTWRITEBYTECODE
 SHARED := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast test-unit test-pool test-gui test-pyside6 coverage lint docs notebooks bench screenshots clean help
+.PHONY: demo test test-fast test-unit test-pool test-gui test-pyside6 coverage lint docs notebooks dist bench screenshots clean help
 
 help:
 	@echo "make demo   evolve networks on a simulated movie and show the defects of later frames (about 6 minutes)"
@@ -24,6 +24,7 @@ help:
 	@echo "make lint   ruff, mypy --strict, import-linter"
 	@echo "make docs   the documentation as a site, in docs/_build; warnings are errors"
 	@echo "make notebooks   every notebook from a fresh kernel, on small budgets: five minutes on two cores"
+	@echo "make dist   wheel and source archive of what is committed, checked and installed in an empty environment"
 	@echo "make bench  every benchmark; cells that are done are skipped"
 	@echo "make screenshots   the pictures of the documentation, from the running plugin"
 
@@ -83,6 +84,9 @@ docs: $(VENV)/.dev
 
 notebooks: $(VENV)/.dev
 	$(BIN)/python tools/notebooks.py
+
+dist: $(VENV)/.dev
+	$(BIN)/python tools/dist.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -13,7 +13,7 @@ settings.load_profile("laws")
 
 TESTS = Path(__file__).parent
 #: Files of tests that take long: begun first, so that no worker is left with one of them in the end.
-LONG = ("test_story.py", "test_search_story.py", "test_search_process.py", "test_faults.py")
+LONG = ("test_docs_blocks.py", "test_story.py", "test_search_story.py", "test_search_process.py", "test_faults.py")
 #: Folders and files whose tests bear a marker; what the markers mean stands in pyproject.toml.
 MARKED = {
     "gui": ("widgets",),

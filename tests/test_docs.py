@@ -1,26 +1,28 @@
 """What README and docs show: commands exist with their options, names can be imported, files that are linked are there.
 
-The tutorial is followed word by word, with a smaller movie and budget.
+test_docs_blocks.py runs what they show.
 """
 
 import ast
 import importlib
 import re
+import runpy
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
+import napari_menndl
 from napari_menndl.cli import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])
 PAGES = [page for page in PAGES if "_build" not in page.parts]
 FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\]\((?!\w+:)([^)\s#]*)(?:#([^)\s]*))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
 def name(page):
@@ -60,19 +62,28 @@ def test_python_blocks_import_what_there_is(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_lead_to_files(page):
-    links = LINK.findall(page.read_text(encoding="utf-8"))
-    lost = [link for link in links if "://" not in link and not (page.parent / link).exists()]
-    assert not lost
+def test_links_lead_to_files_and_to_headings_in_them(page):
+    for file, heading in LINK.findall(page.read_text(encoding="utf-8")):
+        target = page.parent / file if file else page
+        assert target.exists(), file
+        assert not heading or heading in headings(target), f"{file}#{heading}"
 
 
-def test_the_tutorial_can_be_followed_on_the_command_line(tmp_path):
-    smaller = {
-        "simulate": ["--size", "128", "--frames", "3"],
-        "search": ["--budget", "1networks", "--pixels", "300000"],
-    }
-    for command, *arguments in commands(ROOT / "docs" / "tutorial.md"):
-        given = [command, *arguments, *smaller.get(command, [])]
-        subprocess.run([sys.executable, "-m", "napari_menndl.cli", *given], cwd=tmp_path, check=True)
-    assert (tmp_path / "network.safetensors").exists()
-    assert (tmp_path / "prediction.defects.csv").read_text().startswith("frame")
+def headings(page):
+    """The names by which the headings of a page are linked."""
+    words = [re.sub(r"[^\w\- ]", "", one.lower()) for one in HEADING.findall(page.read_text(encoding="utf-8"))]
+    return [one.strip().replace(" ", "-") for one in words]
+
+
+def test_on_the_page_of_a_package_index_links_lead_to_the_repository():
+    absolute = runpy.run_path(str(ROOT / "tools" / "dist.py"))["with_absolute_links"]
+    text = "![a](docs/a.png) [b](b.md#c) [d](https://e.org) [f](#g)"
+    at = "https://host/owner/name"
+    assert (
+        absolute(text, at, "v1") == f"![a]({at}/raw/v1/docs/a.png) [b]({at}/blob/v1/b.md#c) [d](https://e.org) [f](#g)"
+    )
+    assert absolute(text, "", "v1") == " b [d](https://e.org) [f](#g)"
+
+
+def test_the_command_says_its_version():
+    assert CliRunner().invoke(app, ["--version"]).output == f"napari-menndl {napari_menndl.__version__}\n"

@@ -6,6 +6,7 @@ from .api import open_run as open_run
 from .api import resume_search as resume_search
 from .api import run_search as run_search
 from .api import train_alike as train_alike
+from .errors import Failure as Failure
 from .errors import InputError as InputError
 from .genome.space import SearchSpace as SearchSpace
 from .live import follow as follow
@@ -33,6 +34,7 @@ __all__ = [
     "Crop",
     "DefectClass",
     "Drift",
+    "Failure",
     "FrameReport",
     "InputError",
     "Movie",

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.carrying import drawn_on, fitted
 from napari_menndl.annotation.files import is_label_image
-from napari_menndl.errors import InputError
+from napari_menndl.errors import Failure, InputError
 from napari_menndl.genome.evaluation import Evaluation
 from napari_menndl.genome.space import SearchSpace
 from napari_menndl.movie.reading import open_movie
+from napari_menndl.notebook.kernel import in_jupyter
 from napari_menndl.process import TRAIN
 from napari_menndl.run import Run
 from napari_menndl.search.candidate import EvaluationKey
@@ -53,7 +54,8 @@ def run_search(
     """Evolve networks that find what is annotated on some frames of a movie.
 
     The search runs in a separate process and writes the run folder; this process only watches it. The search continues
-    when this process ends.
+    when this process ends. In Jupyter its state, best networks and curves of fitness are shown until it ends, with a
+    button that stops it where ipywidgets is installed.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def run_search(
     wait : bool
         Return when the search has ended; if False, as soon as it has started.
     progress : callable, optional
-        Called with `Run.status` about twice a second while waiting.
+        Called with `Run.status` about twice a second while waiting; in Jupyter nothing else is shown then.
     **settings
         Any other field of `SearchSettings`; ``start_from="network.safetensors"``, or a run folder, has the networks of
         another search born first, with what they have learned.
@@ -148,8 +150,13 @@ def resume_search(
 
 
 def _wait(run: Run, progress: Callable[[dict[str, Any]], None] | None) -> None:
-    """Wait until the search has ended; warn if it found nothing."""
-    run.wait(progress)
+    """Wait until the search has ended, in Jupyter with a live panel; warn if it found nothing."""
+    if progress is None and in_jupyter():
+        from napari_menndl.notebook.panel import show_until_end  # with matplotlib, which scripts need not load
+
+        show_until_end(run)
+    else:
+        run.wait(progress)
     if words := came_to_nothing(run.status()):
         warnings.warn(words, stacklevel=3)
 
@@ -219,7 +226,7 @@ def open_prediction_or_annotation(path: str | os.PathLike[str], ignore: int | No
     return Annotation.open(path, ignore=ignore if is_label_image(Path(path)) else None)
 
 
-def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
+def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble | Failure]:
     """Train other genomes like the best member of a search's answer: at the same rung, on the same folds.
 
     For fair comparisons with a network that was designed by hand, or that the search did not select.
@@ -231,13 +238,14 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
 
     Returns
     -------
-    dict of str to Ensemble
-        One per genome, of its folds' networks, with thresholds chosen out of fold.
+    dict of str to Ensemble or Failure
+        One per genome, of its folds' networks, with thresholds chosen out of fold; a failure where a check has stopped
+        the training, as of a network that predicts the same everywhere.
 
     Raises
     ------
     InputError
-        If the search has no answer yet, or a genome's training failed.
+        If the search has no answer yet.
     """
     from napari_menndl.pool.open import open_pool
     from napari_menndl.pool.worker.staging import SharedInput
@@ -249,7 +257,7 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
     reached = EvaluationKey(answer["members"][0]["key"]).rung
     rung = next(one for one in run.settings.ladder if one.name == reached)
     job = {"seed": run.settings.seed, "task": str(run.folder.task_path), "digest": run.folder.task_digest}
-    trained: dict[str, tuple[Evaluation, bytes]] = {}
+    trained: dict[str, Ensemble | Failure] = {}
     waiting = list(genomes)
     pool = open_pool(
         run.settings.pool,
@@ -265,14 +273,16 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble]:
                 name = waiting.pop(0)
                 pool.submit(name, {**job, "genome": genomes[name].to_json(), "rung": rung.to_json()})
             for outcome in pool.finished():
-                failure = outcome.failure
-                evaluation = Evaluation.from_json(outcome.payload["evaluation"]) if outcome.payload else None
-                if evaluation is None or (failure := evaluation.failure):
-                    raise InputError(f"{outcome.key} to train", f"{failure}", "Choose another genome.")
-                trained[outcome.key] = evaluation, outcome.attachment
+                if outcome.failure is not None or outcome.payload is None:
+                    trained[outcome.key] = outcome.failure or Failure("crashed", "no result")
+                    continue
+                evaluation = Evaluation.from_json(outcome.payload["evaluation"])
+                trained[outcome.key] = evaluation.failure or Ensemble.from_evaluation(
+                    genomes[outcome.key], run.task, evaluation, outcome.attachment
+                )
     finally:
         pool.close()
-    return {name: Ensemble.from_evaluation(genome, run.task, *trained[name]) for name, genome in genomes.items()}
+    return {name: trained[name] for name in genomes}
 
 
 def compare(prediction: Any, annotation: Annotation, **options: Any) -> Review:

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
+    import pandas as pd
+
+#: Data, attributes and kind, as ``Layer.create`` of napari takes them.
+LayerData = tuple[Any, dict[str, Any], str]
 AXES = ("t", "y", "x")
 
 
@@ -36,12 +39,49 @@ def grid(pixel_size: tuple[float, float] | None, frame_time: float | None) -> di
     }
 
 
+def movie_layer(movie: Any) -> LayerData:
+    """Return a movie as an image layer; its frames stay lazy, and the contrast is that of its first frame."""
+    first = np.asarray(movie.frames[0])
+    low, high = np.nanpercentile(first[np.isfinite(first)], (0.1, 99.9)) if np.isfinite(first).any() else (0.0, 0.0)
+    about: dict[str, Any] = {"name": movie.name, **grid(movie.pixel_size, movie.frame_time)}
+    about["metadata"] = {
+        "pixel_size": movie.pixel_size,
+        "frame_time": movie.frame_time,
+        "source": movie.source,
+        "recording": movie.metadata,
+    }
+    if movie.steps:
+        about["metadata"]["prepared"] = movie
+    if high > low:
+        about["contrast_limits"] = (float(low), float(high))
+    return movie.frames, about, "image"
+
+
+def annotation_layer(annotation: Any, frame_time: float | None = None, name: str = "annotation") -> LayerData:
+    """Return an annotation as a labels layer in the colours of its classes; strokes change its own array."""
+    colours = [defect.colour for defect in annotation.classes]
+    labels, about, kind = labels_layer(annotation.labels, colours, annotation.pixel_size, frame_time, name)
+    return labels, {**about, "metadata": {"annotation": annotation}}, kind
+
+
+def labels_layer(
+    labels: Any,
+    colours: Sequence[str],
+    pixel_size: tuple[float, float] | None = None,
+    frame_time: float | None = None,
+    name: str = "labels",
+) -> LayerData:
+    """Return labels (T, Y, X) as a layer: 0 is transparent, c + 1 has the colour c."""
+    colormap: dict[int | None, str] = {None: "transparent", **dict(enumerate(colours, start=1))}
+    return labels, {"name": name, **grid(pixel_size, frame_time), "colormap": colormap, "opacity": 0.6}, "labels"
+
+
 def points_layer(
     defects: pd.DataFrame,
     pixel_size: tuple[float, float] | None = None,
     frame_time: float | None = None,
     name: str = "defects",
-) -> tuple[NDArray[np.float64], dict[str, Any], str]:
+) -> LayerData:
     """Return a table of defects as a layer of points, over the layer of their movie.
 
     Parameters

@@ -9,12 +9,15 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.errors import InputError
 from napari_menndl.html import html_table
 from napari_menndl.interpreter import python_command, python_environment
+from napari_menndl.layer_data import annotation_layer, movie_layer
 from napari_menndl.movie.preparation import prepared_alike
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.search import results
+from napari_menndl.views import view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +71,19 @@ class Run:
         counts = f"{status['networks']} networks, {status['evaluations']} evaluations"
         caption = f"{self.path.name}: {status['state']}, {counts}{told}"
         return html_table(rows, ("network", "fitness", "parameters"), caption)
+
+    def view(self) -> Any:
+        """Open napari with the labelled frames and the dock "Search networks" on this run, and return the viewer.
+
+        The dock shows a running search live; closing the window does not end it. See `views.view`.
+        """
+        task = self.task
+        frames = replace(open_movie(task.frames, pixel_size=task.pixel_size), name="labelled frames")
+        labels = Annotation.from_labels(task.labels, task.class_names, pixel_size=task.pixel_size)
+        viewer = view([movie_layer(frames), annotation_layer(labels, name="labels")])
+        _, dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Search networks")
+        dock.open_run(self.path)
+        return viewer
 
     @property
     def path(self) -> Path:
@@ -134,7 +150,7 @@ class Run:
             If the wait is interrupted: the search continues, and the message says how to watch it and how to stop it.
         """
         try:
-            while self._alive():
+            while self.alive:
                 if progress is not None:
                     progress(self.status())
                 time.sleep(interval)
@@ -160,7 +176,9 @@ class Run:
             f"run.status(); wait again: run.wait(); end it: run.stop(), or: napari-menndl stop {self.path}"
         )
 
-    def _alive(self) -> bool:
+    @property
+    def alive(self) -> bool:
+        """Whether the search process is running, or was just started by this process."""
         if self._process is not None and self._process.poll() is None:
             return True
         return self.state == "running"

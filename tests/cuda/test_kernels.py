@@ -23,13 +23,14 @@ CUDA = torch.device("cuda")
 CONVOLUTIONS = [
     (1, 16, 16, (3, 3), 1, 2),
     (4, 40, 24, (5, 3), 2, 1),
-    (2, 1, 20, (7, 7), 1, 4),
+    (2, 1, 20, (7, 7), 1, 3),
     (3, 5, 11, (2, 4), 1, 1),
     (40, 1, 1, (3, 5), 2, 2),
     (4, 17, 33, (1, 1), 1, 1),
 ]
 
 
+@torch.no_grad()
 def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
     return float((found - expected).norm() / expected.norm())
 
@@ -86,16 +87,22 @@ def test_a_loss_and_its_gradient_are_those_of_the_formula(parts: tuple, shape: t
 
 @pytest.fixture(scope="module")
 def task() -> TrainingTask:
-    movie = simulate_movie(1, (128, 128))
+    movie = simulate_movie(1, (256, 256))
     return TrainingTask.from_movie(movie.movie, Annotation.from_simulation(movie, frames=[0]))
 
 
+@pytest.mark.parametrize("kernels", [True, False])
 @pytest.mark.parametrize("name", ["dilated_fcn", "unet", "bank_mlp"])
-def test_recorded_steps_train_as_steps_on_the_processor_do(task: TrainingTask, name: str) -> None:
+def test_recorded_steps_train_as_steps_on_the_processor_do(
+    task: TrainingTask, name: str, kernels: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not kernels:
+        monkeypatch.setattr("napari_menndl.cuda._has_triton", lambda: False)
     genome = FOUNDERS[name]()
-    genome = dataclasses.replace(genome, training=dataclasses.replace(genome.training, noise=0.0, batch=2, tile=48))
+    genome = dataclasses.replace(genome, training=dataclasses.replace(genome.training, noise=0.0, batch=2, tile=32))
     plan = make_plan(genome, len(task.class_names))
     jobs = [FoldJob(str(fold), task.split(0, fold), 300_000) for fold in range(3)]
+    assert len({task.tile_size(job.split, 32) for job in jobs}) == 1
     curves = []
     for device in (torch.device("cpu"), CUDA, CUDA):
         with own_stream(device):

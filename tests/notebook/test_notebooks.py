@@ -18,10 +18,17 @@ def code_cells(notebook):
 @each_notebook
 def test_the_outputs_of_a_notebook_are_those_of_one_run_from_top_to_bottom(notebook):
     cells = code_cells(notebook)
-    counts = [cell.execution_count for cell in cells]
     outputs = [output for cell in cells for output in cell.outputs]
-    assert counts == list(range(1, len(cells) + 1)) or (not any(counts) and not outputs)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert not any(output.output_type == "error" for output in outputs)
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+
+
+@each_notebook
+def test_a_notebook_without_a_kernel_shows_what_was_seen(notebook):
+    """No widget is kept, of which a reader would see the name alone."""
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    assert not any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
 
 
 @each_notebook

@@ -1,6 +1,8 @@
 """One page holds all of a search, needs nothing beside it and runs nothing."""
 
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import pytest
@@ -73,8 +75,25 @@ def test_the_page_says_what_was_searched_with_what_result(page, searched):
 
 def test_the_page_needs_nothing_beside_it_and_runs_nothing(page):
     assert "script" not in page.tags
-    assert len(page.sources) == 3
+    assert len(page.sources) == 7
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium here")
+def test_a_browser_without_a_network_opens_the_page_and_has_nothing_to_complain_of(searched, tmp_path):
+    page = write_report(searched, tmp_path / "page.html")
+    offline = ("--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND")
+    command = [
+        "chromium",
+        *offline,
+        f"--user-data-dir={tmp_path}",
+        "--enable-logging=stderr",
+        "--dump-dom",
+        page.as_uri(),
+    ]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "For a methods section" in told.stdout
+    assert "CONSOLE" not in told.stderr
 
 
 def test_every_member_of_the_answer_is_drawn(page, searched):
@@ -86,6 +105,7 @@ def test_the_command_on_the_page_can_be_given_with_a_movie(page, simulated, tmp_
     told = CliRunner().invoke(app, ["search", *command])
     assert "No such option" not in told.output
     assert "MOVIE" in told.output  # which is no file: the only thing wrong with it
+    assert "founders=('dilated_fcn',)" in page.text
 
 
 def test_a_search_that_has_found_nothing_yet_has_a_page(run, tmp_path):
@@ -98,13 +118,15 @@ def test_a_notebook_shows_each_object_by_what_is_in_it(searched, simulated, trut
         "the movie": (simulated.movie._repr_html_(), '<td style="text-align:left">Pixel size</td>'),
         "the annotation": (truth._repr_html_(), "frame 2"),
         "the review": (compare(truth, truth)._repr_html_(), "1.000"),
-        "the genome": (plot_genome(FOUNDERS["unet"]())._repr_svg_(), "conv 3×3"),
+        "the prediction": (searched.predict(simulated.movie)._repr_html_(), "0 of them on disk"),
+        "the genome": (FOUNDERS["unet"]()._repr_svg_(), "conv 3×3"),
     }
     for words, expected in shown.values():
         assert expected in words
         assert "<script" not in words
     assert '<img src="data:image/png' in shown["the movie"][0]
     assert shown["the genome"][0].count("<polygon") > 10
+    assert shown["the genome"][0] == plot_genome(FOUNDERS["unet"]())._repr_svg_()
 
 
 def test_four_panels_show_frames_that_the_search_has_not_learned_from(searched, simulated, truth):

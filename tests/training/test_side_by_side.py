@@ -67,6 +67,14 @@ def test_folds_side_by_side_learn_what_they_learn_alone(task: TrainingTask, geno
     np.testing.assert_allclose(first, [one.curves[0][:4] for one in alone], rtol=1e-3, atol=1e-5)
 
 
+def test_trained_parameters_begin_where_gpus_can_read_them(task: TrainingTask) -> None:
+    """Views of one tensor, which must not begin just anywhere: cuDNN fails at odd addresses."""
+    trainer = FoldTrainer(MIXED, make_plan(MIXED, 2), task, (1,), torch.device("cpu"))
+    jobs = [FoldJob(str(fold), task.split(0, fold), 5_000) for fold in range(3)]
+    for trained in (trainer.train(*jobs), trainer.train(jobs[0])):
+        assert all(parameter.storage_offset() % 16 == 0 for parameter in trained.network.parameters())
+
+
 def test_only_folds_with_tiles_of_one_size_and_equal_budgets_go_together(
     task: TrainingTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,9 +20,11 @@ from napari_menndl.annotation.classes import (
 )
 from napari_menndl.errors import InputError, frame_number
 from napari_menndl.html import html_table
+from napari_menndl.layer_data import annotation_layer, movie_layer
 from napari_menndl.metrics.components import label_components
 from napari_menndl.movie.identity import few, frame_digest
 from napari_menndl.movie.preparation import same_frames
+from napari_menndl.views import view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -95,6 +97,14 @@ class AnnotationData:
         names = ", ".join(c.name for c in self._classes)
         touched = sum(s is not FrameStatus.UNTOUCHED for s in self._status)
         return f"Annotation({touched} of {len(self)} frames, {self.shape[1]} x {self.shape[2]} px, classes: {names})"
+
+    def view(self, movie: Movie | None = None) -> Any:
+        """Open napari with the annotation, over its movie if it is given, and return the viewer; see `views.view`.
+
+        Strokes change the annotation.
+        """
+        beneath = [] if movie is None else [movie_layer(self.drawn_on(movie))]
+        return view([*beneath, annotation_layer(self, movie.frame_time if movie is not None else None)])
 
     def _repr_html_(self) -> str:
         """Return the classes with the number of their defects on each annotated frame, for a notebook."""

@@ -1,10 +1,11 @@
 """The command line interface ``napari-menndl``."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from napari_menndl import __version__
 from napari_menndl.cli.live import follow
 from napari_menndl.cli.movies import compare, demo, predict, simulate
 from napari_menndl.cli.networks import export, info
@@ -29,8 +30,24 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # it would interpret units, as in [px], as markup
-    help="Evolve neural networks that find the defects in STEM movies, from one labelled frame.",
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"napari-menndl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+) -> None:
+    """Evolve neural networks that find the defects in STEM movies, from one labelled frame."""
+
+
 for command in (
     *(demo, simulate, search, status, stop, merge, predict, follow),
     *(export, export_prediction, info, compare, tracks, pictures, report),

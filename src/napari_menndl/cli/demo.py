@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +16,7 @@ from rich.table import Table
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.annotation.fourier_tuning import tune_fourier_method
 from napari_menndl.api import compare, run_search, train_alike
-from napari_menndl.errors import InputError
+from napari_menndl.errors import Failure, InputError
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.interpreter import python_command, python_environment
 from napari_menndl.movie.neighbours import read_frame
@@ -31,6 +29,7 @@ from napari_menndl.review.picture import PictureRow, four_panel
 from napari_menndl.search.facts import Born
 from napari_menndl.search.views.messages import rates
 from napari_menndl.simulation.simulate import SimulatedMovie, simulate_movie
+from napari_menndl.views import has_screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +123,8 @@ def run_demo(folder: Path, *, budget: str, seed: int, window: bool, console: Con
     console.rule("The same training for a hand-designed network and the best of the first population")
     by_hand = {BY_HAND: FOUNDERS["dilated_fcn"](), FIRST: first_population_best(run)}
     networks: dict[str, Any] = {**train_alike(run, by_hand), EVOLVED: run.best}
+    for name in [name for name, network in networks.items() if isinstance(network, Failure)]:
+        console.print(f"{name}: not compared, as its training failed: {networks.pop(name)}", style="yellow")
     task = run.task
     fourier = tune_fourier_method(
         task.frames[0], task.labels[0], task.known[0], task.match_rules, rng=np.random.default_rng(seed)
@@ -220,7 +221,7 @@ def comparison_table(table: pd.DataFrame) -> Table:
 
 def _open_window(folder: Path, run: Path, console: Console) -> None:
     """Show the result in napari, in a separate process, and wait until it is closed."""
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_screen():
         console.print("No screen here; with one, this ends in napari.")
         return
     paths = [str(folder / "movie.tif"), str(folder / "movie.annotation.zarr"), str(run)]

@@ -75,6 +75,15 @@ class Genome(Gene):
         genome: Genome = decode(cls, data, "genome")
         return genome
 
+    def _repr_svg_(self) -> str | None:
+        """Return the layer diagram, for a notebook; None if the network cannot be built."""
+        from napari_menndl.genome.layer_diagram import draw_svg, layer_diagram
+
+        try:
+            return draw_svg(*layer_diagram(self))
+        except GenomeError:
+            return None
+
     @cached_property
     def digest(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of the canonical JSON, which identify equal genomes."""

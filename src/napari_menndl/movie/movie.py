@@ -16,9 +16,11 @@ import numpy as np
 
 from napari_menndl.errors import InputError, frame_number
 from napari_menndl.html import html_beside, html_picture, html_table
+from napari_menndl.layer_data import movie_layer
 from napari_menndl.movie.absent import absent_frame, fill_gaps, percent
 from napari_menndl.movie.calibration import GIVE_PIXEL_SIZE, CalibrationWarning
 from napari_menndl.movie.metadata import UNKNOWN, Metadata, amount, common
+from napari_menndl.views import view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -261,6 +263,10 @@ class Movie:
         if self.frame_time is not None:
             known.append(f"Frame time: {amount(self.frame_time, 's')}")
         return known + self.metadata.lines
+
+    def view(self) -> Any:
+        """Open napari with the movie and return the viewer; see `views.view`."""
+        return view([movie_layer(self)])
 
     def _repr_html_(self) -> str:
         """Return the first readable frame and all known properties, for a notebook."""

@@ -37,8 +37,9 @@ def board(status: dict[str, Any], reader: RunReader) -> str:
         Must have read at least as much of the journal as the status.
     """
     details = escape(" · ".join(pool_details(status["pool"])))
+    state, _, words = headline(status).partition(" ")
     lines = [
-        f"<b>{escape(headline(status))}</b>",
+        f"<b>{escape(f'{state}: {words.strip()}')}</b>",
         f'<small title="{details}">{escape(rates(status))}</small>',
     ]
     if sick := excluded_workers(status["pool"]):
@@ -67,7 +68,8 @@ def _row(rank: int, one: dict[str, Any], reader: RunReader) -> str:
     layers = " → ".join(describe(reader.birth(one["id"]).candidate.genome)[:-1])
     start = shorten(layers, _LETTERS, placeholder=" …")
     layers = f'<td style="text-align:left" title="{escape(layers)}"><small>{escape(start)}</small></td>'
-    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}{layers}</tr>"
+    numbers = "".join(f'<td style="white-space:nowrap">{escape(cell)}</td>' for cell in cells)
+    return f"<tr>{numbers}{layers}</tr>"
 
 
 def _head(word: str) -> str:

@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from napari_menndl.figure import Picture
     from napari_menndl.genome.genome import Genome
-    from napari_menndl.review.panels import Picture
     from napari_menndl.run import Run
     from napari_menndl.search.facts import AnswerChosen
     from napari_menndl.search.views.monitor import RunSnapshot
@@ -41,7 +40,7 @@ _WIDE, _HIGH = 11.0, 4.3
 _UNITS = ((2 * 86400.0, 86400.0, "d"), (2 * 3600.0, 3600.0, "h"), (120.0, 60.0, "min"), (0.0, 1.0, "s"))
 
 
-def plot_history(run: Run) -> Figure:
+def plot_history(run: Run) -> Picture:
     """Plot fitness over the number of networks born and over time.
 
     Parameters

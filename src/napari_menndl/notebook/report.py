@@ -17,6 +17,8 @@ from napari_menndl.genome.describe import describe
 from napari_menndl.genome.layer_diagram import draw_svg, layer_diagram
 from napari_menndl.metrics.components import label_components
 from napari_menndl.notebook.plots import draw_history
+from napari_menndl.notebook.review_plots import plot_errors
+from napari_menndl.notebook.search_plots import plot_genes, plot_pareto, plot_population
 from napari_menndl.progress import duration
 from napari_menndl.review.panels import OUTCOME_KEY, Panel, counted, draw_panels, expert_panel, reviewed_panel
 from napari_menndl.review.review import Review
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.figure import Picture
     from napari_menndl.predict.prediction import Prediction
-    from napari_menndl.review.panels import Picture
     from napari_menndl.run import Run
     from napari_menndl.search.views.monitor import RunSnapshot
     from napari_menndl.search.views.reader import RunReader
@@ -89,12 +91,14 @@ def write_report(
         settings=_settings(run.settings),
         versions=run.folder.versions,
         history=_embed(draw_history(snapshot, [rung.pixels for rung in run.settings.ladder])),
+        figures=_figures(run) if snapshot.best_fitness is not None else [],
         labels=_embed(_labelled_frames(run.task)),
         members=_members(snapshot, monitor.reader, run.task),
         networks=_networks(status, monitor.reader),
         review=None if annotation is None else _review(run.predict(movie), annotation, labelled),
         methods=_methods(run, status),
         command=_command(run),
+        founders="" if run.settings.founders == SearchSettings().founders else str(run.settings.founders),
         duration=duration,
     )
     place = Path(path)
@@ -103,6 +107,30 @@ def write_report(
     except OSError as error:
         raise InputError("a file that can be written", str(error), "Choose another place.") from error
     return place
+
+
+def _figures(run: Run) -> list[dict[str, str]]:
+    """Return the figures of a search that has judged a network, each with what it shows."""
+    return [
+        {"title": title, "words": words, "source": _embed(plot(run))}
+        for title, plot, words in (
+            (
+                "Population",
+                plot_population,
+                "A line for each network, at its fitness, while it was among the possible parents.",
+            ),
+            (
+                "Accuracy and speed",
+                plot_pareto,
+                "No other network is both better and faster than one on the Pareto front.",
+            ),
+            (
+                "Genes",
+                plot_genes,
+                "Networks are bred, not drawn at random: a gene that goes with fitness need not be its cause.",
+            ),
+        )
+    ]
 
 
 def _embed(figure: Picture) -> str:
@@ -206,6 +234,7 @@ def _review(prediction: Prediction, annotation: Annotation, labelled: Sequence[i
     return {
         "scores": scores[scores["frame"] == "all"].to_dict("records"),
         "frames": len(review.frames),
+        "errors": _embed(plot_errors(review)),
         "picture": _embed(draw_panels(rows, key=OUTCOME_KEY, pixel_size=movie.pixel_size)),
     }
 

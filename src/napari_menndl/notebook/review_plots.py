@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from napari_menndl.annotation.annotation import Annotation
     from napari_menndl.annotation.fourier import FourierMethod
+    from napari_menndl.figure import Picture
     from napari_menndl.movie.movie import Movie
     from napari_menndl.predict.prediction import Prediction
     from napari_menndl.run import Run
@@ -54,7 +54,7 @@ _OUTCOMES = {name: OUTCOME_COLOURS[value] for value, name in OUTCOMES.items()}
 
 def plot_frame(
     movie: Any, prediction: Prediction | None, annotation: Annotation | None, t: int, name: str = "Network"
-) -> Figure:
+) -> Picture:
     """Plot one frame: raw, annotated and predicted, in the three colours of a review.
 
     Parameters
@@ -100,7 +100,7 @@ def plot_four_panels(
     annotation: Annotation,
     frames: Sequence[int] | None = None,
     fourier: FourierMethod | None = None,
-) -> Figure:
+) -> Picture:
     """Plot frames beside the expert's defects, the Fourier method and the answer of a search.
 
     Parameters
@@ -150,7 +150,7 @@ def plot_four_panels(
     return draw_four_panels(rows, pixel_size=shown.pixel_size)
 
 
-def plot_errors(review: Review) -> Figure:
+def plot_errors(review: Review) -> Picture:
     """Plot where in the frame, and in which frames, defects were found, made up and missed.
 
     Parameters

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
-    from napari_menndl.review.panels import Picture
+    from napari_menndl.figure import Picture
     from napari_menndl.run import Run
     from napari_menndl.search.views.lineage import Step
     from napari_menndl.search.views.monitor import RunSnapshot
@@ -56,13 +56,15 @@ _COSTS = {"latency": "time to predict [ms per megapixel]", "parameters": "traine
 _BIRTHS = 24
 #: Number of characters of what made a network.
 _LETTERS = 64
+#: Width and height of a network's number [px].
+_NUMBER = (34, 15)
 #: Number of genes that are drawn, and of different values from which a gene has an axis of numbers.
 _GENES, _FEW = 12, 5
 #: Ratio of largest to smallest value from which an axis is logarithmic.
 _WIDE = 30.0
 
 
-def plot_population(run: Run) -> Figure:
+def plot_population(run: Run) -> Picture:
     """Plot who was in the population, with what fitness, while networks were born.
 
     Parameters
@@ -99,7 +101,7 @@ def plot_population(run: Run) -> Figure:
     return figure
 
 
-def plot_pareto(run: Run, cost: str = "latency") -> Figure:
+def plot_pareto(run: Run, cost: str = "latency") -> Picture:
     """Plot the fitness of every network against its cost, with the Pareto front: none other is better and cheaper.
 
     Parameters
@@ -134,7 +136,6 @@ def plot_pareto(run: Run, cost: str = "latency") -> Figure:
         axis.scatter(those[cost], those["fitness"], s=28, color=colour, zorder=3, label=words)
     if len(front):
         axis.step(front[cost], front["fitness"], where="post", color=BEST, linewidth=1.8, label="Pareto front")
-        _number(axis, front, cost)
     members = [one.id for one in snapshot.answer.members] if snapshot.answer else []
     stars = table[table["id"].isin(members)]
     if len(stars):
@@ -147,11 +148,12 @@ def plot_pareto(run: Run, cost: str = "latency") -> Figure:
         xlabel=_COSTS[cost] + (f", on {' and '.join(devices)}" if devices else ""), ylabel=FITNESS, ylim=(-0.07, 1.0)
     )
     tidy(axis)
+    _number(axis, front, cost)
     _legend(figure, axis)
     return figure
 
 
-def plot_lineage(run: Run, network: int | None = None) -> Figure:
+def plot_lineage(run: Run, network: int | None = None) -> Picture:
     """Plot how a network came about: its ancestors, what each birth changed, and what was gained by it.
 
     Parameters
@@ -210,7 +212,7 @@ def plot_lineage(run: Run, network: int | None = None) -> Figure:
     return figure
 
 
-def plot_genes(run: Run, genes: Sequence[str] | None = None) -> Figure:
+def plot_genes(run: Run, genes: Sequence[str] | None = None) -> Picture:
     """Plot the fitness of all networks against their genes.
 
     Fitness is that at the first rung, where all networks are trained equally long. The networks were bred, not drawn at
@@ -343,11 +345,25 @@ def _scale(axis: Axes, values: pd.Series[float]) -> None:
 
 
 def _number(axis: Axes, front: pd.DataFrame, cost: str) -> None:
-    """Write the number of each network of the front beside it."""
-    for network, *place in zip(front["id"], front[cost], front["fitness"], strict=True):
-        axis.annotate(
-            f"#{network}", (place[0], place[1]), xytext=(3, 6), textcoords="offset points", fontsize=8.5, color=INK
-        )
+    """Write the number of each network of the front above it at the left, where no other network can be.
+
+    The fittest come first; a number that would cover another is left out.
+    """
+    axis.get_xlim()  # matplotlib fits the axis when it is asked for it
+    numbered: list[NDArray[np.float64]] = []
+    for network, x, y in zip(front["id"][::-1], front[cost][::-1], front["fitness"][::-1], strict=True):
+        place = axis.transData.transform((x, y))
+        if all((np.abs(place - other) > _NUMBER).any() for other in numbered):
+            axis.annotate(
+                f"#{network}",
+                (x, y),
+                xytext=(-3, 4),
+                textcoords="offset points",
+                ha="right",
+                fontsize=8.5,
+                color=INK,
+            )
+            numbered.append(place)
 
 
 def _legend(figure: Picture, axis: Axes) -> None:

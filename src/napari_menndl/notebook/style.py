@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from napari_menndl.review.panels import Picture
+from napari_menndl.figure import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,11 +17,14 @@ import dask.array as da
 import numpy as np
 from dask.delayed import delayed
 
+from napari_menndl.annotation.classes import COLOURS
 from napari_menndl.errors import InputError, frame_number
-from napari_menndl.layer_data import grid, points_layer
+from napari_menndl.html import html_table
+from napari_menndl.layer_data import labels_layer, movie_layer, points_layer
 from napari_menndl.metrics.defect_table import joined, no_defects
 from napari_menndl.movie.absent import spans
 from napari_menndl.movie.identity import digest_of, few, frame_digest
+from napari_menndl.movie.movie import side_of_pixel
 from napari_menndl.movie.neighbours import REACH, read_frame
 from napari_menndl.movie.preparation import leave_borders
 from napari_menndl.movie.tracing import with_origin
@@ -31,6 +34,7 @@ from napari_menndl.predict.prediction_zarr import StoredFrames, not_this_one
 from napari_menndl.predict.range import RangeCheck
 from napari_menndl.predict.remote import LOOK, combine_errors, on_pool, take_next
 from napari_menndl.tracks.tracks import track_defects
+from napari_menndl.views import view
 
 if TYPE_CHECKING:
     import os
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from napari_menndl.layer_data import LayerData
     from napari_menndl.movie.movie import Movie
     from napari_menndl.pool.protocol import Pool
     from napari_menndl.predict.prediction_spec import Predictor
@@ -438,14 +443,37 @@ class Prediction:
             raise combine_errors(failed)
         return Path(path)
 
-    def as_layers(self) -> list[tuple[Any, dict[str, Any], str]]:
+    def as_layers(self) -> list[LayerData]:
         """Return layers of napari, as ``Layer.create`` takes them: the labels (lazy), and the defects as points."""
         spec = self.spec
-        place = grid(spec.pixel_size, spec.frame_time)
         return [
-            (self.labels, {"name": f"{spec.movie} labels", **place}, "labels"),
+            self._labels_layer(),
             points_layer(self.defects, spec.pixel_size, spec.frame_time, f"{spec.movie} defects"),
         ]
+
+    def _labels_layer(self) -> LayerData:
+        spec = self.spec
+        colours = [COLOURS[c % len(COLOURS)] for c in range(len(spec.class_names))]
+        name = f"{spec.movie} labels"
+        return labels_layer(self.labels, colours, spec.pixel_size, spec.frame_time, name)
+
+    def view(self) -> Any:
+        """Open napari with the labels over the movie, if it is there, and return the viewer; see `views.view`.
+
+        A frame is predicted when it comes into view.
+        """
+        beneath = [] if self.movie is None else [movie_layer(self.movie)]
+        return view([*beneath, self._labels_layer()], outlined=True)
+
+    def _repr_html_(self) -> str:
+        """Return what was predicted and by what, for a notebook; no frame is predicted for it."""
+        spec, (count, height, width) = self.spec, self.spec.shape
+        rows = [
+            ("frames", f"{count} of {height} × {width} px, {self.written} of them on disk"),
+            ("classes", ", ".join(f"{n} from {t:.2f}" for n, t in zip(spec.class_names, spec.thresholds, strict=True))),
+            ("pixel size", "unknown" if spec.pixel_size is None else side_of_pixel(spec.pixel_size)),
+        ]
+        return html_table(rows, caption=f"Prediction of {spec.movie}")
 
     @contextmanager
     def _borders_said_once(self) -> Iterator[None]:

@@ -23,7 +23,6 @@ from napari_menndl.review.panels import (
     OUTCOME_KEY,
     Key,
     Panel,
-    Picture,
     counted,
     draw_panels,
     grey_limits,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.figure import Picture
     from napari_menndl.movie.movie import Movie
 
 #: Suffix of films, their codecs, the first that is there, and the compression of H.264 (smaller is better).

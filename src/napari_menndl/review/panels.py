@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch, Rectangle
 from scipy import ndimage
 
+from napari_menndl.figure import Picture
 from napari_menndl.review.outcomes import COLOURS, OUTCOMES, TRUE_POSITIVE, WORDS, in_words
 
 if TYPE_CHECKING:
@@ -39,23 +38,12 @@ _BAR = 0.3
 _EDGE, _TINT = 0.009, 0.25
 #: Colours behind pictures, of text, and of fainter text.
 BACKGROUND, INK, FAINT = "#101014", "#f2f2f2", "#b8b8c0"
-#: Pixels on a web page per inch of a figure.
-_PAGE = 80
 
 #: Meaning of the values in a mask of colours: value to colour and words.
 Key = dict[int, tuple[str, str]]
 OUTCOME_KEY: Key = {value: (COLOURS[value], f"{WORDS[name]} ({name})") for value, name in OUTCOMES.items()}
 # Also the colour of the annotation, in a panel of its own.
 OUTCOME_KEY[TRUE_POSITIVE] = (COLOURS[TRUE_POSITIVE], OUTCOME_KEY[TRUE_POSITIVE][1] + " · expert's defects")
-
-
-class Picture(Figure):
-    """Figure that a notebook displays by itself; matplotlib's own needs pyplot for that."""
-
-    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        data = BytesIO()
-        self.savefig(data, format="png")
-        return data.getvalue(), {"width": round(self.get_figwidth() * _PAGE)}
 
 
 @dataclass(frozen=True)

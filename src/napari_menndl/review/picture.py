@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
-from napari_menndl.review.panels import OUTCOME_KEY, Key, Panel, Picture, draw_panels, expert_panel, reviewed_panel
+from napari_menndl.review.panels import OUTCOME_KEY, Key, Panel, draw_panels, expert_panel, reviewed_panel
 
 if TYPE_CHECKING:
     import os
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_menndl.figure import Picture
     from napari_menndl.review.frame import ReviewedFrame
 
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
+from dask.delayed import delayed
 
 from napari_menndl.html import html_table
+from napari_menndl.layer_data import labels_layer, movie_layer
 from napari_menndl.metrics.defect_table import joined
 from napari_menndl.movie.tracing import with_origin
 from napari_menndl.review.aligned_labels import AlignedLabels
@@ -17,6 +20,7 @@ from napari_menndl.review.new_defects import NewDefects, NewDefectsFromEvents
 from napari_menndl.review.outcomes import COLOURS, OUTCOMES
 from napari_menndl.review.tables import TOTAL, Tallies, no_judged
 from napari_menndl.tables import write_table
+from napari_menndl.views import view
 
 if TYPE_CHECKING:
     import os
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.movie.movie import Movie
     from napari_menndl.review.compare import ComparedFrame
 
 
@@ -49,6 +54,8 @@ class Review:
         By scope, frame and class, with totals; see `tables.Tallies.scores`. The scopes are ``"all"``; ``"later"``,
         without the labelled frames; and ``"born"``, defects born after them, for which every false positive of a frame
         counts, since none can be known to be old.
+    movie : Movie or None
+        The movie, where the prediction knows it.
     """
 
     frames: tuple[int, ...]
@@ -58,6 +65,7 @@ class Review:
     defects: pd.DataFrame
     scores: pd.DataFrame
     _look: Callable[[int], ComparedFrame] = field(repr=False, compare=False)
+    movie: Movie | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -126,7 +134,31 @@ class Review:
                 progress(done, len(reviewed))
         defects = joined(tables, lambda: with_origin(no_judged(), both.comparison.steps))
         common, others = both.classes.common, both.classes.not_compared
-        return cls(reviewed, common, others, labelled, defects, tallies.scores(), both.look)
+        shown: Movie | None = getattr(predicted, "movie", None)
+        return cls(reviewed, common, others, labelled, defects, tallies.scores(), both.look, shown)
+
+    def view(self, movie: Movie | None = None) -> Any:
+        """Open napari with the outcomes over the movie, and return the viewer; see `views.view`.
+
+        Found defects are white, false ones purple, missed ones orange; a frame is reviewed when it comes into view.
+
+        Parameters
+        ----------
+        movie : Movie, optional
+            The movie that was predicted; a prediction that was not opened alone knows it.
+        """
+        movie = movie or self.movie
+        beneath = [] if movie is None else [movie_layer(movie)]
+        pixel_size, frame_time = (movie.pixel_size, movie.frame_time) if movie is not None else (None, None)
+        overlay = labels_layer(self._overlay(), tuple(COLOURS.values()), pixel_size, frame_time, "review")
+        return view([*beneath, overlay], outlined=True)
+
+    def _overlay(self) -> da.Array:
+        """Return the masks of colours (T, Y, X) uint8 up to the last reviewed frame, lazy; 0 in the others."""
+        lazy, shape = delayed(self.colours, pure=False), self.colours(self.frames[0]).shape
+        blank = da.zeros(shape, dtype=np.uint8, chunks=shape)
+        frames = range(self.frames[-1] + 1)
+        return da.stack([da.from_delayed(lazy(t), shape, np.uint8) if t in self.frames else blank for t in frames])
 
     def _repr_html_(self) -> str:
         """Return the totals by scope and class, for a notebook."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from napari_menndl.annotation.classes import COLOURS
+from napari_menndl.figure import Picture
 from napari_menndl.files import atomic_write
 from napari_menndl.tracks.events import EVENTS
 from napari_menndl.tracks.rates import TOTAL
@@ -20,27 +20,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from napari_menndl.tracks.observed import Observed
 
-_WIDE, _HIGH, _RESOLUTION = 8.0, 2.6, 120
+#: Width of the figure and height of a row [inch]; panels of events beside each other.
+_WIDE, _HIGH, _RESOLUTION, _ACROSS = 10.0, 2.3, 120, 2
 
 
-def plot_tracks(trajectories: pd.DataFrame, events: pd.DataFrame, rates: pd.DataFrame, observed: Observed) -> Figure:
+def plot_tracks(trajectories: pd.DataFrame, events: pd.DataFrame, rates: pd.DataFrame, observed: Observed) -> Picture:
     """Draw the number of defects of each class, and the rate of each event that occurred, against time.
 
     Bars are the intervals of `rates.poisson_interval`; each event has a panel. The tables are those of `Tracks`.
     """
     happened = [event for event in EVENTS if (events["event"] == event).any()]
-    figure = Figure(figsize=(_WIDE, _HIGH * (1 + len(happened))), dpi=_RESOLUTION, layout="constrained")
+    rows = 1 + -(-len(happened) // _ACROSS)
+    figure = Picture(figsize=(_WIDE, _HIGH * rows), dpi=_RESOLUTION, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = np.atleast_1d(figure.subplots(1 + len(happened), 1, sharex=True))
+    grid = figure.add_gridspec(rows, _ACROSS)
+    numbers = figure.add_subplot(grid[0, :])
     classes = list(dict.fromkeys(trajectories["class"]))
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(classes)}
-    _draw_numbers(axes[0], trajectories, observed, colours)
-    for axis, event in zip(axes[1:], happened, strict=True):
+    _draw_numbers(numbers, trajectories, observed, colours)
+    for place, event in enumerate(happened, start=_ACROSS):
+        axis = figure.add_subplot(grid[divmod(place, _ACROSS)], sharex=numbers)
         _draw_rates(axis, rates, observed, event, colours)
-    axes[-1].set_xlabel("time [s]" if observed.frame_time else "frame")
+    for axis in figure.axes[-_ACROSS:]:
+        axis.set_xlabel("time [s]" if observed.frame_time else "frame")
     return figure
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Largest norm of the gradient over all parameters of a network.
 CLIP = 5.0
+#: Every parameter begins at a multiple of so many values: cuDNN reads 16 bytes at a time.
+ALIGNMENT = 64
 #: Parameters that a GPU updates in one block of its threads.
 PIECE = 4096
 
@@ -159,15 +161,18 @@ class _Flat:
         self._parts = list(network.parameters())
         # In the order of the memory, so that weights with channels last stay as they are.
         self._orders = [sorted(range(p.dim()), key=p.stride, reverse=True) for p in self._parts]
+        self._gaps = [p.new_zeros(-p.numel() % ALIGNMENT) for p in self._parts]
         flat = self._flattened([p.detach() for p in self._parts])
-        begin, owners = 0, []
-        for part in self._parts:
+        begin, places = 0, []
+        for part, gap in zip(self._parts, self._gaps, strict=True):
             part.data = torch.as_strided(flat, part.shape, part.stride(), begin)
-            begin += part.numel()
             # The first dimension, which is outermost in memory, is that of the networks.
-            owners.append(torch.arange(network.copies).repeat_interleave(part.numel() // network.copies))
-        self._owner = torch.cat(owners).to(flat.device)
-        self._by_owner = self._owner.argsort(stable=True).reshape(network.copies, -1)
+            places.append(torch.arange(begin, begin + part.numel()).reshape(network.copies, -1))
+            begin += part.numel() + len(gap)
+        self._places = torch.cat(places, 1).to(flat.device)
+        self._owner = torch.zeros(len(flat), dtype=torch.int64, device=flat.device)
+        for copy, own in enumerate(self._places):
+            self._owner[own] = copy
         self._gradient = torch.zeros_like(flat)
         length = PIECE if flat.is_cuda else len(flat)
         self.pieces = [nn.Parameter(piece) for piece in flat.split(length)]
@@ -177,15 +182,16 @@ class _Flat:
     def set_gradient(self, loss: Tensor) -> Tensor:
         """Set the gradient of a loss, of a norm of at most `CLIP` for each network; return the norms before (G,)."""
         gradient = self._flattened(torch.autograd.grad(loss, self._parts, materialize_grads=True))
-        if len(self._by_owner) == 1:
+        if len(self._places) == 1:
             norm = torch.linalg.vector_norm(gradient)[None]
             factor = (CLIP / (norm + 1e-6)).clamp(max=1)
         else:
-            norm = torch.linalg.vector_norm(gradient[self._by_owner], dim=1)
+            norm = torch.linalg.vector_norm(gradient[self._places], dim=1)
             factor = (CLIP / (norm + 1e-6)).clamp(max=1)[self._owner]
         torch.mul(gradient, factor, out=self._gradient)
         return norm
 
     def _flattened(self, tensors: Sequence[Tensor]) -> Tensor:
         """Concatenate tensors of the shapes of the parameters, each in the order of that parameter's memory."""
-        return torch.cat([t.permute(o).reshape(-1) for t, o in zip(tensors, self._orders, strict=True)])
+        ordered = [t.permute(order).reshape(-1) for t, order in zip(tensors, self._orders, strict=True)]
+        return torch.cat([part for pair in zip(ordered, self._gaps, strict=True) for part in pair])

@@ -10,7 +10,8 @@ from napari.layers import Labels
 
 from napari_menndl.annotation.label_values import IGNORED, with_ignored
 from napari_menndl.errors import InputError
-from napari_menndl.layer_data import grid
+from napari_menndl.layer_data import annotation_layer as annotation_layer
+from napari_menndl.layer_data import movie_layer as movie_layer
 from napari_menndl.movie.identity import movie_digest
 from napari_menndl.movie.metadata import UNKNOWN
 from napari_menndl.movie.reading import open_movie
@@ -21,45 +22,12 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
     from napari_menndl.annotation.annotation import Annotation
+    from napari_menndl.layer_data import LayerData as LayerData
     from napari_menndl.movie.movie import Movie, Step
-
-    LayerData = tuple[Any, dict[str, Any], str]
 
 #: Attributes that define where the pixels of a layer lie.
 PLACE = ("scale", "translate", "units", "axis_labels")
 _OF_ANOTHER = 4
-
-
-def movie_layer(movie: Movie) -> LayerData:
-    """Return a movie as an image layer; its frames stay lazy, and the contrast is that of its first frame."""
-    first = np.asarray(movie.frames[0])
-    low, high = np.nanpercentile(first[np.isfinite(first)], (0.1, 99.9)) if np.isfinite(first).any() else (0.0, 0.0)
-    about: dict[str, Any] = {"name": movie.name, **grid(movie.pixel_size, movie.frame_time)}
-    about["metadata"] = {
-        "pixel_size": movie.pixel_size,
-        "frame_time": movie.frame_time,
-        "source": movie.source,
-        "recording": movie.metadata,
-    }
-    if movie.steps:
-        about["metadata"]["prepared"] = movie
-    if high > low:
-        about["contrast_limits"] = (float(low), float(high))
-    return movie.frames, about, "image"
-
-
-def annotation_layer(annotation: Annotation, frame_time: float | None = None, name: str = "annotation") -> LayerData:
-    """Return an annotation as a labels layer in the colours of its classes; strokes change its own array."""
-    colours: dict[int | None, str] = {None: "transparent"}
-    colours |= {index: defect.colour for index, defect in enumerate(annotation.classes, start=1)}
-    about = {
-        "name": name,
-        **grid(annotation.pixel_size, frame_time),
-        "metadata": {"annotation": annotation},
-        "colormap": colours,
-        "opacity": 0.6,
-    }
-    return annotation.labels, about, "labels"
 
 
 def layer_over(annotation: Annotation, image: Image, name: str) -> Labels:
