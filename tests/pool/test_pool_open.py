@@ -9,7 +9,8 @@ from waiting import one
 
 from napari_menndl.errors import InputError
 from napari_menndl.pool.open import check_pool, open_pool
-from napari_menndl.pool.process.hardware import parse_nvidia_smi, visible_gpus
+from napari_menndl.pool.process.hardware import networks_that_fit, parse_nvidia_smi, visible_gpus
+from napari_menndl.pool.settings import LocalSettings
 
 
 def unused_port():
@@ -71,6 +72,24 @@ def test_the_serial_pool_trains_in_a_child():
     pool = open_pool("serial", ENTRY, env=ENV, threads=2)
     assert one(pool, {"do": "environment"}).payload["OMP_NUM_THREADS"] == "2"
     pool.close()
+
+
+@pytest.mark.parametrize(
+    ("cores", "mebibytes", "expected"), [(16, [81559], 8), (16, [81559, 24576], 8), (4, [81559], 4), (16, [8192], 2)]
+)
+def test_networks_that_share_a_gpu_fit_its_memory_and_the_cores(tmp_path, monkeypatch, cores, mebibytes, expected):
+    """Asked of a program `nvidia-smi`, here a script that answers as for such GPUs."""
+    lines = "\n".join(str(one) for one in mebibytes)
+    gpus = "\n".join(f"GPU {n}: NVIDIA (UUID: GPU-{n})" for n in range(len(mebibytes)))
+    script = tmp_path / "nvidia-smi"
+    script.write_text(f'#!/bin/sh\nif [ "$1" = -L ]; then echo "{gpus}"; else echo "{lines}"; fi\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert networks_that_fit() == expected
+    assert LocalSettings().sharing == expected
+    assert LocalSettings(networks_per_gpu=3).sharing == 3
 
 
 def test_gpus_are_read_from_nvidia_smi():

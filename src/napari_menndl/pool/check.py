@@ -67,8 +67,8 @@ def check_this_computer(settings: PoolSettings | None = None) -> PoolReport:
     """Report the resources of this machine, without starting anything."""
     settings = settings or LocalSettings()
     here, gpus = versions(), len(visible_gpus())
-    sharing = 1 if settings.networks_per_gpu is None else settings.networks_per_gpu
-    slots = 1 if isinstance(settings, SerialSettings) else settings.slots or gpus * sharing or os.cpu_count() or 1
+    fitting = settings.slots or gpus * settings.sharing or os.cpu_count() or 1
+    slots = 1 if isinstance(settings, SerialSettings) else fitting
     machine = Machine(platform.node() or "this computer", slots, gpus, machine_memory())
     return PoolReport(0.0, "this computer", (machine,), here, here)
 

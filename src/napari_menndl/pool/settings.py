@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from napari_menndl.errors import InputError
+from napari_menndl.pool.process.hardware import networks_that_fit
 from napari_menndl.serialization import check_types
 from napari_menndl.settings import about, documented, setting
 
@@ -36,7 +37,11 @@ class PoolSettings:
         None, "Slots", note="The most networks trained at a time; left out: what fits", min=1, max=100_000
     )
     networks_per_gpu: int | None = setting(
-        None, "Networks per GPU", note="How many networks share a GPU; 0 trains on processor cores", min=0, max=64
+        None,
+        "Networks per GPU",
+        note="How many networks share a GPU; 0 trains on processor cores; left out: here what fits, elsewhere one",
+        min=0,
+        max=64,
     )
 
     def __init_subclass__(cls) -> None:
@@ -79,6 +84,11 @@ class LocalSettings(PoolSettings):
         False, "TLS", note="Certificates even here: for a machine on which others log in, who could run code as you"
     )
     folder: str = setting("", "Folder", note="For the files of the worker; left out: a temporary one")
+
+    @property
+    def sharing(self) -> int:
+        """Number of networks that share a GPU; left out: what cores and memory of this machine allow."""
+        return networks_that_fit() if self.networks_per_gpu is None else self.networks_per_gpu
 
 
 @dataclass(frozen=True, kw_only=True)

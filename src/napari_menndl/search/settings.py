@@ -44,7 +44,7 @@ class SearchSettings:
     )
     slots: int | None = setting(None, "Slots", note="Networks trained at a time; empty: what fits.", min=1, max=4096)
     networks_per_gpu: int | None = setting(
-        None, "Networks per GPU", note="How many share a GPU; empty: one, or what the pool says.", min=0, max=64
+        None, "Networks per GPU", note="How many share a GPU; empty: what fits, or what the pool says.", min=0, max=64
     )
     timeout: float = setting(600.0, "Timeout", unit="s", note="Longest evaluation of one network.", min=1, max=1e6)
     population: int = setting(16, "Population", note="Candidates that can be parents.", min=2, max=100_000)

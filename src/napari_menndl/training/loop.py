@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +15,7 @@ from napari_menndl.training.losses import UNKNOWN
 from napari_menndl.training.step import TrainingStep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -94,7 +95,7 @@ def train(
     ends = sorted({round((i + 1) * steps / STRETCHES) for i in range(STRETCHES)} - {0})
     step()
     probe(step)
-    repeat = record(step, step.generator) if step.curve.is_cuda else step
+    repeat = _recorded(step) if step.curve.is_cuda else step
     done, begins = 1, [0, *ends[:-1]]
     for number, end in enumerate(ends, start=1):
         for _ in range(done, end):
@@ -111,6 +112,17 @@ def train(
                 check(curve, step, copy, halfway=2 * end >= steps)
     network.eval()
     return [tuple(curve) for curve in curves]
+
+
+def _recorded(step: TrainingStep) -> Callable[[], None]:
+    """Return what repeats a step on a CUDA device: its graph, or the step itself if it cannot be recorded."""
+    try:
+        return record(step, step.generator)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as problem:
+        warnings.warn(f"A training is slow, since its steps cannot be recorded: {problem}", stacklevel=2)
+        return step
 
 
 def probe(step: TrainingStep) -> None:

@@ -101,6 +101,34 @@ def _listed_gpus() -> tuple[str, ...]:
         return ()
 
 
+#: Most networks that share a GPU: 14 were hardly faster than 8 (docs/benchmarks.md), and each takes its memory.
+_MOST_NETWORKS = 8
+#: Memory of a GPU for each of them: torch, what it has loaded, and a training [byte].
+_NETWORK_MEMORY = 3 * 2**30
+
+
+def networks_that_fit() -> int:
+    """Return how many networks should share each GPU of this machine: one per core, as far as the memory goes.
+
+    A small network leaves a GPU idle while its trainer prepares and judges, so that several trainers share one.
+    """
+    cores = (os.cpu_count() or 1) // max(1, len(visible_gpus()))
+    return max(1, min(_MOST_NETWORKS, cores, int(_gpu_memory() / _NETWORK_MEMORY)))
+
+
+def _gpu_memory() -> int:
+    """Return the memory of the smallest GPU [byte]; 0 if unknown."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return 0
+    command = [program, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+        return min(int(line) for line in answer.split()) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return 0
+
+
 def parse_nvidia_smi(listing: str) -> tuple[str, ...]:
     """Return the UUIDs in the output of ``nvidia-smi -L``, MIG instances in place of their GPU."""
     names: list[str] = []

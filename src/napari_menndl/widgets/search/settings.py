@@ -56,7 +56,9 @@ def _advanced() -> type:
         one = by_name[name]
         chosen.append((name, hints[name], field(default=one.default, metadata=one.metadata)))
     limits = {key: by_name["networks_per_gpu"].metadata[key] for key in ("min", "max")}
-    sharing = setting(1, "Networks per GPU", note="How many share a GPU; 1: one, or what the pool file says", **limits)
+    sharing = setting(
+        1, "Networks per GPU", note="How many share a GPU; 1: what fits, or what the pool file says", **limits
+    )
     chosen.append(("networks_per_gpu", int, sharing))
     return make_dataclass("AdvancedSettings", chosen, frozen=True)
 
