@@ -1,10 +1,11 @@
 """On NVIDIA GPUs: networks an hour by strategy and by how many share a GPU, prediction, real faults, repeatability.
 
-    python benchmarks/gpu.py [--only strategies|prediction|sharing|faults|repeat] [--minutes 4] [--quick] [--again]
+    python benchmarks/gpu.py [--only CELL] [--minutes 4] [--quick] [--again]
 
 ``strategies``: genomes of the search's own distribution, four folds of 300 steps of 8 tiles of 64 x 64 px each, with
 building, recording, calibration and judging (`gpu_trainer.py`): step by step, recorded as CUDA graphs, folds side by
-side, with kernels for every shape, several in a process, several processes. ``prediction``: frames of 2048 x 2048 px.
+side, with kernels for every shape, several in a process, several processes. ``phases``: times of the parts of one
+evaluation. ``prediction``: frames of 2048 x 2048 px.
 ``sharing``: the same search of the demo's movie with 1, 2, 4, 8 and 16 networks per GPU, and on the processor alone.
 ``faults``: real out-of-memory and real CUDA errors among sound jobs. ``repeat``: the same evaluations twice, in fresh
 processes, and on the processor. Writes ``benchmarks/results/gpu-CELL.json``. Where there is no GPU, what is left is run
@@ -14,6 +15,8 @@ on the processor, and nothing is written.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import json
 import math
 import subprocess
@@ -22,6 +25,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -29,12 +33,15 @@ import numpy as np
 import torch
 
 import gpu_faults
+import gpu_trainer
+import napari_menndl.training.loop
 from cells import Numbers, let_trainers_import_benchmarks, read_cell, write_cell
 from napari_menndl import Annotation, run_search
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import MatchRule
+from napari_menndl.network.device import own_stream, wait
 from napari_menndl.network.module import Network
 from napari_menndl.network.weights import from_bytes
 from napari_menndl.pool.open import open_pool
@@ -43,6 +50,8 @@ from napari_menndl.predict.trained import TrainedNetwork
 from napari_menndl.simulation.simulate import simulate_movie
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.evaluate import evaluate
+from napari_menndl.training.folds import FoldJob, FoldTrainer
+from napari_menndl.training.loop import TrainingStopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,6 +121,69 @@ def strategies(seconds: float, seed: int) -> Numbers:
         print(json.dumps({name: found[name]}), flush=True)
     stop_trainers(trainers)
     return found
+
+
+def phases(number: float, seed: int) -> Numbers:
+    """Time the parts of so many evaluations, one after another: of fresh topologies, with folds together or alone."""
+    device = torch.device("cuda" if visible_gpus() else "cpu")
+    task = gpu_trainer.make_task()
+    pixels = gpu_trainer.STEPS * gpu_trainer.BATCH * gpu_trainer.TILE**2
+    found: Numbers = {}
+    for kernels, together in itertools.product((True, False), (True, False)):
+        rows = []
+        with gpu_trainer.as_told(recorded=True, kernels=kernels, together=together):
+            for genome in gpu_trainer.genomes(seed, int(number)):
+                plan = make_plan(genome, len(task.class_names))
+                trainer = FoldTrainer(genome, plan, task, (seed,), device)
+                jobs = [FoldJob(str(f), task.split(0, f), pixels) for f in range(task.folds if together else 1)]
+                with contextlib.suppress(TrainingStopped):
+                    rows.append(time_parts(trainer, jobs, device))
+        names = ("building", "first step", "recording", "a later step", "prediction and calibration")
+        name = f"{'kernels' if kernels else 'cuDNN'}, {'four folds together' if together else 'one fold'}"
+        medians = np.median(rows, axis=0)
+        found[name] = {f"{part} [s]": round(float(took), 5) for part, took in zip(names, medians, strict=True)}
+        print(json.dumps({name: found[name]}), flush=True)
+    return found
+
+
+def time_parts(trainer: FoldTrainer, jobs: list[FoldJob], device: torch.device) -> tuple[float, ...]:
+    """Train and predict; return the time of each part [s], of a later step the mean."""
+    marks: dict[str, float] = {}
+
+    def mark(name: str) -> None:
+        wait(device)
+        marks[name] = time.perf_counter()
+
+    class Step(napari_menndl.training.loop.TrainingStep):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            mark("built")
+
+    record = napari_menndl.training.loop._recorded
+
+    def timed_record(step: Step) -> Callable[[], None]:
+        mark("first step")
+        repeat = record(step)
+        mark("recorded")
+        return repeat
+
+    with (
+        own_stream(device),
+        mock.patch.object(napari_menndl.training.loop, "TrainingStep", Step),
+        mock.patch.object(napari_menndl.training.loop, "_recorded", timed_record),
+    ):
+        mark("begin")
+        trained = trainer.train(*jobs)
+        mark("trained")
+        trainer.predict(trained)
+        mark("predicted")
+    if "recorded" not in marks:
+        # On a processor nothing is recorded.
+        marks |= {"first step": marks["built"], "recorded": marks["built"]}
+    order = [marks[name] for name in ("begin", "built", "first step", "recorded", "trained", "predicted")]
+    parts = np.diff(order)
+    parts[3] /= gpu_trainer.STEPS - 1
+    return tuple(float(part) for part in parts)
 
 
 def start_trainer(device: str, seed: int) -> subprocess.Popen[str]:
@@ -282,6 +354,7 @@ def evaluate_founders(device: str, beside: str, seed: int) -> None:
 
 CELLS: dict[str, tuple[Callable[[float, int], Numbers], float, float]] = {
     "strategies": (strategies, 8, 4),
+    "phases": (phases, 16, 2),
     "prediction": (prediction, 20, 2),
     "sharing": (sharing, 4.0, 0.5),
     "faults": (faults, 20, 2),

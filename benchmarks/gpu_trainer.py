@@ -54,7 +54,7 @@ def as_told(recorded: bool, kernels: bool, together: bool):
     """Switch off what a strategy does without."""
     with contextlib.ExitStack() as stack:
         if not recorded:
-            stack.enter_context(mock.patch.object(napari_menndl.training.loop, "record", lambda step, _: step))
+            stack.enter_context(mock.patch.object(napari_menndl.training.loop, "_recorded", lambda step: step))
         if not kernels:
             stack.enter_context(mock.patch.object(napari_menndl.cuda, "_has_triton", return_value=False))
         if not together:
@@ -74,7 +74,12 @@ def measure(task: TrainingTask, order: dict[str, Any], device: str, seed: int) -
         for number, genome in enumerate(genomes(1000 * seed + thread, 400)):
             if time.time() >= stop:
                 return
-            evaluation, _ = evaluate(genome, task, rung, number, device=device)
+            try:
+                evaluation, _ = evaluate(genome, task, rung, number, device=device)
+            except RuntimeError as problem:
+                # After a CUDA error the process is lost.
+                finished.append((time.time(), 0.0, f"{type(problem).__name__}: {str(problem).splitlines()[0]}"))
+                return
             failure = "" if evaluation.failure is None else evaluation.failure.kind
             finished.append((time.time(), evaluation.train_flops, failure))
 
@@ -88,7 +93,7 @@ def measure(task: TrainingTask, order: dict[str, Any], device: str, seed: int) -
             thread.join()
     # To the end of the last one, so that a network that began is neither lost nor free.
     return {
-        "genomes": len(finished),
+        "genomes": sum(flops > 0 for _, flops, _ in finished),
         "seconds": time.time() - began,
         "flops": sum(flops for _, flops, _ in finished),
         "failures": [failure for _, _, failure in finished if failure],
