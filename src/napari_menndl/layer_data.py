@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -41,6 +43,7 @@ def points_layer(
     pixel_size: tuple[float, float] | None = None,
     frame_time: float | None = None,
     name: str = "defects",
+    colours: Mapping[str, str] | None = None,
 ) -> tuple[NDArray[np.float64], dict[str, Any], str]:
     """Return a table of defects as a layer of points, over the layer of their movie.
 
@@ -51,6 +54,8 @@ def points_layer(
     pixel_size : (y, x) float [nm], optional
     frame_time : float [s], optional
     name : str
+    colours : mapping of str to str, optional
+        Colour of each class.
 
     Returns
     -------
@@ -69,4 +74,6 @@ def points_layer(
         "face_color": "class" if len(area) else "white",
         **grid(pixel_size, frame_time),
     }
+    if colours and len(area):
+        about["face_color_cycle"] = dict(colours)
     return defects[["frame", "y", "x"]].to_numpy(np.float64), about, "points"
