@@ -270,6 +270,7 @@ def _find_motif(image: npt.NDArray[np.float64], place: npt.NDArray[np.float64], 
         ndimage.gaussian_filter(np.bincount(flat_index, one.ravel(), _BINS**2).reshape(_BINS, _BINS), 1.0, mode="wrap")
         for one in (np.ones(image.shape), sharp, image)
     )
+    number = np.maximum(number, np.finfo(float).tiny)  # 0 where a frame has few cells
     folded, bright = total / number, light / number
     noise = 1.4826 * np.median(np.abs(sharp - np.median(sharp))) / np.sqrt(number.mean() * _SMOOTHED)
     least = max(_PROMINENCE * folded.max(), _SURE * noise)
