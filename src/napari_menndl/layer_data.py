@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -81,6 +81,7 @@ def points_layer(
     pixel_size: tuple[float, float] | None = None,
     frame_time: float | None = None,
     name: str = "defects",
+    colours: Mapping[str, str] | None = None,
 ) -> LayerData:
     """Return a table of defects as a layer of points, over the layer of their movie.
 
@@ -91,6 +92,8 @@ def points_layer(
     pixel_size : (y, x) float [nm], optional
     frame_time : float [s], optional
     name : str
+    colours : mapping of str to str, optional
+        Colour of each class.
 
     Returns
     -------
@@ -109,4 +112,6 @@ def points_layer(
         "face_color": "class" if len(area) else "white",
         **grid(pixel_size, frame_time),
     }
+    if colours and len(area):
+        about["face_color_cycle"] = dict(colours)
     return defects[["frame", "y", "x"]].to_numpy(np.float64), about, "points"

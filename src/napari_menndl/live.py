@@ -306,7 +306,8 @@ class _Following:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", UserWarning)
             try:
-                found = self._predictor.predict(frame.number, frame.frame, None if size == "none" else size)
+                known = None if size == "none" else size
+                found = self._predictor.predict(frame.number, frame.frame, known, watcher.frame_time)
             except PixelSizeError:
                 raise
             except Exception as error:  # such as a lack of memory: the next frame may be predicted

@@ -77,7 +77,7 @@ def test_what_is_found_live_is_what_is_found_in_the_movie_afterwards(series, tmp
     write(series, *range(4))
     heard, _, summary = followed(series, network, 4, out=tmp_path / "out")
     defects, frames = tables(tmp_path / "out")
-    expected = Prediction(network, open_movie(FRAMES[:4], pixel_size=NM)).defects
+    expected = Prediction(network, open_movie(FRAMES[:4], pixel_size=NM)).find_defects(range(4), agreement=True)
     assert len(expected) > 10
     pd.testing.assert_frame_equal(defects, expected, check_dtype=False)
     assert list(frames["frame"]) == [0, 1, 2, 3]
@@ -97,8 +97,22 @@ def test_following_again_continues_the_tables_with_what_came_since(series, tmp_p
     defects, frames = tables(tmp_path / "out")
     assert list(frames["frame"]) == [0, 1, 2, 3]
     pd.testing.assert_frame_equal(
-        defects, Prediction(network, open_movie(FRAMES[:4], pixel_size=NM)).defects, check_dtype=False
+        defects,
+        Prediction(network, open_movie(FRAMES[:4], pixel_size=NM)).find_defects(range(4), agreement=True),
+        check_dtype=False,
     )
+
+
+def test_tables_that_an_earlier_version_began_are_continued_with_their_columns(series, tmp_path, network):
+    write(series, 0, 1)
+    out = tmp_path / "out"
+    followed(series, network, 2, out=out)
+    table, _ = tables(out)
+    table.drop(columns="site").to_csv(out / "defects.csv", index=False)
+    write(series, 2, 3)
+    followed(series, network, 2, out=out, existing=False)
+    expected = Prediction(network, open_movie(FRAMES[:4], pixel_size=NM)).find_defects(range(4), agreement=True)
+    pd.testing.assert_frame_equal(tables(out)[0], expected.drop(columns="site"), check_dtype=False)
 
 
 @pytest.mark.parametrize("cut", [1, 40, 400])

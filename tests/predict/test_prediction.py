@@ -66,6 +66,21 @@ def test_probabilities_labels_and_table_tell_the_same(movie: Movie) -> None:
     assert set(table["class"]) == {"bright"}
 
 
+def test_the_lattice_site_of_a_defect_is_that_of_the_movie(tmp_path: Path) -> None:
+    y, x = np.indices((120, 120)) / 12
+    bright, dim = (np.exp(-40 * (np.sin(np.pi * (y - o)) ** 2 + np.sin(np.pi * (x - o)) ** 2) / 10) for o in (0, 0.5))
+    noise = np.random.default_rng(0).normal(0, 3, (2, 120, 120))
+    movie = Movie(da.from_array(100 * bright + 40 * dim + noise, chunks=(1, 120, 120)), (0.1, 0.1), name="crystal")
+    prediction = Prediction(Brightness(), movie)
+    table = prediction.defects
+    inside = table["y"].between(6, 113) & table["x"].between(6, 113)
+    assert inside.sum() == 2 * 9 * 9
+    assert (table["site"][inside] == 1).all()
+    path = prediction.write(tmp_path / "p.zarr")
+    assert np.array_equal(Prediction.open(path, movie).defects["site"], table["site"], equal_nan=True)
+    assert Prediction.open(path).defects["site"].isna().all()
+
+
 def test_what_was_written_is_read_and_not_predicted_again(movie: Movie, tmp_path: Path) -> None:
     network, told = Brightness(), []
     prediction = Prediction(network, movie)

@@ -96,6 +96,34 @@ def test_napari_shows_a_probability_of_each_class_and_the_labels(exported):
     assert np.asarray(viewer.layers[2].data[0][0]).max() == 1
 
 
+def test_napari_without_a_plugin_reads_each_level_of_the_image_and_of_the_labels(stored, exported):
+    from napari_builtins.io import read_zarr_dataset
+
+    prediction, place = Prediction.open(stored), exported / "prediction.ome.zarr"
+    levels = ("0", "1", f"labels/{LABELS}/0", f"labels/{LABELS}/1")
+    image, small, labels, small_labels = (read_zarr_dataset(str(place / level))[0] for level in levels)
+    assert np.array_equal(image, prediction.probabilities)
+    assert np.array_equal(labels, prediction.labels)
+    assert (small.shape, small_labels.shape) == ((6, 2, 75, 65), (6, 75, 65))
+
+
+def test_the_ome_zarr_plugin_of_napari_shows_the_same(stored, exported):
+    # It is no dependency, even of the tests: where it is installed, it competes with our reader for every .zarr.
+    get_reader = pytest.importorskip("napari_ome_zarr").napari_get_reader
+    from napari.components import ViewerModel
+
+    prediction, path, viewer = Prediction.open(stored), str(exported / "prediction.ome.zarr"), ViewerModel()
+    for data, about, kind in get_reader(path)(path):
+        getattr(viewer, f"add_{kind}")(data, **about)
+    layers = viewer.layers
+    assert [type(layer).__name__ for layer in layers] == ["Image", "Image", "Labels"]
+    for c, layer in enumerate(layers[:2]):
+        assert prediction.spec.class_names[c] in layer.name
+        assert np.array_equal(layer.data[0], prediction.probabilities[:, c])
+        assert np.allclose(layer.scale, (0.5, 0.1, 0.1))
+    assert np.array_equal(np.squeeze(layers[2].data[0]), prediction.labels)
+
+
 def test_an_export_is_not_replaced_unasked(stored, exported):
     with pytest.raises(InputError, match="nothing is yet"):
         export_prediction(Prediction.open(stored), exported)

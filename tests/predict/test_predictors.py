@@ -139,6 +139,15 @@ def test_members_that_are_one_agree_everywhere(frame: np.ndarray) -> None:
     assert set(np.unique(strangers)) == {0, 1}
 
 
+def test_prediction_and_agreement_in_one_go_are_those_of_each_alone(frame: np.ndarray) -> None:
+    ensemble = dataclasses.replace(make_ensemble(), weights=((0.7, 0.5), (0.3, 0.5)))
+    said, agreement = ensemble.predict_and_agree(frame, NM)
+    assert np.array_equal(said, ensemble.predict_frame(frame, NM))
+    each = [member.predict_frame(frame, NM) >= np.float32([[[0.3]], [[0.5]]]) for member in ensemble.members]
+    weights = np.array(ensemble.weights)[:, :, None, None]
+    np.testing.assert_allclose(agreement, np.abs(2 * (weights * each).sum(axis=0) - 1), atol=1e-6)
+
+
 def test_a_coarser_frame_is_resampled_and_brought_back(frame: np.ndarray) -> None:
     network = make_network()
     coarse = network.predict_frame(frame, (0.03, 0.02))

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QLineEdit, QPushBu
 
 from napari_menndl.api import open_run
 from napari_menndl.errors import InputError
+from napari_menndl.metrics.defect_table import DEFECT_COLUMNS
 from napari_menndl.predict.live import LivePredictor
 from napari_menndl.widgets.frames_layer import outlined
 from napari_menndl.widgets.live.feed import NewFrame
@@ -89,6 +90,21 @@ def test_every_new_image_is_overlaid_as_it_arrives(qtbot, viewer, dock, series, 
     assert np.array_equal(np.asarray(layer.data[2]), movie.frame(2))
     assert all(0 <= latency < 20 for latency in dock.frames.latencies)
     assert not errors()
+
+
+def test_the_defects_found_so_far_become_a_layer_of_points(qtbot, viewer, dock, series, movie):
+    start(qtbot, dock, series)
+    assert not dock.points.isEnabled()
+    for t in range(2):
+        write(series, movie, t)
+        predicted(qtbot, dock, t)
+    qtbot.mouseClick(dock.points, Qt.MouseButton.LeftButton)
+    layer, table = viewer.layers["live: series defects"], dock.frames.table
+    assert len(table) == sum(sum(counts.values()) for counts in dock.frames.counts.values()) > 0
+    assert np.array_equal(layer.data, table[["frame", "y", "x"]])
+    assert tuple(layer.features) == DEFECT_COLUMNS
+    assert table["agreement"].between(0, 1).all()
+    assert np.allclose(layer.scale, viewer.layers["live: series"].scale)
 
 
 def test_a_fast_answer_says_how_many_networks_predicted(qtbot, dock, series, movie, run_folder):

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 #: Columns of every table of defects: frame, and time since the first one [s]; number of the defect in its frame; class;
 #: centre [px] and [nm]; area [px] and [nm²]; means over its pixels of the probability and of the agreement of an
-#: ensemble's members. What is not known is NaN: values in nm without a pixel size, the time without a frame time.
+#: ensemble's members; kind of the lattice site under the centre (`annotation.lattice.lattice_sites`). What is not
+#: known is NaN: values in nm without a pixel size, the time without a frame time, the site without a lattice.
 DEFECT_COLUMNS = (
     *("frame", "time_s", "defect", "class"),
     *("y", "x", "y_nm", "x_nm", "area_px", "area_nm2"),
-    *("confidence", "agreement"),
+    *("confidence", "agreement", "site"),
 )
 _WHOLE = ("frame", "defect", "area_px")
 
@@ -59,7 +60,7 @@ def defect_rows(
     Returns
     -------
     DataFrame
-        With `DEFECT_COLUMNS`.
+        With `DEFECT_COLUMNS`; the site is NaN, see `annotation.lattice.with_sites`.
     """
     index = np.arange(len(components)) if chosen is None else chosen
     scale = np.array(pixel_size if pixel_size else (np.nan, np.nan))
@@ -80,6 +81,7 @@ def defect_rows(
         areas,
         areas * scale.prod(),
         *means,
+        np.full(len(index), np.nan),
     )
     return pd.DataFrame(dict(zip(DEFECT_COLUMNS, columns, strict=True)))
 

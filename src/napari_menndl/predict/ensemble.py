@@ -140,11 +140,28 @@ class Ensemble:
         self, frame: ArrayLike, pixel_size: PixelSize | None = None, window: int | None = None
     ) -> NDArray[np.float32]:
         """Predict the mean probabilities of a frame; see `TrainedNetwork.predict_frame`."""
+        return self._predict(frame, pixel_size, window)[0]
+
+    def predict_and_agree(
+        self, frame: ArrayLike, pixel_size: PixelSize | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what `predict_frame` and `agreement` return, in the time of one of them."""
+        mean, votes = self._predict(frame, pixel_size)
+        return mean, np.abs(2 * votes - 1)
+
+    def _predict(
+        self, frame: ArrayLike, pixel_size: PixelSize | None, window: int | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(C, Y, X) float32 each: mean probabilities, and the members' votes."""
         mean = np.zeros((len(self.class_names), *np.shape(frame)[-2:]), np.float32)
+        votes = np.zeros_like(mean)
         for number, shown in self._shown(frame, pixel_size):
-            for part, said in self.members[number].say(shown, window):
-                mean[:, *part] += self._shares[number] * said
-        return mean
+            member, share = self.members[number], self._shares[number]
+            thresholds = np.asarray(member.thresholds, np.float32)[:, None, None]
+            for part, said in member.say(shown, window):
+                mean[:, *part] += share * said
+                votes[:, *part] += share * (said >= thresholds)
+        return mean, votes
 
     def _shown(self, frame: ArrayLike, pixel_size: PixelSize | None) -> Iterator[tuple[int, Shown]]:
         """Yield each member's number and input, grouped so that members with equal inputs share them."""
@@ -178,7 +195,7 @@ class Ensemble:
         (C, Y, X) float32
             1: all members find the class in this pixel, each at its own threshold, or none does; 0: half of them do.
         """
-        return np.abs(2 * self.votes(frame, pixel_size) - 1)
+        return self.predict_and_agree(frame, pixel_size)[1]
 
     def votes(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
         """Return the share of the members, by weight, that find each class in each pixel, at their own thresholds.
@@ -187,12 +204,7 @@ class Ensemble:
         -------
         (C, Y, X) float32
         """
-        for_it = np.zeros((len(self.class_names), *np.shape(frame)[-2:]), np.float32)
-        for number, shown in self._shown(frame, pixel_size):
-            member = self.members[number]
-            thresholds = np.asarray(member.thresholds, np.float32)[:, None, None]
-            for_it += self._shares[number] * (member.say_whole(shown) >= thresholds)
-        return for_it
+        return self._predict(frame, pixel_size)[1]
 
     def reduced(self, frame: ArrayLike, share: float, pixel_size: PixelSize | None = None) -> Ensemble:
         """Select the few members whose mean is closest to that of all on a frame, by forward selection.

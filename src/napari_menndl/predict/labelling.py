@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_menndl.annotation.lattice import with_sites
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.defect_table import defect_rows, joined
 
@@ -51,6 +52,7 @@ def find_defects(
     frame: int = 0,
     frame_time: float | None = None,
     agreement: NDArray[np.float32] | None = None,
+    image: NDArray[np.float32] | None = None,
 ) -> pd.DataFrame:
     """List the defects of a frame.
 
@@ -65,6 +67,8 @@ def find_defects(
     frame_time : float [s], optional
     agreement : (C, Y, X) float32, optional
         Of the members of an ensemble, see `Ensemble.agreement`.
+    image : (Y, X) float32, optional
+        The frame, raw, by which the defects' lattice sites are told.
 
     Returns
     -------
@@ -79,4 +83,4 @@ def find_defects(
         about = frame, name, found, numbers, probabilities[c], pixel_size
         tables.append(defect_rows(*about, frame_time=frame_time, agreement=agreed))
         first += len(found)
-    return joined(tables)
+    return with_sites(joined(tables), image)

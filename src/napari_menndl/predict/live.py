@@ -157,7 +157,11 @@ class LivePredictor:
         self._looked = time.monotonic()
 
     def predict(
-        self, number: int, frame: NDArray[np.generic], pixel_size: float | PixelSize | None = None
+        self,
+        number: int,
+        frame: NDArray[np.generic],
+        pixel_size: float | PixelSize | None = None,
+        frame_time: float | None = None,
     ) -> LiveFrame:
         """Predict a frame.
 
@@ -166,6 +170,7 @@ class LivePredictor:
         number : int
         frame : (Y, X) real
         pixel_size : float or (y, x) float [nm], optional
+        frame_time : float [s], optional
 
         Returns
         -------
@@ -185,10 +190,14 @@ class LivePredictor:
         spec = PredictionSpec.of(self.network, movie)
         shown = read_frame(movie, -1, self.network.reach)
         self._range.look(number, shown, movie.pixel_size)
-        probabilities = self.network.predict_frame(shown, movie.pixel_size)
+        if isinstance(self.network, Ensemble):
+            probabilities, agreement = self.network.predict_and_agree(shown, movie.pixel_size)
+        else:
+            probabilities, agreement = self.network.predict_frame(shown, movie.pixel_size), None
         self.remember(number, raw)
         labels = label_pixels(probabilities, spec.thresholds, spec.min_areas)
-        defects = find_defects(labels, probabilities, spec.class_names, movie.pixel_size, frame=number)
+        about = spec.class_names, movie.pixel_size, number, frame_time
+        defects = find_defects(labels, probabilities, *about, agreement, movie.frame(-1))
         counts = {name: int((defects["class"] == name).sum()) for name in spec.class_names}
         members = _members(self.network), self._all
         done = LiveFrame(

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
-from napari_menndl.metrics.defect_table import no_defects
+from napari_menndl.metrics.defect_table import DEFECT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,13 +135,17 @@ class LiveTables:
 
     def _open(self) -> None:
         """Begin or continue the tables of the present recording."""
-        for path, columns in ((self.defects_path, tuple(no_defects().columns)), (self.frames_path, FRAME_COLUMNS)):
-            header = _lines([dict.fromkeys(columns, "")], columns, header=True)
-            if not path.exists() or path.stat().st_size < len(header):
+        self._columns: tuple[str, ...] = DEFECT_COLUMNS
+        for path, columns in ((self.defects_path, DEFECT_COLUMNS), (self.frames_path, FRAME_COLUMNS)):
+            header = _lines([], columns, header=True)
+            there = _first_line(path)
+            if not there.endswith(b"\n"):
                 atomic_write(path, header)
-            with path.open("rb") as file:
-                if file.readline() != header:
-                    raise InputError(f"the columns {', '.join(columns)}", f"others in {path}", "Choose another folder.")
+                there = header
+            if path == self.defects_path and there in _OLDER:
+                self._columns = _OLDER[there]
+            elif there != header:
+                raise InputError(f"the columns {', '.join(columns)}", f"others in {path}", "Choose another folder.")
         self._defects = self.defects_path.open("r+b", buffering=0)
         self._frames = self.frames_path.open("r+b", buffering=0)
         self._continue()
@@ -195,7 +199,8 @@ class LiveTables:
             If they cannot be written.
         """
         if len(defects):
-            text = defects.replace(r"[\r\n]+", " ", regex=True).to_csv(index=False, header=False)
+            told = defects[list(self._columns)].replace(r"[\r\n]+", " ", regex=True)
+            text = told.to_csv(index=False, header=False)
             self._append(self._defects, text.encode(), safely=True)
 
     def add_frame(self, report: FrameReport, digest: str = "") -> None:
@@ -246,6 +251,13 @@ def _row(report: FrameReport, digest: str) -> dict[str, Any]:
     }
 
 
+def _first_line(path: Path) -> bytes:
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        return file.readline()
+
+
 def _lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], header: bool = False) -> bytes:
     """Return lines of CSV; only the header if wanted."""
     text = io.StringIO()
@@ -255,6 +267,10 @@ def _lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], header: bo
     else:
         writer.writerows({k: " ".join(v.split()) if isinstance(v, str) else v for k, v in row.items()} for row in rows)
     return text.getvalue().encode()
+
+
+#: Headers of the tables of defects that earlier versions began, which are continued with their own columns.
+_OLDER = {_lines([], columns, header=True): columns for columns in (DEFECT_COLUMNS[:-1],)}
 
 
 def _changed(path: Path, found: str) -> InputError:

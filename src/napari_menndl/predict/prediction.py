@@ -289,8 +289,16 @@ class Prediction:
             t,
             spec.frame_time,
             self.frame_agreement(t) if agreement else None,
+            self.frame_image(t),
         )
         return with_origin(table, spec.steps, spec.pixel_size)
+
+    def frame_image(self, t: int) -> NDArray[np.float32] | None:
+        """Return the movie's frame, (Y, X) float32; None where it is not available."""
+        try:
+            return None if self._movie is None else self._movie.frame(t)
+        except InputError:
+            return None
 
     @cached_property
     def probabilities(self) -> da.Array:

@@ -43,6 +43,7 @@ class AlignedLabels:
     _labels: Any
     _probabilities: Any
     _second: Any
+    _prediction: Any
 
     @classmethod
     def of(cls, predicted: Any, annotation: Annotation, probabilities: Any) -> AlignedLabels:
@@ -84,6 +85,7 @@ class AlignedLabels:
             labels,
             getattr(predicted, "probabilities", None) if probabilities is None else probabilities,
             predicted if hasattr(predicted, "known") else None,
+            predicted if hasattr(predicted, "frame_image") else None,
         )
 
     def frames(self, wanted: Sequence[int] | None) -> tuple[int, ...]:
@@ -168,6 +170,10 @@ class AlignedLabels:
                 found = f"values from {chances.min():.3g} to {chances.max():.3g} in frame {t}"
                 raise InputError("probabilities from 0 to 1", found, "Scale them, as with scipy.special.expit.")
         return self.comparison.frame(t, labels, *self._annotated(t), chances)
+
+    def image(self, t: int) -> NDArray[np.float32] | None:
+        """Return a frame of the predicted movie, (Y, X) float32; None where it is not at hand."""
+        return None if self._prediction is None else self._prediction.frame_image(t)
 
     def _annotated(self, t: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         true, known = self.classes.as_predicted(self.annotation.frame(t), self.annotation.known(t))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit
 
+from napari_menndl.annotation.lattice import with_sites
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.defect_table import defect_rows, joined
 from napari_menndl.metrics.detection import MatchRule, count_defects, pixel_counts
@@ -189,7 +190,14 @@ class ComparedFrame(ReviewedFrame):
             counts[name] = ScoreCounts(match.counts_among(chosen), pixels, sweeps.get(name, []))
         return counts
 
-    def defects(self, born: Sequence[Mask] | None = None, alone: bool = False) -> pd.DataFrame:
+    def defects(
+        self,
+        born: Sequence[Mask] | None = None,
+        alone: bool = False,
+        *,
+        agreement: NDArray[np.floating] | None = None,
+        image: NDArray[np.floating] | None = None,
+    ) -> pd.DataFrame:
         """Return the table of the frame's defects.
 
         Parameters
@@ -198,6 +206,10 @@ class ComparedFrame(ReviewedFrame):
             Which of the true defects of each class were born after the labelled frames.
         alone : bool
             Whether to list what is predicted and not judged, too.
+        agreement : (C, Y, X) float, optional
+            Of the members of an ensemble, see `Ensemble.agreement`.
+        image : (Y, X) float, optional
+            The frame, raw, by which the defects' lattice sites are told.
 
         Returns
         -------
@@ -213,7 +225,7 @@ class ComparedFrame(ReviewedFrame):
             numbers = firsts[c] + whole.labels[y, x] - 1
             right, wrong, lacking = match.counted_pairs[:, 0], match.found_unmatched, match.true_unmatched
             new = np.zeros(len(match.true), bool) if born is None else born[c]
-            probability = None if self.probabilities is None else self.probabilities[c]
+            probability, agreed = (None if of is None else of[c] for of in (self.probabilities, agreement))
             parts = [
                 (FOUND, match.found, right, numbers[right], new[match.counted_pairs[:, 1]]),
                 (FALSE, match.found, wrong, numbers[wrong], None),
@@ -226,9 +238,10 @@ class ComparedFrame(ReviewedFrame):
                 if not len(index):
                     continue
                 about = self.t, self.comparison.names[c], components, number, probability
-                rows = defect_rows(*about, self.comparison.pixel_size, index, self.comparison.frame_time)
+                rows = defect_rows(*about, self.comparison.pixel_size, index, self.comparison.frame_time, agreed)
                 tables.append(judged_rows(rows, outcome, flags))
-        return with_origin(joined(tables, no_judged), self.comparison.steps, self.comparison.pixel_size)
+        table = with_sites(joined(tables, no_judged), image)
+        return with_origin(table, self.comparison.steps, self.comparison.pixel_size)
 
     @cached_property
     def _predicted(self) -> tuple[Components, ...]:

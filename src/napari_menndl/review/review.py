@@ -129,7 +129,7 @@ class Review:
                 tallies.add("later", t, counts)
             if born is not None:
                 tallies.add("born", t, frame.tallies(born))
-            tables.append(frame.defects(born))
+            tables.append(frame.defects(born, image=both.image(t)))
             if progress:
                 progress(done, len(reviewed))
         defects = joined(tables, lambda: with_origin(no_judged(), both.comparison.steps))

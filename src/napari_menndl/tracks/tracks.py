@@ -353,6 +353,7 @@ def _columns(
         "area_nm2": area * np.prod(scale),
         "confidence": np.nan,
         "agreement": np.nan,
+        "site": np.nan,
     }
     lacking = {name: value for name, value in known.items() if name not in table or table[name].isna().all()}
     full = table.assign(**lacking)

@@ -6,19 +6,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Labels, Points
 
 from napari_menndl.annotation.label_values import IGNORED, with_ignored
 from napari_menndl.errors import InputError
 from napari_menndl.layer_data import annotation_layer as annotation_layer
 from napari_menndl.layer_data import movie_layer as movie_layer
+from napari_menndl.layer_data import points_layer
 from napari_menndl.movie.identity import movie_digest
 from napari_menndl.movie.metadata import UNKNOWN
 from napari_menndl.movie.reading import open_movie
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    import pandas as pd
     from napari.layers import Image, Layer
 
     from napari_menndl.annotation.annotation import Annotation
@@ -35,6 +37,12 @@ def layer_over(annotation: Annotation, image: Image, name: str) -> Labels:
     labels, about, _ = annotation_layer(annotation, image.metadata.get("frame_time"), name)
     about |= place_over(image)
     return Labels(labels, **about)
+
+
+def points_over(image: Image, defects: pd.DataFrame, colours: Mapping[str, str]) -> Points:
+    """Return a table of defects as a layer of points in the same place as their movie, in the colours of classes."""
+    data, about, _ = points_layer(defects, name=f"{image.name} defects", colours=colours)
+    return Points(data, **about | place_over(image))
 
 
 def place_over(image: Image) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.api import compare, open_run
+from napari_menndl.metrics.defect_table import DEFECT_COLUMNS
 from napari_menndl.movie.movie import Movie
 from napari_menndl.review.outcomes import PALETTES
 from napari_menndl.widgets.layers import annotation_layer
@@ -134,6 +135,22 @@ def test_defects_and_picture_are_exported(qtbot, dock, reviewed, tmp_path, monke
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "nowhere" / "x.csv"), ""))
     qtbot.mouseClick(dock.controls.csv, Qt.MouseButton.LeftButton)
     assert "can be written" in str(notification_manager.records[-1].message)
+
+
+def test_the_defects_become_a_layer_of_points_with_the_columns_of_the_table(qtbot, viewer, dock, reviewed, click):
+    reviewed(dock)
+    dock.controls.more.expand()
+    qtbot.wait(50)
+    click(dock.controls.points)
+    layer, image = viewer.layers[-1], dock.inputs.image
+    table = dock.movie.reviewer.defects(dock.movie.setting, dock.movie.reviews.values())
+    assert layer.name == f"{image.name} defects"
+    assert np.array_equal(layer.data, table[["frame", "y", "x"]])
+    assert np.allclose(layer.scale, image.scale)
+    assert {*DEFECT_COLUMNS, "outcome", "born"} == set(layer.features)
+    pd.testing.assert_frame_equal(layer.features, table, check_dtype=False, check_categorical=False)
+    pairs = set(zip(table["class"], map(tuple, layer.face_color), strict=True))
+    assert len(pairs) == len({colour for _, colour in pairs}) == table["class"].nunique()
 
 
 def test_single_image_without_scale_is_a_movie_of_one_frame(qtbot, viewer, dock, movie, run_folder, click, shows):

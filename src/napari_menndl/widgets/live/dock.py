@@ -21,6 +21,7 @@ from napari_menndl.predict.resample import PixelSizeError
 from napari_menndl.progress import short_duration
 from napari_menndl.widgets.background import LatestTask
 from napari_menndl.widgets.docking import Docking
+from napari_menndl.widgets.layers import points_over
 from napari_menndl.widgets.live.feed import Feed, LayerFeed, NewFrame, PathFeed
 from napari_menndl.widgets.live.frames import LiveFrames
 from napari_menndl.widgets.live.panel import FOLLOW, STOP, LivePanel
@@ -85,6 +86,7 @@ class LiveReview(LivePanel):
         self._throttle.setTimeout(100)
         self._throttle.triggered.connect(self._show_arrived)
         self.button.clicked.connect(self.toggle)
+        self.points.clicked.connect(self.add_points)
         self.opening.answered.connect(self._opened)
         self.opening.failed.connect(self._cannot_open)
         self.predicting.answered.connect(self._predicted)
@@ -195,6 +197,7 @@ class LiveReview(LivePanel):
     def _begin(self, layer: Image | None) -> None:
         """Reset the dock before the first frame arrives."""
         self.frames, self._newest = LiveFrames(), -1
+        self.points.setEnabled(False)
         self.view.begin(layer, tuple(self._colours.values()))
         self.begin(self._colours, None if layer is None else layer.metadata.get("frame_time"))
 
@@ -271,6 +274,11 @@ class LiveReview(LivePanel):
         given = self.form["pixel_size"].value
         return replace(movie, pixel_size=(given, given)) if given and movie.pixel_size is None else movie
 
+    def add_points(self) -> None:
+        """Add the defects found so far as a layer of points."""
+        if self.view.layer is not None:
+            self.viewer.add_layer(points_over(self.view.layer, self.frames.table, self._colours))
+
     def _labels(self, frame: int) -> PackedLabels | None:
         layer = self.view.layer
         return self.frames.labels.get(self._newest if layer is None or layer.ndim == 2 else frame)
@@ -283,6 +291,7 @@ class LiveReview(LivePanel):
         _, feed, new, _, _ = question
         if feed is self.feed and self.feed is not None:
             self.frames.enter(frame)
+            self.points.setEnabled(True)
             self._show_arrived()
             self.plot.show_counts(*self.frames.curves())
             latency = time.time() - new.appeared

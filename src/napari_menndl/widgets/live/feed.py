@@ -39,12 +39,15 @@ class Feed(Protocol):
     news : Signal(feed, NewFrame or Notice or exception)
         No news arrives after an exception.
     pixel_size : (y, x) float [nm] or None
+    frame_time : float [s] or None
     """
 
     news: Any
 
     @property
     def pixel_size(self) -> tuple[float, float] | None: ...
+    @property
+    def frame_time(self) -> float | None: ...
 
     def start(self) -> None:
         """Start looking for new frames."""
@@ -94,6 +97,10 @@ class PathFeed(QObject):
     def pixel_size(self) -> tuple[float, float] | None:
         return self.follower.pixel_size
 
+    @property
+    def frame_time(self) -> float | None:
+        return self.follower.frame_time
+
 
 class LayerFeed(QObject):
     """New frames of a layer: those added to it or, if it has one frame only, that frame whenever it changes."""
@@ -139,3 +146,8 @@ class LayerFeed(QObject):
     @property
     def pixel_size(self) -> tuple[float, float] | None:
         return pixel_size_of(self.layer)
+
+    @property
+    def frame_time(self) -> float | None:
+        known: float | None = self.layer.metadata.get("frame_time")
+        return known

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_menndl.metrics.defect_table import joined
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from napari_menndl.predict.live import LiveFrame
     from napari_menndl.widgets.live.feed import NewFrame
 
@@ -53,6 +57,8 @@ class LiveFrames:
         Number of defects by class, for every predicted frame.
     labels : dict of int to PackedLabels
         For every predicted frame.
+    defects : dict of int to DataFrame
+        For every predicted frame, with `defect_table.DEFECT_COLUMNS`.
     latencies : list of float [s]
         From a frame's appearance to its defects on the screen.
     seconds : float [s]
@@ -63,6 +69,7 @@ class LiveFrames:
     counts: dict[int, dict[str, int]] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
     labels: dict[int, PackedLabels] = field(default_factory=dict)
+    defects: dict[int, pd.DataFrame] = field(default_factory=dict)
     seconds: float = 0.0
 
     def add(self, new: NewFrame) -> None:
@@ -74,7 +81,13 @@ class LiveFrames:
         """Add a predicted frame."""
         self.labels[frame.number] = PackedLabels.of(frame.labels)
         self.counts[frame.number] = frame.counts
+        self.defects[frame.number] = frame.defects
         self.seconds = frame.seconds
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The defects of all predicted frames, in the order of the frames."""
+        return joined(self.defects[t] for t in sorted(self.defects))
 
     def curves(self) -> tuple[list[int], dict[str, list[int]]]:
         """Return the numbers of the predicted frames in order, and the counts of each class."""

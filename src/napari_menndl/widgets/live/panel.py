@@ -41,6 +41,9 @@ class LivePanel(QScrollArea):
         self.menus = [choose_by_menu(self.form[name], name, example) for name, example in PATHS.items()]
         self.button = QPushButton(FOLLOW)
         self.button.setToolTip(explained("Predict and overlay every new frame as it arrives", "follow"))
+        self.points = QPushButton("Defects as points")
+        self.points.setToolTip("A layer with a point for every defect found so far, with the table's columns")
+        self.points.setEnabled(False)
         self.status, self.behind, self.notice, self.legend = QLabel(), QLabel(), QLabel(), QLabel()
         self.status.setAccessibleName("What the live review is doing")
         self.plot = CountPlot()
@@ -52,7 +55,7 @@ class LivePanel(QScrollArea):
     def _lay_out(self) -> None:
         body = QWidget()
         layout = QVBoxLayout(body)
-        said = (self.status, self.behind, self.notice, self.plot, self.legend)
+        said = (self.status, self.behind, self.notice, self.plot, self.legend, self.points)
         for widget in (lay_out(self.form), self.pixel_size, self.button, *said):
             layout.addWidget(widget)
         for label in (self.status, self.behind, self.notice, self.legend):

@@ -71,7 +71,7 @@ def predict(question: tuple[LivePredictor, Feed, NewFrame, Answer, LiveTables | 
             scale_between(pixel_size, trained)  # raises, so that a person is asked
         pixel_size = trained
     frame = feed.read(new.number)
-    found = predictor.predict(new.number, frame, pixel_size)
+    found = predictor.predict(new.number, frame, pixel_size, feed.frame_time)
     if tables is not None:
         tables.add_defects(found.defects)
         late = max(time.time() - new.appeared, 0.0)

@@ -100,6 +100,8 @@ class Controls(QScrollArea):
             "Every defect of the frames reviewed, as CSV or Parquet: class, outcome, place, area, confidence"
         )
         self.png.setToolTip("The frame in view, raw and under its review, side by side")
+        self.points = QPushButton("Defects as points")
+        self.points.setToolTip("A layer with a point for every defect of the frames reviewed, with the table's columns")
         self.movies = MovieList(order)
         self.tracks = TracksView()
         self.network = QPushButton("Export network …")
@@ -136,8 +138,8 @@ class Controls(QScrollArea):
         exports = QWidget()
         row = QVBoxLayout(exports)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.csv)
-        row.addWidget(self.png)
+        for button in (self.csv, self.points, self.png):
+            row.addWidget(button)
         rest = QWidget()
         rows = QVBoxLayout(rest)
         rows.setContentsMargins(3, 0, 0, 0)

@@ -69,7 +69,7 @@ class ReviewFrames(QWidget):
         self.movie = MovieReview(self)
         self.teller = Notifier(self)
         self.display = Display(viewer, self.controls, self.inputs, self.movie, self.teller, self)
-        self.files = Files(self.controls, self.inputs, self.movie, self.display, self.teller, self)
+        self.files = Files(viewer, self.controls, self.inputs, self.movie, self.display, self.teller, self)
         self.walk = ErrorNavigator(viewer, self.movie, self.inputs, self.go_to, self.teller, self)
         self.tracks = MovieTracks(
             viewer, self.controls.tracks, self.inputs, self.movie, lambda: self.display.classes, self.teller, self

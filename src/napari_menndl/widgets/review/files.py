@@ -13,10 +13,14 @@ from napari_menndl.errors import InputError
 from napari_menndl.review.outcomes import in_words
 from napari_menndl.tables import PARQUET, write_table
 from napari_menndl.widgets.background import BackgroundTask
-from napari_menndl.widgets.review.palette import picture_key
+from napari_menndl.widgets.layers import points_over
+from napari_menndl.widgets.review.palette import class_colours, picture_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import pandas as pd
+    from napari.viewer import Viewer
 
     from napari_menndl.movie.movie import Movie
     from napari_menndl.widgets.review.controls import Controls
@@ -32,7 +36,7 @@ class Files(QObject):
 
     Parameters
     ----------
-    controls, inputs, movie, display
+    viewer, controls, inputs, movie, display
         Of the dock.
     teller : Notifier
         Shows errors.
@@ -40,6 +44,7 @@ class Files(QObject):
 
     def __init__(
         self,
+        viewer: Viewer,
         controls: Controls,
         inputs: Inputs,
         movie: MovieReview,
@@ -49,11 +54,12 @@ class Files(QObject):
     ) -> None:
         super().__init__(parent)
         self._controls, self._inputs, self._movie, self._display = controls, inputs, movie, display
-        self._fail = teller.error
+        self._viewer, self._fail = viewer, teller.error
         controls.menu.addAction("Run folder …", self.choose_folder)
         controls.menu.addAction("Saved network …", self.choose_network)
         controls.menu.addAction("Stored prediction …", self.choose_folder)
         controls.csv.clicked.connect(self.export_defects)
+        controls.points.clicked.connect(self.add_points)
         controls.png.clicked.connect(self.export_png)
         controls.network.clicked.connect(self.export_network)
         self._job = BackgroundTask(self, to_finish=True)
@@ -73,13 +79,29 @@ class Files(QObject):
     def export_defects(self) -> None:
         kinds = f"Tables (*.csv);;Parquet tables ({' '.join(f'*{suffix}' for suffix in PARQUET)})"
         path, kind = QFileDialog.getSaveFileName(self._controls, "Defects as a table", "defects.csv", kinds)
-        setting, reviewer, reviews = self._movie.setting, self._movie.reviewer, [*self._movie.reviews.values()]
-        if path and setting is None:
-            self._fail(InputError("frames that are reviewed", "none", "Press 'Review movie' first."))
-        elif path and setting is not None:
+        if path:
             suffix = PARQUET[0] if "Parquet" in kind else ".csv"
             place = Path(path) if path.lower().endswith((".csv", *PARQUET)) else Path(path + suffix)
-            self._write(lambda: write_table(reviewer.defects(setting, reviews), place))
+            self._write(lambda: write_table(self._defects(), place))
+
+    def add_points(self) -> None:
+        """Add the defects of the frames reviewed so far as a layer of points."""
+        image = self._inputs.image
+        try:
+            defects = self._defects()
+        except InputError as error:
+            self._fail(error)
+            return
+        if image is not None:
+            names = list(dict.fromkeys(defects["class"]))
+            colours = self._display.classes or class_colours(names, self._inputs.annotation)
+            self._viewer.add_layer(points_over(image, defects, colours))
+
+    def _defects(self) -> pd.DataFrame:
+        """Return the table of the frames reviewed so far; InputError if there are none."""
+        if self._movie.setting is None:
+            raise InputError("frames that are reviewed", "none", "Press 'Review movie' first.")
+        return self._movie.reviewer.defects(self._movie.setting, [*self._movie.reviews.values()])
 
     def export_png(self) -> None:
         shown, colours = self._display.shown, self._controls.view["colours"].value

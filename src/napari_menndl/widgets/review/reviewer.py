@@ -138,14 +138,15 @@ class FrameReviewer:
         comparison = self._comparison(setting, names)
         frame = comparison.frame(t, predicted, true, known, chances)
         annotated = bool(known.any()) and any(comparison.rules)
+        agreement = source.agreement(t) if question.thorough and not annotated else None
         return FrameReview(
             t,
             names,
             annotated,
             frame.tallies(sweeps=self._sweeps_of(question, frame, true)) if annotated else {},
-            frame.defects(alone=True),
+            frame.defects(alone=True, agreement=agreement, image=source.image(t)),
             thresholds,
-            self._agreement(source, question, predicted) if not annotated else {},
+            _mean_agreement(names, agreement, predicted),
             question.thorough,
             seconds,
             pack(frame.overlay, predicted, true, known.astype(np.uint8)),
@@ -253,13 +254,14 @@ class FrameReviewer:
         self._sweeps[frame.t] = state, sweeps
         return sweeps
 
-    def _agreement(self, source: Source, question: Question, predicted: np.ndarray) -> dict[str, float]:
-        agreement = source.agreement(question.frame) if question.thorough else None
-        if agreement is None:
-            return {}
-        there = [predicted == c for c in range(1, len(source.class_names) + 1)]
-        means = [float(a[p].mean()) if p.any() else float("nan") for a, p in zip(agreement, there, strict=True)]
-        return dict(zip(source.class_names, means, strict=True))
+
+def _mean_agreement(names: tuple[str, ...], agreement: np.ndarray | None, predicted: np.ndarray) -> dict[str, float]:
+    """Return the mean agreement (C, Y, X) in the predicted pixels (Y, X) of each class; empty without agreement."""
+    if agreement is None:
+        return {}
+    there = [predicted == c for c in range(1, len(names) + 1)]
+    means = [float(a[p].mean()) if p.any() else float("nan") for a, p in zip(agreement, there, strict=True)]
+    return dict(zip(names, means, strict=True))
 
 
 def _opening(setting: Setting) -> tuple[object, ...]:

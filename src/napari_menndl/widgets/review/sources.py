@@ -74,6 +74,10 @@ class Source:
         """Return the agreement (C, Y, X) float32, see `Ensemble.agreement`; None without several networks."""
         return None
 
+    def image(self, t: int) -> np.ndarray | None:
+        """Return a frame, (Y, X) float32; None where it is not at hand."""
+        return None
+
     def known(self, t: int) -> np.ndarray | None:
         """Return where the labels are known, (Y, X) bool; None for everywhere."""
         return None
@@ -178,6 +182,9 @@ class PredictedSource(Source):
         return self._remembered(
             ("agreement", t), lambda: network.agreement(read_frame(movie, t, network.reach), movie.pixel_size)
         )
+
+    def image(self, t: int) -> np.ndarray | None:
+        return self._prediction.frame_image(t)
 
     def labels(self, t: int, thresholds: Sequence[float] | None) -> np.ndarray:
         return label_pixels(self.probabilities(t), self._or_own(thresholds), self._prediction.spec.min_areas)

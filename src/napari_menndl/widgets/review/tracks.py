@@ -239,7 +239,9 @@ class MovieTracks(QObject):
         if self.found is None:
             return
         before, now = self._followed.get(frame), self._reviews.reviews.get(frame)
-        if before is None or now is None or not _found(before).equals(_found(now)):
+        # The agreement comes later than the defects, and changes none of them.
+        found = [None if one is None else _found(one).drop(columns="agreement") for one in (before, now)]
+        if found[0] is None or found[1] is None or not found[0].equals(found[1]):
             self._view.say("The review has changed since: follow the defects again.")
             self._view.save.setEnabled(False)
 
