@@ -1,12 +1,13 @@
 """Latency of live prediction, and its memory over a day of frames.
 
-    python benchmarks/follow.py RUN [--sizes 512 2048] [--frames 100] [--every 1.0] [--fast] [--day 86400] [--keep]
+    python benchmarks/follow.py RUN [--sizes 512 2048] [--frames 100] [--every 1 4] [--fast] [--day 86400] [--keep]
 
 RUN is the folder of a search or a saved network. A process writes simulated WS2, one TIFF file per frame, into a
 folder that ``napari-menndl follow --json`` and then the dock "Live review" (which needs a screen, or ``xvfb-run``)
 follow; each alone, and with a search beside on all processors. Latency is from the moment in which the file is whole
 until the line of JSON is read, or until the dock shows the defects. ``--day`` follows so many small frames as fast as
-they are predicted, and samples the memory of that process. ``--keep`` writes ``benchmarks/results/follow.json``.
+they are predicted, and samples the memory of that process. ``--keep`` writes ``benchmarks/results/follow.json``, of a
+day alone (``--sizes`` without a number) ``follow-day.json``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,23 +34,39 @@ import tifffile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_menndl.movie.movie import Movie
 
 #: Edge of the small frames of a day [px], and their number between two samples of the memory.
 SMALL, SAMPLE = 64, 1000
 
 
-def write_frames(movie: Movie, folder: Path, count: int, every: float, written: dict[str, float]) -> None:
+@dataclass(frozen=True)
+class Images:
+    """Frames (Y, X) float32, made before anything is measured, and the size of their pixels (y, x) [nm]."""
+
+    frames: list[np.ndarray]
+    pixel_size: tuple[float, float]
+
+    @classmethod
+    def simulate(cls, size: int, seed: int) -> Images:
+        """Simulate five frames of WS2 without holes, which in a large area would merge into one."""
+        from napari_menndl import simulate_movie
+        from napari_menndl.simulation.sample import Sample
+
+        movie = simulate_movie(5, (size, size), sample=Sample(hole_density=0.0), area_seed=seed).movie
+        assert movie.pixel_size is not None
+        return cls([movie.frame(t) for t in range(len(movie))], movie.pixel_size)
+
+
+def write_frames(images: Images, folder: Path, count: int, every: float, written: dict[str, float]) -> None:
     """Write frames at a steady pace; note when each was whole."""
-    size = movie.pixel_size
+    size = images.pixel_size
     begin = time.monotonic()
     for t in range(count):
         time.sleep(max(0.0, begin + t * every - time.monotonic()))
         name = f"frame_{t:06d}.tif"
         resolution = None if size is None else (1 / size[1], 1 / size[0])
-        tifffile.imwrite(
-            folder / name, movie.frame(t % len(movie)), imagej=True, resolution=resolution, metadata={"unit": "nm"}
-        )
+        image = images.frames[t % len(images.frames)]
+        tifffile.imwrite(folder / name, image, imagej=True, resolution=resolution, metadata={"unit": "nm"})
         written[name] = time.time()
 
 
@@ -88,7 +106,7 @@ def command(network: str, source: Path, out: Path, *more: str) -> subprocess.Pop
     )
 
 
-def headless(network: str, movie: Movie, folder: Path, frames: int, every: float, more: list[str]) -> dict[str, Any]:
+def headless(network: str, images: Images, folder: Path, frames: int, every: float, more: list[str]) -> dict[str, Any]:
     """Follow by the command."""
     source = folder / "series"
     source.mkdir()
@@ -96,9 +114,9 @@ def headless(network: str, movie: Movie, folder: Path, frames: int, every: float
     process = command(network, source, folder / "out", *more)
     assert process.stdout is not None
     # One frame until it is ready, as the first prediction takes longer; it is written again with the others.
-    write_frames(movie, source, 1, 0, written)
+    write_frames(images, source, 1, 0, written)
     process.stdout.readline()
-    writer = threading.Thread(target=write_frames, args=(movie, source, frames + 1, every, written))
+    writer = threading.Thread(target=write_frames, args=(images, source, frames + 1, every, written))
     writer.start()
     late, skipped, seconds = [], 0, []
     for line in process.stdout:
@@ -116,7 +134,7 @@ def headless(network: str, movie: Movie, folder: Path, frames: int, every: float
     return latency(late, seconds, skipped)
 
 
-def dock(network: str, movie: Movie, folder: Path, frames: int, every: float, more: list[str]) -> dict[str, Any]:
+def dock(network: str, images: Images, folder: Path, frames: int, every: float, more: list[str]) -> dict[str, Any]:
     """Follow in the dock."""
     import napari
     from qtpy.QtWidgets import QApplication
@@ -139,10 +157,10 @@ def dock(network: str, movie: Movie, folder: Path, frames: int, every: float, mo
 
         wait(lambda: widget.following)
         written: dict[str, float] = {}
-        write_frames(movie, source, 1, 0, written)
+        write_frames(images, source, 1, 0, written)
         wait(lambda: widget.frames.latencies)
         widget.frames.latencies.clear()
-        writer = threading.Thread(target=write_frames, args=(movie, source, frames + 1, every, written))
+        writer = threading.Thread(target=write_frames, args=(images, source, frames + 1, every, written))
         writer.start()
         wait(lambda: not writer.is_alive() and frames + 1 in widget.frames.counts, 600 + frames * every)
         late = list(widget.frames.latencies)
@@ -164,21 +182,25 @@ def latency(late: list[float], seconds: list[float], skipped: int) -> dict[str, 
     }
 
 
-def day(network: str, movie: Movie, folder: Path, frames: int) -> dict[str, Any]:
+def day(network: str, images: Images, folder: Path, frames: int) -> dict[str, Any]:
     """Follow very many small frames of a TIFF file that grows; memory [MB] by the number of frames."""
     source = folder / "grows.tif"
     process = command(network, source, folder / "out", "--every-frame")
     assert process.stdout is not None
     about = psutil.Process(process.pid)
-    images = [movie.frame(t) for t in range(len(movie))]
-    size = movie.pixel_size or (1.0, 1.0)
+    size = images.pixel_size
     memory: dict[int, float] = {}
     heard = 0
     begin = time.monotonic()
     with tifffile.TiffWriter(source, bigtiff=True) as file:
         for t in range(frames):
             resolution = (1e7 / size[1], 1e7 / size[0])
-            file.write(images[t % len(images)], contiguous=False, resolution=resolution, resolutionunit="CENTIMETER")
+            file.write(
+                images.frames[t % len(images.frames)],
+                contiguous=False,
+                resolution=resolution,
+                resolutionunit="CENTIMETER",
+            )
             while heard < t - 10:  # it is not to be behind
                 heard = json.loads(process.stdout.readline())["frame"]
             if t % SAMPLE == 0:
@@ -195,7 +217,7 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--sizes", type=int, nargs="*", default=[512, 2048])
     parser.add_argument("--frames", type=int, default=100)
-    parser.add_argument("--every", type=float, default=1.0, help="time between two frames [s]")
+    parser.add_argument("--every", type=float, nargs="+", default=[1.0, 4.0], help="between two frames, by size [s]")
     parser.add_argument("--day", type=int, default=0, help="number of small frames, such as 86400")
     parser.add_argument("--fast", action="store_true")
     parser.add_argument("--no-dock", action="store_true")
@@ -204,28 +226,31 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     from cells import write_cell
-    from napari_menndl import simulate_movie
 
     network = str(Path(options.run).absolute())
     more = ["--fast"] * options.fast
-    found: dict[str, Any] = {"every [s]": options.every, "fast": options.fast, "processors": os.cpu_count()}
-    for size in options.sizes:
-        movie = simulate_movie(5, (size, size), area_seed=options.seed).movie
+    found: dict[str, Any] = {
+        "fast": options.fast,
+        "processors": os.cpu_count(),
+        "machine": "shared: others may have been at work",
+    }
+    for size, every in zip(options.sizes, options.every, strict=False):
+        images = Images.simulate(size, options.seed)
         for busy in (False, True)[: 1 if options.no_busy else 2]:
             for way in (headless, dock)[: 1 if options.no_dock else 2]:
                 with tempfile.TemporaryDirectory() as folder, beside(busy, Path(folder)):
                     name = f"{way.__name__}, {size}², {'a search beside' if busy else 'alone'}"
                     (place := Path(folder) / "frames").mkdir()
-                    found[name] = way(network, movie, place, options.frames, options.every, more)
+                    found[name] = way(network, images, place, options.frames, every, more)
+                    found[name]["every [s]"] = every
                     print(name, json.dumps(found[name]), flush=True)
     if options.day:
-        movie = simulate_movie(5, (SMALL, SMALL), area_seed=options.seed).movie
         with tempfile.TemporaryDirectory() as folder:
-            found["a day of frames"] = day(network, movie, Path(folder), options.day)
+            found["a day of frames"] = day(network, Images.simulate(SMALL, options.seed), Path(folder), options.day)
     print(json.dumps(found, indent=1))
     if options.keep:
         sys.argv[1:] = [Path(one).name or one for one in sys.argv[1:]]  # where things lie is nobody's business
-        write_cell("follow", options.seed, found)
+        write_cell("follow" if options.sizes else "follow-day", options.seed, found)
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="measure even if there is a result")
     parser.add_argument("--nothing-kept", action="store_true", help="to choose settings on other areas")
     given = parser.parse_args()
-    sys.argv[1:] = [Path(one).name for one in sys.argv[1:]]  # where networks lie is nobody's business
+    sys.argv[1:] = ["--areas", *map(str, given.areas)]  # what a cell tells: where networks lie is nobody's business
     cells = {}
     for area in given.areas:
         name = f"validity/area-{area}"

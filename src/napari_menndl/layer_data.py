@@ -108,10 +108,12 @@ def points_layer(
         "name": name,
         "features": defects.reset_index(drop=True),
         "size": np.maximum(2 * np.sqrt(np.nan_to_num(area) / np.pi), 3.0) if len(area) else 3.0,
-        "symbol": "ring",
-        "face_color": "class" if len(area) else "white",
+        # Circles, so that what they mark is seen.
+        "face_color": "transparent",
+        "border_color": "class" if len(area) else "white",
+        "border_width": 0.15,
         **grid(pixel_size, frame_time),
     }
     if colours and len(area):
-        about["face_color_cycle"] = dict(colours)
+        about["border_color_cycle"] = dict(colours)
     return defects[["frame", "y", "x"]].to_numpy(np.float64), about, "points"

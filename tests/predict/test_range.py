@@ -54,7 +54,7 @@ def test_later_frames_and_fresh_areas_are_not_warned_of(check, t):
     assert check.departures(simulated(area=t), (SIDE, SIDE)) == {}
 
 
-@pytest.mark.parametrize("factor", [0.5, 0.7, 1.3])
+@pytest.mark.parametrize("factor", [0.77, 0.9, 1.3])
 def test_other_pixels_are_no_departure_where_the_movie_knows_them(check, factor):
     frame = simulated(size=round(192 / factor), pixel_size=SIDE * factor)
     assert check.departures(frame, (SIDE * factor,) * 2) == {}
@@ -62,6 +62,7 @@ def test_other_pixels_are_no_departure_where_the_movie_knows_them(check, factor)
 
 
 DEPARTURES = {
+    "pixels half as large": (lambda: simulated(size=384, pixel_size=SIDE / 2), SIDE / 2, {"pixels"}),
     "pixels 1.4 times as large": (lambda: simulated(size=137, pixel_size=1.4 * SIDE), 1.4 * SIDE, {"pixels"}),
     "pixels twice as large": (lambda: simulated(size=96, pixel_size=2 * SIDE), 2 * SIDE, {"pixels"}),
     "a tenth of the dose": (lambda: simulated(dose=ACQUISITION.dose / 10), SIDE, {"noise"}),

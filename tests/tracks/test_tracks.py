@@ -218,6 +218,17 @@ def test_the_drift_of_too_few_defects_is_not_guessed():
     assert given.events.empty
 
 
+def test_the_drift_of_a_frame_with_too_few_defects_is_taken_from_those_beside():
+    places = [(40.0 + 30 * i, 50.0 + 25 * j) for i in range(4) for j in range(4)]
+    table = movie(*(rows([place] * FRAMES) for place in places))
+    few = table[(table["frame"] != 5) | (table["y"] == table["y"][table["frame"] == 5].min())]
+    lone = few[(few["frame"] != 5) | ~few.duplicated("frame")]
+    lone.loc[lone["frame"] == 5, ["y", "x"]] = (150.0, 20.0)
+    with pytest.warns(UserWarning, match="drift in frame 5 cannot be told"):
+        found = track_defects(lone, **KNOWN)
+    assert np.allclose(found.drift[["y", "x"]], np.arange(FRAMES)[:, None] * DRIFT, atol=0.1)
+
+
 def test_trajectories_of_another_program_are_kept():
     table = movie(rows(LATE, start=5))
     table["particle"] = np.where(table["class"] == "S vacancy", 99, table.groupby("frame").cumcount())

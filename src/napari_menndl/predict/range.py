@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from napari_menndl.predict.resample import PixelSize
 
 
-#: Factor by which the pixels are larger than those trained on from which small defects are lost: at 1.4 up to 0.13 of
-#: F1 on simulated movies, at 2 about 0.2.
-_UNRESOLVED = 1.35
+#: Ratio of pixel sizes from which a network may lose: on simulated movies up to 0.35 of F1 at 1.4, mostly none at 0.7,
+#: for one network of nine 0.15.
+_OTHER = 1.35
 #: Factor up to which the relative noise at equal dose per area goes with the pixel size, to a quarter; in coarser
 #: pixels the lattice itself looks like noise.
 _COARSER = 1.5
@@ -94,8 +94,9 @@ class RangeCheck:
         found = min((one.departures(character) for one in self._seen), key=len)
         if coarser > _COARSER:
             found.pop("noise", None)
-        if coarser > _UNRESOLVED:
-            found["pixels"] = f"its pixels are {coarser:.2g} times as large; the smallest defects may not be resolved"
+        if max(coarser, 1 / coarser) > _OTHER:
+            why = "small defects may not be resolved" if coarser > 1 else "resampling makes its noise another"
+            found["pixels"] = f"its pixels are {coarser:.2g} times as large; {why}"
         return found
 
 

@@ -62,9 +62,9 @@ def shifts_of_frames(
             "Correct it in the movie before, or give it (drift=)."
         )
         return none, unseen
-    if not seen.all():
+    if unseen_frames := frames[~seen].tolist():
         note(
-            f"The drift in frame{'s' * ((~seen).sum() > 1)} {spans(frames[~seen].tolist())} cannot be told from the "
+            f"The drift in frame{'s' * (len(unseen_frames) > 1)} {spans(unseen_frames)} cannot be told from the "
             "defects: it is taken from the frames beside."
         )
     return np.stack([np.interp(frames, frames[seen], axis[seen]) for axis in found.T], axis=1), seen

@@ -149,7 +149,7 @@ def test_the_defects_become_a_layer_of_points_with_the_columns_of_the_table(qtbo
     assert np.allclose(layer.scale, image.scale)
     assert {*DEFECT_COLUMNS, "outcome", "born"} == set(layer.features)
     pd.testing.assert_frame_equal(layer.features, table, check_dtype=False, check_categorical=False)
-    pairs = set(zip(table["class"], map(tuple, layer.face_color), strict=True))
+    pairs = set(zip(table["class"], map(tuple, layer.border_color), strict=True))
     assert len(pairs) == len({colour for _, colour in pairs}) == table["class"].nunique()
 
 
