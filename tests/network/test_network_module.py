@@ -168,6 +168,8 @@ def test_1x1_convolution_is_a_matrix_product_and_has_its_gradients(stride, chann
     order = torch.channels_last if channels_last else torch.contiguous_format
     for channels in (1, 2, 3, 5, 8, 15, 27):
         conv = Conv(channels, 5, 1, stride=stride)
+        for parameter in conv.parameters():
+            torch.nn.init.normal_(parameter, generator=stream)
         frames = torch.randn(2, channels, 34, 22, generator=stream).contiguous(memory_format=order).requires_grad_()
         logits = conv(frames)
         logits.square().sum().backward()
