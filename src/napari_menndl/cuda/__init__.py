@@ -1,4 +1,4 @@
-"""What runs on CUDA devices alone: kernels for networks of every shape, and recorded training steps.
+"""Kernels for networks of every shape, and recorded training steps, on CUDA devices.
 
 Without Triton, which torch brings along on Linux, torch's own operations take the kernels' place.
 """

@@ -199,7 +199,7 @@ def _columns(
 
 
 class Geometry(NamedTuple):
-    """Where the pixels of a convolution's output look: steps and dilation, and zeros around the input [px]."""
+    """Geometry of a convolution: steps, dilation, and zeros around the input [px]."""
 
     step: int
     dilation: int

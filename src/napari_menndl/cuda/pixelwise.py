@@ -75,7 +75,7 @@ def normalise(rows: Tensor, epsilon: float) -> Tensor:
 
 @triton.jit
 def _prepared(logits, target, weights, copy, pixel, pixels, copies, classes, unknown, C: tl.constexpr):
-    """Return logit, probability, truth, weight and whether it counts, all (P, C), of pixels of a copy."""
+    """Return probability, truth, what it misses, cross-entropy, weight, and known or not (R, C), of a copy's pixels."""
     c = tl.arange(0, C)[None, :]
     kept = (pixel < pixels)[:, None] & (c < classes)
     z = tl.load(logits + (pixel[:, None] * copies + copy) * classes + c, mask=kept, other=0.0)
@@ -83,7 +83,9 @@ def _prepared(logits, target, weights, copy, pixel, pixels, copies, classes, unk
     known = tl.where(kept & (label != unknown), 1.0, 0.0)
     true = tl.where(label == c + 1, known, 0.0)
     weight = 1.0 + (tl.load(weights + copy * classes + c, mask=c < classes, other=1.0) - 1.0) * true
-    return z, 1.0 / (1.0 + tl.exp(-z)), true, weight, known
+    p = 1.0 / (1.0 + tl.exp(-z))
+    entropy = tl.maximum(z, 0.0) - z * true + tl.log(1.0 + tl.exp(-tl.abs(z)))
+    return p, true, true + p * (1.0 - 2.0 * true), entropy, weight, known
 
 
 @triton.jit(do_not_specialize=["pixels", "copies", "classes", "unknown"])
@@ -94,10 +96,10 @@ def _loss_sums(
     """Sum over blocks of pixels: out (4, blocks, copies, classes), of surprise, known pixels, overlap and sizes."""
     copy = tl.program_id(1)
     pixel = tl.program_id(0) * R + tl.arange(0, R)
-    z, p, true, weight, known = _prepared(logits, target, weights, copy, pixel, pixels, copies, classes, unknown, C)
-    surprise = tl.maximum(z, 0.0) - z * true + tl.log(1.0 + tl.exp(-tl.abs(z)))
-    missed = true + p * (1.0 - 2.0 * true)
-    surprise = surprise * weight * (bce + focal * missed * missed) * known
+    p, true, missed, entropy, weight, known = _prepared(
+        logits, target, weights, copy, pixel, pixels, copies, classes, unknown, C
+    )
+    surprise = entropy * weight * (bce + focal * missed * missed) * known
     c = tl.arange(0, C)
     at = out + (tl.program_id(0) * copies + copy) * classes + c
     step = tl.num_programs(0) * copies * classes
@@ -115,12 +117,12 @@ def _loss_slope(
     """Compute the gradient of the logits; factors (3, copies, classes) of the surprise, the truth and the output."""
     copy = tl.program_id(1)
     pixel = tl.program_id(0) * R + tl.arange(0, R)
-    z, p, true, weight, known = _prepared(logits, target, weights, copy, pixel, pixels, copies, classes, unknown, C)
-    surprise = tl.maximum(z, 0.0) - z * true + tl.log(1.0 + tl.exp(-tl.abs(z)))
-    missed = true + p * (1.0 - 2.0 * true)
+    p, true, missed, entropy, weight, known = _prepared(
+        logits, target, weights, copy, pixel, pixels, copies, classes, unknown, C
+    )
     inner = p * (1.0 - p)
     slope = (p - true) * (bce + focal * missed * missed)
-    slope += surprise * focal * 2.0 * missed * inner * (1.0 - 2.0 * true)
+    slope += entropy * focal * 2.0 * missed * inner * (1.0 - 2.0 * true)
     c = tl.arange(0, C)[None, :]
     at = factors + copy * classes + c
     one = tl.load(at, mask=c < classes, other=0.0)

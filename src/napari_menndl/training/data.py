@@ -34,9 +34,6 @@ class Draw:
     origins: np.ndarray
     turns: np.ndarray
 
-    def __getitem__(self, part: slice) -> Draw:
-        return Draw(self.origins[part], self.turns[part])
-
     def __len__(self) -> int:
         return len(self.origins)
 

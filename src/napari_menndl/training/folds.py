@@ -6,6 +6,7 @@ import time
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -162,14 +163,12 @@ class FoldTrainer:
 
     def alike(self, jobs: Sequence[FoldJob]) -> int:
         """Return how many of the jobs, from the first, can be trained side by side."""
+        if self.side_by_side == 1:
+            return 1
+        # In a small frame the tiles of some folds are smaller.
         size = self.genome.training.tile
-        for number, job in enumerate(jobs[: self.side_by_side]):
-            if job.pixels != jobs[0].pixels:
-                return number
-            # In a small frame the tiles of some folds are smaller.
-            if number and self.task.tile_size(job.split, size) != self.task.tile_size(jobs[0].split, size):
-                return number
-        return min(len(jobs), self.side_by_side)
+        kinds = [(job.pixels, self.task.tile_size(job.split, size)) for job in jobs[: self.side_by_side]]
+        return sum(1 for _ in takewhile(kinds[0].__eq__, kinds))
 
     def train(self, *jobs: FoldJob) -> Trained:
         """Train the networks of folds, side by side if there are several.

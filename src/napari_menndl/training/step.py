@@ -1,4 +1,4 @@
-"""One step of the training of networks side by side, computed on the device alone."""
+"""A training step of networks side by side that runs on the device alone."""
 
 from __future__ import annotations
 
@@ -134,11 +134,10 @@ class TrainingStep:
         logits = self._network(apart.permute(1, 2, 3, 0, 4).flatten(-2).movedim(-1, 1))
         self.logits = logits.unflatten(1, (copies, -1)).transpose(0, 1)
         self.target = target.unflatten(0, (copies, -1))
-        loss = (
-            self.criterion(self.logits, self.target)
-            if not has_kernels_for(logits)
-            else self.criterion.by_kernels(logits, self.target)
-        )
+        if has_kernels_for(logits):
+            loss = self.criterion.by_kernels(logits, self.target)
+        else:
+            loss = self.criterion(self.logits, self.target)
         self.norm = self._parameters.set_gradient(loss.sum())
         self._rate.copy_(self._rates.index_select(0, self._step)[0])
         self._optimiser.step()
