@@ -1,11 +1,11 @@
 """Score against the number of labelled defects, when the suggested region is annotated next, and when a random one is.
 
-    python benchmarks/next_region.py [--seeds 0 1 2] [--steps 4] [--budget 5min] [--edge 128] [--size 384] [--keep]
+    python benchmarks/next_region.py [--areas 0 3 5 7 9 12] [--steps 4] [--pixels 2000000] [--edge 128] [--keep]
 
-One movie of simulated WS2 for each seed. Both begin with the same random region of frame 0, whose true labels are
-given; after every search the next region is given, that of `suggest_regions` or a random one of the same size, in the
-same frames. Scored is the answer on a movie of another area, all of whose defects are known. ``--keep`` writes
-``benchmarks/results/next_region.json``.
+One movie of simulated WS2 for each area. All ways begin with the same random region of frame 0, whose true labels are
+given to a founder; then region after region is given, that of `suggest_regions` or a random one of the same size, in
+any frame. Scored is the founder, trained anew each time, on a movie of another area, all of whose defects are known.
+``--keep`` writes ``benchmarks/results/next_region.json``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_menndl import Annotation, Movie
+    from napari_menndl.predict.ensemble import Ensemble
 
 #: Number that stands for pixels that nobody looked at.
 UNKNOWN = 255
+WAYS = ("suggested", "random")
+#: Added to the number of an area for the one that is scored on.
+OTHER = 200
 
 
 def annotated(truth: Annotation, known: np.ndarray) -> tuple[Annotation, list[int]]:
@@ -49,7 +55,7 @@ def labelled(truth: Annotation, known: np.ndarray) -> int:
     return count
 
 
-def score(network: Any, movie: Movie, truth: Annotation) -> float:
+def score(network: Ensemble, movie: Movie, truth: Annotation) -> float:
     """Return the F1 of all defects of another area."""
     from napari_menndl.predict import Prediction
     from napari_menndl.review import Review
@@ -58,72 +64,88 @@ def score(network: Any, movie: Movie, truth: Annotation) -> float:
     return float(summary["scores"]["all"]["all"]["f1"] or 0.0)
 
 
-def course(suggested: bool, seed: int, options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
-    """Annotate region after region; return the number of labelled defects and the score after each."""
-    from napari_menndl import Annotation, run_search, simulate_movie, suggest_regions
+def courses(area: int, options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
+    """Annotate region after region; return the number of labelled defects and the score after each, by way."""
+    from founder import train_founder
+
+    from napari_menndl import Annotation, simulate_movie, suggest_regions
 
     size, edge = (options.size, options.size), options.edge
-    simulated = simulate_movie(options.frames, size, snr=options.snr, area_seed=seed, noise_seed=seed)
-    fresh = simulate_movie(3, size, snr=options.snr, area_seed=seed + 100, noise_seed=seed + 100)
+    simulated = simulate_movie(options.frames, size, snr=options.snr, area_seed=area, noise_seed=area)
+    fresh = simulate_movie(3, size, snr=options.snr, area_seed=area + OTHER, noise_seed=area + OTHER)
     truth, other = Annotation.from_simulation(simulated), Annotation.from_simulation(fresh)
-    known = np.zeros(simulated.movie.shape, bool)
-    rng = np.random.default_rng([seed, 7])
-    frame, (y, x) = 0, rng.integers(0, options.size - edge + 1, 2)
-    known[frame, y : y + edge, x : x + edge] = True
-    found = []
-    for step in range(options.steps + 1):
+
+    def random_region(rng: np.random.Generator) -> tuple[int, int, int]:
+        y, x = rng.integers(0, options.size - edge + 1, 2)
+        return int(rng.integers(0, options.frames)), int(y), int(x)
+
+    def trained(known: np.ndarray) -> tuple[Ensemble, Annotation, dict[str, Any]]:
         annotation, frames = annotated(truth, known)
-        run = run_search(
-            simulated.movie,
-            annotation,
-            frames=frames,
-            budget=options.budget,
-            run=folder / f"{'suggested' if suggested else 'random'}-{seed}-{step}.menndl",
-            seed=seed,
-        )
-        network = run.best
-        found.append({"labelled": labelled(truth, known), "F1": round(score(network, fresh.movie, other), 3)})
-        print("suggested" if suggested else "random", seed, found[-1], flush=True)
-        if suggested:
-            best = suggest_regions(network, simulated.movie, annotation=annotation, edge=edge, count=1)
-            if not best:
-                break
-            frame, (y, x, _, _) = best[0].frame, best[0].region
-        else:
-            frame = int(rng.integers(0, options.frames))
-            y, x = rng.integers(0, options.size - edge + 1, 2)
-        known[frame, y : y + edge, x : x + edge] = True
+        network = train_founder(simulated.movie, annotation, area, frames=frames, pixels=options.pixels)
+        return network, annotation, {"labelled": labelled(truth, known), "F1": score(network, fresh.movie, other)}
+
+    first = np.zeros(simulated.movie.shape, bool)
+    _, y, x = random_region(np.random.default_rng([area, 7]))
+    first[0, y : y + edge, x : x + edge] = True
+    begin = trained(first)
+    found = {}
+    for way in options.ways:
+        rng = np.random.default_rng([area, 8])
+        known, (network, annotation, reached) = first.copy(), begin
+        found[way] = [reached]
+        for _ in range(options.steps):
+            if way == "random":
+                t, y, x = random_region(rng)
+            else:
+                (best,) = suggest_regions(network, simulated.movie, annotation=annotation, edge=edge, count=1)
+                t, (y, x, _, _) = best.frame, best.region
+            known[t, y : y + edge, x : x + edge] = True
+            network, annotation, reached = trained(known)
+            found[way].append({**reached, "region": [t, y, x]})
+        print(area, way, [(one["labelled"], round(one["F1"], 3)) for one in found[way]], flush=True)
     return found
+
+
+def needed(course: Sequence[dict[str, Any]], score: float) -> float | None:
+    """Return the number of labelled defects with which a course first reaches a score, interpolated; None if never."""
+    for before, after in zip(course, course[1:], strict=False):
+        if after["F1"] >= score > before["F1"]:
+            share = (score - before["F1"]) / (after["F1"] - before["F1"])
+            return float(before["labelled"] + share * (after["labelled"] - before["labelled"]))
+    return float(course[0]["labelled"]) if course[0]["F1"] >= score else None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--areas", type=int, nargs="*", default=[0, 3, 5, 7, 9, 12])
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=WAYS)
     parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--budget", default="5min")
-    parser.add_argument("--edge", type=int, default=128)
-    parser.add_argument("--size", type=int, default=384)
+    parser.add_argument("--pixels", type=int, default=2_000_000, help="shown to the network of each fold")
+    parser.add_argument("--edge", type=int, default=128, help="of a region [px]")
+    parser.add_argument("--size", type=int, default=384, help="edge of the frames [px]")
     parser.add_argument("--frames", type=int, default=10)
     parser.add_argument("--snr", type=float, default=5.0)
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     from cells import write_cell
 
+    begin = time.monotonic()
+    by_area = {area: courses(area, options) for area in options.areas}
     found: dict[str, Any] = {
-        "frames": options.frames,
-        "size [px]": options.size,
-        "region [px]": options.edge,
-        "budget of each search": options.budget,
-        "signal-to-noise ratio": options.snr,
+        **{name: getattr(options, name) for name in ("frames", "size", "edge", "pixels", "snr", "steps")},
+        "areas": by_area,
+        "mean": {
+            way: [
+                {name: round(float(np.mean([c[way][step][name] for c in by_area.values()])), 3) for name in ("labelled", "F1")}
+                for step in range(options.steps + 1)
+            ]
+            for way in options.ways
+        },
+        "seconds": round(time.monotonic() - begin),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in options.seeds:
-            for suggested in (True, False):
-                name = f"{'suggested' if suggested else 'random'}, seed {seed}"
-                found[name] = course(suggested, seed, options, Path(folder))
-    print(json.dumps(found, indent=1))
+    print(json.dumps(found["mean"], indent=1), found["seconds"], "s")
     if options.keep:
-        write_cell("next_region", options.seeds[0], found)
+        write_cell("next_region", options.areas[0], found)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.errors import InputError
 from napari_menndl.files import atomic_write
 from napari_menndl.movie.identity import movie_digest
+from napari_menndl.movie.movie import one_frame
 from napari_menndl.movie.preparation import same_frames, steps_from_json
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def key_of(movie: Movie) -> str:
     """Return the key of a movie in older versions: its path or, if it is no file, a digest of shape and first frame."""
     if source := _file_of(movie):
         return str(source)
-    first = movie.frames[0].compute(scheduler="synchronous")
+    first = one_frame(movie.frames, 0)
     return hashlib.sha256(f"{movie.shape} {first.dtype}".encode() + first.tobytes()).hexdigest()
 
 

@@ -8,6 +8,7 @@ of an MRC file when all its bytes are there, whatever the number in the header.
 from __future__ import annotations
 
 import os
+import struct
 import time
 import warnings
 from contextlib import ExitStack, suppress
@@ -20,6 +21,7 @@ import zarr
 from napari_menndl.errors import InputError
 from napari_menndl.movie.formats import suffixes
 from napari_menndl.movie.metadata import Metadata
+from napari_menndl.movie.movie import one_frame
 from napari_menndl.movie.ome_zarr import array_of, multiscales, read_zarr
 from napari_menndl.movie.reading import natural_order, open_movie
 from napari_menndl.movie.sidecar import with_sidecar
@@ -27,7 +29,7 @@ from napari_menndl.movie.tiff import complaints
 from napari_menndl.movie.tiff_header import header_of, metadata_of, scale_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -190,7 +192,7 @@ class GrowingFolder(_Calibrated):
             warnings.simplefilter("ignore")
             movie = open_movie(path)
             self.pixel_size = movie.pixel_size  # the magnification may change within a folder
-            return np.asarray(movie.frames[index].compute(scheduler="synchronous"))
+            return one_frame(movie.frames, index)
 
     def written(self, t: int) -> float:
         return self._frames[t][1][0] / 1e9
@@ -207,6 +209,8 @@ class GrowingTiff(OneRecording):
         self._size = 0
         self._calibrated = False
         self._written: list[float] = []
+        # Where the complete pages begin: whoever followed the chain from the first one would take longer every time.
+        self._offsets: list[int] = []
         self._tiff: Any = None
 
     def refresh(self) -> str | None:
@@ -214,7 +218,7 @@ class GrowingTiff(OneRecording):
         before, self._size = self._size, about.st_size
         anew = self._restart((about.st_ino,), shorter=about.st_size < before, kind="file")
         if anew:
-            self._written, self._calibrated = [], False
+            self._written, self._offsets, self._calibrated = [], [], False
         elif about.st_size == before and self._tiff is not None:
             return None
         self._count(about)
@@ -227,11 +231,11 @@ class GrowingTiff(OneRecording):
                 with complaints():
                     tiff = tifffile.TiffFile(self.path)
                     opened.callback(tiff.close)
-                    pages = tiff.pages
-                    for page in map(pages.__getitem__, range(self.count, len(pages))):
+                    for page in self._new_pages(tiff):
                         whole = zip(page.dataoffsets, page.databytecounts, strict=True)
                         if not page.dataoffsets or any(n == 0 or o + n > about.st_size for o, n in whole):
                             break
+                        self._offsets.append(page.offset)
                         self.count += 1
                     if self.count and not self._calibrated:
                         with warnings.catch_warnings():
@@ -252,14 +256,37 @@ class GrowingTiff(OneRecording):
         if old is not None:
             old.close()
 
+    def _new_pages(self, tiff: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
+        """Yield the pages that follow the last complete one, each once."""
+        offset = _next_page(tiff, self._offsets[-1]) if self._offsets else tiff.pages.first.offset
+        passed = set()
+        while offset and offset not in passed:
+            passed.add(offset)
+            yield _page(tiff, offset)
+            offset = _next_page(tiff, offset)
+
     def read(self, t: int) -> NDArray[Any]:
-        return np.asarray(self._tiff.pages[t].asarray())
+        return np.asarray(_page(self._tiff, self._offsets[t]).asarray())
 
     def written(self, t: int) -> float:
         return self._written[t]
 
     def name(self, t: int) -> str:
         return f"page {t} of {self.path.name}"
+
+
+def _page(tiff: tifffile.TiffFile, offset: int) -> tifffile.TiffPage:
+    tiff.filehandle.seek(offset)
+    return tifffile.TiffPage(tiff, index=0)
+
+
+def _next_page(tiff: tifffile.TiffFile, offset: int) -> int:
+    """Return where the page after the one at an offset begins; 0 if there is none (yet)."""
+    file, form = tiff.filehandle, tiff.tiff
+    file.seek(offset)
+    (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+    file.seek(offset + form.tagnosize + tags * form.tagsize)
+    return int(struct.unpack(form.offsetformat, file.read(form.offsetsize))[0])
 
 
 class GrowingZarr(OneRecording):

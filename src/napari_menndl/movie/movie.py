@@ -72,6 +72,19 @@ def _read_block(read: Callable[[int], NDArray[Any]], dtype: DTypeLike, block_id:
     return np.asarray(read(block_id[0]), dtype)[None]
 
 
+def one_frame(frames: da.Array, t: int) -> NDArray[Any]:
+    """Read one frame of an array (T, Y, X) with one chunk per frame.
+
+    Indexing takes 1 ms, and makes a name each time that Dask keeps, up to a hundred thousand: over a day of live frames
+    that is tens of megabytes. So the chunk is asked for by its own name.
+    """
+    import dask
+
+    chunk = (frames.name, t, 0, 0)
+    # Synchronously: an open Dask client must not be sent the file.
+    return np.asarray(dask.get(frames.dask.cull({chunk}), chunk))[0]
+
+
 class OneAfterAnother:
     """Reads single frames of concatenated movies.
 
@@ -87,8 +100,7 @@ class OneAfterAnother:
     def __call__(self, t: int) -> NDArray[Any]:
         number = bisect_right(self.ends, t)
         part = self.parts[number]
-        frame: NDArray[Any] = part[t - self.ends[number] + len(part)].compute(scheduler="synchronous")
-        return frame
+        return one_frame(part, t - self.ends[number] + len(part))
 
 
 class Step(ABC):
@@ -286,7 +298,7 @@ class Movie:
             return 0
         for t in (t for t in range(len(self)) if t not in self.absent):
             try:
-                raw = np.asarray(self.frames[t].compute(scheduler="synchronous"))
+                raw = one_frame(self.frames, t)
             except Exception:  # the error is raised when this frame is read
                 continue
             if not np.isfinite(raw).all():
@@ -323,8 +335,7 @@ class Movie:
         if t in self.absent:
             raise absent_frame(t, self.source, self.absent[t])
         try:
-            # Synchronously: an open Dask client must not be sent the file.
-            frame = np.asarray(self.frames[t].compute(scheduler="synchronous"))
+            frame = one_frame(self.frames, t)
         except InputError:
             raise
         except Exception as error:  # file libraries raise many types of error for damaged or deleted files

@@ -17,6 +17,7 @@ import zarr
 from napari_menndl.errors import InputError
 from napari_menndl.files import check_new
 from napari_menndl.movie.metadata import RECORDING
+from napari_menndl.movie.movie import one_frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +93,7 @@ def _raw_frames(movie: Movie, progress: Progress | None) -> Iterator[NDArray[Any
     dtype = _stored_dtype(movie)
     for t in range(len(movie)):
         movie.frame(t)  # raises on a bad frame before it is written
-        yield np.asarray(movie.frames[t].compute(scheduler="synchronous")).astype(dtype)
+        yield one_frame(movie.frames, t).astype(dtype)
         if progress is not None:
             progress(t + 1, len(movie))
 
