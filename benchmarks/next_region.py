@@ -136,7 +136,10 @@ def main() -> None:
         "areas": by_area,
         "mean": {
             way: [
-                {name: round(float(np.mean([c[way][step][name] for c in by_area.values()])), 3) for name in ("labelled", "F1")}
+                {
+                    name: round(float(np.mean([c[way][step][name] for c in by_area.values()])), 3)
+                    for name in ("labelled", "F1")
+                }
                 for step in range(options.steps + 1)
             ]
             for way in options.ways

@@ -1,5 +1,7 @@
 """Frames a network was not trained for are noticed; those of the same movie, and of the same kind, are not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -86,3 +88,27 @@ def test_it_is_kept_as_json_and_nothing_else_is_read():
         with pytest.raises((KeyError, ValueError)):
             Character.from_json(damaged)
     assert Character.from_json({k: v for k, v in one.to_json().items() if k != "angles"}).departures(one) == {}
+
+
+@pytest.mark.parametrize("edge", [48, 64, 80, 128])
+def test_a_frame_of_few_lattice_planes_is_not_told_to_have_another_lattice(trained_on, edge):
+    trained, snr = trained_on
+    shown = frame(3, snr)
+    for y, x in ((0, 0), (60, 20), (100, 60)):
+        cut = Character.of(shown[y : y + edge, x : x + edge])
+        assert "lattice" not in trained.departures(cut)
+        assert "lattice" not in cut.departures(trained)
+
+
+def test_another_lattice_is_noticed_where_enough_planes_are_seen(trained_on):
+    trained, snr = trained_on
+    shown = frame(3, snr)
+    assert "lattice" in ways(trained, ndimage.zoom(shown[:96, :96], 1 / 1.4, order=1))
+    assert "lattice" in ways(trained, ndimage.zoom(shown[:120, :120], 1.3, order=1))
+
+
+def test_spots_nearer_than_a_small_spectrum_tells_apart_are_the_same():
+    one, near, far = (Character((0.0, 1.0, 2.0, 1.0, 0.0), 0.2, (spot,), (), 64) for spot in (0.171, 0.154, 0.14))
+    assert one.departures(near) == {} == near.departures(one)
+    assert "lattice" in one.departures(far)
+    assert "lattice" in replace(one, size=256).departures(replace(near, size=256))

@@ -37,13 +37,17 @@ _NOISE = 0.05
 #: and above; and the ratio of a ring's strongest pixel to their mean from which it has Bragg spots: the strongest of a
 #: thousand pixels of speckle reach 7, Bragg spots hundreds.
 _BINS, _AROUND, _SPOTTED = 12, 4, 20.0
-#: Fewest periods of a lattice in the frame; the window alone has a width of two.
-_LOWEST = 6.0
+#: Fewest periods of a lattice in the frame; the window alone has a width of two. Fewest of which a spot is surely seen:
+#: it takes the rings `_AROUND` below, so 6 × 2^(4/12) = 7.6.
+_LOWEST, _SEEN = 6.0, 8.0
 #: Highest spatial frequency [1/px]; fewest pixels in a ring for a mean.
 _HIGHEST, _FEW = 0.48, 8
 #: Smallest intensity of a spot relative to the strongest; largest difference in octaves (9 %) of spots of the same
 #: lattice: pixel sizes are often wrong by a few per cent, and drift and scan errors shear a lattice by as much.
 _SHARE, _SAME = 0.03, 0.12
+#: Width of a spot at half its height in pixels of the spectrum, by the window (Harris 1978, 10.1109/PROC.1978.10837):
+#: nearer ones are not told apart, so that fewer than 17 planes in a frame allow a larger difference.
+_WIDTH = 1.44
 #: Smallest intensity, relative to the strongest, of the spots whose directions are compared; smallest angle between
 #: two, since one spot may have two peaks; and largest difference of angles that are the same [°].
 _FIRST, _APART, _TURNED_BY = 0.25, 15.0, 8.0
@@ -66,12 +70,15 @@ class Character:
     angles : tuple of float [°]
         Angles, up to 90°, between its strongest reflections of equal frequency: 60 for a hexagonal lattice; empty if
         there is only one, and in files of earlier versions.
+    size : int [px]
+        Shorter edge of what was measured: which lattices could be seen, and how exactly.
     """
 
     skewness: tuple[float, ...]
     noise: float
     spots: tuple[float, ...]
     angles: tuple[float, ...] = ()
+    size: int = EDGE
 
     @classmethod
     def of(cls, frame: NDArray[np.float32]) -> Character | None:
@@ -85,7 +92,7 @@ class Character:
         if not np.isfinite(spread) or spread <= 0:
             return None
         part = (part - part.mean()) / spread
-        return cls(_skewness(part), _noise(part), *_reflections(part))
+        return cls(_skewness(part), _noise(part), *_reflections(part), min(part.shape))
 
     def departures(self, frame: Character) -> dict[str, str]:
         """Describe how another frame differs, as far as it matters to a network: kind to description."""
@@ -96,9 +103,9 @@ class Character:
             now, then = ("dark", "bright") if here > 0 else ("bright", "dark")
             found["contrast"] = f"its contrast is turned over, {now} where it was {then}; invert the movie"
         if not (self.spots and frame.spots):
-            if self.spots:
+            if self.spots and frame._sees(self.spots[0]):
                 found["lattice"] = "no lattice is visible in it; check focus, material and field of view"
-            elif frame.spots:
+            elif frame.spots and self._sees(frame.spots[0]):
                 found["lattice"] = "a lattice is visible in it, where there was none; check material and field of view"
             return found  # without a lattice, noise relative to the contrast is meaningless
         noisier = max(frame.noise, _NOISE) / max(self.noise, _NOISE)
@@ -111,8 +118,12 @@ class Character:
                 f"it is {1 / noisier:.1f} times less noisy, against its contrast; check the thresholds on a frame, or "
                 "train on such a frame"
             )
-        # Another reflection of the same lattice may be the strongest, but both are present.
-        if not (_among(frame.spots[0], self.spots) and _among(self.spots[0], frame.spots)):
+        # Another reflection of the same lattice may be the strongest, but both are present if they can be seen.
+        size = min(self.size, frame.size)
+        if any(
+            other._sees(one.spots[0]) and not _among(one.spots[0], other.spots, size)
+            for one, other in ((self, frame), (frame, self))
+        ):
             ratio = self.spots[0] / frame.spots[0]
             found["lattice"] = f"its lattice is {ratio:.2g} times as wide in pixels; check pixel size and material"
         elif self.angles and frame.angles and not _alike(self.angles, frame.angles):
@@ -120,6 +131,10 @@ class Character:
                 f"its lattice has an angle of {frame.angles[0]:.0f}°, not {self.angles[0]:.0f}°; check the material"
             )
         return found
+
+    def _sees(self, spot: float) -> bool:
+        """Whether the frame holds enough periods of a lattice for its spot to be noticed."""
+        return spot * self.size >= _SEEN
 
     def lines(self, pixel_size: tuple[float, float] | None = None) -> list[str]:
         """Describe the frames that do not depart from this one, a line for each property.
@@ -145,7 +160,10 @@ class Character:
         period = 1 / self.spots[0]
         nm = f" = {period * math.sqrt(math.prod(pixel_size)):.3g} nm" if pixel_size else ""
         angles = f", at {' and '.join(f'{angle:.0f}°' for angle in self.angles)}" if self.angles else ""
-        return [*lines, f"lattice planes {period:.3g} px{nm} apart{angles}, within {100 * (2**_SAME - 1):.0f} %"]
+        return [
+            *lines,
+            f"lattice planes {period:.3g} px{nm} apart{angles}, within {100 * (2 ** _same(self.spots[0], self.size) - 1):.0f} %",
+        ]
 
     def to_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = encode(self)
@@ -245,8 +263,13 @@ def _peaks(
     return found
 
 
-def _among(spot: float, spots: tuple[float, ...]) -> bool:
-    return any(abs(np.log2(spot / one)) <= _SAME for one in spots)
+def _same(spot: float, size: float) -> float:
+    """Return the difference [octaves] up to which a spot may be another's, in a spectrum of `size` pixels."""
+    return max(_SAME, math.log2(1 + _WIDTH / (spot * size)))
+
+
+def _among(spot: float, spots: tuple[float, ...], size: float = math.inf) -> bool:
+    return any(abs(math.log2(spot / one)) <= _same(spot, size) for one in spots)
 
 
 def _alike(angles: tuple[float, ...], others: tuple[float, ...]) -> bool:
