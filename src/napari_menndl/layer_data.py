@@ -111,7 +111,9 @@ def points_layer(
         # Circles, so that what they mark is seen.
         "face_color": "transparent",
         "border_color": "class" if len(area) else "white",
-        "border_width": 0.15,
+        # A pixel wide: relative to the size, that of a hole would hide its edge.
+        "border_width": 1.0,
+        "border_width_is_relative": False,
         **grid(pixel_size, frame_time),
     }
     if colours and len(area):

@@ -159,11 +159,9 @@ class Character:
         )
         period = 1 / self.spots[0]
         nm = f" = {period * math.sqrt(math.prod(pixel_size)):.3g} nm" if pixel_size else ""
+        within = 100 * (2 ** _same(self.spots[0], self.size) - 1)
         angles = f", at {' and '.join(f'{angle:.0f}°' for angle in self.angles)}" if self.angles else ""
-        return [
-            *lines,
-            f"lattice planes {period:.3g} px{nm} apart{angles}, within {100 * (2 ** _same(self.spots[0], self.size) - 1):.0f} %",
-        ]
+        return [*lines, f"lattice planes {period:.3g} px{nm} apart{angles}, within {within:.0f} %"]
 
     def to_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = encode(self)

@@ -78,11 +78,11 @@ def one_frame(frames: da.Array, t: int) -> NDArray[Any]:
     Indexing takes 1 ms, and makes a name each time that Dask keeps, up to a hundred thousand: over a day of live frames
     that is tens of megabytes. So the chunk is asked for by its own name.
     """
-    import dask
+    from dask.local import get_sync
 
     chunk = (frames.name, t, 0, 0)
     # Synchronously: an open Dask client must not be sent the file.
-    return np.asarray(dask.get(frames.dask.cull({chunk}), chunk))[0]
+    return np.asarray(get_sync(frames.dask.cull({chunk}), chunk))[0]
 
 
 class OneAfterAnother:

@@ -49,6 +49,8 @@ class SelectedDefect:
     centre : (y, x) float [px]
     confidence : float
         Mean probability; NaN where unknown.
+    agreement : float
+        Of the ensemble's networks on it; NaN where unknown, as in frames that are annotated.
     pixels : (Y, X) bool
     """
 
@@ -57,6 +59,7 @@ class SelectedDefect:
     outcome: str
     centre: tuple[float, float]
     confidence: float
+    agreement: float
     pixels: np.ndarray = field(repr=False)
 
     @property
@@ -65,9 +68,10 @@ class SelectedDefect:
         return float(np.sqrt(self.pixels.sum() / np.pi))
 
     def describe(self) -> str:
-        """Describe the defect: ``"missed: S vacancy"``, ``"false: hole, confidence 0.61"``."""
-        sure = "" if np.isnan(self.confidence) else f", confidence {self.confidence:.2f}"
-        return f"{WORDS[self.outcome]}: {self.name}{sure}"
+        """Describe the defect: ``"missed: S vacancy"``, ``"predicted: hole, confidence 0.61, agreement 0.50"``."""
+        known = {"confidence": self.confidence, "agreement": self.agreement}
+        sure = (f", {name} {value:.2f}" for name, value in known.items() if not np.isnan(value))
+        return f"{WORDS[self.outcome]}: {self.name}{''.join(sure)}"
 
 
 def choose_at(review: FrameReview, y: int, x: int) -> SelectedDefect | None:
@@ -84,8 +88,9 @@ def choose_at(review: FrameReview, y: int, x: int) -> SelectedDefect | None:
     centre = tuple(np.argwhere(pixels).mean(axis=0).tolist())
     listed = review.defects[(review.defects["class"] == name) & (review.defects["outcome"] == seen)]
     apart = np.hypot(listed["y"] - centre[0], listed["x"] - centre[1])
-    sure = float(listed["confidence"].iloc[int(np.argmin(apart))]) if len(listed) else float("nan")
-    return SelectedDefect(review.frame, name, seen, (centre[0], centre[1]), sure, pixels)
+    nan = float("nan")
+    sure, agreed = listed[["confidence", "agreement"]].iloc[int(np.argmin(apart))] if len(listed) else (nan, nan)
+    return SelectedDefect(review.frame, name, seen, (centre[0], centre[1]), float(sure), float(agreed), pixels)
 
 
 def choose_row(review: FrameReview, row: pd.Series) -> SelectedDefect:
@@ -97,7 +102,8 @@ def choose_row(review: FrameReview, row: pd.Series) -> SelectedDefect:
     if len(found):
         nearest = int(np.argmin(np.hypot(*(found.centres - centre).T)))
         pixels = found.labels == nearest + 1
-    return SelectedDefect(review.frame, name, outcome, centre, float(row["confidence"]), pixels)
+    sure, agreed = float(row["confidence"]), float(row["agreement"])
+    return SelectedDefect(review.frame, name, outcome, centre, sure, agreed, pixels)
 
 
 def decide(chosen: SelectedDefect, layer: Labels | None, class_names: tuple[str, ...], accept: bool) -> None:
