@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -65,10 +64,13 @@ def defect_rows(
     index = np.arange(len(components)) if chosen is None else chosen
     scale = np.array(pixel_size if pixel_size else (np.nan, np.nan))
     centres, areas = components.centres[index], components.areas[index]
+    # Of the pixels of defects alone, a few per cent of all: a large frame has millions.
+    inside = np.flatnonzero(components.labels)
+    whose = components.labels.ravel()[inside] - 1
     means = [
         np.full(len(index), np.nan)
         if image is None
-        else np.asarray(ndimage.mean(image, components.labels, index + 1), np.float64)
+        else (np.bincount(whose, image.ravel()[inside], len(components)) / components.areas)[index]
         for image in (probability, agreement)
     ]
     columns = (
