@@ -244,6 +244,18 @@ def test_page_that_is_cut_short_is_waited_for(tmp_path):
         assert seen + numbers(arrivals(follower)) == [0, 1, 2]
 
 
+def test_pages_that_lead_back_to_the_first_come_once(tmp_path):
+    source = Tiff(tmp_path)
+    for t in range(3):
+        source.write(t)
+    with tifffile.TiffFile(source.path) as file:
+        first, end = file.pages.first.offset, file.pages.next_page_offset
+    with source.path.open("r+b") as file:
+        file.seek(end)
+        file.write(np.uint32(first).tobytes())
+    assert numbers(arrivals(MovieWatcher(source.path, existing=True))) == [0, 1, 2]
+
+
 def test_chunk_that_is_missing_is_waited_for(tmp_path):
     source = Zarr(tmp_path)
     source.write(0)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from dask.utils import key_split
 from hypothesis import given
 from hypothesis import strategies as st
 from ome_files import description, write_pages
@@ -509,3 +510,11 @@ def test_a_folder_of_folders_says_so(tmp_path):
     (tmp_path / "run1").mkdir()
     with pytest.raises(InputError, match="only folders: run1"):
         open_movie(tmp_path)
+
+
+def test_reading_a_frame_leaves_no_name_behind_in_dask():
+    movie = open_movie(np.random.default_rng(0).normal(size=(3, 16, 16)))
+    before = key_split.cache_info().currsize
+    for t in range(3):
+        movie.frame(t)
+    assert key_split.cache_info().currsize == before

@@ -1,5 +1,7 @@
 """From error to error, correcting, and searching again: with keys and clicks in a real napari window."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
@@ -7,6 +9,7 @@ from qtpy.QtCore import QPoint, Qt
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.widgets.layers import PLACE
+from napari_menndl.widgets.review.error_navigator import SelectedDefect
 
 
 @pytest.fixture
@@ -161,3 +164,9 @@ def test_plain_labels_are_corrected_and_undone_by_napari(
     qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.total.fn == missed - 1, timeout=5000)
     layer.undo()
     qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.total.fn == missed, timeout=5000)
+
+
+def test_a_selected_defect_says_what_is_known_of_it():
+    one = SelectedDefect(3, "hole", "predicted", (1.0, 2.0), 0.61, 0.5, np.ones((1, 1), bool))
+    assert one.describe() == "predicted: hole, confidence 0.61, agreement 0.50"
+    assert replace(one, agreement=np.nan).describe() == "predicted: hole, confidence 0.61"
