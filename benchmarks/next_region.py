@@ -1,11 +1,11 @@
 """Score against the number of labelled defects, when the suggested region is annotated next, and when a random one is.
 
-    python benchmarks/next_region.py [--areas 0 3 5 7 9 12] [--steps 4] [--pixels 2000000] [--edge 128] [--keep]
+    python benchmarks/next_region.py [--areas 0 3 5 7 9 12] [--steps 3] [--pixels 6000000] [--edge 128] [--keep]
 
 One movie of simulated WS2 for each area. All ways begin with the same random region of frame 0, whose true labels are
 given to a founder; then region after region is given, that of `suggest_regions` or a random one of the same size, in
 any frame. Scored is the founder, trained anew each time, on a movie of another area, all of whose defects are known.
-``--keep`` writes ``benchmarks/results/next_region.json``.
+``--keep`` writes ``benchmarks/results/next-region-AREAS.json``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ UNKNOWN = 255
 WAYS = ("suggested", "random")
 #: Added to the number of an area for the one that is scored on.
 OTHER = 200
+#: F1 of which it is told how many labelled defects reach it.
+SCORES = (0.6, 0.7, 0.8)
 
 
 def annotated(truth: Annotation, known: np.ndarray) -> tuple[Annotation, list[int]]:
@@ -67,7 +70,6 @@ def score(network: Ensemble, movie: Movie, truth: Annotation) -> float:
 def courses(area: int, options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     """Annotate region after region; return the number of labelled defects and the score after each, by way."""
     from founder import train_founder
-
     from napari_menndl import Annotation, simulate_movie, suggest_regions
 
     size, edge = (options.size, options.size), options.edge
@@ -108,19 +110,29 @@ def courses(area: int, options: argparse.Namespace) -> dict[str, list[dict[str, 
 
 def needed(course: Sequence[dict[str, Any]], score: float) -> float | None:
     """Return the number of labelled defects with which a course first reaches a score, interpolated; None if never."""
-    for before, after in zip(course, course[1:], strict=False):
-        if after["F1"] >= score > before["F1"]:
+    if course[0]["F1"] >= score:
+        return float(course[0]["labelled"])
+    for before, after in pairwise(course):
+        if after["F1"] >= score:
             share = (score - before["F1"]) / (after["F1"] - before["F1"])
             return float(before["labelled"] + share * (after["labelled"] - before["labelled"]))
-    return float(course[0]["labelled"]) if course[0]["F1"] >= score else None
+    return None
+
+
+def mean_course(of: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, float]]:
+    """Return the means over courses after each step."""
+    return [
+        {name: round(float(np.mean([one[name] for one in step])), 3) for name in ("labelled", "F1")}
+        for step in zip(*of, strict=True)
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--areas", type=int, nargs="*", default=[0, 3, 5, 7, 9, 12])
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=WAYS)
-    parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--pixels", type=int, default=2_000_000, help="shown to the network of each fold")
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--pixels", type=int, default=6_000_000, help="shown to the network of each fold")
     parser.add_argument("--edge", type=int, default=128, help="of a region [px]")
     parser.add_argument("--size", type=int, default=384, help="edge of the frames [px]")
     parser.add_argument("--frames", type=int, default=10)
@@ -131,24 +143,19 @@ def main() -> None:
 
     begin = time.monotonic()
     by_area = {area: courses(area, options) for area in options.areas}
+    mean = {way: mean_course([one[way] for one in by_area.values()]) for way in options.ways}
     found: dict[str, Any] = {
         **{name: getattr(options, name) for name in ("frames", "size", "edge", "pixels", "snr", "steps")},
         "areas": by_area,
-        "mean": {
-            way: [
-                {
-                    name: round(float(np.mean([c[way][step][name] for c in by_area.values()])), 3)
-                    for name in ("labelled", "F1")
-                }
-                for step in range(options.steps + 1)
-            ]
-            for way in options.ways
+        "mean": mean,
+        "labelled defects to reach F1": {
+            score: {way: needed(course, score) for way, course in mean.items()} for score in SCORES
         },
         "seconds": round(time.monotonic() - begin),
     }
-    print(json.dumps(found["mean"], indent=1), found["seconds"], "s")
+    print(json.dumps({name: found[name] for name in list(found)[-3:]}, indent=1))
     if options.keep:
-        write_cell("next_region", options.areas[0], found)
+        write_cell(f"next-region-{'-'.join(map(str, options.areas))}", options.areas[0], found)
 
 
 if __name__ == "__main__":
