@@ -6,7 +6,7 @@ RUN is the folder of a search; its first networks are evaluated again on its tas
 thread, as a trainer does, and then judged once more with the weights that they have (carried on without a pixel to
 train). SRC is the ``src`` folder of another commit (``git worktree add``). Both evaluate every network by turns, each
 in a process of its own, so that whatever else the machine does befalls both; reported are medians of the processor time
-and the fitness of both, which differ by rounding alone. ``--keep`` writes
+and the fitness of both, which differs where the commits draw other tiles. ``--keep`` writes
 ``benchmarks/results/evaluation.json``.
 """
 
