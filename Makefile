@@ -11,18 +11,20 @@ WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 # Tests start hundreds of processes: none compiles what another one has.
 unexport PYTHONDONTWRITEBYTECODE
 SHARED := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Commands and code that README and docs show: run by `make docs`.
+SHOWN := tests/test_docs_blocks.py
 
 .PHONY: demo test test-fast test-unit test-pool test-gui test-pyside6 coverage lint docs notebooks dist bench screenshots clean help
 
 help:
 	@echo "make demo   evolve networks on a simulated movie and show the defects of later frames (about 6 minutes)"
-	@echo "make test   the whole test suite, shared out among processes: nine minutes on two cores; WORKERS=0 uses one"
+	@echo "make test   the test suite, shared out among processes: nine minutes on two cores; WORKERS=0 uses one"
 	@echo "make test-fast   what needs no window, cluster or patience: a minute and a half on two cores"
 	@echo "make test-unit, test-pool, test-gui   the three parts of the suite; together they are the whole"
 	@echo "make coverage    test-unit and test-pool, and which lines of src they reach"
 	@echo "make test-pyside6   the tests of the windows with the other Qt binding"
 	@echo "make lint   ruff, mypy --strict, import-linter"
-	@echo "make docs   the documentation as a site, in docs/_build; warnings are errors"
+	@echo "make docs   the documentation as a site, in docs/_build; warnings are errors. Runs what the pages show: two minutes"
 	@echo "make notebooks   every notebook from a fresh kernel, on small budgets: five minutes on two cores"
 	@echo "make dist   wheel and source archive of what is committed, checked and installed in an empty environment"
 	@echo "make bench  every benchmark; cells that are done are skipped"
@@ -51,7 +53,7 @@ demo: $(VENV)/.demo
 	$(BIN)/napari-menndl demo --out demo-output
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(SHARED)
+	$(BIN)/python -m pytest $(SHARED) --ignore $(SHOWN)
 
 # Tests of windows and of pools are not even imported.
 test-fast: $(VENV)/.dev
@@ -61,13 +63,13 @@ test-unit: $(VENV)/.dev
 	$(BIN)/python -m pytest $(SHARED) -m "not cluster" --ignore tests/widgets --ignore tests/pool
 
 test-pool: $(VENV)/.dev
-	$(BIN)/python -m pytest $(SHARED) -m cluster --ignore tests/widgets
+	$(BIN)/python -m pytest $(SHARED) -m cluster --ignore tests/widgets --ignore $(SHOWN)
 
 test-gui: $(VENV)/.dev
 	$(BIN)/python -m pytest $(SHARED) tests/widgets
 
 coverage: $(VENV)/.dev
-	$(BIN)/python -m pytest $(SHARED) --ignore tests/widgets --cov --cov-report term
+	$(BIN)/python -m pytest $(SHARED) --ignore tests/widgets --ignore $(SHOWN) --cov --cov-report term
 
 test-pyside6: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[pyside6]'
@@ -81,6 +83,7 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist load $(SHOWN)
 
 notebooks: $(VENV)/.dev
 	$(BIN)/python tools/notebooks.py

@@ -9,7 +9,7 @@ cells. F1 is that of defects at the method's own thresholds, counts pooled over 
 occur. A network predicts nothing of a class whose finds on the labelled frame are surely too often false
 (`ClassScore.cutoff`); of the rivals only the Fourier method has that rule. The dilated FCN, designed by hand, is
 trained by the same trainer for as long as the search takes, AtomAI's U-Net, where it is installed (`atomai_unet.py`),
-by its own.
+by its own. "Search, random networks" is the same search without evolution: after the founders every birth is random.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ from napari_menndl.search.goals import parse_budget
 from napari_menndl.training.evaluate import evaluate
 from rivals import CLASS_RIVALS, INPUTS, ClassPredictor
 
-SEARCH, BY_HAND, ATOMAI = "search", "dilated FCN, same time", "AtomAI U-Net, same time"
-METHODS = (SEARCH, BY_HAND, ATOMAI, *CLASS_RIVALS)
+SEARCH, RANDOM = "search", "search, random networks"
+BY_HAND, ATOMAI = "dilated FCN, same time", "AtomAI U-Net, same time"
+METHODS = (SEARCH, RANDOM, BY_HAND, ATOMAI, *CLASS_RIVALS)
 #: Trained for as long as the search takes.
-TIMED = (SEARCH, BY_HAND, ATOMAI)
+TIMED = (SEARCH, RANDOM, BY_HAND, ATOMAI)
 #: None of these areas is one that anything was chosen on.
 AREAS, SNRS = (101, 102, 103), (5.0, 3.0)
 SCOPES = {"later": "later frames", "born": "born later", "fresh": "fresh area"}
@@ -57,10 +58,11 @@ CHOOSING = 0.25
 TRIAL = (100_000, 400_000)
 
 
-def fit_search(problem, seed, budget):
+def fit_search(problem, seed, budget, **settings):
     """Search for `budget`, all of it included."""
+    settings |= {"budget": budget, "seed": seed}
     with tempfile.TemporaryDirectory() as place:
-        run = run_search(problem.movie, problem.annotation, budget=budget, seed=seed, run=Path(place) / "run.menndl")
+        run = run_search(problem.movie, problem.annotation, run=Path(place) / "run.menndl", **settings)
         status, best = run.status(), run.best
         names = ("births", "evaluations", "failures", "slots_busy", "best_fitness")
         chosen = {name: status[name] for name in names if name in status}
@@ -115,6 +117,8 @@ def run_cell(method, problem, seed, budget):
     fast = None
     if method == SEARCH:
         predictor, fast = fit_search(problem, seed, budget)
+    elif method == RANDOM:
+        predictor, _ = fit_search(problem, seed, budget, random=1.0)
     elif method == BY_HAND:
         predictor = fit_by_hand(problem, seed, parse_budget(budget).seconds)
     elif method == ATOMAI:

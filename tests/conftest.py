@@ -13,17 +13,17 @@ settings.load_profile("laws")
 
 TESTS = Path(__file__).parent
 #: Files of tests that take long: begun first, so that no worker is left with one of them in the end.
-LONG = ("test_docs_blocks.py", "test_story.py", "test_search_story.py", "test_search_process.py", "test_faults.py")
+LONG = ("test_story.py", "test_search_story.py", "test_search_process.py", "test_faults.py")
 #: Folders and files whose tests bear a marker; what the markers mean stands in pyproject.toml.
 MARKED = {
     "gui": ("widgets",),
     "cluster": (
         *("pool", "notebook", "test_remote.py", "test_cli_pool.py", "test_current_folder.py", "test_recipes.py"),
-        "test_docs.py",
+        *("test_docs.py", "test_docs_blocks.py"),
         *("test_api.py", "test_cli.py", "test_prepared_search.py", "test_exchange.py", "test_full_disk.py"),
         *LONG,
     ),
-    "slow": ("test_columns.py", "test_damaged_files.py", "test_search_runner.py", *LONG),
+    "slow": ("test_docs_blocks.py", "test_columns.py", "test_damaged_files.py", "test_search_runner.py", *LONG),
 }
 
 

@@ -137,7 +137,9 @@ def test_ctrl_c_of_the_command_line_stops_the_search_and_says_how_to_resume(tmp_
     command = [sys.executable, "-m", "napari_menndl.cli", "search", str(tmp_path / "movie.tif")]
     command += ["--annotation", str(tmp_path / "annotation.zarr"), "--run", str(tmp_path / "run"), "--slots", "1"]
 
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores Ctrl-C
     shell = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    signal.signal(signal.SIGINT, handler)
     wait_until((tmp_path / "run" / "journal.jsonl").exists)
     searching = psutil.Process(shell.pid).children()
     shell.send_signal(signal.SIGINT)

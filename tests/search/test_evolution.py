@@ -41,6 +41,13 @@ def test_founders_come_first_then_offspring_and_a_few_random_ones(evolution):
     assert later.count("random") / len(later) == pytest.approx(0.1, abs=0.06)
 
 
+def test_with_random_networks_alone_nobody_has_parents():
+    evolution = Evolution(SearchSpace(), replace(SETTINGS, random=1.0))
+    born = [one for one in evolve(evolution, 40) if one.rung.name == "0"]
+    assert not any(one.parents for one in born)
+    assert [one.origin for one in born[len(SETTINGS.founders) :]] == ["random"] * (40 - len(SETTINGS.founders))
+
+
 def test_who_asks_before_there_are_parents_gets_random_ones(evolution):
     asked = evolution.ask(10)
     assert [one.origin for one in asked] == [*(f"founder {name}" for name in SETTINGS.founders), *["random"] * 8]

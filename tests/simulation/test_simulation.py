@@ -229,6 +229,19 @@ def test_holes_only_grow():
         assert (state.defect[pairs[:, 0]] == state.defect[pairs[:, 1]]).all()
 
 
+def test_holes_are_as_large_in_a_large_area_as_in_a_small_one():
+    sample = Sample()
+
+    def columns_per_hole(side, seed):
+        lattice = make_lattice(sample, side, side, 1, np.random.default_rng(seed))
+        (state,) = evolve(sample, lattice, 1, np.random.default_rng(seed))
+        holes = state.defect[state.kind == Kind.HOLE]
+        return len(holes) / len(np.unique(holes))
+
+    small = np.mean([columns_per_hole(8, seed) for seed in range(16)])
+    assert columns_per_hole(32, 0) == pytest.approx(small, rel=0.3)
+
+
 def test_nothing_scatters_in_a_hole():
     acquisition = Acquisition(**STILL, **CLEAN, dose=3e5, gain=1)
     simulation = simulate_movie(1, (200, 200), sample=Sample(hole_density=0.06), acquisition=acquisition)

@@ -37,8 +37,6 @@ _ATTEMPTS = 100
 _MEMORY = 4
 #: Number of best candidates that are kept; some more than are asked for.
 _KEPT = 48
-#: Share of births drawn at random once there are parents; small, because most are poor and take as long to train.
-_RANDOM = 0.1
 #: Number of latest first evaluations from which the time of the next is estimated.
 _RECENT = 15
 
@@ -213,7 +211,7 @@ class Evolution:
         if self.births < len(self._founders):
             founder = self._founders[self.births]
             yield founder.genome, (), founder.origin
-        if len(self.population) > 1 and rng.random() > _RANDOM:
+        if len(self.population) > 1 and rng.random() > self.settings.random:
             with suppress(InputError):  # the space may hold no genome but the parent
                 for _ in range(_ATTEMPTS):
                     yield self._offspring(rng)

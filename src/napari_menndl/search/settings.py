@@ -50,6 +50,13 @@ class SearchSettings:
     population: int = setting(16, "Population", note="Candidates that can be parents.", min=2, max=100_000)
     tournament: int = setting(4, "Tournament", note="Drawn at random; the best of them is parent.", min=1, max=1000)
     crossover: float = setting(0.3, "Crossover", note="Share of offspring with two parents.", min=0, max=1)
+    random: float = setting(
+        0.1,
+        "Random networks",
+        note="Share of births that are drawn at random; most are poor. 1: no evolution.",
+        min=0,
+        max=1,
+    )
     replacement: str = setting(
         "age", "Replacement", note="Who leaves a full population: oldest or worst.", options=REPLACEMENTS
     )

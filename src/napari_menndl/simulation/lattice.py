@@ -125,9 +125,8 @@ class _Evolution:
         holes = round(sample.hole_density * len(sites) * sample.lattice_constant**2 * np.sqrt(3) / 2)
         for site in self.rng.choice(sites, min(holes, len(sites)), replace=False):
             self._open(int(site))
-            for _ in range(2):
-                self._grow(0.5)
-            self._grow(0)  # removes columns left with a single bond at its edge
+            for probability in (0.5, 0.5, 0):  # the last removes columns left with a single bond at its edge
+                self._grow(probability, int(self.defect[site]))
 
     def _step(self) -> None:
         sample, kind = self.sample, self.kind
@@ -181,14 +180,14 @@ class _Evolution:
                 self.kind[site], self.defect[site] = Kind.HOLE, hole
                 self.changes.setdefault(hole, "grew")
 
-    def _grow(self, probability: float) -> None:
-        """Remove columns with one lost neighbour with a probability, those with more at once."""
+    def _grow(self, probability: float, only: int | None = None) -> None:
+        """Remove columns with one lost neighbour with a probability, those with more at once; of one hole or of all."""
         bonds = self.lattice.bonds
-        hole = self.kind == Kind.HOLE
+        hole = self.kind == Kind.HOLE if only is None else self.defect == only
         lost = np.bincount(bonds[:, 0][hole[bonds[:, 1]]], minlength=len(hole))
         lost += np.bincount(bonds[:, 1][hole[bonds[:, 0]]], minlength=len(hole))
         draw = self.rng.random(len(hole))
-        for site in np.flatnonzero(~hole & (lost > 0) & ((draw < probability) | (lost > 1))):
+        for site in np.flatnonzero((self.kind != Kind.HOLE) & (lost > 0) & ((draw < probability) | (lost > 1))):
             beside = self.neighbours[site]
             self._widen(np.array([site]), int(self.defect[beside[hole[beside]]].min()))
         self._merge()

@@ -46,7 +46,7 @@ def begin(
     function, *arguments
     niceness : int, optional
         Leave the processor to the window, and to threads of lower niceness. Where threads have priorities (Linux),
-        torch's threads that it starts inherit them. A search on the same computer has the highest niceness.
+        torch's threads that it starts inherit them. The trainers of a search on the same computer have 10.
     to_finish : bool
         Whether the end of the process waits until the function returns; otherwise the thread ends at its next step.
     """

@@ -132,7 +132,8 @@ class BestView(QObject):
         self._annotation: Labels | None = None
         self._movie: tuple[Any, Movie] | None = None
         self._failed: PredictionRequest | None = None
-        self._latest = LatestTask(BestPredictor().answer, self, niceness=19)
+        # Somebody waits for it: it comes before the trainers of the search.
+        self._latest = LatestTask(BestPredictor().answer, self, niceness=5)
         self._latest.answered.connect(self._on_answer)
         self._latest.failed.connect(self._on_failure)
         self._throttle = QSignalThrottler(parent=self)

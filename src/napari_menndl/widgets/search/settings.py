@@ -33,7 +33,7 @@ class PlaceSettings:
 
 
 #: Settings of a search that a person may want to change in a window.
-ADVANCED = ("population", "pixels", "rungs", "eta", "members", "tournament", "crossover", "timeout", "seed")
+ADVANCED = ("population", "pixels", "rungs", "eta", "members", "tournament", "crossover", "random", "timeout", "seed")
 
 
 def _advanced() -> type:
