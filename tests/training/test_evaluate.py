@@ -89,6 +89,25 @@ def test_a_promoted_network_goes_on_where_it_was(task: TrainingTask, make_genome
     assert idle.fitness == pytest.approx(low.fitness, abs=1e-3)
 
 
+def test_where_there_is_no_time_for_a_rung_all_folds_are_trained_on_an_equal_share(
+    task: TrainingTask, make_genome: MakeGenome
+) -> None:
+    long = Rung("0", 20_000_000)  # minutes
+    evaluation, weights = evaluate(make_genome(batch=2), task, long, seed=1, seconds=0.5)
+    assert evaluation.failure is None
+    assert 0 < evaluation.share < 1
+    seen = [int(pixels) for name, pixels in from_bytes(weights)[1].items() if name.startswith("seen/")]
+    assert len(seen) == task.folds
+    assert min(seen) == round(evaluation.share * long.pixels)
+    assert max(seen) < min(seen) + 2 * 32**2  # a batch: tiles differ in size
+
+
+def test_time_that_suffices_changes_nothing(task: TrainingTask, make_genome: MakeGenome) -> None:
+    evaluation, weights = evaluate(make_genome(), task, SHORT, seed=1, device="cpu", seconds=3600)
+    assert evaluation.share == 1
+    assert same_weights(weights, evaluate(make_genome(), task, SHORT, seed=1, device="cpu")[1])
+
+
 def test_networks_go_on_with_all_labels(task: TrainingTask, make_genome: MakeGenome) -> None:
     genome = make_genome()
     low, weights = evaluate(genome, task, SHORT, 1)

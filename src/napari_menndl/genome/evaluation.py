@@ -68,6 +68,8 @@ class Evaluation:
     train_flops : float
         Training cost of this evaluation [FLOP]: forward and backward pass counted as 3 forward passes (Kaplan et al.
         2020, arXiv:2001.08361).
+    share : float
+        Share of the rung's pixels that its networks were trained on; below 1 where there was no time for all.
     seconds : float
         Wall time of this evaluation [s].
     latency : float
@@ -87,6 +89,7 @@ class Evaluation:
     parameters: int = 0
     flops: float = 0.0
     train_flops: float = 0.0
+    share: float = 1.0
     seconds: float = 0.0
     latency: float = 0.0
     peak_memory: int = 0

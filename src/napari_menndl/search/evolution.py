@@ -258,7 +258,7 @@ class Evolution:
         level = self._levels[candidate.rung.name]
         if level == 0:
             self._newborn_seconds.append(evaluation.seconds)
-        scored = Scored(candidate, evaluation.fitness, evaluation.seconds / self._shown(candidate))
+        scored = Scored(candidate, evaluation.fitness, evaluation.seconds / self._shown(candidate, evaluation.share))
         if level < len(self._contests) and self._gains_by_training(scored, evaluation.error or 0.0):
             self._contests[level].add(scored)
         self._enter_hall(scored)
@@ -275,10 +275,11 @@ class Evolution:
         below = next((one.fitness for one in self._hall_of_fame if one.id == scored.id), -math.inf)
         return bool(scored.candidate.genome.layers) and scored.fitness > below - error / 2
 
-    def _shown(self, candidate: Candidate) -> float:
-        """Return the labelled pixels that the training of this evaluation shows each fold [px]."""
+    def _shown(self, candidate: Candidate, share: float) -> float:
+        """Return the labelled pixels that the training of an evaluation has shown each fold [px]."""
         level = self._levels[candidate.rung.name]
-        return candidate.rung.pixels - (self.rungs[level - 1].pixels if candidate.weights_of else 0)
+        before = self.rungs[level - 1].pixels if candidate.weights_of else 0
+        return max(1.0, share * candidate.rung.pixels - before)
 
     def _enter_population(self, scored: Scored, newborn: bool) -> tuple[int, ...]:
         if newborn:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from napari_menndl.network.module import Network, states
 from napari_menndl.network.weights import from_bytes, of_fold, to_bytes
 from napari_menndl.training.folds import FoldJob, FoldTrainer
 from napari_menndl.training.inheritance import inherit
-from napari_menndl.training.loop import CONSTANT, TrainingStopped
+from napari_menndl.training.loop import CONSTANT, OutOfTimeError, TrainingStopped
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Memory of a GPU that a process keeps for its next evaluation, since asking for it anew stops the GPU [byte].
 KEPT = 2**31
+#: Share of an evaluation's time for training, where it is limited: the rest is for judging, and for a slower pace.
+_TRAINING = 0.75
 
 
 def evaluate(
@@ -42,6 +46,7 @@ def evaluate(
     seed: int,
     weights: bytes = b"",
     device: str | torch.device | None = None,
+    seconds: float = math.inf,
 ) -> tuple[Evaluation, bytes]:
     """Train a genome's networks, one per fold of a rung, and score them together.
 
@@ -62,6 +67,9 @@ def evaluate(
         might have seen what it is now validated on.
     device : str or torch.device, optional
         By default a GPU if there is one.
+    seconds : float [s]
+        Time that it should take at most. Where this is too short for the rung, by the pace of the first steps, all
+        folds are trained on fewer pixels (`Evaluation.share`).
 
     Returns
     -------
@@ -81,7 +89,7 @@ def evaluate(
     blob = b""
     try:
         with devices.out_of_memory_as(OutOfMemory), devices.own_stream(on):
-            blob = _evaluate(genome, task, rung, seed, weights, on, found)
+            blob = _evaluate(genome, task, rung, seed, weights, on, started + seconds, found)
     except GenomeError as problem:
         found["failure"] = Failure("unbuildable", problem.reason)
     except TrainingStopped as stopped:
@@ -89,9 +97,9 @@ def evaluate(
     if on.type == "cuda" and torch.cuda.memory_reserved(on) > KEPT:
         # Released for the other trainers that share this GPU.
         torch.cuda.empty_cache()
-    seconds = time.perf_counter() - started
+    found["seconds"] = time.perf_counter() - started
     peak = devices.peak_memory(on)
-    return Evaluation(rung.name, device=devices.describe(on), seconds=seconds, peak_memory=peak, **found), blob
+    return Evaluation(rung.name, device=devices.describe(on), peak_memory=peak, **found), blob
 
 
 class OutOfMemory(TrainingStopped):
@@ -108,6 +116,7 @@ def _evaluate(
     seed: int,
     weights: bytes,
     device: torch.device,
+    until: float,
     found: dict[str, Any],
 ) -> bytes:
     """Fill `found` with fields of the evaluation as they become known, so that a failure keeps the earlier ones."""
@@ -123,7 +132,8 @@ def _evaluate(
     if rung.all_labels and not earlier.keys() >= set(folds):
         raise TrainingStopped("unbuildable", "There are no networks of its folds to be trained on.")
     tensors: dict[str, Tensor] = {}
-    curves, shown, seconds, looked = [], 0, 0.0, 0
+    curves: list[tuple[float, ...]] = []
+    shown, seconds, looked = 0, 0.0, 0
     pooled = np.zeros((len(task.frames), plan.classes, *task.frames.shape[1:]), np.float32)
     validated = np.zeros(task.frames.shape, bool)
     jobs = []
@@ -134,9 +144,16 @@ def _evaluate(
     alone = False
     while jobs:
         group = jobs[: 1 if alone else trainer.alike(jobs)]
+        # Measured once, so that all folds are trained alike.
+        time_left = math.inf if curves else (until - time.perf_counter()) * _TRAINING * len(group) / len(jobs)
         try:
-            trained = trainer.train(*group)
+            trained = trainer.train(*group, seconds=time_left)
             outputs = trainer.predict(trained)
+        except OutOfTimeError as short:
+            most = max(1, math.ceil(group[0].pixels * short.share))
+            jobs = [replace(job, pixels=min(job.pixels, most)) for job in jobs]
+            until = math.inf
+            continue
         except torch.OutOfMemoryError:
             if len(group) == 1:
                 raise
@@ -149,12 +166,14 @@ def _evaluate(
         found |= {"train_flops": 3 * plan.flops_per_pixel * shown, "loss": mean_curve(curves)}
         for job, fitted, output, state in zip(group, trained.genomes, outputs, states(trained.network), strict=True):
             tensors |= {f"{job.name}/{name}": tensor.cpu() for name, tensor in state.items()}
-            about[f"seen/{job.name}"] = str(earlier.get(int(job.name), (0,))[0] + trained.pixels)
+            seen = earlier.get(int(job.name), (0,))[0] + trained.pixels
+            about[f"seen/{job.name}"] = str(seen)
             if fitted != genome:
                 about[f"resolved/{job.name}"] = json.dumps(fitted.to_json())
             about[f"scale/{job.name}"] = json.dumps([output.scale.tolist(), output.shift.tolist()])
             if rung.all_labels:
                 continue
+            found["share"] = min(found.get("share", 1.0), seen / rung.pixels)
             inside = job.split.validate
             if not validated.any():
                 # Fail early: if the first fold learned nothing, the others are not trained.

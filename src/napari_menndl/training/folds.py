@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from dataclasses import dataclass
@@ -170,18 +171,22 @@ class FoldTrainer:
         kinds = [(job.pixels, self.task.tile_size(job.split, size)) for job in jobs[: self.side_by_side]]
         return sum(1 for _ in takewhile(kinds[0].__eq__, kinds))
 
-    def train(self, *jobs: FoldJob) -> Trained:
+    def train(self, *jobs: FoldJob, seconds: float = math.inf) -> Trained:
         """Train the networks of folds, side by side if there are several.
 
         Parameters
         ----------
         *jobs : FoldJob
             That are `alike`.
+        seconds : float [s]
+            Longest time that it may take.
 
         Raises
         ------
         TrainingStopped
             If a check of the training loop fails for one of them.
+        OutOfTimeError
+            Soon after its start, if by its pace it would take longer than `seconds`.
         """
         genes = self.genome.training
         rngs = [np.random.default_rng([*self.stream, zlib.crc32(job.name.encode())]) for job in jobs]
@@ -198,7 +203,7 @@ class FoldTrainer:
             if jobs[0].pixels > 0:
                 sources = [self._source(*one) for one in zip(frames, jobs, rngs, strict=True)]
                 steps, batch = plan_steps(jobs[0].pixels, genes.batch, sources[0].size)
-                curves = train(stacked, sources, genes, steps, batch, rngs)
+                curves = train(stacked, sources, genes, steps, batch, rngs, seconds)
                 pixels = steps * batch * sources[0].size ** 2
         return Trained(jobs, stacked.eval(), genomes, frames, tuple(curves), pixels)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +19,8 @@ def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], byt
     Parameters
     ----------
     payload : dict
-        ``"genome"``, ``"rung"``: JSON; ``"seed"``: int; ``"task"``: path; ``"digest"``: digest of the task.
+        ``"genome"``, ``"rung"``: JSON; ``"seed"``: int; ``"task"``: path; ``"digest"``: digest of the task;
+        ``"seconds"``: float [s], if the time is limited.
     attachment : bytes
         Weights to start from; see `evaluate`.
 
@@ -36,7 +38,8 @@ def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], byt
     """
     task = open_task(payload["task"], payload["digest"])
     genome, rung = Genome.from_json(payload["genome"]), Rung.from_json(payload["rung"])
-    evaluation, weights = evaluate(genome, task, rung, payload["seed"], attachment)
+    seconds = payload.get("seconds", math.inf)
+    evaluation, weights = evaluate(genome, task, rung, payload["seed"], attachment, seconds=seconds)
     return {"evaluation": evaluation.to_json()}, weights
 
 

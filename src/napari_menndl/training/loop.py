@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from napari_menndl.network.module import Network
     from napari_menndl.training.data import TileSource
 
-#: Fewest steps of a training; for a smaller budget, the batch is reduced.
+#: Fewest steps of a training; for a smaller budget, the batch is reduced. As many tell its pace.
 MIN_STEPS = 8
 #: Number of points of the loss curve.
 STRETCHES = 32
@@ -46,6 +47,14 @@ class TrainingStopped(Exception):  # noqa: N818 - it is an outcome, not an error
         self.failure = Failure(kind, message)
 
 
+class OutOfTimeError(Exception):
+    """A training would take longer than it may; `share` of its steps would fit."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__(f"there is time for {share:.3g} of the training")
+        self.share = share
+
+
 def plan_steps(pixels: int, batch: int, tile: int) -> tuple[int, int]:
     """Return the number of steps and tiles per step for a budget of at least `pixels`.
 
@@ -65,6 +74,7 @@ def train(
     steps: int,
     batch: int,
     rngs: Sequence[np.random.Generator],
+    seconds: float = math.inf,
 ) -> list[tuple[float, ...]]:
     """Train networks side by side, in place.
 
@@ -79,6 +89,8 @@ def train(
         As from `plan_steps`.
     rngs : sequence of numpy.random.Generator
         One for each of them.
+    seconds : float [s]
+        Longest time that it may take.
 
     Returns
     -------
@@ -89,6 +101,8 @@ def train(
     ------
     TrainingStopped
         With ``"diverged"`` or ``"constant"``, if that is so of any of them.
+    OutOfTimeError
+        Soon after its start, if by its pace it would take longer than `seconds`.
     """
     network.train()
     step = TrainingStep(network, sources, genes, steps, batch, rngs)
@@ -97,10 +111,19 @@ def train(
     probe(step)
     repeat = _recorded(step) if step.curve.is_cuda else step
     done, begins = 1, [0, *ends[:-1]]
+    if seconds < math.inf:
+        began = time.perf_counter()
+        for _ in range(done, MIN_STEPS):
+            repeat()
+        step.curve.cpu()  # waits for the device
+        needed = (time.perf_counter() - began) / (MIN_STEPS - done) * steps
+        if needed > seconds:
+            raise OutOfTimeError(seconds / needed)
+        done = MIN_STEPS
     for number, end in enumerate(ends, start=1):
         for _ in range(done, end):
             repeat()
-        done = end
+        done = max(done, end)
         # Reading a value waits for the device, so it is done only at the ends of stretches.
         if number % CHECKED == 0 or end == steps:
             losses = step.curve[:end].cpu().numpy()

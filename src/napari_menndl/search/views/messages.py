@@ -10,6 +10,7 @@ from napari_menndl.search.facts import (
     AnswerChosen,
     Arrived,
     Best,
+    Evaluated,
     Failed,
     Finished,
     Lost,
@@ -54,6 +55,9 @@ def describe_fact(fact: Fact) -> str | None:
             kind = fact.failure.kind
             words = _FAILURES.get(kind, kind.replace("_", " "))
             return f"Network {fact.key.network} {words}: {_first_line(fact.failure.message)}"
+        case Evaluated() if fact.evaluation.share < 1:
+            share = f"{100 * fact.evaluation.share:.0f} %"
+            return f"Network {fact.key.network} was trained on {share} of its pixels: there was no time for all"
         case Refit() if fact.evaluation.failure is None:
             return f"Network {fact.key.network} trained on all labels"
         case Lost():
