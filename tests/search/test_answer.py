@@ -14,9 +14,10 @@ from napari_menndl.search.answer import Answer, AnswerKeeper, Entry, Judge, choo
 from napari_menndl.search.candidate import Candidate
 from napari_menndl.search.facts import AnswerChosen
 from napari_menndl.search.runner import SearchRunner
+from napari_menndl.search.views.messages import describe_fact
 from napari_menndl.task.task import TrainingTask
 from napari_menndl.training.job import run as train
-from tiny import prepare
+from tiny import finish, prepare
 
 TASK = make_task()
 JUDGE = Judge(TASK, 0)
@@ -216,6 +217,14 @@ def test_a_search_that_is_stopped_after_its_first_network_has_an_answer(tmp_path
     assert runner.run() == "stopped"
     assert folder.status()["answer"]["members"]
     assert results.chosen(folder).members
+
+
+def test_where_no_network_can_be_trained_to_its_end_the_first_ones_answer_and_it_is_said(tmp_path):
+    run = finish(prepare(tmp_path / "run", budget="10s", pixels=100_000_000))
+    assert run.status()["finished"]["members"]
+    assert (run.history()["share"] < 1).all()
+    told = [line for line in map(describe_fact, run.folder.facts()) if line]
+    assert any("there was no time for all" in line for line in told)
 
 
 def test_whoever_is_clearly_worse_at_a_class_has_no_say_in_it():

@@ -301,8 +301,8 @@ class SearchRunner:
             "task": str(self.folder.task_path),
             "digest": self.folder.task_digest,
         }
-        if self.goal.seconds < math.inf and not candidate.rung.all_labels:
-            payload["seconds"] = self.goal.seconds - self._record.elapsed
+        if not candidate.rung.all_labels:
+            payload["seconds"] = min(self.goal.seconds - self._record.elapsed, self.settings.timeout)
         return payload, self._record.weights_for(candidate)
 
     # ------------------------------------------------------------------ start and end

@@ -20,7 +20,7 @@ def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], byt
     ----------
     payload : dict
         ``"genome"``, ``"rung"``: JSON; ``"seed"``: int; ``"task"``: path; ``"digest"``: digest of the task;
-        ``"seconds"``: float [s], if the time is limited.
+        ``"seconds"``: float [s], time that it should take at most, if that is limited.
     attachment : bytes
         Weights to start from; see `evaluate`.
 
