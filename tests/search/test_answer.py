@@ -222,7 +222,7 @@ def test_a_search_that_is_stopped_after_its_first_network_has_an_answer(tmp_path
 def test_where_no_network_can_be_trained_to_its_end_the_first_ones_answer_and_it_is_said(tmp_path):
     run = finish(prepare(tmp_path / "run", budget="10s", pixels=100_000_000))
     assert run.status()["finished"]["members"]
-    assert (run.history()["share"] < 1).all()
+    assert (run.history["share"] < 1).all()
     told = [line for line in map(describe_fact, run.folder.facts()) if line]
     assert any("there was no time for all" in line for line in told)
 
