@@ -26,7 +26,7 @@ GENOME = (
 SCORE = '{"name":"hole","f1":0.5,"average_precision":0.25,"pixel_f1":0.2,"threshold":0.03,"tp":1,"fp":2,"fn":0}'
 EVALUATION = (
     '{"rung":"0","fitness":0.375,"error":null,"scores":[%s],"absent":["vacancy"],"loss":[0.5,null],"parameters":160,'
-    '"flops":310.0,"train_flops":6e8,"seconds":3.5,"latency":0.0,"peak_memory":522629120,"device":"cpu",'
+    '"flops":310.0,"train_flops":6e8,"share":1.0,"seconds":3.5,"latency":0.0,"peak_memory":522629120,"device":"cpu",'
     '"failure":%s}'
 )
 FAILURE = '{"kind":"diverged","message":"The loss is not finite.","traceback":""}'

@@ -112,11 +112,11 @@ def test_short_of_memory_the_folds_are_trained_one_by_one(task: TrainingTask, mo
 
     trained, real = [], FoldTrainer.train
 
-    def train(self: FoldTrainer, *jobs: FoldJob):
+    def train(self: FoldTrainer, *jobs: FoldJob, seconds: float):
         trained.append(len(jobs))
         if len(jobs) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return real(self, *jobs)
+        return real(self, *jobs, seconds=seconds)
 
     monkeypatch.setattr(FoldTrainer, "side_by_side", task.folds)
     monkeypatch.setattr(FoldTrainer, "train", train)

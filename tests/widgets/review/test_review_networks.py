@@ -35,7 +35,7 @@ def test_a_class_that_is_never_predicted_is_told_over_the_table(
     click(dock.controls.button)
     shows(dock, 0)
     assert dock.controls.scores.silent.text().startswith(f"Never predicted: {names[0]}.")
-    assert dock.controls.scores.silent.isVisibleTo(dock)
+    qtbot.waitUntil(lambda: dock.controls.scores.silent.isVisibleTo(dock), timeout=20_000)
     dock.controls.level["threshold"].value = 0.3
     qtbot.waitUntil(lambda: not dock.controls.scores.silent.isVisibleTo(dock), timeout=20_000)
 
