@@ -182,7 +182,7 @@ def test_unknown_founder_is_refused():
 
 
 def test_what_would_take_longer_than_the_time_left_is_not_asked_for():
-    evolution = Evolution(SearchSpace(), replace(SETTINGS, rungs=2, pixels=1000))
+    evolution = Evolution(SearchSpace(), replace(SETTINGS, founders=("unet",), rungs=2, pixels=1000))
     while not [one for one in evolution.population if one.seconds_per_pixel]:
         (candidate,) = evolution.ask(1)
         evolution.tell(candidate.key, Evaluation(candidate.rung.name, 0.5, 0.01, seconds=10.0))
@@ -192,6 +192,15 @@ def test_what_would_take_longer_than_the_time_left_is_not_asked_for():
     assert evolution.ask(3, seconds=5.0) == []
     assert evolution.births == born
     assert len(evolution.ask(1, seconds=15.0)) == 1
+
+
+def test_a_founder_is_tried_even_where_it_must_be_trained_for_less():
+    evolution = Evolution(SearchSpace(), SETTINGS)
+    first, *_ = evolution.ask(1, seconds=100.0)
+    evolution.tell(first.key, Evaluation("0", 0.5, 0.01, seconds=40.0))
+    assert not evolution.ask(1, seconds=9.0)
+    (second,) = evolution.ask(2, seconds=20.0)  # there are two founders
+    assert second.origin == f"founder {SETTINGS.founders[1]}"
 
 
 def test_nobody_is_promoted_before_all_founders_were_asked_for():

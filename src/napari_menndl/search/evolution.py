@@ -37,6 +37,8 @@ _ATTEMPTS = 100
 _MEMORY = 4
 #: Number of best candidates that are kept; some more than are asked for.
 _KEPT = 48
+#: A founder is born even if there is time for this fraction of its training only, which then ends earlier.
+_HURRY = 4
 #: Number of latest first evaluations from which the time of the next is estimated.
 _RECENT = 15
 
@@ -108,8 +110,8 @@ class Evolution:
         births : float
             Maximum number of births among them.
         seconds : float [s]
-            Time left. Evaluations that would take longer are not proposed; if a newborn could not be trained as long as
-            the best, waiting candidates are promoted instead.
+            Time left. Evaluations that would take longer are not proposed, founders excepted; if a newborn could not be
+            trained as long as the best, waiting candidates are promoted instead.
         """
         asked: list[Candidate] = []
         last = self.births + births
@@ -117,7 +119,8 @@ class Evolution:
             candidate = self._promotion(seconds)
             if candidate is None and seconds < self._newborn_needs:
                 candidate = self._late_promotion(seconds)
-            if candidate is None and self.births < last and self._newborn_takes <= seconds:
+            hurry = _HURRY if self.births < len(self._founders) else 1
+            if candidate is None and self.births < last and self._newborn_takes / hurry <= seconds:
                 candidate = self._birth()
             if candidate is None:
                 break
