@@ -42,8 +42,10 @@ def write_cell(name: str, seed: int, result: dict[str, Any]) -> Path:
     """Keep a finished cell; whole or not at all."""
     path = RESULTS / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Where things lie on a machine is left out.
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv]
     cell = {
-        "command": " ".join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join(["python", Path(words[0]).name, *words[1:]]),
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.platform()},
         "seed": seed,

@@ -111,8 +111,6 @@ def main() -> None:
         found["times faster: evaluated, judged"] = (total["before"] / total["now"]).round(2).tolist()
     print(json.dumps(found, indent=1))
     if options.keep:
-        # Where things lie on this machine is nobody's business.
-        sys.argv[1:] = [Path(one).name or one for one in sys.argv[1:]]
         write_cell("evaluation", 0, found)
 
 

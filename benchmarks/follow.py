@@ -249,7 +249,6 @@ def main() -> None:
             found["a day of frames"] = day(network, Images.simulate(SMALL, options.seed), Path(folder), options.day)
     print(json.dumps(found, indent=1))
     if options.keep:
-        sys.argv[1:] = [Path(one).name or one for one in sys.argv[1:]]  # where things lie is nobody's business
         write_cell("follow" if options.sizes else "follow-day", options.seed, found)
 
 

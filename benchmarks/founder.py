@@ -1,4 +1,4 @@
-"""One founder, trained directly by the search's own trainer: a real network in a minute or two, always the same."""
+"""Training of one founder by the search's trainer, with fixed seeds: a real network in a minute or two."""
 
 from __future__ import annotations
 

@@ -120,8 +120,6 @@ def main() -> None:
             }
     print(json.dumps(found, indent=1))
     if options.keep:
-        # Where things lie on this machine is nobody's business.
-        sys.argv[1:] = [Path(one).name or one for one in sys.argv[1:]]
         write_cell("prediction", options.seed, found)
 
 

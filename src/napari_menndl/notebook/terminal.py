@@ -88,7 +88,7 @@ def leaderboard(status: dict[str, Any]) -> Table:
         table.add_row(
             str(rank),
             str(one["id"]),
-            EvaluationKey(one["key"]).rung,
+            EvaluationKey(one["key"]).rung + (f" ({100 * one['share']:.0f} % of it)" if one["share"] < 1 else ""),
             f"{one['fitness']:.3f}",
             f"{one['error']:.3f}",
             f"{one['parameters']:,}",

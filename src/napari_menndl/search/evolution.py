@@ -37,7 +37,7 @@ _ATTEMPTS = 100
 _MEMORY = 4
 #: Number of best candidates that are kept; some more than are asked for.
 _KEPT = 48
-#: A founder is born even if there is time for this fraction of its training only, which then ends earlier.
+#: A founder is born even if there is time for only 1/4 of its training, which then ends earlier.
 _HURRY = 4
 #: Number of latest first evaluations from which the time of the next is estimated.
 _RECENT = 15

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_menndl.search.lock import WriterLock
 
 #: Number of best networks in the summary, and the fields of each.
-_LEADERS, _PLAIN = 10, ("id", "key", "fitness", "error", "parameters", "latency")
+_LEADERS, _PLAIN = 10, ("id", "key", "fitness", "error", "parameters", "latency", "share")
 #: Interval between checks whether the search is alive; each takes a tenth of a second [s].
 _LIVENESS = 1.0
 #: Longest time since the latest fact that is added to the time searched [s].

@@ -47,6 +47,8 @@ class Leader:
     latency : float [ms per megapixel]
     device : str
         Device on which it was trained and timed.
+    share : float
+        Share of the rung's pixels that it was trained on; below 1 where there was no time for all.
     """
 
     id: int
@@ -57,6 +59,7 @@ class Leader:
     parameters: int
     latency: float
     device: str
+    share: float
 
     @property
     def key(self) -> EvaluationKey:
@@ -76,6 +79,7 @@ class Leader:
             evaluation.parameters,
             evaluation.latency,
             evaluation.device,
+            evaluation.share,
         )
 
 

@@ -68,7 +68,9 @@ class LeaderModel(QAbstractTableModel):
             if index.row() < self.first:
                 return f"Mean of networks {self._members()}: what predicts"
             one = self.leaders[index.row() - self.first]
-            return f"Network {one.id}, trained at level {one.rung}: {one.parameters:,} trained numbers, {one.device}"
+            share = f" for {100 * one.share:.0f} % of it" if one.share < 1 else ""
+            trained = f"Network {one.id}, trained at level {one.rung}{share}"
+            return f"{trained}: {one.parameters:,} trained numbers, {one.device}"
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _side(index.column())
         return None
