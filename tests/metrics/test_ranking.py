@@ -8,9 +8,10 @@ from scipy.special import expit
 
 from napari_menndl.metrics.detection import MatchRule, score_class
 from napari_menndl.metrics.ranking import (
+    DEFECTS_ABOVE_PIXELS,
     PROBABILITY_THRESHOLDS,
     choose_thresholds,
-    highest_expected,
+    expected_threshold,
     steady_threshold,
 )
 from napari_menndl.metrics.scores import ClassScore, Counts
@@ -35,30 +36,30 @@ def score(threshold: float, tp: int, fp: int, fn: int) -> ClassScore:
     return ClassScore("a", 0.0, 0.0, 0.0, threshold, tp, fp, fn)
 
 
-def believed_threshold(p, levels):
-    """Half the highest expected F1 of the pixels with these probabilities."""
-    above = p[p >= levels[0]]
-    highest = np.searchsorted(levels, above, side="right") - 1
-    number, positive = np.bincount(highest, minlength=len(levels)), np.bincount(highest, above, len(levels))
-    return highest_expected(number, positive, p.sum()) / 2
+def expected_from(p, levels, above=DEFECTS_ABOVE_PIXELS):
+    """The threshold to be expected from pixels with these probabilities."""
+    reached = p[p >= levels[0]]
+    highest = np.searchsorted(levels, reached, side="right") - 1
+    number, positive = np.bincount(highest, minlength=len(levels)), np.bincount(highest, reached, len(levels))
+    return expected_threshold(number, positive, p.sum(), above)
 
 
 @given(st.integers(1, 40), st.sampled_from(LEVELS))
-def test_where_nothing_is_found_the_probabilities_decide(defects, believed):
-    assert LEVELS[steady_threshold(LEVELS, [Counts(0, 0, defects)] * len(LEVELS), believed)] == believed
+def test_where_nothing_is_found_the_probabilities_decide(defects, expected):
+    assert LEVELS[steady_threshold(LEVELS, [Counts(0, 0, defects)] * len(LEVELS), expected)] == expected
 
 
-def test_probabilities_that_are_sure_are_read_off_at_a_half_and_others_below():
+def test_probabilities_that_are_sure_are_read_off_above_a_half_and_others_below():
     background = np.full(1000, 1e-4)
-    believed = [believed_threshold(np.r_[background, np.full(20, p)], LEVELS) for p in (0.999, 0.5, 0.1)]
-    assert believed == pytest.approx([0.5, 0.33, 0.09], abs=0.01)
+    expected = [expected_from(np.r_[background, np.full(20, p)], LEVELS) for p in (0.999, 0.5, 0.1)]
+    assert expected == pytest.approx([0.68, 0.51, 0.17], abs=0.01)
 
 
-def test_the_believed_threshold_has_the_highest_expected_f1():
+def test_the_threshold_expected_for_pixels_has_their_highest_expected_f1():
     p = np.random.default_rng(0).beta(0.2, 1.0, 5000)
     levels = np.linspace(0.01, 0.99, 99)
-    expected = [2 * p[p >= t].sum() / (np.count_nonzero(p >= t) + p.sum()) for t in levels]
-    assert believed_threshold(p, levels) == pytest.approx(levels[np.argmax(expected)], abs=0.03)
+    f1 = [2 * p[p >= t].sum() / (np.count_nonzero(p >= t) + p.sum()) for t in levels]
+    assert expected_from(p, levels, 0.0) == pytest.approx(levels[np.argmax(f1)], abs=0.03)
 
 
 def test_many_defects_are_followed_and_few_are_not():

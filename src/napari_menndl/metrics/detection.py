@@ -22,7 +22,7 @@ from napari_menndl.metrics.ranking import (
     average_precision,
     best_threshold,
     choose_thresholds,
-    highest_expected,
+    expected_threshold,
     steady_threshold,
 )
 from napari_menndl.metrics.scores import ClassScore, Counts
@@ -331,7 +331,8 @@ class Truth:
                 calibrated = given is None and one.min() >= 0.0 and one.max() <= 1.0
                 if calibrated:
                     total = sum(float(values.sum(dtype=np.float64)) for values in self._values(one))
-                    chosen = steady_threshold(levels[c], own, highest_expected(numbers[part], sums[part], total) / 2)
+                    expected = expected_threshold(numbers[part], sums[part], total)
+                    chosen = steady_threshold(levels[c], own, expected)
                 else:
                     chosen = best_threshold(own)
                 threshold, at = float(levels[c][chosen]), own[chosen]

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 PROBABILITY_THRESHOLDS: tuple[float, ...] = tuple(float(p) for p in expit(np.linspace(-4.5, 4.5, 13)))
 #: Standard deviation of the smoothing of F1 [logit], and its limit as a fraction of the range of the thresholds.
 _SMOOTHING, _SHARE_OF_RANGE = 1.0, 1 / 12
+#: The best threshold for defects is higher than that for pixels by this [logit]: most uncertain pixels are at the
+#: borders of defects, which are found without them.
+DEFECTS_ABOVE_PIXELS = 0.75
 #: Penalty in F1 for the distance of a threshold from the one expected from the probabilities alone: this times the
-#: squared distance [logit] up to `_FARTHEST`, divided by the number of defects. Chosen on simulated frames, where half
-#: and twice this value perform nearly as well (`benchmarks/thresholds.py`).
-DOUBT = 0.2
+#: squared distance [logit] up to `_FARTHEST`, divided by the number of defects. Both were chosen on simulated frames
+#: (`benchmarks/thresholds.py`), where half and twice this value perform nearly as well.
+DOUBT = 0.4
 _FARTHEST = 3.0
 #: Logits are clipped to this; a float32 probability that rounds to 1 has an infinite logit.
 _LARGEST_LOGIT = 16.0
@@ -120,11 +123,14 @@ def best_threshold(counts: Sequence[Counts]) -> int:
     return int(longest[(len(longest) - 1) // 2])
 
 
-def highest_expected(number: NDArray[np.floating], positive: NDArray[np.floating], total: float) -> float:
-    """Return the highest expected F1 of the pixels for calibrated probabilities.
+def expected_threshold(
+    number: NDArray[np.floating], positive: NDArray[np.floating], total: float, above: float = DEFECTS_ABOVE_PIXELS
+) -> float:
+    """Return the threshold at which the highest F1 of defects is to be expected from calibrated probabilities.
 
-    Half of it is the threshold at which it is reached (Lipton, Elkan & Naryanaswamy 2014,
-    10.1007/978-3-662-44851-9_15), as stable for a class with two defects as for one with many.
+    For pixels it is half the highest expected F1 (Lipton, Elkan & Naryanaswamy 2014, 10.1007/978-3-662-44851-9_15):
+    close to 0.5 for a confident network, lower for an uncertain one. It does not depend on labels, so that it is as
+    stable for a class with two defects as for one with many.
 
     Parameters
     ----------
@@ -132,13 +138,21 @@ def highest_expected(number: NDArray[np.floating], positive: NDArray[np.floating
         Number of pixels, and the sum of their probabilities, between each threshold and the next.
     total : float
         The sum of all probabilities.
+    above : float [logit]
+        See `DEFECTS_ABOVE_PIXELS`.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
     """
     number, positive = (np.cumsum(at[::-1])[::-1] for at in (number, positive))
-    return float(np.max(2 * positive / (number + total)))
+    half = float(np.max(positive / (number + total)))
+    return float(expit(logit(half) + above))
 
 
 def steady_threshold(
-    levels: NDArray[np.float64], counts: Sequence[Counts], believed: float, doubt: float = DOUBT
+    levels: NDArray[np.float64], counts: Sequence[Counts], expected: float, doubt: float = DOUBT
 ) -> int:
     """Return the index of the threshold of a calibrated probability that is best for unlabelled frames.
 
@@ -151,9 +165,8 @@ def steady_threshold(
     levels : (k,) float64
         Ascending, between 0 and 1; at least one.
     counts : sequence of k Counts
-    believed : float
-        Half the highest expected F1 of the pixels (`highest_expected`): close to 0.5 for a confident network, lower for
-        an uncertain one. It does not depend on labels.
+    expected : float
+        The threshold to be expected from the probabilities, see `expected_threshold`.
     doubt : float
         See `DOUBT`; with 0 only the counts matter.
 
@@ -162,7 +175,7 @@ def steady_threshold(
     int
         Index into `levels`.
     """
-    *place, centre = np.clip(logit([*levels, believed]), -_LARGEST_LOGIT, _LARGEST_LOGIT)
+    *place, centre = np.clip(logit([*levels, expected]), -_LARGEST_LOGIT, _LARGEST_LOGIT)
     width = min(_SMOOTHING, float(place[-1] - place[0]) * _SHARE_OF_RANGE)
     f1 = np.array([c.f1 for c in counts])
     if width > 0:
