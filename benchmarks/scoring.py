@@ -54,13 +54,15 @@ def main() -> None:
         return
     from cells import write_cell
     from napari_menndl import open_run
+    from napari_menndl.metrics.ranking import decode_probabilities
     from napari_menndl.search import results
     from napari_menndl.search.answer import read_oof
 
     run = open_run(options.run)
     task = run.task
     keys = [f"{network}/{one.rung}" for network, one in results.evaluations(run.folder) if one.fitness is not None]
-    said = [found.probabilities for key in keys if (found := read_oof(run.folder.read_weights(key))) is not None]
+    kept = [read_oof(run.folder.read_weights(key)) for key in keys]
+    said = [decode_probabilities(codes) for codes in kept if codes is not None]
     inside = np.logical_or.reduce([task.split(0, fold).validate for fold in range(task.folds)])
     sources = {"now": str(Path(__file__).parents[1] / "src"), "before": options.before}
     with tempfile.TemporaryDirectory() as place:
