@@ -39,8 +39,8 @@ UNUSED = {
     "torchvision.utils": ("make_grid",),
     "mendeleev": ("element",),
 }
-#: Training cycles, of a batch each, that tell how long one takes.
-TRIAL = 6
+#: Training cycles, of a batch each, of two trials that tell how long one takes and what is spent beside.
+TRIAL = (6, 30)
 
 
 def is_there() -> bool:
@@ -76,10 +76,15 @@ def fit_atomai(task: TrainingTask, seconds: float, seed: int) -> ClassPredictor:
     try:
         # Weights are written to the current folder.
         with tempfile.TemporaryDirectory() as place, chdir(place), redirect_stdout(StringIO()):
-            trial = time.perf_counter()
-            segmentor(len(task.class_names) + 1).fit(*parts, training_cycles=TRIAL, **options)
-            each = (time.perf_counter() - trial) / TRIAL
-            cycles = max(TRIAL, int((began + seconds - time.perf_counter()) / each))
+            times = []
+            for cycles in (1, *TRIAL):  # the first call takes longer
+                trial = time.perf_counter()
+                segmentor(len(task.class_names) + 1).fit(*parts, training_cycles=cycles, **options)
+                times.append(time.perf_counter() - trial)
+            short, long = times[1:]
+            each = max((long - short) / (TRIAL[1] - TRIAL[0]), long / TRIAL[1] / 2)
+            beside = max(short - each * TRIAL[0], 0.0)
+            cycles = max(TRIAL[1], int((began + seconds - time.perf_counter() - beside) / each))
             model = segmentor(len(task.class_names) + 1)
             model.fit(*parts, training_cycles=cycles, **options)
     finally:
