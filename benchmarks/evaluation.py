@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import time
 import warnings
@@ -60,35 +58,16 @@ def main() -> None:
         serve(options.run, options.pixels)
         return
     from cells import write_cell
+    from side_by_side import servers, sources_of
 
-    sources = {"now": str(Path(__file__).parents[1] / "src")} | ({"before": options.before} if options.before else {})
-    command = [sys.executable, __file__, options.run, "--pixels", str(options.pixels), "--serve"]
-    servers = {
-        name: subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": source, "OMP_NUM_THREADS": "1"},
-        )
-        for name, source in sources.items()
-    }
-
-    def ask(name: str, number: int) -> list[float]:
-        stdin, stdout = servers[name].stdin, servers[name].stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(f"{number}\n")
-        stdin.flush()
-        answer: list[float] = json.loads(stdout.readline())
-        return answer
-
+    sources = sources_of(options.before)
+    command = [__file__, options.run, "--pixels", str(options.pixels), "--serve"]
     networks = []
-    try:
-        known = min(int(server.stdout.readline()) for server in servers.values() if server.stdout is not None)
+    with servers(sources, *command) as ask:
+        known = min(ask(name) for name in sources)
         for number in range(min(options.networks, known)):
-            turns = [{name: ask(name, number) for name in servers} for _ in range(options.repeats)]
-            told = {name: np.array([turn[name] for turn in turns]) for name in servers}
+            turns = [{name: ask(name, number) for name in sources} for _ in range(options.repeats)]
+            told = {name: np.array([turn[name] for turn in turns]) for name in sources}
             times = {name: np.median(each[:, :2], axis=0) for name, each in told.items()}
             one = {"network": number, "FLOP per pixel": told["now"][0, 3]}
             for name, (evaluated, judged) in times.items():
@@ -96,11 +75,7 @@ def main() -> None:
                 one[name]["fitness"] = told[name][0, 2]
             print(json.dumps(one), flush=True)
             networks.append((one, times))
-    finally:
-        for server in servers.values():
-            server.terminate()
-            server.wait()
-    total = {name: sum(times[name] for _, times in networks) for name in servers}  # evaluated, judged
+    total = {name: sum(times[name] for _, times in networks) for name in sources}  # evaluated, judged
     found = {
         "pixels of each fold [px]": options.pixels,
         "repeats": options.repeats,

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -57,6 +55,7 @@ def main() -> None:
     from napari_menndl.metrics.ranking import decode_probabilities
     from napari_menndl.search import results
     from napari_menndl.search.answer import read_oof
+    from side_by_side import servers, sources_of
 
     run = open_run(options.run)
     task = run.task
@@ -64,42 +63,18 @@ def main() -> None:
     kept = [read_oof(run.folder.read_weights(key)) for key in keys]
     said = [decode_probabilities(codes) for codes in kept if codes is not None]
     inside = np.logical_or.reduce([task.split(0, fold).validate for fold in range(task.folds)])
-    sources = {"now": str(Path(__file__).parents[1] / "src"), "before": options.before}
+    sources = sources_of(options.before)
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "said.npz"
         rules = task.match_rules
         tolerance, extended = [one.tolerance for one in rules], [one.extended for one in rules]
         about = {"names": list(task.class_names), "tolerance": tolerance, "extended": extended}
         np.savez(path, said=np.stack(said), labels=task.labels, inside=inside, **about)
-        servers = {
-            name: subprocess.Popen(
-                [sys.executable, __file__, str(path), "--before", "", "--serve"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=os.environ | {"PYTHONPATH": source, "OMP_NUM_THREADS": "1"},
-            )
-            for name, source in sources.items()
-        }
-
-        def ask(name: str, number: int) -> list[float]:
-            stdin, stdout = servers[name].stdin, servers[name].stdout
-            assert stdin is not None
-            assert stdout is not None
-            stdin.write(f"{number}\n")
-            stdin.flush()
-            answer: list[float] = json.loads(stdout.readline())
-            return answer
-
-        try:
-            told = {name: [] for name in servers}
+        with servers(sources, __file__, str(path), "--before", "", "--serve") as ask:
+            told: dict[str, list[list[list[float]]]] = {name: [] for name in sources}
             for _ in range(options.repeats):
-                for name in servers:
+                for name in sources:
                     told[name].append([ask(name, number) for number in range(len(said))])
-        finally:
-            for server in servers.values():
-                server.terminate()
-                server.wait()
     seconds = {
         name: float(np.median([[one[0] for one in turn] for turn in each], 0).sum()) for name, each in told.items()
     }
