@@ -38,7 +38,7 @@ PROBLEMS = {
     },
     "atoms43": partial(adatom_problem, 43),
 }
-GENOMES, SEEDS = ("coarse_fcn", "deep_fcn"), (0, 1)
+GENOMES, SEEDS = ("coarse_fcn", "deep_fcn"), (0, 1, 2, 3)
 SCORES = ("average_precision", "best_f1")
 #: Pixels that the folds' networks are shown, from which the network with all labels goes on, and that this is shown.
 FIRST, PIXELS = 100_000, 6_000_000
