@@ -20,6 +20,7 @@ for name, arguments in {
     "dispatch": [],
     "thresholds": [],
     "inputs": [],
+    "few_labels": [],
     "ws2": [],
     "heldout": [str(REAL)],
 }.items():

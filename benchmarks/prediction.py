@@ -38,12 +38,13 @@ def serve(run: str, frame: str, threads: int) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(threads)
     network, planes = open_run(run).best, np.load(frame)
+    rules = network.match_rules if hasattr(network, "match_rules") else network.detectors  # older commits
     planes = planes if network.reach else planes[0]
     network.predict_frame(planes[..., :256, :256], network.pixel_size)
     for line in sys.stdin:
         begin, cpu = time.perf_counter(), time.process_time()
         probabilities = network.predict_frame(planes, network.pixel_size)
-        labels = label_pixels(probabilities, network.thresholds, [one.min_area for one in network.match_rules])
+        labels = label_pixels(probabilities, network.thresholds, [one.min_area for one in rules])
         took = time.perf_counter() - begin, time.process_time() - cpu
         np.savez(line.strip(), labels=labels, probabilities=probabilities)
         print(json.dumps(took), flush=True)
