@@ -15,7 +15,8 @@ from __future__ import annotations
 import argparse
 import math
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from itertools import product
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from cells import read_cell, write_cell
 from judging import judge, mean_score, simulated_problem
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
+from napari_menndl.metrics.components import label_components
 from napari_menndl.predict.trained import TrainedNetwork
 from napari_menndl.search.candidate import Candidate
 from napari_menndl.training.evaluate import evaluate
@@ -83,12 +85,10 @@ def defects_of(planes, labels, c):
     """Centre, radius, mask and places alike of each defect of a class that can be pasted somewhere."""
     image = planes.mean(0)
     image = ndimage.gaussian_filter((image - image.mean()) / image.std(), 1.0)
-    numbered, count = ndimage.label(labels == c, np.ones((3, 3)))
-    for number in range(1, count + 1):
-        mask = numbered == number
-        points = np.argwhere(mask)
-        centre = np.rint(points.mean(0)).astype(int)
-        extent = np.hypot(*(points - centre).T).max()
+    defects = label_components(labels == c, 1)
+    for number, centre in enumerate(np.rint(defects.centres).astype(int), 1):
+        mask = defects.labels == number
+        extent = np.hypot(*(np.argwhere(mask) - centre).T).max()
         radius = max(extent, 2) + MARGIN
         free = ~ndimage.binary_dilation(labels > 0, iterations=math.ceil(radius + RIM))
         places = places_alike(image, centre, radius, free) if extent <= LARGEST else []
@@ -179,32 +179,25 @@ def main():
     given = ask.parse_args()
     torch.set_num_threads(1)
     rows = {}
-    for name in given.only:
-        problem = None
-        for genome in GENOMES:
-            for seed in SEEDS:
-                for way in WAYS:
-                    cell = f"few-labels/{name}-{genome}-s{seed}-{way}"
-                    found = None if given.again else read_cell(cell)
-                    if found is None:
-                        problem = problem or PROBLEMS[name]()
-                        if way == "neighbours" and problem.task.neighbours is None:
-                            continue
-                        found = run_cell(problem, FOUNDERS[genome](), way, seed)
-                        write_cell(cell, seed, found)
-                        print(cell, flush=True)
-                    for scope, scores in found.items():
-                        for key, value in scores.items():
-                            rows[scope, key, way, (name, genome, seed)] = value
+    problems = cache(lambda name: PROBLEMS[name]())
+    for name, genome, seed, way in product(given.only, GENOMES, SEEDS, WAYS):
+        if way == "neighbours" and not name.startswith("ws2"):  # single images
+            continue
+        cell = f"few-labels/{name}-{genome}-s{seed}-{way}"
+        found = None if given.again else read_cell(cell)
+        if found is None:
+            found = run_cell(problems(name), FOUNDERS[genome](), way, seed)
+            write_cell(cell, seed, found)
+            print(cell, flush=True)
+        for scope, score in product(found, SCORES):
+            rows[scope, score, way, (name, genome, seed)] = found[scope][score]
     print(f"\n| new frames | score | way | mean | difference | trainings |\n{'|---' * 6}|")
-    for scope in dict.fromkeys(key[0] for key in rows):
-        for score in SCORES:
-            for way in WAYS:
-                own = {case: v for (s, k, w, case), v in rows.items() if (s, k, w) == (scope, score, way)}
-                if own:
-                    gained = np.array([v - rows[scope, score, "alone", case] for case, v in own.items()])
-                    told = f"{gained.mean():+.3f} ± {gained.std() / math.sqrt(len(gained)):.3f}"
-                    print(f"| {scope} | {score} | {way} | {np.mean(list(own.values())):.3f} | {told} | {len(own)} |")
+    for scope, score, way in product(dict.fromkeys(key[0] for key in rows), SCORES, WAYS):
+        own = {case: value for (*of, case), value in rows.items() if of == [scope, score, way]}
+        if own:
+            gained = np.array([value - rows[scope, score, "alone", case] for case, value in own.items()])
+            told = f"{gained.mean():+.3f} ± {gained.std() / math.sqrt(len(gained)):.3f}"
+            print(f"| {scope} | {score} | {way} | {np.mean(list(own.values())):.3f} | {told} | {len(own)} |")
 
 
 if __name__ == "__main__":
