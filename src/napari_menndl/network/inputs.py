@@ -81,9 +81,9 @@ def channels(frame: Frame, genome: Genome, classes: int) -> NDArray[np.float32]:
     return _checked(_channels, np.asarray(frame), genome, classes)
 
 
-def shared_channels(frame: Frame, genome: Genome, classes: int) -> NDArray[np.float32]:
-    """Return `channels` from a cache; the array is shared between calls and must not be modified."""
-    return _checked(_remembered, _Content(np.asarray(frame)), genome, classes)
+def shared_channels(frames: Frame, genome: Genome, classes: int) -> NDArray[np.float32]:
+    """Return the `channels` of several frames from a cache, (N, K, Y, X) float32; must not be modified."""
+    return _checked(_remembered, _Content(frames), genome, classes)
 
 
 def _checked(
@@ -92,8 +92,8 @@ def _checked(
     if any(is_fitted_later(one) for one in genome.inputs):
         raise GenomeError("an input that has not been fitted")
     found = make(frame, genome.inputs, genome.training.normalisation, genome.training.radius)
-    if len(found) != genome.channels(classes):
-        raise GenomeError(f"{len(found)} input channels, not {genome.channels(classes)}")
+    if found.shape[-3] != genome.channels(classes):
+        raise GenomeError(f"{found.shape[-3]} input channels, not {genome.channels(classes)}")
     return found
 
 
@@ -103,12 +103,12 @@ def is_fitted_later(one: Input) -> bool:
 
 
 class _Content:
-    """A frame that compares and hashes by its pixels."""
+    """Frames that compare and hash by their pixels."""
 
-    def __init__(self, frame: Frame) -> None:
-        self.frame = frame
-        about = f"{frame.shape} {frame.dtype}".encode()
-        self.digest = hashlib.blake2b(np.ascontiguousarray(frame).tobytes() + about, digest_size=16).digest()
+    def __init__(self, frames: Frame) -> None:
+        self.frames = frames
+        about = f"{frames.shape} {frames.dtype}".encode()
+        self.digest = hashlib.blake2b(np.ascontiguousarray(frames).tobytes() + about, digest_size=16).digest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Content) and self.digest == other.digest
@@ -119,7 +119,7 @@ class _Content:
 
 @lru_cache(maxsize=2)  # consecutive networks of a trainer mostly have the same inputs
 def _remembered(content: _Content, inputs: tuple[Input, ...], normalisation: str, radius: float) -> NDArray[np.float32]:
-    return _channels(content.frame, inputs, normalisation, radius)
+    return np.stack([_channels(frame, inputs, normalisation, radius) for frame in content.frames])
 
 
 def _channels(planes: Frame, inputs: tuple[Input, ...], normalisation: str, radius: float) -> NDArray[np.float32]:

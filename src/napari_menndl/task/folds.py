@@ -29,6 +29,11 @@ class Split:
     validate: npt.NDArray[np.bool_]
     area: npt.NDArray[np.bool_]
 
+    def repeated(self, times: int) -> Split:
+        """Return the split of the frames followed by copies of all of them, `times` in all."""
+        train, validate = (np.tile(one, (times, 1, 1)) for one in (self.train, self.validate))
+        return Split(train, validate, self.area)
+
 
 #: Each side of a cut gets at least this fraction of its even share of the known pixels: 0.35 to 0.65 for two halves.
 _LEAST = 0.7

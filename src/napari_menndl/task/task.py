@@ -7,8 +7,8 @@ import json
 import math
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from napari_menndl.movie.tracing import recorded_frames
 from napari_menndl.serialization import decode, encode
 from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
 from napari_menndl.task.folds import Split, cut_folds
+from napari_menndl.task.pasting import paste_defects
 from napari_menndl.task.tiles import Tiles, choose_tiles, fit_tile
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ FORM = "napari-menndl training task"
 SCHEMA = 1
 #: Narrowest guard band [px].
 LEAST_GUARD = 8
+#: Most copies of the frames with pasted defects, and most pixels of all of them.
+COPIES, COPIED = 8, 2**20
 _ARRAYS = {"frames": "float32", "labels": "uint8", "known": "bool"}
 
 
@@ -286,6 +289,23 @@ class TrainingTask:
         """Return the split to train on all known pixels, without validation."""
         return Split(self.known, np.zeros_like(self.known), np.ones(self.known.shape[1:], bool))
 
+    def with_copies(self, split: int | None) -> TrainingTask:
+        """Return the task with copies of its frames into which labelled defects are pasted (`task.pasting`).
+
+        Parameters
+        ----------
+        split : int or None
+            Defects are pasted within their fold of this split, so that a copy shows no network what it is validated
+            on; None to train on all labels.
+
+        Returns
+        -------
+        TrainingTask
+            The frames, followed by copies of all of them: fewer of large frames, which have many defects, and none
+            where nothing can be pasted.
+        """
+        return _with_copies(self, split, min(COPIES, COPIED // self.frames.size))
+
     def tile_size(self, split: Split, size: int) -> int:
         """Return the size of the tiles of one split [px]: smaller than `size` if that does not fit (`fit_tile`)."""
         return fit_tile(size, split.area, split.train)
@@ -389,6 +409,35 @@ class TrainingTask:
             "guard": self.guard,
             **({"steps": [step.to_json() for step in self.steps]} if self.steps else {}),
         }
+
+
+@lru_cache(maxsize=2)
+def _with_copies(task: TrainingTask, split: int | None, count: int) -> TrainingTask:
+    if count < 1:
+        return task
+    shape = task.frames.shape[1:]
+    blocks = np.zeros(shape, np.uint8) if split is None else task.fold_map(split)
+    rng = np.random.default_rng([count, *([] if split is None else [split])])
+    planes = task.planes.reshape(len(task.frames), -1, *shape)
+    copies = np.repeat(planes[None], count, axis=0)
+    labels = np.repeat(task.labels[None], count, axis=0)
+    for number in np.unique(blocks):
+        rows, columns = np.nonzero(blocks == number)
+        block = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
+        for n in range(len(planes)):
+            pasted = paste_defects(planes[n][:, *block], task.labels[n][block], task.known[n][block], count, rng)
+            copies[:, n, :, *block], labels[:, n, *block] = pasted
+    if (labels == task.labels).all():
+        return task
+    every = np.concatenate([planes, copies.reshape(-1, *planes.shape[1:])])
+    return replace(
+        task,
+        frames=every[:, 0],
+        labels=np.concatenate([task.labels, labels.reshape(-1, *shape)]),
+        known=np.tile(task.known, (1 + count, 1, 1)),
+        neighbours=None if task.neighbours is None else every[:, 1:],
+        origin=None,
+    )
 
 
 def _recorded(movie: Movie, frames: Sequence[int], digests: Sequence[str]) -> tuple[tuple[int, str], ...]:

@@ -123,7 +123,7 @@ def _evaluate(
     plan = make_plan(genome, len(task.class_names))
     found |= {"parameters": plan.parameters, "flops": plan.flops_per_pixel}
     stream = (seed, int(genome.digest, 16), zlib.crc32(rung.name.encode()))
-    trainer = FoldTrainer(genome, plan, task, stream, device)
+    trainer = FoldTrainer(genome, plan, task, stream, device, task.with_copies(None if rung.all_labels else rung.split))
     about = {"genome": genome.digest, "split": str(rung.split)}
     earlier = carried_on(weights, about, plan)
     inherited = inherit(weights, rung.split, genome, plan, seed) if weights and not earlier else {}

@@ -73,7 +73,7 @@ class Trained:
     genomes : tuple of Genome
         With their inputs fitted to the training pixels, if any are to be fitted.
     frames : tuple of (N, K, Y, X) float32
-        Input channels of the task's frames.
+        Input channels of the task's frames, and of their copies.
     curves : tuple of tuple of float
         Loss curves.
     pixels : int
@@ -120,6 +120,9 @@ class FoldTrainer:
     stream : tuple of int
         Seed of all randomness, together with the fold's name.
     device : torch.device
+    copies : TrainingTask, optional
+        The task's frames followed by copies of all of them, once or several times, that tiles are cut from as well
+        (`TrainingTask.with_copies`).
     """
 
     genome: Genome
@@ -127,6 +130,7 @@ class FoldTrainer:
     task: TrainingTask
     stream: tuple[int, ...]
     device: torch.device
+    copies: TrainingTask | None = None
 
     @cached_property
     def side_by_side(self) -> int:
@@ -140,7 +144,7 @@ class FoldTrainer:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        """(N, K, Y, X) float32: channels of the whole frames, computed as in prediction."""
+        """(N, K, Y, X) float32: channels of the whole frames and of their copies, computed as in prediction."""
         return self._frames_for(self.genome)
 
     @cached_property
@@ -148,7 +152,7 @@ class FoldTrainer:
         return self._on_device(self.frames)
 
     def _frames_for(self, genome: Genome) -> np.ndarray:
-        return np.stack([shared_channels(planes, genome, self.plan.classes) for planes in self.task.planes])
+        return shared_channels((self.copies or self.task).planes, genome, self.plan.classes)
 
     def _on_device(self, frames: np.ndarray) -> Tensor:
         # With the channels of a pixel adjacent in memory, which is faster to cut.
@@ -208,11 +212,13 @@ class FoldTrainer:
         return Trained(jobs, stacked.eval(), genomes, frames, tuple(curves), pixels)
 
     def _source(self, frames: np.ndarray, job: FoldJob, rng: np.random.Generator) -> TileSource:
-        tiles = self.task.tiles(job.split, self.genome.training.tile, rng)
-        target = np.where(job.split.train, self.task.labels, UNKNOWN).astype(np.uint8)
+        task = self.copies or self.task
+        split = job.split.repeated(len(task.frames) // len(self.task.frames))
+        tiles = task.tiles(split, self.genome.training.tile, rng)
+        target = np.where(split.train, task.labels, UNKNOWN).astype(np.uint8)
         shown = self._frames_on_device if frames is self.__dict__.get("frames") else self._on_device(frames)
         labels = torch.from_numpy(target).to(self.device)
-        return TileSource(shown, labels, tiles.origins, tiles.weights, tiles.size, job.split.area)
+        return TileSource(shown, labels, tiles.origins, tiles.weights, tiles.size, split.area)
 
     def predict(self, trained: Trained) -> list[Output]:
         """Predict the task's frames, and scale logits so that probabilities match the class fractions in training.
