@@ -111,3 +111,11 @@ def test_a_defect_that_touches_another_is_not_pasted():
     planes, drawn = paste_defects(frame[None], labels, np.ones(labels.shape, bool), 2, np.random.default_rng(0))
     assert np.array_equal(planes[:, 0], np.stack([frame] * 2))
     assert np.array_equal(drawn, np.stack([labels] * 2))
+
+
+def test_nothing_is_pasted_where_nothing_can_be_compared():
+    frame, labels = np.full((96, 96), 7.0, np.float32), np.zeros((96, 96), np.uint8)
+    labels[40:44, 40:44] = 1
+    frame[labels > 0] = 9
+    task = task_of(frame, labels)
+    assert task.with_copies(None) is task

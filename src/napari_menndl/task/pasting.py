@@ -151,7 +151,8 @@ def _places_alike(image: NDArray[np.float64], free: Mask, centre: NDArray[np.int
     template = np.pad(image, size)[square]
     template = (template - (template * ring).sum() / count) * ring
     spread = _correlate(image**2, ring) - _correlate(image, ring) ** 2 / count
-    alike = _correlate(image, template) / np.sqrt(np.maximum(spread, 1e-9) * (template**2).sum())
+    # The image has a standard deviation of 1; where the surroundings are flat, nothing is alike.
+    alike = _correlate(image, template) / np.sqrt(np.maximum(spread * (template**2).sum(), 1e-6))
     edge = math.ceil(radius + _RIM)
     free = free & (_correlate(np.ones(image.shape), ring) > count - 0.5)
     alike[~np.pad(free[edge:-edge, edge:-edge], edge)] = -1
