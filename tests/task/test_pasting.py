@@ -76,22 +76,22 @@ def test_only_known_pixels_are_copied_and_pasted_on(seed):
 
 @settings(max_examples=10, deadline=None)
 @given(SEEDS, st.integers(0, 3), st.integers(0, 3))
-def test_what_a_fold_holds_appears_in_no_other(seed, split, fold):
+def test_no_copy_shows_what_its_fold_validates_on(seed, split, fold):
     frame, labels = with_vacancies(crystal(seed=seed), SITES)
     task = task_of(frame, labels)
-    inside = task.fold_map(split) == fold
-    other = replace(task, frames=np.where(inside, task.frames[:, ::-1, ::-1], task.frames))
-    copies, others = task.with_copies(split), other.with_copies(split)
+    hidden = ~task.split(split, fold).train
+    other = replace(task, frames=np.where(hidden, task.frames[:, ::-1, ::-1], task.frames))
+    copies, others = task.with_copies(split, fold), other.with_copies(split, fold)
     assert len(copies.frames) == 1 + COPIES
     assert (copies.frames[1:] != task.frames).any()
-    assert np.array_equal(copies.frames[:, ~inside], others.frames[:, ~inside])
-    assert np.array_equal(copies.labels[:, ~inside], others.labels[:, ~inside])
+    assert np.array_equal(copies.frames[:, ~hidden[0]], others.frames[:, ~hidden[0]])
+    assert np.array_equal(copies.labels, others.labels)
 
 
 def test_copies_follow_the_frames_and_are_the_same_each_time():
     frame, labels = with_vacancies(crystal(), SITES)
     task = replace(task_of(frame, labels), neighbours=np.repeat(frame[None, None], 4, axis=1))
-    copies, again = task.with_copies(0), replace(task).with_copies(0)
+    copies, again = task.with_copies(0, 1), replace(task).with_copies(0, 1)
     assert np.array_equal(copies.planes[0], task.planes[0])
     assert np.array_equal(copies.planes, again.planes)
     # The same is pasted into the neighbours.
@@ -102,7 +102,7 @@ def test_large_frames_are_not_copied():
     edge = int(np.sqrt(COPIED)) + 1
     frame = np.zeros((edge, edge), np.float32)
     task = task_of(frame, np.zeros(frame.shape, np.uint8))
-    assert task.with_copies(0) is task
+    assert task.with_copies(0, None) is task
 
 
 def test_a_defect_that_touches_another_is_not_pasted():
@@ -118,4 +118,4 @@ def test_nothing_is_pasted_where_nothing_can_be_compared():
     labels[40:44, 40:44] = 1
     frame[labels > 0] = 9
     task = task_of(frame, labels)
-    assert task.with_copies(None) is task
+    assert task.with_copies(0, None) is task

@@ -73,7 +73,7 @@ def paste_defects(
         A frame, with its neighbours if it has any; what is pasted is taken from all of them.
     labels : (Y, X) uint8
     known : (Y, X) bool
-        Pixels whose labels are known; only these are copied and pasted on.
+        Pixels whose labels are known; only these are looked at, copied and pasted on.
     copies : int
     rng : Generator
 
@@ -119,8 +119,12 @@ def _paste(onto: Image, planes: Image, centre: NDArray[np.intp], place: NDArray[
 
 def _donors(planes: Image, labels: Labels, known: Mask, rng: np.random.Generator) -> Iterator[_Donor]:
     """Find the defects that can be pasted somewhere."""
+    labels = np.where(known, labels, 0)
+    if not labels.any():
+        return
     image = planes.mean(axis=0, dtype=np.float64)
-    image = ndimage.gaussian_filter((image - image.mean()) / max(image.std(), 1e-12), _SMOOTHING)
+    level, spread = image[known].mean(), image[known].std()
+    image = ndimage.gaussian_filter(np.where(known, image - level, 0) / max(spread, 1e-12), _SMOOTHING)
     room = ndimage.distance_transform_edt((labels == 0) & known)
     for value in np.unique(labels[labels > 0]):
         defects = label_components(labels == value, 1)
@@ -134,19 +138,20 @@ def _donors(planes: Image, labels: Labels, known: Mask, rng: np.random.Generator
             square = _square(centre, size)
             others = (labels[square] > 0) & ~mask[square] & (_distances(size) <= radius)
             if known[square].all() and not others.any():
-                places = _places_alike(image, room > radius + _RIM, centre, radius)
+                places = _places_alike(image, known, room > radius + _RIM, centre, radius)
                 if len(places):
                     yield _Donor(int(value), centre, radius, mask[square], places)
 
 
-def _places_alike(image: NDArray[np.float64], free: Mask, centre: NDArray[np.intp], radius: float) -> NDArray[np.intp]:
+def _places_alike(
+    image: NDArray[np.float64], known: Mask, free: Mask, centre: NDArray[np.intp], radius: float
+) -> NDArray[np.intp]:
     """Return (n, 2) int: free places whose surroundings correlate with those of a centre, the most alike first."""
     size = math.ceil(radius + _SURROUNDINGS)
     square = _square(centre + size, size)
     distance = _distances(size)
-    there = np.pad(np.ones(image.shape), size)
-    # Of the surroundings, what lies in the image.
-    ring = ((distance > radius) & (distance <= radius + _SURROUNDINGS)) * there[square]
+    # Of the surroundings, what is known.
+    ring = ((distance > radius) & (distance <= radius + _SURROUNDINGS)) * np.pad(known.astype(float), size)[square]
     count = ring.sum()
     template = np.pad(image, size)[square]
     template = (template - (template * ring).sum() / count) * ring
@@ -154,7 +159,7 @@ def _places_alike(image: NDArray[np.float64], free: Mask, centre: NDArray[np.int
     # The image has a standard deviation of 1; where the surroundings are flat, nothing is alike.
     alike = _correlate(image, template) / np.sqrt(np.maximum(spread * (template**2).sum(), 1e-6))
     edge = math.ceil(radius + _RIM)
-    free = free & (_correlate(np.ones(image.shape), ring) > count - 0.5)
+    free = free & (_correlate(known.astype(float), ring) > count - 0.5)
     alike[~np.pad(free[edge:-edge, edge:-edge], edge)] = -1
     peaks = np.argwhere((ndimage.maximum_filter(alike, _APART) == alike) & (alike > _ALIKE))
     return peaks[np.argsort(-alike[tuple(peaks.T)], kind="stable")][:_PLACES]

@@ -289,14 +289,13 @@ class TrainingTask:
         """Return the split to train on all known pixels, without validation."""
         return Split(self.known, np.zeros_like(self.known), np.ones(self.known.shape[1:], bool))
 
-    def with_copies(self, split: int | None) -> TrainingTask:
+    def with_copies(self, split: int, fold: int | None) -> TrainingTask:
         """Return the task with copies of its frames into which labelled defects are pasted (`task.pasting`).
 
         Parameters
         ----------
-        split : int or None
-            Defects are pasted within their fold of this split, so that a copy shows no network what it is validated
-            on; None to train on all labels.
+        split, fold : int
+            As in `split`: pasted is what is to be trained on, and on this alone; a fold None stands for everything.
 
         Returns
         -------
@@ -304,7 +303,7 @@ class TrainingTask:
             The frames, followed by copies of all of them: fewer of large frames, which have many defects, and none
             where nothing can be pasted.
         """
-        return _with_copies(self, split, min(COPIES, COPIED // self.frames.size))
+        return _with_copies(self, split, fold, min(COPIES, COPIED // self.frames.size))
 
     def tile_size(self, split: Split, size: int) -> int:
         """Return the size of the tiles of one split [px]: smaller than `size` if that does not fit (`fit_tile`)."""
@@ -411,22 +410,16 @@ class TrainingTask:
         }
 
 
-@lru_cache(maxsize=2)
-def _with_copies(task: TrainingTask, split: int | None, count: int) -> TrainingTask:
+@lru_cache(maxsize=8)  # all folds of a task
+def _with_copies(task: TrainingTask, split: int, fold: int | None, count: int) -> TrainingTask:
     if count < 1:
         return task
     shape = task.frames.shape[1:]
-    blocks = np.zeros(shape, np.uint8) if split is None else task.fold_map(split)
-    rng = np.random.default_rng([count, *([] if split is None else [split])])
     planes = task.planes.reshape(len(task.frames), -1, *shape)
-    copies = np.repeat(planes[None], count, axis=0)
-    labels = np.repeat(task.labels[None], count, axis=0)
-    for number in np.unique(blocks):
-        rows, columns = np.nonzero(blocks == number)
-        block = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
-        for n in range(len(planes)):
-            pasted = paste_defects(planes[n][:, *block], task.labels[n][block], task.known[n][block], count, rng)
-            copies[:, n, :, *block], labels[:, n, *block] = pasted
+    train = (task.everything() if fold is None else task.split(split, fold)).train
+    rng = np.random.default_rng([count, split, *([] if fold is None else [fold])])
+    pasted = [paste_defects(*one, count, rng) for one in zip(planes, task.labels, train, strict=True)]
+    copies, labels = (np.stack(part, axis=1) for part in zip(*pasted, strict=True))
     if (labels == task.labels).all():
         return task
     every = np.concatenate([planes, copies.reshape(-1, *planes.shape[1:])])

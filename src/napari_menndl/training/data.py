@@ -111,14 +111,14 @@ class TileTable:
         device = first.device
         width = first.shape[-1]
         self._symmetries = torch.from_numpy(_symmetries(self._size, width)).to(device)
-        corners, symmetries, apart = [], [], []
-        for number, (source, draw) in enumerate(zip(sources, draws, strict=True)):
+        corners, symmetries, apart, before = [], [], [], 0
+        for source, draw in zip(sources, draws, strict=True):
             _, _, height, width = source.frames.shape
             corner = (draw.origins[:, 0] * height + draw.origins[:, 1]) * width + draw.origins[:, 2]
-            before = number * source.target.numel()
             corners.append((corner + (0 if shared else before)).reshape(-1, batch))
             symmetries.append((draw.turns @ np.array([1, 2, 4])).reshape(-1, batch))
             apart.append(np.full(batch, before if shared else 0))
+            before += source.target.numel()
         self._corners = torch.from_numpy(np.concatenate(corners, 1)).to(device)
         self._which = torch.from_numpy(np.concatenate(symmetries, 1)).to(device)
         #: What is added to the index of a pixel for that of its label.

@@ -50,6 +50,7 @@ def evaluate(
 ) -> tuple[Evaluation, bytes]:
     """Train a genome's networks, one per fold of a rung, and score them together.
 
+    They are trained on the task's frames and on copies of these with pasted defects (`TrainingTask.with_copies`).
     Every known pixel is predicted by the network of the fold that validates it, so that every labelled defect counts
     once. At a rung with all labels, the networks of its folds are trained further on everything known, and nothing is
     validated. The same arguments give the same weights on the same device. Failures of a genome are returned in the
@@ -123,7 +124,7 @@ def _evaluate(
     plan = make_plan(genome, len(task.class_names))
     found |= {"parameters": plan.parameters, "flops": plan.flops_per_pixel}
     stream = (seed, int(genome.digest, 16), zlib.crc32(rung.name.encode()))
-    trainer = FoldTrainer(genome, plan, task, stream, device, task.with_copies(None if rung.all_labels else rung.split))
+    trainer = FoldTrainer(genome, plan, task, stream, device)
     about = {"genome": genome.digest, "split": str(rung.split)}
     earlier = carried_on(weights, about, plan)
     inherited = inherit(weights, rung.split, genome, plan, seed) if weights and not earlier else {}
@@ -140,7 +141,8 @@ def _evaluate(
     for fold in folds:
         split = task.everything() if rung.all_labels else task.split(rung.split, fold)
         before, start = earlier.get(fold, (0, inherited.get(fold)))
-        jobs.append(FoldJob(str(fold), split, rung.pixels - (0 if rung.all_labels else before), start))
+        copies = task.with_copies(rung.split, None if rung.all_labels else fold)
+        jobs.append(FoldJob(str(fold), split, rung.pixels - (0 if rung.all_labels else before), start, copies))
     alone = False
     while jobs:
         group = jobs[: 1 if alone else trainer.alike(jobs)]

@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.special import expit
 
 from napari_menndl.network.device import repeatable
-from napari_menndl.network.inputs import fit_inputs, shared_channels
+from napari_menndl.network.inputs import channels, fit_inputs, shared_channels
 from napari_menndl.network.module import Network, stack
 from napari_menndl.network.tiling import cut_windows, predict_tiled
 from napari_menndl.training.calibration import fit_scale
@@ -52,12 +52,16 @@ class FoldJob:
         Number of pixels to train on; no training if not positive.
     weights : mapping of str to Tensor, optional
         Initial weights.
+    copies : TrainingTask, optional
+        The task's frames followed by copies of all of them, once or several times, to be trained on as well
+        (`TrainingTask.with_copies`).
     """
 
     name: str
     split: Split
     pixels: int
     weights: Mapping[str, Tensor] | None = None
+    copies: TrainingTask | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Trained:
     genomes : tuple of Genome
         With their inputs fitted to the training pixels, if any are to be fitted.
     frames : tuple of (N, K, Y, X) float32
-        Input channels of the task's frames, and of their copies.
+        Input channels of the task's frames.
     curves : tuple of tuple of float
         Loss curves.
     pixels : int
@@ -120,9 +124,6 @@ class FoldTrainer:
     stream : tuple of int
         Seed of all randomness, together with the fold's name.
     device : torch.device
-    copies : TrainingTask, optional
-        The task's frames followed by copies of all of them, once or several times, that tiles are cut from as well
-        (`TrainingTask.with_copies`).
     """
 
     genome: Genome
@@ -130,7 +131,6 @@ class FoldTrainer:
     task: TrainingTask
     stream: tuple[int, ...]
     device: torch.device
-    copies: TrainingTask | None = None
 
     @cached_property
     def side_by_side(self) -> int:
@@ -144,7 +144,7 @@ class FoldTrainer:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        """(N, K, Y, X) float32: channels of the whole frames and of their copies, computed as in prediction."""
+        """(N, K, Y, X) float32: channels of the whole frames, computed as in prediction."""
         return self._frames_for(self.genome)
 
     @cached_property
@@ -152,7 +152,7 @@ class FoldTrainer:
         return self._on_device(self.frames)
 
     def _frames_for(self, genome: Genome) -> np.ndarray:
-        return shared_channels((self.copies or self.task).planes, genome, self.plan.classes)
+        return shared_channels(self.task.planes, genome, self.plan.classes)
 
     def _on_device(self, frames: np.ndarray) -> Tensor:
         # With the channels of a pixel adjacent in memory, which is faster to cut.
@@ -205,18 +205,21 @@ class FoldTrainer:
         pixels = 0
         with repeatable(self.device):
             if jobs[0].pixels > 0:
-                sources = [self._source(*one) for one in zip(frames, jobs, rngs, strict=True)]
+                sources = [self._source(*one) for one in zip(genomes, frames, jobs, rngs, strict=True)]
                 steps, batch = plan_steps(jobs[0].pixels, genes.batch, sources[0].size)
                 curves = train(stacked, sources, genes, steps, batch, rngs, seconds)
                 pixels = steps * batch * sources[0].size ** 2
         return Trained(jobs, stacked.eval(), genomes, frames, tuple(curves), pixels)
 
-    def _source(self, frames: np.ndarray, job: FoldJob, rng: np.random.Generator) -> TileSource:
-        task = self.copies or self.task
-        split = job.split.repeated(len(task.frames) // len(self.task.frames))
+    def _source(self, genome: Genome, frames: np.ndarray, job: FoldJob, rng: np.random.Generator) -> TileSource:
+        task, count = job.copies or self.task, len(self.task.frames)
+        split = job.split.repeated(len(task.frames) // count)
         tiles = task.tiles(split, self.genome.training.tile, rng)
         target = np.where(split.train, task.labels, UNKNOWN).astype(np.uint8)
         shown = self._frames_on_device if frames is self.__dict__.get("frames") else self._on_device(frames)
+        if len(task.frames) > count:
+            copies = np.stack([channels(planes, genome, self.plan.classes) for planes in task.planes[count:]])
+            shown = torch.cat([shown, self._on_device(copies)])
         labels = torch.from_numpy(target).to(self.device)
         return TileSource(shown, labels, tiles.origins, tiles.weights, tiles.size, split.area)
 
