@@ -34,8 +34,9 @@ _MARGIN, _RIM, _LARGEST = 2, 3, 25
 #: Width of the surroundings that are compared [px], after smoothing by a Gaussian [px].
 _SURROUNDINGS, _SMOOTHING = 12, 1.0
 #: Least correlation of places alike (between the same sites of a lattice it is 0.9 and more, on an amorphous support
-#: 0.6), side of the square in which one is the best [px], and number of places.
-_ALIKE, _APART, _PLACES = 0.8, 9, 40
+#: 0.6), side of the square in which one is the best [px], and number of places: with fewer it is by chance that they
+#: are alike, and nothing is pasted.
+_ALIKE, _APART, _FEWEST, _PLACES = 0.9, 9, 8, 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +140,7 @@ def _donors(planes: Image, labels: Labels, known: Mask, rng: np.random.Generator
             others = (labels[square] > 0) & ~mask[square] & (_distances(size) <= radius)
             if known[square].all() and not others.any():
                 places = _places_alike(image, known, room > radius + _RIM, centre, radius)
-                if len(places):
+                if len(places) >= _FEWEST:
                     yield _Donor(int(value), centre, radius, mask[square], places)
 
 
