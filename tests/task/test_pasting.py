@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import MatchRule
@@ -77,7 +78,7 @@ def test_only_known_pixels_are_copied_and_pasted_on(seed):
 @settings(max_examples=10, deadline=None)
 @given(SEEDS, st.integers(0, 3), st.integers(0, 3))
 def test_no_copy_shows_what_its_fold_validates_on(seed, split, fold):
-    frame, labels = with_vacancies(crystal(seed=seed), SITES)
+    frame, labels = with_vacancies(crystal(240, seed), [(2 * y, 2 * x) for y, x in SITES] + SITES)
     task = task_of(frame, labels)
     hidden = ~task.split(split, fold).train
     other = replace(task, frames=np.where(hidden, task.frames[:, ::-1, ::-1], task.frames))
@@ -89,7 +90,7 @@ def test_no_copy_shows_what_its_fold_validates_on(seed, split, fold):
 
 
 def test_copies_follow_the_frames_and_are_the_same_each_time():
-    frame, labels = with_vacancies(crystal(), SITES)
+    frame, labels = with_vacancies(crystal(180), SITES)
     task = replace(task_of(frame, labels), neighbours=np.repeat(frame[None, None], 4, axis=1))
     copies, again = task.with_copies(0, 1), replace(task).with_copies(0, 1)
     assert np.array_equal(copies.planes[0], task.planes[0])
@@ -117,5 +118,13 @@ def test_nothing_is_pasted_where_nothing_can_be_compared():
     frame, labels = np.full((96, 96), 7.0, np.float32), np.zeros((96, 96), np.uint8)
     labels[40:44, 40:44] = 1
     frame[labels > 0] = 9
+    task = task_of(frame, labels)
+    assert task.with_copies(0, None) is task
+
+
+def test_nothing_is_pasted_on_a_ground_without_a_lattice():
+    rng = np.random.default_rng(0)
+    ground = ndimage.gaussian_filter(rng.normal(size=(240, 240)), 6).astype(np.float32)
+    frame, labels = with_vacancies(100 + 100 * ground + rng.normal(size=ground.shape).astype(np.float32), SITES)
     task = task_of(frame, labels)
     assert task.with_copies(0, None) is task
