@@ -106,7 +106,7 @@ def main():
     rows = {}
     problems = cache(lambda name: PROBLEMS[name]())
     for name, genome, seed, way in product(given.only, GENOMES, SEEDS, WAYS):
-        if way == "neighbours" and group_of(name) != "ws2":  # single images, and for WS2 settled
+        if way == "neighbours" and group_of(name) != "ws2":  # single images; on WS2 five areas settled it
             continue
         cell = f"few-labels/{name}-{genome}-s{seed}-{way}"
         found = None if given.again else read_cell(cell)
