@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
+from qtpy.compat import isalive
 
 from napari_menndl.api import open_run
 from napari_menndl.predict.suggest import suggest_regions
+from napari_menndl.widgets.annotate.next_region import _Question
+from napari_menndl.widgets.background import end_all
 
 
 @pytest.fixture
@@ -54,3 +57,11 @@ def test_what_is_missing_is_said(dock):
     notification_manager.records.clear()
     dock.panel.next_region.button.click()
     assert "a network" in str(notification_manager.records[-1].message)
+
+
+def test_the_dock_may_be_closed_while_its_thread_looks_for_regions(viewer, dock, run_folder):
+    part, question = dock.panel.next_region, _Question(run_folder, dock.choice.movie(), dock.annotation)
+    viewer.window.remove_dock_widget(dock)
+    end_all()
+    assert not isalive(part)
+    assert part._look(question) is not None  # as its thread does; there is no one left to tell the progress

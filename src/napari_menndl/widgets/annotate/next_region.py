@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidg
 from napari_menndl.annotation.classes import Region
 from napari_menndl.errors import InputError
 from napari_menndl.widgets.annotate.settings import NextRegionSettings
-from napari_menndl.widgets.background import LatestTask
+from napari_menndl.widgets.background import LatestTask, in_window
 from napari_menndl.widgets.form import fill_form, lay_out, make_form, remember_form
 from napari_menndl.widgets.frame_layer import add_unselected
 from napari_menndl.widgets.layers import PLACE
@@ -61,7 +61,6 @@ class NextRegion(QWidget):
     """
 
     frame_chosen = Signal(int)
-    _looked = Signal(int, int)
 
     def __init__(self, viewer: Viewer, movie: Callable[[], tuple[Movie, Image]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -89,7 +88,7 @@ class NextRegion(QWidget):
         self._work.answered.connect(self._found)
         self._work.failed.connect(self._failed)
         self._work.warned.connect(show_warning)
-        self._looked.connect(self._show_progress)
+        self._say_looked = in_window(self._show_progress)
         self.button.clicked.connect(self.go_on)
         self.done.clicked.connect(self.mark)
         self._say("")
@@ -126,7 +125,7 @@ class NextRegion(QWidget):
             movie,
             annotation=question.annotation,
             count=MOST,
-            progress=self._looked.emit,
+            progress=self._say_looked,
         )
 
     def _found(self, question: _Question, found: list[Suggestion]) -> None:

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QProgressBar, QPushBu
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import Average, Bin, Crop, Drift, describe
 from napari_menndl.widgets.annotate.settings import COMMON, WHOLE, PrepareSettings
-from napari_menndl.widgets.background import LatestTask
+from napari_menndl.widgets.background import LatestTask, in_window
 from napari_menndl.widgets.form import lay_out, make_form, read_form
 from napari_menndl.widgets.layers import movie_layer
 
@@ -48,7 +48,6 @@ class Prepare(QWidget):
     """
 
     prepared = Signal(object)
-    _measured = Signal(int, int)
 
     def __init__(self, viewer: Viewer, movie: Callable[[], tuple[Movie, Image]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,7 +67,7 @@ class Prepare(QWidget):
         self._work.answered.connect(self._done)
         self._work.failed.connect(self._failed)
         self._work.warned.connect(show_warning)
-        self._measured.connect(self._show_progress)
+        self._say_measured = in_window(self._show_progress)
         self.button.clicked.connect(self.begin)
         self.stop.clicked.connect(self._cancelled.set)
         self.destroyed.connect(lambda *_, cancelled=self._cancelled: cancelled.set())
@@ -139,7 +138,7 @@ class Prepare(QWidget):
         return Crop(int(low[0]), int(low[1]), int(height), int(width))
 
     def _answer(self, question: _Question) -> Movie:
-        return question.movie.prepared(question.steps, self._measured.emit, self._cancelled.is_set)
+        return question.movie.prepared(question.steps, self._say_measured, self._cancelled.is_set)
 
     def _done(self, question: _Question, movie: Movie) -> None:
         self._show_busy(False)
