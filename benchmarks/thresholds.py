@@ -27,12 +27,10 @@ from napari_menndl.genome.founders import FOUNDERS
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import count_defects
 from napari_menndl.metrics.ranking import (
-    DEFECTS_ABOVE_PIXELS,
     PROBABILITY_THRESHOLDS,
     best_threshold,
     choose_thresholds,
     decode_probabilities,
-    expected_threshold,
     steady_threshold,
 )
 from napari_menndl.metrics.scores import LEAST_PRECISION, ClassScore, Counts

@@ -22,7 +22,6 @@ from napari_menndl.metrics.ranking import (
     average_precision,
     best_threshold,
     choose_thresholds,
-    expected_threshold,
     steady_threshold,
 )
 from napari_menndl.metrics.scores import ClassScore, Counts
@@ -314,8 +313,6 @@ class Truth:
         # All frames have the same thresholds, so that their counts can be added.
         frames = self._shape[0]
         counts = counts.reshape(frames, -1, 3).sum(axis=0)
-        numbers, sums = reached.sums(None if self._everywhere else self._planes_inside)
-        numbers, sums = numbers.reshape(frames, -1).sum(axis=0), sums.reshape(frames, -1).sum(axis=0)
         scores: list[ClassScore | None] = []
         first = 0
         for c, name in enumerate(self.names):
@@ -329,12 +326,7 @@ class Truth:
             else:
                 one = planes[c::classes]
                 calibrated = given is None and one.min() >= 0.0 and one.max() <= 1.0
-                if calibrated:
-                    total = sum(float(values.sum(dtype=np.float64)) for values in self._values(one))
-                    expected = expected_threshold(numbers[part], sums[part], total)
-                    chosen = steady_threshold(levels[c], own, expected)
-                else:
-                    chosen = best_threshold(own)
+                chosen = steady_threshold(levels[c], own) if calibrated else best_threshold(own)
                 threshold, at = float(levels[c][chosen]), own[chosen]
                 pixels = self._pixel_counts(one >= threshold, c)
                 scores.append(

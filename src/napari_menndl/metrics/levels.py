@@ -42,8 +42,6 @@ class ReachedPixels:
         ``y * X + x``; ascending in each response.
     rank : (n,) intp
         Number of thresholds that the pixel reaches.
-    value : (n,) float64
-        The response.
     masks : (P + 1,) intp
         Index of the first mask of each response, and the number of all masks.
     """
@@ -52,26 +50,12 @@ class ReachedPixels:
     plane: Indices
     pixel: Indices
     rank: Indices
-    value: NDArray[np.float64]
     masks: Indices
 
     @property
     def plane_of(self) -> Indices:
         """(k,) intp: the response of each mask."""
         return np.repeat(np.arange(len(self.masks) - 1), np.diff(self.masks))
-
-    def sums(self, inside: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return for each mask (k,) number and sum of the values from its threshold to below the next one.
-
-        Restricted to the pixels `inside`, (P, Y, X) bool, if that is given.
-        """
-        mask, value = self.masks[self.plane] + self.rank - 1, self.value
-        if inside is not None:
-            chosen = inside.reshape(len(inside), -1)[self.plane, self.pixel]
-            mask, value = mask[chosen], value[chosen]
-        masks = int(self.masks[-1])
-        number, total = np.bincount(mask, minlength=masks), np.bincount(mask, weights=value, minlength=masks)
-        return number.astype(np.float64), total.astype(np.float64)
 
 
 def rank_pixels(responses: NDArray[np.floating], thresholds: Sequence[NDArray[np.float64]]) -> ReachedPixels:
@@ -91,9 +75,9 @@ def rank_pixels(responses: NDArray[np.floating], thresholds: Sequence[NDArray[np
         rank[first:last] = np.searchsorted(levels, values[first:last], side="right")
     known = rank > 0  # False for an infinite response without thresholds
     if not known.all():
-        plane, pixel, rank, values = plane[known], pixel[known], rank[known], values[known]
+        plane, pixel, rank = plane[known], pixel[known], rank[known]
     masks = np.concatenate([[0], np.cumsum([len(levels) for levels in thresholds])]).astype(np.intp)
-    return ReachedPixels((responses.shape[1], width), plane, pixel, rank, values, masks)
+    return ReachedPixels((responses.shape[1], width), plane, pixel, rank, masks)
 
 
 @dataclass(frozen=True)
@@ -218,8 +202,8 @@ def components_of(masks: NDArray[np.bool_]) -> LevelComponents:
     """Return all components, of any size, of P masks (P, Y, X) bool."""
     planes, height, width = masks.shape
     plane, pixel = _divided(np.flatnonzero(masks), height * width)
-    once, value = np.ones(len(pixel), np.intp), np.ones(len(pixel))
-    return find_components(ReachedPixels((height, width), plane, pixel, once, value, np.arange(planes + 1)))
+    once = np.ones(len(pixel), np.intp)
+    return find_components(ReachedPixels((height, width), plane, pixel, once, np.arange(planes + 1)))
 
 
 def as_levels(components: Components) -> LevelComponents:

@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 PROBABILITY_THRESHOLDS: tuple[float, ...] = tuple(float(p) for p in expit(np.linspace(-4.5, 4.5, 13)))
 #: Standard deviation of the smoothing of F1 [logit], and its limit as a fraction of the range of the thresholds.
 _SMOOTHING, _SHARE_OF_RANGE = 1.0, 1 / 12
-#: The best threshold for defects is higher than that for pixels by this [logit]: most uncertain pixels are at the
-#: borders of defects, which are found without them.
-DEFECTS_ABOVE_PIXELS = 0.75
-#: Penalty in F1 for the distance of a threshold from the one expected from the probabilities alone: this times the
-#: squared distance [logit] up to `_FARTHEST`, divided by the number of defects. Both were chosen on simulated frames
+#: Penalty in F1 for the distance of a threshold from a probability of one half: this times the squared distance [logit]
+#: up to `_FARTHEST`, divided by the number of defects. Both were chosen on simulated frames
 #: (`benchmarks/thresholds.py`), where half and twice this value perform nearly as well.
 DOUBT = 0.4
 _FARTHEST = 3.0
@@ -123,50 +120,19 @@ def best_threshold(counts: Sequence[Counts]) -> int:
     return int(longest[(len(longest) - 1) // 2])
 
 
-def expected_threshold(
-    number: NDArray[np.floating], positive: NDArray[np.floating], total: float, above: float = DEFECTS_ABOVE_PIXELS
-) -> float:
-    """Return the threshold at which the highest F1 of defects is to be expected from calibrated probabilities.
-
-    For pixels it is half the highest expected F1 (Lipton, Elkan & Naryanaswamy 2014, 10.1007/978-3-662-44851-9_15):
-    close to 0.5 for a confident network, lower for an uncertain one. It does not depend on labels, so that it is as
-    stable for a class with two defects as for one with many.
-
-    Parameters
-    ----------
-    number, positive : (k,) float
-        Number of pixels, and the sum of their probabilities, between each threshold and the next.
-    total : float
-        The sum of all probabilities.
-    above : float [logit]
-        See `DEFECTS_ABOVE_PIXELS`.
-
-    Returns
-    -------
-    float
-        Between 0 and 1.
-    """
-    number, positive = (np.cumsum(at[::-1])[::-1] for at in (number, positive))
-    half = float(np.max(positive / (number + total)))
-    return float(expit(logit(half) + above))
-
-
-def steady_threshold(
-    levels: NDArray[np.float64], counts: Sequence[Counts], expected: float, doubt: float = DOUBT
-) -> int:
+def steady_threshold(levels: NDArray[np.float64], counts: Sequence[Counts], doubt: float = DOUBT) -> int:
     """Return the index of the threshold of a calibrated probability that is best for unlabelled frames.
 
     The counted F1 changes abruptly with single defects. It is therefore smoothed over neighbouring thresholds, which
-    also avoids thresholds next to a steep decrease, and reduced by a penalty for the distance from the threshold
-    expected from the probabilities alone; the penalty is large for few defects and small for many.
+    also avoids thresholds next to a steep decrease, and reduced by a penalty for the distance from one half, at which
+    a calibrated probability would be read off without any counts; the penalty is large for few defects and small for
+    many.
 
     Parameters
     ----------
     levels : (k,) float64
         Ascending, between 0 and 1; at least one.
     counts : sequence of k Counts
-    expected : float
-        The threshold to be expected from the probabilities, see `expected_threshold`.
     doubt : float
         See `DOUBT`; with 0 only the counts matter.
 
@@ -175,7 +141,7 @@ def steady_threshold(
     int
         Index into `levels`.
     """
-    *place, centre = np.clip(logit([*levels, expected]), -_LARGEST_LOGIT, _LARGEST_LOGIT)
+    place = np.clip(logit(levels), -_LARGEST_LOGIT, _LARGEST_LOGIT)
     width = min(_SMOOTHING, float(place[-1] - place[0]) * _SHARE_OF_RANGE)
     f1 = np.array([c.f1 for c in counts])
     if width > 0:
@@ -184,7 +150,7 @@ def steady_threshold(
         curve = gaussian_filter1d(np.interp(even, place, f1, right=0.0), 4.0, mode="nearest")
         f1 = np.interp(place, even, curve)
     defects = max(counts[0].tp + counts[0].fn, 1)
-    away = np.minimum(np.abs(np.array(place) - centre), _FARTHEST)
+    away = np.minimum(np.abs(place), _FARTHEST)
     return int(np.argmax(f1 - doubt * away**2 / defects))
 
 
