@@ -1,4 +1,4 @@
-"""Does a threshold chosen out of fold hold on new frames?
+"""Whether a threshold chosen out of fold holds on new frames.
 
     python benchmarks/thresholds.py [--only ws2-snr3-area94 …] [--quick] [--again] [--seed 0]
 
