@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from filelock import FileLock
 
 from napari_menndl import Annotation, open_movie
 from napari_menndl.metrics import label_components
@@ -79,9 +80,18 @@ def run(arguments, folder):
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A folder with every file that a page may name; results of a search, too."""
-    folder = tmp_path_factory.mktemp("files")
+def files(tmp_path_factory, worker_id):
+    """A folder with every file that a page may name, made by the first process of tests that asks for it."""
+    if worker_id == "master":
+        return _make_files(tmp_path_factory.mktemp("files"))
+    folder = tmp_path_factory.getbasetemp().parent / "files"
+    with FileLock(f"{folder}.lock"):
+        return folder if folder.exists() else _make_files(folder.parent / "making").rename(folder)
+
+
+def _make_files(folder):
+    """Make them, results of a search among them."""
+    folder.mkdir(exist_ok=True)
     for arguments in (
         ["simulate", "movie.tif"],
         ["search", "movie.tif", "--annotation", "movie.annotation.zarr", "--run", "search.menndl"],

@@ -12,6 +12,7 @@ import re
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import nbformat
@@ -38,8 +39,17 @@ _WARNING = re.compile(r"^\S+\.py:\d+: (\w+: .*\n)(?:  .*\n)?", re.MULTILINE)
 NEEDS = {"02_real_images": PLATINUM.fetch}
 
 
-def run(path: Path, write: bool) -> None:
-    """Execute a notebook; CellExecutionError with the traceback of the first cell that fails."""
+def run(path: Path, write: bool) -> tuple[bool, str]:
+    """Execute a notebook; return whether it failed, and its time or the traceback of the first cell that fails."""
+    began = time.monotonic()
+    try:
+        _execute(path, write)
+    except CellExecutionError as error:
+        return True, str(error)
+    return False, f"{time.monotonic() - began:.0f} s"
+
+
+def _execute(path: Path, write: bool) -> None:
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
         client = NotebookClient(
@@ -88,6 +98,7 @@ def main() -> int:
     ask = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ask.add_argument("names", nargs="*", help="beginnings of the notebooks' names; all by default")
     ask.add_argument("--write", action="store_true", help="on full budgets, and keep the outputs in the notebooks")
+    ask.add_argument("--jobs", type=int, default=2, help="notebooks run at a time; with --write one")
     given = ask.parse_args()
     if IMAGES.is_dir():
         os.environ.setdefault(URL_VARIABLE, str(IMAGES))
@@ -98,20 +109,20 @@ def main() -> int:
     os.environ.pop("MENNDL_NOTEBOOK_FOLDER", None)
     chosen = [path for path in NOTEBOOKS if path.name.startswith(tuple(given.names) or "")]
     failed = not chosen
-    for path in chosen:
-        try:
-            NEEDS.get(path.stem, lambda: None)()
-        except InputError as missing:
-            print(f"{path.stem}: NOT RUN. {missing}", flush=True)
-            continue
-        began = time.monotonic()
-        try:
-            run(path, given.write)
-        except CellExecutionError as error:
-            failed = True
-            print(f"{path.stem}: {error}", flush=True)
-        else:
-            print(f"{path.stem}: {time.monotonic() - began:.0f} s", flush=True)
+    # Processes: a notebook's client has an event loop of its own, and handles signals.
+    with ProcessPoolExecutor(1 if given.write else given.jobs) as pool:
+        running = {}
+        for path in chosen:
+            try:
+                NEEDS.get(path.stem, lambda: None)()
+            except InputError as missing:
+                print(f"{path.stem}: NOT RUN. {missing}", flush=True)
+            else:
+                running[pool.submit(run, path, given.write)] = path.stem
+        for ended in as_completed(running):
+            bad, told = ended.result()
+            failed |= bad
+            print(f"{running[ended]}: {told}", flush=True)
     return int(failed)
 
 
