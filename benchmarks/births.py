@@ -104,7 +104,7 @@ def measure(
         reading = {}
         for name, read in {
             "status": lambda: RunFolder.open(folder.path).status(),
-            "monitor": lambda: RunFolder.open(folder.path).monitor().look(seconds=float("inf")),
+            "monitor": lambda: RunFolder.open(folder.path).monitor().snapshot(seconds=float("inf")),
             "history": lambda: RunFolder.open(folder.path).history(),
         }.items():
             began = time.perf_counter()

@@ -100,7 +100,7 @@ def test_its_networks_are_born_first_with_their_weights_whatever_becomes_of_the_
     fact = born(run)[0]
     assert fact.origin == f"founder {copied.stem} 1"
     assert fact.inherits == "start/0"
-    assert Genome.from_json(fact.genome) == first.bred
+    assert Genome.from_json(fact.genome) == first.bred_genome
     assert not any(isinstance(one, WeightsMissing) for one in run.folder.facts())
     for name, tensor in learned(run, fact.inherits, 0).items():
         assert np.array_equal(tensor, first.weights[name])
@@ -115,7 +115,7 @@ def test_all_networks_of_a_run_are_taken_best_first(place):
     facts = {fact.id: Genome.from_json(fact.genome) for fact in born(Run(RunFolder.open(place / "run")))}
     assert {one.genome for one in given.founders} == set(facts.values())
     answer = open_network(place / "run")
-    assert given.founders[0].genome == members_of(answer)[0].bred
+    assert given.founders[0].genome == members_of(answer)[0].bred_genome
     assert len(given.weights) == len(given.founders)
 
 

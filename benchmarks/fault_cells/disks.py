@@ -98,7 +98,9 @@ def task_pool(address: str, task: str) -> Any:
     from napari_menndl.pool.dask.pool import DaskPool
     from napari_menndl.pool.worker.staging import SharedInput
 
-    return DaskPool("standin:check_task", ExternalScheduler(address), timeout=60, carried=SharedInput("task", task))
+    return DaskPool(
+        "standin:check_task", ExternalScheduler(address), timeout=60, shared_input=SharedInput("task", task)
+    )
 
 
 def all_of(pool: Any, number: int) -> list[Any]:

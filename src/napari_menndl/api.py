@@ -22,7 +22,7 @@ from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.islands.merge import merge_folders
 from napari_menndl.search.islands.shared_folder import SharedFolder
 from napari_menndl.search.settings import SearchSettings
-from napari_menndl.search.views.messages import came_to_nothing
+from napari_menndl.search.views.messages import explain_no_network
 from napari_menndl.task.task import TrainingTask
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _wait(run: Run, progress: Callable[[dict[str, Any]], None] | None) -> None:
         show_until_end(run)
     else:
         run.wait(progress)
-    if words := came_to_nothing(run.status()):
+    if words := explain_no_network(run.status()):
         warnings.warn(words, stacklevel=3)
 
 
@@ -221,7 +221,7 @@ def open_prediction_or_annotation(path: str | os.PathLike[str], ignore: int | No
     """
     from napari_menndl.predict.prediction import Prediction
 
-    if Prediction.stands_at(path):
+    if Prediction.exists_at(path):
         return Prediction.open(path)
     return Annotation.open(path, ignore=ignore if is_label_image(Path(path)) else None)
 
@@ -264,7 +264,7 @@ def train_alike(run: Run, genomes: dict[str, Genome]) -> dict[str, Ensemble | Fa
         TRAIN,
         slots=run.settings.slots,
         timeout=run.settings.timeout,
-        carried=SharedInput("task", run.folder.task_path),
+        shared_input=SharedInput("task", run.folder.task_path),
         networks_per_gpu=run.settings.networks_per_gpu,
     )
     try:

@@ -14,7 +14,7 @@ import numpy as np
 from napari_menndl.errors import InputError
 from napari_menndl.movie.following import PATIENCE, FollowedFrame, MovieWatcher, Notice
 from napari_menndl.movie.identity import digest_of
-from napari_menndl.movie.neighbours import REACH
+from napari_menndl.movie.neighbours import FARTHEST
 from napari_menndl.opening import at_thresholds, is_run, open_network
 from napari_menndl.predict.live import FAILED, LEFT_OUT, PREDICTED, SKIPPED, FrameReport, LivePredictor
 from napari_menndl.predict.live_tables import LiveTables
@@ -198,13 +198,13 @@ def follow(
     try:
         following = _Following(predictor, tables, on_frame, note, pixel_size, every_frame)
         if tables is not None and tables.last is not None:
-            watcher = following.go_on(watcher.path, tables.last, patience)
+            watcher = following.resume(watcher.path, tables.last, patience)
         elif existing:
             following.keep(watcher)
         elif len(watcher):
             note(f"{len(watcher)} frames are there already: only those that come after them are predicted.")
         while not stop():
-            following.look(watcher, stop)
+            following.predict_new(watcher, stop)
             time.sleep(interval)
     finally:
         if tables is not None:
@@ -234,14 +234,15 @@ class _Following:
         #: Number of the frames that the tables have already, and until when the last of them is waited for.
         self._known, self._deadline = 0, float("inf")
 
-    def go_on(self, path: Path, last: int, patience: float) -> MovieWatcher:
+    def resume(self, path: Path, last: int, patience: float) -> MovieWatcher:
         """Return a watcher that begins with a few of the frames in the tables, to recognise them."""
         recent = self._tables.recent if self._tables is not None else {}
         noted = [t for t, digest in recent.items() if digest]
         self._known = last + 1
         self._deadline = time.monotonic() + patience + 2
-        self._tell(f"The tables hold the frames up to {last}: those that came since follow.")
-        watcher = MovieWatcher(path, first=max(min(last - REACH, noted[-1] if noted else last), 0), patience=patience)
+        self._note_once(f"The tables hold the frames up to {last}: those that came since follow.")
+        first = max(min(last - FARTHEST, noted[-1] if noted else last), 0)
+        watcher = MovieWatcher(path, first=first, patience=patience)
         self.keep(watcher)
         return watcher
 
@@ -250,12 +251,12 @@ class _Following:
         watcher.begin()
         self._kept = watcher.available
 
-    def look(self, watcher: MovieWatcher, stop: Callable[[], bool]) -> None:
+    def predict_new(self, watcher: MovieWatcher, stop: Callable[[], bool]) -> None:
         """Look at the disk once, and predict what is new until asked to stop."""
         waiting: FollowedFrame | None = None
         for news in watcher.poll():
             if isinstance(news, Notice):
-                self._hear(news)
+                self._on_notice(news)
                 continue
             if news.number < self._known:
                 self._recognise(news)
@@ -274,7 +275,7 @@ class _Following:
         if 0 < watcher.available < self._known and time.monotonic() > self._deadline:
             raise _another(f"{watcher.available} frames, fewer than the {self._known} in them", self._tables)
 
-    def _hear(self, notice: Notice) -> None:
+    def _on_notice(self, notice: Notice) -> None:
         if notice.restarted:
             self._known, self._kept = 0, 0
             if self._tables is not None:
@@ -312,13 +313,13 @@ class _Following:
                 raise
             except Exception as error:  # such as a lack of memory: the next frame may be predicted
                 text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-                self._tell(f"{frame.name}: {text}", text)
+                self._note_once(f"{frame.name}: {text}", text)
                 self._predictor.remember(frame.number, frame.frame)
                 self._finish(FrameReport(*where, FAILED, time_s, frame.appeared, note=text))
                 return
         texts = [str(one.message) for one in said if issubclass(one.category, UserWarning)]
         for text in texts:
-            self._tell(f"{frame.name}: {text}", text)
+            self._note_once(f"{frame.name}: {text}", text)
         if self._tables is not None:
             self._tables.add_defects(found.defects)
         # Of a frame that was there before, the time since it appeared says nothing.
@@ -338,9 +339,9 @@ class _Following:
             self.summary.callback_failures += 1
             place = traceback.extract_tb(error.__traceback__)[-1]
             text = f"{type(error).__name__}: {error}, in {place.name}, line {place.lineno} of {place.filename}"
-            self._tell(f"The callback failed for frame {report.number}, and following goes on: {text}.", text)
+            self._note_once(f"The callback failed for frame {report.number}, and following goes on: {text}.", text)
 
-    def _tell(self, text: str, kind: str = "") -> None:
+    def _note_once(self, text: str, kind: str = "") -> None:
         """Give a message, once for each kind."""
         kind = kind or text
         if kind not in self._said and len(self._said) < _KINDS:

@@ -225,7 +225,7 @@ def _what_it_is(path: Path) -> tuple[str, str]:
     if not path.exists():
         return "which does not exist", check
     if path.is_dir():
-        if is_zarr_group(path) and Prediction.stands_at(path):
+        if is_zarr_group(path) and Prediction.exists_at(path):
             return "a stored prediction", "Give the run or the network that predicted it."
         if is_zarr(path):
             kind = "a movie or labels in zarr" if is_label_image(path) else "an annotation or another zarr group"

@@ -38,7 +38,7 @@ def search_process(path: str | os.PathLike[str]) -> None:
             TRAIN,
             slots=settings.slots,
             timeout=settings.timeout,
-            carried=SharedInput("task", folder.task_path),
+            shared_input=SharedInput("task", folder.task_path),
             networks_per_gpu=settings.networks_per_gpu,
         )
         try:

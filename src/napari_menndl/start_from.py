@@ -124,8 +124,8 @@ def _of_file(path: Path) -> tuple[Card, list[_Source]]:
     opened = open_network(path)
     by_genome: dict[str, list[TrainedNetwork]] = {}
     for one in members_of(opened):
-        by_genome.setdefault(one.bred.digest, []).append(one)
-    return opened.card, [_Source(networks[0].bred, networks, {}) for networks in by_genome.values()]
+        by_genome.setdefault(one.bred_genome.digest, []).append(one)
+    return opened.card, [_Source(networks[0].bred_genome, networks, {}) for networks in by_genome.values()]
 
 
 def _of_run(path: Path) -> tuple[Card, list[_Source]]:
@@ -160,7 +160,7 @@ def _of_best(run: Run) -> tuple[Card, dict[str, list[TrainedNetwork]]]:
     best = run.best
     networks: dict[str, list[TrainedNetwork]] = {}
     for one in members_of(best):
-        networks.setdefault(one.bred.digest, []).append(one)
+        networks.setdefault(one.bred_genome.digest, []).append(one)
     return best.card, networks
 
 

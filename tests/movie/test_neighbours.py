@@ -52,12 +52,22 @@ def test_an_average_has_the_frame_s_defects_and_less_noise():
     np.testing.assert_allclose(spread, 1 / np.sqrt([1, 3, 5]), rtol=0.03)
 
 
-def test_at_the_ends_of_a_movie_the_other_side_stands_in():
-    planes = with_neighbours(open_movie(scene([(0, 0), (0, 1), (0, 2)])), 0)
-    by_offset = dict(zip(OFFSETS, planes[1:], strict=True))
-    assert np.array_equal(by_offset[-1], by_offset[1])
-    assert np.array_equal(by_offset[-2], by_offset[2])
-    assert not np.array_equal(by_offset[1], planes[0])
+def test_at_the_ends_of_a_movie_frames_farther_away_stand_in():
+    """The first frame and the last are averaged with as many frames as any other."""
+    shifts = [(n, 2 * n) for n in range(6)]
+    movie, clean = open_movie(scene(shifts)), scene(shifts, noise=0.0)
+    for t in (0, 1, 5):
+        planes = with_neighbours(movie, t)
+        spread = [np.std((average(planes, reach) - clean[t])[12:-12, 12:-12]) for reach in (0, 1, 2)]
+        np.testing.assert_allclose(spread, 1 / np.sqrt([1, 3, 5]), rtol=0.05)
+
+
+def test_in_a_short_movie_frames_are_repeated_as_evenly_as_possible():
+    movie = open_movie(scene([(0, 0), (0, 1), (0, 2)]))
+    planes = with_neighbours(movie, 1)
+    times = sorted(sum(np.array_equal(one, other) for other in planes) for one in planes)
+    assert times == [1, 2, 2, 2, 2]
+    assert len({one.tobytes() for one in planes[[0, 1 + OFFSETS.index(-1), 1 + OFFSETS.index(1)]]}) == 3
 
 
 def test_without_neighbours_the_frame_stands_in():
@@ -72,7 +82,8 @@ def test_a_neighbour_that_cannot_be_read_is_told_and_left_out():
     movie = Movie(da.from_array(frames, chunks=(1, 128, 128)))
     with pytest.warns(UserWarning, match="Frame 0 is shown without its neighbour 1.*NaN"):
         planes = with_neighbours(movie, 0)
-    assert np.array_equal(planes[2], planes[0])
+    distinct = {one.tobytes() for one in planes}
+    assert len(distinct) == 2  # the frame, and the one after next
 
 
 def test_gaps_of_a_neighbour_show_the_frame_and_those_of_the_frame_stay_gaps():
@@ -80,7 +91,7 @@ def test_gaps_of_a_neighbour_show_the_frame_and_those_of_the_frame_stay_gaps():
     frames[0, :, :3] = frames[1, 5, 50] = np.nan
     planes = with_neighbours(open_movie(frames), 0)
     assert np.array_equal(np.isnan(planes[0]), np.isnan(frames[0]))
-    beside = planes[1 + OFFSETS.index(1)]
+    beside = planes[1 + OFFSETS.index(-1)]  # the nearest: frame 1
     assert beside[5, 51] == frames[0, 5, 51]
     assert beside[5, 60] == frames[1, 5, 59]
 

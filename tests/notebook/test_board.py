@@ -5,7 +5,7 @@ from napari_menndl.search.views.curves import ELAPSED, FITNESS, RUNG
 
 
 def look(run):
-    return run.folder.monitor().look(math.inf)
+    return run.folder.monitor().snapshot(math.inf)
 
 
 def test_a_search_that_has_not_begun_has_no_curves(run):

@@ -35,55 +35,55 @@ def source(tmp_path):
 
 
 @pytest.fixture
-def cargo(source):
+def staged(source):
     return StagedInput.of(SharedInput("task", source))
 
 
 @pytest.fixture
-def shelf(tmp_path):
+def cache(tmp_path):
     return NodeCache(tmp_path / "scratch" / "napari-menndl")
 
 
-def far(cargo):
+def far(staged):
     """The same as seen from a machine that cannot read the source."""
-    return StagedInput(cargo.name, "/nowhere/" + cargo.base, cargo.digest)
+    return StagedInput(staged.name, "/nowhere/" + staged.base, staged.digest)
 
 
-def bring(shelf, cargo, source):
-    part = shelf.part(cargo)
+def upload(cache, staged, source):
+    part = cache.part(staged)
     for piece in pieces_of(source):
         write_piece(part, piece)
-    shelf.put(cargo, part)
+    cache.put(staged, part)
 
 
 def contents(folder):
     return [(name, file.read_bytes()) for name, file in files_of(folder)]
 
 
-def left(shelf):
-    return sorted(one.name for one in shelf.folder.iterdir() if not one.name.endswith(".lock"))
+def left(cache):
+    return sorted(one.name for one in cache.folder.iterdir() if not one.name.endswith(".lock"))
 
 
-def test_a_copy_is_what_was_carried(shelf, cargo, source):
-    assert contents(shelf.find(cargo)) == contents(source)
-    assert left(shelf) == [cargo.digest]
+def test_a_copy_is_what_was_carried(cache, staged, source):
+    assert contents(cache.find(staged)) == contents(source)
+    assert left(cache) == [staged.digest]
 
 
-def test_what_cannot_be_read_there_is_asked_for_and_then_found(shelf, cargo, source):
+def test_what_cannot_be_read_there_is_asked_for_and_then_found(cache, staged, source):
     with pytest.raises(NotStagedError):
-        shelf.find(far(cargo))
-    bring(shelf, cargo, source)
-    assert contents(shelf.find(far(cargo))) == contents(source)
-    assert left(shelf) == [cargo.digest]
+        cache.find(far(staged))
+    upload(cache, staged, source)
+    assert contents(cache.find(far(staged))) == contents(source)
+    assert left(cache) == [staged.digest]
 
 
-def test_a_lone_file_is_carried_alike_and_in_pieces(shelf, source, monkeypatch):
+def test_a_lone_file_is_carried_alike_and_in_pieces(cache, source, monkeypatch):
     monkeypatch.setattr(staging, "PIECE", 1000)
     file = source / "deep" / "file"
-    cargo = StagedInput.of(SharedInput("network", file))
+    staged = StagedInput.of(SharedInput("network", file))
     assert len(list(pieces_of(file))) == 6
-    bring(shelf, cargo, file)
-    assert shelf.find(far(cargo)).read_bytes() == file.read_bytes()
+    upload(cache, staged, file)
+    assert cache.find(far(staged)).read_bytes() == file.read_bytes()
 
 
 def test_nothing_to_carry_is_said_at_once(tmp_path):
@@ -107,12 +107,12 @@ def remove(file, rng):
 
 @pytest.mark.parametrize("damage", [flip, cut, remove], ids=lambda one: one.__name__)
 @pytest.mark.parametrize("seed", range(5))
-def test_damage_is_noticed_by_the_next_process_and_mended(shelf, cargo, source, damage, seed):
-    damage(shelf.find(cargo) / "deep" / "file", np.random.default_rng([seed, 0]))
-    assert not NodeCache(shelf.folder).intact(cargo)
+def test_damage_is_noticed_by_the_next_process_and_mended(cache, staged, source, damage, seed):
+    damage(cache.find(staged) / "deep" / "file", np.random.default_rng([seed, 0]))
+    assert not NodeCache(cache.folder).intact(staged)
     with pytest.raises(NotStagedError):
-        NodeCache(shelf.folder).find(far(cargo))
-    assert contents(NodeCache(shelf.folder).find(cargo)) == contents(source)
+        NodeCache(cache.folder).find(far(staged))
+    assert contents(NodeCache(cache.folder).find(staged)) == contents(source)
 
 
 @settings(max_examples=25, deadline=None)
@@ -130,26 +130,26 @@ def test_a_digest_changes_with_every_byte_and_name(tmp_path_factory, data):
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "task.zarr/../../escaped", "", "a\\..\\b", "C:x"])
-def test_nothing_is_unpacked_outside(shelf, cargo, name):
-    part = shelf.part(cargo)
+def test_nothing_is_unpacked_outside(cache, staged, name):
+    part = cache.part(staged)
     with pytest.raises(ValueError, match="is not written"):
         write_piece(part, ({"name": name, "offset": 0}, b"x"))
     assert not list(part.iterdir())
 
 
 @pytest.mark.parametrize("extra", ["task.zarr/more", "beside"])
-def test_what_was_not_announced_is_not_taken_into_use(shelf, cargo, source, extra):
-    part = shelf.part(cargo)
+def test_what_was_not_announced_is_not_taken_into_use(cache, staged, source, extra):
+    part = cache.part(staged)
     for piece in [*pieces_of(source), ({"name": extra, "offset": 0}, b"x")]:
         write_piece(part, piece)
     with pytest.raises(ValueError, match="not the one that was announced"):
-        shelf.put(cargo, part)
-    assert left(shelf) == []
+        cache.put(staged, part)
+    assert left(cache) == []
 
 
-def test_many_at_once_make_one_copy(shelf, cargo, source):
+def test_many_at_once_make_one_copy(cache, staged, source):
     found = []
-    threads = [threading.Thread(target=lambda: found.append(NodeCache(shelf.folder).find(cargo))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(NodeCache(cache.folder).find(staged))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -157,15 +157,15 @@ def test_many_at_once_make_one_copy(shelf, cargo, source):
     assert len(found) == 8
     assert len(set(found)) == 1
     assert contents(found[0]) == contents(source)
-    assert left(shelf) == [cargo.digest]
+    assert left(cache) == [staged.digest]
 
 
-def test_a_process_killed_while_it_stages_holds_up_nobody(shelf, cargo, source):
+def test_a_process_killed_while_it_stages_holds_up_nobody(cache, staged, source):
     script = (
         "import time\nfrom pathlib import Path\nfrom napari_menndl.pool.worker import node_cache, staging\n"
         "def slowly(folder, piece):\n print('writing', flush=True)\n time.sleep(60)\n"
         "node_cache.write_piece = slowly\n"
-        f"cache = node_cache.NodeCache(Path({str(shelf.folder)!r}))\n"
+        f"cache = node_cache.NodeCache(Path({str(cache.folder)!r}))\n"
         f"cache.find(staging.StagedInput.of(staging.SharedInput('task', {str(source)!r})))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
@@ -173,14 +173,14 @@ def test_a_process_killed_while_it_stages_holds_up_nobody(shelf, cargo, source):
     process.kill()
     process.communicate()
     began = time.monotonic()
-    assert contents(shelf.find(cargo)) == contents(source)
+    assert contents(cache.find(staged)) == contents(source)
     assert time.monotonic() - began < 5
 
 
-def test_copies_that_nobody_used_for_a_week_are_removed(shelf, cargo, source):
-    shelf.find(cargo)
+def test_copies_that_nobody_used_for_a_week_are_removed(cache, staged, source):
+    cache.find(staged)
     for name, days in (("a" * 64, 8), ("b" * 64, 6), (f".{'c' * 64}.1", 1)):
-        (shelf.folder / name).mkdir()
-        os.utime(shelf.folder / name, (time.time() - days * 86400,) * 2)
-    shelf.part(cargo).rmdir()
-    assert left(shelf) == sorted([cargo.digest, "b" * 64])
+        (cache.folder / name).mkdir()
+        os.utime(cache.folder / name, (time.time() - days * 86400,) * 2)
+    cache.part(staged).rmdir()
+    assert left(cache) == sorted([staged.digest, "b" * 64])

@@ -32,9 +32,9 @@ def ran(seconds):
 
 def test_slot_seconds_add_up(clock):
     slots = SlotClock(0, clock)
-    slots.see(4, wanted=0)
+    slots.set_slots(4, wanted=0)
     clock.now = 10.0
-    slots.see(2, wanted=5)
+    slots.set_slots(2, wanted=5)
     slots.sent(1)
     slots.sent(2)
     clock.now = 13.0
@@ -44,7 +44,7 @@ def test_slot_seconds_add_up(clock):
 
 def test_of_more_tasks_than_slots_only_so_many_are_running(clock):
     slots = SlotClock(2, clock)
-    slots.see(2, wanted=5)
+    slots.set_slots(2, wanted=5)
     for task in range(5):
         slots.sent(task)
     clock.now = 10.0
@@ -63,14 +63,14 @@ def test_the_serial_pool_tells_of_its_time():
 FAILURE = Failure("crashed", "twice")
 
 
-def roster(*names, clock=None):
-    roster = WorkerRegistry(clock or Time())
-    roster.see(dict.fromkeys(names, 2))
-    return roster
+def registry(*names, clock=None):
+    registry = WorkerRegistry(clock or Time())
+    registry.update(dict.fromkeys(names, 2))
+    return registry
 
 
 def test_three_contradictions_in_a_row_are_quarantine():
-    found = roster("a", "b", "c")
+    found = registry("a", "b", "c")
     for _ in range(2):
         found.contradicted("a", FAILURE)
     found.succeeded("a")
@@ -79,34 +79,34 @@ def test_three_contradictions_in_a_row_are_quarantine():
     assert found.quarantined == ()
     found.contradicted("a", FAILURE)
     assert found.quarantined == ("a",)
-    assert found.fit == {"b", "c"}
+    assert found.available == {"b", "c"}
     assert found.slots == 4
 
 
 def test_the_last_worker_is_never_quarantined():
-    found = roster("a", "b")
+    found = registry("a", "b")
     for name in ("a", "b"):
         for _ in range(5):
             found.contradicted(name, FAILURE)
-    assert found.fit == {"b"}
+    assert found.available == {"b"}
 
 
 def test_who_was_contradicted_is_not_asked_for_a_second_opinion_where_others_are():
-    found = roster("a", "b", "c")
+    found = registry("a", "b", "c")
     found.contradicted("b", FAILURE)
-    assert found.others("a") == {"c"}
-    assert found.others("c") == {"a"}
-    found.see({"a": 1, "b": 1})
-    assert found.others("a") == {"b"}
-    assert roster("a").others("a") == frozenset()
+    assert found.peers("a") == {"c"}
+    assert found.peers("c") == {"a"}
+    found.update({"a": 1, "b": 1})
+    assert found.peers("a") == {"b"}
+    assert registry("a").peers("a") == frozenset()
 
 
 def test_a_worker_without_room_is_left_alone_for_a_while(clock):
-    found = roster("a", "b", clock=clock)
+    found = registry("a", "b", clock=clock)
     found.pause("a", "No space left on device")
-    assert found.fit == {"b"}
+    assert found.available == {"b"}
     clock.now = 60.0
-    assert found.fit == {"a", "b"}
+    assert found.available == {"a", "b"}
 
 
 def test_slots_share_the_machine_and_never_starve():

@@ -46,7 +46,7 @@ HEALTHY = {**ENV, "SICK": "no"}
 
 
 def test_every_worker_reads_its_own_copy_of_what_is_carried(address, carried):
-    pool = opened(address, carried=carried, env=HEALTHY)
+    pool = opened(address, shared_input=carried, env=HEALTHY)
     for n in range(8):
         pool.submit(str(n), {"do": "read"})
     outcomes = collect(pool, 8).values()
@@ -63,7 +63,7 @@ def test_where_it_cannot_be_read_it_is_sent_once_and_no_job_is_blamed(address, c
     (carried.path / "deep" / "file").write_bytes(b"labels" * 1000)
     monkeypatch.chdir(carried.path.parent)
     # For the workers this leads to a folder of theirs, where there is nothing.
-    pool = opened(address, carried=SharedInput("carried", "/proc/self/cwd/task"), env=HEALTHY)
+    pool = opened(address, shared_input=SharedInput("carried", "/proc/self/cwd/task"), env=HEALTHY)
     for n in range(12):
         pool.submit(str(n), {"do": "read"})
     outcomes = collect(pool, 12).values()
@@ -76,7 +76,7 @@ def test_where_it_cannot_be_read_it_is_sent_once_and_no_job_is_blamed(address, c
 
 
 def test_a_copy_that_is_damaged_while_it_is_used_is_mended_before_a_job_is_blamed(address, carried):
-    pool = opened(address, carried=carried, env=HEALTHY)
+    pool = opened(address, shared_input=carried, env=HEALTHY)
     sha = hashlib.sha256(b"frames" * 1000).hexdigest()
     for damage in range(4):
         outcome = one(pool, {"do": "read", "sha": sha})

@@ -248,7 +248,8 @@ def test_neighbours_of_a_changed_frame_are_predicted_anew_where_the_network_look
     network = Averages()
     with pytest.warns(UserWarning, match="Frame 4"):
         Prediction(network, as_movie(frames)).write(path)
-    assert network.asked == [2, 3, 4]
+    # At its ends a movie's frames are averaged with others up to four frames away.
+    assert network.asked == [0, 1, 2, 3, 4]
 
 
 def test_a_movie_that_has_grown_goes_on(movie: Movie, tmp_path: Path) -> None:

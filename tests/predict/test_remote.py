@@ -92,7 +92,7 @@ def test_the_frame_in_view_comes_first_then_its_neighbours_and_the_view_may_move
             view[0] = 1
 
     prediction = Prediction(network, make_movie())
-    prediction.write(tmp_path / "p.zarr", pool=pool, first=lambda: view[0], told=told)
+    prediction.write(tmp_path / "p.zarr", pool=pool, first=lambda: view[0], on_frame=told)
     assert pool.order == [5, 6, 4, 1, 2, 0, 3, 7] or pool.order == [5, 6, 1, 2, 0, 3, 4, 7]
     assert prediction.written == 8
 
@@ -101,7 +101,7 @@ def test_it_goes_on_where_it_was_cancelled(network, tmp_path):
     first, told = Watched(), []
     prediction = Prediction(network, make_movie())
     path = prediction.write(
-        tmp_path / "p.zarr", pool=first, told=lambda t, _: told.append(t), cancel=lambda: len(told) >= 3
+        tmp_path / "p.zarr", pool=first, on_frame=lambda t, _: told.append(t), cancel=lambda: len(told) >= 3
     )
     assert Prediction.open(path).written == len(told) < 8
     second = Watched()
@@ -115,7 +115,7 @@ def test_a_frame_that_fails_is_told_and_the_others_go_on(network, tmp_path):
     told = {}
     prediction = Prediction(network, make_movie())
     with pytest.raises(InputError, match="frame 2; found the GPU is full"):
-        prediction.write(tmp_path / "p.zarr", pool=Watched({2}), told=told.__setitem__)
+        prediction.write(tmp_path / "p.zarr", pool=Watched({2}), on_frame=told.__setitem__)
     assert [t for t, problem in told.items() if problem] == [2]
     assert prediction.written == 7
     prediction.write(tmp_path / "p.zarr", pool=Watched())
@@ -174,7 +174,7 @@ def test_a_trainer_killed_in_between_loses_nothing(network, dask_pool, tmp_path)
             os.kill(found[0], signal.SIGKILL)
 
     prediction = Prediction(network, make_movie())
-    path = prediction.write(tmp_path / "there.zarr", pool=dask_pool, told=kill)
+    path = prediction.write(tmp_path / "there.zarr", pool=dask_pool, on_frame=kill)
     assert killed
     assert sorted(told) == list(range(8))
     here = Prediction(network, make_movie()).write(tmp_path / "here.zarr")
@@ -187,7 +187,7 @@ def test_who_looks_at_a_frame_gets_it_before_the_rest_is_done(network, tmp_path)
     pool.finished = lambda timeout=None: gate.wait(20) and finished(timeout)
     prediction = Prediction(network, make_movie())
     writer = BackgroundWriter(prediction, tmp_path / "p.zarr", pool)
-    writer.look(6)
+    writer.prioritise(6)
     gate.set()
     writer.wait_for(6)
     assert np.array_equal(prediction.frame_probabilities(6), network.predict_frame(make_movie().frame(6), NM))

@@ -53,7 +53,7 @@ def test_what_was_not_committed_is_not_there(path):
 def test_what_is_shown_is_read_once(path):
     with Journal(path) as journal:
         journal.record("counted", number=1)
-        journal.show()
+        journal.flush()
         facts, offset = read_journal(path)
         assert numbers(facts) == [1]
         journal.record("counted", number=2)

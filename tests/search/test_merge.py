@@ -119,7 +119,7 @@ def test_views_read_a_merged_run(islands, merged):
     history = results.history(merged)
     assert len(history) == sum(len(results.history(one)) for one in islands)
     assert {slot.partition(":")[0] for slot in history["slot"]} == set(NAMES)
-    snapshot = merged.monitor().look(10.0)
+    snapshot = merged.monitor().snapshot(10.0)
     assert (snapshot.state, snapshot.births) == ("finished", 146)
     assert sum("Merged" in words for _, words in snapshot.log) == 3
     assert peek(merged.path).state == "finished"

@@ -23,7 +23,7 @@ from napari_menndl.search.folder import RunFolder
 from napari_menndl.search.runner import WAITING, SearchRunner
 from napari_menndl.search.views.curves import FITNESS
 from napari_menndl.search.views.known_runs import peek
-from napari_menndl.search.views.messages import came_to_nothing
+from napari_menndl.search.views.messages import explain_no_network
 
 
 def told(folder, *kinds):
@@ -367,7 +367,7 @@ def test_a_budget_is_kept_where_a_network_takes_longer(tmp_path):
     assert folder.status()["elapsed"] < 10
     assert time.monotonic() - began < 30
     assert folder.status()["reason"] == "1 s are over"
-    assert came_to_nothing(folder.status()).startswith("The search came to nothing: no network was evaluated")
+    assert explain_no_network(folder.status()).startswith("The search came to nothing: no network was evaluated")
 
 
 @pytest.mark.parametrize("budget", ["4networks", "plateau 4"])
@@ -378,18 +378,18 @@ def test_a_search_of_failures_alone_came_to_nothing_and_says_why(tmp_path, budge
 
     folder = make_folder(tmp_path / "run", budget=budget)
     SearchRunner(folder, SerialPool(fail)).run()
-    assert "none of 4 networks could be trained (4 took longer than allowed)" in came_to_nothing(folder.status())
-    snapshot = folder.monitor().look(60)
-    assert came_to_nothing(vars(snapshot)) == came_to_nothing(folder.status())
+    assert "none of 4 networks could be trained (4 took longer than allowed)" in explain_no_network(folder.status())
+    snapshot = folder.monitor().snapshot(60)
+    assert explain_no_network(vars(snapshot)) == explain_no_network(folder.status())
 
 
 def test_one_fitness_is_shown_everywhere(uninterrupted):
     fitness = uninterrupted.status()["answer"]["fitness"]
     assert uninterrupted.status()["best_fitness"] == fitness
     assert peek(uninterrupted.path).fitness == fitness
-    snapshot = uninterrupted.monitor().look(60)
+    snapshot = uninterrupted.monitor().snapshot(60)
     assert snapshot.curves["best"][-1, FITNESS] == snapshot.answer.fitness == fitness
-    assert came_to_nothing(uninterrupted.status()) == ""
+    assert explain_no_network(uninterrupted.status()) == ""
 
 
 def test_a_wanted_fitness_is_that_which_is_shown(tmp_path):

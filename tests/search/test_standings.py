@@ -130,20 +130,20 @@ def test_log_tells_of_start_best_failures_and_end(folder):
 
 def test_outlook_sees_a_finished_search_and_whether_one_runs(folder):
     monitor = folder.monitor()
-    snapshot = monitor.look(seconds=60)
+    snapshot = monitor.snapshot(seconds=60)
     assert (snapshot.state, snapshot.births, snapshot.left) == ("finished", 120, None)
     assert snapshot.version.startswith("answer")
     assert monitor.reader.birth(snapshot.leaders[0].id).candidate.genome.layers
     with folder.lock():
-        assert folder.monitor().look(seconds=60).state == "running"
+        assert folder.monitor().snapshot(seconds=60).state == "running"
 
 
 def test_outlook_reads_a_long_journal_in_several_looks(folder):
     monitor, looks = folder.monitor(), 1
-    while not monitor.look(seconds=0).whole:
+    while not monitor.snapshot(seconds=0).whole:
         looks += 1
     assert looks > 100
-    assert monitor.look().births == 120
+    assert monitor.snapshot().births == 120
 
 
 @pytest.mark.parametrize(

@@ -64,4 +64,4 @@ def test_the_dock_may_be_closed_while_its_thread_looks_for_regions(viewer, dock,
     viewer.window.remove_dock_widget(dock)
     end_all()
     assert not isalive(part)
-    assert part._look(question) is not None  # as its thread does; there is no one left to tell the progress
+    assert part._suggest(question) is not None  # as its thread does; there is no one left to tell the progress

@@ -88,7 +88,7 @@ def fitted(
     carried = _Carried(annotation, steps, shape)
     warnings.warn(
         f"The annotation is taken as one of the recorded frames, and is moved and cut as they are: {now}."
-        + (carried.told if averaged else "")
+        + (carried.sources_text if averaged else "")
         + (
             ""
             if said is not None
@@ -173,7 +173,7 @@ class _Carried:
             )
 
     @property
-    def told(self) -> str:
+    def sources_text(self) -> str:
         """Sentence that lists the recorded frame from which each average gets its labels; "" if there is none."""
         pairs = [(t, k) for t, k in self.sources.items() if self._of.status[k] is not FrameStatus.UNTOUCHED]
         first = ", ".join(f"{t} those of frame {k}" for t, k in pairs[:_MOST_TOLD])

@@ -39,7 +39,7 @@ class AnnotationIndex:
         self._folder = folder
         self._file = folder / "annotations.json"
         self._keys: WeakKeyDictionary[Movie, tuple[str, ...]] = WeakKeyDictionary()
-        self._told: WeakKeyDictionary[Movie, dict[tuple[Path, int], bool]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Movie, dict[tuple[Path, int], bool]] = WeakKeyDictionary()
 
     def find(self, movie: Movie) -> list[Path]:
         """Return the existing annotations of a movie: the latest remembered first, then those next to its file.
@@ -65,14 +65,14 @@ class AnnotationIndex:
 
     def _is_of(self, path: Path, movie: Movie) -> bool:
         """Whether an annotation belongs to a movie; True if that cannot be determined."""
-        told = self._told.setdefault(movie, {})
+        known = self._known.setdefault(movie, {})
         key = path, (path / "zarr.json").stat().st_mtime_ns  # read again after a change
-        if key not in told:
+        if key not in known:
             try:
-                told[key] = Annotation.open(path).is_of(movie) is not False
+                known[key] = Annotation.open(path).is_of(movie) is not False
             except InputError:  # damaged: the problem is reported when it is opened
-                told[key] = True
-        return told[key]
+                known[key] = True
+        return known[key]
 
     def place(self, movie: Movie) -> Path:
         """Return the path for a new annotation: next to the movie's file or, if not writable, in the user's folder."""

@@ -202,7 +202,8 @@ def _milliseconds(predict: Callable[[], Any]) -> float:
 
 def _draw(path: Path, movie: SimulatedMovie, fourier: Review, network: Review) -> None:
     rows = [
-        PictureRow(movie.movie.frame(t), movie.labels[t], fourier.look(t), network.look(t), f"frame {t}") for t in SHOWN
+        PictureRow(movie.movie.frame(t), movie.labels[t], fourier.compare(t), network.compare(t), f"frame {t}")
+        for t in SHOWN
     ]
     four_panel(rows, path, pixel_size=movie.movie.pixel_size, title="Learned from frame 0 of a simulated WS2 movie")
 

@@ -16,7 +16,7 @@ import typer
 from rich.markup import escape
 
 from napari_menndl.cli.arguments import PixelSize, Thresholds, read_pixel_size, read_thresholds
-from napari_menndl.cli.terminal import err, report_errors, say
+from napari_menndl.cli.terminal import echo, err, report_errors
 from napari_menndl.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def follow(
             source,
             network,
             out=to,
-            on_frame=print_line if as_json else lambda report: say(_words(report)),
+            on_frame=print_line if as_json else lambda report: echo(_words(report)),
             note=note,
             existing=existing,
             every_frame=every_frame,

@@ -20,7 +20,7 @@ from napari_menndl.cli.arguments import (
     read_thresholds,
 )
 from napari_menndl.cli.options import settings_options
-from napari_menndl.cli.terminal import err, measuring_drift, out, report_errors, say, scores_table
+from napari_menndl.cli.terminal import echo, err, measuring_drift, out, report_errors, scores_table
 from napari_menndl.errors import InputError
 from napari_menndl.files import named
 from napari_menndl.metrics.scores import never_predicted
@@ -84,7 +84,7 @@ def simulate(
         truth.note(open_movie(to))
         truth.save(beside)
         simulated.events.to_csv(to.with_name(to.stem + ".events.csv"), index=False)
-        say(f"Wrote {to}, {beside.name} and {to.stem}.events.csv (S vacancy SNR {simulated.snr:.1f})")
+        echo(f"Wrote {to}, {beside.name} and {to.stem}.events.csv (S vacancy SNR {simulated.snr:.1f})")
 
 
 def predict(
@@ -122,7 +122,7 @@ def predict(
     with report_errors():
         opened = at_thresholds(open_network(network), read_thresholds(threshold))
         if words := never_predicted(opened.class_names, opened.thresholds):
-            say(words)
+            echo(words)
         several = len(movies) > 1
         to = to if several else named(to, "the prediction")
         table = DefectTable(to / TABLE if several else to.with_name(to.stem + ".defects.csv"), several)
@@ -135,7 +135,7 @@ def predict(
                 wrong.append((movie, error))
                 continue
             table.add(str(movie), defects)
-            say(f"Wrote {place} and {table.path.name}{lacking}")
+            echo(f"Wrote {place} and {table.path.name}{lacking}")
             if problem:
                 wrong.append((movie, problem))
         if wrong and not several:

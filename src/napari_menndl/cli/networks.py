@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_menndl.cli.arguments import AsJson, NetworkArgument, Thresholds, read_thresholds
-from napari_menndl.cli.terminal import report_errors, say
+from napari_menndl.cli.terminal import echo, report_errors
 
 
 def export(
@@ -47,10 +47,10 @@ def export(
         texts = {"authors": tuple(author or ()), "cite": tuple(cite or ())}
         opened = opened.with_texts(title=title, about=about, licence=licence, **texts)
         written = opening.export_network(opened, file, to, networks_only=networks_only, overwrite=overwrite)
-        say(f"Wrote {written}: {opening.describe_network(opened)}")
+        echo(f"Wrote {written}: {opening.describe_network(opened)}")
         if form.ours:
-            say(f"Predict with it: napari-menndl predict {written} MOVIE --out PREDICTION.zarr")
-            say(f"What is known of it: napari-menndl info {written}")
+            echo(f"Predict with it: napari-menndl predict {written} MOVIE --out PREDICTION.zarr")
+            echo(f"What is known of it: napari-menndl info {written}")
 
 
 def info(network: NetworkArgument, as_json: AsJson = False) -> None:
@@ -64,6 +64,6 @@ def info(network: NetworkArgument, as_json: AsJson = False) -> None:
             print(json.dumps(opened.to_json()))
             return
         for heading, lines in card_lines(opened).items():
-            say(f"{heading:<12}{lines[0]}")
+            echo(f"{heading:<12}{lines[0]}")
             for line in lines[1:]:
-                say(f"{'':<12}{line}")
+                echo(f"{'':<12}{line}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_menndl.cli.arguments import MOVIE_HELP, PixelSize, Signal, open_as_asked
-from napari_menndl.cli.terminal import measuring_drift, out, report_errors, say
+from napari_menndl.cli.terminal import echo, measuring_drift, out, report_errors
 from napari_menndl.errors import InputError
 
 
@@ -46,7 +46,7 @@ def pictures(
         if frames is not None:
             chosen = list(parse_frames(frames, len(found)))
         elif len(chosen) < len(found):
-            say(f"{len(found) - len(chosen)} of {len(found)} frames are not predicted yet, and left out.")
+            echo(f"{len(found) - len(chosen)} of {len(found)} frames are not predicted yet, and left out.")
         compared = None if annotation is None else open_annotation(annotation, shown)
         with Progress(console=out) as bar:
             task = bar.add_task(f"Drawing {shown.name}", total=len(chosen))
@@ -62,6 +62,6 @@ def pictures(
                 progress=lambda done, _: bar.update(task, completed=done),
             )
         if to is not None:
-            say(f"Wrote {len(chosen)} pictures to {to}")
+            echo(f"Wrote {len(chosen)} pictures to {to}")
         if film is not None:
-            say(f"Wrote {written[-1]}")
+            echo(f"Wrote {written[-1]}")

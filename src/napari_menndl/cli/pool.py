@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from napari_menndl.cli.arguments import AsJson
-from napari_menndl.cli.terminal import out, report_errors, say
+from napari_menndl.cli.terminal import echo, out, report_errors
 
 if TYPE_CHECKING:
     from napari_menndl.pool.report import PoolReport
@@ -65,13 +65,13 @@ def certificates(
         place = certificates_folder(str(folder) if folder else "")
         write_certificates(place, days)
         tls = "--tls-ca-file {0}/ca.pem --tls-cert {0}/{1}.pem --tls-key {0}/{1}.key"
-        say(f"Wrote certificates that are good for {days:g} days to {place}. Whoever has a key can use the pool.")
-        say("Start the scheduler with (its own address for ADDRESS):")
-        say(f"  dask scheduler --host ADDRESS --dashboard-address 127.0.0.1:0 {tls.format(place, 'scheduler')}")
-        say("and on each machine, with ca.pem, worker.pem and worker.key there and as many threads as slots:")
+        echo(f"Wrote certificates that are good for {days:g} days to {place}. Whoever has a key can use the pool.")
+        echo("Start the scheduler with (its own address for ADDRESS):")
+        echo(f"  dask scheduler --host ADDRESS --dashboard-address 127.0.0.1:0 {tls.format(place, 'scheduler')}")
+        echo("and on each machine, with ca.pem, worker.pem and worker.key there and as many threads as slots:")
         dashboard = "--dashboard-address 127.0.0.1:0"
-        say(f"  dask worker tls://ADDRESS:8786 --nworkers 1 --nthreads 4 {dashboard} {tls.format('DIR', 'worker')}")
-        say(f"Then try it: napari-menndl pool check 'tls://ADDRESS:8786?certificates={place}'")
+        echo(f"  dask worker tls://ADDRESS:8786 --nworkers 1 --nthreads 4 {dashboard} {tls.format('DIR', 'worker')}")
+        echo(f"Then try it: napari-menndl pool check 'tls://ADDRESS:8786?certificates={place}'")
 
 
 @pool.command()
@@ -80,7 +80,7 @@ def script(profile: Annotated[Path, typer.Argument(help="SLURM profile (YAML).")
     from napari_menndl.pool.spec import read_pool
 
     with report_errors():
-        say(read_pool(f"slurm:{profile}").cluster().job_script())  # type: ignore[attr-defined]
+        echo(read_pool(f"slurm:{profile}").cluster().job_script())  # type: ignore[attr-defined]
 
 
 def connection_view(found: "PoolReport") -> Group:

@@ -10,7 +10,7 @@ import typer
 
 from napari_menndl.cli.arguments import NONE, AsJson, read_pixel_size
 from napari_menndl.cli.options import settings_options
-from napari_menndl.cli.terminal import out, report_errors, say
+from napari_menndl.cli.terminal import echo, out, report_errors
 from napari_menndl.errors import InputError
 from napari_menndl.tracks.settings import TrackSettings
 
@@ -80,8 +80,8 @@ def tracks(
             print(json.dumps(found.summary()))
         else:
             out.print(_rates(found))
-            say(f"Wrote {len(found)} trajectories and {len(found.events)} events: {to}/")
-            say(", ".join(path.name for path in written))
+            echo(f"Wrote {len(found)} trajectories and {len(found.events)} events: {to}/")
+            echo(", ".join(path.name for path in written))
 
 
 def export_prediction(
@@ -102,7 +102,7 @@ def export_prediction(
                 stored, to, lambda done, total: bar.update(task, completed=done, total=total), overwrite=overwrite
             )
         for path in written:
-            say(f"Wrote {path}")
+            echo(f"Wrote {path}")
 
 
 def _stored(path: Path) -> "Prediction":

@@ -23,13 +23,13 @@ from napari_menndl.cli.arguments import (
     preparation,
 )
 from napari_menndl.cli.options import settings_options
-from napari_menndl.cli.terminal import measuring_drift, out, report_errors, say
+from napari_menndl.cli.terminal import echo, measuring_drift, out, report_errors
 from napari_menndl.errors import InputError
 from napari_menndl.files import check_new
 from napari_menndl.movie.preparation import describe, looks
 from napari_menndl.search.frame_numbers import parse_frames
 from napari_menndl.search.settings import SearchSettings
-from napari_menndl.search.views.messages import came_to_nothing
+from napari_menndl.search.views.messages import explain_no_network
 
 if TYPE_CHECKING:
     from napari_menndl.movie.movie import Movie, Step
@@ -108,7 +108,7 @@ def search(
             )
         if resume:
             _check_unchanged(settings if seed is None else {**settings, "seed": seed}, open_run(run).settings)
-            _say_unread(
+            _note_unused(
                 {"MOVIE": movie, "--annotation": annotation, "--pixel-size": pixel_size, "--signal": signal}
                 | {"--radius": radius, "--classes": classes, "--one-class": one_class or None, "--ignore": ignore}
                 | {"--background": background, "--unit": unit, "--space": space}
@@ -140,15 +140,15 @@ def search(
                 wait=False,
                 **settings,
             )
-            say(f"{annotation.name}: {marked.describe()}")
+            echo(f"{annotation.name}: {marked.describe()}")
         if detach:
             started.wait_for_start()
-            say(f"Searching in {run}. Look with: napari-menndl status {run}; stop with: napari-menndl stop {run}")
+            echo(f"Searching in {run}. Look with: napari-menndl status {run}; stop with: napari-menndl stop {run}")
             return
         watch(started)
         found = open_run(run).status()
         show_status(found)
-        if came_to_nothing(found):
+        if explain_no_network(found):
             raise typer.Exit(1)
 
 
@@ -156,14 +156,14 @@ def _prepared(movie: "Movie", steps: "tuple[Step, ...]") -> "Movie":
     with measuring_drift() as progress:
         prepared = movie.prepared(steps, progress)
     count, height, width = prepared.shape
-    say(f"{movie.name}: {describe(prepared.steps)}; {count} frames of {height} × {width} px")
+    echo(f"{movie.name}: {describe(prepared.steps)}; {count} frames of {height} × {width} px")
     return prepared
 
 
-def _say_unread(given: dict[str, Any]) -> None:
+def _note_unused(given: dict[str, Any]) -> None:
     """Say which arguments a resumed search does not read, since it goes on with its own movie and annotation."""
     if unread := [name for name, value in given.items() if value is not None]:
-        say(f"Note: a resumed search goes on with what it was begun on: {', '.join(unread)} not read.")
+        echo(f"Note: a resumed search goes on with what it was begun on: {', '.join(unread)} not read.")
 
 
 def _check_unchanged(given: dict[str, Any], recorded: SearchSettings) -> None:
@@ -221,7 +221,7 @@ def watch(run: "Run") -> None:
             out.print("Stopping; what is recorded is kept …")
             run.wait(shown.update)
     if run.state != "finished":
-        say(f"Stopped. Resume with: napari-menndl search --resume --run {run.path}")
+        echo(f"Stopped. Resume with: napari-menndl search --resume --run {run.path}")
 
 
 def status(run: RunArgument, as_json: AsJson = False) -> None:
@@ -250,11 +250,11 @@ def stop(run: RunArgument) -> None:
     with report_errors():
         opened = open_run(run)
         if opened.state != "running":
-            say(f"{run} is not running ({opened.state}).")
+            echo(f"{run} is not running ({opened.state}).")
             return
         opened.stop()
         opened.wait()
-        say(f"Stopped. Resume with: napari-menndl search --resume --run {run}")
+        echo(f"Stopped. Resume with: napari-menndl search --resume --run {run}")
 
 
 def merge(
@@ -265,7 +265,7 @@ def merge(
     from napari_menndl.api import merge_runs
 
     with report_errors():
-        show_status(merge_runs(runs, run, note=lambda words: say(f"Note: {words}")).status())
+        show_status(merge_runs(runs, run, note=lambda words: echo(f"Note: {words}")).status())
 
 
 def report(
@@ -294,4 +294,4 @@ def report(
             truth = open_annotation(annotation, shown)
         elif annotation is not None:
             raise InputError("a movie and its annotation", "an annotation alone", "Give --movie too.")
-        say(f"Wrote {write_report(opened, place, shown, truth, () if labelled is None else (labelled,))}")
+        echo(f"Wrote {write_report(opened, place, shown, truth, () if labelled is None else (labelled,))}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_menndl.cli.arguments import MOVIE_HELP, AsJson, NetworkArgument, PixelSize, Signal, open_as_asked
-from napari_menndl.cli.terminal import err, measuring_drift, report_errors, say
+from napari_menndl.cli.terminal import echo, err, measuring_drift, report_errors
 
 
 def suggest(
@@ -54,11 +54,11 @@ def suggest(
             print(json.dumps([one.to_json() for one in found]))
             return
         if not found:
-            say("The networks agree on everything there.")
+            echo("The networks agree on everything there.")
         for one in found:
             y0, x0, y1, x1 = one.region
             classes = ", ".join(f"{n} {name}" for name, n in one.doubtful.items()) or "none"
-            say(
+            echo(
                 f"Frame {one.frame}, rows {y0} to {y1 - 1}, columns {x0} to {x1 - 1}: {one.defects} defects, of which "
                 f"the networks disagree on {classes}."
             )

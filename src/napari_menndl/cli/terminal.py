@@ -26,7 +26,7 @@ out = Console()
 err = Console(stderr=True)
 
 
-def say(words: str) -> None:
+def echo(words: str) -> None:
     """Print a line without wrapping or markup, so that paths and commands can be copied from it."""
     out.print(words, markup=False, soft_wrap=True)
 

@@ -105,7 +105,7 @@ def through_window(node: Node, kernel: tuple[int, int], step: int, dilation: int
     }
 
 
-def made_finer(node: Node, factor: int, mode: str) -> dict[str, Any]:
+def upsampling_fields(node: Node, factor: int, mode: str) -> dict[str, Any]:
     """Return the fields of a node that upsamples another node's output by a factor.
 
     Output pixel i = factor * q + r is at (i + 1/2) / factor - 1/2 in coarse pixels (align_corners=False): for the lower

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from napari_menndl.genome.genes import Branches, Conv, GenomeError, Pool, Residual, Upsample
-from napari_menndl.genome.nodes import Node, made_finer, through_window
+from napari_menndl.genome.nodes import Node, through_window, upsampling_fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Plan:
     @cached_property
     def receptive_radius(self) -> int:
         """Upper bound of the distance, along y or x, at which an input pixel can influence an output pixel [px]."""
-        output = made_finer(self.nodes[-1], self.nodes[-1].stride, "bilinear")
+        output = upsampling_fields(self.nodes[-1], self.nodes[-1].stride, "bilinear")
         return max(*output["before"], *output["after"])
 
     @cached_property
@@ -206,7 +206,9 @@ class _Draft:
             case Upsample():
                 if node.stride % gene.factor:
                     raise GenomeError(f"layer {self.layer} upsamples by {gene.factor} at a stride of {node.stride}")
-                return self.append("upsample", [source], node.channels, **made_finer(node, gene.factor, gene.mode))
+                return self.append(
+                    "upsample", [source], node.channels, **upsampling_fields(node, gene.factor, gene.mode)
+                )
 
     def add_layer(self, layer: Layer, source: int) -> int:
         self.layer, self.part = self.layer + 1, -1

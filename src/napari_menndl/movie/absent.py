@@ -111,7 +111,7 @@ def fill_gaps(frame: NDArray[np.float32]) -> NDArray[np.float32]:
     return filled
 
 
-def gaps_said(missing: NDArray[np.bool_]) -> str:
+def describe_gaps(missing: NDArray[np.bool_]) -> str:
     """Return ``"4.7 % of its pixels have no value: they count as unknown"``."""
     return f"{percent(missing.mean())} of its pixels have no value: they count as unknown"
 

@@ -71,7 +71,7 @@ def seconds_in(unit: str | None) -> float | None:
     return _factor(unit, _SECONDS)
 
 
-def believed(
+def unknown_on_error(
     read: Callable[[], tuple[tuple[float, float] | None, float | None]], source: str
 ) -> tuple[tuple[float, float] | None, float | None]:
     """Return pixel size and frame time from `read`; unknown, with a `CalibrationWarning`, if it fails."""
@@ -92,7 +92,7 @@ def _number(value: object) -> float:
         return math.nan
 
 
-def _said(value: object) -> str:
+def _as_text(value: object) -> str:
     number = _number(value)
     return repr(value) if math.isnan(number) and isinstance(value, str) else f"{number:g}"
 
@@ -116,7 +116,7 @@ def read_pixel_size(values: Sequence[object], units: Sequence[str | None], sourc
         length of 1 without a unit, or counts in pixels.
     """
     numbers = [_number(value) for value in values]
-    text = " × ".join(f"{_said(value)} {unit or ''}".strip() for value, unit in zip(values, units, strict=True))
+    text = " × ".join(f"{_as_text(value)} {unit or ''}".strip() for value, unit in zip(values, units, strict=True))
     if not any(has_unit(unit) for unit in units):
         if not any(_plain(unit) for unit in units) and any(math.isfinite(n) and n != 1 for n in numbers):
             _doubt("pixel size", text, "has no unit", source)
@@ -141,7 +141,7 @@ def read_pixel_size(values: Sequence[object], units: Sequence[str | None], sourc
 def read_frame_time(value: object, unit: str | None, source: str) -> float | None:
     """Convert a file's frame time to seconds; None, with a `CalibrationWarning`, if it is implausible."""
     number, factor = _number(value), _factor(unit, _SECONDS)
-    text = f"{_said(value)} {unit or ''}".strip()
+    text = f"{_as_text(value)} {unit or ''}".strip()
     if factor is None:
         _doubt("frame time", text, "is not in a unit of time", source)
         return None

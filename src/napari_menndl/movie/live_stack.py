@@ -68,7 +68,7 @@ class GrowingStack(OneRecording):
         else:
             self._settled = True
         try:
-            anew = self._look(about.st_ino)
+            anew = self._read_header(about.st_ino)
         except (InputError, FileNotFoundError):
             raise
         except NotYetError as why:
@@ -80,7 +80,7 @@ class GrowingStack(OneRecording):
         self._written += [about.st_mtime] * (self.count - len(self._written))
         return anew
 
-    def _look(self, inode: int) -> str | None:
+    def _read_header(self, inode: int) -> str | None:
         """Read the file's header, and count the complete frames; return a message if it is another file now."""
         listed = list(self._mrc_arrays() if self._mrc else self._hdf5_arrays())
         # While there is one frame only, its axis must not be taken for one that does not count.

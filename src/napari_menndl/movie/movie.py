@@ -350,25 +350,25 @@ class Movie:
                 f"{' × '.join(map(str, frame.shape))} px: the file was changed since",
                 "Open it anew.",
             )
-        self._say_changed()
+        self._warn_if_changed()
         return frame
 
-    def _say_changed(self) -> None:
-        if self.stamp is None or self._told:
+    def _warn_if_changed(self) -> None:
+        if self.stamp is None or self._warned:
             return
         try:
             changed = stamp_of(self.source) != self.stamp
         except OSError:  # reading from it raises an error
             return
         if changed:
-            self._told.append(True)
+            self._warned.append(True)
             warnings.warn(
                 f"{self.source} was changed since it was opened: its frames may be others now. Open it anew.",
                 stacklevel=4,
             )
 
     @cached_property
-    def _told(self) -> list[bool]:
+    def _warned(self) -> list[bool]:
         """Not empty once the warning that the file has changed was given."""
         return []
 

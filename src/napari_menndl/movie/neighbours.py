@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import chain, cycle, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,16 +13,19 @@ from napari_menndl.errors import InputError
 from napari_menndl.movie.absent import fill_gaps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from napari_menndl.movie.movie import Movie
 
     Frame = NDArray[np.float32]
 
-#: Neighbours on each side that are read.
-REACH = 2
-#: Their offsets, in the order of the planes that follow the frame.
-OFFSETS = (-2, -1, 1, 2)
+#: Offsets of the neighbours, in the order of the planes that follow the frame, and farthest neighbour that may stand in
+#: for one that is missing.
+OFFSETS, FARTHEST = (-2, -1, 1, 2), 4
+#: Offsets from the nearest to the farthest.
+_NEAREST = tuple(chain.from_iterable((-n, n) for n in range(1, FARTHEST + 1)))
 #: Edge of the central square that shifts are measured in [px].
 _SQUARE = 512
 #: Spatial frequencies below this are ignored when a shift is measured [cycles/px].
@@ -48,9 +52,10 @@ def read_frame(movie: Movie, t: int, reach: int) -> NDArray[np.float32]:
 def with_neighbours(movie: Movie, t: int) -> NDArray[np.float32]:
     """Read a frame and its neighbours, shifted by whole pixels to align with it.
 
-    Shifts are not interpolated, because that would correlate the noise of pixels. A neighbour that does not exist,
-    cannot be read, or does not match is replaced by the one on the other side, or else by the frame itself. Pixels that
-    a shifted neighbour does not cover are taken from the frame.
+    Shifts are not interpolated, because that would correlate the noise of pixels. In place of a neighbour that does not
+    exist, cannot be read, or does not match, comes the next nearest frame that does, up to `FARTHEST` away; if there
+    are too few, they are repeated, in turn with the frame itself. Pixels that a shifted neighbour does not cover are
+    taken from the frame.
 
     Parameters
     ----------
@@ -74,12 +79,9 @@ def with_neighbours(movie: Movie, t: int) -> NDArray[np.float32]:
     """
     t = int(t) % len(movie) if -len(movie) <= t < len(movie) else t
     frame = movie.frame(t, gaps=True)
-    found = {offset: _neighbour(movie, t, offset, frame) for offset in OFFSETS}
-    planes = [frame]
-    for offset in OFFSETS:
-        one = found[offset] if found[offset] is not None else found[-offset]
-        planes.append(frame if one is None else one)
-    return np.stack(planes)
+    found = islice(_matching(movie, t, frame), len(OFFSETS))
+    planes = dict(zip(_NEAREST, islice(cycle([*found, frame]), len(OFFSETS)), strict=False))
+    return np.stack([frame, *(planes[offset] for offset in OFFSETS)])
 
 
 def average(planes: NDArray[np.float32], reach: int) -> Frame:
@@ -90,7 +92,7 @@ def average(planes: NDArray[np.float32], reach: int) -> Frame:
     planes : (Y, X) or (5, Y, X) float32
         As from `with_neighbours`; a frame alone is its own average.
     reach : int
-        Neighbours on each side, from 0 to `REACH`.
+        Neighbours on each side, from 0 to 2.
 
     Returns
     -------
@@ -189,17 +191,17 @@ def _spectrum(square: Frame) -> NDArray[np.complex64]:
     return spectrum * np.minimum(1, usual / np.maximum(amplitude, 1e-20))
 
 
-def _neighbour(movie: Movie, t: int, offset: int, frame: Frame) -> Frame | None:
-    """Return a neighbour aligned with the frame, or None if there is none that matches."""
-    if not 0 <= t + offset < len(movie):
-        return None
-    try:
-        other = movie.frame(t + offset, gaps=True)
-    except InputError as problem:
-        warnings.warn(f"Frame {t} is shown without its neighbour {t + offset}: {problem}", stacklevel=4)
-        return None
-    shift = find_shift(fill_gaps(frame), fill_gaps(other))
-    return None if shift is None else moved_onto(other, shift, frame)
+def _matching(movie: Movie, t: int, frame: Frame) -> Iterator[Frame]:
+    """Yield the frames around a frame that match, aligned with it, the nearest first."""
+    for other in (t + offset for offset in _NEAREST if 0 <= t + offset < len(movie)):
+        try:
+            shown = movie.frame(other, gaps=True)
+        except InputError as problem:
+            warnings.warn(f"Frame {t} is shown without its neighbour {other}: {problem}", stacklevel=3)
+            continue
+        shift = find_shift(fill_gaps(frame), fill_gaps(shown))
+        if shift is not None:
+            yield moved_onto(shown, shift, frame)
 
 
 def moved_onto(other: Frame, shift: tuple[int, int], frame: Frame) -> Frame:

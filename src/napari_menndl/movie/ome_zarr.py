@@ -24,7 +24,7 @@ from napari_menndl.movie.absent import (
     without_fill,
 )
 from napari_menndl.movie.axes import FrameAxes, axis_letters, check_dtype, frame_axes
-from napari_menndl.movie.calibration import believed, read_frame_time, read_pixel_size
+from napari_menndl.movie.calibration import read_frame_time, read_pixel_size, unknown_on_error
 from napari_menndl.movie.metadata import RECORDING, UNKNOWN, written_metadata
 from napari_menndl.movie.movie import Movie, lazy_frames, one_after_another
 from napari_menndl.movie.signals import Signal, Wanted, choose, only_one
@@ -170,7 +170,7 @@ class ZarrImage:
 
     def calibration(self, source: str, count: int) -> tuple[tuple[float, float] | None, float | None]:
         """Return pixel size (y, x) [nm] and frame time [s] of `count` frames, None where unknown."""
-        return believed(lambda: self._calibration(source, count), source)
+        return unknown_on_error(lambda: self._calibration(source, count), source)
 
     def _calibration(self, source: str, count: int) -> tuple[tuple[float, float] | None, float | None]:
         if self.scale is None or self.axes is None:

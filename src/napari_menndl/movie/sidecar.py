@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_menndl.movie.calibration import GIVE_PIXEL_SIZE, CalibrationWarning, believed, read_pixel_size
+from napari_menndl.movie.calibration import GIVE_PIXEL_SIZE, CalibrationWarning, read_pixel_size, unknown_on_error
 from napari_menndl.movie.metadata import UNKNOWN, Metadata, read_metadata
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def with_sidecar(
     name, about = entries_beside(path)
     if not about:
         return pixel_size, metadata
-    beside, _ = believed(lambda: (_pixel_size(about, width, name), None), name)
+    beside, _ = unknown_on_error(lambda: (_pixel_size(about, width, name), None), name)
     if pixel_size and beside and not np.allclose(pixel_size, beside, rtol=_AGREE):
         warnings.warn(
             f"The pixel size in {path.name} ({pixel_size[1]:.4g} nm) is not that in {name} ({beside[1]:.4g} nm): "

@@ -199,7 +199,7 @@ def _read(path: Path, signal: Wanted) -> Movie:
     _check_codec(pages.series[first].keyframe, path)
     for complaint in filter(_LACKS_FILES.search, pages.complaints):
         warnings.warn(f"Files of the recording that {path.name} belongs to are missing: {complaint}", stacklevel=4)
-    _say_colours(pages.series[first].keyframe, path)
+    _warn_of_colours(pages.series[first].keyframe, path)
     absent, why = _absent(pages, series, header, path)
     warn_of_absent(absent, count, path.name, why)
     if header.fill is not None:
@@ -317,7 +317,7 @@ def _check_codec(page: Any, path: Path) -> None:
         raise codec_error(f"compression {page.compression!r} in {path}") from None
 
 
-def _say_colours(page: Any, path: Path) -> None:
+def _warn_of_colours(page: Any, path: Path) -> None:
     """Warn if an image is displayed otherwise than in increasing grey."""
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and page.bitspersample > 1:
         warnings.warn(

@@ -13,11 +13,11 @@ from xml.etree import ElementTree
 from napari_menndl.errors import InputError
 from napari_menndl.movie.calibration import (
     CalibrationWarning,
-    believed,
     has_unit,
     read_frame_time,
     read_pixel_size,
     seconds_in,
+    unknown_on_error,
 )
 from napari_menndl.movie.metadata import RECORDING, Metadata, read_metadata, written_metadata
 from napari_menndl.movie.tiff_makers import RESOLUTION_UNITS, Maker, length_of, ome_description, ome_facts, private_tags
@@ -130,7 +130,7 @@ def scale_of(header: Header, source: str, image: int = 0) -> tuple[tuple[float, 
     CalibrationWarning
         If the file's values are implausible or cannot be read.
     """
-    return believed(lambda: _scale(header, source, image), source)
+    return unknown_on_error(lambda: _scale(header, source, image), source)
 
 
 def metadata_of(header: Header, source: str, image: int = 0) -> Metadata:

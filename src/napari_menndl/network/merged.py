@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval, skip_init
 
-from napari_menndl.genome.nodes import made_finer
+from napari_menndl.genome.nodes import upsampling_fields
 from napari_menndl.network.module import Conv, fit_to_stride, to_full_resolution
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ class MergedNetwork(nn.Module):
         self._made: dict[int, int] = {0: 0}
         head = self.plan.nodes[-1]
         conv = cast("Conv", self._steps[head.name])
-        self._say(head.inputs[0], conv.weight, conv.bias)
+        self._weighted_sum(head.inputs[0], conv.weight, conv.bias)
         del self._steps, self._readers, self._made
         # Distance from a pixel of the logits within which each operation's result is needed.
         self._needed = [0] * len(self._calls)
-        finer = made_finer(head, head.stride, "bilinear")
+        finer = upsampling_fields(head, head.stride, "bilinear")
         self._needed[-1] = _reach(head._replace(before=finer["before"], after=finer["after"]), head)
         for number in reversed(range(len(self._calls))):
             for i in self._calls[number].inputs:
@@ -131,10 +131,10 @@ class MergedNetwork(nn.Module):
     def _value(self, index: int) -> int:
         """Return the number of a node's output, adding the operations that lead to it."""
         if index not in self._made:
-            self._made[index] = self._note(index)
+            self._made[index] = self._add_node(index)
         return self._made[index]
 
-    def _note(self, index: int) -> int:
+    def _add_node(self, index: int) -> int:
         node = self.plan.nodes[index]
         source = node.inputs[0]
         self.widest = max(self.widest, node.channels / node.stride**2)
@@ -168,7 +168,7 @@ class MergedNetwork(nn.Module):
             return False
         return self._is_alone(node.inputs[0]) if node.kind == "dropout" else True
 
-    def _say(self, index: int, weight: Tensor, bias: Tensor | None) -> int:
+    def _weighted_sum(self, index: int, weight: Tensor, bias: Tensor | None) -> int:
         """Add a weighted sum (C, K, 1, 1) of a node's channels and return its number."""
         node = self.plan.nodes[index]
         if node.kind == "concat":
@@ -176,18 +176,18 @@ class MergedNetwork(nn.Module):
             first = 0
             for source in node.inputs:
                 last = first + self.plan.nodes[source].channels
-                parts.append(self._say(source, weight[:, first:last], None if parts else bias))
+                parts.append(self._weighted_sum(source, weight[:, first:last], None if parts else bias))
                 first = last
             total = parts[0]
             for part in parts[1:]:
                 total = self._call("add to", None, total, part)
             return total
         if node.kind == "upsample" and len(weight) <= node.channels:
-            small = self._say(node.inputs[0], weight, bias)
+            small = self._weighted_sum(node.inputs[0], weight, bias)
             reach = _reach(node, self.plan.nodes[node.inputs[0]])
             return self._call("upsample", deepcopy(self._steps[node.name]), small, reach=reach)
         if node.kind == "dropout":
-            return self._say(node.inputs[0], weight, bias)
+            return self._weighted_sum(node.inputs[0], weight, bias)
         conv = skip_init(Conv, weight.shape[1], len(weight), 1, bias=bias is not None)
         conv.weight.data = weight.detach().clone()
         if bias is not None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_menndl.genome.describe import describe
 from napari_menndl.search.views.messages import (
-    came_to_nothing,
     excluded_workers,
+    explain_no_network,
     headline,
     learning,
     never_predicted_by,
@@ -46,7 +46,7 @@ def board(status: dict[str, Any], reader: RunReader) -> str:
         lines.append(f"<b>{escape(sick)}</b>")
     if status["learns"]:
         lines.insert(1, f"<small>{escape(learning(status['learns']))}</small>")
-    lines += [f"<b>{escape(words)}</b>" for words in (status["note"], came_to_nothing(status)) if words]
+    lines += [f"<b>{escape(words)}</b>" for words in (status["note"], explain_no_network(status)) if words]
     if silent := never_predicted_by(status["answer"]):
         lines.append(escape(silent))
     rows = [_row(rank, one, reader) for rank, one in enumerate(status["leaders"][:_LEADERS], start=1)]

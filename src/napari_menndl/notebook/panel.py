@@ -65,7 +65,7 @@ class Panel:
         self._monitor = run.folder.monitor()
         self._pixels = [rung.pixels for rung in run.settings.ladder]
         self._table, self._button, self._figure = DisplayHandle(), DisplayHandle(), DisplayHandle()
-        snapshot = self._monitor.look(math.inf)
+        snapshot = self._monitor.snapshot(math.inf)
         self._drawn, self._drawn_at = _drawn_of(snapshot), 0.0
         self._table.display(HTML(board(run.status(), self._monitor.reader)))
         self._stop = _stop_button(run) if run.alive else None
@@ -76,7 +76,7 @@ class Panel:
 
     def update(self, status: dict[str, Any]) -> None:
         """Show a newer status."""
-        snapshot = self._monitor.look(math.inf)
+        snapshot = self._monitor.snapshot(math.inf)
         self._table.update(self._html(board(status, self._monitor.reader)))
         shown = _drawn_of(snapshot)
         if shown != self._drawn and (status["state"] != "running" or time.monotonic() - self._drawn_at > _REDRAWN):

@@ -53,7 +53,7 @@ def plot_history(run: Run) -> Picture:
     matplotlib.figure.Figure
         One dot per evaluation; the best so far; the median of the population; the answer, with its standard error.
     """
-    return draw_history(run.folder.monitor().look(math.inf), [rung.pixels for rung in run.settings.ladder])
+    return draw_history(run.folder.monitor().snapshot(math.inf), [rung.pixels for rung in run.settings.ladder])
 
 
 def draw_history(snapshot: RunSnapshot, pixels: Sequence[int]) -> Picture:

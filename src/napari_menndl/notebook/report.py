@@ -24,7 +24,7 @@ from napari_menndl.review.panels import OUTCOME_KEY, Panel, counted, draw_panels
 from napari_menndl.review.review import Review
 from napari_menndl.search.settings import SearchSettings
 from napari_menndl.search.views.lineage import lineage
-from napari_menndl.search.views.messages import came_to_nothing, never_predicted_by
+from napari_menndl.search.views.messages import explain_no_network, never_predicted_by
 
 if TYPE_CHECKING:
     import os
@@ -77,14 +77,14 @@ def write_report(
     if (movie is None) != (annotation is None):
         given, other = ("an annotation", "movie") if movie is None else ("a movie", "annotation")
         raise InputError("a movie and its annotation", f"{given} alone", f"Give the {other} too, or neither.")
-    snapshot = (monitor := run.folder.monitor()).look(math.inf)
+    snapshot = (monitor := run.folder.monitor()).snapshot(math.inf)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("napari_menndl.notebook", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
     page = environment.get_template("report.html").render(
         title=run.path.name,
         status=(status := run.status()),
-        nothing=came_to_nothing(status),
+        nothing=explain_no_network(status),
         silent=never_predicted_by(status["answer"]),
         data=_data(run),
         classes=_classes(run.task),
@@ -226,7 +226,7 @@ def _review(prediction: Prediction, annotation: Annotation, labelled: Sequence[i
     shown = sorted({frames[0], frames[len(frames) // 2], frames[-1]})[:_FRAMES]
     rows = []
     for t in shown:
-        reviewed, frame = review.look(t), movie.frame(t)
+        reviewed, frame = review.compare(t), movie.frame(t)
         raw = Panel(frame, None, "Raw", f"frame {t}")
         rows.append(
             [raw, expert_panel(frame, annotation.frame(t), reviewed), reviewed_panel(frame, "Answer", reviewed)]

@@ -79,7 +79,7 @@ def plot_frame(
     if annotation is not None and not annotation.known(t).any():
         annotation = None
     if prediction is not None and annotation is not None:
-        reviewed = Review.of(prediction, annotation, frames=[t]).look(t)
+        reviewed = Review.of(prediction, annotation, frames=[t]).compare(t)
         panels = [raw, expert_panel(frame, annotation.frame(t), reviewed), reviewed_panel(frame, name, reviewed)]
         return draw_panels([panels], key=OUTCOME_KEY, pixel_size=movie.pixel_size)
     key: Key = {}
@@ -141,8 +141,8 @@ def plot_four_panels(
         PictureRow(
             shown.frame(t),
             annotation.frame(t),
-            baseline.look(t),
-            network.look(t),
+            baseline.compare(t),
+            network.compare(t),
             f"frame {t}, which the search learned from" if t in learned else f"frame {t}",
         )
         for t in network.frames
@@ -164,7 +164,7 @@ def plot_errors(review: Review) -> Picture:
         orange; and their numbers over the frames.
     """
     table = review.defects[review.defects["outcome"].isin(_OUTCOMES)]
-    height, width = review.look(review.frames[0]).colours.shape
+    height, width = review.compare(review.frames[0]).colours.shape
     scale, unit = _pixel_size(review.defects)
     names = review.class_names
     across = min(_ACROSS, len(names) + 1)

@@ -79,7 +79,7 @@ def plot_population(run: Run) -> Picture:
         made; the median of the population.
     """
     members = population_through_time(run.folder.facts(), run.folder.space)
-    snapshot = run.folder.monitor().look(math.inf)
+    snapshot = run.folder.monitor().snapshot(math.inf)
     figure = new_figure(9.0, 4.6, f"Possible parents: a population of at most {run.settings.population}")
     axis = figure.subplots()
     for kind, colour in _ORIGINS.items():
@@ -125,7 +125,7 @@ def plot_pareto(run: Run, cost: str = "latency") -> Picture:
     if cost not in _COSTS:
         raise InputError(f"a cost among {', '.join(_COSTS)}", repr(cost), "Correct the name.")
     table = _judged(run)
-    snapshot = run.folder.monitor().look(math.inf)
+    snapshot = run.folder.monitor().snapshot(math.inf)
     pixels = [rung.pixels for rung in run.settings.ladder]
     figure = new_figure(8.0, 4.8, "Better or cheaper")
     axis = figure.subplots()
@@ -174,7 +174,7 @@ def plot_lineage(run: Run, network: int | None = None) -> Picture:
         If there is no such network, or none yet.
     """
     monitor = run.folder.monitor()
-    snapshot = monitor.look(math.inf)
+    snapshot = monitor.snapshot(math.inf)
     if network is None:
         network = _best_network(snapshot)
     steps = lineage(monitor.reader, network)[::-1]

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from napari_menndl.search.candidate import EvaluationKey
 from napari_menndl.search.views.messages import (
-    came_to_nothing,
     diminishing,
     excluded_workers,
+    explain_no_network,
     headline,
     learning,
     never_predicted_by,
@@ -121,6 +121,6 @@ def status_view(status: dict[str, Any]) -> Group:
             lines.append(Text(silent, style="yellow"))
         if hint := diminishing(status["elapsed"], status["gain"], answer["error"]):
             lines.append(Text(hint, style="dim"))
-    if nothing := came_to_nothing(status):
+    if nothing := explain_no_network(status):
         lines.append(Text(nothing, style="red"))
     return Group(*lines)

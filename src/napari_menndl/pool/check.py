@@ -120,7 +120,7 @@ async def _ask(client: Client, cluster: Any, settings: PoolSettings, spec: str, 
         await client.run(echo, workers=[worker])
         took.append(time.perf_counter() - began)
     began = time.perf_counter()
-    sent = await client.run(swallow, bytes(_PROBE), workers=[worker])
+    sent = await client.run(store_probe, bytes(_PROBE), workers=[worker])
     speed = sent[worker] / (time.perf_counter() - began)
     machines = tuple(
         Machine(one["host"], one["slots"], one["gpus"], one["memory"])
@@ -163,7 +163,7 @@ def echo() -> None:
     """Do nothing, to measure the latency."""
 
 
-def swallow(probe: bytes, dask_worker: Any) -> int:
+def store_probe(probe: bytes, dask_worker: Any) -> int:
     """Write bytes to the disk that holds the training task, delete them, and return their number."""
     with tempfile.TemporaryFile(dir=dask_worker.local_directory) as file:
         file.write(probe)

@@ -40,7 +40,7 @@ def open_pool(
     slots: int | None = None,
     timeout: float | None = 3600.0,
     *,
-    carried: SharedInput | None = None,
+    shared_input: SharedInput | None = None,
     threads: int | None = None,
     networks_per_gpu: int | None = None,
     env: Mapping[str, str] | None = None,
@@ -59,7 +59,7 @@ def open_pool(
         For ``"local"``, the number of slots; for other clusters, the largest number used. By default that of the spec.
     timeout : float, optional
         Time limit of each job [s].
-    carried : SharedInput, optional
+    shared_input : SharedInput, optional
         Input shared by all jobs; copied once to each remote machine.
     threads : int, optional
         Threads per trainer; by default the machine's cores divided among its slots.
@@ -100,7 +100,7 @@ def open_pool(
         settings.cluster(),
         slots,
         timeout,
-        carried=carried,
+        shared_input=shared_input,
         threads=threads,
         networks_per_gpu=networks_per_gpu,
         env=env,

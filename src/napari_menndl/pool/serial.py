@@ -55,7 +55,7 @@ class SerialPool:
         if len(attachment) > LIMIT:
             raise ValueError(f"an attachment of {len(attachment)} bytes is over the limit of {LIMIT}")
         self._waiting[key] = (payload, attachment)
-        self._clock.see(1, len(self._waiting))
+        self._clock.set_slots(1, len(self._waiting))
 
     def finished(self, timeout: float | None = None) -> list[Outcome]:
         """Wait for the oldest job; one that runs in this process is not limited by `timeout`."""
@@ -75,7 +75,7 @@ class SerialPool:
             outcome = answer
         self._waiting.pop(key, None)
         self._clock.ended(0, [outcome])
-        self._clock.see(1, len(self._waiting))
+        self._clock.set_slots(1, len(self._waiting))
         return [] if self._closed else [outcome]
 
     def _in_slot(self, key: str, payload: dict[str, Any], attachment: bytes, timeout: float | None) -> Outcome | None:
@@ -103,7 +103,7 @@ class SerialPool:
             now = time.time()
             failure = Failure("cancelled", "The job was cancelled.")
             self._cancelled.append(Outcome(key, None, b"", failure, "", now, now))
-            self._clock.see(1, len(self._waiting))
+            self._clock.set_slots(1, len(self._waiting))
 
     def telemetry(self) -> PoolTelemetry:
         busy, available, waited = self._clock.read()

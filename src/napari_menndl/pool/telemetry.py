@@ -37,7 +37,7 @@ class SlotClock:
         self._running: dict[int, float] = {}
         self._lock = threading.Lock()
 
-    def see(self, slots: int, wanted: int) -> None:
+    def set_slots(self, slots: int, wanted: int) -> None:
         """Set the number of slots, and the number of slots for which a job is available, from now on."""
         with self._lock:
             self._advance()

@@ -40,7 +40,7 @@ class BackgroundWriter:
         # No jobs may be left running on a pool when the program exits.
         atexit.register(self.close, 10.0)
 
-    def look(self, t: int) -> None:
+    def prioritise(self, t: int) -> None:
         """Give priority to this frame from now on, then to its neighbours."""
         self._in_view = t
 
@@ -56,7 +56,7 @@ class BackgroundWriter:
         InputError
             If it cannot be predicted, if the pool cannot be used, or after `close`.
         """
-        self.look(t)
+        self.prioritise(t)
         with self._news:
             self._waited_for.append(t)
             try:
@@ -81,7 +81,7 @@ class BackgroundWriter:
         ended = InputError("a prediction at work", "one that was stopped", "Begin it again.")
         try:
             self._prediction.write(
-                self._path, cancel=self._closing.is_set, pool=self._pool, first=self._first, told=self._tell
+                self._path, cancel=self._closing.is_set, pool=self._pool, first=self._first, on_frame=self._on_frame
             )
         except InputError as problem:
             ended = problem
@@ -96,7 +96,7 @@ class BackgroundWriter:
         with self._news:
             return next(reversed(self._waited_for), None) if self._resting else self._in_view
 
-    def _tell(self, t: int, problem: InputError | None) -> None:
+    def _on_frame(self, t: int, problem: InputError | None) -> None:
         with self._news:
             if problem is not None:
                 self._failed[t] = problem

@@ -33,7 +33,7 @@ def card_lines(network: TrainedNetwork | Ensemble) -> dict[str, list[str]]:
         At least one line under each heading.
     """
     card, members = network.card, members_of(network)
-    genomes = list({one.bred.digest: one.bred for one in members}.values())
+    genomes = list({one.bred_genome.digest: one.bred_genome for one in members}.values())
     what = "one network" if len(members) == 1 else f"the mean of {len(members)} networks of {_counted(len(genomes))}"
     found = {
         "Network": [card.title or "without a title", *([card.about] if card.about else []), what],

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_menndl.movie.movie import Step
     from napari_menndl.network.tiling import Part
     from napari_menndl.predict.resample import PixelSize
-    from napari_menndl.predict.trained import Shown
+    from napari_menndl.predict.trained import NetworkInput
     from napari_menndl.task.task import TrainingTask
 
 KIND = "ensemble"
@@ -155,21 +155,21 @@ class Ensemble:
         """(C, Y, X) float32 each: mean probabilities, and the members' votes."""
         mean = np.zeros((len(self.class_names), *np.shape(frame)[-2:]), np.float32)
         votes = np.zeros_like(mean)
-        for number, shown in self._shown(frame, pixel_size):
+        for number, given in self._prepared(frame, pixel_size):
             member, share = self.members[number], self._shares[number]
             thresholds = np.asarray(member.thresholds, np.float32)[:, None, None]
-            for part, said in member.say(shown, window):
-                mean[:, *part] += share * said
-                votes[:, *part] += share * (said >= thresholds)
+            for part, values in member.infer(given, window):
+                mean[:, *part] += share * values
+                votes[:, *part] += share * (values >= thresholds)
         return mean, votes
 
-    def _shown(self, frame: ArrayLike, pixel_size: PixelSize | None) -> Iterator[tuple[int, Shown]]:
+    def _prepared(self, frame: ArrayLike, pixel_size: PixelSize | None) -> Iterator[tuple[int, NetworkInput]]:
         """Yield each member's number and input, grouped so that members with equal inputs share them."""
         views = [member.view for member in self.members]
         for view in dict.fromkeys(views):
             alike = [number for number, its in enumerate(views) if its == view]
-            shown = self.members[alike[0]].show(frame, pixel_size)
-            yield from ((number, shown) for number in alike)
+            given = self.members[alike[0]].prepare(frame, pixel_size)
+            yield from ((number, given) for number in alike)
 
     @cached_property
     def _shares(self) -> NDArray[np.float32]:
@@ -182,10 +182,10 @@ class Ensemble:
         self, frame: ArrayLike, parts: Sequence[Part], pixel_size: PixelSize | None = None
     ) -> Iterator[NDArray[np.float32]]:
         """Predict a frame part by part; see `TrainedNetwork.predict_parts`."""
-        shown = dict(self._shown(frame, pixel_size))
-        each = (member.say_parts(shown[number], parts) for number, member in enumerate(self.members))
-        for said in zip(*each, strict=True):
-            yield sum(weight * one for weight, one in zip(self._shares, said, strict=True))
+        given = dict(self._prepared(frame, pixel_size))
+        each = (member.infer_parts(given[number], parts) for number, member in enumerate(self.members))
+        for values in zip(*each, strict=True):
+            yield sum(weight * one for weight, one in zip(self._shares, values, strict=True))
 
     def agreement(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
         """Return the agreement of the members on a frame.
@@ -231,10 +231,10 @@ class Ensemble:
         """
         if not 0 <= as_number(share) <= 1:
             raise InputError("a share of the cost between 0 and 1", repr(share), "Give for example 0.25.")
-        each = {number: self.members[number].say_whole(shown) for number, shown in self._shown(frame, pixel_size)}
-        said = [each[number] for number in range(len(each))]
+        each = {number: self.members[number].infer_whole(given) for number, given in self._prepared(frame, pixel_size)}
+        outputs = [each[number] for number in range(len(each))]
         shares = self._shares
-        mean = np.sum(shares * said, axis=0)
+        mean = np.sum(shares * outputs, axis=0)
         # Defects cover few pixels: elsewhere all members agree, which would hide their differences on defects.
         matters = mean > _MATTERS
         total, weight = np.zeros_like(mean), np.zeros_like(shares[0])
@@ -242,12 +242,12 @@ class Ensemble:
 
         def distance(i: int) -> float:
             with np.errstate(invalid="ignore"):
-                off = np.abs((total + shares[i] * said[i]) / (weight + shares[i]) - mean)
+                off = np.abs((total + shares[i] * outputs[i]) / (weight + shares[i]) - mean)
             each = [float(d[m].mean()) if m.any() else 0.0 for d, m in zip(off, matters, strict=True)]
             return sum(1.0 if np.isnan(one) else one for one in each)  # a class that no chosen member predicts yet
 
-        limit = share * self._cost(range(len(said)))
-        while left := [i for i in range(len(said)) if i not in chosen]:
+        limit = share * self._cost(range(len(outputs)))
+        while left := [i for i in range(len(outputs)) if i not in chosen]:
             affordable = [i for i in left if self._cost([*chosen, i]) <= limit]
             if not affordable:
                 missing = weight[:, 0, 0] == 0
@@ -256,7 +256,7 @@ class Ensemble:
                     break
             best = min(affordable, key=distance)
             chosen.append(best)
-            total, weight = total + shares[best] * said[best], weight + shares[best]
+            total, weight = total + shares[best] * outputs[best], weight + shares[best]
         chosen.sort()
         return self.some(chosen)
 

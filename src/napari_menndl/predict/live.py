@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_menndl.errors import InputError
-from napari_menndl.movie.neighbours import REACH, read_frame
+from napari_menndl.movie.neighbours import FARTHEST, read_frame
 from napari_menndl.movie.preparation import describe, looks
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.predict.ensemble import Ensemble
@@ -153,7 +153,7 @@ class LivePredictor:
         self._all, self._whole = _members(self.network), True
         self._range = RangeCheck(self.network)
         # Preceding frames, by number; later ones do not exist yet in a live movie.
-        self._before: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=REACH)
+        self._before: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=FARTHEST)
         self._looked = time.monotonic()
 
     def predict(
@@ -189,7 +189,7 @@ class LivePredictor:
         movie = open_movie(np.stack([*(earlier for _, earlier in self._before), raw]), pixel_size=pixel_size)
         spec = PredictionSpec.of(self.network, movie)
         shown = read_frame(movie, -1, self.network.reach)
-        self._range.look(number, shown, movie.pixel_size)
+        self._range.check(number, shown, movie.pixel_size)
         if isinstance(self.network, Ensemble):
             probabilities, agreement = self.network.predict_and_agree(shown, movie.pixel_size)
         else:

@@ -25,7 +25,7 @@ from napari_menndl.metrics.defect_table import joined, no_defects
 from napari_menndl.movie.absent import spans
 from napari_menndl.movie.identity import digest_of, few, frame_digest
 from napari_menndl.movie.movie import side_of_pixel
-from napari_menndl.movie.neighbours import REACH, read_frame
+from napari_menndl.movie.neighbours import FARTHEST, read_frame
 from napari_menndl.movie.preparation import leave_borders
 from napari_menndl.movie.tracing import with_origin
 from napari_menndl.predict.labelling import find_defects, label_pixels
@@ -105,9 +105,9 @@ class Prediction:
         return RangeCheck(self._source("every frame")[0])
 
     @staticmethod
-    def stands_at(path: str | os.PathLike[str]) -> bool:
+    def exists_at(path: str | os.PathLike[str]) -> bool:
         """Whether `path` holds a prediction written by `write`, even a damaged one."""
-        return StoredFrames.stand_at(path)
+        return StoredFrames.exists_at(path)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], movie: Movie | None = None) -> Prediction:
@@ -153,9 +153,9 @@ class Prediction:
                 found, self._digests[t] = stored.probabilities(t), stored.digest(t)
             else:
                 network, movie = self._source(f"frame {t}")
-                with self._borders_said_once():
+                with self._borders_warned_of_once():
                     shown = read_frame(movie, t, network.reach)
-                    self.range.look(t, shown, movie.pixel_size)
+                    self.range.check(t, shown, movie.pixel_size)
                     found = network.predict_frame(shown, movie.pixel_size)
                 self._digests[t] = digest_of(shown)
             self._remember(t, found)
@@ -233,7 +233,7 @@ class Prediction:
             "predicted anew.",
             stacklevel=3,
         )
-        reach = REACH if network.reach else 0
+        reach = FARTHEST if network.reach else 0
         touched = {t for other in others for t in range(other - reach, other + reach + 1) if 0 <= t < len(self)}
         stored.forget(touched)
         for t in touched:
@@ -267,7 +267,7 @@ class Prediction:
         network, movie = self._source(f"the agreement on frame {t}")
         if not hasattr(network, "agreement"):
             return None
-        with self._lock, self._borders_said_once():
+        with self._lock, self._borders_warned_of_once():
             agreement: NDArray[np.float32] = network.agreement(read_frame(movie, t, network.reach), movie.pixel_size)
         return agreement
 
@@ -381,7 +381,7 @@ class Prediction:
         *,
         pool: str | Pool | None = None,
         first: Callable[[], int | None] | None = None,
-        told: Callable[[int, InputError | None], None] | None = None,
+        on_frame: Callable[[int, InputError | None], None] | None = None,
         anew: bool = False,
     ) -> Path:
         """Predict every frame into a zarr group, and read the frames from there afterwards.
@@ -407,7 +407,7 @@ class Prediction:
             process.
         first : callable, optional
             Called before each frame; returns the frame to predict first, followed by its neighbours, or None to pause.
-        told : callable, optional
+        on_frame : callable, optional
             Called with each frame and None when it is on disk, or the error that prevented it.
         anew : bool
             Replace an existing prediction at the path, and predict every frame.
@@ -434,7 +434,7 @@ class Prediction:
             self._stored = stored
         waiting = [t for t in wanted if not done[t]]
         failed: dict[int, InputError] = {}
-        with self._borders_said_once(), self._predicted(waiting, pool, first, cancel) as predicted:
+        with self._borders_warned_of_once(), self._predicted(waiting, pool, first, cancel) as predicted:
             for t, found in predicted:
                 if isinstance(found, InputError):
                     failed[t] = found
@@ -443,8 +443,8 @@ class Prediction:
                     stored.put(t, found, labels, self._digests[t])
                     self._same[t] = True
                     count += 1
-                if told:
-                    told(t, failed.get(t))
+                if on_frame:
+                    on_frame(t, failed.get(t))
                 if progress and t not in failed:
                     progress(count, len(self))
         if failed:
@@ -484,7 +484,7 @@ class Prediction:
         return html_table(rows, caption=f"Prediction of {spec.movie}")
 
     @contextmanager
-    def _borders_said_once(self) -> Iterator[None]:
+    def _borders_warned_of_once(self) -> Iterator[None]:
         """Warn once, not per frame, of borders left by drift correction, which are not predicted."""
         if not leave_borders(self.spec.steps):
             yield

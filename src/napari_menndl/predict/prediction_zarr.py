@@ -64,7 +64,7 @@ class StoredFrames:
             )
 
     @staticmethod
-    def stand_at(path: str | os.PathLike[str]) -> bool:
+    def exists_at(path: str | os.PathLike[str]) -> bool:
         """Whether a path holds a stored prediction, even a damaged one."""
         return is_zarr_group(Path(path)) and zarr.open_group(path, mode="r").attrs.get("format") == FORM
 
@@ -96,9 +96,9 @@ class StoredFrames:
             If the path holds something else, or cannot be written.
         """
         path = Path(path)
-        if not path.exists() or (anew and cls.stand_at(path)):
+        if not path.exists() or (anew and cls.exists_at(path)):
             _create(path, spec)
-        elif not cls.stand_at(path):
+        elif not cls.exists_at(path):
             raise InputError(
                 "a new place, or a prediction to go on with", f"something else at {path}", "Choose another place."
             )

@@ -43,11 +43,11 @@ class RangeCheck:
         first: Any = getattr(network, "members", (network,))[0]
         self._seen: tuple[Character, ...] = getattr(first, "seen", ())
         self._pixel_size = network.pixel_size
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._looks = 0
         self._lock = threading.Lock()
 
-    def look(self, t: int, frame: NDArray[np.float32], pixel_size: PixelSize | None) -> None:
+    def check(self, t: int, frame: NDArray[np.float32], pixel_size: PixelSize | None) -> None:
         """Check a frame that is about to be predicted.
 
         Parameters
@@ -70,8 +70,8 @@ class RangeCheck:
             return
         words = self.departures(frame if frame.ndim == 2 else frame[0], pixel_size)
         with self._lock:
-            new = [text for kind, text in words.items() if kind not in self._told]
-            self._told.update(words)
+            new = [text for kind, text in words.items() if kind not in self._warned]
+            self._warned.update(words)
         if new:
             warnings.warn(
                 f"Frame {t} is unlike the frames that the network was trained on: {'; '.join(new)}. "

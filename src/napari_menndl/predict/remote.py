@@ -56,7 +56,7 @@ def on_pool(network: Predictor, pool: str | Pool) -> Iterator[RemotePredictor]:
         from napari_menndl.pool.open import open_pool
         from napari_menndl.pool.worker.staging import SharedInput
 
-        opened = open_pool(pool, ENTRY, carried=SharedInput("network", path))
+        opened = open_pool(pool, ENTRY, shared_input=SharedInput("network", path))
         try:
             yield RemotePredictor(opened, path, network.digest, len(network.class_names), network.reach)
         finally:
@@ -93,7 +93,7 @@ class RemotePredictor:
         frames: list[int],
         first: Callable[[], int | None] | None = None,
         cancel: Callable[[], bool] | None = None,
-        check: RangeCheck | None = None,
+        range_check: RangeCheck | None = None,
     ) -> Generator[tuple[int, NDArray[np.float32] | InputError]]:
         """Yield frames as they complete, with their probabilities (C, Y, X) float32 or the error that prevented them.
 
@@ -105,7 +105,7 @@ class RemotePredictor:
         frames : list of int
         first, cancel : callable, optional
             See `Prediction.write`.
-        check : RangeCheck, optional
+        range_check : RangeCheck, optional
             Checks every frame that is sent.
 
         Raises
@@ -121,7 +121,7 @@ class RemotePredictor:
             while (waiting or flying) and not (cancel and cancel()):
                 while waiting and self.pool.free and (t := take_next(waiting, first)) is not None:
                     try:
-                        self._send(f"{token}/{t}", movie, t, check)
+                        self._send(f"{token}/{t}", movie, t, range_check)
                     except InputError as problem:
                         yield t, problem
                     else:
@@ -146,11 +146,11 @@ class RemotePredictor:
                 "Predict on this computer (leave the pool out), or a part of each frame.",
             )
 
-    def _send(self, key: str, movie: Movie, t: int, check: RangeCheck | None) -> None:
+    def _send(self, key: str, movie: Movie, t: int, range_check: RangeCheck | None) -> None:
         frame = read_frame(movie, t, self.reach)
         self.digests[t] = digest_of(frame)
-        if check is not None:
-            check.look(t, frame, movie.pixel_size)
+        if range_check is not None:
+            range_check.check(t, frame, movie.pixel_size)
         payload, attachment = frame_message(frame, movie.frames.dtype, movie.pixel_size)
         self.pool.submit(key, {**payload, "network": str(self.path), "digest": self.digest}, attachment)
 

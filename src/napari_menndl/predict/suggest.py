@@ -131,7 +131,7 @@ def suggest_regions(
     chosen = few(range(len(movie)), LOOKED_AT) if frames is None else list(dict.fromkeys(frames))
     found = {}
     for done, t in enumerate(chosen, start=1):
-        found[t] = _look(network, movie, t, annotation)
+        found[t] = _find_doubts(network, movie, t, annotation)
         if progress is not None:
             progress(done, len(chosen))
     suggestions: list[Suggestion] = []
@@ -146,7 +146,7 @@ def suggest_regions(
     return suggestions
 
 
-def _look(network: Ensemble, movie: Movie, t: int, annotation: Annotation | None) -> _Found:
+def _find_doubts(network: Ensemble, movie: Movie, t: int, annotation: Annotation | None) -> _Found:
     """Return the defects that any network finds in a frame, where it is not annotated."""
     votes = network.votes(read_frame(movie, t, network.reach), movie.pixel_size)
     known = annotation.known(t) if annotation is not None and t < len(annotation) else None

@@ -18,7 +18,7 @@ from napari_menndl.genome.genes import GenomeError
 from napari_menndl.genome.genome import Genome
 from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import MatchRule
-from napari_menndl.movie.absent import fill_gaps, gaps_said
+from napari_menndl.movie.absent import describe_gaps, fill_gaps
 from napari_menndl.movie.character import Character
 from napari_menndl.movie.neighbours import OFFSETS
 from napari_menndl.movie.preparation import anew, steps_from_json
@@ -65,7 +65,7 @@ def as_thresholds(thresholds: Sequence[float], class_names: Sequence[str]) -> tu
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class NetworkInput:
     """Input of networks for one frame, shared by networks with equal inputs.
 
     Attributes
@@ -189,7 +189,7 @@ class TrainedNetwork:
         return make_plan(self.genome, len(self.class_names))
 
     @property
-    def bred(self) -> Genome:
+    def bred_genome(self) -> Genome:
         """The genome as a search bred it, its inputs not fitted to one task."""
         return self.unfitted or self.genome
 
@@ -245,7 +245,7 @@ class TrainedNetwork:
         UserWarning
             If the network uses neighbours and none are given: the frame replaces them.
         """
-        return self.say_whole(self.show(frame, pixel_size), window)
+        return self.infer_whole(self.prepare(frame, pixel_size), window)
 
     def predict_parts(
         self, frame: ArrayLike, parts: Sequence[Part], pixel_size: PixelSize | None = None
@@ -254,7 +254,7 @@ class TrainedNetwork:
 
         If the frame must be resampled or has gaps, all of it is predicted for the first part.
         """
-        return self.say_parts(self.show(frame, pixel_size), parts)
+        return self.infer_parts(self.prepare(frame, pixel_size), parts)
 
     @property
     def view(self) -> tuple[object, ...]:
@@ -262,7 +262,7 @@ class TrainedNetwork:
         genes = self.genome.training
         return self.genome.inputs, genes.normalisation, genes.radius, self.pixel_size
 
-    def show(self, frame: ArrayLike, pixel_size: PixelSize | None) -> Shown:
+    def prepare(self, frame: ArrayLike, pixel_size: PixelSize | None) -> NetworkInput:
         """Compute the input of networks with the same `view` from a frame; see `predict_frame`."""
         values = np.asarray(frame, np.float32)
         planes = values[None] if values.ndim == 2 else values
@@ -272,9 +272,9 @@ class TrainedNetwork:
         gaps = np.isnan(planes[0])
         if gaps.all() or np.nanmin(planes[0]) == np.nanmax(planes[0]):
             warnings.warn("A frame without any contrast: nothing is predicted in it.", stacklevel=3)
-            return Shown(None, gaps, factors)
+            return NetworkInput(None, gaps, factors)
         if gaps.any():
-            warnings.warn(f"Of a frame, {gaps_said(gaps)}; nothing is predicted in them.", stacklevel=3)
+            warnings.warn(f"Of a frame, {describe_gaps(gaps)}; nothing is predicted in them.", stacklevel=3)
         planes = np.stack([fill_gaps(one) for one in planes])
         if self.reach and (planes == planes[0]).all():
             warnings.warn(
@@ -286,46 +286,46 @@ class TrainedNetwork:
         if factors:
             height, width = gaps.shape
             values = resample(values, resampled_shape((height, width), factors))
-        return Shown(channels(values, self.genome, len(self.class_names)), gaps, factors)
+        return NetworkInput(channels(values, self.genome, len(self.class_names)), gaps, factors)
 
-    def say(self, shown: Shown, window: int | None = None) -> Iterator[tuple[Part, NDArray[np.float32]]]:
+    def infer(self, given: NetworkInput, window: int | None = None) -> Iterator[tuple[Part, NDArray[np.float32]]]:
         """Predict a frame from its input: yield parts that cover it, with their probabilities (C, y, x).
 
         Nothing is yielded for a frame without contrast.
         """
-        if shown.channels is None:
+        if given.channels is None:
             return
-        _, height, width = shown.channels.shape
+        _, height, width = given.channels.shape
         stride, radius = self.plan.stride, self.plan.receptive_radius
         network = self._network
         if window is not None and window < 1:
             raise InputError("windows of at least one pixel", repr(window), "Leave it out: the fastest are chosen.")
         size = window or fitting_window(network.widest, round_up(radius, stride), choose_device(self.device))
         windows = cut_windows((height, width), stride, radius, size)
-        parts = predict_windows(network, shown.channels, windows)
-        if shown.factors:
+        parts = predict_windows(network, given.channels, windows)
+        if given.factors:
             whole = np.empty((len(self.class_names), height, width), np.float32)
-            for part, said in parts:
-                whole[:, *part] = said
-            y, x = (slice(0, length) for length in shown.gaps.shape)
-            parts = iter([((y, x), resample(whole, shown.gaps.shape))])
-        gappy = bool(shown.gaps.any())
-        for part, said in parts:
-            yield part, np.where(shown.gaps[part], np.float32(0), said) if gappy else said
+            for part, values in parts:
+                whole[:, *part] = values
+            y, x = (slice(0, length) for length in given.gaps.shape)
+            parts = iter([((y, x), resample(whole, given.gaps.shape))])
+        gappy = bool(given.gaps.any())
+        for part, values in parts:
+            yield part, np.where(given.gaps[part], np.float32(0), values) if gappy else values
 
-    def say_parts(self, shown: Shown, parts: Sequence[Part]) -> Iterator[NDArray[np.float32]]:
-        """Predict given parts of a frame from its input; see `say`."""
-        if shown.channels is None or shown.factors or shown.gaps.any():
-            whole = self.say_whole(shown)
+    def infer_parts(self, given: NetworkInput, parts: Sequence[Part]) -> Iterator[NDArray[np.float32]]:
+        """Predict given parts of a frame from its input; see `infer`."""
+        if given.channels is None or given.factors or given.gaps.any():
+            whole = self.infer_whole(given)
             return iter([whole[:, *part] for part in parts])
         stride, radius = self.plan.stride, self.plan.receptive_radius
-        return predict_parts(self._network, shown.channels, parts, stride=stride, radius=radius)
+        return predict_parts(self._network, given.channels, parts, stride=stride, radius=radius)
 
-    def say_whole(self, shown: Shown, window: int | None = None) -> NDArray[np.float32]:
-        """Predict a whole frame from its input: (C, Y, X) float32; see `say`."""
-        whole = np.zeros((len(self.class_names), *shown.gaps.shape), np.float32)
-        for part, said in self.say(shown, window):
-            whole[:, *part] = said
+    def infer_whole(self, given: NetworkInput, window: int | None = None) -> NDArray[np.float32]:
+        """Predict a whole frame from its input: (C, Y, X) float32; see `infer`."""
+        whole = np.zeros((len(self.class_names), *given.gaps.shape), np.float32)
+        for part, values in self.infer(given, window):
+            whole[:, *part] = values
         return whole
 
     def with_texts(self, **texts: str | tuple[str, ...]) -> TrainedNetwork:

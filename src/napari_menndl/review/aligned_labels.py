@@ -132,7 +132,7 @@ class AlignedLabels:
         count = max(len(self.annotation), int(self._labels.shape[0]))
         return tuple(sorted({frame_number(t, count, "Name the frames that were learned from.") for t in given}))
 
-    def say_blank(self, frames: Sequence[int]) -> None:
+    def warn_of_blank_frames(self, frames: Sequence[int]) -> None:
         """Warn of frames of a label file that have no label while others have: perhaps they were not looked at."""
         for side, name in ((self.annotation, "annotation"), (self._second, "second annotation")):
             if not getattr(side, "background", ""):
@@ -156,7 +156,7 @@ class AlignedLabels:
         """Return the annotated labels of a frame in the prediction's classes, (Y, X) uint8."""
         return self._annotated(t)[0]
 
-    def look(self, t: int) -> ComparedFrame:
+    def compare(self, t: int) -> ComparedFrame:
         """Compare one frame; InputError if it does not exist on both sides."""
         t = frame_number(t, min(len(self.annotation), int(self._labels.shape[0])), "Choose a frame of both.")
         # Together, because a lazy prediction makes its labels from its probabilities.

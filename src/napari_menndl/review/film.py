@@ -148,7 +148,7 @@ def _drawn(
         when = "" if movie.frame_time is None else f" · {t * movie.frame_time:.4g} s"
         words = {name: name for name in names}
         if review is not None and t in reviewed:
-            judged = review.look(t)
+            judged = review.compare(t)
             right = replace(
                 reviewed_panel(shown, "Compared with the annotation", judged), colours=judged.overlay, limits=limits
             )

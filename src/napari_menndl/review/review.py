@@ -64,7 +64,7 @@ class Review:
     labelled: tuple[int, ...]
     defects: pd.DataFrame
     scores: pd.DataFrame
-    _look: Callable[[int], ComparedFrame] = field(repr=False, compare=False)
+    _compare: Callable[[int], ComparedFrame] = field(repr=False, compare=False)
     movie: Movie | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -112,7 +112,7 @@ class Review:
         """
         both = AlignedLabels.of(predicted, annotation, probabilities)
         reviewed = both.frames(frames)
-        both.say_blank(reviewed)
+        both.warn_of_blank_frames(reviewed)
         labelled = both.learned_from(labelled)
         births: NewDefects | NewDefectsFromEvents | None = None
         if labelled and events is not None:
@@ -121,7 +121,7 @@ class Review:
             births = NewDefects.after(both.comparison, [both.true(t) for t in labelled])
         tallies, tables = Tallies(both.classes.common), []
         for done, t in enumerate(reviewed, start=1):
-            frame = both.look(t)
+            frame = both.compare(t)
             born = births.born(t, [m.true for m in frame.matches]) if births and t > labelled[-1] else None
             counts = frame.tallies()
             tallies.add("all", t, counts)
@@ -135,7 +135,7 @@ class Review:
         defects = joined(tables, lambda: with_origin(no_judged(), both.comparison.steps))
         common, others = both.classes.common, both.classes.not_compared
         shown: Movie | None = getattr(predicted, "movie", None)
-        return cls(reviewed, common, others, labelled, defects, tallies.scores(), both.look, shown)
+        return cls(reviewed, common, others, labelled, defects, tallies.scores(), both.compare, shown)
 
     def view(self, movie: Movie | None = None) -> Any:
         """Open napari with the outcomes over the movie, and return the viewer; see `views.view`.
@@ -170,16 +170,16 @@ class Review:
         ]
         return html_table(rows, names, f"Review of {len(self.frames)} frames")
 
-    def look(self, t: int) -> ComparedFrame:
+    def compare(self, t: int) -> ComparedFrame:
         """Review one frame again, for its mask of colours and its matches."""
-        return self._look(t)
+        return self._compare(t)
 
     def colours(self, t: int) -> NDArray[np.uint8]:
         """Return a frame's mask of colours, (Y, X) uint8: 1 true positive, 2 false positive, 3 false negative.
 
         See `frame.ReviewedFrame`.
         """
-        return self._look(t).colours
+        return self._compare(t).colours
 
     def summary(self) -> dict[str, Any]:
         """Return the totals for JSON, by scope, then by class and for all classes; null without anything to score."""

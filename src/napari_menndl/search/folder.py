@@ -296,4 +296,4 @@ class RunFolder:
         ``state`` is ``"running"``, ``"stopped"``, ``"finished"``, ``"interrupted"`` or ``"new"``; ``note`` says what
         the running search waits for, if anything; the other keys are those of `RunSnapshot.summary`.
         """
-        return {"path": str(self.path), **self._monitor.look(math.inf, fresh=True).summary()}
+        return {"path": str(self.path), **self._monitor.snapshot(math.inf, fresh=True).summary()}

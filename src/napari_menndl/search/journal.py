@@ -63,7 +63,7 @@ class Journal:
         self._lines.append(_to_line(fact))
         return fact
 
-    def show(self) -> None:
+    def flush(self) -> None:
         """Write everything recorded so that readers see it; a power failure may still undo it."""
         if self._lines:
             wait_for_room(lambda: self._write(sync=False), self._pause)
@@ -75,7 +75,7 @@ class Journal:
             self._lines.clear()
 
     def _write(self, sync: bool) -> int:
-        """Write all lines since the last commit, including those already shown; return the offset of their end."""
+        """Write all lines since the last commit, including those already flushed; return the offset of their end."""
         try:
             os.lseek(self._file, self._length, os.SEEK_SET)
             left = memoryview(b"".join(self._lines))

@@ -108,7 +108,7 @@ class RunWriter:
         for one in candidates:
             above = one.weights_of
             self.note(Promoted(id=one.id, rung=one.rung.name, weights_of=above) if above else Born.of(one))
-        self._journal.show()
+        self._journal.flush()
 
     def result(self, result: Result) -> None:
         """Save the weights, then record the evaluation that refers to them."""

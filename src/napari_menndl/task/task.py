@@ -20,7 +20,7 @@ from napari_menndl.annotation.files import atomic_folder, open_own_group, own_ar
 from napari_menndl.errors import InputError, frame_number
 from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import MatchRule
-from napari_menndl.movie.absent import fill_gaps, gaps_said
+from napari_menndl.movie.absent import describe_gaps, fill_gaps
 from napari_menndl.movie.identity import digest_of, frame_digest
 from napari_menndl.movie.neighbours import OFFSETS, with_neighbours
 from napari_menndl.movie.preparation import steps_from_json
@@ -203,7 +203,7 @@ class TrainingTask:
         gaps = np.isnan(planes[:, 0])
         for t, missing in zip(chosen, gaps, strict=True):
             if missing.any():
-                warnings.warn(f"Frame {t}: {gaps_said(missing)}.", stacklevel=2)
+                warnings.warn(f"Frame {t}: {describe_gaps(missing)}.", stacklevel=2)
         known &= ~gaps
         check_labels(labels, known, annotation.class_names)
         planes = np.stack([[fill_gaps(one) for one in frame] for frame in planes])

@@ -11,7 +11,7 @@ class DeclinedError(InputError):
     """Cancel was pressed: nothing is opened, and no error is shown."""
 
 
-def somebody_is_there() -> bool:
+def user_is_present() -> bool:
     """Whether a person can answer: a window is visible, and its event loop is running rather than a script."""
     app = QApplication.instance()
     thread = None if app is None else app.thread()

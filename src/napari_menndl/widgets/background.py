@@ -127,11 +127,11 @@ def in_window(method: Callable[..., Any]) -> Callable[..., None]:
         _post.append(_Post())
     post, there = _post[0], WeakMethod(method)
 
-    def say(*arguments: Any) -> None:
+    def call(*arguments: Any) -> None:
         with suppress(RuntimeError):  # Qt itself is gone
             post.came.emit(there, arguments)
 
-    return say
+    return call
 
 
 class LatestTask(QObject):

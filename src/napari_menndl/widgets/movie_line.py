@@ -23,9 +23,9 @@ class MovieLine(WrappedLabel):
         super().__init__(parent=parent)
         self.setTextFormat(Qt.TextFormat.PlainText)  # the text comes from a file
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.tell(None)
+        self.show_movie(None)
 
-    def tell(self, layer: Image | None) -> None:
+    def show_movie(self, layer: Image | None) -> None:
         """Show what is known of the movie of a layer; nothing if it shows none."""
         try:
             movie = None if layer is None else movie_of(layer)

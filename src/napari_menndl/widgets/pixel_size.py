@@ -119,7 +119,7 @@ class PixelSizeRow(QWidget):
         self.field.setValue(0.0)
         self.use.setEnabled(False)
 
-    def tell(self, answer: Answer) -> None:
+    def show_answer(self, answer: Answer) -> None:
         """Show an earlier answer; hide the row without one."""
         if answer is None:
             self.hide()

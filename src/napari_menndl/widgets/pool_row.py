@@ -100,7 +100,7 @@ class PoolRow(QWidget):
             self._on_failure(error)
             return
         self.button.setEnabled(False)
-        self._say("asking …")
+        self._show_message("asking …")
         self._job.begin(probe_pool, spec)
 
     def _on_kind(self, _: int) -> None:
@@ -131,16 +131,16 @@ class PoolRow(QWidget):
 
     def _on_answer(self, connection: PoolReport) -> None:
         self.button.setEnabled(True)
-        self._say(describe(connection))
+        self._show_message(describe(connection))
         self.tested.emit(connection)
 
     def _on_failure(self, error: Exception) -> None:
         self.button.setEnabled(True)
         text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        self._say(f'<span style="color:{BAD}">✗</span> {escape(text)}')
+        self._show_message(f'<span style="color:{BAD}">✗</span> {escape(text)}')
         self.tested.emit(error)
 
-    def _say(self, text: str) -> None:
+    def _show_message(self, text: str) -> None:
         self.answer.setText(text)
         self.answer.show()
         self._fit_answer()

@@ -20,7 +20,7 @@ from napari_menndl.movie.formats import PICTURES, by_suffix
 from napari_menndl.movie.hyperstack import find_many_axes
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.predict.prediction_export import exported_layers, is_exported
-from napari_menndl.widgets.asking import DeclinedError, somebody_is_there
+from napari_menndl.widgets.asking import DeclinedError, user_is_present
 from napari_menndl.widgets.axes_dialog import ask_for_axes
 from napari_menndl.widgets.layers import PLACE, annotation_layer, movie_layer
 from napari_menndl.widgets.signal_dialog import ask_for_signal
@@ -85,7 +85,7 @@ def _open_movie(path: str | list[str]) -> Movie:
         return chosen[-1]
 
     try:
-        return _open_aloud(path, ask if somebody_is_there() else None)
+        return _open_aloud(path, ask if user_is_present() else None)
     except ManyAxesError:
         many = find_many_axes(path, chosen[-1] if chosen else None) if isinstance(path, str) else None
         if many is None:

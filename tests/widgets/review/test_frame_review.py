@@ -68,7 +68,7 @@ def test_a_frame_is_reviewed_as_from_python_whichever_comes_first(
     reviews = [reviewer.answer(one) for one in asked]
     for review in reviews:
         judged = np.where(review.overlay < PREDICTED, review.overlay, 0)
-        assert np.array_equal(judged, whole.look(review.frame).colours)
+        assert np.array_equal(judged, whole.compare(review.frame).colours)
         own = {row[2]: row[3:] for row in score_rows(review.tallies)}
         theirs = whole.scores[(whole.scores["scope"] == "all") & (whole.scores["frame"] == review.frame)]
         assert own == {row[2]: pytest.approx(row[3:], nan_ok=True) for row in theirs.itertuples(index=False, name=None)}

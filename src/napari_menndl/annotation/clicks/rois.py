@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_menndl.annotation.clicks.markers import read_markers
-from napari_menndl.annotation.clicks.shapes import centre_of, say_centres
+from napari_menndl.annotation.clicks.shapes import centre_of, warn_of_centres
 from napari_menndl.annotation.clicks.text import doubt
 from napari_menndl.annotation.clicks.workbook import read_workbook
 from napari_menndl.errors import InputError
@@ -61,7 +61,7 @@ def read_imagej_rois(path: Path) -> pd.DataFrame:
         raise InputError("ImageJ's ROIs in a .zip", f"{path} without any", "Save it from the ROI Manager.")
     table = pd.concat([_of_roi(roi, name, path) for name, roi in rois], ignore_index=True)
     if areas := sum(roi.roitype.name != "POINT" for _, roi in rois):
-        say_centres(areas, str(path))
+        warn_of_centres(areas, str(path))
     for column in ("Slice", "Frame", "Counter", "Group"):
         if not table[column].any():
             del table[column]
@@ -162,7 +162,7 @@ def read_geojson(path: Path) -> pd.DataFrame:
             "Export them again (File > Export objects as GeoJSON).",
         ) from error
     if areas:
-        say_centres(areas, str(path))
+        warn_of_centres(areas, str(path))
     if parts:
         doubt(f"Of areas of several parts in {path} only the largest counts; {parts} others are left out.")
     table = pd.DataFrame(rows, columns=["x", "y", "t", "z", "class", "name"])

@@ -29,7 +29,7 @@ def centre_of(outline: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(first + ((a + b) * cross[:, None]).sum(axis=0) / (6 * area))
 
 
-def say_centres(number: int, source: str) -> None:
+def warn_of_centres(number: int, source: str) -> None:
     """Warn that outlines are used as points at their centres."""
     doubt(
         f"{number} outlines of {source} count as points at their centres; their sizes are not used. "
@@ -76,5 +76,5 @@ def centres_of_shapes(columns: Sequence[Column], source: str) -> pd.DataFrame:
     for number, corners in table.groupby(shape):
         middle = corners[axes[:-2]].mean().to_numpy(float)
         centres.loc[number, axes] = [*middle, *centre_of(corners[axes[-2:]].to_numpy(float))]
-    say_centres(len(centres), source)
+    warn_of_centres(len(centres), source)
     return centres.reset_index(drop=True)

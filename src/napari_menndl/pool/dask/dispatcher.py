@@ -35,16 +35,16 @@ class Dispatcher:
 
     Parameters
     ----------
-    ledger : JobQueue
+    queue : JobQueue
     settings : SlotSettings
         Settings of the slots on every machine.
     """
 
-    def __init__(self, ledger: JobQueue, settings: SlotSettings) -> None:
-        self.roster = WorkerRegistry()
-        self._ledger = ledger
+    def __init__(self, queue: JobQueue, settings: SlotSettings) -> None:
+        self.registry = WorkerRegistry()
+        self._queue = queue
         self._settings = settings
-        self._uploader = None if settings.cargo is None else Uploader(settings.cargo)
+        self._uploader = None if settings.staged is None else Uploader(settings.staged)
         self._numbers = itertools.count()
         self._client: Client | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -56,11 +56,11 @@ class Dispatcher:
         """Use this client from now on; None: none."""
         self._client = client
 
-    def see(self, threads: Mapping[str, int]) -> None:
+    def update_workers(self, threads: Mapping[str, int]) -> None:
         """Update the workers that are present."""
-        self.roster.see(threads)
+        self.registry.update(threads)
         for future, allowed in list(self._restricted.items()):
-            if not allowed & self.roster.present:
+            if not allowed & self.registry.present:
                 # The task would wait for its workers forever.
                 future.release()
                 self._restricted.pop(future)
@@ -68,8 +68,8 @@ class Dispatcher:
     def send(self) -> None:
         """Send all waiting jobs if there is a client."""
         client = self._client
-        while client is not None and self._ledger.waiting and self.roster.fit:
-            jobs = self._ledger.next_batch()
+        while client is not None and self._queue.waiting and self.registry.available:
+            jobs = self._queue.next_batch()
             if jobs:
                 task = asyncio.get_running_loop().create_task(self._follow(client, jobs))
                 for job in jobs:
@@ -79,7 +79,7 @@ class Dispatcher:
 
     def cancel(self, key: str) -> None:
         """Fail a job as cancelled, and stop its trainer."""
-        task = self._ledger.cancel(key)
+        task = self._queue.cancel(key)
         if task is not None:
             # Releasing the task makes its worker stop the trainer.
             task.cancel()
@@ -93,14 +93,14 @@ class Dispatcher:
 
     def count(self, slots: int) -> None:
         """Set the number of slots in use from now on."""
-        self._clock.see(slots, len(self._ledger))
+        self._clock.set_slots(slots, len(self._queue))
 
     def telemetry(self, slots: int) -> PoolTelemetry:
         busy, available, waited = self._clock.read()
         return PoolTelemetry(
-            len(self.roster.present),
+            len(self.registry.present),
             slots,
-            self.roster.gpus,
+            self.registry.gpus,
             busy,
             available,
             waited,
@@ -108,7 +108,7 @@ class Dispatcher:
             self._uploader.seconds if self._uploader else 0.0,
             self._sent,
             self._received,
-            self.roster.quarantined,
+            self.registry.quarantined,
         )
 
     async def _follow(self, client: Client, jobs: list[Job]) -> None:
@@ -116,7 +116,7 @@ class Dispatcher:
         try:
             packed = pack([({"key": job.key, "payload": job.payload}, job.attachment) for job in jobs])
         except (TypeError, ValueError) as error:
-            self._ledger.fail(jobs, Failure("error", f"The job cannot be sent: {error}"))
+            self._queue.fail(jobs, Failure("error", f"The job cannot be sent: {error}"))
             return
         number, asked = next(self._numbers), time.monotonic()
         future: Future[Any] | None = None
@@ -126,40 +126,40 @@ class Dispatcher:
             answer = await future
             self._received += len(answer)
             (report, _), *messages = unpack(answer)
-            worker = self.roster.hear(report)
+            worker = self.registry.on_report(report)
             outcomes = [outcome_from_message(message) for message in messages]
         except KilledWorker as error:
             going = getattr(error.last_worker, "status", None) in (Status.closing, Status.closing_gracefully)
-            self._again(jobs, str(error), count=not going)
+            self._requeue(jobs, str(error), count=not going)
         except (concurrent.futures.CancelledError, OSError) as error:
             # The scheduler is gone, or has lost the task: not the job's fault. Only an error of the task itself counts
             # as an attempt.
-            self._again(jobs, str(error), count=future is not None and future.status == "error")
+            self._requeue(jobs, str(error), count=future is not None and future.status == "error")
         except Exception as error:
             if client.status != "running":
-                self._again(jobs, str(error), count=False)
+                self._requeue(jobs, str(error), count=False)
             elif len(jobs) > 1:
-                self._again(jobs, str(error), count=True)
+                self._requeue(jobs, str(error), count=True)
             else:
                 now = time.time()
                 failure = Failure("error", f"The worker's answer cannot be used: {type(error).__name__}: {error}")
                 outcome = Outcome(jobs[0].key, None, b"", failure, "", now, now)
-                self._receive(jobs[0], outcome, await self._whereabouts(client, future))
+                self._receive(jobs[0], outcome, await self._holder_of(client, future))
         else:
-            unheard = {job.key: job for job in jobs}
+            unanswered = {job.key: job for job in jobs}
             for outcome in outcomes:
                 stopped = outcome.failure is not None and outcome.failure.kind == "cancelled"
-                if not stopped and (job := unheard.pop(outcome.key, None)) is not None:
+                if not stopped and (job := unanswered.pop(outcome.key, None)) is not None:
                     self._receive(job, outcome, worker)
             if "unfit" in report:
-                self.roster.quarantine(worker, f"it has {report['unfit']}. Install the same versions there as here")
-                self._again(list(unheard.values()), "the worker has other versions", count=False)
-            elif "shelf" in report:
-                await self._carry(client, list(unheard.values()), worker, report, asked)
+                self.registry.quarantine(worker, f"it has {report['unfit']}. Install the same versions there as here")
+                self._requeue(list(unanswered.values()), "the worker has other versions", count=False)
+            elif "cache" in report:
+                await self._stage(client, list(unanswered.values()), worker, report, asked)
             else:
                 # A worker that is closing stops its trainers and answers without them; one that is delayed by a job
                 # returns the others of its batch.
-                self._again(list(unheard.values()), "the worker gave it back", count=True)
+                self._requeue(list(unanswered.values()), "the worker gave it back", count=True)
         finally:
             self._clock.ended(number, outcomes)
             if future is not None:
@@ -168,8 +168,8 @@ class Dispatcher:
 
     def _submit(self, client: Client, packed: bytes, number: int, jobs: list[Job]) -> Future[Any]:
         first = jobs[0].first
-        allowed = (self.roster.others(first[0]) if first else None) or self.roster.fit
-        options: dict[str, Any] = {} if allowed == self.roster.present else {"workers": sorted(allowed)}
+        allowed = (self.registry.peers(first[0]) if first else None) or self.registry.available
+        options: dict[str, Any] = {} if allowed == self.registry.present else {"workers": sorted(allowed)}
         key = f"evaluate-{self._settings.pool}-{number}"
         future = client.submit(run_jobs, self._settings, packed, key=key, pure=False, **options)
         if options:
@@ -181,37 +181,37 @@ class Dispatcher:
     def _receive(self, job: Job, outcome: Outcome, worker: str) -> None:
         """Deliver an outcome, unless another worker should try the job first."""
         if outcome.failure is None:
-            self.roster.succeeded(worker)
+            self.registry.succeeded(worker)
             if job.first is not None and job.first[0] != worker:
-                self.roster.contradicted(*job.first)
-        elif outcome.failure.kind in _DOUBTFUL and job.first is None and self.roster.others(worker):
+                self.registry.contradicted(*job.first)
+        elif outcome.failure.kind in _DOUBTFUL and job.first is None and self.registry.peers(worker):
             job.first = worker, outcome.failure
             job.alone = True
-            self._again([job], f"{outcome.failure.kind} on {worker}", count=False)
+            self._requeue([job], f"{outcome.failure.kind} on {worker}", count=False)
             return
-        self._ledger.deliver(outcome, job)
+        self._queue.deliver(outcome, job)
 
-    async def _whereabouts(self, client: Client, future: Future[Any] | None) -> str:
+    async def _holder_of(self, client: Client, future: Future[Any] | None) -> str:
         """Return the worker that holds a result, "" if there is none."""
         with contextlib.suppress(Exception):
             holders = (await client.who_has([future]))[future.key] if future is not None else ()
-            return next((one for one in holders if one in self.roster.present), "")
+            return next((one for one in holders if one in self.registry.present), "")
         return ""
 
-    async def _carry(self, client: Client, jobs: list[Job], worker: str, report: dict[str, Any], asked: float) -> None:
+    async def _stage(self, client: Client, jobs: list[Job], worker: str, report: dict[str, Any], asked: float) -> None:
         """Stage the shared input of these jobs on the worker's machine, and queue the jobs again."""
         assert self._uploader is not None
         trouble = str(report["trouble"])
         try:
             if worker and not trouble:
-                place = str(report["host"]), str(report["shelf"])
-                trouble = await self._uploader.bring(client, worker, place, asked)
+                place = str(report["host"]), str(report["cache"])
+                trouble = await self._uploader.upload(client, worker, place, asked)
         except Exception as error:
             trouble = f"{type(error).__name__}: {error}"
         if worker and trouble:
-            self.roster.pause(worker, trouble)
-        self._again(jobs, trouble or "it is staged now", count=False)
+            self.registry.pause(worker, trouble)
+        self._requeue(jobs, trouble or "it is staged now", count=False)
 
-    def _again(self, jobs: list[Job], why: str, *, count: bool) -> None:
-        if self._ledger.again(jobs, why, count=count):
+    def _requeue(self, jobs: list[Job], why: str, *, count: bool) -> None:
+        if self._queue.requeue(jobs, why, count=count):
             asyncio.get_running_loop().call_later(0.05, self.send)

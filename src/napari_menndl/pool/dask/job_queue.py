@@ -138,7 +138,7 @@ class JobQueue:
     def fail_all(self, failure: Failure) -> None:
         self.fail(list(self._jobs.values()), failure)
 
-    def again(self, jobs: list[Job], why: str, *, count: bool) -> bool:
+    def requeue(self, jobs: list[Job], why: str, *, count: bool) -> bool:
         """Queue jobs again; return whether any of them was still in flight.
 
         If `count` is true, each is sent alone from now on, and a job that has lost too many workers while alone fails.
@@ -155,7 +155,7 @@ class JobQueue:
                 self._waiting.append(job)
         return bool(jobs)
 
-    def all_again(self) -> None:
+    def requeue_all(self) -> None:
         """Queue all jobs again, because no results will arrive for those that were sent."""
         with self._lock:
             self._waiting = deque(self._jobs.values())

@@ -56,7 +56,7 @@ class DaskPool:
         Largest number of slots used; by default all.
     timeout : float, optional
         Time limit of each job [s].
-    carried : SharedInput, optional
+    shared_input : SharedInput, optional
         Input shared by all jobs; copied once to each remote machine.
     threads : int, optional
         Threads per trainer; by default each machine's cores divided among its slots.
@@ -84,7 +84,7 @@ class DaskPool:
         slots: int | None = None,
         timeout: float | None = 3600.0,
         *,
-        carried: SharedInput | None = None,
+        shared_input: SharedInput | None = None,
         threads: int | None = None,
         networks_per_gpu: int = 1,
         memory: int | None = None,
@@ -96,7 +96,7 @@ class DaskPool:
         self._most = slots
         self._patience = patience
         environment = tuple(sorted((env or {}).items()))
-        cargo = StagedInput.of(carried) if carried is not None and cluster.far else None
+        staged = StagedInput.of(shared_input) if shared_input is not None and cluster.far else None
         self._settings = SlotSettings(
             uuid.uuid4().hex,
             entry,
@@ -105,12 +105,12 @@ class DaskPool:
             networks_per_gpu,
             memory,
             environment,
-            cargo,
+            staged,
             tuple(versions().items()),
         )
 
-        self._ledger = JobQueue(attempts)
-        self._dispatcher = Dispatcher(self._ledger, self._settings)
+        self._queue = JobQueue(attempts)
+        self._dispatcher = Dispatcher(self._queue, self._settings)
         self._slots = 0
         self._closed = False
 
@@ -133,22 +133,22 @@ class DaskPool:
 
     @property
     def free(self) -> int:
-        return 0 if self._closed else max(0, self._ledger.window(self._slots) - len(self._ledger))
+        return 0 if self._closed else max(0, self._queue.window(self._slots) - len(self._queue))
 
     def submit(self, key: str, payload: dict[str, Any], attachment: bytes = b"") -> None:
         if self._closed:
             raise RuntimeError("the pool is closed")
         if len(attachment) > LIMIT:
             raise ValueError(f"an attachment of {len(attachment)} bytes is over the limit of {LIMIT}")
-        self._ledger.add(Job(key, payload, bytes(attachment)))
+        self._queue.add(Job(key, payload, bytes(attachment)))
         self._dispatcher.count(self._slots)
-        if self._ledger.waiting >= self._ledger.batch:
+        if self._queue.waiting >= self._queue.batch:
             self._call(self._dispatcher.send)
 
     def finished(self, timeout: float | None = None) -> list[Outcome]:
-        if self._ledger.waiting:
+        if self._queue.waiting:
             self._call(self._dispatcher.send)
-        outcomes = self._ledger.fetch(0 if self._closed else timeout)
+        outcomes = self._queue.fetch(0 if self._closed else timeout)
         self._dispatcher.count(self._slots)
         return outcomes
 
@@ -161,7 +161,7 @@ class DaskPool:
     def close(self) -> None:
         self._closed = True
         self._call(self._closing.set)
-        self._ledger.wake()
+        self._queue.wake()
         if threading.current_thread() is not self._thread:
             self._thread.join(10)
 
@@ -186,7 +186,7 @@ class DaskPool:
             self._slots, broken = 0, not self._closed
             self._closed = True
             if broken:
-                self._ledger.fail_all(failure)
+                self._queue.fail_all(failure)
 
     async def _supervise(self, ready: concurrent.futures.Future[None]) -> None:
         """Keep a connection to the cluster, reconnecting when it is lost."""
@@ -207,7 +207,7 @@ class DaskPool:
                 _log.warning("No scheduler yet: %s", error)
             if time.monotonic() - lost > self._patience:
                 message = f"No scheduler has answered for {self._patience:g} s."
-                self._ledger.fail_all(Failure("scheduler_lost", message))
+                self._queue.fail_all(Failure("scheduler_lost", message))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), pause)
             pause = min(2 * pause, 15.0)
@@ -223,13 +223,13 @@ class DaskPool:
                 while client.status == "running" and not self._closing.is_set():
                     assert client.scheduler is not None
                     threads = await asyncio.wait_for(client.scheduler.ncores(), _ANSWER)
-                    self._dispatcher.see(threads)
-                    before, slots = self._slots, self._dispatcher.roster.slots
+                    self._dispatcher.update_workers(threads)
+                    before, slots = self._slots, self._dispatcher.registry.slots
                     most = max(most, slots)
                     self._slots = slots if self._most is None else min(slots, self._most)
                     if self._slots > before and ready.done():
                         # The thread that waits for outcomes can now submit more jobs.
-                        self._ledger.wake()
+                        self._queue.wake()
                     self._dispatcher.count(self._slots)
                     if not ready.done():
                         ready.set_result(None)
@@ -252,4 +252,4 @@ class DaskPool:
                     await asyncio.wait_for(client.run(forget_pool, self._settings.pool), 2.0)
             await self._dispatcher.stop()
             if not self._closing.is_set():
-                self._ledger.all_again()
+                self._queue.requeue_all()

@@ -25,7 +25,7 @@ class Uploader:
 
     Parameters
     ----------
-    cargo : StagedInput
+    staged : StagedInput
 
     Attributes
     ----------
@@ -35,14 +35,14 @@ class Uploader:
         Time spent on sending, summed over machines [s].
     """
 
-    def __init__(self, cargo: StagedInput) -> None:
-        self._cargo = cargo
+    def __init__(self, staged: StagedInput) -> None:
+        self._staged = staged
         self._under_way: dict[tuple[str, str], asyncio.Task[str]] = {}
         self._brought: dict[tuple[str, str], float] = {}
         self.sent = 0
         self.seconds = 0.0
 
-    async def bring(self, client: Client, worker: str, place: tuple[str, str], asked: float) -> str:
+    async def upload(self, client: Client, worker: str, place: tuple[str, str], asked: float) -> str:
         """Upload the shared input through a worker; return an error message of the worker, "" on success.
 
         Parameters
@@ -72,14 +72,14 @@ class Uploader:
     async def _send(self, client: Client, worker: str, place: tuple[str, str]) -> str:
         began = time.monotonic()
         try:
-            part, parcels = "", _parcels(self._cargo)
-            while (parcel := await asyncio.to_thread(next, parcels, None)) is not None:
-                answer = await self._ask(client, worker, receive_pieces, self._cargo, part, parcel)
+            part, messages = "", _messages(self._staged)
+            while (message := await asyncio.to_thread(next, messages, None)) is not None:
+                answer = await self._ask(client, worker, receive_pieces, self._staged, part, message)
                 part, trouble = str(answer[0]), str(answer[1])
                 if trouble:
                     return trouble
-                self.sent += len(parcel)
-            trouble = str(await self._ask(client, worker, take_pieces, self._cargo, part))
+                self.sent += len(message)
+            trouble = str(await self._ask(client, worker, take_pieces, self._staged, part))
             if not trouble:
                 self._brought[place] = time.monotonic()
             return trouble
@@ -91,10 +91,10 @@ class Uploader:
         return (await asyncio.wait_for(client.run(*call, workers=[worker]), _ANSWER))[worker]
 
 
-def _parcels(cargo: StagedInput) -> Iterator[bytes]:
+def _messages(staged: StagedInput) -> Iterator[bytes]:
     """Yield the input's chunks, packing small ones together."""
     together: list[Message] = []
-    for piece in pieces_of(Path(cargo.source)):
+    for piece in pieces_of(Path(staged.source)):
         together.append(piece)
         if sum(len(chunk) for _, chunk in together) >= PIECE:
             yield pack(together)

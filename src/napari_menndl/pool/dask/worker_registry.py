@@ -38,14 +38,14 @@ class WorkerRegistry:
         self._contradictions: Counter[str] = Counter()
         self._quarantined: dict[str, None] = {}
 
-    def see(self, threads: Mapping[str, int]) -> None:
+    def update(self, threads: Mapping[str, int]) -> None:
         """Update the workers that are present: address to number of threads."""
         self._threads = dict(threads)
         for known in (self._gpus, self._avoided, self._contradictions):
             for gone in set(known) - set(threads):
                 del known[gone]
 
-    def hear(self, report: Mapping[str, Any]) -> str:
+    def on_report(self, report: Mapping[str, Any]) -> str:
         """Store a worker's report; return its address, "" if there is no such worker."""
         address = str(report["worker"])
         if address not in self._threads:
@@ -58,7 +58,7 @@ class WorkerRegistry:
         return frozenset(self._threads)
 
     @property
-    def fit(self) -> frozenset[str]:
+    def available(self) -> frozenset[str]:
         """Workers that may be given a job now."""
         now = self._clock()
         return frozenset(
@@ -67,8 +67,8 @@ class WorkerRegistry:
 
     @property
     def slots(self) -> int:
-        """Number of slots of the fit workers."""
-        return sum(self._threads[one] for one in self.fit)
+        """Number of slots of the available workers."""
+        return sum(self._threads[one] for one in self.available)
 
     @property
     def gpus(self) -> int:
@@ -79,9 +79,9 @@ class WorkerRegistry:
     def quarantined(self) -> tuple[str, ...]:
         return tuple(self._quarantined)
 
-    def others(self, address: str) -> frozenset[str]:
-        """Return the fit workers besides one, preferring those whose failures were never contradicted."""
-        others = self.fit - {address}
+    def peers(self, address: str) -> frozenset[str]:
+        """Return the available workers besides one, preferring those whose failures were never contradicted."""
+        others = self.available - {address}
         return frozenset(one for one in others if not self._contradictions[one]) or others
 
     def pause(self, address: str, why: str) -> None:
@@ -100,7 +100,7 @@ class WorkerRegistry:
             return
         self._contradictions[address] += 1
         count = self._contradictions[address]
-        if count >= CONTRADICTIONS and self.fit - {address}:
+        if count >= CONTRADICTIONS and self.available - {address}:
             last = f"{failure.kind}: {failure.message}"
             why = f"{count} in a row failed on it and succeeded elsewhere (the last: {last}). Put its machine right"
             self.quarantine(address, why)

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, all_threads=True)
-    _be_the_first_to_go()
+    _prefer_for_oom_kill()
     requests, replies = _take_pipes()
     jobs: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, jobs), daemon=True).start()
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         write_message(replies, reply, blob)
 
 
-def _be_the_first_to_go() -> None:
+def _prefer_for_oom_kill() -> None:
     """Make Linux kill this process rather than its owner when memory runs out."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")

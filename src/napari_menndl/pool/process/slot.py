@@ -139,7 +139,7 @@ class Slot:
             except (TrainerDiedError, TrainerTimedOutError) as error:
                 late = isinstance(error, TrainerTimedOutError)
                 if late:
-                    trainer.say_where()
+                    trainer.dump_tracebacks()
                 elif not hasattr(signal, "SIGUSR1"):  # on systems without it the child ends itself
                     late = timeout is not None and time.monotonic() - began >= timeout
                 self._discard()

@@ -168,7 +168,7 @@ class Trainer:
         """Queue a message and return at once."""
         self._requests.put((header, attachment))
 
-    def say_where(self) -> None:
+    def dump_tracebacks(self) -> None:
         """Make the child dump its threads' tracebacks to standard error, if the system supports it."""
         words = b"most recent call first"
         if hasattr(signal, "SIGUSR1") and self.alive:

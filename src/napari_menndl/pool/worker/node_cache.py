@@ -35,7 +35,7 @@ class NodeCache:
         self.folder = folder
         self._verified: set[str] = set()
 
-    def find(self, cargo: StagedInput) -> Path:
+    def find(self, staged: StagedInput) -> Path:
         """Return the path of a copy, made from the source if it can be read here.
 
         Raises
@@ -45,36 +45,36 @@ class NodeCache:
         OSError
             If there is no disk space or no permission.
         """
-        place = self.folder / cargo.digest / cargo.base
-        if cargo.digest not in self._verified or not place.exists():
-            with self._lock(cargo.digest):
-                if not self.intact(cargo):
+        place = self.folder / staged.digest / staged.base
+        if staged.digest not in self._verified or not place.exists():
+            with self._lock(staged.digest):
+                if not self.intact(staged):
                     shutil.rmtree(place.parent, ignore_errors=True)
-                    self._copy_source(cargo)
-            self._verified.add(cargo.digest)
+                    self._copy_source(staged)
+            self._verified.add(staged.digest)
         os.utime(place.parent)
         return place
 
-    def intact(self, cargo: StagedInput) -> bool:
+    def intact(self, staged: StagedInput) -> bool:
         """Whether the copy is intact, by reading it again; `find` replaces a damaged one."""
-        place = self.folder / cargo.digest / cargo.base
+        place = self.folder / staged.digest / staged.base
         try:
-            intact = place.exists() and digest_of(place) == cargo.digest
+            intact = place.exists() and digest_of(place) == staged.digest
         except OSError:
             intact = False
         if not intact:
-            self._verified.discard(cargo.digest)
+            self._verified.discard(staged.digest)
         return intact
 
-    def part(self, cargo: StagedInput) -> Path:
+    def part(self, staged: StagedInput) -> Path:
         """Create a temporary folder in the cache to write chunks to."""
-        part = self.folder / f".{cargo.digest}.{uuid.uuid4().hex}"
+        part = self.folder / f".{staged.digest}.{uuid.uuid4().hex}"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._prune()
         part.mkdir()
         return part
 
-    def put(self, cargo: StagedInput, part: Path) -> None:
+    def put(self, staged: StagedInput, part: Path) -> None:
         """Verify the copy assembled from chunks and make it available.
 
         Raises
@@ -82,32 +82,32 @@ class NodeCache:
         ValueError
             If its digest is not the announced one.
         """
-        with self._lock(cargo.digest):
-            self._take(cargo, part)
+        with self._lock(staged.digest):
+            self._take(staged, part)
 
-    def _take(self, cargo: StagedInput, part: Path) -> None:
+    def _take(self, staged: StagedInput, part: Path) -> None:
         try:
-            if digest_of(part / cargo.base) != cargo.digest or len(list(part.iterdir())) != 1:
-                raise ValueError(f"the {cargo.name} that arrived is not the one that was announced")
-            if not self.intact(cargo):
-                shutil.rmtree(self.folder / cargo.digest, ignore_errors=True)
-                part.rename(self.folder / cargo.digest)
+            if digest_of(part / staged.base) != staged.digest or len(list(part.iterdir())) != 1:
+                raise ValueError(f"the {staged.name} that arrived is not the one that was announced")
+            if not self.intact(staged):
+                shutil.rmtree(self.folder / staged.digest, ignore_errors=True)
+                part.rename(self.folder / staged.digest)
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
-    def _copy_source(self, cargo: StagedInput) -> None:
-        source = Path(cargo.source)
+    def _copy_source(self, staged: StagedInput) -> None:
+        source = Path(staged.source)
         try:
-            here = source.exists() and digest_of(source) == cargo.digest
+            here = source.exists() and digest_of(source) == staged.digest
         except OSError:
             here = False
         if not here:
             raise NotStagedError
-        part = self.part(cargo)
+        part = self.part(staged)
         try:
             for piece in pieces_of(source):
                 write_piece(part, piece)
-            self._take(cargo, part)
+            self._take(staged, part)
         except ValueError as error:  # the source is being changed, or the disk is faulty
             raise NotStagedError from error
         finally:

@@ -42,7 +42,7 @@ class SlotSettings:
         Memory limit of each trainer [byte]; None: the machine's, less a margin, divided among the worker's slots.
     env : tuple of (str, str)
         Environment variables of the trainers, added to those of the worker.
-    cargo : StagedInput or None
+    staged : StagedInput or None
         Shared input, of which every job needs a copy on its machine.
     versions : tuple of (str, str)
         Versions installed for the pool; a worker with other versions runs nothing.
@@ -55,7 +55,7 @@ class SlotSettings:
     networks_per_gpu: int = 1
     memory: int | None = None
     env: tuple[tuple[str, str], ...] = ()
-    cargo: StagedInput | None = None
+    staged: StagedInput | None = None
     versions: tuple[tuple[str, str], ...] = ()
 
 

@@ -55,7 +55,7 @@ class StagedInput:
     digest: str
 
     @classmethod
-    def of(cls, carried: SharedInput) -> StagedInput:
+    def of(cls, shared_input: SharedInput) -> StagedInput:
         """Describe a shared input.
 
         Raises
@@ -63,10 +63,10 @@ class StagedInput:
         InputError
             If nothing exists at its path.
         """
-        source = Path(carried.path).absolute()
+        source = Path(shared_input.path).absolute()
         if not source.exists():
-            raise InputError(f"the {carried.name} at {source}", "nothing there", "Correct the path.")
-        return cls(carried.name, str(source), digest_of(source))
+            raise InputError(f"the {shared_input.name} at {source}", "nothing there", "Correct the path.")
+        return cls(shared_input.name, str(source), digest_of(source))
 
     @property
     def base(self) -> str:

@@ -41,7 +41,7 @@ _machines_lock = threading.Lock()
 def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
     """Run packed jobs (`key`, `payload`; attachment) in order in one slot; return their packed outcomes.
 
-    The first message is a report: ``"worker"``, ``"host"``, ``"gpus"``; ``"shelf"`` (folder for the copy of the shared
+    The first message is a report: ``"worker"``, ``"host"``, ``"gpus"``; ``"cache"`` (folder for the copy of the shared
     input) with ``"trouble"`` (why the copy failed, or "") if it is not staged here; ``"unfit"`` if this worker has
     other versions than the pool, in which case nothing was run.
 
@@ -60,7 +60,7 @@ def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
             _machines[settings.pool] = WorkerSlots(settings, worker.state.nthreads, worker.address)
         machine = _machines[settings.pool]
     report = {"worker": worker.address, "host": platform.node(), "gpus": len(machine.gpus)}
-    shelf = _shelf(worker.local_directory)
+    node_cache = _cache_beside(worker.local_directory)
     if wrong := version_mismatch(settings.versions):
         return pack([(report | {"unfit": wrong}, b"")])
     messages = unpack(jobs)
@@ -73,16 +73,16 @@ def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
         for header, attachment in messages:
 
             def run(path: str, header: Any = header, attachment: bytes = attachment) -> Outcome:
-                payload = header["payload"] | ({settings.cargo.name: path} if settings.cargo else {})
+                payload = header["payload"] | ({settings.staged.name: path} if settings.staged else {})
                 return slot.run(header["key"], payload, attachment, limit, wanted)
 
             try:
-                outcome = _with_cargo(run, settings.cargo, shelf)
+                outcome = _with_staged(run, settings.staged, node_cache)
             except NotStagedError:
-                report |= {"shelf": str(shelf.folder), "trouble": ""}
+                report |= {"cache": str(node_cache.folder), "trouble": ""}
                 break
             except OSError as error:
-                report |= {"shelf": str(shelf.folder), "trouble": str(error)}
+                report |= {"cache": str(node_cache.folder), "trouble": str(error)}
                 break
             kind = "" if outcome.failure is None else outcome.failure.kind
             slow = len(messages) > 1 and kind == "timeout"
@@ -94,27 +94,27 @@ def run_jobs(settings: SlotSettings, jobs: bytes) -> bytes:
     return pack([(report, b""), *outcomes])
 
 
-def _with_cargo(run: Callable[[str], Outcome], cargo: StagedInput | None, shelf: NodeCache) -> Outcome:
+def _with_staged(run: Callable[[str], Outcome], staged: StagedInput | None, node_cache: NodeCache) -> Outcome:
     """Run a job with the path of the shared input's copy; repeat it with a new copy if a damaged one made it fail."""
-    if cargo is None:
+    if staged is None:
         return run("")
-    outcome = run(str(shelf.find(cargo)))
+    outcome = run(str(node_cache.find(staged)))
     suspicious = outcome.failure is not None and outcome.failure.kind in {"error", "crashed"}
-    return run(str(shelf.find(cargo))) if suspicious and not shelf.intact(cargo) else outcome
+    return run(str(node_cache.find(staged))) if suspicious and not node_cache.intact(staged) else outcome
 
 
 @cache
-def _shelf(local_directory: str) -> NodeCache:
+def _cache_beside(local_directory: str) -> NodeCache:
     """Return the cache next to the worker's temporary folder; workers on one disk share it."""
     return NodeCache(Path(local_directory).parent / "napari-menndl")
 
 
-async def receive_pieces(cargo: StagedInput, part: str, pieces: bytes, dask_worker: Any) -> tuple[str, str]:
+async def receive_pieces(staged: StagedInput, part: str, pieces: bytes, dask_worker: Any) -> tuple[str, str]:
     """Write chunks to a part folder, created if `part` is ""; return the folder and an error message."""
-    shelf = _shelf(dask_worker.local_directory)
+    node_cache = _cache_beside(dask_worker.local_directory)
 
     def write() -> str:
-        folder = Path(part) if part else shelf.part(cargo)
+        folder = Path(part) if part else node_cache.part(staged)
         for piece in unpack(pieces):
             write_piece(folder, piece)
         return str(folder)
@@ -127,10 +127,10 @@ async def receive_pieces(cargo: StagedInput, part: str, pieces: bytes, dask_work
         return part, str(error)
 
 
-async def take_pieces(cargo: StagedInput, part: str, dask_worker: Any) -> str:
+async def take_pieces(staged: StagedInput, part: str, dask_worker: Any) -> str:
     """Verify the uploaded copy and make it available; return an error message."""
     try:
-        await asyncio.to_thread(_shelf(dask_worker.local_directory).put, cargo, Path(part))
+        await asyncio.to_thread(_cache_beside(dask_worker.local_directory).put, staged, Path(part))
     except (OSError, ValueError) as error:
         return str(error)
     return ""

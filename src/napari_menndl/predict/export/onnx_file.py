@@ -116,8 +116,8 @@ def usage(network: TrainedNetwork | Ensemble) -> list[str]:
     planes, size = number_of_planes(network), network.pixel_size
     if planes > 1:
         order = ", ".join(f"{offset:+d}" for offset in OFFSETS)
-        given = f"the frame, then its neighbours {order}, each moved by whole pixels to lie on it, or the frame again"
-        shape = f"{FRAMES}: (1, {planes}, height, width) float32: {given} where there is none."
+        given = f"the frame, then its neighbours {order}, each moved by whole pixels to lie on it"
+        shape = f"{FRAMES}: (1, {planes}, height, width) float32: {given}, or the nearest other that there is."
     else:
         shape = f"{FRAMES}: (1, 1, height, width) float32: one frame."
     return [

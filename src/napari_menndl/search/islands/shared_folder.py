@@ -200,7 +200,7 @@ class SharedFolder:
         known = {}
         for path in self._files():
             if path != self._own_path:
-                known[path.name] = self._look(path)
+                known[path.name] = self._read_island(path)
         self._known = known
         return {name.removesuffix(".json"): elites for name, (_, elites) in known.items()}
 
@@ -214,7 +214,7 @@ class SharedFolder:
             log.warning("%d islands in %s are passed over: more than %d", len(names) - _MOST, self.path, _MOST)
         return [self.path / name for name in names[:_MOST]]
 
-    def _look(self, path: Path) -> tuple[tuple[int, ...], tuple[Elite, ...]]:
+    def _read_island(self, path: Path) -> tuple[tuple[int, ...], tuple[Elite, ...]]:
         before = self._known.get(path.name, ((), ()))
         version: tuple[int, ...] = ()
         try:

@@ -176,7 +176,7 @@ def excluded_workers(pool: dict[str, Any]) -> str:
     return f"Excluded workers (every job failed): {', '.join(names)}" if names else ""
 
 
-def came_to_nothing(status: Mapping[str, Any]) -> str:
+def explain_no_network(status: Mapping[str, Any]) -> str:
     """Explain why a finished search has found no network, and what to do; empty for any other search.
 
     Parameters

@@ -175,7 +175,7 @@ class RunMonitor:
         self._asked_at = -math.inf
         self._running = False
 
-    def look(self, seconds: float = 0.1, *, fresh: bool = False) -> RunSnapshot:
+    def snapshot(self, seconds: float = 0.1, *, fresh: bool = False) -> RunSnapshot:
         """Read new facts for a limited time and return a snapshot of the search.
 
         Parameters

@@ -240,7 +240,7 @@ class AnnotationChooser(QWidget):
 
     def _offer(self) -> None:
         """Show what is known of the movie, and offer its annotation on disk as long as none is open."""
-        self.about.tell(self.movie_layer)
+        self.about.show_movie(self.movie_layer)
         self.offered = self.of_others = None
         if self.movie_layer is not None and self.annotation_layer is None:
             with suppress(InputError):  # no movie of frames: the hint says so

@@ -71,12 +71,12 @@ class ClickLayer:
             return
         self.finish()
         if self._annotation is not None:
-            self._annotation.changes.labels.disconnect(self._told)
+            self._annotation.changes.labels.disconnect(self._on_labels)
             self._annotation.changes.classes.disconnect(self._classes_changed)
         self._annotation, self._over, self._radii = annotation, over, {}
         if annotation is not None:
             self._classes = len(annotation.classes)
-            annotation.changes.labels.connect(self._told)
+            annotation.changes.labels.connect(self._on_labels)
             annotation.changes.classes.connect(self._classes_changed)
 
     def click(self, value: int, radius: float) -> None:
@@ -261,7 +261,7 @@ class ClickLayer:
         if layer is not None and list(layer.features["click"]) != list(self._known):
             layer.features = {"class": list(layer.features["class"]), "click": list(self._known)}
 
-    def _told(self, t: int) -> None:
+    def _on_labels(self, t: int) -> None:
         """Follow a change of a frame's labels by brush, eraser, undo or redo."""
         if not self._busy and self.layer is not None:
             self._follow(t)

@@ -82,7 +82,7 @@ class AnnotateDefects(QWidget):
             (panel.frames.next, self.go_to_next),
         ):
             button.clicked.connect(self._guarded(act))
-        self.tools.said.connect(self._say)
+        self.tools.said.connect(self._show_message)
         panel.prepare.prepared.connect(choice.choose_movie)
         panel.frames.chosen.connect(self.show_frame)
         panel.next_region.frame_chosen.connect(self.show_frame)
@@ -90,21 +90,21 @@ class AnnotateDefects(QWidget):
         panel.frames.status_chosen.connect(self.set_status)
         panel.classes.chosen.connect(self._class_chosen)
         for helper in panel.helpers:
-            helper.accepted.connect(self._say)
+            helper.accepted.connect(self._show_message)
         step, moved = viewer.dims.events.current_step, self._moved
         step.connect(moved)
         unbind = [bind(viewer, "next-unannotated", self.go_to_next), bind(viewer, "frame-complete", self.complete)]
-        for undo in (partial(step.disconnect, moved), self._let_go, *unbind):
+        for undo in (partial(step.disconnect, moved), self._release, *unbind):
             self.destroyed.connect(lambda *_, undo=undo: undo())
 
     def _guarded(self, act: Callable[[], Any]) -> Callable[..., None]:
-        return guarded(act, self._say)
+        return guarded(act, self._show_message)
 
     def reset_choices(self, event: Any = None) -> None:
         """Update the choices after layers were added, removed or renamed; called by napari."""
         self.choice.reset_choices()
         self.panel.prepare.reset_choices()
-        self._say()
+        self._show_message()
 
     # Interface for other docks ----------------------------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class AnnotateDefects(QWidget):
     def _annotation_chosen(self) -> None:
         layer = self.choice.annotation_layer
         annotation = annotation_of(layer)
-        self._let_go()
+        self._release()
         if layer is not None and annotation is not None:
             try:
                 self.painted = AnnotationBinding(layer, annotation, self.show_frame)
@@ -163,7 +163,7 @@ class AnnotateDefects(QWidget):
         self._moved()
         self.annotation_changed.emit(self.annotation_layer)
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         """Disconnect from the annotation."""
         painted, self.painted, self.tools.painted = self.painted, None, None
         if painted is not None:
@@ -184,11 +184,11 @@ class AnnotateDefects(QWidget):
     def go_to_next(self) -> None:
         """Bring the next frame that is not complete into view."""
         if self.annotation is None:
-            self._say()
+            self._show_message()
             return
         following = self.annotation.next_unannotated(self.frame)
         if following is None:
-            self._say("Every other frame is complete.")
+            self._show_message("Every other frame is complete.")
         else:
             self.show_frame(following)
 
@@ -217,7 +217,7 @@ class AnnotateDefects(QWidget):
         self.panel.classes.model.show_counts({})
         self._lead()
         self.counter.count(self.annotation, self.frame)
-        self._say()
+        self._show_message()
 
     def _lead(self) -> None:
         """Pass what is in view to the helpers."""
@@ -228,11 +228,11 @@ class AnnotateDefects(QWidget):
     def _status_changed(self, frame: int) -> None:
         self.panel.frames.model.renew(frame)
         self.panel.frames.show_frame(self.frame)
-        self._say()
+        self._show_message()
 
     def _labels_changed(self, _: int) -> None:
         self.counter.count(self.annotation, self.frame)
-        self._say()
+        self._show_message()
 
     def _scene(self) -> Scene | None:
         layer, annotation, frame = self.movie_layer, self.annotation, self.frame
@@ -268,7 +268,7 @@ class AnnotateDefects(QWidget):
 
     # Status and hint --------------------------------------------------------------------------------------------------
 
-    def _say(self, said: str = "") -> None:
+    def _show_message(self, said: str = "") -> None:
         """Show a message or else the next step, and whether there is anything to undo or redo."""
         annotation = self.annotation
         self.panel.undo.setEnabled(annotation is not None and annotation.can_undo)

@@ -84,16 +84,16 @@ class NextRegion(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (lay_out(self.form), self.button, self.bar, self.said, self.done):
             layout.addWidget(widget)
-        self._work = LatestTask(self._look, self)
+        self._work = LatestTask(self._suggest, self)
         self._work.answered.connect(self._found)
         self._work.failed.connect(self._failed)
         self._work.warned.connect(show_warning)
         self._say_looked = in_window(self._show_progress)
-        self.button.clicked.connect(self.go_on)
+        self.button.clicked.connect(self.show_next)
         self.done.clicked.connect(self.mark)
-        self._say("")
+        self._show_message("")
 
-    def go_on(self) -> None:
+    def show_next(self) -> None:
         """Show the next region; look for some first if none is left, or something else is chosen."""
         try:
             movie, _ = self._movie()
@@ -111,10 +111,10 @@ class NextRegion(QWidget):
             return
         self._asked = question
         self.button.setEnabled(False)
-        self._say("Opening the network …")
+        self._show_message("Opening the network …")
         self._work.ask(question)
 
-    def _look(self, question: _Question) -> list[Suggestion]:
+    def _suggest(self, question: _Question) -> list[Suggestion]:
         # Imported here, in a thread: it takes a moment that a person would notice in the window.
         from napari_menndl.opening import open_network
         from napari_menndl.predict.suggest import suggest_regions
@@ -132,16 +132,16 @@ class NextRegion(QWidget):
         self.button.setEnabled(True)
         self._left = list(found)
         if question.annotation is not self.annotation:
-            self._say("")
+            self._show_message("")
         elif found:
             self._show(self._left.pop(0))
         else:
-            self._say("The networks agree on all defects that are not annotated yet.")
+            self._show_message("The networks agree on all defects that are not annotated yet.")
 
     def _failed(self, _: _Question, error: Exception) -> None:
         self.button.setEnabled(True)
         self._asked = ()
-        self._say("")
+        self._show_message("")
         if not isinstance(error, InputError):
             raise error
         show_error(str(error))
@@ -170,7 +170,7 @@ class NextRegion(QWidget):
         camera.zoom = 0.8 * float(min(np.array(self._viewer.canvas.size) / np.abs(high - low)[-2:]))
         doubtful = ", ".join(f"{n} {name}" for name, n in suggestion.doubtful.items()) or "none alone"
         count = suggestion.defects
-        self._say(
+        self._show_message(
             f"Frame {suggestion.frame}: the networks find {count} defect{'s' * (count != 1)} here and disagree on "
             f"{doubtful}. Annotate all defects in the rectangle, then press '{self.done.text()}'."
         )
@@ -192,7 +192,7 @@ class NextRegion(QWidget):
             show_error(str(error))
             return
         self.hide_rectangle()
-        self._say(f"Added to the regions of frame {t}. Search again on it, or look where to go on.")
+        self._show_message(f"Added to the regions of frame {t}. Search again on it, or look where to go on.")
 
     def follow(self, annotation: Annotation | None) -> None:
         """Suggest for another annotation."""
@@ -200,7 +200,7 @@ class NextRegion(QWidget):
             self.annotation = annotation
             self._left, self._asked = [], ()
             self.hide_rectangle()
-            self._say("")
+            self._show_message("")
 
     def _show_progress(self, done: int, total: int) -> None:
         self.bar.setMaximum(total)
@@ -208,7 +208,7 @@ class NextRegion(QWidget):
         self.bar.setVisible(self._work.busy)
         self.said.setVisible(not self._work.busy)
 
-    def _say(self, words: str) -> None:
+    def _show_message(self, words: str) -> None:
         self.bar.hide()
         self.said.setText(words)
         self.said.setVisible(bool(words))

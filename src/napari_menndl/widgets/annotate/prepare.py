@@ -147,13 +147,15 @@ class Prepare(QWidget):
         layers = self._viewer.layers
         layers.insert(layers.index(question.image) + 1 if question.image in layers else len(layers), layer)
         question.image.visible = False
-        self._say(f"{describe(movie.steps).capitalize()}. The recorded movie is still there: choose its layer.")
+        self._show_message(
+            f"{describe(movie.steps).capitalize()}. The recorded movie is still there: choose its layer."
+        )
         self.prepared.emit(layer)
 
     def _failed(self, _: _Question, error: Exception) -> None:
         self._show_busy(False)
         if self._cancelled.is_set():
-            self._say("Stopped; nothing is changed.")
+            self._show_message("Stopped; nothing is changed.")
         elif isinstance(error, InputError):
             show_error(str(error))
         else:
@@ -168,8 +170,8 @@ class Prepare(QWidget):
         self.button.setEnabled(not busy)
         self.stop.setVisible(busy)
         self.bar.setVisible(False)
-        self._say("")
+        self._show_message("")
 
-    def _say(self, words: str) -> None:
+    def _show_message(self, words: str) -> None:
         self.said.setText(words)
         self.said.setVisible(bool(words))

@@ -73,7 +73,7 @@ class AnnotationBinding:
         if _recording.get(self._key) is not self:
             return
         del _recording[self._key]
-        self._let_go()
+        self._release()
         if self._lock is not None:
             self._lock.release()
         self.layer.events.paint.disconnect(self._painted)
@@ -89,7 +89,7 @@ class AnnotationBinding:
         if isinstance(self.annotation.labels, FrameCache):
             self.annotation.labels.under_way = lambda: getattr(self.layer, "_block_history", False)
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if isinstance(self.annotation.labels, FrameCache):
             self.annotation.labels.under_way = lambda: False
         try:

@@ -144,7 +144,7 @@ class Tools(QObject):
             self.said.emit(f"{number} discs as points: move or delete them; the discs follow at once.")
 
 
-def guarded(act: Callable[[], Any], say: Callable[[str], Any]) -> Callable[..., None]:
+def guarded(act: Callable[[], Any], show_message: Callable[[str], Any]) -> Callable[..., None]:
     """Return the action of a button, with errors shown in napari and in the dock."""
 
     def run(*_: Any) -> None:
@@ -152,6 +152,6 @@ def guarded(act: Callable[[], Any], say: Callable[[str], Any]) -> Callable[..., 
             act()
         except InputError as error:
             show_error(str(error))
-            say(str(error))
+            show_message(str(error))
 
     return run

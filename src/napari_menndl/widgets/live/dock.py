@@ -79,7 +79,7 @@ class LiveReview(LivePanel):
         self._connect()
         self.reset_choices()
         self._recolour()
-        self._say(HINT)
+        self._show_message(HINT)
 
     def _connect(self) -> None:
         self._throttle = QSignalThrottler(parent=self)
@@ -93,7 +93,7 @@ class LiveReview(LivePanel):
         self.predicting.failed.connect(self._failed)
         self.predicting.warned.connect(self._warn)
         self.plot.frame_chosen.connect(self.view.go_to)
-        self.pixel_size.answered.connect(self._pixel_size_said)
+        self.pixel_size.answered.connect(self._on_pixel_size)
         self.form["pixel_size"].changed.connect(self._pixel_size_given)
         connected = (
             (self.viewer.events.theme, self._recolour),
@@ -127,7 +127,7 @@ class LiveReview(LivePanel):
             self.form["layer"].value = chosen
         if self.feed is not None and self.view.removed:
             self.stop()
-            self._say("The followed layer was removed. Press Follow to begin again.")
+            self._show_message("The followed layer was removed. Press Follow to begin again.")
 
     # Following --------------------------------------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class LiveReview(LivePanel):
             self._fail(error)
             return
         self.button.setText(STOP)
-        self._say("Opening the network …")
+        self._show_message("Opening the network …")
         self.opening.ask((self.settings.network.expanduser(), self.settings.fast))
 
     def stop(self) -> None:
@@ -169,8 +169,8 @@ class LiveReview(LivePanel):
         self._asking = False
         self.pixel_size.hide()
         self.button.setText(FOLLOW)
-        self.say_behind("")
-        self._say(HINT)
+        self.show_backlog("")
+        self._show_message(HINT)
 
     def _opened(self, _: Any, predictor: LivePredictor) -> None:
         if self.button.text() != STOP:
@@ -190,8 +190,8 @@ class LiveReview(LivePanel):
         self._begin(settings.layer)
         self.feed.news.connect(self._hear)
         self._answer = answer_for(self._followed)
-        self.pixel_size.tell(self._answer)
-        self._say("Waiting for the first new frame …")
+        self.pixel_size.show_answer(self._answer)
+        self._show_message("Waiting for the first new frame …")
         self.feed.start()
 
     def _begin(self, layer: Image | None) -> None:
@@ -221,7 +221,7 @@ class LiveReview(LivePanel):
                 self._begin(self.view.layer)
                 if self.tables is not None:
                     self.tables.begin_another()
-            self.say_notice(news.text)
+            self.show_notice(news.text)
             show_info(news.text)
 
     def _next(self) -> None:
@@ -234,7 +234,7 @@ class LiveReview(LivePanel):
             answer = (given, given) if given and self._answer is None else self._answer
             self.predicting.ask((self._predictor, self.feed, self._at_work, answer, self.tables))
 
-    def _pixel_size_said(self, answer: Answer) -> None:
+    def _on_pixel_size(self, answer: Answer) -> None:
         """Predict the frames that wait, or ask again."""
         if isinstance(answer, tuple):
             self._answer = None
@@ -246,7 +246,7 @@ class LiveReview(LivePanel):
 
     def _pixel_size_given(self, _: object = None) -> None:
         self._asking = False
-        self.pixel_size.tell(self._answer)
+        self.pixel_size.show_answer(self._answer)
         self._next()
 
     @property
@@ -297,12 +297,12 @@ class LiveReview(LivePanel):
             latency = time.time() - new.appeared
             self.frames.latencies.append(latency)
             found = sum(frame.counts.values())
-            self._say(
+            self._show_message(
                 f"Frame {frame.number}: {found} defect{'s' * (found != 1)}, {short_duration(latency)} after it "
                 f"appeared ({by_how_many(*frame.members)}: {short_duration(frame.seconds)})."
             )
         self._next()
-        self.say_behind(self.frames.behind())
+        self.show_backlog(self.frames.behind())
 
     def _recolour(self, event: Any = None) -> None:
         colours = get_theme(self.viewer.theme)
@@ -310,7 +310,7 @@ class LiveReview(LivePanel):
 
     # Messages ---------------------------------------------------------------------------------------------------------
 
-    def _say(self, text: str) -> None:
+    def _show_message(self, text: str) -> None:
         self.status.setText(text)
         if text != self.hint:
             self.hint = text
@@ -323,7 +323,7 @@ class LiveReview(LivePanel):
             self.frames.waiting.insert(0, question[2])
             self.pixel_size.ask(Path(self._followed).name, error)
             self.docking.point_to(self.pixel_size)
-            self._say("The frames wait: say how large a pixel is, or that they are to be taken as they are.")
+            self._show_message("The frames wait: say how large a pixel is, or that they are to be taken as they are.")
         elif question[1] is self.feed and self.feed is not None:
             self._fail(error, f"Frame {question[2].number}: ")
         self._next()
@@ -333,16 +333,16 @@ class LiveReview(LivePanel):
         self._fail(error)
 
     def _warn(self, text: str) -> None:
-        self._tell(text, show_warning)
+        self._notify_once(text, show_warning)
 
     def _fail(self, error: Exception, where: str = "") -> None:
         if not isinstance(error, InputError):
             logging.getLogger(__name__).error("The live review failed", exc_info=error)
         text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        self._say(where + text)
-        self._tell(text, show_error)
+        self._show_message(where + text)
+        self._notify_once(text, show_error)
 
-    def _tell(self, text: str, notify: Any) -> None:
+    def _notify_once(self, text: str, notify: Any) -> None:
         if text != self._said:  # once, not for every frame
             self._said = text
             notify(text)

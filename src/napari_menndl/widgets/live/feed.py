@@ -117,15 +117,15 @@ class LayerFeed(QObject):
         return int(self.layer.data.shape[0]) if self.layer.ndim > 2 else 0
 
     def start(self) -> None:
-        self.layer.events.data.connect(self._look)
+        self.layer.events.data.connect(self._on_data)
         if self._known < self._length():
-            self._look()
+            self._on_data()
 
     def stop(self) -> None:
         with suppress(ValueError, RuntimeError):
-            self.layer.events.data.disconnect(self._look)
+            self.layer.events.data.disconnect(self._on_data)
 
-    def _look(self, event: Any = None) -> None:
+    def _on_data(self, event: Any = None) -> None:
         now, length = time.time(), self._length()
         if self.layer.ndim == 2:
             self.news.emit(self, NewFrame(self._changes, now))

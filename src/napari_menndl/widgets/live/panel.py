@@ -101,18 +101,18 @@ class LivePanel(QScrollArea):
 
     def begin(self, colours: Mapping[str, str], frame_time: float | None) -> None:
         """Reset messages and plot; takes the classes with their colours, and the time between two frames [s]."""
-        self.say_behind("")
-        self.say_notice("")
+        self.show_backlog("")
+        self.show_notice("")
         self.plot.begin(colours, frame_time)
         squares = (f'<span style="color:{colour}">■</span>&nbsp;{escape(name)}' for name, colour in colours.items())
         self.legend.setText("&nbsp;&nbsp; ".join(squares))
 
-    def say_behind(self, text: str) -> None:
+    def show_backlog(self, text: str) -> None:
         """Show a message about frames that wait."""
         self.behind.setText(text)
         self.behind.setVisible(bool(text))
 
-    def say_notice(self, text: str) -> None:
+    def show_notice(self, text: str) -> None:
         """Show a message about the source."""
         self.notice.setText(escape(text))
         self.notice.setVisible(bool(text))

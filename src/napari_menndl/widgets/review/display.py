@@ -54,7 +54,7 @@ class Display(QObject):
         self.shading = Shading(viewer)
         self.cover = HideAnnotation(viewer, self)
         self.shown: FrameReview | None = None
-        self._told: FrameReview | None = None
+        self._reported: FrameReview | None = None
         self._blank = True
         self._glow = LatestTask(self._shade, self)
         self._glow.answered.connect(self._show_shading)
@@ -73,7 +73,7 @@ class Display(QObject):
 
     def move(self, frame: int) -> None:
         """Follow the view to another frame: a known overlay comes with it; the rest follows with `show`."""
-        self.shown, self._told = self._known(frame), None
+        self.shown, self._reported = self._known(frame), None
         if self.shading.frame != frame:
             self.shading.clear()  # never the probabilities of one frame over another
 
@@ -112,9 +112,9 @@ class Display(QObject):
         self.shown, self._blank = review, False
         self._colour_classes(review.class_names)
         self.overlay.show(image)
-        if review is self._told:
+        if review is self._reported:
             return
-        self._told = review
+        self._reported = review
         if review.thresholds is not None:
             self._inputs.show_thresholds(review.class_names, review.thresholds)
         took = f", predicted in {_time(review.seconds)}" if review.seconds else ""
@@ -144,7 +144,7 @@ class Display(QObject):
 
     def clear(self) -> None:
         """Show no frame, until `show` is called."""
-        self.shown = self._told = None
+        self.shown = self._reported = None
         self._blank = True
         self.overlay.redraw()
         self.shading.clear()

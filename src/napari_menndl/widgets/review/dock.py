@@ -96,21 +96,21 @@ class ReviewFrames(QWidget):
         controls.complete.clicked.connect(self._complete)
         controls.scores.plot.frame_chosen.connect(self.go_to)
         controls.tracks.plot.frame_chosen.connect(self.go_to)
-        controls.pixel_size.answered.connect(self._pixel_size_said)
+        controls.pixel_size.answered.connect(self._on_pixel_size)
         errors = controls.errors
         errors.next.clicked.connect(self.next_error)
         errors.previous.clicked.connect(self.previous_error)
         errors.accept.clicked.connect(walk.accept)
         errors.reject.clicked.connect(walk.reject)
         errors.repaint_button.clicked.connect(walk.repaint)
-        controls.what["annotation"].changed.connect(walk.let_go)  # the selected error is of another one
+        controls.what["annotation"].changed.connect(walk.clear_selection)  # the selected error is of another one
         inputs.changed.connect(self.following.renew)
         inputs.replaced.connect(self._replaced)
         inputs.painted.connect(self._painted)
-        self.following.asked.connect(self._say_hint)
+        self.following.asked.connect(self._update_hint)
         self.movie.warned.connect(self.teller.warn)
         for told in (self.movie.reviewed, self.movie.failed):
-            told.connect(self._say_hint)
+            told.connect(self._update_hint)
         walk.changed.connect(self._chosen)
         walk.decided.connect(self._painted)
         controls.movies.failed.connect(self.teller.error)
@@ -204,36 +204,36 @@ class ReviewFrames(QWidget):
         self.controls.movies.show_layers([one for one in self._layers(Image) if not one.rgb and one.ndim in (2, 3)])
         if self.display.forget_removed():
             self._rest("The overlay was removed. Review again to show it.")
-        self._say_hint()
+        self._update_hint()
 
     def _replaced(self) -> None:
         self.corrected = set()
         self.tracks.forget()
         self._rest()
 
-    def _pixel_size_said(self, answer: Answer) -> None:
+    def _on_pixel_size(self, answer: Answer) -> None:
         self.inputs.take_answer(answer)
         self.following.take_answer()
-        self._say_hint()
+        self._update_hint()
 
     def _painted(self, frame: int) -> None:
         self.inputs.note()
         if self.following.on:
             self.corrected |= {frame} - {EVERY_FRAME}
             self.movie.touch(self.movie.reviews if frame == EVERY_FRAME else [frame])
-            self._say_hint()
+            self._update_hint()
             self.following.renew()
 
     def _view_moved(self) -> None:
         if self.walk.chosen is not None and self.walk.chosen.frame != self.inputs.frame:
-            self.walk.let_go()
+            self.walk.clear_selection()
         self.following.move()
         self.controls.tracks.plot.show_place(self.inputs.frame)
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
         super().hideEvent(event)
         if not event.spontaneous():
-            self.display.cover.lift()
+            self.display.cover.show_annotations()
 
     def showEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
         super().showEvent(event)
@@ -268,11 +268,11 @@ class ReviewFrames(QWidget):
     def _rest(self, text: str = "") -> None:
         """Stop following the view."""
         self.following.end()
-        self.walk.let_go()
+        self.walk.clear_selection()
         self._note = text
-        self._say_hint()
+        self._update_hint()
 
-    def _say_hint(self, _: object = None) -> None:
+    def _update_hint(self, _: object = None) -> None:
         self.controls.again.setEnabled(bool(self.corrected))
         hint, button = self._next_step()
         if not self.following.on:

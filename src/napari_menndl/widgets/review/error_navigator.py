@@ -234,7 +234,7 @@ class ErrorNavigator(QObject):
             here = (self.chosen.frame, *self.chosen.centre)
         number = next_error(errors, here, direction)
         if number is None or image is None:
-            self.let_go()
+            self.clear_selection()
             self.changed.emit("No error in the frames reviewed so far.")
             return
         row = errors.iloc[number]
@@ -264,7 +264,7 @@ class ErrorNavigator(QObject):
         layer.visible, layer.mode = True, "paint"
         self._viewer.layers.selection.active = layer
 
-    def let_go(self) -> None:
+    def clear_selection(self) -> None:
         """Clear the selection."""
         self._ring.hide()
         if self.chosen is not None:
@@ -288,7 +288,7 @@ class ErrorNavigator(QObject):
             y, x = np.rint(image.world_to_data(event.position)[-2:]).astype(int)
             chosen = choose_at(review, int(y), int(x))
             if chosen is None:
-                self.let_go()
+                self.clear_selection()
             else:
                 self._choose(chosen, "")
 
@@ -316,7 +316,7 @@ class ErrorNavigator(QObject):
         except InputError as error:
             self._fail(error)
             return
-        self.let_go()
+        self.clear_selection()
         self.decided.emit(chosen.frame)
 
     def _review(self, frame: int) -> FrameReview:

@@ -94,7 +94,7 @@ class Following(QObject):
         self._controls.pixel_size.hide()
         self._movie.forget()
         self._display.clear()
-        self._display.cover.lift()
+        self._display.cover.show_annotations()
         self._display.show_movie()
 
     def fail(self, error: Exception) -> None:
@@ -118,7 +118,7 @@ class Following(QObject):
         """Show the answer about the movie's pixel size; without one it is asked for again."""
         self.waits = False
         with suppress(InputError):  # no movie: `_ask` says so
-            self._controls.pixel_size.tell(self._inputs.answer)
+            self._controls.pixel_size.show_answer(self._inputs.answer)
 
     def move(self) -> None:
         """Follow the view to another frame."""
@@ -149,7 +149,7 @@ class Following(QObject):
         movie.centre = self._display.centre
         if setting != movie.setting and not movie.begin(setting):
             self._display.overlay.redraw()  # never results of another network or movie
-        review = movie.look(frame)
+        review = movie.review_first(frame)
         if review is not None:
             self._display.show(review)
         else:
@@ -163,7 +163,7 @@ class Following(QObject):
     def _order(self) -> list[int]:
         """Return all frames, the annotated ones first, from the one in view on."""
         count, here = len(self._inputs.movie), self._inputs.frame
-        return sorted(range(count), key=lambda t: (not self._movie.speaks_of(t), (t - here) % count))
+        return sorted(range(count), key=lambda t: (not self._movie.is_annotated(t), (t - here) % count))
 
     def _reviewed(self, frame: int) -> None:
         self.failed = False

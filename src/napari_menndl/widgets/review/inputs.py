@@ -364,9 +364,9 @@ class Inputs(QObject):
         if annotation is not None:
             for signal in (annotation.changes.labels, annotation.changes.status, annotation.changes.regions):
                 if act == "connect":
-                    signal.connect(self._told)
+                    signal.connect(self._on_labels)
                 else:
-                    signal.disconnect(self._told, missing_ok=True)
+                    signal.disconnect(self._on_labels, missing_ok=True)
 
     def _painted(self) -> None:
         layer = self._watched
@@ -393,7 +393,7 @@ class Inputs(QObject):
         self._states = {}
         self.painted.emit(EVERY_FRAME)
 
-    def _told(self, frame: int) -> None:
+    def _on_labels(self, frame: int) -> None:
         self.painted.emit(frame)
 
     def _threshold_moved(self) -> None:

@@ -83,17 +83,17 @@ class Notifier(QObject):
         if not isinstance(error, InputError):
             logging.getLogger(__name__).error("Reviewing a frame failed", exc_info=error)
         text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        self._say(text, show_error)
+        self._notify_once(text, show_error)
         return text
 
     def warn(self, text: str) -> None:
-        self._say(text, show_warning)
+        self._notify_once(text, show_warning)
 
     def begin(self) -> None:
         """Allow earlier messages to be shown again."""
         self._said = ""
 
-    def _say(self, text: str, notify: Callable[[str], None]) -> None:
+    def _notify_once(self, text: str, notify: Callable[[str], None]) -> None:
         if text != self._said:
             self._said = text
             notify(text)

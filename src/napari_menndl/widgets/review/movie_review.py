@@ -122,10 +122,10 @@ class MovieReview(QObject):
             self.touch(self.reviews)
         return kept
 
-    def look(self, frame: int) -> FrameReview | None:
+    def review_first(self, frame: int) -> FrameReview | None:
         """Review this frame first; return its review if it is available already."""
         self.in_view = frame
-        self.reviewer.look(frame)
+        self.reviewer.prioritise(frame)
         if self._holds(frame):
             self._first.forget()
             self._continue()
@@ -198,14 +198,14 @@ class MovieReview(QObject):
         if (seen := self.now(self.in_view)) is not None and not seen.thorough:
             self._rest.ask(self._question(self.in_view, thorough=True))
         elif self._going and (following := next(filter(self._lacks, self._frames), None)) is not None:
-            thorough = self._holds(following) or self.speaks_of(following)
+            thorough = self._holds(following) or self.is_annotated(following)
             self._rest.ask(self._question(following, thorough))
 
     def _lacks(self, frame: int) -> bool:
         known = self.now(frame)
         return known is None or (known.annotated and not known.thorough)
 
-    def speaks_of(self, frame: int) -> bool:
+    def is_annotated(self, frame: int) -> bool:
         """Whether a frame is annotated, as far as can be told without reading its labels."""
         known = self.reviews.get(frame)
         if known is not None:

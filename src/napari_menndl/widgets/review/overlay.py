@@ -145,7 +145,7 @@ class HideAnnotation(QObject):
         # An added layer is selected for a moment, and then the previous selection is restored.
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
-        self._settled.timeout.connect(self._look)
+        self._settled.timeout.connect(self._on_selection)
         selected, act = viewer.layers.selection.events.active, self._selected
         selected.connect(act)
 
@@ -159,7 +159,7 @@ class HideAnnotation(QObject):
         """Hide all annotations, once for each that is compared, except those with an active tool."""
         if self._laid and annotation is self._covered:
             return
-        self.lift()
+        self.show_annotations()
         self._laid, self._covered = True, annotation
         if annotation is not None and annotation_of(annotation) is None and _can_hide(annotation):
             annotation.contour = annotation.contour or 1  # hidden layers announce undo only with a contour
@@ -169,7 +169,7 @@ class HideAnnotation(QObject):
         for one in self._hidden:
             one.visible = False
 
-    def lift(self) -> None:
+    def show_annotations(self) -> None:
         """Show the annotations again."""
         self._laid, self._covered = False, None
         hidden, self._hidden = self._hidden, []
@@ -179,7 +179,7 @@ class HideAnnotation(QObject):
     def _selected(self) -> None:
         self._settled.start(0)
 
-    def _look(self) -> None:
+    def _on_selection(self) -> None:
         before, self._active = self._active, self._viewer.layers.selection.active
         if self._active is not None and before != self._active and self._active in self._hidden:
             self._hidden.remove(self._active)

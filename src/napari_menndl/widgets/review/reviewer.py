@@ -83,10 +83,10 @@ class FrameReviewer:
         known = setting.annotation.metadata.get("annotation") if setting.annotation is not None else None
         return AnnotatedSource(setting.source, known.class_names if known else ())
 
-    def look(self, t: int) -> None:
+    def prioritise(self, t: int) -> None:
         """Announce the frame in view, so that a pool predicts it first."""
         if (source := self._source) is not None:
-            source.look(t)
+            source.prioritise(t)
 
     def rest(self) -> None:
         """Let a pool predict only what is waited for."""

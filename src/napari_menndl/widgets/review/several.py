@@ -152,7 +152,7 @@ class SeveralMovies(QObject):
         super().__init__(parent)
         self.busy = False
         self._stop = threading.Event()
-        self._tell = in_window(self._on_told)
+        self._tell = in_window(self._on_progress)
         self.destroyed.connect(self._stop.set)
 
     def begin(self, order: Order) -> None:
@@ -165,7 +165,7 @@ class SeveralMovies(QObject):
         """Stop after the current frame; what is predicted stays on disk."""
         self._stop.set()
 
-    def _on_told(self, what: str, *said: Any) -> None:
+    def _on_progress(self, what: str, *said: Any) -> None:
         if what in ("ended", "failed"):
             self.busy = False
         getattr(self, what).emit(*said)
@@ -280,7 +280,7 @@ class MovieList(QWidget):
             layout.addWidget(part)
         self.remove.clicked.connect(self._remove)
         self.button.clicked.connect(self._go_or_stop)
-        self.pixel_size.answered.connect(self._pixel_size_said)
+        self.pixel_size.answered.connect(self._on_pixel_size)
         self.work.progressed.connect(self._progress)
         self.work.predicted.connect(self._predicted)
         self.work.ended.connect(self._ended)
@@ -399,7 +399,7 @@ class MovieList(QWidget):
         self.button.setEnabled(True)
         self.status.setText(text)
 
-    def _pixel_size_said(self, answer: Any) -> None:
+    def _on_pixel_size(self, answer: Any) -> None:
         """Keep the answer for every movie that was asked about, and continue."""
         for _, movie, _ in self._asked:
             remember_answer(movie, answer)

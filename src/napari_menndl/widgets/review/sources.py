@@ -86,7 +86,7 @@ class Source:
         """Whether a frame needs no prediction."""
         return True
 
-    def look(self, t: int) -> None:
+    def prioritise(self, t: int) -> None:
         """Announce the frame in view."""
 
     def rest(self) -> None:
@@ -167,7 +167,7 @@ class PredictedSource(Source):
         parts = cut_parts((height, width), centre, self.part)
         whole = np.zeros((len(self.class_names), height, width), np.float32)
         shown = read_frame(movie, t, network.reach)
-        self._prediction.range.look(t, shown, movie.pixel_size)
+        self._prediction.range.check(t, shown, movie.pixel_size)
         said = network.predict_parts(shown, parts, movie.pixel_size)
         for part, chances in zip(parts, said, strict=True):
             whole[:, *part] = chances
@@ -274,9 +274,9 @@ class PooledSource(PredictedSource):
     def remembers(self, t: int) -> bool:
         return self._prediction.is_written(t)
 
-    def look(self, t: int) -> None:
+    def prioritise(self, t: int) -> None:
         if self._writer is not None:
-            self._writer.look(t)
+            self._writer.prioritise(t)
 
     def predict_parts(
         self, t: int, thresholds: Sequence[float] | None, centre: tuple[float, float]
@@ -336,7 +336,7 @@ def open_source(
     from napari_menndl.opening import open_network
     from napari_menndl.predict.prediction import Prediction
 
-    if path.is_dir() and Prediction.stands_at(path):
+    if path.is_dir() and Prediction.exists_at(path):
         stored = Prediction.open(path, movie)
         if stored.spec.shape != movie.shape:
             raise InputError(

@@ -124,7 +124,7 @@ class TracksView(QWidget):
         colours = get_theme(theme)
         self.plot.recolour(colours.background.as_hex(), colours.text.as_hex())
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """Show a summary or a note."""
         self.status.setText(text)
         self.status.setVisible(bool(text))
@@ -191,7 +191,7 @@ class MovieTracks(QObject):
         except InputError as error:
             self._complain(error)
             return
-        self._view.say("Following …")
+        self._view.show_message("Following …")
         self._work.ask(Question(tuple(reviews[t] for t in sorted(reviews)), movie, settings))
 
     def forget(self) -> None:
@@ -199,7 +199,7 @@ class MovieTracks(QObject):
         self.found = None
         self._view.save.setEnabled(False)
         self._view.plot.hide()
-        self._view.say("")
+        self._view.show_message("")
         if self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
         self._layer = None
@@ -218,7 +218,7 @@ class MovieTracks(QObject):
         self._view.plot.show_events(found.events, colours, len(question.movie))
         self._view.plot.setVisible(len(found.events) > 0)
         self._view.save.setEnabled(True)
-        self._view.say(summary(found, len(question.movie)))
+        self._view.show_message(summary(found, len(question.movie)))
         if self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
         if not len(found):
@@ -242,11 +242,11 @@ class MovieTracks(QObject):
         # The agreement comes later than the defects, and changes none of them.
         found = [None if one is None else _found(one).drop(columns="agreement") for one in (before, now)]
         if found[0] is None or found[1] is None or not found[0].equals(found[1]):
-            self._view.say("The review has changed since: follow the defects again.")
+            self._view.show_message("The review has changed since: follow the defects again.")
             self._view.save.setEnabled(False)
 
     def _fail(self, _: Question, error: Exception) -> None:
-        self._view.say("")
+        self._view.show_message("")
         self._complain(error)
 
     def _save(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_menndl.search.views.messages import came_to_nothing
+from napari_menndl.search.views.messages import explain_no_network
 
 if TYPE_CHECKING:
     from napari_menndl.errors import InputError
@@ -55,7 +55,7 @@ def hint_for(
         if snapshot.best is None:
             return "The first networks are being trained.", ""
         return "Show the best on the frame in view, or close napari: the search goes on.", "best"
-    if snapshot is not None and (nothing := came_to_nothing(vars(snapshot))):
+    if snapshot is not None and (nothing := explain_no_network(vars(snapshot))):
         return nothing, "budget"
     ended = snapshot is not None and snapshot.state in ("finished", "stopped", "interrupted")
     if ended and snapshot is not None and snapshot.best is None:

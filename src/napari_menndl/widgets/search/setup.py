@@ -88,9 +88,9 @@ class Setup(QWidget):
         # Where the last search started from is not where the next one does.
         kept = [row.name for row in self.advanced if row.name != "start_from"]
         self._defaults = remember_form(self.advanced, "search/advanced", kept) | {"start_from": Path()}
-        self.advanced.changed.connect(self._say_advanced)
+        self.advanced.changed.connect(self._show_changed)
         self.defaults.clicked.connect(self._forget_advanced)
-        self._say_advanced()
+        self._show_changed()
         self.restore()
         self.reset_choices()
 
@@ -181,7 +181,7 @@ class Setup(QWidget):
             self.learn["annotation"].value = next(iter(annotations_for(self._layers(Labels), movie)), None)
 
     def _on_movie(self, layer: Image | None) -> None:
-        self.about.tell(layer)
+        self.about.show_movie(layer)
         self._suggest_annotation()
         if layer is not None and self.place["run"].line_edit.value in ("", ".", self._suggested):
             self.suggest_place()
@@ -322,7 +322,7 @@ class Setup(QWidget):
 
     # Advanced settings ------------------------------------------------------------------------------------------------
 
-    def _say_advanced(self) -> None:
+    def _show_changed(self) -> None:
         """Show the settings that differ from their defaults: they are kept between sessions, folded away."""
         changed = changes(self.advanced, self._defaults)
         self.changed_note.setText(f"Not as by default: {', '.join(changed)}")
@@ -331,7 +331,7 @@ class Setup(QWidget):
 
     def _forget_advanced(self) -> None:
         fill_form(self.advanced, self._defaults)
-        self._say_advanced()
+        self._show_changed()
 
     # Between sessions -------------------------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ class Watch(QObject):
 
     def start(self) -> None:
         """Start watching; the receivers of the signals should be connected already."""
-        begin(self._look)
+        begin(self._poll)
 
     def shown(self) -> None:
         """Confirm that the latest snapshot was shown."""
@@ -64,11 +64,11 @@ class Watch(QObject):
         self._hurry.set()
         self._shown.set()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         pause = _PAUSE
         while not self._closed.is_set():
             try:
-                snapshot = self.monitor.look()
+                snapshot = self.monitor.snapshot()
             except Exception as error:
                 pause = _LONG_PAUSE
                 self._fail(error)
