@@ -15,7 +15,8 @@ ended, to ``benchmarks/results/landscape/search-<task>.jsonl``: what the fitness
 With ``--run`` it takes those of a search of one task that was had before.
 
 ``analyse`` says how well each fitness ranks the genomes as the truth does, and replays searches over the table under
-each fitness. Designs are to be chosen on the simulated tasks; the real ones tell whether the choice holds.
+each fitness, and with genomes born on each rung. Designs are to be chosen on the simulated tasks; the real ones tell
+whether the choice holds.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ SIMULATED = {"ws5": (5.0, 0), "ws3": (3.0, 3), "ws5b": (5.0, 12), "ws3b": (3.0, 
 REAL = {"pt2": 2, "pt6": 6}
 TASKS = ("ws5", "ws3", *REAL)
 #: Pixels that a fold's network was shown at the end of each rung [px].
-RUNGS = (1_000_000, 3_000_000, 9_000_000)
+RUNGS = (1_500_000, 3_000_000, 6_000_000, 12_000_000)
 TRUTHS = ("f1", "best_f1", "average_precision")
 
 
@@ -273,7 +274,7 @@ def measure(tasks, number, seed, jobs, hours, folder, rungs):
         for name in tasks
         if (name, genome.digest) not in there
     ]
-    print(f"{len(todo)} of {len(genomes) * len(tasks)} to measure, about 4 min each and core.", flush=True)
+    print(f"{len(todo)} of {len(genomes) * len(tasks)} to measure, about 2 min each and core.", flush=True)
     if not todo:
         return
     for name in tasks:

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 from scipy.stats import rankdata, spearmanr
 
-#: Of the contenders of a rung, one in so many is promoted.
-ETA = 3
+#: Of the contenders of a rung, one in so many is promoted, as in a search.
+ETA = 2
 
 
 def _pooled(rung):
@@ -140,7 +140,7 @@ def _folds(table):
 def replay(values, costs, budget, order, reserve=0.0):
     """A search over the table: who is chosen, and on which rung.
 
-    Asynchronous successive halving: whoever is among the best third of a rung goes on, else the next in order is born;
+    Asynchronous successive halving: whoever is among the best half of a rung goes on, else the next in order is born;
     when all are born, the best that are left go on. The choice is the best of all, each as on its highest rung.
 
     Parameters
@@ -195,12 +195,18 @@ def _promotion(rungs, gone, values, everybody):
     return None
 
 
-def replays(table, fitness, key, seeds, share):
-    """Over seeds: the truth of the chosen one as it was trained, and its rank among all of the table, 1 the best."""
+def replays(table, fitness, key, seeds, share, first=0):
+    """Over seeds: the truth of the chosen one as it was trained, and its rank among all of the table, 1 the best.
+
+    `first` is the rung on which genomes are born.
+    """
     truth, costs = truths_of(table, key), costs_of(table)
     budget, folds = share * costs.sum(), _folds(table)
     standing = rankdata(-truth[:, -1])
-    all_values = [values_of(table, fitness, fold) for fold in range(folds if fitness == ONE_FOLD else 1)]
+    costs = np.column_stack([costs[:, : first + 1].sum(axis=1), costs[:, first + 1 :]])
+    truth = truth[:, first:]
+    of = range(folds if fitness == ONE_FOLD else 1)
+    all_values = [values_of(table, fitness, fold)[:, first:] for fold in of]
     found = []
     for seed in range(seeds):
         rng = np.random.default_rng([seed, len(table)])
@@ -241,20 +247,36 @@ def print_analysis(tables, groups, key, works, seeds, budgets):
             fields = [f"{every:.2f} / {some:.2f} ({n})" for every, some, n in found.values()]
             means = [[_mean([found[name][k] for name in names]) for k in (0, 1)] for names in groups.values()]
             _line(str(level), fitness, *fields, *(f"{every:.2f} / {some:.2f}" for every, some in means))
-    print(f"\nReplayed searches, {seeds} seeds: truth of the chosen one ± its standard error; mean rank of it\n")
     tables = {name: table for name, table in tables.items() if not name.startswith("search-")}
     groups = {group: [n for n in names if n in tables] for group, names in groups.items()}
     groups = {group: names for group, names in groups.items() if names}
+    if not tables:
+        return
+    about = f"{seeds} seeds: truth of the chosen one ± its standard error; mean rank of it"
+    pixels = max((line["rungs"] for table in tables.values() for line in table), key=len)
+    born = [f"{rung['pixels'] / 1e6:g} Mpx" for rung in pixels]
+    print(f"\nReplayed searches by fitness, born at {born[0]}, {about}\n")
     _header("budget", "fitness", *tables, *groups)
-    for share in budgets if tables else ():
+    for share in budgets:
         for fitness in FITNESSES:
             found = {name: replays(table, fitness, key, seeds, share) for name, table in tables.items()}
-            fields = []
-            for one in found.values():
-                error = one[:, 0].std() / np.sqrt(len(one))
-                fields.append(f"{one[:, 0].mean():.3f} ± {error:.3f}; {one[:, 1].mean():.1f}")
-            means = [np.mean([found[name].mean(axis=0) for name in names], axis=0) for names in groups.values()]
-            _line(f"{share:g}", fitness, *fields, *(f"{truth:.3f}; {rank:.1f}" for truth, rank in means))
+            _line(f"{share:g}", fitness, *_replayed(found, groups))
+    print(f"\nReplayed searches by the rung on which genomes are born, {FITNESSES[0]}, {about}\n")
+    _header("budget", "born at", *tables, *groups)
+    for share in budgets:
+        for first, words in enumerate(born):
+            found = {name: replays(table, FITNESSES[0], key, seeds, share, first) for name, table in tables.items()}
+            _line(f"{share:g}", words, *_replayed(found, groups))
+
+
+def _replayed(found, groups):
+    """Fields of a line: of each table, and of each group of tables the mean."""
+    for one in found.values():
+        error = one[:, 0].std() / np.sqrt(len(one))
+        yield f"{one[:, 0].mean():.3f} ± {error:.3f}; {one[:, 1].mean():.1f}"
+    for names in groups.values():
+        truth, rank = np.mean([found[name].mean(axis=0) for name in names], axis=0)
+        yield f"{truth:.3f}; {rank:.1f}"
 
 
 def _mean(values):
