@@ -241,7 +241,7 @@ def test_a_single_atom_that_hops_is_no_drift(brightness):
 
 
 def test_a_measurement_can_be_cancelled():
-    with pytest.raises(InputError, match="cancelled at frame 0"):
+    with pytest.raises(InputError, match="before frame 0: it was stopped"):
         open_movie(scene(SHIFTS)).prepared([Drift()], cancel=lambda: True)
 
 

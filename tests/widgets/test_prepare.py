@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import tifffile
 from napari.utils.notifications import notification_manager
+from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.errors import InputError
 from napari_menndl.movie.preparation import Average, Bin, Crop, Drift
+from napari_menndl.widgets.annotate.prepare import _Question
 from napari_menndl.widgets.annotate.settings import COMMON
+from napari_menndl.widgets.background import end_all
 
 DRIFT = ((0, 0), (2, -1), (3, -3), (5, -4))
 
@@ -100,3 +103,18 @@ def test_what_cannot_be_done_or_is_stopped_changes_nothing(qtbot, viewer, dock):
     qtbot.mouseClick(part.stop, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: part.said.text() == "Stopped; nothing is changed.", timeout=10_000)
     assert len(viewer.layers) == 2
+
+
+def test_the_dock_may_be_closed_while_its_thread_measures_drift(qtbot, viewer, dock):
+    viewer.add_image(np.random.default_rng(0).normal(size=(99, 128, 128)).astype(np.float32), name="long")
+    dock.choice.form["movie"].value = viewer.layers["long"]
+    part = dock.panel.prepare
+    part.form["drift"].value = True
+    question = _Question(dock.choice.movie(), viewer.layers["long"], (Drift(),))
+    part.begin()
+    qtbot.waitUntil(part.bar.isVisible, timeout=10_000)
+    viewer.window.remove_dock_widget(dock)
+    end_all()
+    assert not isalive(part)
+    with pytest.raises(InputError, match="stopped"):  # as its thread does, which the closed dock has stopped
+        part._answer(question)

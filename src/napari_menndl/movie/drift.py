@@ -64,7 +64,7 @@ def measure_drift(
     here, off, seen = np.zeros(2), np.zeros(2), 0
     for t in range(count):
         if cancel and cancel():
-            raise InputError("the drift of every frame", f"it cancelled at frame {t}", "Begin again.")
+            raise InputError("the drift of every frame", f"only those before frame {t}: it was stopped", "Begin again.")
         frame = _readable(movie, t)
         if frame is not None and reference is None:
             shifts[t], reference, seen = here, frame, 1

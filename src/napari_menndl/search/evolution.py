@@ -37,8 +37,8 @@ _ATTEMPTS = 100
 _MEMORY = 4
 #: Number of best candidates that are kept; some more than are asked for.
 _KEPT = 48
-#: A founder is born even if there is time for only 1/4 of its training, which then ends earlier.
-_HURRY = 4
+#: A founder is born even if there is time for only this share of its training, which then ends earlier.
+_LEAST_SHARE = 1 / 4
 #: Number of latest first evaluations from which the time of the next is estimated.
 _RECENT = 15
 
@@ -86,7 +86,7 @@ class Evolution:
         self._digests: set[int] = set()
         self._levels = {rung.name: level for level, rung in enumerate(self.rungs)}
         window = _MEMORY * settings.population
-        self._contests = [Bracket(settings.eta, window) for _ in self.rungs[:-1]]
+        self._brackets = [Bracket(settings.eta, window) for _ in self.rungs[:-1]]
         self._newborn_seconds: deque[float] = deque(maxlen=_RECENT)
         digests = {one.genome.digest for one in given}
         own = [Founder(f"founder {name}", space.inputs.narrowed(FOUNDERS[name]())) for name in settings.founders]
@@ -117,22 +117,22 @@ class Evolution:
         last = self.births + births
         while len(asked) < number:
             candidate = self._promotion(seconds)
-            if candidate is None and seconds < self._newborn_needs:
+            if candidate is None and seconds < self._seconds_to_catch_up:
                 candidate = self._late_promotion(seconds)
-            hurry = _HURRY if self.births < len(self._founders) else 1
-            if candidate is None and self.births < last and self._newborn_takes / hurry <= seconds:
+            share = _LEAST_SHARE if self.births < len(self._founders) else 1
+            if candidate is None and self.births < last and share * self._seconds_of_newborn <= seconds:
                 candidate = self._birth()
             if candidate is None:
                 break
-            self.adopt(candidate)
+            self.register(candidate)
             asked.append(candidate)
         return asked
 
-    def adopt(self, candidate: Candidate) -> None:
+    def register(self, candidate: Candidate) -> None:
         """Register a candidate as asked for: a new one from `ask`, or one from the journal of an earlier process."""
         level = self._levels[candidate.rung.name]
         if level:
-            self._contests[level - 1].promote(candidate.id)
+            self._brackets[level - 1].promote(candidate.id)
         else:
             self.births = candidate.id + 1
             self.immigrants += candidate.origin == IMMIGRANT
@@ -150,20 +150,20 @@ class Evolution:
         if int(genome.digest, 16) in self._digests:
             return None
         candidate = Candidate(self.births, genome, self.rungs[0], (), IMMIGRANT)
-        self.adopt(candidate)
+        self.register(candidate)
         return candidate
 
     def promoted(self, identity: int, rung: str) -> Candidate:
         """Return the candidate for a promotion to `rung`."""
         level = self._levels[rung]
-        below = self._contests[level - 1].waiting(identity)
+        below = self._brackets[level - 1].waiting(identity)
         return replace(below.candidate, rung=self.rungs[level], weights_of=below.key, inherits=None)
 
     def _promotion(self, seconds: float) -> Candidate | None:
         if self.births < len(self._founders):
             return None  # founders differ by design: all are compared before the first promotion
-        for level, contest in reversed(list(enumerate(self._contests))):
-            if (scored := contest.next()) is not None and self._further_takes(scored, level) <= seconds:
+        for level, bracket in reversed(list(enumerate(self._brackets))):
+            if (scored := bracket.next()) is not None and self._seconds_to_promote(scored, level) <= seconds:
                 return self.promoted(scored.id, self.rungs[level + 1].name)
         return None
 
@@ -171,38 +171,38 @@ class Evolution:
         """Return the best waiting candidate that there is time to promote, whatever its rank at its rung."""
         if self.births < len(self._founders):
             return None
-        waiting = [(level, contest.best) for level, contest in enumerate(self._contests)]
-        ready = [(o, level) for level, o in waiting if o is not None and self._further_takes(o, level) <= seconds]
+        waiting = [(level, bracket.best) for level, bracket in enumerate(self._brackets)]
+        ready = [(o, level) for level, o in waiting if o is not None and self._seconds_to_promote(o, level) <= seconds]
         if not ready:
             return None
         scored, level = max(ready, key=lambda one: one[0].fitness)
         return self.promoted(scored.id, self.rungs[level + 1].name)
 
-    def _further_takes(self, scored: Scored, level: int) -> float:
+    def _seconds_to_promote(self, scored: Scored, level: int) -> float:
         """Return the time to train a candidate from a rung to the next [s]."""
         return scored.seconds_per_pixel * (self.rungs[level + 1].pixels - self.rungs[level].pixels)
 
     @property
-    def _newborn_takes(self) -> float:
+    def _seconds_of_newborn(self) -> float:
         """Median time of the latest first evaluations [s]; 0 before the first."""
         return statistics.median(self._newborn_seconds) if self._newborn_seconds else 0.0
 
     @property
-    def _newborn_needs(self) -> float:
+    def _seconds_to_catch_up(self) -> float:
         """Time to train a newborn for as long as the best candidate was [s]."""
         reached = self.best.candidate.rung.pixels if self.best else self.rungs[0].pixels
-        return self._newborn_takes * reached / self.rungs[0].pixels
+        return self._seconds_of_newborn * reached / self.rungs[0].pixels
 
     def _birth(self) -> Candidate | None:
         """Return the next unseen genome as a candidate; None if the space seems exhausted."""
         rng = np.random.default_rng([self._root, self.births])
         for genome, parents, origin in self._proposals(rng):
             if int(genome.digest, 16) not in self._digests:
-                source = self._source(genome, parents)
+                source = self._inherited_key(genome, parents)
                 return Candidate(self.births, genome, self.rungs[0], parents, origin, inherits=source)
         return None
 
-    def _source(self, genome: Genome, parents: tuple[int, ...]) -> EvaluationKey | None:
+    def _inherited_key(self, genome: Genome, parents: tuple[int, ...]) -> EvaluationKey | None:
         """Return the key of what a newborn inherits: the latest evaluation of the first parent, or weights given."""
         if not self.settings.inherit:
             return None
@@ -261,13 +261,14 @@ class Evolution:
         level = self._levels[candidate.rung.name]
         if level == 0:
             self._newborn_seconds.append(evaluation.seconds)
-        scored = Scored(candidate, evaluation.fitness, evaluation.seconds / self._shown(candidate, evaluation.share))
-        if level < len(self._contests) and self._gains_by_training(scored, evaluation.error or 0.0):
-            self._contests[level].add(scored)
-        self._enter_hall(scored)
+        pixels = self._pixels_trained(candidate, evaluation.share)
+        scored = Scored(candidate, evaluation.fitness, evaluation.seconds / pixels)
+        if level < len(self._brackets) and self._gains_by_training(scored, evaluation.error or 0.0):
+            self._brackets[level].add(scored)
+        self._update_hall_of_fame(scored)
         if candidate.genome.digest in self._outside:
             return ()  # a method from outside the space has no offspring in it
-        return self._enter_population(scored, newborn=level == 0)
+        return self._update_population(scored, newborn=level == 0)
 
     def _gains_by_training(self, scored: Scored, error: float) -> bool:
         """Whether a candidate may improve with longer training.
@@ -278,13 +279,13 @@ class Evolution:
         below = next((one.fitness for one in self._hall_of_fame if one.id == scored.id), -math.inf)
         return bool(scored.candidate.genome.layers) and scored.fitness > below - error / 2
 
-    def _shown(self, candidate: Candidate, share: float) -> float:
+    def _pixels_trained(self, candidate: Candidate, share: float) -> float:
         """Return the labelled pixels that the training of an evaluation has shown each fold [px]."""
         level = self._levels[candidate.rung.name]
         before = self.rungs[level - 1].pixels if candidate.weights_of else 0
         return max(1.0, share * candidate.rung.pixels - before)
 
-    def _enter_population(self, scored: Scored, newborn: bool) -> tuple[int, ...]:
+    def _update_population(self, scored: Scored, newborn: bool) -> tuple[int, ...]:
         if newborn:
             self.population.append(scored)
         else:
@@ -296,7 +297,7 @@ class Evolution:
         leaving = 0 if by_age else min(range(len(self.population)), key=lambda i: self.population[i].fitness)
         return (self.population.pop(leaving).id,)
 
-    def _enter_hall(self, scored: Scored) -> None:
+    def _update_hall_of_fame(self, scored: Scored) -> None:
         """Add a candidate to the best; one that scores lower at a higher rung moves down."""
         hall = [one for one in self._hall_of_fame if one.id != scored.id]
         hall = sorted([*hall, scored], key=lambda one: (-one.fitness, one.id))
@@ -331,6 +332,6 @@ class Evolution:
     @property
     def wanted_weights(self) -> set[str]:
         """Keys of the evaluations whose weights may be needed: population, best, close to promotion, in flight."""
-        about_to = [one for contest in self._contests for one in contest.close(besides=self.settings.eta)]
+        about_to = [one for bracket in self._brackets for one in bracket.close(besides=self.settings.eta)]
         wanted = {one.key for one in (*self.population, *self._hall_of_fame[:1], *about_to)}
         return wanted | {one.starts_from for one in self.in_flight.values() if one.starts_from}

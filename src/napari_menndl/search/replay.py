@@ -32,10 +32,10 @@ def replay(facts: Iterable[Fact], evolution: Evolution) -> Iterator[tuple[Candid
     for fact in facts:
         match fact:
             case Born():
-                evolution.adopt(fact.candidate)
+                evolution.register(fact.candidate)
             case Promoted():
                 try:
-                    evolution.adopt(evolution.promoted(fact.id, fact.rung))
+                    evolution.register(evolution.promoted(fact.id, fact.rung))
                 except KeyError as error:
                     raise InputError(
                         "a journal whose promotions this version would have made",
