@@ -111,7 +111,7 @@ def run_search(
     task = TrainingTask.from_movie(opened, annotation, frames)
     space = space or SearchSpace()
     if task.neighbours is None:
-        space = space.for_single_frames()
+        space, known = space.for_single_frames(), known.for_single_frames()
     if known.exchange:
         SharedFolder(known, space, task.digest, Path(run).absolute()).check()
     given = None

@@ -71,6 +71,19 @@ def test_two_examples_that_are_ranked_well_get_a_threshold():
     assert score(0.3, 0, 0, 2).cutoff == 0.3
 
 
+def test_a_single_example_is_not_judged_by_a_network_that_has_seen_none():
+    """The threshold is one half, whatever was found; only very many false finds silence the class."""
+    unseen = np.full((16, 16), 0.01, np.float32)
+    unseen[2:5, 2:5] = 0.2
+    unseen[10:13, 10:13] = 0.1
+    true = np.zeros(unseen.shape, bool)
+    true[2:5, 2:5] = True
+    found = score_class("hole", [(unseen, true, np.ones_like(true))], MatchRule(2.0))
+    assert (found.threshold, found.cutoff, found.average_precision) == (0.5, 0.5, 1.0)
+    assert score(0.5, 0, 8, 1).cutoff == 0.5
+    assert score(0.5, 0, 20, 1).cutoff == math.inf
+
+
 def test_a_class_that_floods_the_frame_is_not_predicted():
     assert score(0.3, 1, 30, 1).cutoff == math.inf
     assert score(0.3, 10, 80, 1).cutoff == math.inf

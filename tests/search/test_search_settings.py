@@ -101,6 +101,12 @@ def test_rungs_multiply_the_pixels():
     ]
 
 
+def test_a_single_image_is_trained_on_for_a_shorter_time_unless_it_is_said_for_how_long():
+    first = [one.ladder[0].pixels for one in (SearchSettings(), SearchSettings().for_single_frames())]
+    assert first == [6_000_000, 1_500_000]
+    assert SearchSettings(pixels=100).for_single_frames() == SearchSettings(pixels=100)
+
+
 def test_settings_of_earlier_versions_are_still_read():
     old = {"seed": 3, "rung_folds": [1, 1], "finalists": 5, "final_split": 1, "finish_share": 0.3}
     assert SearchSettings.from_json(old) == SearchSettings(seed=3, rungs=2)

@@ -51,7 +51,8 @@ def choose_thresholds(values: Iterable[NDArray[np.floating]], positive: float) -
     -------
     (k,) float64
         Ascending, distinct, k <= 27: quantiles around the true fraction of pixels, and those `PROBABILITY_THRESHOLDS`
-        that are within the range of the values. All are above the lowest value.
+        that are within the range of the values. All are above the lowest value. One half is always among them if the
+        values differ and lie between 0 and 1.
     """
     pooled = np.concatenate([np.asarray(v, dtype=np.float32).ravel() for v in values])
     if not len(pooled):
@@ -67,7 +68,8 @@ def choose_thresholds(values: Iterable[NDArray[np.floating]], positive: float) -
     # Quantiles that are not among them equal the lowest value, which would select all pixels.
     quantiles = np.sort(highest)[place[-place <= len(highest)]]
     levels = np.unique(np.concatenate([quantiles.astype(np.float64), PROBABILITY_THRESHOLDS]))
-    return levels[(levels > low) & (levels <= high)]
+    highest_level = max(high, 0.5) if 0 <= low < min(high, 0.5) and high <= 1 else high
+    return levels[(levels > low) & (levels <= highest_level)]
 
 
 def average_precision(counts: Sequence[Counts]) -> float:
@@ -126,7 +128,7 @@ def steady_threshold(levels: NDArray[np.float64], counts: Sequence[Counts], doub
     The counted F1 changes abruptly with single defects. It is therefore smoothed over neighbouring thresholds, which
     also avoids thresholds next to a steep decrease, and reduced by a penalty for the distance from one half, at which
     a calibrated probability would be read off without any counts; the penalty is large for few defects and small for
-    many.
+    many. A single defect decides nothing: the network that it was judged by has been trained without an example.
 
     Parameters
     ----------
@@ -151,6 +153,8 @@ def steady_threshold(levels: NDArray[np.float64], counts: Sequence[Counts], doub
         f1 = np.interp(place, even, curve)
     defects = max(counts[0].tp + counts[0].fn, 1)
     away = np.minimum(np.abs(place), _FARTHEST)
+    if defects == 1:
+        return int(np.argmin(away))
     return int(np.argmax(f1 - doubt * away**2 / defects))
 
 

@@ -80,9 +80,11 @@ class ClassScore:
         """Threshold to predict with; infinite if the precision is almost certainly too low.
 
         That is, below `LEAST_PRECISION` with a probability above 0.95, by Jeffreys' interval (Brown, Cai & DasGupta
-        2001, 10.1214/ss/1009213286). A few false finds do not suppress a class.
+        2001, 10.1214/ss/1009213286). A few false finds do not suppress a class. A single defect counts as found: the
+        network that it was judged by has been trained without an example.
         """
-        doubt = float(betainc(self.tp + 0.5, self.fp + 0.5, LEAST_PRECISION))
+        found = max(self.tp, 1) if self.tp + self.fn == 1 else self.tp
+        doubt = float(betainc(found + 0.5, self.fp + 0.5, LEAST_PRECISION))
         return self.threshold if doubt <= _SURE else math.inf
 
 

@@ -197,7 +197,7 @@ class SearchRunner:
         networks = math.ceil(_LEAST_NETWORKS / max(1, len(members)))
         failed = {key for key, folds in self._record.status.refits.items() if not folds}
         done = self._record.kept | self._jobs.in_flight.keys() | failed
-        pixels = math.ceil(_REFIT * self.settings.pixels)
+        pixels = math.ceil(_REFIT * self.settings.ladder[0].pixels)
         return [
             one.candidate.refit(pixels, min(networks, self.folder.task.folds))
             for one in members

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ REPLACEMENTS = ("age", "worst")
 FIRST = ("bank_logistic", "blobs", "deep_fcn", "coarse_fcn", "fourier", "bank_mlp")
 #: Settings of earlier versions without a counterpart now; a run folder that has them can still be read.
 RETIRED = {"rung_folds", "finalists", "final_split", "finish_share"}
+#: Default pixels at the first rung. What is learned of one image in long training holds less well on other images than
+#: on other frames of its own movie (docs/benchmarks.md).
+_OF_A_MOVIE, _OF_AN_IMAGE = 6_000_000, 1_500_000
 #: Valid names of islands, which are also file names in the shared folder.
 ISLAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -69,11 +72,11 @@ class SearchSettings:
     start_from: str = setting(
         "", "Start from", note="A saved network or a run, whose networks are born first; empty: none."
     )
-    pixels: int = setting(
-        6_000_000,
+    pixels: int | None = setting(
+        None,
         "Pixels at first rung",
         unit="px",
-        note="Labelled training pixels, for each fold of a newborn network.",
+        note="Labelled training pixels, for each fold of a newborn network; empty: what suits a movie or an image.",
         min=1,
         max=10**12,
     )
@@ -119,7 +122,12 @@ class SearchSettings:
     @property
     def ladder(self) -> tuple[Rung, ...]:
         """Rungs of the search, named "0", "1", …; each shows `eta` times the pixels of the one below."""
-        return tuple(Rung(str(level), self.pixels * self.eta**level) for level in range(self.rungs))
+        first = self.pixels or _OF_A_MOVIE
+        return tuple(Rung(str(level), first * self.eta**level) for level in range(self.rungs))
+
+    def for_single_frames(self) -> SearchSettings:
+        """Return the settings for a task without neighbouring frames: with shorter training, unless it is given."""
+        return self if self.pixels else replace(self, pixels=_OF_AN_IMAGE)
 
     def to_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = encode(self)
