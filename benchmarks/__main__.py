@@ -21,6 +21,7 @@ for name, arguments in {
     "thresholds": [],
     "inputs": [],
     "few_labels": [],
+    "images": [],
     "ws2": [],
     "heldout": [str(REAL)],
 }.items():
