@@ -72,12 +72,12 @@ class SearchSettings:
     start_from: str = setting(
         "", "Start from", note="A saved network or a run, whose networks are born first; empty: none."
     )
-    pixels: int | None = setting(
-        None,
+    pixels: int = setting(
+        0,
         "Pixels at first rung",
         unit="px",
-        note="Labelled training pixels, for each fold of a newborn network; empty: what suits a movie or an image.",
-        min=1,
+        note="Labelled pixels shown to each fold of a newborn network; 0: 6 million, 1.5 million of a single image.",
+        min=0,
         max=10**12,
     )
     rungs: int = setting(4, "Rungs", note="Each shows eta times the pixels of the one below.", min=1, max=16)
@@ -126,7 +126,7 @@ class SearchSettings:
         return tuple(Rung(str(level), first * self.eta**level) for level in range(self.rungs))
 
     def for_single_frames(self) -> SearchSettings:
-        """Return the settings for a task without neighbouring frames: with shorter training, unless it is given."""
+        """Return the settings for a task without neighbouring frames: shorter trainings, unless `pixels` is given."""
         return self if self.pixels else replace(self, pixels=_OF_AN_IMAGE)
 
     def to_json(self) -> dict[str, Any]:
