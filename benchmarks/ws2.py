@@ -66,8 +66,8 @@ def fit_search(problem, seed, budget, **settings):
         status, best = run.status(), run.best
         names = ("births", "evaluations", "failures", "slots_busy", "best_fitness")
         chosen = {name: status[name] for name in names if name in status}
-        # A frame that is neither labelled nor tested on: the first one of a live movie.
-        planes = with_neighbours(problem.movie, 1)
+        # A frame that is neither labelled nor tested on, if there is one: the first of a live movie.
+        planes = with_neighbours(problem.movie, min(1, len(problem.movie) - 1))
         fast = best.reduced(planes, FAST, best.pixel_size) if isinstance(best, Ensemble) else best
         chosen["networks"] = [len(getattr(one, "members", [one])) for one in (best, fast)]
         return as_predictor(best, chosen), as_predictor(fast, {})

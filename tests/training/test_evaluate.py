@@ -93,7 +93,7 @@ def test_where_there_is_no_time_for_a_rung_all_folds_are_trained_on_an_equal_sha
     task: TrainingTask, make_genome: MakeGenome
 ) -> None:
     long = Rung("0", 20_000_000)  # minutes
-    evaluation, weights = evaluate(make_genome(batch=2), task, long, seed=1, seconds=0.5)
+    evaluation, weights = evaluate(make_genome(batch=2), task, long, seed=1, seconds=2.0)
     assert evaluation.failure is None
     assert 0 < evaluation.share < 1
     seen = [int(pixels) for name, pixels in from_bytes(weights)[1].items() if name.startswith("seen/")]
