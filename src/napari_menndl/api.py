@@ -110,8 +110,10 @@ def run_search(
         annotation = open_annotation(annotation, opened)
     task = TrainingTask.from_movie(opened, annotation, frames)
     space = space or SearchSpace()
-    if task.neighbours is None:
-        space, known = space.for_single_frames(), known.for_single_frames()
+    alone = task.neighbours is None
+    known = known.fitted(alone)
+    if alone:
+        space = space.for_single_frames()
     if known.exchange:
         SharedFolder(known, space, task.digest, Path(run).absolute()).check()
     given = None

@@ -102,9 +102,9 @@ def test_rungs_multiply_the_pixels():
 
 
 def test_a_single_image_is_trained_on_for_a_shorter_time_unless_it_is_said_for_how_long():
-    first = [one.ladder[0].pixels for one in (SearchSettings(), SearchSettings().for_single_frames())]
-    assert first == [6_000_000, 1_500_000]
-    assert SearchSettings(pixels=100).for_single_frames() == SearchSettings(pixels=100)
+    assert [SearchSettings().fitted(alone).pixels for alone in (False, True)] == [6_000_000, 1_500_000]
+    assert SearchSettings().ladder == SearchSettings().fitted(alone=False).ladder
+    assert SearchSettings(pixels=100).fitted(alone=True) == SearchSettings(pixels=100)
 
 
 def test_settings_of_earlier_versions_are_still_read():

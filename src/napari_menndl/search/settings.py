@@ -125,9 +125,9 @@ class SearchSettings:
         first = self.pixels or _OF_A_MOVIE
         return tuple(Rung(str(level), first * self.eta**level) for level in range(self.rungs))
 
-    def for_single_frames(self) -> SearchSettings:
-        """Return the settings for a task without neighbouring frames: shorter trainings, unless `pixels` is given."""
-        return self if self.pixels else replace(self, pixels=_OF_AN_IMAGE)
+    def fitted(self, alone: bool) -> SearchSettings:
+        """Return the settings with the pixels of the first rung, unless given, for frames alone or with neighbours."""
+        return self if self.pixels else replace(self, pixels=_OF_AN_IMAGE if alone else _OF_A_MOVIE)
 
     def to_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = encode(self)
