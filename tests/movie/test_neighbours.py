@@ -26,6 +26,13 @@ def test_a_shift_is_found_and_its_inverse(shift):
     assert find_shift(other, one) == (-shift[0], -shift[1])
 
 
+def test_a_frame_that_has_changed_is_registered_anew():
+    frames = scene([(0, 0), (3, -2)])
+    assert find_shift(*frames) == (3, -2)
+    frames[1] = scene([(0, 0), (5, 1)])[1]
+    assert find_shift(*frames) == (5, 1)
+
+
 def test_frames_of_different_scenes_have_nothing_in_common():
     rng = np.random.default_rng(0)
     assert find_shift(*rng.normal(size=(2, 128, 128)).astype(np.float32)) is None

@@ -4,6 +4,7 @@
 What was seen is printed as JSON.
 """
 
+import errno
 import json
 import os
 import resource
@@ -38,7 +39,11 @@ class SmallDisk:
         return about.f_bavail * about.f_frsize
 
     def fill(self, leave, process=0):
-        (self.path / "ballast").write_bytes(bytes(self.free - leave))
+        try:
+            (self.path / "ballast").write_bytes(bytes(self.free - leave))
+        except OSError as full:  # another process took some of it first
+            if full.errno != errno.ENOSPC:
+                raise
 
     def make_room(self, process=0):
         (self.path / "ballast").unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from itertools import chain, cycle, islice
 from typing import TYPE_CHECKING
 
@@ -181,14 +182,24 @@ def _top(values: NDArray[np.float32]) -> float:
 
 
 def _spectrum(square: Frame) -> NDArray[np.complex64]:
-    """Return the Fourier transform without low frequencies and Bragg spots."""
+    """Return the Fourier transform without low frequencies and Bragg spots, (Y, X // 2 + 1) complex64, read-only."""
+    return _spectrum_of(square.astype(np.float32, copy=False).tobytes(), square.shape)
+
+
+# A frame is registered to all of its neighbours, and they to it. The key is the frame's content, never its number: a
+# file may have changed.
+@lru_cache(maxsize=4 * FARTHEST)
+def _spectrum_of(content: bytes, shape: tuple[int, int]) -> NDArray[np.complex64]:
+    square = np.frombuffer(content, np.float32).reshape(shape)
     window = np.multiply.outer(*(np.hanning(n + 2)[1:-1].astype(np.float32) for n in square.shape))
     spectrum: NDArray[np.complex64] = fft.rfft2((square - square.mean()) * window)
     slow = np.hypot(fft.fftfreq(square.shape[0])[:, None], fft.rfftfreq(square.shape[1])[None]) < _SLOWEST
     spectrum[slow] = 0
     amplitude = np.abs(spectrum)
     usual = ndimage.median_filter(amplitude, _SPOT, mode="nearest")
-    return spectrum * np.minimum(1, usual / np.maximum(amplitude, 1e-20))
+    spectrum *= np.minimum(1, usual / np.maximum(amplitude, 1e-20))
+    spectrum.flags.writeable = False
+    return spectrum
 
 
 def _matching(movie: Movie, t: int, frame: Frame) -> Iterator[Frame]:
