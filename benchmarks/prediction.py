@@ -1,11 +1,12 @@
-"""Time in which the answer of a search predicts a large frame on the processor, beside an older commit.
+"""Time in which the answer of a search predicts frames of a large movie on the processor, beside an older commit.
 
     python benchmarks/prediction.py RUN [--size 2048] [--repeats 3] [--threads 2] [--before SRC] [--keep]
 
-RUN is the folder of a search (`open_run`). The frame is one of simulated WS2, with its neighbours. With ``--before``,
-the ``src`` folder of another commit (``git worktree add``), both predict it by turns, each in a process of its own, so
-that whatever else the machine does befalls both; reported are the medians of wall time and of processor time, and in
-how many pixels their labels differ. ``--keep`` writes ``benchmarks/results/prediction.json``.
+RUN is the folder of a search (`open_run`). The frames are consecutive ones of simulated WS2; the time of each includes
+its neighbours, which are read and registered. With ``--before``, the ``src`` folder of another commit
+(``git worktree add``), both predict it by turns, each in a process of its own, so that whatever else the machine does
+befalls both; reported are the medians of wall time and of processor time, and in how many pixels of the last frame
+their labels differ. ``--keep`` writes ``benchmarks/results/prediction.json``.
 """
 
 from __future__ import annotations
@@ -24,29 +25,28 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 
-#: Of the frame in the middle of a movie, so that there are neighbours.
-FRAME = 2
+#: The first frame that is predicted has as many neighbours on each side as a network may see.
+FIRST = 2
 
 
-def serve(run: str, frame: str, threads: int) -> None:
-    """Predict the frame whenever a line comes, and answer with the seconds it took; the labels lie beside it."""
+def serve(run: str, frames: str, threads: int) -> None:
+    """Predict the next frame whenever a line comes, and answer with the seconds it took; the labels lie beside it."""
     import torch
 
-    from napari_menndl import open_run
-    from napari_menndl.predict.labelling import label_pixels
+    from napari_menndl import open_movie, open_run
+    from napari_menndl.predict.prediction import Prediction
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(threads)
-    network, planes = open_run(run).best, np.load(frame)
-    rules = network.match_rules if hasattr(network, "match_rules") else network.detectors  # older commits
-    planes = planes if network.reach else planes[0]
-    network.predict_frame(planes[..., :256, :256], network.pixel_size)
-    for line in sys.stdin:
+    network = open_run(run).best
+    prediction = Prediction(network, open_movie(np.load(frames), pixel_size=network.pixel_size))
+    corner = open_movie(np.load(frames)[..., :256, :256], pixel_size=network.pixel_size)
+    Prediction(network, corner).frame_labels(FIRST)
+    for t, line in enumerate(sys.stdin, FIRST):
         begin, cpu = time.perf_counter(), time.process_time()
-        probabilities = network.predict_frame(planes, network.pixel_size)
-        labels = label_pixels(probabilities, network.thresholds, [one.min_area for one in rules])
+        labels = prediction.frame_labels(t)
         took = time.perf_counter() - begin, time.process_time() - cpu
-        np.savez(line.strip(), labels=labels, probabilities=probabilities)
+        np.savez(line.strip(), labels=labels, probabilities=prediction.frame_probabilities(t))
         print(json.dumps(took), flush=True)
 
 
@@ -66,17 +66,16 @@ def main() -> None:
         return
     from cells import write_cell
     from napari_menndl import simulate_movie
-    from napari_menndl.movie.neighbours import read_frame
 
     sources = {"now": str(Path(__file__).parents[1] / "src")} | ({"before": options.before} if options.before else {})
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        movie = simulate_movie(2 * FRAME + 1, (options.size, options.size), area_seed=options.seed).movie
-        np.save(place / "frame.npy", read_frame(movie, FRAME, 2))
+        movie = simulate_movie(2 * FIRST + options.repeats, (options.size, options.size), area_seed=options.seed).movie
+        np.save(place / "frames.npy", np.stack([movie.frame(t) for t in range(len(movie))]))
         command = [sys.executable, __file__, options.run, "--threads", str(options.threads), "--serve"]
         servers = {
             name: subprocess.Popen(
-                [*command, str(place / "frame.npy")],
+                [*command, str(place / "frames.npy")],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
