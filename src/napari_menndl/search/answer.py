@@ -37,8 +37,6 @@ Probabilities = NDArray[np.float32]
 Codes = NDArray[np.uint8]
 #: Number of candidates to choose from, and limit of the memory for their probabilities [byte].
 CANDIDATES, MEMORY = 12, 2**29
-#: Smallest gain in fitness that justifies a further member, which adds to the time of every prediction.
-MINIMAL_GAIN = 0.002
 #: A member is clearly better at a class than the mean if its score is higher by this value over the root of the number
 #: of labelled defects (by a fifth for two defects). It then predicts the class alone. A clearly worse member does not
 #: take part in the class, even if the few labelled defects do not show the harm.
@@ -260,7 +258,7 @@ class AnswerKeeper:
 
 
 def choose(entries: Sequence[Entry], codes: Mapping[str, Codes], judge: Judge, most: int) -> Answer:
-    """Choose the best candidate, then add whichever helps most while the gain is large enough.
+    """Choose the best candidate, then add whichever helps most, as long as one helps.
 
     Greedy forward selection without repetition (Caruana et al. 2004, doi:10.1145/1015330.1015432). The mean of each
     class is decided separately: a further member joins it, stays out of it, or replaces it if clearly better
@@ -283,7 +281,7 @@ def choose(entries: Sequence[Entry], codes: Mapping[str, Codes], judge: Judge, m
     while others and len(mean.members) < most:
         found = [mean.joined_by(one, decode_probabilities(codes[one.key]), alone[one.key], judge) for one in others]
         best = max(found, key=lambda one: one.value)
-        if best.value < mean.value + MINIMAL_GAIN:
+        if best.value <= mean.value:
             break
         mean = best
         others = [one for one in others if one not in mean.members]
