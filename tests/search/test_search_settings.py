@@ -83,7 +83,7 @@ def test_every_setting_is_described():
         ({"timeout": 0}, r"timeout between 1 and 1e\+06 s"),
         ({"replacement": "best"}, "age, worst"),
         ({"founders": "unet"}, "a list for founders"),
-        ({"rungs": -1}, "between 0 and 16"),
+        ({"rungs": 0}, "between 1 and 16"),
         ({"budget": "soon"}, "10min"),
     ],
 )
@@ -102,10 +102,9 @@ def test_rungs_multiply_the_pixels():
 
 
 def test_a_single_image_is_trained_on_for_a_shorter_time_unless_it_is_said_for_how_long():
-    movie, image = (SearchSettings().fitted(alone) for alone in (False, True))
-    assert [(one.pixels, one.rungs) for one in (movie, image)] == [(6_000_000, 4), (1_500_000, 2)]
-    assert SearchSettings().ladder == movie.ladder
-    assert SearchSettings(pixels=100, rungs=3).fitted(alone=True) == SearchSettings(pixels=100, rungs=3)
+    assert [SearchSettings().fitted(alone).pixels for alone in (False, True)] == [6_000_000, 1_500_000]
+    assert SearchSettings().ladder == SearchSettings().fitted(alone=False).ladder
+    assert SearchSettings(pixels=100).fitted(alone=True) == SearchSettings(pixels=100)
 
 
 def test_settings_of_earlier_versions_are_still_read():

@@ -21,9 +21,9 @@ REPLACEMENTS = ("age", "worst")
 FIRST = ("bank_logistic", "blobs", "deep_fcn", "coarse_fcn", "fourier", "bank_mlp")
 #: Settings of earlier versions without a counterpart now; a run folder that has them can still be read.
 RETIRED = {"rung_folds", "finalists", "final_split", "finish_share"}
-#: Default pixels at the first rung, and number of rungs. What is learned of one image in long training holds less well
-#: on other images than on other frames of its own movie (docs/benchmarks.md).
-_OF_A_MOVIE, _OF_AN_IMAGE = (6_000_000, 4), (1_500_000, 2)
+#: Default pixels at the first rung. What is learned of one image in long training holds less well on other images than
+#: on other frames of its own movie (docs/benchmarks.md).
+_OF_A_MOVIE, _OF_AN_IMAGE = 6_000_000, 1_500_000
 #: Valid names of islands, which are also file names in the shared folder.
 ISLAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -80,9 +80,7 @@ class SearchSettings:
         min=0,
         max=10**12,
     )
-    rungs: int = setting(
-        0, "Rungs", note="Each shows eta times the pixels of the one below; 0: 4, 2 of a single image.", min=0, max=16
-    )
+    rungs: int = setting(4, "Rungs", note="Each shows eta times the pixels of the one below.", min=1, max=16)
     eta: int = setting(
         2, "Promotion factor (eta)", note="One in eta networks is promoted, with eta times the pixels.", min=2, max=16
     )
@@ -124,13 +122,12 @@ class SearchSettings:
     @property
     def ladder(self) -> tuple[Rung, ...]:
         """Rungs of the search, named "0", "1", …; each shows `eta` times the pixels of the one below."""
-        whole = self.fitted(alone=False)
-        return tuple(Rung(str(level), whole.pixels * whole.eta**level) for level in range(whole.rungs))
+        first = self.pixels or _OF_A_MOVIE
+        return tuple(Rung(str(level), first * self.eta**level) for level in range(self.rungs))
 
     def fitted(self, alone: bool) -> SearchSettings:
-        """Return the settings with pixels and rungs, unless given, that suit frames alone or with neighbours."""
-        pixels, rungs = _OF_AN_IMAGE if alone else _OF_A_MOVIE
-        return replace(self, pixels=self.pixels or pixels, rungs=self.rungs or rungs)
+        """Return the settings with the pixels of the first rung, unless given, for frames alone or with neighbours."""
+        return self if self.pixels else replace(self, pixels=_OF_AN_IMAGE if alone else _OF_A_MOVIE)
 
     def to_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = encode(self)
