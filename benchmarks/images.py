@@ -1,6 +1,6 @@
-"""Simulated single images of atoms, one clicked: searches by the pixels of their first rung, beside simple methods.
+"""Simulated single images of atoms, one clicked: searches by their rungs, beside simple methods.
 
-    python benchmarks/images.py [--images 41,42,43,44] [--pixels 1500000,6000000] [--budget 3min] [--seed 0] [--quick]
+    python benchmarks/images.py [--images 41,42,43,44] [--ladders 1.5x2,1.5x4,6x4] [--budget 3min] [--seed 0] [--quick]
 
 One image is learned from, with a hasty person's clicks, and eight others of the same kind (`adatoms.py`) are tested on.
 A cell (method, images, seed, budget) is written to ``benchmarks/results/images/`` and skipped when it is there.
@@ -21,12 +21,13 @@ SIMPLE = ("blob detector", "Fourier method", "random forest")
 OTHERS = 8
 
 
-def run_cell(method, pixels, images, seed, budget):
+def run_cell(method, ladder, images, seed, budget):
     """Fit on one image, test on the others."""
     problem = adatom_problem(images, OTHERS)
     task = problem.task
-    if pixels:
-        predictor, _ = fit_search(problem, seed, budget, pixels=pixels)
+    if ladder:
+        first, rungs = ladder.split("x")
+        predictor, _ = fit_search(problem, seed, budget, pixels=round(float(first) * 1e6), rungs=int(rungs))
     else:
         predictor = CLASS_RIVALS[method](task.frames[0], task.labels[0], task.known[0], task.match_rules, seed)
     return {**measure(predictor, problem), "chosen": predictor.chosen}
@@ -35,7 +36,7 @@ def run_cell(method, pixels, images, seed, budget):
 def main():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--images", default="41,42,43,44", help="seeds of the simulated images")
-    ask.add_argument("--pixels", default="1500000,6000000", help="of the first rung of a search")
+    ask.add_argument("--ladders", default="1.5x2,1.5x4,6x4", help="of searches: Mpx of the first rung x rungs")
     ask.add_argument("--budget", default="3min", help="of a search; a time")
     ask.add_argument("--seed", type=int, default=0)
     ask.add_argument("--quick", action="store_true", help="one image, one search of a minute, nothing kept")
@@ -43,18 +44,18 @@ def main():
     end = 1 if given.quick else None
     budget = "1min" if given.quick else given.budget
     images = [int(one) for one in given.images.split(",")][:end]
-    methods = {f"search from {int(one) / 1e6:g} Mpx": int(one) for one in given.pixels.split(",")[:end]}
+    methods = {f"search {one}": one for one in given.ladders.split(",")[:end]}
     methods |= dict.fromkeys(SIMPLE)
     print(f"Expected time: about {len(images)} x ({len(methods) - len(SIMPLE)} x {budget} + 1 min) on 2 cores.")
     print(as_line(["method", *(f"images {one}" for one in images), "F1", "AP", "evaluations"]))
     print("|---" * (len(images) + 4) + "|")
-    for method, pixels in methods.items():
+    for method, ladder in methods.items():
         cells = []
         for one in images:
-            name = f"images/{method.replace(' ', '-')}-i{one}-s{given.seed}" + (f"-{budget}" if pixels else "")
+            name = f"images/{method.replace(' ', '-')}-i{one}-s{given.seed}" + (f"-{budget}" if ladder else "")
             cell = None if given.quick else read_cell(name)
             if cell is None:
-                cell = run_cell(method, pixels, one, given.seed, budget)
+                cell = run_cell(method, ladder, one, given.seed, budget)
                 if not given.quick:
                     write_cell(name, given.seed, cell)
             cells.append(cell)
