@@ -154,7 +154,9 @@ def test_a_seed_gives_the_same_search_in_whatever_process(run, tmp_path):
 
 @pytest.mark.parametrize(("frames", "pixels"), [(FRAMES[:1], 1_500_000), (FRAMES, 6_000_000)])
 def test_a_search_notes_with_how_many_pixels_it_begins_on_a_single_image_and_on_a_movie(tmp_path, frames, pixels):
-    run = run_search(frames, LABELS[0], budget="1networks", run=tmp_path / "run", space=SPACE, pool="serial", wait=False)
+    run = run_search(
+        frames, LABELS[0], budget="1networks", run=tmp_path / "run", space=SPACE, pool="serial", wait=False
+    )
     run.stop()
     assert open_run(run.path).settings.pixels == pixels
     run.wait()

@@ -1,5 +1,6 @@
 """The command line as a person types it, from a simulated movie to the comparison with a second annotation."""
 
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import tifffile
 import typer
+from rich.console import Console
 from skimage.measure import label
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -20,6 +22,7 @@ from napari_menndl.cli import app
 from napari_menndl.cli.options import settings_options
 from napari_menndl.movie.reading import open_movie
 from napari_menndl.movie.writing import write_movie
+from napari_menndl.notebook.terminal import SearchProgress
 from napari_menndl.predict.prediction import Prediction
 from napari_menndl.search.settings import SearchSettings
 from tiny import SPACE
@@ -67,6 +70,22 @@ def test_search_ends_with_what_was_chosen(folder):
     assert (status["state"], status["births"]) == ("finished", 2)
     assert status["finished"]["members"]
     assert "Answer: network" in run("status", folder / "a.menndl")
+
+
+def test_in_a_log_file_a_search_writes_a_line_per_minute_and_when_it_ends(folder):
+    status, log = open_run(folder / "a.menndl").status(), io.StringIO()
+    with SearchProgress(Console(file=log, width=40)) as shown:
+        for second in range(150):
+            shown.update(status | {"state": "running", "phase": "searching", "elapsed": second})
+        shown.update(status | {"elapsed": 150})
+    lines = log.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == ["searching"] * 3 + ["finished"]
+    assert [line.rpartition(" · ")[2].partition(" of ")[0] for line in lines] == [
+        "0 s",
+        "1 min 00 s",
+        "2 min 00 s",
+        "2 min 30 s",
+    ]
 
 
 def test_options_of_the_search_reach_its_settings(folder):

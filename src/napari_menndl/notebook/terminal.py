@@ -32,7 +32,7 @@ _STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "interru
 
 
 class SearchProgress:
-    """Live view of a search's status; if the output is not a terminal, a line every ten evaluations.
+    """Live view of a search's status; otherwise, as in a log file, a line per minute, ten evaluations or new state.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class SearchProgress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, refresh_per_second=4, transient=False) if console.is_terminal else None
-        self._printed = -1
+        self._printed: tuple[str, int, int] | None = None
         self._noted = ""
 
     def __enter__(self) -> SearchProgress:
@@ -63,9 +63,10 @@ class SearchProgress:
             self._noted = status["note"]
             if self._noted or status["state"] == "running":
                 self._console.print(Text(self._noted or status["phase"]), soft_wrap=True)
-        if status["evaluations"] // 10 > self._printed:
-            self._printed = status["evaluations"] // 10
-            self._console.print(_headline(status))
+        now = status["state"], status["evaluations"] // 10, int(status["elapsed"] // 60)
+        if now != self._printed:
+            self._printed = now
+            self._console.print(_headline(status), soft_wrap=True)
 
 
 def _headline(status: dict[str, Any]) -> Text:
