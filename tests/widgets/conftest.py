@@ -13,6 +13,7 @@ os.environ["NAPARI_CONFIG"] = os.path.join(os.environ["NAPARI_MENNDL_DATA"], "se
 import numpy as np
 import pytest
 from npe2 import PluginManifest
+from pytestqt.qtbot import QtBot
 
 from napari_menndl.annotation.annotation import Annotation
 from napari_menndl.genome.space import SearchSpace
@@ -44,6 +45,21 @@ def _manifests_are_read_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PluginManifest, "from_file", lambda path: read(path).model_copy(deep=True))
         yield
+
+
+class PatientQtBot(QtBot):
+    """Waits until something happens, however slow the machine; a test that hangs ends all the same."""
+
+    def waitUntil(self, callback, *, timeout=600_000):  # noqa: N802
+        super().waitUntil(callback, timeout=timeout)
+
+    def waitSignal(self, signal, *, timeout=600_000, **options):  # noqa: N802
+        return super().waitSignal(signal, timeout=timeout, **options)
+
+
+@pytest.fixture
+def qtbot(qapp, request):
+    return PatientQtBot(request)
 
 
 @pytest.fixture

@@ -146,7 +146,7 @@ def test_what_is_erased_takes_its_point_away_and_a_click_beside_the_frame_is_ref
     add(model, (30, 30), (60, 60))
     model.annotation_layer.brush_size = 14
     model.annotation_layer.paint((0, 30, 30), 0)
-    qtbot.waitUntil(lambda: model.clicks.layer.data.tolist() == [[0, 60, 60]], timeout=2000)
+    qtbot.waitUntil(lambda: model.clicks.layer.data.tolist() == [[0, 60, 60]])
     model.clicks.layer.add((0, 60, 300))
     assert "1 outside" in str(notification_manager.records[-1].message)
     assert len(model.clicks.layer.data) == 1

@@ -80,7 +80,7 @@ def on_disk(dock):
 
 
 def shown_counts(qtbot, dock, **counts):
-    qtbot.waitUntil(lambda: dock.panel.classes.model.counts == counts, timeout=5000)
+    qtbot.waitUntil(lambda: dock.panel.classes.model.counts == counts)
 
 
 def test_strokes_are_on_disk_when_the_mouse_is_released(qtbot, viewer, begun, path):
@@ -256,15 +256,15 @@ def test_fourier_helper_previews_tunes_and_marks(qtbot, viewer, begun, annotatio
     unfold(qtbot, begun, "Fourier helper")
     click(qtbot, helper.tune_button)
     assert helper.bar.isVisible()
-    qtbot.waitUntil(lambda: helper.proposed is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: helper.proposed is not None)
     assert not helper.bar.isVisible()
     outlined = [helper.proposed[2].sum()]
     helper.form["threshold"].value = helper.form["threshold"].value + 1
-    qtbot.waitUntil(lambda: helper.proposed[1].threshold == helper.form["threshold"].value, timeout=5000)
+    qtbot.waitUntil(lambda: helper.proposed[1].threshold == helper.form["threshold"].value)
     outlined.append(helper.proposed[2].sum())
     assert outlined[1] < outlined[0]
     viewer.dims.set_current_step(0, 2)
-    qtbot.waitUntil(lambda: helper.proposed is not None and helper.proposed[0].frame == 2, timeout=5000)
+    qtbot.waitUntil(lambda: helper.proposed is not None and helper.proposed[0].frame == 2)
     shown = viewer.layers["Fourier proposal"].data[2] > 0
     assert shown.any()
     assert np.array_equal(ndimage.binary_fill_holes(shown) & helper.proposed[2], helper.proposed[2])
@@ -289,9 +289,9 @@ def test_column_helper_is_tuned_to_one_frame_and_marks_another(qtbot, viewer, tm
     helper = dock.panel.columns
     unfold(qtbot, dock, "Column helper")
     click(qtbot, helper.tune_button)
-    qtbot.waitUntil(lambda: helper.proposed is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: helper.proposed is not None)
     viewer.dims.set_current_step(0, 1)
-    qtbot.waitUntil(lambda: helper.proposed is not None and helper.proposed[0].frame == 1, timeout=5000)
+    qtbot.waitUntil(lambda: helper.proposed is not None and helper.proposed[0].frame == 1)
     assert viewer.layers["Column proposal"].data[1].any()
     click(qtbot, helper.accept_button)
     marked = on_disk(dock).frame(1) == 1
@@ -302,7 +302,7 @@ def test_column_helper_is_tuned_to_one_frame_and_marks_another(qtbot, viewer, tm
 def test_column_helper_says_where_there_is_no_lattice(qtbot, viewer, begun):
     unfold(qtbot, begun, "Column helper")
     click(qtbot, begun.panel.columns.button)
-    qtbot.waitUntil(lambda: "Bragg spots" in begun.panel.columns.status.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "Bragg spots" in begun.panel.columns.status.text())
     assert "click the defects" in str(notification_manager.records[-1].message)
 
 

@@ -84,7 +84,7 @@ def test_last_frame_has_no_next(qtbot, begun):
 
 def test_tuning_without_a_label_says_what_is_missing(qtbot, begun):
     begun.panel.fourier.tune_button.click()
-    qtbot.waitUntil(lambda: "labelled defect" in begun.panel.fourier.status.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "labelled defect" in begun.panel.fourier.status.text())
     assert begun.panel.fourier.tune_button.isEnabled()
 
 

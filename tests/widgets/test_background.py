@@ -23,14 +23,14 @@ class Hearer(QObject):
 def test_what_a_thread_says_is_heard_in_the_thread_of_the_window(qtbot):
     hearer = Hearer()
     begin(in_window(hearer.hear), "news").join()
-    qtbot.waitUntil(lambda: hearer.heard == [("news", threading.main_thread())], timeout=5000)
+    qtbot.waitUntil(lambda: hearer.heard == [("news", threading.main_thread())])
 
 
 def test_what_a_thread_says_to_an_object_that_has_gone_is_dropped(qtbot):
     hearer = Hearer()
     say, heard = in_window(hearer.hear), hearer.heard
     begin(say, "on its way").join()
-    with qtbot.waitSignal(hearer.destroyed, timeout=5000):
+    with qtbot.waitSignal(hearer.destroyed):
         hearer.deleteLater()
         begin(say, "later").join()
     begin(say, "too late").join()
@@ -61,7 +61,7 @@ def test_window_may_be_closed_while_a_frame_is_predicted(qtbot, make_napari_view
     viewer.add_image(data, **about)
     dock = viewer.window.add_plugin_dock_widget("napari-menndl", "Review frames")[1]
     dock.open_run(run_folder)
-    qtbot.waitUntil(lambda: dock.movie.busy, timeout=5000)
+    qtbot.waitUntil(lambda: dock.movie.busy)
     viewer.close()
     qtbot.wait(50)
     end_all()

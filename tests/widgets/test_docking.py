@@ -70,12 +70,12 @@ def test_docks_of_ours_lie_over_one_another_the_newest_in_front(qtbot, viewer, m
     add(viewer, movie)
     viewer.window.resize(1280, 800)
     docks = [open_dock(viewer, name) for name in (DOCKS[0], DOCKS[1], DOCKS[3])]
-    qtbot.waitUntil(lambda: [one.visibleRegion().isEmpty() for one in docks] == [True, True, False], timeout=5000)
-    qtbot.waitUntil(lambda: is_whole(viewer), timeout=5000)
+    qtbot.waitUntil(lambda: [one.visibleRegion().isEmpty() for one in docks] == [True, True, False])
+    qtbot.waitUntil(lambda: is_whole(viewer))
     assert min(viewer.canvas.size) >= 550
     frames = [one.parent() for one in docks]
     frames[0].raise_()
-    qtbot.waitUntil(lambda: not docks[0].visibleRegion().isEmpty(), timeout=5000)
+    qtbot.waitUntil(lambda: not docks[0].visibleRegion().isEmpty())
     frames[2].setFloating(True)  # who takes one out is left alone
     qtbot.wait(50)
     assert frames[2].isFloating()
@@ -113,10 +113,10 @@ def test_the_wheel_scrolls_and_changes_no_field(qtbot, viewer, movie, annotation
 )
 def test_a_dock_leaves_the_frame_whole_unless_someone_has_zoomed_in(qtbot, viewer, movie, name):
     add(viewer, movie)
-    qtbot.waitUntil(lambda: is_whole(viewer), timeout=5000)
+    qtbot.waitUntil(lambda: is_whole(viewer))
     dock = open_dock(viewer, name)
-    qtbot.waitUntil(lambda: dock.isVisible() and viewer.canvas.size[1] < 700, timeout=5000)
-    qtbot.waitUntil(lambda: is_whole(viewer), timeout=5000)
+    qtbot.waitUntil(lambda: dock.isVisible() and viewer.canvas.size[1] < 700)
+    qtbot.waitUntil(lambda: is_whole(viewer))
     assert viewer.canvas.size[1] >= 500  # of a window of 800
     assert max(dock.minimumSizeHint().width(), dock.minimumWidth()) <= NARROW + 20
     if name == "Live review":
@@ -133,14 +133,14 @@ def test_scale_bar_is_shown_where_the_movie_is_calibrated(qtbot, viewer, movie):
     qtbot.wait(50)
     assert not viewer.canvas.overlays.scale_bar.visible
     add(viewer, movie)
-    qtbot.waitUntil(lambda: viewer.canvas.overlays.scale_bar.visible, timeout=5000)
+    qtbot.waitUntil(lambda: viewer.canvas.overlays.scale_bar.visible)
 
 
 def test_dock_opens_at_an_annotated_frame_and_stays_where_one_is_in_view(qtbot, viewer, movie, blobs):
     add(viewer, movie, Annotation.from_labels(blobs[1], ("dark", "bright"), frames=[1, 2]))
     viewer.dims.set_current_step(0, 3)
     dock = open_dock(viewer)
-    qtbot.waitUntil(lambda: viewer.dims.current_step[0] == 2, timeout=5000)
+    qtbot.waitUntil(lambda: viewer.dims.current_step[0] == 2)
     viewer.dims.set_current_step(0, 0)  # who then goes elsewhere is left there
     for step in (SEARCH, REVIEW, ANNOTATE):
         dock.go_to(step)
@@ -164,7 +164,7 @@ def test_the_button_that_a_hint_names_is_in_sight(qtbot, viewer, movie, tmp_path
 
 
 def seen(qtbot, button):
-    qtbot.waitUntil(lambda: not button.visibleRegion().isEmpty(), timeout=5000)
+    qtbot.waitUntil(lambda: not button.visibleRegion().isEmpty())
 
 
 def test_a_dock_that_is_closed_leaves_its_window_alone(qtbot, viewer, movie):

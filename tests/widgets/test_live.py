@@ -59,12 +59,12 @@ def start(qtbot, dock, source=None):
         dock.form["source"].value = source
     click(qtbot, dock)
     assert dock.button.text() == STOP
-    qtbot.waitUntil(lambda: dock.following, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.following)
     qtbot.wait(250)  # the source has been looked at
 
 
 def predicted(qtbot, dock, *numbers):
-    qtbot.waitUntil(lambda: set(dock.frames.counts) >= set(numbers), timeout=20_000)
+    qtbot.waitUntil(lambda: set(dock.frames.counts) >= set(numbers))
 
 
 def errors():
@@ -78,7 +78,7 @@ def test_every_new_image_is_overlaid_as_it_arrives(qtbot, viewer, dock, series, 
     for t in (1, 2, 3):
         write(series, movie, t)
         predicted(qtbot, dock, t)
-        qtbot.waitUntil(lambda: dock.view.frame(dock._newest) == t, timeout=5000)  # noqa: B023 (called at once)
+        qtbot.waitUntil(lambda: dock.view.frame(dock._newest) == t)  # noqa: B023 (called at once)
         expected = LivePredictor(lambda: network).predict(t, movie.frame(t), (0.05, 0.05))
         assert np.array_equal(dock.view.overlay.image, outlined(expected.labels))
         assert dock.frames.counts[t] == expected.counts
@@ -114,7 +114,7 @@ def test_a_fast_answer_says_how_many_networks_predicted(qtbot, dock, series, mov
     for t in range(2):
         write(series, movie, t)
         predicted(qtbot, dock, t)
-        qtbot.waitUntil(lambda: f"Frame {t}:" in dock.status.text(), timeout=5000)  # noqa: B023 (called at once)
+        qtbot.waitUntil(lambda: f"Frame {t}:" in dock.status.text())  # noqa: B023 (called at once)
         assert (f"({members} networks: " in dock.status.text()) == (t == 0)
     assert f" of {members} networks: " in dock.status.text()
     dock.form["fast"].value = False
@@ -195,7 +195,7 @@ def test_frames_that_come_too_fast_are_said_and_predicted_in_the_next_pause(qtbo
     said = []
     for n in range(12):
         write(series, movie, n % 4, name=n)
-    qtbot.waitUntil(lambda: said.append(dock.behind.text()) or len(dock.frames.counts) == 12, timeout=20_000)
+    qtbot.waitUntil(lambda: said.append(dock.behind.text()) or len(dock.frames.counts) == 12)
     assert any("come faster than the network predicts" in text for text in said)
     assert dock.behind.text() == ""
     assert not dock.frames.waiting
@@ -240,9 +240,9 @@ def test_source_that_vanishes_and_images_of_another_size_are_said(qtbot, dock, s
     write(series, movie, 0)
     predicted(qtbot, dock, 0)
     tifffile.imwrite(series / "1.tif", movie.frame(1)[:50])
-    qtbot.waitUntil(lambda: "unlike the others" in dock.notice.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "unlike the others" in dock.notice.text())
     series.rename(series.with_name("away"))
-    qtbot.waitUntil(lambda: "not there" in dock.notice.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "not there" in dock.notice.text())
     series.with_name("away").rename(series)
     write(series, movie, 2)
     predicted(qtbot, dock, 2)
@@ -253,7 +253,7 @@ def test_frames_wait_until_someone_says_how_large_a_pixel_is(qtbot, dock, series
     start(qtbot, dock, series)
     for t in range(2):
         write(series, movie, t)
-    qtbot.waitUntil(lambda: dock.pixel_size.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: dock.pixel_size.isVisible())
     assert "0.05" in dock.pixel_size.text.text()
     assert "say how large a pixel is" in dock.status.text()
     dock.pixel_size.field.setValue(0.05)
@@ -274,7 +274,7 @@ def test_frames_are_taken_as_they_are_where_someone_says_so(qtbot, dock, series,
     dock.form["pixel_size"].value = 0
     start(qtbot, dock, series)
     write(series, movie, 0)
-    qtbot.waitUntil(lambda: dock.pixel_size.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: dock.pixel_size.isVisible())
     dock.pixel_size.as_it_is.click()
     predicted(qtbot, dock, 0)
     assert "as it is" in dock.pixel_size.text.text()
@@ -295,7 +295,7 @@ def test_what_is_missing_is_asked_for(qtbot, dock, tmp_path, missing):
         (tmp_path / "movie.dm4").write_bytes(b"1")
         dock.form["source"].value = tmp_path / "movie.dm4"
     click(qtbot, dock)
-    qtbot.waitUntil(lambda: len(errors()) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(errors()) == 1)
     assert dock.button.text() == FOLLOW
     assert "Expected" in dock.status.text()
 
@@ -324,7 +324,7 @@ def test_better_network_of_a_run_is_taken_up(run_folder, movie, monkeypatch):
 def test_frame_that_is_not_finite_is_said_and_the_next_one_predicted(qtbot, dock, series, movie):
     start(qtbot, dock, series)
     tifffile.imwrite(series / "0.tif", np.full((128, 128), np.nan, np.float32))
-    qtbot.waitUntil(lambda: "finite" in dock.status.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "finite" in dock.status.text())
     write(series, movie, 1)
     predicted(qtbot, dock, 1)
 
@@ -346,14 +346,14 @@ def test_layers_may_be_removed_while_frames_arrive(qtbot, viewer, dock, series, 
 def test_closed_dock_follows_no_more(qtbot, viewer, dock, series, movie):
     start(qtbot, dock, series)
     viewer.window.remove_dock_widget("all")
-    qtbot.waitUntil(lambda: not [t for t in threading.enumerate() if t.name == "menndl-follow"], timeout=5000)
+    qtbot.waitUntil(lambda: not [t for t in threading.enumerate() if t.name == "menndl-follow"])
 
 
 def test_key_begins_and_ends_following(qtbot, viewer, dock, series):
     dock.form["source"].value = series
     canvas = viewer.window._qt_viewer.canvas.native
     qtbot.keyClick(canvas, Qt.Key.Key_F, Qt.KeyboardModifier.ShiftModifier)
-    qtbot.waitUntil(lambda: dock.following, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.following)
     qtbot.keyClick(canvas, Qt.Key.Key_F, Qt.KeyboardModifier.ShiftModifier)
     assert not dock.following
 

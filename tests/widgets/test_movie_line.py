@@ -31,8 +31,8 @@ def test_docks_say_how_the_chosen_movie_was_recorded(qtbot, viewer, tmp_path):
     viewer.window.resize(1280, 800)
     workflow.go_to(1)
     pool = workflow.dock(1).setup.pool
-    qtbot.waitUntil(lambda: lines[1].height() == lines[1].heightForWidth(lines[1].width()), timeout=5000)
-    qtbot.waitUntil(lambda: pool.height() >= pool.minimumSizeHint().height(), timeout=5000)  # nothing is cut for it
+    qtbot.waitUntil(lambda: lines[1].height() == lines[1].heightForWidth(lines[1].width()))
+    qtbot.waitUntil(lambda: pool.height() >= pool.minimumSizeHint().height())  # nothing is cut for it
     viewer.layers.clear()
     assert [line.text() for line in lines] == ["", ""]
     viewer.add_image(np.zeros((3, 32, 32)))

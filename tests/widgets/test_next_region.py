@@ -28,7 +28,7 @@ def test_the_region_on_which_networks_disagree_most_is_brought_into_view_and_mar
     part.form["network"].value = run_folder
     found = suggest_regions(open_run(run_folder).best, dock.choice.movie(), count=10)
     part.button.click()
-    qtbot.waitUntil(part.button.isEnabled, timeout=60_000)
+    qtbot.waitUntil(part.button.isEnabled)
     if not found:
         assert "agree" in part.said.text()
         return

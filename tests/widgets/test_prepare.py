@@ -37,7 +37,7 @@ def prepare(qtbot, dock, **asked):
     part = dock.panel.prepare
     for name, value in asked.items():
         part.form[name].value = value
-    with qtbot.waitSignal(part.prepared, timeout=20_000):
+    with qtbot.waitSignal(part.prepared):
         qtbot.mouseClick(part.button, Qt.MouseButton.LeftButton)
 
 
@@ -91,7 +91,7 @@ def test_what_cannot_be_done_or_is_stopped_changes_nothing(qtbot, viewer, dock):
     assert "something to do to the movie" in told()
     part.form["average"].value = 5
     part.begin()
-    qtbot.waitUntil(lambda: "at least 5 frames" in told(), timeout=10_000)
+    qtbot.waitUntil(lambda: "at least 5 frames" in told())
     assert part.button.isEnabled()
     assert len(viewer.layers) == 1
     # Measuring the drift of a long movie can be stopped.
@@ -99,9 +99,9 @@ def test_what_cannot_be_done_or_is_stopped_changes_nothing(qtbot, viewer, dock):
     dock.choice.form["movie"].value = viewer.layers["long"]
     part.form["drift"].value = True
     part.begin()
-    qtbot.waitUntil(part.bar.isVisible, timeout=10_000)
+    qtbot.waitUntil(part.bar.isVisible)
     qtbot.mouseClick(part.stop, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: part.said.text() == "Stopped; nothing is changed.", timeout=10_000)
+    qtbot.waitUntil(lambda: part.said.text() == "Stopped; nothing is changed.")
     assert len(viewer.layers) == 2
 
 
@@ -112,7 +112,7 @@ def test_the_dock_may_be_closed_while_its_thread_measures_drift(qtbot, viewer, d
     part.form["drift"].value = True
     question = _Question(dock.choice.movie(), viewer.layers["long"], (Drift(),))
     part.begin()
-    qtbot.waitUntil(part.bar.isVisible, timeout=10_000)
+    qtbot.waitUntil(part.bar.isVisible)
     viewer.window.remove_dock_widget(dock)
     end_all()
     assert not isalive(part)

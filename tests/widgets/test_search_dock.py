@@ -58,8 +58,8 @@ def errors():
 
 def shows(qtbot, dock, path):
     dock.open_run(path)
-    qtbot.waitUntil(lambda: dock.snapshot is not None and dock.snapshot.whole, timeout=10_000)
-    qtbot.waitUntil(lambda: dock.network.network is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: dock.snapshot is not None and dock.snapshot.whole)
+    qtbot.waitUntil(lambda: dock.network.network is not None)
 
 
 def test_without_movie_or_annotation_it_says_what_to_do(qtbot, make_dock, viewer, movie, annotation):
@@ -81,7 +81,7 @@ def test_the_annotated_frame_in_view_is_offered_or_all_at_a_click(qtbot, make_do
     dock = make_dock()
     setup, frames = dock.setup, dock.setup.learn["frames"]
     assert frames.value == "1"  # nothing is known of frame 3
-    qtbot.waitUntil(lambda: viewer.dims.current_step[0] == 1, timeout=5000)
+    qtbot.waitUntil(lambda: viewer.dims.current_step[0] == 1)
     viewer.dims.set_current_step(0, 0)
     assert frames.value == "1"  # who looks around has not asked for another
     click(qtbot, setup.one_frame)
@@ -91,7 +91,7 @@ def test_the_annotated_frame_in_view_is_offered_or_all_at_a_click(qtbot, make_do
     assert frames.value == "0-1"
     try:
         annotation.set_status(3, "complete")
-        qtbot.waitUntil(lambda: frames.value == "0-1, 3", timeout=3000)
+        qtbot.waitUntil(lambda: frames.value == "0-1, 3")
         click(qtbot, setup.one_frame)
         assert frames.value == "0"
         frames.value = "1"
@@ -106,10 +106,10 @@ def test_red_text_goes_when_its_cause_is_gone(qtbot, make_dock, layers, annotati
     dock = make_dock()
     dock.setup.learn["frames"].value, dock.setup.place["run"].value = "2", tmp_path / "new.menndl"
     click(qtbot, dock.start_button)
-    qtbot.waitUntil(lambda: "an annotation of frame 2" in dock.status.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "an annotation of frame 2" in dock.status.text())
     try:
         annotation.set_status(2, "complete")
-        qtbot.waitUntil(lambda: "an annotation of frame 2" not in dock.status.text(), timeout=5000)
+        qtbot.waitUntil(lambda: "an annotation of frame 2" not in dock.status.text())
     finally:
         annotation.set_status(2, "untouched")
 
@@ -120,7 +120,7 @@ def test_frames_of_a_plain_labels_layer_are_those_with_labels(qtbot, make_dock, 
     data[2, 5:9, 5:9] = 1
     viewer.add_labels(data)
     dock = make_dock()
-    qtbot.waitUntil(lambda: dock.setup.learn["frames"].value == "2", timeout=5000)
+    qtbot.waitUntil(lambda: dock.setup.learn["frames"].value == "2")
 
 
 def test_what_cannot_be_searched_is_told_with_a_remedy(qtbot, make_dock, layers, finished, tmp_path):
@@ -147,7 +147,7 @@ def test_what_cannot_be_searched_is_told_with_a_remedy(qtbot, make_dock, layers,
             assert setup.order().budget == "2h, fitness 0.95"
             continue
         click(qtbot, dock.start_button)
-        qtbot.waitUntil(lambda: bool(errors()), timeout=20_000)
+        qtbot.waitUntil(lambda: bool(errors()))
         assert words in errors()[0]
         assert words in dock.status.text()
         assert dock.start_button.isEnabled()
@@ -156,13 +156,13 @@ def test_what_cannot_be_searched_is_told_with_a_remedy(qtbot, make_dock, layers,
 
 def test_connection_is_tested_beside_the_window(qtbot, make_dock):
     pool = make_dock().setup.pool
-    with qtbot.waitSignal(pool.tested, timeout=10_000) as heard:
+    with qtbot.waitSignal(pool.tested) as heard:
         click(qtbot, pool.button)
     assert heard.args[0].slots >= 1
     assert "slot" in pool.answer.text()
     pool.spec = "tcp://127.0.0.1:9"
     assert pool.address.isVisible()
-    with qtbot.waitSignal(pool.tested, timeout=10_000):
+    with qtbot.waitSignal(pool.tested):
         click(qtbot, pool.button)
     assert "Start one" in pool.answer.text()
     pool.spec = "local"
@@ -217,7 +217,7 @@ def test_a_chosen_network_stays_chosen_and_shows_its_lineage(qtbot, make_dock, f
     row = table.visualRect(table.rows.index(3, 1)).center()  # below the mean
     qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=row)
     chosen = dock.snapshot.leaders[2].id
-    qtbot.waitUntil(lambda: dock.network.network == chosen, timeout=5000)
+    qtbot.waitUntil(lambda: dock.network.network == chosen)
     table.rows.leaders = ()  # as when others have moved up
     table.show_snapshot(dock.snapshot)
     assert table.network == chosen
@@ -230,16 +230,16 @@ def test_known_runs_are_listed_with_their_states_opened_and_forgotten(qtbot, mak
         known.remember(path)
     dock = make_dock()
     tree = dock.runs.tree
-    qtbot.waitUntil(lambda: tree.topLevelItemCount() == 3, timeout=5000)
+    qtbot.waitUntil(lambda: tree.topLevelItemCount() == 3)
     states = {tree.topLevelItem(i).text(0): tree.topLevelItem(i).text(1) for i in range(3)}
     assert states == {"gone": "missing", "fresh": "new", "made-up": "finished"}
     dock.runs_section.expand(animate=False)
     tree.setCurrentItem(next(tree.topLevelItem(i) for i in range(3) if tree.topLevelItem(i).text(0) == "gone"))
     click(qtbot, dock.runs.forget_button)
-    qtbot.waitUntil(lambda: tree.topLevelItemCount() == 2, timeout=5000)
+    qtbot.waitUntil(lambda: tree.topLevelItemCount() == 2)
     tree.setCurrentItem(next(tree.topLevelItem(i) for i in range(2) if tree.topLevelItem(i).text(0) == "made-up"))
     click(qtbot, dock.runs.open_button)
-    qtbot.waitUntil(lambda: dock.run is not None and dock.run.path == finished, timeout=5000)
+    qtbot.waitUntil(lambda: dock.run is not None and dock.run.path == finished)
 
 
 def test_a_running_search_is_attached_to_by_itself(qtbot, make_dock, known, tmp_path):
@@ -247,14 +247,14 @@ def test_a_running_search_is_attached_to_by_itself(qtbot, make_dock, known, tmp_
     known.remember(running.path)
     with running.lock():
         dock = make_dock()
-        qtbot.waitUntil(lambda: dock.run is not None, timeout=5000)
+        qtbot.waitUntil(lambda: dock.run is not None)
         assert dock.run.path == running.path
 
 
 def test_a_folder_that_is_no_run_is_a_notification(qtbot, make_dock, tmp_path):
     dock = make_dock()
     dock.open_run(tmp_path)
-    qtbot.waitUntil(lambda: bool(errors()), timeout=5000)
+    qtbot.waitUntil(lambda: bool(errors()))
     assert "search.json" in errors()[0]
     assert dock.run is None
 
@@ -281,7 +281,7 @@ def test_best_follows_the_frame_and_leaves_the_annotation_alone(qtbot, make_dock
     for frame in (0, 2, 1):
         viewer.dims.set_current_step(0, frame)
         assert dock.best.shown is None or dock.best.shown.frame == frame
-        qtbot.waitUntil(lambda: dock.best.shown is not None, timeout=30_000)
+        qtbot.waitUntil(lambda: dock.best.shown is not None)
         assert dock.best.shown.frame == frame
         found, true = viewer.layers["best network"].data[frame] > 0, labels[frame] > 0
         assert not true.any() or (found & true).sum() > 0.1 * true.sum()
@@ -329,7 +329,7 @@ def test_closed_dock_stops_watching(qtbot, make_dock, viewer, finished):
     shows(qtbot, dock, finished)
     watch = dock._watch
     viewer.window.remove_dock_widget("all")
-    qtbot.waitUntil(watch._closed.is_set, timeout=3000)
+    qtbot.waitUntil(watch._closed.is_set)
     qtbot.wait(200)
     assert not errors()
 
@@ -362,7 +362,7 @@ def test_advanced_settings_are_there_at_the_next_start_and_said(qtbot, make_dock
     assert "Population 5" in again.setup.changed_note.text()
     assert "Start from" not in again.setup.changed_note.text()  # the next search need not begin where the last one did
     again.setup.advanced_section.expand(animate=False)
-    qtbot.waitUntil(again.setup.defaults.isVisible, timeout=5000)
+    qtbot.waitUntil(again.setup.defaults.isVisible)
     again.setup.defaults.click()
     assert again.setup.order().settings["population"] == SearchSettings().population
     assert again.setup.advanced["space"].line_edit.value == ""

@@ -97,19 +97,19 @@ def test_search_is_started_watched_left_running_found_again_stopped_and_resumed(
 
     click(qtbot, dock.start_button)
     assert not dock.start_button.isEnabled()
-    qtbot.waitUntil(lambda: dock.snapshot is not None and dock.snapshot.best is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: dock.snapshot is not None and dock.snapshot.best is not None)
     assert [run.path for run in opened] == [path]
     assert dock.snapshot.state == "running"
     assert hints[-1] == dock.hint
     assert dock.leaderboard.rows.rowCount() >= 1
-    qtbot.waitUntil(lambda: dock.network.network == dock.leaderboard.network, timeout=5000)
+    qtbot.waitUntil(lambda: dock.network.network == dock.leaderboard.network)
     assert len(dock.network.layer_diagram.slabs) >= 2
 
     qtbot.mouseClick(dock.best_box, Qt.MouseButton.LeftButton, pos=dock.best_box.rect().center() * 0.2)
-    qtbot.waitUntil(lambda: dock.best.shown is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: dock.best.shown is not None)
     assert viewer.layers["best network"].data.shape == FRAMES.shape
     evaluations = dock.snapshot.evaluations
-    qtbot.waitUntil(lambda: dock.snapshot.evaluations > evaluations, timeout=30_000)
+    qtbot.waitUntil(lambda: dock.snapshot.evaluations > evaluations)
 
     question, closed = close_by_hand(viewer, "Cancel")
     assert question == ("The search dots.menndl is running.", "Keep running")
@@ -119,22 +119,22 @@ def test_search_is_started_watched_left_running_found_again_stopped_and_resumed(
     assert open_run(path).state == "running"
 
     viewer, dock = open_window()
-    qtbot.waitUntil(lambda: dock.snapshot is not None and dock.snapshot.evaluations > evaluations, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.snapshot is not None and dock.snapshot.evaluations > evaluations)
     assert dock.run.path == path
     assert dock.snapshot.state == "running"
     click(qtbot, dock.stop_button)
     assert dock.stop_button.text() == "Stopping…"
     assert not dock.stop_button.isEnabled()
-    qtbot.waitUntil(lambda: dock.snapshot.state == "stopped", timeout=30_000)
-    qtbot.waitUntil(lambda: not processes(tmp_path), timeout=10_000)
+    qtbot.waitUntil(lambda: dock.snapshot.state == "stopped")
+    qtbot.waitUntil(lambda: not processes(tmp_path))
     assert dock.stop_button.text() == "Stop"
 
     births = dock.snapshot.births
     click(qtbot, dock.resume_button)
-    qtbot.waitUntil(lambda: dock.snapshot is not None and dock.snapshot.births > births, timeout=60_000)
+    qtbot.waitUntil(lambda: dock.snapshot is not None and dock.snapshot.births > births)
     question, closed = close_by_hand(viewer, "Stop search")
     assert closed
     run = open_run(path)
-    qtbot.waitUntil(lambda: run.state == "stopped", timeout=30_000)
-    qtbot.waitUntil(lambda: not processes(tmp_path), timeout=10_000)
+    qtbot.waitUntil(lambda: run.state == "stopped")
+    qtbot.waitUntil(lambda: not processes(tmp_path))
     assert not [record for record in notification_manager.records[said_before:] if record.severity.name == "ERROR"]

@@ -89,7 +89,7 @@ def by_a_person(qtbot, viewer, path, *acts, door=through_the_menu):
         done.append(True)
 
     QTimer.singleShot(0, go)
-    qtbot.waitUntil(lambda: bool(done), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(done))
     assert not errors
     assert not waiting
     return seen

@@ -71,7 +71,7 @@ def press(qtbot, viewer, key):
 def stop(qtbot, search):
     click(qtbot, search.stop_button)
     assert search.stop_button.text() == "Stopping…"
-    qtbot.waitUntil(lambda: search.snapshot.state == "stopped", timeout=60_000)
+    qtbot.waitUntil(lambda: search.snapshot.state == "stopped")
 
 
 def close_by_hand(viewer, answer):
@@ -119,7 +119,7 @@ def test_from_a_sample_to_a_corrected_movie_and_a_second_search(qtbot, open_wind
     click(qtbot, annotate.panel.sections["Fourier helper"].toggleButton())
     fourier = annotate.panel.fourier
     click(qtbot, fourier.tune_button)
-    qtbot.waitUntil(lambda: fourier.proposed is not None, timeout=300_000)
+    qtbot.waitUntil(lambda: fourier.proposed is not None)
     click(qtbot, fourier.accept_button)
     assert annotate.annotation.counts(0)["defect"] >= clicked
     annotate.complete()
@@ -131,9 +131,9 @@ def test_from_a_sample_to_a_corrected_movie_and_a_second_search(qtbot, open_wind
     run_path = tmp_path / "first.menndl"
     set_up(search, run_path)
     click(qtbot, search.start_button)
-    qtbot.waitUntil(lambda: search.snapshot is not None and search.snapshot.best is not None, timeout=300_000)
+    qtbot.waitUntil(lambda: search.snapshot is not None and search.snapshot.best is not None)
     first = search.snapshot
-    qtbot.waitUntil(lambda: search.snapshot.evaluations >= first.evaluations + 3, timeout=300_000)
+    qtbot.waitUntil(lambda: search.snapshot.evaluations >= first.evaluations + 3)
     assert search.snapshot.best.fitness >= first.best.fitness
     close_by_hand(viewer, "Keep running")
     assert open_run(run_path).state == "running"
@@ -144,21 +144,21 @@ def test_from_a_sample_to_a_corrected_movie_and_a_second_search(qtbot, open_wind
     click(qtbot, annotate.panel.choice.offer)
     assert annotate.annotation.path == path
     search = go(qtbot, workflow, SEARCH)
-    qtbot.waitUntil(lambda: search.snapshot is not None and search.snapshot.state == "running", timeout=30_000)
+    qtbot.waitUntil(lambda: search.snapshot is not None and search.snapshot.state == "running")
     assert search.run.path == run_path
     stop(qtbot, search)
 
     # Its best is reviewed over the whole movie, from error to error.
     review = go(qtbot, workflow, REVIEW)
-    qtbot.waitUntil(lambda: review.shown is not None, timeout=60_000)
-    qtbot.waitUntil(lambda: review.movie.done == 20 and not review.movie.busy, timeout=300_000)
+    qtbot.waitUntil(lambda: review.shown is not None)
+    qtbot.waitUntil(lambda: review.movie.done == 20 and not review.movie.busy)
     assert review.shown.annotated
     press(qtbot, viewer, Qt.Key.Key_E)
     wrong = review.walk.chosen
     assert wrong.outcome in ("false positive", "false negative")
     before = review.shown.total
     press(qtbot, viewer, Qt.Key.Key_Y if wrong.outcome == "false positive" else Qt.Key.Key_X)
-    qtbot.waitUntil(lambda: review.shown.total != before, timeout=10_000)
+    qtbot.waitUntil(lambda: review.shown.total != before)
     marked = Annotation.open(path).frame(0)[wrong.pixels]
     assert marked.any() == (wrong.outcome == "false positive")
     review.controls.more.expand()
@@ -175,8 +175,8 @@ def test_from_a_sample_to_a_corrected_movie_and_a_second_search(qtbot, open_wind
     assert search.setup.learn["frames"].value == "0"
     set_up(search, tmp_path / "second.menndl")
     click(qtbot, search.start_button)
-    qtbot.waitUntil(lambda: search.run is not None and search.run.path.name == "second.menndl", timeout=60_000)
-    qtbot.waitUntil(lambda: search.snapshot is not None and search.snapshot.evaluations > 0, timeout=300_000)
+    qtbot.waitUntil(lambda: search.run is not None and search.run.path.name == "second.menndl")
+    qtbot.waitUntil(lambda: search.snapshot is not None and search.snapshot.evaluations > 0)
     learned = open_run(tmp_path / "second.menndl").task.labels[0]
     assert np.array_equal(learned, Annotation.open(path).frame(0))
     stop(qtbot, search)

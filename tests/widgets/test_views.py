@@ -68,7 +68,7 @@ def test_a_run_is_its_labelled_frames_and_the_dock_that_watches_it(opened, run_f
     assert kinds(viewer) == [(Image, "labelled frames"), (Labels, "labels")]
     assert np.array_equal(viewer.layers[1].data, run.task.labels)
     (dock,) = viewer.window.dock_widgets.values()
-    qtbot.waitUntil(lambda: dock.snapshot is not None and dock.snapshot.state == "finished", timeout=20_000)
+    qtbot.waitUntil(lambda: dock.snapshot is not None and dock.snapshot.state == "finished")
 
 
 WITHOUT = """

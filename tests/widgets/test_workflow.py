@@ -49,7 +49,7 @@ def test_every_step_says_what_to_do_next(qtbot, viewer, dock):
 
 def test_hint_follows_what_happens_in_the_step(qtbot, viewer, dock, movie):
     before = dock.hint
-    with qtbot.waitSignal(dock.hint_changed, timeout=5000):
+    with qtbot.waitSignal(dock.hint_changed):
         add(viewer, movie)
     assert dock.hint == dock.dock(ANNOTATE).hint != before
 
@@ -80,7 +80,7 @@ def test_step_is_remembered(qtbot, viewer, dock):
 def test_complete_frames_are_offered_to_the_search(qtbot, viewer, dock, movie, annotation):
     add(viewer, movie, annotation)
     layer = viewer.layers["annotation"]
-    qtbot.waitUntil(lambda: dock.dock(ANNOTATE).annotation_layer == layer, timeout=5000)
+    qtbot.waitUntil(lambda: dock.dock(ANNOTATE).annotation_layer == layer)
     click_tab(qtbot, dock, SEARCH)
     setup = dock.dock(SEARCH).setup
     assert setup.movie == viewer.layers[0]
@@ -91,11 +91,11 @@ def test_complete_frames_are_offered_to_the_search(qtbot, viewer, dock, movie, a
 def test_run_of_the_search_is_what_is_reviewed(qtbot, viewer, dock, movie, annotation, run_folder):
     add(viewer, movie, annotation)
     click_tab(qtbot, dock, SEARCH)
-    with qtbot.waitSignal(dock.dock(SEARCH).run_opened, timeout=20_000):
+    with qtbot.waitSignal(dock.dock(SEARCH).run_opened):
         dock.dock(SEARCH).open_run(run_folder)
     click_tab(qtbot, dock, REVIEW)
     review = dock.dock(REVIEW)
-    qtbot.waitUntil(lambda: review.shown is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: review.shown is not None)
     assert review.shown.annotated
     assert open_run(run_folder).state == "finished"
 

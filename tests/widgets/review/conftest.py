@@ -58,7 +58,7 @@ def shows(qtbot):
     """Function: wait until a frame's review is seen."""
 
     def shows(dock, frame):
-        qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.frame == frame, timeout=20_000)
+        qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.frame == frame)
 
     return shows
 
@@ -70,7 +70,7 @@ def reviewed(qtbot, click):
     def reviewed(dock):
         click(dock.controls.button)
         frames = len(dock.inputs.movie)
-        qtbot.waitUntil(lambda: dock.movie.done == frames and not dock.movie.busy, timeout=30_000)
+        qtbot.waitUntil(lambda: dock.movie.done == frames and not dock.movie.busy)
 
     return reviewed
 

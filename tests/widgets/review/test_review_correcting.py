@@ -70,16 +70,16 @@ def test_rejected_miss_leaves_the_annotation_and_accepted_find_enters_it(
     wrong = dock.walk.chosen
     assert wrong.outcome == "false negative"
     press("X")
-    qtbot.waitUntil(lambda: dock.shown.total.fn == missed - 1, timeout=5000)
+    qtbot.waitUntil(lambda: dock.shown.total.fn == missed - 1)
     assert not Annotation.open(tmp_path / "expert.zarr").frame(0)[wrong.pixels].any()
     viewer.dims.set_current_step(0, 3)
     viewer.reset_view()
-    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.frame == 3, timeout=5000)
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.frame == 3)
     found = dock.shown.defects.iloc[0]
     point(found["y"], found["x"])
     assert dock.walk.chosen.outcome == "predicted"
     click(dock.controls.errors.accept)
-    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.annotated, timeout=5000)
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.annotated)
     assert dock.shown.total.tp == 1
     again = Annotation.open(tmp_path / "expert.zarr")
     assert again.class_names[again.frame(3)[round(found["y"]), round(found["x"])] - 1] == found["class"]
@@ -94,12 +94,12 @@ def test_accepting_the_rest_completes_a_frame(qtbot, viewer, open_dock, movie, e
     dock = open_dock(movie, expert, run_folder)
     reviewed(dock)
     viewer.dims.set_current_step(0, 2)
-    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.frame == 2, timeout=5000)
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.frame == 2)
     predicted = dock.shown.predicted
     dock.controls.more.expand()
     qtbot.wait(50)
     click(dock.controls.complete)
-    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.annotated, timeout=5000)
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.annotated)
     assert np.array_equal(expert.frame(2), predicted)
     assert str(expert.status[2]) == "complete"
     assert dock.shown.total.f1 == 1
@@ -111,7 +111,7 @@ def test_accepting_the_rest_loses_no_defect_of_a_class_that_the_annotation_lacks
     dock = open_dock(movie, expert, run_folder)
     reviewed(dock)
     viewer.dims.set_current_step(0, 2)
-    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.frame == 2, timeout=5000)
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.frame == 2)
     lacking = dock.shown.class_names[dock.shown.predicted.max() - 1]
     expert.change_class(lacking, name="another")
     dock.controls.more.expand()
@@ -161,9 +161,9 @@ def test_plain_labels_are_corrected_and_undone_by_napari(
     frame, pixels = dock.walk.chosen.frame, dock.walk.chosen.pixels
     press("X")
     assert not layer.data[frame][pixels].any()
-    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.total.fn == missed - 1, timeout=5000)
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.total.fn == missed - 1)
     layer.undo()
-    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.total.fn == missed, timeout=5000)
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.total.fn == missed)
 
 
 def test_a_selected_defect_says_what_is_known_of_it():

@@ -86,7 +86,7 @@ def test_overlay_follows_the_frame_and_never_shows_another_frames_defects(qtbot,
         viewer.dims.set_current_step(0, frame)
     shows(dock, 1)
     assert dock.shown.annotated
-    qtbot.waitUntil(lambda: dock.movie.done == 4 and not dock.movie.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.movie.done == 4 and not dock.movie.busy)
     for frame in (3, 0, 2):
         viewer.dims.set_current_step(0, frame)
         assert np.array_equal(dock.display.overlay.image, dock.movie.reviews[frame].overlay), "drawn with the frame"
@@ -103,7 +103,7 @@ def test_annotation_makes_room_for_its_review_until_someone_selects_it(
     viewer.layers.selection.active = viewer.layers[0]
     qtbot.wait(20)
     viewer.layers.selection.active = layer
-    qtbot.waitUntil(lambda: layer.visible, timeout=2000)
+    qtbot.waitUntil(lambda: layer.visible)
     dock.controls.what["source"].value = "elsewhere"
     click(dock.controls.button)
     assert layer.visible
@@ -122,7 +122,7 @@ def test_no_annotation_lies_among_the_colours_of_a_review(
     viewer.layers.selection.active = viewer.layers[0]
     qtbot.wait(20)
     viewer.layers.selection.active = both[1]
-    qtbot.waitUntil(lambda: [layer.visible for layer in both] == [False, True], timeout=2000)
+    qtbot.waitUntil(lambda: [layer.visible for layer in both] == [False, True])
     dock.controls.what["source"].value = "elsewhere"
     assert all(layer.visible for layer in both)
 
@@ -134,7 +134,7 @@ def test_threshold_acts_on_what_is_predicted_already(qtbot, viewer, dock, click,
     found = []
     for threshold in (0.95, 0.05):
         dock.controls.level["threshold"].value = threshold
-        qtbot.waitUntil(lambda: set(dock.shown.thresholds) == {threshold}, timeout=5000)  # noqa: B023 (called at once)
+        qtbot.waitUntil(lambda: set(dock.shown.thresholds) == {threshold})  # noqa: B023 (called at once)
         assert dock.shown.seconds == 0
         assert np.array_equal(dock.display.overlay.image, dock.shown.overlay)
         found.append(np.count_nonzero(dock.display.overlay.image))
@@ -151,7 +151,7 @@ def test_painting_renews_the_review(qtbot, viewer, dock, annotation, click, show
     labels.brush_size = 6
     y, x = next((y, x) for y in range(8, 120, 4) for x in range(8, 120, 4) if not _near(dock.shown.overlay, y, x))
     labels.paint((0, y, x), 1)
-    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.total.fn == missed + 1, timeout=5000)
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.total.fn == missed + 1)
 
 
 def _near(overlay, y, x):
@@ -162,7 +162,7 @@ def test_foreign_folder_is_a_notification_that_says_what_to_do(qtbot, dock, tmp_
     for path in (tmp_path / "nowhere", tmp_path):
         dock.controls.what["source"].value = path
         click(dock.controls.button)
-        qtbot.waitUntil(lambda: "search.json" in dock.controls.status.text(), timeout=20_000)
+        qtbot.waitUntil(lambda: "search.json" in dock.controls.status.text())
     messages = [str(record.message) for record in notification_manager.records]
     assert len(messages) == 2
     assert all(message.startswith("Expected a run folder") for message in messages)
@@ -192,7 +192,7 @@ def test_layers_may_go_and_be_renamed_under_the_dock(qtbot, viewer, dock, click,
     viewer.layers[0].name = "renamed"
     assert "renamed" in [str(choice) for choice in dock.controls.what["movie"].choices]
     viewer.layers.remove("annotation")
-    qtbot.waitUntil(lambda: dock.shown is not None and not dock.shown.annotated, timeout=5000)
+    qtbot.waitUntil(lambda: dock.shown is not None and not dock.shown.annotated)
     assert dock.controls.what["annotation"].value is None
     viewer.layers.remove("review")
     assert "removed" in dock.controls.status.text()
@@ -207,7 +207,7 @@ def test_layers_may_go_and_be_renamed_under_the_dock(qtbot, viewer, dock, click,
 def test_movie_may_go_while_its_frame_is_predicted(qtbot, viewer, dock, click):
     click(dock.controls.button)
     viewer.layers.remove(viewer.layers[0].name)
-    qtbot.waitUntil(lambda: not dock.movie.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.movie.busy)
     assert dock.shown is None
     assert not notification_manager.records
 
@@ -290,11 +290,11 @@ def test_next_says_to_go_on_only_where_something_was_reviewed(qtbot, open_dock, 
     (tmp_path / "empty.menndl").mkdir()
     dock = open_dock(movie, None, tmp_path / "empty.menndl")
     click(dock.controls.button)
-    qtbot.waitUntil(lambda: dock.hint == messages.FAILED, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.hint == messages.FAILED)
     dock.controls.what["source"].value = run_folder
     assert dock.hint == messages.GO
     click(dock.controls.button)
-    qtbot.waitUntil(lambda: dock.hint == messages.ALONE, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.hint == messages.ALONE)
 
 
 def test_an_annotation_of_another_movie_is_neither_suggested_nor_compared(

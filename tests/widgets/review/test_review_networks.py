@@ -21,7 +21,7 @@ def messages():
 def test_the_network_is_exported_as_a_file_that_predicts(qtbot, dock, run_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "mine"), ""))
     qtbot.mouseClick(dock.controls.network, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "Wrote" in messages(), timeout=30_000)
+    qtbot.waitUntil(lambda: "Wrote" in messages())
     assert open_network(tmp_path / "mine.safetensors").digest == open_run(run_folder).best.digest
 
 
@@ -35,9 +35,9 @@ def test_a_class_that_is_never_predicted_is_told_over_the_table(
     click(dock.controls.button)
     shows(dock, 0)
     assert dock.controls.scores.silent.text().startswith(f"Never predicted: {names[0]}.")
-    qtbot.waitUntil(lambda: dock.controls.scores.silent.isVisibleTo(dock), timeout=20_000)
+    qtbot.waitUntil(lambda: dock.controls.scores.silent.isVisibleTo(dock))
     dock.controls.level["threshold"].value = 0.3
-    qtbot.waitUntil(lambda: not dock.controls.scores.silent.isVisibleTo(dock), timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.controls.scores.silent.isVisibleTo(dock))
 
 
 def test_a_network_of_unknown_pixel_size_predicts_pixel_for_pixel_where_someone_says_so(
@@ -49,7 +49,7 @@ def test_a_network_of_unknown_pixel_size_predicts_pixel_for_pixel_where_someone_
     dock = open_dock(movie, annotation, tmp_path / "blind.safetensors")
     row = dock.controls.pixel_size
     click(dock.controls.button)
-    qtbot.waitUntil(row.isVisible, timeout=20_000)
+    qtbot.waitUntil(row.isVisible)
     assert dock.shown is None
     assert "pixel for pixel" in row.text.text()
     assert not row.field.isVisible()
@@ -58,7 +58,7 @@ def test_a_network_of_unknown_pixel_size_predicts_pixel_for_pixel_where_someone_
     shows(dock, 0)
     assert "as it is" in row.text.text()
     click(row.change)
-    qtbot.waitUntil(row.as_it_is.isVisible, timeout=20_000)
+    qtbot.waitUntil(row.as_it_is.isVisible)
 
 
 def test_the_pixel_size_of_a_movie_is_asked_for_and_remembered(
@@ -67,7 +67,7 @@ def test_the_pixel_size_of_a_movie_is_asked_for_and_remembered(
     dock = open_dock(replace(movie, pixel_size=None), annotation, run_folder)
     row = dock.controls.pixel_size
     click(dock.controls.button)
-    qtbot.waitUntil(row.isVisible, timeout=20_000)
+    qtbot.waitUntil(row.isVisible)
     assert "how large a pixel" in dock.hint
     assert not messages()  # a question is no error
     assert not row.use.isEnabled()
@@ -101,11 +101,11 @@ def test_the_threshold_of_one_class_leaves_the_others_as_they_are(qtbot, viewer,
     assert list(level["of_class"].choices) == ["every class", first, second]
     level["of_class"].value = second
     level["threshold"].value = 0.05
-    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.thresholds == (own[0], 0.05), timeout=10_000)
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.thresholds == (own[0], 0.05))
     level["of_class"].value = first
     assert level["threshold"].value == pytest.approx(min(max(own[0], 0.01), 0.99), abs=0.01)
     level["of_class"].value = "every class"
     level["threshold"].value = 0.6
-    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.thresholds == (0.6, 0.6), timeout=10_000)
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.thresholds == (0.6, 0.6))
     level["own_threshold"].value = True
-    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.thresholds == own, timeout=10_000)
+    qtbot.waitUntil(lambda: dock.shown is not None and dock.shown.thresholds == own)

@@ -29,7 +29,7 @@ def test_a_pool_that_is_chosen_predicts_the_movie(qtbot, dock, reviewed, run_fol
         assert np.array_equal(dock.movie.reviews[frame].predicted, here.predicted)
     dock.controls.pool.spec = "local"
     assert not dock.movie.reviews
-    qtbot.waitUntil(lambda: not trainers(), timeout=20_000)
+    qtbot.waitUntil(lambda: not trainers())
 
 
 def test_a_pool_without_its_address_is_asked_for(qtbot, dock, click):

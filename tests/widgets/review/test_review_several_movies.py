@@ -38,7 +38,7 @@ def several(viewer, open_dock, run_folder, days):
 
 
 def ended(qtbot, movies):
-    qtbot.waitUntil(lambda: not movies.work.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not movies.work.busy)
     assert movies.button.text() == GO
 
 

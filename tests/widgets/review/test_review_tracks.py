@@ -13,7 +13,7 @@ def test_the_defects_are_followed_shown_and_saved(viewer, dock, reviewed, click,
     dock.controls.through_time.expand(animate=False)
     assert not view.save.isEnabled()
     click(view.follow)
-    qtbot.waitUntil(lambda: dock.tracks.found is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.tracks.found is not None)
     found, movie = dock.tracks.found, dock.inputs.movie
     layer = next(layer for layer in viewer.layers if isinstance(layer, Tracks))
     assert len(np.unique(layer.data[:, 0])) == len(found)
@@ -36,7 +36,7 @@ def test_the_defects_are_followed_shown_and_saved(viewer, dock, reviewed, click,
     # Another threshold finds other defects: the tracks are of the former ones, and that is said.
     dock.controls.level["own_threshold"].value = False
     dock.controls.level["threshold"].value = 0.99
-    qtbot.waitUntil(lambda: "follow the defects again" in view.status.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "follow the defects again" in view.status.text())
     assert not view.save.isEnabled()
 
     dock.controls.what["source"].value = tmp_path

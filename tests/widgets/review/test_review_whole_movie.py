@@ -24,15 +24,15 @@ def test_scores_of_the_movie_are_those_of_its_review(dock, reviewed, run_folder,
     total = whole.scores[(whole.scores["frame"] == "all") & (whole.scores["class"] == "all")].iloc[0]
     tallies = pooled(dock.movie.reviews.values())
     assert sum(t.defects.tp for t in tallies.values()) == total["tp"]
-    qtbot.waitUntil(lambda: f"{total['f1']:.2f}" in dock.controls.scores.movie_table.text(), timeout=5000)
+    qtbot.waitUntil(lambda: f"{total['f1']:.2f}" in dock.controls.scores.movie_table.text())
     assert f"{total['average_precision']:.2f}" in dock.controls.scores.movie_table.text()
-    qtbot.waitUntil(lambda: dock.controls.progress.value() == len(movie), timeout=5000)
+    qtbot.waitUntil(lambda: dock.controls.progress.value() == len(movie))
 
 
 def test_plot_is_a_scrubber(qtbot, viewer, dock, reviewed, shows):
     reviewed(dock)
     plot = dock.controls.scores.plot
-    qtbot.waitUntil(lambda: len(plot.values) == 4 and plot.isVisible(), timeout=5000)
+    qtbot.waitUntil(lambda: len(plot.values) == 4 and plot.isVisible())
     assert np.isnan(plot.values[3])
     for frame in (3, 1):
         column = plot.mapFromScene(plot.getPlotItem().vb.mapViewToScene(QPointF(frame, 0))).x()
@@ -50,9 +50,9 @@ def test_review_of_a_long_movie_can_be_stopped_and_the_frame_in_view_still_follo
     dock = open_dock(long, None, run_folder)
     click(dock.controls.button)
     shows(dock, 0)
-    qtbot.waitUntil(lambda: dock.controls.button.text() == "Stop", timeout=5000)
+    qtbot.waitUntil(lambda: dock.controls.button.text() == "Stop")
     click(dock.controls.button)
-    qtbot.waitUntil(lambda: not dock.movie.busy, timeout=5000)
+    qtbot.waitUntil(lambda: not dock.movie.busy)
     done = dock.movie.done
     assert 1 <= done < 40
     assert dock.controls.button.text() == "Review movie"
@@ -64,11 +64,11 @@ def test_review_of_a_long_movie_can_be_stopped_and_the_frame_in_view_still_follo
 def test_threshold_renews_the_scores_of_all_frames_without_predicting(qtbot, dock, reviewed):
     reviewed(dock)
     dock.controls.level["threshold"].value = 0.05
-    qtbot.waitUntil(lambda: dock.movie.done == 4 and set(dock.movie.reviews[3].thresholds) == {0.05}, timeout=10_000)
+    qtbot.waitUntil(lambda: dock.movie.done == 4 and set(dock.movie.reviews[3].thresholds) == {0.05})
     assert all(set(review.thresholds) == {0.05} for review in dock.movie.reviews.values())
     assert all(review.seconds == 0 for review in dock.movie.reviews.values())
     dock.controls.level["own_threshold"].value = True
-    qtbot.waitUntil(lambda: dock.movie.done == 4 and dock.movie.setting.threshold is None, timeout=10_000)
+    qtbot.waitUntil(lambda: dock.movie.done == 4 and dock.movie.setting.threshold is None)
 
 
 def test_outlines_and_colours_change_at_once(qtbot, viewer, dock, reviewed):
@@ -89,12 +89,12 @@ def test_outlines_and_colours_change_at_once(qtbot, viewer, dock, reviewed):
 def test_probability_is_shown_on_demand_and_follows_the_frame(qtbot, viewer, dock, reviewed, shows):
     reviewed(dock)
     dock.controls.view["shading"].value = ANY
-    qtbot.waitUntil(lambda: "probability" in viewer.layers, timeout=5000)
+    qtbot.waitUntil(lambda: "probability" in viewer.layers)
     for frame in (0, 3):
         viewer.dims.set_current_step(0, frame)
         shows(dock, frame)
         expected = dock.movie.reviewer.shading(dock.movie.setting, frame, ANY)
-        qtbot.waitUntil(lambda: np.array_equal(viewer.layers["probability"].data[0], expected), timeout=5000)  # noqa: B023
+        qtbot.waitUntil(lambda: np.array_equal(viewer.layers["probability"].data[0], expected))  # noqa: B023
     assert viewer.layers["probability"] not in dock.controls.what["movie"].choices
     dock.controls.view["shading"].value = NOTHING
     assert "probability" not in viewer.layers
