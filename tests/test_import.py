@@ -13,7 +13,7 @@ HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PySide6", "distributed", "dask", "
 
 
 def imported_after(statement: str) -> set[str]:
-    code = f"{statement}\nimport sys\nprint(*{{m.split('.')[0] for m in sys.modules}})"
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
@@ -27,7 +27,7 @@ def test_importing_the_package_loads_nothing_heavy():
     [
         ("search.runner genome.variation genome.plan review.review pool.process.slot", {"torch"}),
         ("process", {"torch", "pandas", "dask", "distributed"}),
-        ("training.job", {"pandas", "dask", "distributed", "matplotlib"}),
+        ("training.job", {"pandas", "dask", "distributed", "matplotlib", "scipy.signal", "scipy.stats"}),
         ("cli", {"torch", "pandas", "dask", "distributed", "zarr", "skimage", "matplotlib"}),
     ],
 )
@@ -35,6 +35,23 @@ def test_what_is_started_often_loads_nothing_it_does_not_need(modules, heavy):
     """The search process, each of its trainers, a command."""
     loaded = imported_after("\n".join(f"import napari_menndl.{module}" for module in modules.split()))
     assert not loaded & heavy
+
+
+def test_a_training_does_not_load_the_compiler_of_torch():
+    """Half of what a trainer needs before its first network."""
+    folder = Path(__file__).parent / "training"
+    loaded = imported_after(f"""
+import sys
+sys.path.insert(0, {str(folder)!r})
+from conftest import blob_task, small_genome
+from napari_menndl.genome.evaluation import Rung
+from napari_menndl.genome.genes import OPTIMISERS
+from napari_menndl.training.evaluate import evaluate
+for optimiser in OPTIMISERS:
+    evaluate(small_genome(optimiser=optimiser), blob_task(), Rung("first", 40_000), seed=0)
+""")
+    assert "torch" in loaded
+    assert "torch._dynamo" not in loaded
 
 
 @pytest.mark.parametrize("name", napari_menndl.__all__)

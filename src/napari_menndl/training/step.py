@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
 
 from napari_menndl.cuda import has_kernels_for
 from napari_menndl.network.module import Dropout
@@ -30,13 +32,58 @@ ALIGNMENT = 64
 #: Parameters that a GPU updates in one block of its threads.
 PIECE = 4096
 
+
+def _adam(
+    pieces: list[Tensor],
+    gradients: list[Tensor],
+    rate: Tensor,
+    weight_decay: float,
+    *,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    decoupled: bool = False,
+) -> Callable[[], None]:
+    means, squares = ([torch.zeros_like(piece) for piece in pieces] for _ in range(2))
+    steps = [torch.zeros((), device=piece.device) for piece in pieces]
+    return partial(
+        adam,
+        *(pieces, gradients, means, squares, [], steps),
+        fused=True,
+        decoupled_weight_decay=decoupled,
+        amsgrad=False,
+        beta1=beta1,
+        beta2=beta2,
+        lr=rate,
+        weight_decay=weight_decay,
+        eps=1e-8,
+        maximize=False,
+    )
+
+
+def _sgd(pieces: list[Tensor], gradients: list[Tensor], rate: Tensor, weight_decay: float) -> Callable[[], None]:
+    momenta: list[Tensor | None] = [None] * len(pieces)
+    return partial(
+        sgd,
+        *(pieces, gradients, momenta),
+        fused=True,
+        weight_decay=weight_decay,
+        momentum=0.9,
+        lr=cast("float", rate),  # a tensor is allowed, as by the class
+        dampening=0.0,
+        nesterov=True,
+        maximize=False,
+    )
+
+
+#: Of parameters, their gradients, the learning rate and the weight decay; each returns the function that does a step.
+#: Torch's functional forms, since its classes import its compiler, which takes as long as torch itself.
 #: "rmsprop" is Adam without its mean of gradients, hence with a correction of the first steps that Tieleman & Hinton
 #: 2012 do not have.
-OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": partial(torch.optim.Adam, fused=True),
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "rmsprop": partial(torch.optim.Adam, fused=True, betas=(0.0, 0.99)),
-    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True),
+OPTIMISERS: dict[str, Callable[[list[Tensor], list[Tensor], Tensor, float], Callable[[], None]]] = {
+    "adam": _adam,
+    "adamw": partial(_adam, decoupled=True),
+    "rmsprop": partial(_adam, beta1=0.0, beta2=0.99),
+    "sgd": _sgd,
 }
 
 
@@ -114,12 +161,9 @@ class TrainingStep:
         self.criterion = MixedLoss(genes.bce, genes.focal, genes.dice, torch.stack(weights))
         self._parameters = _Flat(network)
         self._rate = torch.zeros((), device=device)
-        self._optimiser = OPTIMISERS[genes.optimiser](
-            self._parameters.pieces, lr=self._rate, weight_decay=genes.weight_decay
+        self._update = OPTIMISERS[genes.optimiser](
+            self._parameters.pieces, self._parameters.gradients, self._rate, genes.weight_decay
         )
-        for group in self._optimiser.param_groups:
-            if "capturable" in group:
-                group["capturable"] = device.type == "cuda"
         self.curve = torch.zeros((steps, network.copies), device=device)
 
     def __call__(self) -> None:
@@ -140,7 +184,7 @@ class TrainingStep:
             loss = self.criterion(self.logits, self.target)
         self.norm = self._parameters.set_gradient(loss.sum())
         self._rate.copy_(self._rates.index_select(0, self._step)[0])
-        self._optimiser.step()
+        self._update()
         self.curve.index_copy_(0, self._step, loss.detach()[None])
         self._step.add_(1)
 
@@ -152,8 +196,10 @@ class _Flat:
 
     Attributes
     ----------
-    pieces : list of Parameter
+    pieces : list of tensor
         Parts of that tensor, of equal lengths, on which a GPU works in parallel.
+    gradients : list of tensor
+        Of each piece.
     """
 
     def __init__(self, network: Network) -> None:
@@ -174,9 +220,7 @@ class _Flat:
             self._owner[own] = copy
         self._gradient = torch.zeros_like(flat)
         length = PIECE if flat.is_cuda else len(flat)
-        self.pieces = [nn.Parameter(piece) for piece in flat.split(length)]
-        for piece, gradient in zip(self.pieces, self._gradient.split(length), strict=True):
-            piece.grad = gradient
+        self.pieces, self.gradients = list(flat.split(length)), list(self._gradient.split(length))
 
     def set_gradient(self, loss: Tensor) -> Tensor:
         """Set the gradient of a loss, of a norm of at most `CLIP` for each network; return the norms before (G,)."""
