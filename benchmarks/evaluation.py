@@ -1,13 +1,15 @@
 """Processor time in which the networks of a search are trained and judged, beside an older commit.
 
     python benchmarks/evaluation.py RUN --before SRC [--networks 8] [--pixels 1000000] [--repeats 3] [--keep]
+    python benchmarks/evaluation.py RUN --before SRC --starts 5 [--pixels 1000000]
 
 RUN is the folder of a search; its first networks are evaluated again on its task, each fold for so many pixels, on one
 thread, as a trainer does, and then judged once more with the weights that they have (carried on without a pixel to
 train). SRC is the ``src`` folder of another commit (``git worktree add``). Both evaluate every network by turns, each
 in a process of its own, so that whatever else the machine does befalls both; reported are medians of the processor time
 and the fitness of both, which differs where the commits draw other tiles. ``--keep`` writes
-``benchmarks/results/evaluation.json``.
+``benchmarks/results/evaluation.json``. ``--starts`` measures instead what a new process takes until its first network
+is evaluated, with all that it imports.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ import numpy as np
 
 
 def serve(run: str, pixels: int) -> None:
-    """Evaluate the network whose number is read; answer with the processor times [s] and the fitness."""
+    """Evaluate the network whose number is read; answer with processor times [s], fitness and FLOP per pixel.
+
+    The last number is the processor time since the process began.
+    """
     from napari_menndl import open_run
     from napari_menndl.genome.evaluation import Rung
     from napari_menndl.genome.genome import Genome
@@ -41,7 +46,7 @@ def serve(run: str, pixels: int) -> None:
         for _ in range(2):
             evaluation, weights = evaluate(genome, opened.task, Rung("0", pixels), 0, weights, "cpu")
             times.append(time.process_time())
-        print(json.dumps([*np.diff(times), evaluation.fitness, evaluation.flops]), flush=True)
+        print(json.dumps([*np.diff(times), evaluation.fitness, evaluation.flops, times[1]]), flush=True)
 
 
 def main() -> None:
@@ -51,6 +56,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=8)
     parser.add_argument("--pixels", type=int, default=1_000_000, help="of each fold")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--starts", type=int, default=0, help="new processes to time until their first network")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -62,6 +68,15 @@ def main() -> None:
 
     sources = sources_of(options.before)
     command = [__file__, options.run, "--pixels", str(options.pixels), "--serve"]
+    if options.starts:
+        firsts: dict[str, list[float]] = {name: [] for name in sources}
+        for _ in range(options.starts):
+            with servers(sources, *command) as ask:
+                for name in sources:
+                    ask(name)
+                    firsts[name].append(ask(name, 0)[-1])
+        print("processor until the first network [s]:", {name: np.median(each) for name, each in firsts.items()})
+        return
     networks = []
     with servers(sources, *command) as ask:
         known = min(ask(name) for name in sources)

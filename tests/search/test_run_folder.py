@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from filelock import FileLock
 from made_up import SETTINGS, make_folder, make_task
 
 from napari_menndl.errors import InputError
@@ -197,6 +198,14 @@ def test_state_is_told_by_lock_and_journal(tmp_path):
         journal.commit()
         assert folder.status()["state"] == "stopped"
         json.dumps(folder.status())
+
+
+def test_a_view_that_holds_the_lock_for_a_while_is_no_search(tmp_path):
+    folder = make_folder(tmp_path / "run")
+    with folder.lock():
+        pass
+    with FileLock(str(folder.path / "search.lock")):  # as a view does to see whether a search holds it
+        assert folder.status()["state"] == "new"
 
 
 def test_weights_are_kept_by_key(tmp_path):
