@@ -200,8 +200,8 @@ def test_a_search_whose_scheduler_is_gone_breaks_off_with_a_remedy_and_goes_on_w
     with ExitStack() as ending:
         dask("scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0")
         dask("worker", "--no-dashboard", "--local-directory", os.fspath(tmp_path))
-        with Client(scheduler_file=os.fspath(file), timeout=60, set_as_default=False) as client:
-            client.wait_for_workers(1, timeout=60)
+        with Client(scheduler_file=os.fspath(file), timeout=600, set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=600)
         resumed = resume_search(run.path)
     assert resumed.state == "finished"
     assert resumed.status()["births"] == 1

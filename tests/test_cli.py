@@ -40,7 +40,7 @@ def run(*words, code=0):
 def command_line(*words):
     """In a process of its own, as the installed script."""
     command = [sys.executable, "-m", "napari_menndl.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture(scope="module")

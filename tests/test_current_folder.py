@@ -56,7 +56,7 @@ SCRIPT = "from napari_menndl.cli import app; app()"
 
 
 def start(folder, *command):
-    return subprocess.run([*map(str, command)], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([*map(str, command)], cwd=folder, capture_output=True, text=True, timeout=600, check=False)
 
 
 def traps(folder):

@@ -38,7 +38,7 @@ def test_a_program_of_its_own_writes_in_the_terminals_encoding(run, encoding, wo
     command = [sys.executable, "-m", "napari_menndl.cli"]
     environment = os.environ | {"PYTHONIOENCODING": encoding}
     missing = [str(run.path.with_name("Ørsted – 3 µm"))] if code else []
-    done = subprocess.run([*command, *words, *missing], env=environment, capture_output=True, timeout=60, check=False)
+    done = subprocess.run([*command, *words, *missing], env=environment, capture_output=True, timeout=600, check=False)
     assert done.returncode == code
     said = (done.stdout + done.stderr).decode(encoding)
     assert "Traceback" not in said

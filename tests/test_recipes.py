@@ -59,7 +59,7 @@ def test_at_most_three_files_and_the_recipe_works(recipe, copy, tmp_path):
         env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

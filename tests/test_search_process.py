@@ -85,7 +85,7 @@ def test_a_search_outlives_its_starter_and_refuses_a_second_search_process(tmp_p
     wait_until(lambda: "started" in kinds(run))
 
     second = subprocess.run(
-        [sys.executable, "-m", "napari_menndl.process", str(run.path)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "napari_menndl.process", str(run.path)], capture_output=True, text=True, timeout=600
     )
     holder = psutil.Process(run.status()["holder"]["pid"])
 
@@ -143,7 +143,7 @@ def test_ctrl_c_of_the_command_line_stops_the_search_and_says_how_to_resume(tmp_
     wait_until((tmp_path / "run" / "journal.jsonl").exists)
     searching = psutil.Process(shell.pid).children()
     shell.send_signal(signal.SIGINT)
-    said, _ = shell.communicate(timeout=60)
+    said, _ = shell.communicate(timeout=600)
 
     assert f"napari-menndl search --resume --run {tmp_path / 'run'}" in said
     assert "Traceback" not in said

@@ -492,7 +492,7 @@ def test_writer_and_follower_at_the_same_time_lose_nothing(tmp_path, kind):
             source.write(t)
 
     writer, seen = threading.Thread(target=write), []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 600
     following = follow(source.path, existing=True, interval=0.01, stop=lambda: time.monotonic() > deadline)
     writer.start()
     for news in following:

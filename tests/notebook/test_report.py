@@ -91,7 +91,7 @@ def test_a_browser_without_a_network_opens_the_page_and_has_nothing_to_complain_
         "--dump-dom",
         page.as_uri(),
     ]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    told = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     assert "For a methods section" in told.stdout
     assert "CONSOLE" not in told.stderr
 

@@ -72,7 +72,7 @@ def path(tmp_path):
         run.wait()
 
 
-def messages(client, until, timeout=120.0):
+def messages(client, until, timeout=600):
     """Every message of the kernel up to the first that `until` holds for, which is the last."""
     seen, end = [], time.monotonic() + timeout
     while not (seen and until(seen[-1])):

@@ -121,7 +121,7 @@ def real(disk):
         time.sleep(0.02)
     process = status["holder"]["pid"]
     disk.fill(0, process)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not (status := run.status())["note"] and time.monotonic() < deadline:
         time.sleep(0.1)
     seen = {"note": status["note"], "before": recorded(run.path)}

@@ -170,7 +170,7 @@ def watch_search(viewer: napari.Viewer, run: Path) -> None:
         for name, value in advanced.items():
             dock.setup.advanced[name].value = value
         dock.start()
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while dock.snapshot is None or not dock.snapshot.evaluations:
         if time.monotonic() > end:
             raise TimeoutError(f"no evaluation of {run} in the dock")
