@@ -18,7 +18,7 @@ SHOWN := tests/test_docs_blocks.py
 
 help:
 	@echo "make demo   evolve networks on a simulated movie and show the defects of later frames (about 6 minutes)"
-	@echo "make test   the test suite, shared out among processes: nine minutes on two cores; WORKERS=0 uses one"
+	@echo "make test   the test suite, shared out among processes: 10 to 15 minutes on two cores; WORKERS=0 uses one"
 	@echo "make test-fast   what needs no window, cluster or patience: a minute and a half on two cores"
 	@echo "make test-unit, test-pool, test-gui   the three parts of the suite; together they are the whole"
 	@echo "make coverage    test-unit and test-pool, and which lines of src they reach"
