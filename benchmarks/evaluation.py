@@ -75,7 +75,8 @@ def main() -> None:
                 for name in sources:
                     ask(name)
                     firsts[name].append(ask(name, 0)[-1])
-        print("processor until the first network [s]:", {name: np.median(each) for name, each in firsts.items()})
+        medians = {name: round(float(np.median(each)), 2) for name, each in firsts.items()}
+        print(json.dumps({"processor until the first network [s]": medians}))
         return
     networks = []
     with servers(sources, *command) as ask:
