@@ -2,7 +2,8 @@
 
     python benchmarks/prediction.py RUN [--size 2048] [--repeats 3] [--threads 2] [--before SRC] [--keep]
 
-RUN is the folder of a search (`open_run`). The frames are consecutive ones of simulated WS2; the time of each includes
+RUN is the folder of a search (`open_run`), or a file that its answer was exported to, which older commits read where
+they do not know a setting of the search. The frames are consecutive ones of simulated WS2; the time of each includes
 its neighbours, which are read and registered. With ``--before``, the ``src`` folder of another commit
 (``git worktree add``), both predict it by turns, each in a process of its own, so that whatever else the machine does
 befalls both; reported are the medians of wall time and of processor time, and in how many pixels of the last frame
@@ -34,11 +35,12 @@ def serve(run: str, frames: str, threads: int) -> None:
     import torch
 
     from napari_menndl import open_movie, open_run
+    from napari_menndl.predict.ensemble import open_predictor
     from napari_menndl.predict.prediction import Prediction
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(threads)
-    network = open_run(run).best
+    network = open_run(run).best if Path(run).is_dir() else open_predictor(run)
     prediction = Prediction(network, open_movie(np.load(frames), pixel_size=network.pixel_size))
     corner = open_movie(np.load(frames)[..., :256, :256], pixel_size=network.pixel_size)
     Prediction(network, corner).frame_labels(FIRST)

@@ -64,9 +64,9 @@ def normalise(frame: ArrayLike, kind: Normalisation | str, radius: float) -> NDA
             raise InputError("a positive radius in px", repr(radius), "Give for example radius=20.")
         sigma = min(float(radius), float(max(values.shape)))  # at the frame's width it is practically the frame's mean
         values = _without_outliers(values)
-        flat = values - _blurred(values, sigma)
+        flat = np.subtract(values, _blurred(values, sigma), out=values)
         unit = _robust(flat) if kind == "flattened" else _local(flat, sigma)
-    return cast("NDArray[np.float32]", np.clip(unit, -LIMIT, LIMIT).astype(np.float32))
+    return cast("NDArray[np.float32]", np.clip(unit, -LIMIT, LIMIT, out=unit).astype(np.float32))
 
 
 def _blurred(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
@@ -88,26 +88,34 @@ def _blurred(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
 
 def _without_outliers(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scale values to about 0 to 1 and clip hot and dead pixels, which would distort the background around them."""
-    values = values / (float(np.abs(values).max()) or 1.0)  # keeps sums and squares of huge values finite
+    values = values / _largest(values)  # keeps sums and squares of huge values finite
     low, high = np.percentile(values, (0.05, 99.95))
     if high == low:
         low, high = values.min(), values.max()
     span = high - low
     if span == 0:
         raise _constant()
-    return np.asarray(np.clip((values - low) / span, -1, 2))
+    values -= low
+    values /= span
+    return np.clip(values, -1, 2, out=values)
 
 
 def _robust(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Subtract the median and divide by 1.4826 MAD (or the standard deviation if that is 0)."""
-    centred = values / (float(np.abs(values).max()) or 1.0)
+    centred = values / _largest(values)
     centred -= np.median(centred)
     spread = 1.4826 * float(np.median(np.abs(centred)))
     if spread == 0:
         spread = float(centred.std())
     if spread == 0:
         raise _constant()
-    return centred / spread
+    centred /= spread
+    return centred
+
+
+def _largest(values: NDArray[np.float64]) -> float:
+    """Return the largest absolute value, 1 if all are 0."""
+    return max(float(values.max()), -float(values.min())) or 1.0
 
 
 def _constant() -> InputError:
@@ -117,6 +125,7 @@ def _constant() -> InputError:
 
 
 def _local(flat: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    spread = np.sqrt(np.maximum(_blurred(flat**2, sigma), 0))
+    spread = _blurred(flat**2, sigma)
+    np.sqrt(np.maximum(spread, 0, out=spread), out=spread)
     floor = FLOOR * (float(np.median(spread)) or float(flat.std()))
-    return flat / np.maximum(spread, floor)
+    return np.divide(flat, np.maximum(spread, floor, out=spread), out=spread)

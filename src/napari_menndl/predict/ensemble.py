@@ -140,28 +140,36 @@ class Ensemble:
         self, frame: ArrayLike, pixel_size: PixelSize | None = None, window: int | None = None
     ) -> NDArray[np.float32]:
         """Predict the mean probabilities of a frame; see `TrainedNetwork.predict_frame`."""
-        return self._predict(frame, pixel_size, window)[0]
+        return self._predict(frame, pixel_size, window)
 
     def predict_and_agree(
         self, frame: ArrayLike, pixel_size: PixelSize | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what `predict_frame` and `agreement` return, in the time of one of them."""
-        mean, votes = self._predict(frame, pixel_size)
+        votes = self._zeros(frame)
+        mean = self._predict(frame, pixel_size, votes=votes)
         return mean, np.abs(2 * votes - 1)
 
     def _predict(
-        self, frame: ArrayLike, pixel_size: PixelSize | None, window: int | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(C, Y, X) float32 each: mean probabilities, and the members' votes."""
-        mean = np.zeros((len(self.class_names), *np.shape(frame)[-2:]), np.float32)
-        votes = np.zeros_like(mean)
+        self,
+        frame: ArrayLike,
+        pixel_size: PixelSize | None,
+        window: int | None = None,
+        votes: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return the mean probabilities, (C, Y, X) float32; add the members' votes to `votes`, of the same shape."""
+        mean = self._zeros(frame)
         for number, given in self._prepared(frame, pixel_size):
             member, share = self.members[number], self._shares[number]
             thresholds = np.asarray(member.thresholds, np.float32)[:, None, None]
             for part, values in member.infer(given, window):
+                if votes is not None:
+                    votes[:, *part] += share * (values >= thresholds)
                 mean[:, *part] += share * values
-                votes[:, *part] += share * (values >= thresholds)
-        return mean, votes
+        return mean
+
+    def _zeros(self, frame: ArrayLike) -> NDArray[np.float32]:
+        return np.zeros((len(self.class_names), *np.shape(frame)[-2:]), np.float32)
 
     def _prepared(self, frame: ArrayLike, pixel_size: PixelSize | None) -> Iterator[tuple[int, NetworkInput]]:
         """Yield each member's number and input, grouped so that members with equal inputs share them."""
@@ -204,7 +212,9 @@ class Ensemble:
         -------
         (C, Y, X) float32
         """
-        return self._predict(frame, pixel_size)[1]
+        votes = self._zeros(frame)
+        self._predict(frame, pixel_size, votes=votes)
+        return votes
 
     def reduced(self, frame: ArrayLike, share: float, pixel_size: PixelSize | None = None) -> Ensemble:
         """Select the few members whose mean is closest to that of all on a frame, by forward selection.

@@ -35,9 +35,15 @@ def label_pixels(
     (Y, X) uint8
         0 = no defect, c + 1 = class c.
     """
-    level = np.maximum(np.asarray(thresholds, np.float32), np.finfo(np.float32).tiny)[:, None, None]
-    excess = np.where(probabilities >= level, probabilities / level, 0.0)
-    labels = np.where(excess.max(0) > 0, excess.argmax(0) + 1, 0).astype(np.uint8)
+    levels = np.maximum(np.asarray(thresholds, np.float32), np.finfo(np.float32).tiny)
+    labels, largest = (np.zeros(probabilities.shape[1:], dtype) for dtype in (np.uint8, np.float32))
+    for c, (own, level) in enumerate(zip(probabilities, levels, strict=True)):
+        # Defects cover few pixels: only those are compared.
+        reached = np.nonzero(own >= level)
+        factors = own[reached] / level
+        above = factors > largest[reached]
+        places = tuple(axis[above] for axis in reached)
+        labels[places], largest[places] = c + 1, factors[above]
     for c, min_area in enumerate(min_areas or ()):
         mask = labels == c + 1
         labels[mask & (label_components(mask, min_area).labels == 0)] = 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy import fft
 
 from napari_menndl.errors import InputError, as_number
 from napari_menndl.genome.genes import GenomeError
@@ -286,7 +287,8 @@ class TrainedNetwork:
         if factors:
             height, width = gaps.shape
             values = resample(values, resampled_shape((height, width), factors))
-        return NetworkInput(channels(values, self.genome, len(self.class_names)), gaps, factors)
+        with fft.set_workers(torch.get_num_threads()):
+            return NetworkInput(channels(values, self.genome, len(self.class_names)), gaps, factors)
 
     def infer(self, given: NetworkInput, window: int | None = None) -> Iterator[tuple[Part, NDArray[np.float32]]]:
         """Predict a frame from its input: yield parts that cover it, with their probabilities (C, y, x).
