@@ -94,6 +94,18 @@ def test_fourier_filters_are_fitted_to_each_class():
     assert none == FourierInput()
 
 
+def test_of_a_large_frame_the_part_with_the_defects_is_what_inputs_are_fitted_on():
+    frames = np.random.default_rng(1).normal(100, 3, (1, 700, 600)).astype(np.float32)
+    labels = np.zeros(frames.shape, np.uint8)
+    frames[:, 540:636, 440:536], labels[:, 540:636, 440:536] = dots()
+    known = np.ones(labels.shape, bool)
+    fitted = fit_inputs(blobs(), frames, labels, known, DETECTORS, np.random.default_rng(0))
+    frames[:, :100, :20] *= 50
+    assert fit_inputs(blobs(), frames, labels, known, DETECTORS, np.random.default_rng(0)) == fitted
+    frames[:, 540:636, 440:536] = frames[:, 540:636, 440:536].mean()
+    assert fit_inputs(blobs(), frames, labels, known, DETECTORS, np.random.default_rng(0)) != fitted
+
+
 @pytest.mark.parametrize("make", [blobs, fourier])
 def test_labels_outside_the_training_pixels_have_no_say(make):
     frames, labels = dots()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from napari_menndl.annotation.fourier import FourierSettings, fourier_response
 from napari_menndl.annotation.fourier_tuning import tune_fourier
 from napari_menndl.genome.genes import BLOB_SIGNS, Blob, FilterBank, FourierInput, FrameInput, GenomeError
+from napari_menndl.metrics.components import label_components
 from napari_menndl.metrics.detection import score_class
 from napari_menndl.movie.neighbours import average
 from napari_menndl.movie.normalisation import LIMIT, normalise
@@ -43,6 +44,9 @@ _SHARES = np.geomspace(0.1, 2.0, 6)
 _SAMPLES, _STEPS = 24, 16
 #: Most frames that inputs are fitted on, those with the most defects.
 _FRAMES = 2
+#: Inputs are fitted on the square with the most defects: of this edge [px] or, until it has this number of defects,
+#: twice that, and so on. A few settings are learned from it almost as well as from all of a large frame.
+_EDGE, _ENOUGH = 512, 20
 
 
 # ------------------------------------------------------------------ showing
@@ -169,7 +173,8 @@ def fit_inputs(
     """Replace every input that is to be fitted by a concrete gene for each class.
 
     Each gene is the one that finds the class's defects best on its own, by the measure that networks are selected on:
-    (defect F1 + average precision) / 2. Labels outside `train` are not used.
+    (defect F1 + average precision) / 2. Labels outside `train` are not used; of large frames, the part with the most
+    defects of the class is.
 
     Parameters
     ----------
@@ -191,41 +196,72 @@ def fit_inputs(
     """
     if not any(is_fitted_later(one) for one in genome.inputs):
         return genome
-    classes = [_Class((labels == c + 1) & train, train, match_rule) for c, match_rule in enumerate(match_rules)]
-    blobs = _BlobFrames(frames, _box(train))
+    parts: dict[tuple[int, ...], _Frames] = {}
+    classes = []
+    for c, match_rule in enumerate(match_rules):
+        truth = (labels == c + 1) & train
+        y, x, edge = square = _densest(truth)
+        part = (slice(None), slice(y, y + edge), slice(x, x + edge))
+        shown = parts.setdefault(square, _Frames(frames[part], train[part]))
+        classes.append(_Class(shown, truth[part], match_rule))
     inputs: list[Input] = []
     for one in genome.inputs:
         match one:
             case Blob(fitted=True):
-                inputs += [_fit_blob(one, blobs, own) for own in classes]
+                inputs += [_fit_blob(one, own) for own in classes]
             case FourierInput(fitted=True):
-                inputs += [_fit_fourier(one, frames, own, rng) for own in classes]
+                inputs += [_fit_fourier(one, own, rng) for own in classes]
             case _:
                 inputs.append(one)
     return replace(genome, inputs=tuple(inputs))
 
 
+class _Frames:
+    """Frames, or a part of them, to fit on.
+
+    Attributes
+    ----------
+    frames : (N, Y, X) real
+    known : (N, Y, X) bool
+    box : (slice, slice)
+        Smallest rectangle, along y and x, with all known pixels.
+    """
+
+    def __init__(self, frames: NDArray[np.floating], known: Mask) -> None:
+        self.frames, self.known, self.box = frames, known, _box(known)
+        self._spectra: dict[tuple[int, str, float], MirroredSpectrum] = {}
+
+    def response(self, t: int, gene: Blob) -> NDArray[np.float32]:
+        """Return a blob detector's response to a frame, cut to the box."""
+        key = (t, gene.normalisation, gene.radius)
+        if key not in self._spectra:
+            self._spectra[key] = MirroredSpectrum(normalise(self.frames[t], gene.normalisation, gene.radius))
+        return blob_response(self._spectra[key], gene.sigma, gene.sign)[self.box]
+
+
 @dataclass(frozen=True)
 class _Class:
-    """Defect pixels and known pixels of one class, (N, Y, X) bool, with its match rule."""
+    """Defect pixels of one class in frames, (N, Y, X) bool, with its match rule."""
 
+    shown: _Frames
     truth: Mask
-    known: Mask
     match_rule: MatchRule
 
-    @property
-    def frames(self) -> list[int]:
+    @cached_property
+    def numbers(self) -> list[int]:
         """Frames to fit on: at most `_FRAMES` of those with defects, most defects first."""
         counts = self.truth.sum(axis=(1, 2))
         return [int(t) for t in np.argsort(-counts, kind="stable")[:_FRAMES] if counts[t]]
 
-    def worth(self, responses: Sequence[NDArray[np.float32]], box: tuple[slice, slice]) -> float:
-        """Score from 0 to 1 how well responses to `frames`, cut to a box, find the defects."""
+    def worth(self, gene: Blob) -> float:
+        """Score from 0 to 1 how well a blob detector finds the defects."""
+        box = self.shown.box
+        responses = [self.shown.response(t, gene) for t in self.numbers]
         shown = [
             # Unknown pixels are never detected, which saves time.
             (np.where(known, response, -np.inf).astype(np.float32), truth, known)
             for response, truth, known in zip(
-                responses, self.truth[self.frames, *box], self.known[self.frames, *box], strict=True
+                responses, self.truth[self.numbers, *box], self.shown.known[self.numbers, *box], strict=True
             )
         ]
         there = np.concatenate([response[known] for response, _, known in shown])
@@ -235,39 +271,34 @@ class _Class:
         return 0.0 if score is None else (score.f1 + score.average_precision) / 2
 
 
-class _BlobFrames:
-    """Frames with their normalised versions, computed once for all classes."""
-
-    def __init__(self, frames: NDArray[np.floating], box: tuple[slice, slice]) -> None:
-        self._frames = frames
-        self.box = box
-        self._spectra: dict[tuple[int, str, float], MirroredSpectrum] = {}
-
-    def response(self, t: int, gene: Blob) -> NDArray[np.float32]:
-        """Return a blob detector's response to a frame, cut to the box."""
-        key = (t, gene.normalisation, gene.radius)
-        if key not in self._spectra:
-            self._spectra[key] = MirroredSpectrum(normalise(self._frames[t], gene.normalisation, gene.radius))
-        return blob_response(self._spectra[key], gene.sigma, gene.sign)[self.box]
-
-
-def _fit_blob(gene: Blob, frames: _BlobFrames, own: _Class) -> Blob:
+def _fit_blob(gene: Blob, own: _Class) -> Blob:
     """Choose normalisation, scale and sign for one class: first at every other scale, then next to the best."""
-    if not own.frames:
+    if not own.numbers:
         return replace(gene, fitted=False)
-
-    def worth(candidate: Blob) -> float:
-        return own.worth([frames.response(t, candidate) for t in own.frames], frames.box)
-
     coarse = [
         Blob(sigma, sign, *normalisation)
         for normalisation in NORMALISATIONS
         for sigma in SIGMAS[::2]
         for sign in BLOB_SIGNS
     ]
-    best = max(coarse, key=worth)
+    best = max(coarse, key=own.worth)
     place = SIGMAS.index(best.sigma)
-    return max([best, *(replace(best, sigma=sigma) for sigma in SIGMAS[max(0, place - 1) : place + 2])], key=worth)
+    return max([best, *(replace(best, sigma=sigma) for sigma in SIGMAS[max(0, place - 1) : place + 2])], key=own.worth)
+
+
+def _densest(truth: Mask) -> tuple[int, int, int]:
+    """Return the first pixel (y, x) and the edge [px] of the square with the most defects, see `_EDGE`."""
+    number = sum(len(label_components(plane, min_area=1)) for plane in truth)
+    sums = np.pad(truth.sum(axis=0, dtype=np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    edge = _EDGE
+    while True:
+        height, width = (min(edge, length) for length in truth.shape[1:])
+        rows = sums[height:] - sums[:-height]
+        counts = rows[:, width:] - rows[:, :-width]
+        if edge >= max(truth.shape[1:]) or counts.max() * number >= min(number, _ENOUGH) * sums[-1, -1]:
+            y, x = np.unravel_index(counts.argmax(), counts.shape)
+            return int(y), int(x), edge
+        edge *= 2
 
 
 def _box(inside: Mask) -> tuple[slice, slice]:
@@ -276,12 +307,12 @@ def _box(inside: Mask) -> tuple[slice, slice]:
     return (slice(int(y[0]), int(y[-1]) + 1), slice(int(x[0]), int(x[-1]) + 1)) if len(y) else (slice(0), slice(0))
 
 
-def _fit_fourier(
-    gene: FourierInput, frames: NDArray[np.floating], own: _Class, rng: np.random.Generator
-) -> FourierInput:
+def _fit_fourier(gene: FourierInput, own: _Class, rng: np.random.Generator) -> FourierInput:
     """Tune the Fourier method on the frame with the most defects of one class."""
-    if not own.frames:
+    if not own.numbers:
         return replace(gene, fitted=False)
-    t = own.frames[0]
-    found = tune_fourier(frames[t], own.truth[t], own.known[t], own.match_rule, rng=rng, samples=_SAMPLES, steps=_STEPS)
+    t, shown = own.numbers[0], own.shown
+    found = tune_fourier(
+        shown.frames[t], own.truth[t], shown.known[t], own.match_rule, rng=rng, samples=_SAMPLES, steps=_STEPS
+    )
     return FourierInput(**{one.name: getattr(found, one.name) for one in fields(gene) if one.name != "fitted"})

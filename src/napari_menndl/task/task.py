@@ -29,7 +29,7 @@ from napari_menndl.serialization import decode, encode
 from napari_menndl.task.checks import check_frame, check_labels, check_pixel_sizes
 from napari_menndl.task.folds import Split, cut_folds
 from napari_menndl.task.pasting import paste_defects
-from napari_menndl.task.tiles import Tiles, choose_tiles, fit_tile
+from napari_menndl.task.tiles import SMALLEST_TILE, Tiles, choose_tiles, fit_tile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -239,7 +239,7 @@ class TrainingTask:
         for split in (0, 1):
             for fold in range(folds):
                 part = task.split(split, fold)
-                fit_tile(max(task.frames.shape), part.area, part.train)
+                fit_tile(SMALLEST_TILE, part.area, part.train)
         return task
 
     @cached_property

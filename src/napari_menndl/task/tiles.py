@@ -99,15 +99,15 @@ def fit_tile(size: int, area: npt.NDArray[np.bool_], train: npt.NDArray[np.bool_
         )
 
     low, high = SMALLEST_TILE, min(size, *planes.shape[-2:])
+    enough = _REACH * float(wanted.sum())
+    if high >= low and reached(high) >= enough > 0:
+        return high
     if high < low or not reached(low):
         raise InputError(
             f"room for tiles of {SMALLEST_TILE} px or more beside the validation block and its guard band",
             f"a frame of {planes.shape[-2]} x {planes.shape[-1]} px with too little left of what is annotated",
             "Take larger tiles, annotate more of the frame, or take a larger frame or a smaller guard band.",
         )
-    enough = _REACH * float(wanted.sum())
-    if reached(high) >= enough:
-        return high
     while low < high:
         middle = (low + high + 1) // 2
         if reached(middle) >= enough:
@@ -209,9 +209,11 @@ def _planes(area: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return area.reshape(-1, *area.shape[-2:])
 
 
-def _window_sums(mask: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.int64]:
+def _window_sums(mask: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.int32]:
     """(..., Y - size + 1, X - size + 1): number of pixels set in each window."""
-    sums = np.pad(mask.astype(np.int32), [(0, 0)] * (mask.ndim - 2) + [(1, 0), (1, 0)]).cumsum(-1).cumsum(-2)
+    sums = np.pad(mask.astype(np.int32), [(0, 0)] * (mask.ndim - 2) + [(1, 0), (1, 0)])
+    for axis in (-1, -2):
+        np.cumsum(sums, axis, out=sums)
     across = sums[..., size:] - sums[..., :-size]
     return across[..., size:, :] - across[..., :-size, :]
 
