@@ -129,12 +129,19 @@ def _remembered(content: _Content, inputs: tuple[Input, ...], normalisation: str
 def _channels(planes: Frame, inputs: tuple[Input, ...], normalisation: str, radius: float) -> NDArray[np.float32]:
     frame = planes if planes.ndim == 2 else planes[0]
     averages: dict[int, NDArray[np.float32]] = {}
-    spectrum: MirroredSpectrum | None = None
+    spectra: dict[tuple[str, float], MirroredSpectrum] = {}
 
     def shown(reach: int) -> NDArray[np.float32]:
         if reach not in averages:
             averages[reach] = normalise(average(planes, reach) if reach else frame, normalisation, radius)
         return averages[reach]
+
+    def spectrum(one: Blob) -> MirroredSpectrum:
+        key = (one.normalisation, one.radius)
+        if key not in spectra:
+            shared = one.normalisation == "shared"
+            spectra[key] = MirroredSpectrum(shown(0) if shared else normalise(frame, one.normalisation, one.radius))
+        return spectra[key]
 
     parts: list[NDArray[np.float32]] = []
     for one in inputs:
@@ -143,12 +150,8 @@ def _channels(planes: Frame, inputs: tuple[Input, ...], normalisation: str, radi
                 parts.append(shown(one.reach)[None])
             case FilterBank():
                 parts.append(filter_bank(shown(one.reach), one.sigmas))
-            case Blob(normalisation="shared"):
-                spectrum = spectrum or MirroredSpectrum(shown(0))
-                parts.append(blob_response(spectrum, one.sigma, one.sign)[None])
             case Blob():
-                own = MirroredSpectrum(normalise(frame, one.normalisation, one.radius))
-                parts.append(blob_response(own, one.sigma, one.sign)[None])
+                parts.append(blob_response(spectrum(one), one.sigma, one.sign)[None])
             case FourierInput():
                 parts.append(np.clip(fourier_response(frame, fourier_settings(one)), -LIMIT, LIMIT)[None])
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
