@@ -137,10 +137,10 @@ def _channels(planes: Frame, inputs: tuple[Input, ...], normalisation: str, radi
         return averages[reach]
 
     def spectrum(one: Blob) -> MirroredSpectrum:
-        key = (one.normalisation, one.radius)
+        shared = one.normalisation == "shared"
+        key = (normalisation, radius) if shared else (one.normalisation, one.radius)
         if key not in spectra:
-            shared = one.normalisation == "shared"
-            spectra[key] = MirroredSpectrum(shown(0) if shared else normalise(frame, one.normalisation, one.radius))
+            spectra[key] = MirroredSpectrum(shown(0) if shared else normalise(frame, *key))
         return spectra[key]
 
     parts: list[NDArray[np.float32]] = []
@@ -205,8 +205,9 @@ def fit_inputs(
         truth = (labels == c + 1) & train
         y, x, edge = square = _densest(truth)
         part = (slice(None), slice(y, y + edge), slice(x, x + edge))
-        shown = parts.setdefault(square, _Frames(frames[part], train[part]))
-        classes.append(_Class(shown, truth[part], match_rule))
+        if square not in parts:
+            parts[square] = _Frames(frames[part], train[part])
+        classes.append(_Class(parts[square], truth[part], match_rule))
     inputs: list[Input] = []
     for one in genome.inputs:
         match one:
