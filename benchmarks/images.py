@@ -1,8 +1,10 @@
-"""Simulated single images of atoms, one clicked: searches by their rungs, beside simple methods.
+"""Simulated single images, one labelled: searches by their rungs, beside simple methods.
 
     python benchmarks/images.py [--images 41,42,43,44] [--ladders 1.5x2,1.5x4,6x4] [--budget 3min] [--seed 0] [--quick]
+    python benchmarks/images.py --images graphene,perovskite,particles,dislocations,bubbles --ladders default
 
-One image is learned from, with a hasty person's clicks, and eight others of the same kind (`adatoms.py`) are tested on.
+One image is learned from, and eight others of the same kind are tested on: of single atoms with a hasty person's clicks
+(`adatoms.py`, by a seed), or of other materials, labelled exactly (`materials.py`, by its name).
 A cell (method, images, seed, budget) is written to ``benchmarks/results/images/`` and skipped when it is there.
 """
 
@@ -14,6 +16,7 @@ import numpy as np
 
 from adatoms import adatom_problem
 from cells import read_cell, write_cell
+from materials import MATERIALS, material_problem
 from rivals import CLASS_RIVALS
 from ws2 import as_line, fit_search, measure
 
@@ -23,11 +26,12 @@ OTHERS = 8
 
 def run_cell(method, ladder, images, seed, budget):
     """Fit on one image, test on the others."""
-    problem = adatom_problem(images, OTHERS)
+    problem = material_problem(images, 0, OTHERS) if images in MATERIALS else adatom_problem(int(images), OTHERS)
     task = problem.task
     if ladder:
-        first, rungs = ladder.split("x")
-        predictor, _ = fit_search(problem, seed, budget, pixels=round(float(first) * 1e6), rungs=int(rungs))
+        first, _, rungs = ladder.partition("x")
+        settings = {"pixels": round(float(first) * 1e6), "rungs": int(rungs)} if rungs else {}
+        predictor, _ = fit_search(problem, seed, budget, **settings)
     else:
         predictor = CLASS_RIVALS[method](task.frames[0], task.labels[0], task.known[0], task.match_rules, seed)
     return {**measure(predictor, problem), "chosen": predictor.chosen}
@@ -35,19 +39,21 @@ def run_cell(method, ladder, images, seed, budget):
 
 def main():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("--images", default="41,42,43,44", help="seeds of the simulated images")
-    ask.add_argument("--ladders", default="1.5x2,1.5x4,6x4", help="of searches: Mpx of the first rung x rungs")
+    ask.add_argument("--images", default="41,42,43,44", help=f"seeds of images of atoms, or {', '.join(MATERIALS)}")
+    ask.add_argument(
+        "--ladders", default="1.5x2,1.5x4,6x4", help="of searches: Mpx of the first rung x rungs, or default"
+    )
     ask.add_argument("--budget", default="3min", help="of a search; a time")
     ask.add_argument("--seed", type=int, default=0)
     ask.add_argument("--quick", action="store_true", help="one image, one search of a minute, nothing kept")
     given = ask.parse_args()
     end = 1 if given.quick else None
     budget = "1min" if given.quick else given.budget
-    images = [int(one) for one in given.images.split(",")][:end]
+    images = given.images.split(",")[:end]
     methods = {f"search {one}": one for one in given.ladders.split(",")[:end]}
     methods |= dict.fromkeys(SIMPLE)
     print(f"Expected time: about {len(images)} x ({len(methods) - len(SIMPLE)} x {budget} + 1 min) on 2 cores.")
-    print(as_line(["method", *(f"images {one}" for one in images), "F1", "AP", "evaluations"]))
+    print(as_line(["method", *images, "F1", "AP", "evaluations"]))
     print("|---" * (len(images) + 4) + "|")
     for method, ladder in methods.items():
         cells = []
