@@ -59,7 +59,7 @@ def perovskite(rng):
 
 
 def particles(rng):
-    """Metal particles of 1 to 5 nm radius on a carbon film, some touching, some faint."""
+    """Metal particles of 4 to 24 px radius on a carbon film, some touching, some faint."""
     clean = 1 + 0.2 * _waves(rng, 40) + 0.12 * _waves(rng, 3)
     labels = np.zeros((EDGE, EDGE), np.uint8)
     thickness = np.zeros((EDGE, EDGE))
@@ -130,8 +130,8 @@ MATERIALS = {
 }
 
 
-def material_problem(name: str, seed: int, others: int = 4) -> Problem:
-    """One image with all its defects to learn from, and others to be tested on."""
+def material_problem(name: str, seed: int, others: int) -> Problem:
+    """Simulate one labelled image to learn from, and others of the same material to be tested on."""
     simulate, classes = MATERIALS[name]
     number = list(MATERIALS).index(name)
     frame, labels = simulate(np.random.default_rng([seed, number, 0]))
