@@ -21,6 +21,7 @@ for name, arguments in {
     "thresholds": [],
     "inputs": [],
     "few_labels": [],
+    "augmentation": [],
     "images": [],
     "ws2": [],
     "heldout": [str(REAL)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_menndl.genome.genes import (
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
 #: The frame, and its average with the neighbours, in which persistent features have less noise; for single images both
 #: are the frame.
 _WITH_AVERAGE = (FrameInput(), FrameInput(reach=2))
+#: Tiles magnified by up to 8 % either way: other images, or defects born later, are never quite of the same size.
+_ZOOMED = TrainingGenes(zoom=0.2)
 
 
 def dilated_fcn() -> Genome:
     """Return five dilated convolutions of 16 filters, after Yu & Koltun 2016 (arXiv:1511.07122): the plain baseline."""
     return Genome(
         tuple(Conv(16, dilation=dilation) for dilation in (1, 2, 4, 2, 1)),
-        training=TrainingGenes(),
+        training=_ZOOMED,
     )
 
 
@@ -38,7 +41,7 @@ def deep_fcn() -> Genome:
     """Return seven dilated convolutions of 16 filters: a wider context, to recognise the lattice better."""
     return Genome(
         tuple(Conv(16, dilation=dilation) for dilation in (1, 1, 2, 4, 4, 2, 1)),
-        training=TrainingGenes(),
+        training=_ZOOMED,
         inputs=_WITH_AVERAGE,
     )
 
@@ -53,7 +56,7 @@ def coarse_fcn() -> Genome:
             Upsample(2, "bilinear"),  # 7, joined with 0
         ),
         (Skip(0, 7),),
-        TrainingGenes(),
+        _ZOOMED,
         _WITH_AVERAGE,
     )
 
@@ -73,7 +76,7 @@ def unet() -> Genome:
             Conv(12),
         ),
         (Skip(2, 5), Skip(0, 7)),
-        TrainingGenes(dice=1.0),
+        replace(_ZOOMED, dice=1.0),
     )
 
 
@@ -126,7 +129,7 @@ def bank_mlp() -> Genome:
 def bank_fcn() -> Genome:
     """Return three dilated convolutions of 16 filters on multiscale filters."""
     layers = tuple(Conv(16, dilation=dilation) for dilation in (1, 2, 4))
-    return Genome(layers, training=_on_filters(), inputs=(FilterBank(),))
+    return Genome(layers, training=replace(_on_filters(), zoom=_ZOOMED.zoom), inputs=(FilterBank(),))
 
 
 def blobs() -> Genome:

@@ -235,7 +235,7 @@ class TrainingSpace(Allowed):
     gamma: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "gamma", range=True, rare=True)
     noise: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "noise", range=True, rare=True)
     blur: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "blur", range=True, rare=True)
-    zoom: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "zoom", range=True, rare=True)
+    zoom: tuple[float, float] = _like((0.0, 0.5), TrainingGenes, "zoom", range=True)
     jitter: tuple[float, float] = _like((0.0, 1.0), TrainingGenes, "jitter", range=True, rare=True)
 
     def __post_init__(self) -> None:
