@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: The frame, and its average with the neighbours, in which persistent features have less noise; for single images both
 #: are the frame.
 _WITH_AVERAGE = (FrameInput(), FrameInput(reach=2))
-#: Tiles magnified by up to 8 % either way: other images, or defects born later, are never quite of the same size.
+#: Tiles are magnified by up to 8 % either way: defects elsewhere have other sizes, and interpolation varies the noise.
 _ZOOMED = TrainingGenes(zoom=0.2)
 
 
