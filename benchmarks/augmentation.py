@@ -15,7 +15,6 @@ from statistics import mean
 
 import torch
 
-from adatoms import adatom_problem
 from cells import read_cell, write_cell
 from judging import judge, mean_score, simulated_problem
 from materials import material_problem
@@ -37,7 +36,7 @@ WAYS = {
 
 
 def materials(seed):
-    names = ("dislocations", "particles", "perovskite", "bubbles")
+    names = ("dislocations", "particles", "perovskite")
     return {f"{name}{seed}": partial(material_problem, name, seed, 8) for name in names}
 
 
@@ -47,8 +46,8 @@ def movies(*areas):
 
 #: By group: problem by name.
 GROUPS = {
-    "images, chosen on": {**materials(1), "atoms43": partial(adatom_problem, 43)},
-    "images, others": {**materials(3), "atoms44": partial(adatom_problem, 44)},
+    "images, chosen on": materials(1),
+    "images, others": materials(3),
     "WS2, chosen on": movies((3, 84), (5, 87)),
     "WS2, others": movies((3, 86), (5, 85)),
 }
