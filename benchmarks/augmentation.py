@@ -20,13 +20,12 @@ from judging import judge, mean_score, simulated_problem
 from materials import material_problem
 from napari_menndl.genome.evaluation import Rung
 from napari_menndl.genome.founders import FOUNDERS
-from napari_menndl.genome.space import SearchSpace
+from napari_menndl.genome.genes import TrainingGenes
 from napari_menndl.predict.ensemble import Ensemble
 from napari_menndl.training.evaluate import evaluate
 
 PIXELS = 6_000_000
 SCORES = ("average_precision", "best_f1")
-OFF = {"contrast": 0.0, "gamma": 0.0, "noise": 0.0, "blur": 0.0, "zoom": 0.0, "jitter": 0.0}
 WAYS = {
     "flips only": {},
     "zoom 0.2": {"zoom": 0.2},
@@ -56,17 +55,13 @@ GROUPS = {
 def run_cell(problem, augmentation):
     """Fitness, and average precision and best F1 on new frames, by scope."""
     task = problem.task
-    genome = FOUNDERS["dilated_fcn"]()
-    if task.neighbours is None:
-        genome = SearchSpace().for_single_frames().inputs.narrowed(genome)
-    genome = replace(genome, training=replace(genome.training, **(OFF | augmentation)))
+    genome = replace(FOUNDERS["dilated_fcn"](), training=TrainingGenes(**augmentation))
     evaluation, weights = evaluate(genome, task, Rung("0", PIXELS), 0, device="cpu")
     if evaluation.failure:
         raise RuntimeError(str(evaluation.failure))
     network = Ensemble.from_evaluation(genome, task, evaluation, weights)
     predict = partial(network.predict_frame, pixel_size=problem.movie.pixel_size)
-    about = problem.tests, task.class_names, task.match_rules, network.reach
-    judged = judge(predict, network.thresholds, *about)
+    judged = judge(predict, network.thresholds, problem.tests, task.class_names, task.match_rules)
     scopes = {scope: {key: mean_score(one, key) for key in SCORES} for scope, one in judged.items()}
     return {"fitness": evaluation.fitness, "scopes": scopes}
 
