@@ -31,10 +31,7 @@ _ZOOMED = TrainingGenes(zoom=0.2)
 
 def dilated_fcn() -> Genome:
     """Return five dilated convolutions of 16 filters, after Yu & Koltun 2016 (arXiv:1511.07122): the plain baseline."""
-    return Genome(
-        tuple(Conv(16, dilation=dilation) for dilation in (1, 2, 4, 2, 1)),
-        training=_ZOOMED,
-    )
+    return Genome(tuple(Conv(16, dilation=dilation) for dilation in (1, 2, 4, 2, 1)))
 
 
 def deep_fcn() -> Genome:
