@@ -48,7 +48,7 @@ _TELEMETRY, _REQUESTS = 5.0, 0.2
 #: Largest share of the time that renewing the answer may take.
 _RENEWAL = 0.05
 #: Smallest number of networks that predict together after a refit: fewer are noisier, and the thresholds, which are
-#: chosen on single networks of each member, fit the mean of more networks less well (docs/benchmarks.md).
+#: chosen on single networks of each member, fit the mean of more networks less well (docs/experiments.md).
 _LEAST_NETWORKS = 8
 #: Pixels of a refit, as a share of those of the first rung: the networks are trained already.
 _REFIT = 0.5

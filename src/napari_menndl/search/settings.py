@@ -22,7 +22,7 @@ FIRST = ("bank_logistic", "blobs", "deep_fcn", "coarse_fcn", "fourier", "bank_ml
 #: Settings of earlier versions without a counterpart now; a run folder that has them can still be read.
 RETIRED = {"rung_folds", "finalists", "final_split", "finish_share"}
 #: Default pixels at the first rung. What is learned of one image in long training holds less well on other images than
-#: on other frames of its own movie (docs/benchmarks.md).
+#: on other frames of its own movie (docs/experiments.md).
 _OF_A_MOVIE, _OF_AN_IMAGE = 6_000_000, 1_500_000
 #: Valid names of islands, which are also file names in the shared folder.
 ISLAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
