@@ -139,6 +139,20 @@ def test_members_that_are_one_agree_everywhere(frame: np.ndarray) -> None:
     assert set(np.unique(strangers)) == {0, 1}
 
 
+def test_members_that_together_find_little_of_what_each_finds_are_warned_of(frame: np.ndarray) -> None:
+    ensemble = make_ensemble()
+    each = np.stack([member.predict_frame(frame, NM) for member in ensemble.members])
+    apart = ensemble.with_thresholds(np.quantile(each, 0.95, axis=(0, 2, 3)).tolist())
+    assert (each[:, 1] >= apart.thresholds[1]).any()
+    assert not (each[:, 1].mean(axis=0) >= apart.thresholds[1]).any()
+    with pytest.warns(UserWarning, match="disagree about hole: together they find less than half"):
+        apart.predict_frame(frame, NM)
+    twins = dataclasses.replace(apart, members=(make_network(), make_network()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        twins.predict_frame(frame, NM)
+
+
 def test_prediction_and_agreement_in_one_go_are_those_of_each_alone(frame: np.ndarray) -> None:
     ensemble = dataclasses.replace(make_ensemble(), weights=((0.7, 0.5), (0.3, 0.5)))
     said, agreement = ensemble.predict_and_agree(frame, NM)

@@ -497,7 +497,7 @@ class Prediction:
                 stacklevel=4,
             )
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"(Frame \d+: )?Of a frame, .* have no value")
+            warnings.filterwarnings("ignore", r"(Frame \d+.*: )?Of a frame, .* have no value")
             yield
 
     @contextmanager

@@ -78,6 +78,8 @@ class RemotePredictor:
         Defect classes and neighbouring frames on each side of the network.
     digests : dict of int to str
         Digests of the movie's frames that were sent; see `identity.digest_of`.
+    warned : set of str
+        Warnings that were passed on: each is, with the first frame that it is about.
     """
 
     pool: Pool
@@ -86,6 +88,7 @@ class RemotePredictor:
     classes: int
     reach: int
     digests: dict[int, str] = field(default_factory=dict)
+    warned: set[str] = field(default_factory=set)
 
     def predict(
         self,
@@ -160,7 +163,9 @@ class RemotePredictor:
         shape = (self.classes, *movie.shape[1:])
         if failure is None and len(found) == 4 * int(np.prod(shape, dtype=np.int64)):
             for text in (outcome.payload or {}).get("warnings", []):
-                warnings.warn(f"Frame {t}: {text}", stacklevel=2)
+                if text not in self.warned:
+                    self.warned.add(text)
+                    warnings.warn(f"Frame {t}, and perhaps others: {text}", stacklevel=2)
             return t, np.frombuffer(found, "<f4").reshape(shape)
         why = failure.message if failure is not None else f"{len(found)} bytes of probabilities came back"
         remedy = "Put that right and predict again into the same place: it goes on where it stopped."
