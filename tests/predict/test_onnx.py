@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from napari_menndl.genome.plan import make_plan
 from napari_menndl.metrics.detection import MatchRule
 from napari_menndl.network.module import Network
 from napari_menndl.predict.ensemble import Ensemble
-from napari_menndl.predict.export.onnx_file import CLOSE, export_onnx
+from napari_menndl.predict.export.onnx_file import CLOSE, export_onnx, random_frames
 from napari_menndl.predict.trained import TrainedNetwork
 
 #: Odd, small, wide, and with an even side.
@@ -106,6 +107,15 @@ def test_onnx_says_what_torch_says_on_frames_of_any_size(what: str, tmp_path: Pa
         ours = network.predict_frame(frames if network.reach else frames[0], NM)
         np.testing.assert_allclose(run(path, frames), ours, atol=CLOSE)
         assert np.ptp(ours) > 0.02  # a constant would be equal, too
+
+
+def test_nothing_is_said_of_the_frame_on_which_both_are_compared(tmp_path: Path) -> None:
+    ensemble = make_ensemble()
+    with pytest.warns(UserWarning, match="disagree"):
+        ensemble.predict_frame(random_frames(ensemble)[0], NM)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        export_onnx(ensemble, tmp_path / "a.onnx")
 
 
 def test_the_members_of_each_class_are_averaged_with_their_weights(tmp_path: Path) -> None:
