@@ -31,6 +31,7 @@ from napari_menndl.predict.ensemble import Ensemble, open_predictor
 from napari_menndl.predict.job import run
 from napari_menndl.predict.live import LivePredictor
 from napari_menndl.predict.prediction import Prediction
+from napari_menndl.predict.range import RangeCheck
 from napari_menndl.predict.remote import on_pool
 from napari_menndl.predict.trained import TrainedNetwork
 
@@ -108,7 +109,7 @@ def test_a_movie_s_frames_are_predicted_with_their_neighbours(movie: Movie, tmp_
     ensemble = Ensemble((network, make((FrameInput(),), LAYERS)), (0.3, 0.5))
     assert ensemble.reach == 2
     with on_pool(ensemble, SerialPool(run)) as remote:
-        found = dict(remote.predict(movie, [3]))
+        found = dict(remote.predict(movie, [3], RangeCheck(ensemble)))
     assert np.array_equal(found[3], Prediction(ensemble, movie).frame_probabilities(3))
 
 

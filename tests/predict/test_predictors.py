@@ -147,6 +147,9 @@ def test_members_that_together_find_little_of_what_each_finds_are_warned_of(fram
     assert not (each[:, 1].mean(axis=0) >= apart.thresholds[1]).any()
     with pytest.warns(UserWarning, match="disagree about hole: together they find less than half"):
         apart.predict_frame(frame, NM)
+    halves = [(slice(0, 35), slice(0, 61)), (slice(35, 70), slice(0, 61))]
+    with pytest.warns(UserWarning, match="disagree about hole"):
+        list(apart.predict_parts(frame, halves, NM))
     twins = dataclasses.replace(apart, members=(make_network(), make_network()))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

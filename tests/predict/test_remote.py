@@ -22,6 +22,7 @@ from napari_menndl.predict import remote
 from napari_menndl.predict.background import BackgroundWriter
 from napari_menndl.predict.job import ENTRY, run
 from napari_menndl.predict.prediction import Prediction
+from napari_menndl.predict.range import RangeCheck
 
 FRAMES = np.random.default_rng(0).normal(1000, 50, (8, 70, 61)).astype(np.uint16)
 
@@ -132,18 +133,20 @@ def test_a_frame_that_cannot_be_read_is_told_and_the_others_go_on(network, tmp_p
         assert prediction.written == 6
 
 
-def test_what_a_trainer_warns_of_is_said_here_once(network, tmp_path):
+@pytest.mark.parametrize("pool", [None, "there"])
+def test_what_is_warned_of_while_frames_are_predicted_is_said_once(network, pool, tmp_path):
     frames = FRAMES.copy()
     frames[[2, 4]] = 7
     with pytest.warns(UserWarning, match="without any contrast") as said:
-        Prediction(network, make_movie(frames)).write(tmp_path / "p.zarr", pool=Watched())
+        Prediction(network, make_movie(frames)).write(tmp_path / "p.zarr", pool=pool and Watched())
     (flat,) = [str(one.message) for one in said if "contrast" in str(one.message)]
     assert flat.startswith("Frame 2, and perhaps others: ")
 
 
 def test_another_network_at_the_path_is_refused(network, tmp_path):
     path = network.with_thresholds((0.1, 0.1)).save(tmp_path / "n")
-    (_, found), *_ = remote.RemotePredictor(Watched(), path, network.digest, 2, 0).predict(make_movie(), [0])
+    predictor = remote.RemotePredictor(Watched(), path, network.digest, 2, 0)
+    (_, found), *_ = predictor.predict(make_movie(), [0], RangeCheck(network))
     assert "with digest" in found.found
 
 
@@ -157,7 +160,7 @@ def test_a_large_frame_of_many_classes_comes_back(dask_pool):
     network = make_network_of_many_classes(12)
     movie = make_movie(np.random.default_rng(1).integers(0, 255, (1, 1300, 1300), np.uint8))
     with remote.on_pool(network, dask_pool) as predictor:
-        [(_, found)] = predictor.predict(movie, [0])
+        [(_, found)] = predictor.predict(movie, [0], RangeCheck(network))
     assert found.nbytes > 64 * 2**20
     assert np.array_equal(found, network.predict_frame(movie.frame(0), NM))
 

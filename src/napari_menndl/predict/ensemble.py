@@ -171,8 +171,7 @@ class Ensemble:
     ) -> NDArray[np.float32]:
         """Return the mean probabilities, (C, Y, X) float32; add the members' votes to `votes`, of the same shape."""
         mean = self._zeros(frame)
-        marked = np.zeros(len(self.class_names))
-        limits = np.asarray(self.thresholds, np.float32)[:, None, None]
+        alone = np.zeros(len(self.class_names))
         for number, given in self._prepared(frame, pixel_size):
             member, share = self.members[number], self._shares[number]
             thresholds = np.asarray(member.thresholds, np.float32)[:, None, None]
@@ -180,17 +179,27 @@ class Ensemble:
                 if votes is not None:
                     votes[:, *part] += share * (values >= thresholds)
                 mean[:, *part] += share * values
-                marked += share[:, 0, 0] * np.count_nonzero(values >= limits, axis=(1, 2))
-        lost = (marked >= _COMPARED) & (np.count_nonzero(mean >= limits, axis=(1, 2)) < _LOST * marked)
+                alone += share[:, 0, 0] * self._marked(values)
+        self._warn_of_disagreement(alone, self._marked(mean))
+        return mean
+
+    def _marked(self, probabilities: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Return the number of pixels in which (C, Y, X) reaches the thresholds, (C,)."""
+        thresholds = np.asarray(self.thresholds, np.float32)[:, None, None]
+        marked: NDArray[np.intp] = (probabilities >= thresholds).sum(axis=(1, 2))
+        return marked
+
+    def _warn_of_disagreement(self, alone: NDArray[Any], together: NDArray[Any]) -> None:
+        """Warn of classes of which the mean marks much less than the members do on average, both (C,) pixels."""
+        lost = (alone >= _COMPARED) & (together < _LOST * alone)
         if lost.any():
             names = " and ".join(name for name, its in zip(self.class_names, lost, strict=True) if its)
             warnings.warn(
                 f"The networks of the ensemble disagree about {names}: together they find less than half of what each "
                 "finds by itself, so defects are missed. Label a frame like this one as well and search again, or "
                 "lower the threshold.",
-                stacklevel=3,
+                stacklevel=4,
             )
-        return mean
 
     def _zeros(self, frame: ArrayLike) -> NDArray[np.float32]:
         return np.zeros((len(self.class_names), *np.shape(frame)[-2:]), np.float32)
@@ -213,11 +222,18 @@ class Ensemble:
     def predict_parts(
         self, frame: ArrayLike, parts: Sequence[Part], pixel_size: PixelSize | None = None
     ) -> Iterator[NDArray[np.float32]]:
-        """Predict a frame part by part; see `TrainedNetwork.predict_parts`."""
+        """Predict a frame part by part; see `TrainedNetwork.predict_parts`. Warns, at the end, as `predict_frame`."""
         given = dict(self._prepared(frame, pixel_size))
         each = (member.infer_parts(given[number], parts) for number, member in enumerate(self.members))
+        alone, together = np.zeros((2, len(self.class_names)))
         for values in zip(*each, strict=True):
-            yield sum(weight * one for weight, one in zip(self._shares, values, strict=True))
+            mean = np.zeros_like(values[0])
+            for share, one in zip(self._shares, values, strict=True):
+                mean += share * one
+                alone += share[:, 0, 0] * self._marked(one)
+            together += self._marked(mean)
+            yield mean
+        self._warn_of_disagreement(alone, together)
 
     def agreement(self, frame: ArrayLike, pixel_size: PixelSize | None = None) -> NDArray[np.float32]:
         """Return the agreement of the members on a frame.

@@ -156,7 +156,8 @@ class Prediction:
                 with self._borders_warned_of_once():
                     shown = read_frame(movie, t, network.reach)
                     self.range.check(t, shown, movie.pixel_size)
-                    found = network.predict_frame(shown, movie.pixel_size)
+                    with self.range.predicting(t):
+                        found = network.predict_frame(shown, movie.pixel_size)
                 self._digests[t] = digest_of(shown)
             self._remember(t, found)
             return found
@@ -528,7 +529,7 @@ class Prediction:
         network, movie = self._source("every frame")
         with (
             on_pool(network, pool) as remote,
-            closing(remote.predict(movie, waiting, first, cancel, self.range)) as predicted,
+            closing(remote.predict(movie, waiting, self.range, first, cancel)) as predicted,
         ):
 
             def there() -> Iterator[tuple[int, NDArray[np.float32] | InputError]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from napari_menndl.movie.character import EDGE, Character, middle
 from napari_menndl.predict.resample import resample, resampled_shape, scale_between
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
 
     from napari_menndl.predict.prediction_spec import Predictor
@@ -31,7 +34,9 @@ _ALL, _EVERY = 8, 8
 
 
 class RangeCheck:
-    """Compares frames to be predicted with those a network was trained on. Thread-safe.
+    """Warns of frames unlike those a network was trained on, and of how they are predicted; of each thing once.
+
+    Thread-safe, but for `predicting`.
 
     Parameters
     ----------
@@ -78,6 +83,22 @@ class RangeCheck:
                 "What it predicts may be wrong.",
                 stacklevel=3,
             )
+
+    @contextmanager
+    def predicting(self, t: int) -> Iterator[None]:
+        """Context in which a frame is predicted, whose warnings `pass_on` takes."""
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", UserWarning)
+            yield
+        self.pass_on(t, (str(one.message) for one in said if issubclass(one.category, UserWarning)))
+
+    def pass_on(self, t: int, texts: Iterable[str]) -> None:
+        """Warn of what is said of a predicted frame, unless the same was said of another one."""
+        with self._lock:
+            new = [text for text in dict.fromkeys(texts) if text not in self._warned]
+            self._warned.update(new)
+        for text in new:
+            warnings.warn(f"Frame {t}, and perhaps others: {text}", stacklevel=3)
 
     def departures(self, frame: NDArray[np.float32], pixel_size: PixelSize | None) -> dict[str, str]:
         """Return `Character.departures` of a frame (Y, X) from the most similar training frame."""

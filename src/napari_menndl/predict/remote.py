@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,8 +77,6 @@ class RemotePredictor:
         Defect classes and neighbouring frames on each side of the network.
     digests : dict of int to str
         Digests of the movie's frames that were sent; see `identity.digest_of`.
-    warned : set of str
-        Warnings that were passed on: each is, with the first frame that it is about.
     """
 
     pool: Pool
@@ -88,15 +85,14 @@ class RemotePredictor:
     classes: int
     reach: int
     digests: dict[int, str] = field(default_factory=dict)
-    warned: set[str] = field(default_factory=set)
 
     def predict(
         self,
         movie: Movie,
         frames: list[int],
+        range_check: RangeCheck,
         first: Callable[[], int | None] | None = None,
         cancel: Callable[[], bool] | None = None,
-        range_check: RangeCheck | None = None,
     ) -> Generator[tuple[int, NDArray[np.float32] | InputError]]:
         """Yield frames as they complete, with their probabilities (C, Y, X) float32 or the error that prevented them.
 
@@ -106,10 +102,10 @@ class RemotePredictor:
         ----------
         movie : Movie
         frames : list of int
+        range_check : RangeCheck
+            Checks every frame that is sent, and passes on what is warned of while it is predicted.
         first, cancel : callable, optional
             See `Prediction.write`.
-        range_check : RangeCheck, optional
-            Checks every frame that is sent.
 
         Raises
         ------
@@ -130,11 +126,11 @@ class RemotePredictor:
                     else:
                         flying[f"{token}/{t}"] = t
                 # Yielded only after the slots are busy again.
-                yield from (self._result(outcome, movie) for outcome in arrived)
+                yield from (self._result(outcome, movie, range_check) for outcome in arrived)
                 if not flying:
                     time.sleep(LOOK)  # no worker is available, or no frame is requested
                 arrived = [one for one in self.pool.finished(timeout=LOOK) if flying.pop(one.key, None) is not None]
-            yield from (self._result(outcome, movie) for outcome in arrived)
+            yield from (self._result(outcome, movie, range_check) for outcome in arrived)
         finally:
             for key in flying:
                 self.pool.cancel(key)
@@ -149,23 +145,21 @@ class RemotePredictor:
                 "Predict on this computer (leave the pool out), or a part of each frame.",
             )
 
-    def _send(self, key: str, movie: Movie, t: int, range_check: RangeCheck | None) -> None:
+    def _send(self, key: str, movie: Movie, t: int, range_check: RangeCheck) -> None:
         frame = read_frame(movie, t, self.reach)
         self.digests[t] = digest_of(frame)
-        if range_check is not None:
-            range_check.check(t, frame, movie.pixel_size)
+        range_check.check(t, frame, movie.pixel_size)
         payload, attachment = frame_message(frame, movie.frames.dtype, movie.pixel_size)
         self.pool.submit(key, {**payload, "network": str(self.path), "digest": self.digest}, attachment)
 
-    def _result(self, outcome: Outcome, movie: Movie) -> tuple[int, NDArray[np.float32] | InputError]:
+    def _result(
+        self, outcome: Outcome, movie: Movie, range_check: RangeCheck
+    ) -> tuple[int, NDArray[np.float32] | InputError]:
         t = int(outcome.key.rpartition("/")[2])
         found, failure = outcome.attachment, outcome.failure
         shape = (self.classes, *movie.shape[1:])
         if failure is None and len(found) == 4 * int(np.prod(shape, dtype=np.int64)):
-            for text in (outcome.payload or {}).get("warnings", []):
-                if text not in self.warned:
-                    self.warned.add(text)
-                    warnings.warn(f"Frame {t}, and perhaps others: {text}", stacklevel=2)
+            range_check.pass_on(t, (outcome.payload or {}).get("warnings", []))
             return t, np.frombuffer(found, "<f4").reshape(shape)
         why = failure.message if failure is not None else f"{len(found)} bytes of probabilities came back"
         remedy = "Put that right and predict again into the same place: it goes on where it stopped."
