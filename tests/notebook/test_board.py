@@ -32,3 +32,12 @@ def test_the_leaderboard_names_the_best_first_with_their_layers(run, diary):
     assert "0.600 ± 0.020" in html
     assert "upsample" in html
     assert "conv 3×3" in html
+
+
+def test_a_search_asked_to_stop_is_called_stopped_only_when_its_process_has_ended(run, diary):
+    with run.folder.lock():
+        run.stop()
+        assert "stopping" in board(run.status(), run.folder.reader)
+        diary.write("stopped", 9020.0, reason="asked to stop", elapsed=60.0)
+        assert "stopping" in board(run.status(), run.folder.reader)
+    assert "stopped" in board(run.status(), run.folder.reader)

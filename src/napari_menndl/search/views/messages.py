@@ -104,7 +104,9 @@ def origins_line(origins: Mapping[str, OriginTotals]) -> str:
 
 def headline(status: dict[str, Any]) -> str:
     """Return one line: state, networks, evaluations, best fitness and elapsed time."""
-    state = status["state"] if status["state"] != "running" else status["phase"]
+    state = status["state"]
+    if state == "running":
+        state = "stopping" if status["stopping"] else status["phase"]
     best = status["best_fitness"]
     parts = [
         f"{status['networks']} networks",

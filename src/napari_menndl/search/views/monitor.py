@@ -133,8 +133,9 @@ class RunSnapshot:
         ``networks_per_hour``, ``slots_busy`` and ``flops_per_second``; the fitness of each network is in ``leaders``.
         """
         plain = (
-            *("state", "note", "budget", "holder", "phase", "reason", "learns", "births", "networks", "evaluations"),
-            *("promotions", "in_flight", "failures", "lost", "elapsed", "slots", "gain", "pool", "best_fitness"),
+            *("state", "stopping", "note", "budget", "holder", "phase", "reason", "learns", "births", "networks"),
+            *("evaluations", "promotions", "in_flight", "failures", "lost", "elapsed", "slots", "gain", "pool"),
+            "best_fitness",
         )
         best = self.best
         return {
