@@ -17,8 +17,8 @@ from napari_menndl.serialization import check_types, encode, from_mapping
 from napari_menndl.settings import setting
 
 REPLACEMENTS = ("age", "worst")
-#: Default founders, the quickest to train first, so that a good answer comes early.
-FIRST = ("bank_logistic", "blobs", "deep_fcn", "coarse_fcn", "fourier", "bank_mlp")
+#: Default founders. The best networks are born first, so that a short search has time for them (docs/experiments.md).
+FIRST = ("deep_fcn", "coarse_fcn", "blobs", "fourier", "bank_mlp", "bank_logistic")
 #: Settings of earlier versions without a counterpart now; a run folder that has them can still be read.
 RETIRED = {"rung_folds", "finalists", "final_split", "finish_share"}
 #: Default pixels at the first rung. What is learned of one image in long training holds less well on other images than
