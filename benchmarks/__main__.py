@@ -22,6 +22,7 @@ for name, arguments in {
     "inputs": [],
     "few_labels": [],
     "augmentation": [],
+    "short_budgets": [],
     "images": [],
     "ws2": [],
     "heldout": [str(REAL)],

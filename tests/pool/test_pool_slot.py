@@ -36,6 +36,12 @@ def test_a_trainer_starts_with_the_first_job_and_is_kept(slot):
     assert pids == {slot.pid}
 
 
+def test_a_job_is_told_how_long_it_has_waited_for_its_trainer(slot):
+    began = time.monotonic()
+    first, second = (slot.run("job", {"do": "echo"}).payload["waited"] for _ in range(2))
+    assert time.monotonic() - began > first > second >= 0
+
+
 @pytest.mark.parametrize("do", ["exhaust_memory", "exhaust_gpu", "exit", "hang_deaf"])
 def test_a_damaged_trainer_is_replaced(slot, do):
     before = slot.run("job", {"do": "echo"}).payload["pid"]

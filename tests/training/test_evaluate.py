@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -89,17 +90,42 @@ def test_a_promoted_network_goes_on_where_it_was(task: TrainingTask, make_genome
     assert idle.fitness == pytest.approx(low.fitness, abs=1e-3)
 
 
-def test_where_there_is_no_time_for_a_rung_all_folds_are_trained_on_an_equal_share(
+LONG = Rung("0", 20_000_000)  # minutes
+
+
+def seen(weights: bytes) -> list[int]:
+    """Pixels that each fold was trained on."""
+    about = from_bytes(weights)[1]
+    return [int(about[name]) for name in sorted(about) if name.startswith("seen/")]
+
+
+def test_where_there_is_no_time_for_a_rung_all_folds_are_trained_on_a_share(
     task: TrainingTask, make_genome: MakeGenome
 ) -> None:
-    long = Rung("0", 20_000_000)  # minutes
-    evaluation, weights = evaluate(make_genome(batch=2), task, long, seed=1, seconds=2.0)
+    evaluation, weights = evaluate(make_genome(batch=2), task, LONG, seed=1, seconds=4.0)
     assert evaluation.failure is None
     assert 0 < evaluation.share < 1
-    seen = [int(pixels) for name, pixels in from_bytes(weights)[1].items() if name.startswith("seen/")]
-    assert len(seen) == task.folds
-    assert min(seen) == round(evaluation.share * long.pixels)
-    assert max(seen) < min(seen) + 2 * 32**2  # a batch: tiles differ in size
+    assert len(seen(weights)) == task.folds
+    assert min(seen(weights)) == round(evaluation.share * LONG.pixels)
+
+
+def test_folds_after_one_that_took_longer_than_it_should_are_trained_on_less(
+    task: TrainingTask, make_genome: MakeGenome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, began = FoldTrainer.train, []
+
+    def interrupted(self: FoldTrainer, *jobs: FoldJob, seconds: float) -> Trained:
+        began.append(seconds)
+        trained = train(self, *jobs, seconds=seconds)
+        time.sleep(3.0 if len(began) == 2 else 0.0)  # the first one only measured the pace
+        return trained
+
+    monkeypatch.setattr(FoldTrainer, "train", interrupted)
+    evaluation, weights = evaluate(make_genome(batch=2), task, LONG, seed=1, device="cpu", seconds=6.0)
+    assert evaluation.failure is None
+    first, *others = seen(weights)
+    assert max(others) < first / 2
+    assert evaluation.seconds < 9.0  # 6.5 s and more as if nothing had happened
 
 
 def test_time_that_suffices_changes_nothing(task: TrainingTask, make_genome: MakeGenome) -> None:

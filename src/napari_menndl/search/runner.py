@@ -56,6 +56,9 @@ _REFIT = 0.5
 _REFIT_MARGIN = 1.25
 _PAUSED, WAITING = "paused: disk full", "waiting for workers; the budget does not run meanwhile"
 REFITTING = "training the chosen networks on all labels"
+OVERTIME = "the budget is used up; waiting for the first network"
+#: Factor by which a budget of time may be exceeded as long as no network has been judged: late is better than nothing.
+_LATEST = 1.5
 
 
 class SearchRunner:
@@ -77,7 +80,8 @@ class SearchRunner:
     ----------
     events : SearchEvents
     state : str
-        ``"new"``, ``"searching"``, `WAITING`, `REFITTING`, ``"paused: disk full"``, ``"stopped"``, ``"finished"``.
+        ``"new"``, ``"searching"``, `WAITING`, `REFITTING`, `OVERTIME`, ``"paused: disk full"``, ``"stopped"``,
+        ``"finished"``.
     """
 
     def __init__(
@@ -163,9 +167,9 @@ class SearchRunner:
             if not reason and (reason := self._goal_reached()):
                 self._jobs.cancel()
             free, seconds = self._jobs.free, self.goal.seconds - self._record.elapsed
-            if seconds <= 0:
+            if reason and seconds <= 0:
                 return reason
-            candidates = [] if reason else self._candidates(free, seconds)
+            candidates = [] if reason or seconds <= 0 else self._candidates(free, seconds)
             if candidates:
                 self._record.announce(candidates)
             elif free:
@@ -182,6 +186,8 @@ class SearchRunner:
         """State that views show while the search runs."""
         if self._jobs.waits:
             return WAITING
+        if self._record.elapsed >= self.goal.seconds and self._awaits_first:
+            return OVERTIME
         at_work = self._jobs.in_flight.values()
         return REFITTING if at_work and all(one.rung.all_labels for one in at_work) else "searching"
 
@@ -341,7 +347,15 @@ class SearchRunner:
         # Views show the fitness of the answer as soon as there is one.
         known = [self.evolution.best.fitness] if self.evolution.best else []
         best = max([*known, self._keeper.answer.value] if self._keeper.answer else known, default=None)
-        return self.goal.reached(self._record.elapsed, best, self.evolution.stale)
+        elapsed = self._record.elapsed
+        if self._awaits_first and elapsed < _LATEST * self.goal.seconds:
+            elapsed = 0.0
+        return self.goal.reached(elapsed, best, self.evolution.stale)
+
+    @property
+    def _awaits_first(self) -> bool:
+        """Whether no network has been judged yet, but one is being trained."""
+        return self.evolution.best is None and not self._jobs.idle
 
     def _births_left(self) -> float:
         return self.goal.births_left(self.evolution.births)
@@ -369,7 +383,7 @@ class SearchRunner:
 
     def _change_state(self, state: str) -> None:
         self.state = state
-        self.folder.note(state if state in (_PAUSED, WAITING, REFITTING) else "running")
+        self.folder.note(state if state in (_PAUSED, WAITING, REFITTING, OVERTIME) else "running")
         self.events.state_changed.emit(state)
 
 

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 #: Memory of a GPU that a process keeps for its next evaluation, since asking for it anew stops the GPU [byte].
 KEPT = 2**31
 #: Share of an evaluation's time for training, where it is limited: the rest is for judging, and for a slower pace.
-_TRAINING = 0.75
+#: Of the time that is left after a fold, the folds to come may take more, so that a little is made up for by the rest.
+_TRAINING, _TRAINING_LATER = 0.75, 0.85
 
 
 def evaluate(
@@ -69,8 +70,8 @@ def evaluate(
     device : str or torch.device, optional
         By default a GPU if there is one.
     seconds : float [s]
-        Time that it should take at most. Where this is too short for the rung, by the pace of the first steps, all
-        folds are trained on fewer pixels (`Evaluation.share`).
+        Time that it should take at most. Where this is too short for the rung, by the pace of the first steps and of
+        each fold that is trained, those to come are trained on fewer pixels (`Evaluation.share`).
 
     Returns
     -------
@@ -144,17 +145,23 @@ def _evaluate(
         copies = task.with_copies(rung.split, None if rung.all_labels else fold)
         jobs.append(FoldJob(str(fold), split, rung.pixels - (0 if rung.all_labels else before), start, copies))
     alone = False
+    pace = 0.0  # of the training before, or of its first steps [s/px]
     while jobs:
         group = jobs[: 1 if alone else trainer.alike(jobs)]
-        # Measured once, so that all folds are trained alike.
-        time_left = math.inf if curves else (until - time.perf_counter()) * _TRAINING * len(group) / len(jobs)
+        began = time.perf_counter()
+        share = _TRAINING_LATER if curves else _TRAINING
+        time_left = (until - began) * share * len(group) / len(jobs)
+        if pace * group[0].pixels > time_left:
+            most = max(1, math.floor(time_left / pace))
+            jobs = [replace(job, pixels=min(job.pixels, most)) for job in jobs]
+            group = jobs[: len(group)]
         try:
-            trained = trainer.train(*group, seconds=time_left)
+            trained = trainer.train(*group, seconds=math.inf if pace else time_left)
+            if trained.pixels:
+                pace = (time.perf_counter() - began) / trained.pixels
             outputs = trainer.predict(trained)
         except OutOfTimeError as short:
-            most = max(1, math.ceil(group[0].pixels * short.share))
-            jobs = [replace(job, pixels=min(job.pixels, most)) for job in jobs]
-            until = math.inf
+            pace = time_left / (short.share * group[0].pixels)
             continue
         except torch.OutOfMemoryError:
             if len(group) == 1:

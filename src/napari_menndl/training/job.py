@@ -20,7 +20,8 @@ def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], byt
     ----------
     payload : dict
         ``"genome"``, ``"rung"``: JSON; ``"seed"``: int; ``"task"``: path; ``"digest"``: digest of the task;
-        ``"seconds"``: float [s], time that it should take at most, if that is limited.
+        ``"seconds"``: float [s], time that it should take at most, if that is limited; ``"waited"``: float [s], how
+        much of it has gone by, if any.
     attachment : bytes
         Weights to start from; see `evaluate`.
 
@@ -38,7 +39,7 @@ def run(payload: dict[str, Any], attachment: bytes) -> tuple[dict[str, Any], byt
     """
     task = open_task(payload["task"], payload["digest"])
     genome, rung = Genome.from_json(payload["genome"]), Rung.from_json(payload["rung"])
-    seconds = payload.get("seconds", math.inf)
+    seconds = payload.get("seconds", math.inf) - payload.get("waited", 0.0)
     evaluation, weights = evaluate(genome, task, rung, payload["seed"], attachment, seconds=seconds)
     return {"evaluation": evaluation.to_json()}, weights
 

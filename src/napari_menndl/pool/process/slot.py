@@ -98,6 +98,8 @@ class Slot:
 
         Parameters
         ----------
+        payload : dict
+            The entry finds one more field in it, ``"waited"``: time that the job has waited for a child [s].
         timeout : float, optional
             Time limit of the job, without the start of the child [s]; then the child is killed (``"timeout"``).
         wanted : callable, optional
@@ -125,13 +127,14 @@ class Slot:
         self, payload: dict[str, Any], attachment: bytes, timeout: float | None, wanted: Callable[[], bool] | None
     ) -> tuple[dict[str, Any] | None, bytes, Failure | None]:
         deaths, allowed = 0, 2
+        asked = time.monotonic()
         while True:
             trainer, failure = self._ready_trainer(wanted)
             if trainer is None:
                 return None, b"", failure
             began = time.monotonic()
             try:
-                trainer.send({"payload": payload, "timeout": timeout}, attachment)
+                trainer.send({"payload": {**payload, "waited": began - asked}, "timeout": timeout}, attachment)
                 reply, blob = trainer.receive(timeout, wanted, self._memory)
             except TrainerTooLargeError as error:
                 self._discard()
