@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 KEPT = 2**31
 #: Share of an evaluation's time for training, where it is limited: the rest is for judging, and for a slower pace.
 #: Of the time that is left after a fold, the folds to come may take more, so that a little is made up for by the rest.
-_TRAINING, _TRAINING_LATER = 0.75, 0.85
+_TRAINING, _TRAINING_LATER = 0.85, 0.9
 
 
 def evaluate(
