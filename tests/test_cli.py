@@ -199,7 +199,7 @@ def test_search_says_what_it_understood_of_a_label_image(folder):
     numbered = label(marked).astype(np.int16)
     numbered[:3] = 999
     np.save(folder / "labels.npy", numbered)
-    words = ["--annotation", folder / "labels.npy", "--one-class", "--ignore", "999", "--budget", "1networks"]
+    words = ["--annotation", folder / "labels.npy", "--one-class", "--ignore", "999", "--budget", "3networks"]
     said = search(folder, "c.menndl", *words)
     assert f"labels of 1 frame, 1 class (defect: {numbered[3:].max()} defects), background 0" in said
     assert "3.12 % of frame 0 not looked at" in said

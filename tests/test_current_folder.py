@@ -34,7 +34,7 @@ NAMES = (
 )
 SOURCE = Path(napari_menndl.__file__).parents[1]
 TRAP = "open(__file__ + '.ran', 'w').close(); raise SystemExit('a trap')\n"
-SEARCH = ["--population", "2", "--pixels", "15000", "--rungs", "1", "--budget", "1networks", "--slots", "1"]
+SEARCH = ["--population", "2", "--pixels", "60000", "--rungs", "1", "--budget", "1networks", "--slots", "1"]
 
 
 @pytest.fixture

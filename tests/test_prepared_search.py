@@ -23,7 +23,7 @@ from napari_menndl.predict.prediction import Prediction
 from napari_menndl.task.task import TrainingTask
 from tiny import SPACE
 
-TINY = ["--pool", "serial", "--pixels", "15000", "--population", "2", "--rungs", "1", "--eta", "2"]
+TINY = ["--pool", "serial", "--pixels", "60000", "--population", "2", "--rungs", "1", "--eta", "2"]
 SIZE, DRIFT = 72, ((0, 0), (2, -1), (3, -3), (5, -4))
 STEPS = (Drift(tuple((float(y), float(x)) for y, x in DRIFT)), Crop(common=True))
 
