@@ -154,16 +154,16 @@ def _on_filters() -> TrainingGenes:
     )
 
 
-#: Founders by name, as used in the command line and the run folder.
+#: Founders by name, as in the run folder, in the order in which a form offers them, which is that of their birth.
 FOUNDERS: dict[str, Callable[[], Genome]] = {
-    "bank_logistic": bank_logistic,
-    "blobs": blobs,
     "deep_fcn": deep_fcn,
     "coarse_fcn": coarse_fcn,
     "dilated_fcn": dilated_fcn,
-    "bank_fcn": bank_fcn,
+    "blobs": blobs,
     "fourier": fourier,
     "bank_mlp": bank_mlp,
+    "bank_fcn": bank_fcn,
+    "bank_logistic": bank_logistic,
     "unet": unet,
     "defectnet": defectnet,
 }
