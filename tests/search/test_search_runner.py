@@ -363,7 +363,7 @@ def waiting_pool(job):
 
 
 def test_the_first_network_is_waited_for_where_it_takes_a_little_longer_than_the_budget(tmp_path):
-    folder, pool, states = make_folder(tmp_path / "run", budget="4s"), waiting_pool("late"), []
+    folder, pool, states = make_folder(tmp_path / "run", budget="8s"), waiting_pool("late"), []
     runner = SearchRunner(folder, pool)
     runner.events.state_changed.connect(states.append)
     assert runner.run() == "finished"

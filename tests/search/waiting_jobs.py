@@ -12,5 +12,5 @@ def run(payload, attachment):
 
 def late(payload, attachment):
     """End half a second after the time is over."""
-    time.sleep(payload["seconds"] - payload["waited"] + 0.5)
+    time.sleep(max(0.0, payload["seconds"] - payload["waited"] + 0.5))
     return evaluate(payload, attachment)
